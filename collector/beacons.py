@@ -1,0 +1,167 @@
+"""`POST /v1/beacons`: key → body → validate → planes → spool → 202; and `/check`, which stops before the spool."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Request, Response, request
+
+from collector import body, client
+from collector.metrics import BEACONS, CLOCK_SKEWED, REASONS
+from collector.planes import Planes, Split, encode
+from collector.problems import Refused
+from collector.spool import Row, Unavailable
+from collector.validate import MAX_BATCH, Reason, Rejected, decode, validate
+from collector.writer import OverLimit, Writer
+from warehouse.credentials import Credentials, IngestKey
+from warehouse.settings import Settings
+
+RETRY_SECONDS = 30
+
+
+def blueprint(settings: Settings, credentials: Credentials, planes: Planes, writer: Writer) -> Blueprint:
+    """The two ways in for beacons."""
+    routes = Blueprint("beacons", __name__)
+
+    @routes.post("/v1/beacons")
+    def post_beacons() -> Response:
+        now = datetime.now(UTC)
+        key = _authorized(request, credentials)
+        beacons, rejected, many = _sort_out(_beacons(body.read(request)), key)
+        if not beacons:
+            _count(0, 0, [], rejected)
+            raise _refused(rejected, many)
+        address = client.address(request, settings.trusted_proxies)
+        splits = [planes.split(beacon, address, now) for beacon in beacons]
+        rows = [Row(split.seen, encode(split.usage), encode(split.license)) for split in splits]
+        try:
+            fresh = writer.put(rows, key.id, settings.rate_limit)
+        except OverLimit as error:
+            _reject_all(Reason.RATE_LIMITED, len(rows))
+            limit = f"at most {settings.rate_limit} beacons a minute"
+            raise Refused(Rejected(Reason.RATE_LIMITED, detail=limit), {"Retry-After": str(error.seconds)}) from None
+        except Unavailable as error:
+            _reject_all(Reason.UNAVAILABLE, len(rows))
+            raise unavailable(error) from None
+        accepted = sum(fresh)
+        _count(accepted, len(fresh) - accepted, [s for s, new in zip(splits, fresh, strict=True) if new], rejected)
+        for beacon, new in zip(beacons, fresh, strict=True):
+            if new:
+                REASONS.labels(beacon.get("reason", "heartbeat")).inc()
+        return _json(
+            202,
+            {
+                "accepted": accepted,
+                "duplicates": len(fresh) - accepted,
+                "rejected": _listed(rejected),
+                "next_in": planes.next_in(beacons[0]["install_id"], now),
+            },
+        )
+
+    @routes.post("/v1/beacons/check")
+    def check_beacons() -> Response:
+        now = datetime.now(UTC)
+        key = _authorized(request, credentials)
+        beacons, rejected, many = _sort_out(_beacons(body.read(request)), key)
+        if not beacons:
+            raise _refused(rejected, many)
+        address = client.address(request, settings.trusted_proxies)
+        splits = [planes.split(beacon, address, now) for beacon in beacons]
+        return _json(
+            200,
+            {
+                "beacons": [
+                    {"usage": split.usage, "license": split.license, "clock_skewed": split.clock_skewed}
+                    for split in splits
+                ],
+                "rejected": _listed(rejected),
+            },
+        )
+
+    return routes
+
+
+def unavailable(error: Unavailable) -> Refused:
+    """503, with the time after which to try again."""
+    return Refused(Rejected(Reason.UNAVAILABLE, detail=str(error)), {"Retry-After": str(RETRY_SECONDS)})
+
+
+def bearer(request: Request) -> str:
+    """The secret of `Authorization: Bearer …`, "" where there is none."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+def _authorized(request: Request, credentials: Credentials) -> IngestKey:
+    secret = bearer(request)
+    key = credentials.key(secret) if secret else None
+    if key is None:
+        detail = "the ingest key is not known" if secret else "Authorization: Bearer <ingest key> is missing"
+        raise Refused(Rejected(Reason.UNAUTHORIZED, detail=detail))
+    return key
+
+
+def _beacons(raw: bytes) -> Any:
+    try:
+        return decode(raw)
+    except Rejected as rejected:
+        raise Refused(rejected) from None
+
+
+_Rejections = list[tuple[int, Rejected]]
+
+
+def _sort_out(value: Any, key: IngestKey) -> tuple[list[dict[str, Any]], _Rejections, bool]:
+    """The beacons of a body, what was rejected of it with its index, and whether the body was a batch."""
+    many = isinstance(value, list)
+    items = value if many else [value]
+    if many and len(items) > MAX_BATCH:
+        return [], [(0, Rejected(Reason.TOO_MANY_ITEMS, detail=f"a batch has at most {MAX_BATCH} beacons"))], False
+    if not items:
+        return [], [(0, Rejected(Reason.MISSING_FIELD, detail="the batch is empty"))], False
+    beacons: list[dict[str, Any]] = []
+    rejected: _Rejections = []
+    for index, item in enumerate(items):
+        try:
+            beacon = validate(item)
+            if not key.allows(beacon["module"]["name"]):
+                raise Rejected(Reason.MODULE_NOT_ALLOWED, "module.name", "the ingest key is not valid for this module")
+            beacons.append(beacon)
+        except Rejected as error:
+            rejected.append((index, error))
+    return beacons, rejected, many
+
+
+def _refused(rejected: _Rejections, many: bool) -> Refused:
+    """Nothing was acceptable: the first reason speaks for all, and a batch lists each.
+
+    403 only where the key is all that is wrong: a beacon that is wrong in itself stays wrong under another key.
+    """
+    first = next((error for _, error in rejected if error.reason is not Reason.MODULE_NOT_ALLOWED), rejected[0][1])
+    return Refused(first, rejected=_listed(rejected)) if many else Refused(first)
+
+
+def _listed(rejected: _Rejections) -> list[dict[str, Any]]:
+    return [
+        {"index": index, "reason": error.reason, "path": error.path, "detail": error.detail}
+        for index, error in rejected
+    ]
+
+
+def _count(accepted: int, duplicates: int, stored: list[Split], rejected: _Rejections) -> None:
+    if accepted:
+        BEACONS.labels("accepted", "").inc(accepted)
+    if duplicates:
+        BEACONS.labels("duplicate", "").inc(duplicates)
+    if skewed := sum(split.clock_skewed for split in stored):
+        CLOCK_SKEWED.inc(skewed)
+    for _, error in rejected:
+        BEACONS.labels("rejected", error.reason).inc()
+
+
+def _reject_all(reason: Reason, beacons: int) -> None:
+    BEACONS.labels("rejected", reason).inc(beacons)
+
+
+def _json(status: int, value: Any) -> Response:
+    return Response(msgspec.json.encode(value), status, content_type="application/json")

@@ -1,0 +1,83 @@
+"""Read a request's body: at most `LIMIT` bytes, before and after unpacking, whatever its headers claim."""
+
+import zlib
+from typing import Any
+
+from flask import Request
+
+from collector.problems import Refused
+from collector.validate import Reason, Rejected
+
+LIMIT = 1 << 20
+# Of a body that is too large this much is still taken in, so that a client that sends before it reads gets its answer
+# and not a reset connection.
+_DRAIN = 4 << 20
+_CHUNK = 1 << 16
+
+
+def read(request: Request) -> bytes:
+    """The body, unpacked. Raises `Refused`: 400, 411, 413, 415."""
+    _check_media_type(request)
+    encoding = request.headers.get("Content-Encoding", "identity").strip().lower() or "identity"
+    if encoding not in ("identity", "gzip"):
+        raise Refused(
+            Rejected(Reason.UNSUPPORTED_MEDIA_TYPE, detail="Content-Encoding must be gzip, or absent"),
+            {"Accept-Encoding": "gzip"},
+        )
+    if request.content_length is None and "chunked" not in request.headers.get("Transfer-Encoding", "").lower():
+        raise Refused(Rejected(Reason.LENGTH_REQUIRED, detail="Content-Length is missing"))
+    raw = _read(request)
+    return _unpack(raw) if encoding == "gzip" else raw
+
+
+def _check_media_type(request: Request) -> None:
+    options: dict[str, Any] = dict(request.mimetype_params)
+    charset = options.pop("charset", "utf-8").lower()
+    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
+        raise Refused(
+            Rejected(Reason.UNSUPPORTED_MEDIA_TYPE, detail="Content-Type must be application/json, in UTF-8"),
+            {"Accept": "application/json"},
+        )
+
+
+def _read(request: Request) -> bytes:
+    stream = request.environ["wsgi.input"]
+    left = request.content_length
+    parts: list[bytes] = []
+    size = 0
+    while size <= _DRAIN and (left is None or size < left):
+        try:
+            part = stream.read(_CHUNK if left is None else min(_CHUNK, left - size))
+        except Exception as error:  # gunicorn's own: broken chunks, a peer that is gone
+            raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body could not be read")) from error
+        if not part:
+            break
+        size += len(part)
+        if size <= LIMIT:
+            parts.append(part)
+    if size > LIMIT:
+        raise _too_large()
+    if left is not None and size < left:
+        raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body is shorter than its Content-Length"))
+    return b"".join(parts)
+
+
+def _unpack(raw: bytes) -> bytes:
+    """Unpack gzip, several members too (RFC 1952), and never more than the limit."""
+    unpacked = b""
+    try:
+        while raw:
+            member = zlib.decompressobj(wbits=31)
+            unpacked += member.decompress(raw, LIMIT + 1 - len(unpacked))
+            if len(unpacked) > LIMIT:
+                raise _too_large()
+            if not member.eof:
+                raise zlib.error("incomplete")
+            raw = member.unused_data
+    except zlib.error:
+        raise Refused(Rejected(Reason.BAD_ENCODING, detail="the body is not valid gzip")) from None
+    return unpacked
+
+
+def _too_large() -> Refused:
+    return Refused(Rejected(Reason.BODY_TOO_LARGE, detail=f"the body must be at most {LIMIT} bytes, unpacked too"))

@@ -1,0 +1,28 @@
+"""Whose request it is: the address of the connection, through as many proxies as the operator trusts."""
+
+from ipaddress import IPv6Address, ip_address
+
+from flask import Request
+
+
+def address(request: Request, trusted_proxies: int) -> str:
+    """The client's address in canonical form, "" where there is none (a Unix socket).
+
+    Each trusted hop vouches for the entry that it appended to `X-Forwarded-For`; what stands left of those was sent by
+    the client and is ignored.
+    """
+    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
+    hops.append(request.remote_addr or "")
+    known = ""
+    for hop in reversed(hops[-1 - trusted_proxies :]):
+        try:
+            known = _canonical(hop)
+        except ValueError:
+            break
+    return known
+
+
+def _canonical(text: str) -> str:
+    parsed = ip_address(text)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
+    return str(mapped or parsed)

@@ -1,0 +1,144 @@
+"""The loader: takes sealed batches from the spool to ClickHouse, for ever, and never loses or doubles one.
+
+A batch is inserted into each plane under that plane's own id, which is also its deduplication token. Whatever goes
+wrong, the outcome counts as unknown and the same batch is sent again: ClickHouse drops what it has. Only rows that
+ClickHouse cannot read are set aside, one by one.
+"""
+
+import logging
+import random
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+
+import msgspec
+
+from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
+from warehouse.engine import ContentError, Engine, EngineError
+from warehouse.migrate import migrate
+
+TABLES: dict[Plane, str] = {"usage": "usage_beacons", "license": "license_sightings"}
+# 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms; a tenth of them costs nearly as much.
+BATCH = 10_000
+POLL_SECONDS = 0.5
+BACKOFF_SECONDS = (0.5, 30.0)
+FRESHNESS_SECONDS = 5.0
+FORGET_SECONDS = 3600.0
+
+log = logging.getLogger("pharos.loader")
+
+
+class _UsageRow(msgspec.Struct):
+    beacon: int
+    day: str
+
+
+class Loader:
+    """Drains one spool. Of one spool there is one loader: hold the home's `loader` lock."""
+
+    def __init__(self, spool: Spool, engine: Engine) -> None:
+        self._spool = spool
+        self._engine = engine
+        self._id = uuid.uuid4()
+        self._fresh_at = self._forgot_at = float("-inf")
+
+    def run(self, stop: threading.Event) -> None:
+        """Migrate, then load until `stop` is set; whatever fails is tried again, later and later."""
+        wait = BACKOFF_SECONDS[0]
+        migrated = False
+        while not stop.is_set():
+            try:
+                if not migrated:
+                    for name in migrate(self._engine):
+                        log.info("applied %s", name)
+                    migrated = True
+                busy = self.step()
+                wait = BACKOFF_SECONDS[0]
+            except (EngineError, Unavailable) as error:
+                log.warning("cannot load, next try in %.1f s: %s", wait, error)
+                stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311
+                wait = min(wait * 2, BACKOFF_SECONDS[1])
+                continue
+            except Exception:
+                log.exception("the loader failed, next try in %.1f s", BACKOFF_SECONDS[1])
+                stop.wait(BACKOFF_SECONDS[1])
+                continue
+            if not busy:
+                stop.wait(POLL_SECONDS)
+
+    def step(self) -> bool:
+        """Load one batch and keep house; returns whether there may be more to load at once."""
+        began = time.time()
+        batch = self._spool.seal(BATCH)
+        if batch is not None:
+            self.load(batch)
+        self._keep_house(began, idle=batch is None)
+        return batch is not None and batch.last - batch.first + 1 >= BATCH // 10
+
+    def load(self, batch: Batch) -> None:
+        """Bring a sealed batch to both planes, then drop it from the spool."""
+        for plane in PLANES:
+            id = batch.id(plane)
+            if id is None:
+                continue
+            try:
+                self._insert(plane, id, self._spool.rows(batch, plane))
+            except ContentError as error:
+                self._isolate(batch, plane, error)
+                return
+            batch = self._spool.loaded(batch, plane)
+        self._spool.delete(batch)
+
+    def _insert(self, plane: Plane, id: str, rows: list[bytes]) -> None:
+        if plane == "usage":
+            rows = self._without_known(id, rows)
+        if rows:
+            mark = f'{{"batch":"{id}",'.encode()
+            self._engine.insert(TABLES[plane], [mark + row[1:] for row in rows], token=id)
+
+    def _without_known(self, id: str, rows: list[bytes]) -> list[bytes]:
+        """The rows whose beacon no other batch brought: a retry through another collector, an import of long ago.
+
+        Only the usage plane sums anything; in the license plane a second row changes no figure.
+        """
+        keys = [msgspec.json.decode(row, type=_UsageRow) for row in rows]
+        known = self._engine.query(
+            "SELECT beacon FROM usage_beacons "
+            "WHERE day IN {days:Array(Date)} AND beacon IN {beacons:Array(UInt64)} AND batch != {batch:UUID}",
+            {"days": sorted({key.day for key in keys}), "beacons": [key.beacon for key in keys], "batch": id},
+        )
+        if not known:
+            return rows
+        beacons = {beacon for (beacon,) in known}
+        return [row for row, key in zip(rows, keys, strict=True) if key.beacon not in beacons]
+
+    def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
+        """Halve a batch that ClickHouse refuses for what it holds, until the bad row stands alone; set that aside."""
+        if batch.first == batch.last:
+            log.error("a row of the %s plane is in quarantine: %s", plane, error)
+            self._spool.quarantine(batch, plane, str(error))
+        else:
+            self._spool.split(batch)
+
+    def _keep_house(self, began: float, *, idle: bool) -> None:
+        now = time.time()
+        if now - self._fresh_at >= (FRESHNESS_SECONDS if idle else FRESHNESS_SECONDS / 5):
+            self._tell_freshness(began)
+            self._fresh_at = now
+        if idle and now - self._forgot_at >= FORGET_SECONDS:
+            while self._spool.forget(now):
+                pass
+            self._spool.checkpoint()
+            self._forgot_at = now
+
+    def _tell_freshness(self, began: float) -> None:
+        # A beacon's time of receipt is taken just before its commit, so the last second may still come in.
+        oldest = self._spool.stats().oldest
+        fresh_to = began - 1 if oldest is None else min(began - 1, oldest)
+        row = {"loader": str(self._id), "fresh_to": _datetime64(fresh_to), "written": _datetime64(time.time())}
+        self._engine.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
+
+
+def _datetime64(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat(" ", "milliseconds")

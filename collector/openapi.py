@@ -1,0 +1,150 @@
+"""The OpenAPI description of the collector, from the field table and the table of reasons."""
+
+from typing import Any
+
+from collector.problems import STATUS, TITLES
+from collector.validate import MAX_BATCH, Reason
+from warehouse.fields import json_schema
+
+_COMMON = (
+    Reason.MALFORMED_JSON,
+    Reason.UNAUTHORIZED,
+    Reason.MODULE_NOT_ALLOWED,
+    Reason.LENGTH_REQUIRED,
+    Reason.BODY_TOO_LARGE,
+    Reason.UNSUPPORTED_MEDIA_TYPE,
+    Reason.MISSING_FIELD,
+)
+
+
+def document() -> dict[str, Any]:
+    """An OpenAPI 3.1 document."""
+    beacon = {name: value for name, value in json_schema().items() if name != "$schema"}
+    beacon_or_batch = {
+        "oneOf": [
+            {"$ref": "#/components/schemas/Beacon"},
+            {
+                "type": "array",
+                "items": {"$ref": "#/components/schemas/Beacon"},
+                "minItems": 1,
+                "maxItems": MAX_BATCH,
+            },
+        ]
+    }
+    body = {"required": True, "content": {"application/json": {"schema": beacon_or_batch}}}
+    encoding = {
+        "name": "Content-Encoding",
+        "in": "header",
+        "required": False,
+        "schema": {"type": "string", "enum": ["identity", "gzip"]},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Pharos collector", "version": "1", "description": "Takes beacons of licensed modules."},
+        "paths": {
+            "/v1/beacons": {
+                "post": {
+                    "summary": "Post one beacon or a batch",
+                    "operationId": "postBeacons",
+                    "security": [{"ingestKey": []}],
+                    "parameters": [encoding],
+                    "requestBody": body,
+                    "responses": {
+                        "202": _answer("At least one beacon is on disk, now or before.", "Accepted"),
+                        **_problems(*_COMMON, Reason.RATE_LIMITED, Reason.UNAVAILABLE),
+                    },
+                }
+            },
+            "/v1/beacons/check": {
+                "post": {
+                    "summary": "What each plane would store of a body; stores nothing",
+                    "operationId": "checkBeacons",
+                    "security": [{"ingestKey": []}],
+                    "parameters": [encoding],
+                    "requestBody": body,
+                    "responses": {
+                        "200": _answer("The rows of both planes.", "Checked"),
+                        **_problems(*_COMMON),
+                    },
+                }
+            },
+            "/v1/schema.json": _get("getSchema", "The JSON Schema of a beacon", "application/schema+json"),
+            "/openapi.json": _get("getOpenapi", "This document", "application/json"),
+            "/healthz": _get("getHealth", "Whether the process answers", "application/json"),
+            "/readyz": _get("getReady", "Whether beacons are taken now", "application/json", Reason.UNAVAILABLE),
+            "/metrics": _get(
+                "getMetrics",
+                "Prometheus metrics; from loopback, or with an admin token",
+                "text/plain",
+                Reason.UNAUTHORIZED,
+            ),
+        },
+        "components": {
+            "securitySchemes": {"ingestKey": {"type": "http", "scheme": "bearer"}},
+            "schemas": {
+                "Beacon": beacon,
+                "Rejection": _closed(
+                    index={"type": "integer", "minimum": 0},
+                    reason={"type": "string", "enum": [str(reason) for reason in Reason]},
+                    path={"type": "string"},
+                    detail={"type": "string"},
+                ),
+                "Accepted": _closed(
+                    accepted={"type": "integer", "minimum": 0},
+                    duplicates={"type": "integer", "minimum": 0},
+                    rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
+                    next_in={"type": "integer", "minimum": 1, "description": "Seconds until the next heartbeat."},
+                ),
+                "Checked": _closed(
+                    beacons={"type": "array", "items": {"type": "object"}},
+                    rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
+                ),
+                "Problem": {
+                    "type": "object",
+                    "required": ["type", "title", "status", "reason", "path", "detail"],
+                    "properties": {
+                        "type": {"type": "string"},
+                        "title": {"type": "string"},
+                        "status": {"type": "integer"},
+                        "reason": {"type": "string", "enum": [str(reason) for reason in Reason]},
+                        "path": {"type": "string", "description": "The field, as server.os.name."},
+                        "detail": {"type": "string"},
+                    },
+                },
+            },
+        },
+    }
+
+
+def _closed(**properties: Any) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": list(properties),
+        "properties": properties,
+    }
+
+
+def _answer(description: str, schema: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}},
+    }
+
+
+def _problems(*reasons: Reason) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        str(STATUS[reason]): {"description": TITLES[STATUS[reason]], "content": content}
+        for reason in sorted(reasons, key=STATUS.__getitem__)
+    }
+
+
+def _get(operation: str, summary: str, media_type: str, *reasons: Reason) -> dict[str, Any]:
+    return {
+        "get": {
+            "summary": summary,
+            "operationId": operation,
+            "responses": {"200": {"description": summary, "content": {media_type: {}}}, **_problems(*reasons)},
+        }
+    }

@@ -1,0 +1,105 @@
+"""The collector under gunicorn: workers of threads, each with its own writer to the one spool."""
+
+import os
+import shutil
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.http import errors
+from gunicorn.workers.gthread import ThreadWorker
+
+from collector.problems import document
+from collector.validate import Reason, Rejected
+from warehouse.home import Home
+from warehouse.settings import Settings
+
+THREADS = 16
+GRACEFUL_SECONDS = 20
+
+# What gunicorn itself refuses before the application sees a request.
+_REASONS: dict[type[Exception], Reason] = {
+    errors.LimitRequestLine: Reason.URI_TOO_LONG,
+    errors.LimitRequestHeaders: Reason.HEADERS_TOO_LARGE,
+    errors.ExpectationFailed: Reason.EXPECTATION_FAILED,
+}
+
+
+class ProblemWorker(ThreadWorker):  # type: ignore[misc]
+    """A gthread worker that refuses in the same form as the application, and logs no line of the request."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
+        """Answer a request that could not be read; gunicorn's own answer is HTML and may be a 500."""
+        reason = _REASONS.get(type(exc), Reason.BAD_REQUEST)
+        status, body = document(Rejected(reason, detail="the request is not valid HTTP, or is too long"))
+        self.log.info("refused a request: %s", type(exc).__name__)
+        head = (
+            f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+            f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n\r\n"
+        )
+        try:
+            client.sendall(head.encode() + body)
+        except OSError:
+            self.log.debug("the client is gone")
+
+
+class CollectorServer(BaseApplication):  # type: ignore[misc]
+    """gunicorn with our settings; the application is made in each worker, after the fork."""
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        self._settings, self._home = settings, home
+        # prometheus-client reads this when it is first imported: before the application is.
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(home.metrics)
+        shutil.rmtree(home.metrics, ignore_errors=True)
+        home.metrics.mkdir(mode=0o700)
+        self._writer: Any = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Our settings, and nothing of gunicorn's environment or files."""
+        for name, value in {
+            "bind": [str(self._settings.collector_bind)],
+            "workers": self._settings.collector_workers,
+            "worker_class": ProblemWorker,
+            "threads": THREADS,
+            "keepalive": 5,
+            "timeout": 60,
+            "graceful_timeout": GRACEFUL_SECONDS,
+            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108, PTH112
+            "control_socket_disable": True,
+            "proc_name": "pharos collector",
+            "logconfig_dict": LOGGING,
+            "worker_exit": self._worker_exit,
+            "child_exit": _child_exit,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The application of one worker."""
+        from collector.app import create_app
+        from collector.writer import Writer
+
+        self._writer = Writer(self._home.spool)
+        return create_app(self._settings, self._home, self._writer)
+
+    def _worker_exit(self, server: Any, worker: Any) -> None:
+        if self._writer is not None:
+            self._writer.close()
+
+
+def _child_exit(server: Any, worker: Any) -> None:
+    from prometheus_client import multiprocess
+
+    multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
+
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"level": "INFO", "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {"level": "INFO", "propagate": True},
+        "gunicorn.access": {"level": "WARNING", "propagate": False},
+    },
+}

@@ -1,0 +1,276 @@
+"""The spool: beacons that were answered for, on disk until ClickHouse has them.
+
+One SQLite file (WAL, synchronous=FULL) that all workers write and one loader drains. The order of a beacon's life,
+each line one transaction that is on disk before the next begins:
+
+1. `store`    the beacon's rows and its duplicate id          → 202 may be sent
+2. `seal`     a range of beacons becomes a batch with an id for each plane; what it holds is fixed from here on
+3. `loaded`   the batch's rows of one plane are in ClickHouse (a crash before this line sends the same batch again,
+              under the same token, and ClickHouse drops it)
+4. `delete`   both planes have it: beacons and batch go; the duplicate id stays for `HORIZON_DAYS`
+"""
+
+import os
+import sqlite3
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Plane = Literal["usage", "license"]
+PLANES: tuple[Plane, ...] = ("usage", "license")
+
+HORIZON_DAYS = 30
+# A writer waits at most this long for the others (a stopped process may hold the lock).
+LOCK_SECONDS = 5.0
+# Refuse before the disk is full: ClickHouse on the same disk breaks in worse ways than we do.
+WATERMARK_BYTES = 256 << 20
+WATERMARK_SHARE = 0.05
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS beacons (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, received INTEGER NOT NULL, usage BLOB NOT NULL, license BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS seen (id BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS batches (
+    first INTEGER PRIMARY KEY, last INTEGER NOT NULL, usage TEXT, license TEXT);
+CREATE TABLE IF NOT EXISTS quarantine (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, plane TEXT NOT NULL, received INTEGER NOT NULL, row BLOB NOT NULL,
+    error TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS rates (key TEXT PRIMARY KEY, minute INTEGER NOT NULL, beacons INTEGER NOT NULL);
+"""
+
+
+class Unavailable(Exception):
+    """The spool cannot take beacons now; the message says why."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A beacon on its way: its keyed duplicate id and its JSON line for each plane."""
+
+    seen: bytes
+    usage: bytes
+    license: bytes
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A sealed batch: the beacons `first` to `last`, and its id in each plane (None once that plane has it)."""
+
+    first: int
+    last: int
+    usage: str | None
+    license: str | None
+
+    def id(self, plane: Plane) -> str | None:
+        """The batch's id in `plane`: None when the plane has it already."""
+        return self.usage if plane == "usage" else self.license
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What lies in the spool: beacons, the oldest one's time of receipt (epoch seconds), sealed batches, quarantine."""
+
+    beacons: int
+    oldest: int | None
+    last: int
+    sealed: int
+    quarantined: int
+
+
+class Spool:
+    """One connection to the spool file; for one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if not path.exists():
+            path.touch(mode=0o600)  # -wal and -shm take their mode from it
+        self._db = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA secure_delete = ON")
+        self._db.executescript(_SCHEMA)
+        # SQLite's own waiting sleeps up to 100 ms at a time; `_transaction` asks again every half millisecond.
+        self._db.execute("PRAGMA busy_timeout = 0")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
+    def store(self, rows: list[Row], now: float) -> list[bool]:
+        """Put beacons on disk; True for each that is new, False for a duplicate. Raises `Unavailable`."""
+        with self._transaction():
+            return self._store(rows, int(now))
+
+    def store_groups(self, groups: list["Group"], now: float) -> list["list[bool] | int"]:
+        """Put the beacons of several requests on disk in one commit.
+
+        For each group: as `store`, or the seconds to wait when its key is over its limit.
+        """
+        with self._transaction():
+            return [self._over_limit(group, now) or self._store(group.rows, int(now)) for group in groups]
+
+    def _store(self, rows: list[Row], now: int) -> list[bool]:
+        ids = [row.seen for row in rows]
+        marks = ",".join("?" * len(ids))
+        known = {id for (id,) in self._db.execute(f"SELECT id FROM seen WHERE id IN ({marks})", ids)}  # noqa: S608
+        fresh: list[bool] = []
+        new: list[Row] = []
+        for row in rows:
+            fresh.append(row.seen not in known)
+            if fresh[-1]:
+                known.add(row.seen)
+                new.append(row)
+        if new:
+            day = now // 86400
+            self._db.executemany("INSERT INTO seen VALUES (?, ?)", [(row.seen, day) for row in new])
+            self._db.executemany(
+                "INSERT INTO beacons (received, usage, license) VALUES (?, ?, ?)",
+                [(now, row.usage, row.license) for row in new],
+            )
+        return fresh
+
+    def _over_limit(self, group: "Group", now: float) -> int:
+        """0, or the seconds until the next minute when this group would take its key over the limit."""
+        if not group.limit:
+            return 0
+        minute = int(now // 60)
+        row = self._db.execute("SELECT minute, beacons FROM rates WHERE key = ?", (group.key,)).fetchone()
+        used = row[1] if row and row[0] == minute else 0
+        if used + len(group.rows) > group.limit:
+            return 60 - int(now % 60)
+        self._db.execute("REPLACE INTO rates VALUES (?, ?, ?)", (group.key, minute, used + len(group.rows)))
+        return 0
+
+    def known(self, ids: list[bytes]) -> set[bytes]:
+        """Which of these duplicate ids were stored before."""
+        marks = ",".join("?" * len(ids))
+        return {id for (id,) in self._db.execute(f"SELECT id FROM seen WHERE id IN ({marks})", ids)}  # noqa: S608
+
+    def seal(self, most: int) -> Batch | None:
+        """The next batch to load: the oldest sealed one, else up to `most` beacons sealed now; None for none."""
+        if batch := self._oldest_batch():
+            return batch
+        with self._transaction():
+            row = self._db.execute(
+                "SELECT min(seq), max(seq) FROM (SELECT seq FROM beacons ORDER BY seq LIMIT ?)", (most,)
+            ).fetchone()
+            if row[0] is None:
+                return None
+            batch = Batch(row[0], row[1], str(uuid.uuid4()), str(uuid.uuid4()))
+            self._add_batch(batch)
+        return batch
+
+    def _oldest_batch(self) -> Batch | None:
+        row = self._db.execute("SELECT first, last, usage, license FROM batches ORDER BY first LIMIT 1").fetchone()
+        return Batch(*row) if row else None
+
+    def _add_batch(self, batch: Batch) -> None:
+        self._db.execute(
+            "INSERT INTO batches VALUES (?, ?, ?, ?)", (batch.first, batch.last, batch.usage, batch.license)
+        )
+
+    def rows(self, batch: Batch, plane: Plane) -> list[bytes]:
+        """The JSON lines of a batch in one plane, in an order that only that plane's own content decides."""
+        found = self._db.execute(
+            f"SELECT {plane} FROM beacons WHERE seq BETWEEN ? AND ?",  # noqa: S608
+            (batch.first, batch.last),
+        )
+        return sorted(row for (row,) in found)
+
+    def loaded(self, batch: Batch, plane: Plane) -> Batch:
+        """Note that a plane has the batch; returns the batch as it stands now."""
+        with self._transaction():
+            self._db.execute(f"UPDATE batches SET {plane} = NULL WHERE first = ?", (batch.first,))  # noqa: S608
+        usage, license = (None if plane == p else batch.id(p) for p in PLANES)
+        return Batch(batch.first, batch.last, usage, license)
+
+    def delete(self, batch: Batch) -> None:
+        """Forget a batch that both planes have, and its beacons."""
+        with self._transaction():
+            self._db.execute("DELETE FROM beacons WHERE seq BETWEEN ? AND ?", (batch.first, batch.last))
+            self._db.execute("DELETE FROM batches WHERE first = ?", (batch.first,))
+
+    def split(self, batch: Batch) -> None:
+        """Cut a batch in two with new ids; no row of it is in the planes that it still names."""
+        middle = (batch.first + batch.last) // 2
+        ids = [[batch.id(plane) and str(uuid.uuid4()) for plane in PLANES] for _ in range(2)]
+        with self._transaction():
+            self._db.execute("DELETE FROM batches WHERE first = ?", (batch.first,))
+            self._add_batch(Batch(batch.first, middle, *ids[0]))
+            self._add_batch(Batch(middle + 1, batch.last, *ids[1]))
+
+    def quarantine(self, batch: Batch, plane: Plane, error: str) -> None:
+        """Put the one row of a batch aside for a person to look at; the other plane still gets its row."""
+        with self._transaction():
+            self._db.execute(
+                f"INSERT INTO quarantine (plane, received, row, error) "  # noqa: S608
+                f"SELECT ?, received, {plane}, ? FROM beacons WHERE seq = ?",
+                (plane, error, batch.first),
+            )
+            self._db.execute(f"UPDATE batches SET {plane} = NULL WHERE first = ?", (batch.first,))  # noqa: S608
+
+    def forget(self, now: float, most: int = 5000) -> int:
+        """Drop up to `most` duplicate ids older than the horizon; returns how many."""
+        with self._transaction():
+            return self._db.execute(
+                "DELETE FROM seen WHERE id IN (SELECT id FROM seen WHERE day < ? LIMIT ?)",
+                (int(now) // 86400 - HORIZON_DAYS, most),
+            ).rowcount
+
+    def checkpoint(self) -> None:
+        """Move the log into the file and empty it, so that loaded beacons leave no bytes behind."""
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def stats(self) -> Stats:
+        """What lies in the spool now."""
+        beacons, oldest, last = self._db.execute("SELECT count(*), min(received), max(seq) FROM beacons").fetchone()
+        sealed = self._db.execute("SELECT count(*) FROM batches").fetchone()[0]
+        quarantined = self._db.execute("SELECT count(*) FROM quarantine").fetchone()[0]
+        return Stats(beacons, oldest, last or 0, sealed, quarantined)
+
+    def loaded_up_to(self, last: int) -> bool:
+        """Whether all beacons up to number `last` are in ClickHouse."""
+        return self._db.execute("SELECT 1 FROM beacons WHERE seq <= ? LIMIT 1", (last,)).fetchone() is None
+
+    def check_space(self) -> None:
+        """Raise `Unavailable` when the disk is fuller than the watermark."""
+        disk = os.statvfs(self._path.parent)
+        free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        if free < min(WATERMARK_BYTES, size * WATERMARK_SHARE):
+            raise Unavailable(f"the disk is nearly full: {free >> 20} MiB free")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise Unavailable(f"the spool cannot be written: {error}") from error
+                if time.monotonic() > deadline:
+                    raise Unavailable("the spool is locked by another process") from error
+                time.sleep(0.0005)
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise Unavailable(f"the spool cannot be written: {error}") from error
+            raise
+
+
+@dataclass(frozen=True)
+class Group:
+    """The beacons of one request, and the ingest key whose limit (beacons a minute, 0: none) they count against."""
+
+    rows: list[Row]
+    key: str = ""
+    limit: int = 0

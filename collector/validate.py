@@ -1,0 +1,222 @@
+"""Decide whether a body holds beacons: pure, total, and exact about what is wrong and where.
+
+`decode` answers what is no JSON at all, `validate` what is JSON and no beacon. Neither ever raises anything but
+`Rejected`, and a `Rejected` never carries the offending value: it may be somebody's e-mail address.
+"""
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from warehouse.fields import FIELDS, MAX_COUNT, MAX_FEATURES, OBJECTS, REQUIRED_OBJECTS, Field
+
+MAX_BATCH = 500
+
+
+class Reason(StrEnum):
+    """Why a request or a beacon was refused: the one string for answer, metric label, log and test."""
+
+    MALFORMED_JSON = "malformed_json"
+    BAD_ENCODING = "bad_encoding"
+    UNAUTHORIZED = "unauthorized"
+    MODULE_NOT_ALLOWED = "module_not_allowed"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    BAD_REQUEST = "bad_request"
+    LENGTH_REQUIRED = "length_required"
+    PRECONDITION_FAILED = "precondition_failed"
+    BODY_TOO_LARGE = "body_too_large"
+    URI_TOO_LONG = "uri_too_long"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    EXPECTATION_FAILED = "expectation_failed"
+    HEADERS_TOO_LARGE = "headers_too_large"
+    MISSING_FIELD = "missing_field"
+    UNKNOWN_FIELD = "unknown_field"
+    WRONG_TYPE = "wrong_type"
+    BAD_FORMAT = "bad_format"
+    OUT_OF_RANGE = "out_of_range"
+    TOO_MANY_ITEMS = "too_many_items"
+    RATE_LIMITED = "rate_limited"
+    UNAVAILABLE = "unavailable"
+
+
+class Rejected(Exception):
+    """A request or beacon that is refused: `reason`, `path` of the field (`server.os.name`), `detail` in words."""
+
+    def __init__(self, reason: Reason, path: str = "", detail: str = "") -> None:
+        super().__init__(reason, path, detail)
+        self.reason, self.path, self.detail = reason, path, detail
+
+
+def decode(body: bytes) -> Any:
+    """The JSON value that `body` holds.
+
+    Raises `Rejected` (malformed_json) for NaN, Infinity, lone surrogates, invalid UTF-8, nesting too deep, numbers
+    that no beacon could hold, and anything that is no JSON.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except RecursionError:
+        raise Rejected(Reason.MALFORMED_JSON, detail="the body is nested too deep") from None
+    except UnicodeDecodeError:
+        raise Rejected(Reason.MALFORMED_JSON, detail="the body is not valid UTF-8") from None
+    except ValueError as error:
+        # Without msgspec's "(byte 5)" the sender has to count braces; with its text the value could be echoed.
+        at = re.search(r"\(byte \d+\)$", str(error))
+        where = f" {at[0]}" if at else ""
+        raise Rejected(Reason.MALFORMED_JSON, detail=f"the body is not valid JSON{where}") from None
+
+
+def validate(value: Any) -> dict[str, Any]:
+    """`value` itself, once it is known to be a beacon; raises `Rejected` with the first thing wrong."""
+    try:
+        msgspec.convert(value, Beacon)
+    except msgspec.ValidationError as error:
+        raise _rejected(str(error), value) from None
+    except RecursionError:  # pragma: no cover - decode refuses such depth before
+        raise Rejected(Reason.MALFORMED_JSON, detail="the body is nested too deep") from None
+    beacon: dict[str, Any] = value
+    if beacon.get("consent", {}).get("level") == "license":
+        for path in CONSENT_FULL:
+            if _holds(beacon, path):
+                raise Rejected(Reason.UNKNOWN_FIELD, path, "must be absent at consent level license")
+    address = beacon.get("server", {}).get("public_ip")
+    if address is not None and not _is_global(address):
+        raise Rejected(Reason.BAD_FORMAT, "server.public_ip", "must be a global IPv4 or IPv6 address")
+    return beacon
+
+
+# Addresses that no server on the internet has. Those reserved for documentation stay allowed: examples use them.
+_NOT_GLOBAL = {
+    4: ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+        "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"),
+    6: ("::/127", "::ffff:0:0/96", "64:ff9b:1::/48", "100::/64", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
+}  # fmt: skip
+# As first and last integer: `address in network` for each of them took longer than all the rest of `validate`.
+_SPANS = {
+    version: [(int(n[0]), int(n[-1])) for n in map(ip_network, networks)] for version, networks in _NOT_GLOBAL.items()
+}
+
+
+def _is_global(text: str) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return False
+    number = int(address)
+    return "%" not in text and not any(first <= number <= last for first, last in _SPANS[address.version])
+
+
+def _holds(beacon: dict[str, Any], path: str) -> bool:
+    value: Any = beacon
+    for name in path.split("."):
+        if name not in value:
+            return False
+        value = value[name]
+    return True
+
+
+CONSENT_FULL = ("server.os", "server.virtualization", "platform", "features")
+
+
+def _whole(pattern: str) -> str:
+    # Not ^…$: `$` also matches before a trailing newline.
+    return rf"\A(?:{pattern})\Z"
+
+
+def _type_of(field: Field) -> Any:
+    """The type that msgspec holds a field's value to."""
+    if field.kind == "integer":
+        return Literal[1]
+    if field.kind == "time":
+        return Annotated[datetime, msgspec.Meta(tz=True)]
+    if field.kind == "counts":
+        name = Annotated[str, msgspec.Meta(pattern=_whole(field.pattern))]
+        count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
+        return Annotated[dict[name, count], msgspec.Meta(max_length=MAX_FEATURES)]
+    if field.choices:
+        return Literal[field.choices]
+    if field.pattern:
+        return Annotated[str, msgspec.Meta(pattern=_whole(field.pattern))]
+    return str
+
+
+def _struct(path: str) -> type[msgspec.Struct]:
+    """The struct of the object at `path` ("" is the beacon), with everything below it."""
+    members: list[tuple[str, Any, bool]] = [
+        (field.path, _type_of(field), field.required) for field in FIELDS if field.path.rpartition(".")[0] == path
+    ]
+    members += [
+        (child, _struct(child), child in REQUIRED_OBJECTS) for child in OBJECTS if child.rpartition(".")[0] == path
+    ]
+    name = "".join(part.capitalize() for part in path.split(".")) or "Beacon"
+    return msgspec.defstruct(
+        name,
+        [
+            (full.rpartition(".")[2], kind) if required
+            # UNSET and not None: a null is no absent field, it is a wrong type.
+            else (full.rpartition(".")[2], kind | msgspec.UnsetType, msgspec.UNSET)
+            for full, kind, required in members
+        ],
+        kw_only=True,
+        forbid_unknown_fields=True,
+    )  # fmt: skip
+
+
+Beacon = _struct("")
+
+_AT = re.compile(r" - at `(?:key` in `)?\$(?P<path>[\w.\[\]]*)`\Z")
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`\Z", re.DOTALL)
+_MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
+_PLAIN_NAME = re.compile(r"\A[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
+
+
+def _rejected(message: str, value: Any) -> Rejected:
+    """What msgspec says of `value`, as a `Rejected` that echoes nothing of it."""
+    at = _AT.search(message)
+    path = at["path"].replace("[...]", "").lstrip(".") if at else ""
+    message = message[: at.start()] if at else message
+    if missing := _MISSING.match(message):
+        path = f"{path}.{missing['name']}".lstrip(".")
+        return Rejected(Reason.MISSING_FIELD, path, "is required")
+    if unknown := _UNKNOWN.match(message):
+        # Its name helps to find a typing error; a name that is none (an address, a sentence) is a value.
+        if _PLAIN_NAME.match(unknown["name"]):
+            path = f"{path}.{unknown['name']}".lstrip(".")
+        return Rejected(Reason.UNKNOWN_FIELD, path, "is not a field of a beacon")
+    if path == "features" and isinstance(value.get("features"), dict):
+        return _features_rejected(value["features"])
+    if expected := re.match(r"Expected `(\w+)`, got `(\w+)`", message):
+        return Rejected(Reason.WRONG_TYPE, path, f"must be {expected[1]}, not {expected[2]}")
+    if message.startswith("Invalid enum value"):
+        if path == "schema":
+            return Rejected(Reason.OUT_OF_RANGE, path, "must be 1")
+        choices = next((f.choices for f in FIELDS if f.path == path), ())
+        return Rejected(Reason.BAD_FORMAT, path, f"must be one of {', '.join(choices)}")
+    field = next((f for f in FIELDS if f.path == path), None)
+    if field is not None and field.kind == "time":
+        return Rejected(Reason.BAD_FORMAT, path, "must be an RFC 3339 time with zone")
+    if field is not None and field.pattern:
+        return Rejected(Reason.BAD_FORMAT, path, f"must match {field.pattern}")
+    return Rejected(Reason.BAD_FORMAT, path, "is not as the format says")
+
+
+_FEATURE = re.compile(_whole(next(f.pattern for f in FIELDS if f.path == "features")))
+
+
+def _features_rejected(features: dict[str, Any]) -> Rejected:
+    """What is wrong in `features`: msgspec does not say which name it was."""
+    if len(features) > MAX_FEATURES:
+        return Rejected(Reason.TOO_MANY_ITEMS, "features", f"must have at most {MAX_FEATURES} names")
+    for name, count in features.items():
+        if not _FEATURE.match(name):
+            return Rejected(Reason.BAD_FORMAT, "features", f"a name must match {_FEATURE.pattern[5:-3]}")
+        if type(count) is not int:
+            return Rejected(Reason.WRONG_TYPE, f"features.{name}", "must be int")
+        if not 0 <= count <= MAX_COUNT:
+            return Rejected(Reason.OUT_OF_RANGE, f"features.{name}", f"must be 0 to {MAX_COUNT}")
+    raise AssertionError("msgspec refused features in which nothing is wrong")

@@ -1,0 +1,105 @@
+"""Group commit: one thread of a worker writes the beacons of all requests in flight in one transaction.
+
+A commit costs a disk flush, whatever it holds; while one is under way the next requests gather.
+"""
+
+import queue
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+from collector.spool import Group, Row, Spool, Unavailable
+
+# How many beacons one commit takes at most: it holds the lock that the other workers wait for.
+MOST = 5000
+ANSWER_SECONDS = 20.0
+SPACE_SECONDS = 1.0
+
+_Pending = tuple[Group, "Future[list[bool] | int]"]
+
+
+class OverLimit(Exception):
+    """The ingest key is over its limit; `seconds` until it may send again."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"over the limit for {seconds} s")
+        self.seconds = seconds
+
+
+class Writer:
+    """Writes to the spool for all threads of a process. Make it after the fork: it owns a thread and a connection."""
+
+    def __init__(self, path: Path) -> None:
+        self._spool = Spool(path)
+        self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._closed = False
+        self._space_checked = 0.0
+        self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, rows: list[Row], key: str = "", limit: int = 0) -> list[bool]:
+        """Return once the rows are on disk: True for each that is new, False for a duplicate.
+
+        Raises `OverLimit` and `Unavailable`; after `Unavailable` the rows may be stored all the same, so a retry finds
+        duplicates, never a loss.
+        """
+        if self._closed:
+            raise Unavailable("the collector is stopping")
+        future: Future[list[bool] | int] = Future()
+        self._queue.put((Group(rows, key, limit), future))
+        try:
+            result = future.result(ANSWER_SECONDS)
+        except TimeoutError:
+            raise Unavailable("the spool does not answer") from None
+        if isinstance(result, int):
+            raise OverLimit(result)
+        return result
+
+    def check(self) -> None:
+        """Raise `Unavailable` when beacons cannot be taken now."""
+        if self._closed:
+            raise Unavailable("the collector is stopping")
+        self._spool.check_space()
+
+    def close(self) -> None:
+        """Write what is queued, then stop."""
+        self._closed = True
+        self._queue.put(None)
+        self._thread.join(ANSWER_SECONDS)
+        self._spool.close()
+
+    def _run(self) -> None:
+        last = False
+        while not last:
+            pending: list[_Pending] = []
+            item = self._queue.get()
+            beacons = 0
+            while True:
+                if item is None:
+                    last = True
+                    break
+                pending.append(item)
+                beacons += len(item[0].rows)
+                if beacons >= MOST:
+                    break
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if pending:
+                self._write(pending)
+
+    def _write(self, pending: list[_Pending]) -> None:
+        try:
+            now = time.monotonic()
+            if now - self._space_checked >= SPACE_SECONDS:
+                self._spool.check_space()
+                self._space_checked = now
+            results = self._spool.store_groups([group for group, _ in pending], time.time())
+        except BaseException as error:  # the thread must live: each request gets the error as its answer
+            for _, future in pending:
+                future.set_exception(error if isinstance(error, Unavailable) else Unavailable(str(error)))
+            return
+        for (_, future), result in zip(pending, results, strict=True):
+            future.set_result(result)

@@ -1,0 +1,136 @@
+"""Who may see what: the one table of pages and roles, and the guard that holds every request against it.
+
+A page is closed in four places, because there are four ways in: its address (GET), its layout (handed out by Dash's
+own routing callback), each of its callbacks (POST), and the navigation, which does not offer it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dash import Dash
+from flask import Flask, Response, abort, redirect, request
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from warehouse.credentials import Role
+
+EVERYONE = frozenset(Role)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page: `name` is also its module below `dashboard.pages` and the prefix of its component ids."""
+
+    name: str
+    path: str
+    title: str
+    roles: frozenset[Role]
+
+
+PAGES = (
+    Page("overview", "/", "Overview", EVERYONE),
+    Page("features", "/features", "Features", EVERYONE),
+    Page("licensing", "/licensing", "Licensing", frozenset({Role.LICENSING, Role.ADMIN})),
+)
+# What is around every page (filters, navigation); its callbacks are open to all who are logged in.
+SHELL = Page("shell", "", "", EVERYONE)
+
+# Reached without a login. The read API has tokens of its own.
+OPEN = frozenset({"/login", "/healthz", "/assets/login/login.css", "/assets/login/mark.svg"})
+API = "/api/"
+CALLBACKS = "/_dash-update-component"
+# Dash's own callback that swaps pages. It runs the guarded layouts, so it gives nobody a page that is not theirs.
+ROUTER = ".._pages_content.children..._pages_store.data.."
+
+
+def page_at(path: str) -> Page | None:
+    """The page of an address, read as loosely as Dash reads it (`/licensing/` is `/licensing`)."""
+    return next((page for page in PAGES if page.path.strip("/") == path.strip("/")), None)
+
+
+def pages_for(role: Role) -> list[Page]:
+    """The pages that somebody of this role may open."""
+    return [page for page in PAGES if role in page.roles]
+
+
+def is_page_request() -> bool:
+    """Whether a person waits for a page, and not a script for an answer."""
+    return request.method in ("GET", "HEAD") and not request.path.startswith(("/_", "/assets/", API))
+
+
+def guarded(page: Page, layout: Callable[[], Any], refused: Callable[[], Any]) -> Callable[..., Any]:
+    """The layout function for Dash: `layout()` for those who may see the page, `refused()` for all others."""
+
+    def guarded_layout(**_query: str) -> Any:
+        allowed = current_user.is_authenticated and current_user.role in page.roles
+        return layout() if allowed else refused()
+
+    return guarded_layout
+
+
+class Callbacks:
+    """Registers the callbacks of a Dash app, each under the page that it belongs to."""
+
+    def __init__(self, dash_app: Dash) -> None:
+        self._dash = dash_app
+        self.pages: dict[str, Page] = {ROUTER: Page("router", "", "", EVERYONE)}
+
+    def add(self, page: Page, *args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """As `Dash.callback`, for `page`."""
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            before = set(self._dash.callback_map)
+            registered: Callable[..., Any] = self._dash.callback(*args, **kwargs)(function)
+            for output in set(self._dash.callback_map) - before:
+                self.pages[output] = page
+            return registered
+
+        return register
+
+    def refuse_foreign(self) -> None:
+        """Answer 403 to a call of a callback that is not registered, or not for this user's role."""
+        body = request.get_json(silent=True)
+        output = body.get("output") if isinstance(body, dict) else None
+        page = self.pages.get(output) if isinstance(output, str) else None
+        if page is None or current_user.role not in page.roles:
+            abort(403)
+
+
+def guard(server: Flask) -> list[Callbacks]:
+    """Hold every request of `server` against the table; the caller puts its `Callbacks` into the returned list.
+
+    To be called before Dash is made: Flask asks in that order, and a refused request must not get further.
+    """
+    registered: list[Callbacks] = []
+
+    @server.before_request
+    def check() -> AnyResponse | None:
+        if request.method not in ("GET", "HEAD", "OPTIONS") and not request.path.startswith(API):
+            # Told by the browser itself; where it is missing (old browsers), the cookie's SameSite is what protects.
+            if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+                abort(403)
+        if request.path in OPEN or request.path.startswith(API):
+            return None
+        if not current_user.is_authenticated:
+            if is_page_request():
+                return redirect(f"/login?next={_quoted_address()}")
+            return Response(status=401)
+        if request.path == CALLBACKS:
+            for callbacks in registered:
+                callbacks.refuse_foreign()
+        elif is_page_request():
+            page = page_at(request.path)
+            if page is None:
+                abort(404)
+            if current_user.role not in page.roles:
+                abort(403)
+        return None
+
+    return registered
+
+
+def _quoted_address() -> str:
+    from urllib.parse import quote
+
+    return quote(request.full_path.rstrip("?"), safe="/")

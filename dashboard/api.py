@@ -1,0 +1,122 @@
+"""The read API: the charts' figures for programs, with a token instead of a login."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from warehouse import licensing, queries
+from warehouse.credentials import Credentials, Token
+from warehouse.engine import Engine, EngineError
+from warehouse.queries import QueryError
+from warehouse.settings import Settings
+
+
+class _Problem(Exception):
+    """An answer that is no figure."""
+
+    def __init__(self, status: int, reason: str, path: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.reason, self.path, self.detail = status, reason, path, detail
+
+
+_TITLES = {
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    422: "Unprocessable Content",
+    503: "Service Unavailable",
+}
+
+
+def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> Blueprint:
+    """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
+    routes = Blueprint("api", __name__)
+
+    def token() -> Token:
+        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+        found = credentials.token(secret.strip()) if scheme.lower() == "bearer" and secret else None
+        if found is None:
+            raise _Problem(401, "unauthorized", "", "Authorization: Bearer <read-API token> is missing or not known")
+        return found
+
+    def licensing_token() -> Token:
+        found = token()
+        if not found.role.licensing:
+            raise _Problem(403, "forbidden", "", "the license plane is open to the roles licensing and admin")
+        return found
+
+    @routes.get("/api/v1/metrics/<metric>")
+    def get_metric(metric: str) -> Response:
+        token()
+        if metric not in queries.METRICS:
+            raise _Problem(404, "not_found", "", f"the metrics are {', '.join(queries.METRICS)}")
+        query = queries.parse(metric, _arguments(), datetime.now(UTC).date())
+        return _json(200, queries.answer(engine, query, settings.k))
+
+    @routes.get("/api/v1/licensing/installs")
+    def get_licensing_installs() -> Response:
+        licensing_token()
+        return _json(200, licensing.installs(engine, _arguments()))
+
+    @routes.get("/api/v1/licensing/flags")
+    def get_licensing_flags() -> Response:
+        licensing_token()
+        return _json(200, licensing.flags(engine))
+
+    @routes.get("/api/", defaults={"rest": ""})
+    @routes.get("/api/<path:rest>")
+    def get_nothing(rest: str) -> Response:
+        raise _Problem(404, "not_found", "", "there is no such path in the read API")
+
+    @routes.get("/healthz")
+    def get_healthz() -> Response:
+        return _json(200, {"status": "ok"})
+
+    @routes.get("/readyz")
+    def get_readyz() -> Response:
+        queries.fresh_to(engine)
+        return _json(200, {"status": "ready"})
+
+    @routes.errorhandler(_Problem)
+    def problem(error: _Problem) -> Response:
+        return _problem(error)
+
+    @routes.errorhandler(QueryError)
+    def query_error(error: QueryError) -> Response:
+        return _problem(_Problem(422, error.reason, error.param, error.detail))
+
+    @routes.errorhandler(EngineError)
+    def engine_error(error: EngineError) -> Response:
+        return _problem(_Problem(503, "unavailable", "", "ClickHouse does not answer; beacons are still taken"))
+
+    return routes
+
+
+def _arguments() -> dict[str, str]:
+    for name in request.args:
+        if len(request.args.getlist(name)) > 1:
+            raise QueryError("too_many_items", "query", "a parameter is given twice")
+    return request.args.to_dict()
+
+
+def _problem(error: _Problem) -> Response:
+    body = {
+        "type": "about:blank",
+        "title": _TITLES[error.status],
+        "status": error.status,
+        "reason": error.reason,
+        "path": error.path,
+        "detail": error.detail,
+    }
+    response = Response(msgspec.json.encode(body), error.status, content_type="application/problem+json")
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if error.status == 503:
+        response.headers["Retry-After"] = "10"
+    return response
+
+
+def _json(status: int, value: Any) -> Response:
+    return Response(msgspec.json.encode(value), status, {"Cache-Control": "no-store"}, content_type="application/json")

@@ -1,0 +1,131 @@
+"""Wires the dashboard: Flask, login, guard, read API, Dash and its pages. Nothing happens before `create_app`."""
+
+from importlib import import_module
+from typing import Any
+
+import dash
+from dash import Dash
+from flask import Flask, Response, render_template, request
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from dashboard import access, login, shell, states
+from dashboard.access import Callbacks
+from dashboard.answers import Answers
+from warehouse.credentials import Credentials
+from warehouse.engine import Engine
+from warehouse.home import Home, derive
+from warehouse.settings import Settings
+
+SYNTHETIC = "synthetic"  # a file of this name in the home: the data is not real, and every page says so
+REFUSALS = {
+    403: ("Not open to your role", "An administrator can change the role of your login."),
+    404: ("No such page", "The address may be mistyped, or the page is gone."),
+}
+
+
+def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
+    """The dashboard and the read API as one WSGI app; may be made more than once in a process."""
+    server = Flask("dashboard", static_folder=None)
+    server.secret_key = derive(home.root_secret(settings), "dashboard session")
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    credentials = Credentials(home.credentials)
+    login.register(server, credentials)
+    registered = access.guard(server)
+    server.register_blueprint(import_module("dashboard.api").blueprint(settings, engine, credentials))
+    _register_refusals(server)
+    dash_app = _dash(server, settings, home, engine, registered)
+    # Dash finishes itself in the first request; here that is not a visitor's, and no second one can overtake it.
+    with server.test_request_context("/healthz"):
+        server.preprocess_request()
+    _register_headers(server, dash_app)
+    return server
+
+
+def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, registered: list[Callbacks]) -> Dash:
+    dash_app = Dash(
+        "dashboard",
+        server=server,
+        use_pages=True,
+        pages_folder="",
+        title="Pharos",
+        update_title="",
+        serve_locally=True,
+        assets_path_ignore=["login"],
+        suppress_callback_exceptions=True,
+        add_log_handler=False,
+        enable_mcp=False,
+        include_pages_meta=False,
+    )
+    dash_app.index_string = _INDEX
+    dash_app.layout = lambda: shell.layout((home.path / SYNTHETIC).exists())
+    callbacks = Callbacks(dash_app)
+    registered.append(callbacks)
+    answers = Answers(engine, settings.k)
+    shell.register(dash_app, callbacks, answers)
+    for order, page in enumerate(access.PAGES):
+        module: Any = import_module(f"dashboard.pages.{page.name}")
+        dash.register_page(
+            module.__name__,
+            path=page.path,
+            name=page.title,
+            title=f"{page.title} · Pharos",
+            order=order,
+            layout=access.guarded(page, module.layout, states.no_access),
+        )
+        module.register(page, dash_app, callbacks, answers)
+    return dash_app
+
+
+def _register_refusals(server: Flask) -> None:
+    def refuse(status: int) -> None:
+        @server.errorhandler(status)
+        def show(error: Any) -> Any:
+            if request.path.startswith(access.API) or not access.is_page_request():
+                return error.get_response()
+            title, text = REFUSALS[status]
+            return render_template("message.html", title=title, text=text), status
+
+    for status in REFUSALS:
+        refuse(status)
+
+
+def _register_headers(server: Flask, dash_app: Dash) -> None:
+    # Grids and charts set styles from scripts; there is no way to allow those alone.
+    scripts = " ".join(dash_app.csp_hashes())
+    policy = (
+        f"default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+        "font-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )
+
+    @server.after_request
+    def add(response: Response) -> Response:
+        headers = response.headers
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["Referrer-Policy"] = "same-origin"
+        headers["X-Frame-Options"] = "DENY"
+        headers["Content-Security-Policy"] = policy
+        if "Cache-Control" not in headers:
+            headers["Cache-Control"] = "no-store"
+        return response
+
+
+_INDEX = """<!DOCTYPE html>
+<html lang="en">
+  <head>
+    {%metas%}
+    <meta name="color-scheme" content="light dark">
+    <title>{%title%}</title>
+    <link rel="icon" type="image/svg+xml" href="/assets/login/mark.svg">
+    {%css%}
+  </head>
+  <body>
+    {%app_entry%}
+    <footer>
+      {%config%}
+      {%scripts%}
+      {%renderer%}
+    </footer>
+  </body>
+</html>"""

@@ -1,0 +1,240 @@
+"""The charts: a registry, and a pure `figure(rows) -> Figure` for each.
+
+A chart's name is its query, its key here, its figure function and its component id. Colors of text and grid are left
+to the style sheet, which knows the light and the dark scheme; the trace colors have contrast on both.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any
+
+import plotly.graph_objects as go
+
+from dashboard.format import count, day, days, share
+from warehouse.groups import OTHER
+
+ACCENT, ACCENT_PALE, GREY = "#5c7cfa", "rgba(92,124,250,0.16)", "#909296"
+MOST_BARS = 10
+LONGEST_LABEL = 22
+BAR_HEIGHT = 34
+CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True, "scrollZoom": False, "doubleClick": False}
+
+Row = dict[str, Any]  # of the read API: bucket, key, value (None: fewer than k)
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart: what it asks of which metric, and how that is drawn."""
+
+    title: str
+    metric: str
+    args: dict[str, str]
+    figure: Callable[..., go.Figure]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line over time: one point per bucket; `incomplete` buckets are not over, or only in part within the range."""
+
+    buckets: list[date]
+    values: list[float | None] = field(default_factory=list)
+    incomplete: list[bool] = field(default_factory=list)
+
+
+def installs_per_bucket(line: Line, grain: str) -> go.Figure:
+    """Active installs over time."""
+    hover = [
+        f"<b>{_bucket(bucket, grain)}</b><br>{count(int(value or 0))} installs{' so far' if part else ''}"
+        for bucket, value, part in zip(line.buckets, line.values, line.incomplete, strict=True)
+    ]
+    return _over_time(line, grain, hover, ",d")
+
+
+def adoption_per_bucket(line: Line, grain: str) -> go.Figure:
+    """A feature's share of the active installs over time; values are parts of 1."""
+    hover = [
+        f"<b>{_bucket(bucket, grain)}</b><br>{share(value or 0)} of installs"
+        for bucket, value in zip(line.buckets, line.values, strict=True)
+    ]
+    return _over_time(line, grain, hover, ".0%")
+
+
+def installs_by(rows: Sequence[Row], total: int) -> go.Figure:
+    """Installs by one dimension, largest first, `(other)` last and grey, each with its share of the active installs."""
+    shown = shown_rows(rows)
+    keys = [str(row["key"]) for row in shown]
+    values = [int(row["value"]) for row in shown]
+    labels = [f"{share(value / total)} <span style='opacity:.65'>  {count(value)}</span>" for value in values]
+    figure = go.Figure(
+        go.Bar(
+            x=values,
+            y=[_short(key) for key in keys],
+            orientation="h",
+            text=labels,
+            textposition="outside",
+            cliponaxis=False,
+            marker={"color": [GREY if key == OTHER else ACCENT for key in keys], "cornerradius": 3},
+            customdata=[[key, count(value), share(value / total)] for key, value in zip(keys, values, strict=True)],
+            hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} installs, %{customdata[2]}<extra></extra>",
+            width=0.62,
+        )
+    )
+    figure.update_layout(
+        **_LAYOUT,
+        height=BAR_HEIGHT * len(shown) + 12,
+        margin={"l": 4, "r": 4, "t": 4, "b": 4},
+        # Room at the right for the label of the longest bar.
+        xaxis={"visible": False, "range": [0, max(values, default=1) * 1.38], "fixedrange": True},
+        yaxis={
+            "autorange": "reversed", "fixedrange": True, "automargin": True, "ticks": "", "showgrid": False,
+            "type": "category", "ticklabelstandoff": 8,
+        },
+    )  # fmt: skip
+    return figure
+
+
+def shown_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows that a bar chart has room for: the largest, then `(other)`; without those under k."""
+    known = [row for row in rows if row["value"] is not None]
+    largest = sorted((row for row in known if row["key"] != OTHER), key=lambda row: (-row["value"], row["key"]))
+    return largest[:MOST_BARS] + [row for row in known if row["key"] == OTHER]
+
+
+def line(rows: Sequence[Row], start: date, end: date, grain: str, today: date) -> Line:
+    """The rows of a metric without grouping, as a line that has a point for every bucket; none is 0, under k is a gap."""
+    found = {row["bucket"]: row["value"] for row in rows}
+    filled = Line([])
+    bucket = first(start, grain)
+    while bucket <= end:
+        following = after(bucket, grain)
+        filled.buckets.append(bucket)
+        filled.values.append(found.get(bucket.isoformat(), 0))
+        filled.incomplete.append(bucket < start or following - timedelta(days=1) > end or following > today)
+        bucket = following
+    return filled
+
+
+def ratio(part: Line, whole: Line) -> Line:
+    """`part` as a share of `whole`, bucket by bucket; a gap where either is unknown or nothing was active."""
+    values = [
+        None if above is None or not below else above / below
+        for above, below in zip(part.values, whole.values, strict=True)
+    ]
+    return Line(part.buckets, list(values), part.incomplete)
+
+
+def first(moment: date, grain: str) -> date:
+    """The first day of the bucket that `moment` is in."""
+    if grain == "week":
+        return moment - timedelta(days=moment.weekday())
+    return moment.replace(day=1) if grain == "month" else moment
+
+
+def after(bucket: date, grain: str) -> date:
+    """The bucket after this one."""
+    if grain == "month":
+        return (bucket + timedelta(days=31)).replace(day=1)
+    return bucket + timedelta(days=7 if grain == "week" else 1)
+
+
+_HOVER = {"bgcolor": "#212529", "bordercolor": "#495057", "align": "left"}
+_FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+_LAYOUT: dict[str, Any] = {
+    "template": "none",
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "font": {"family": _FONT, "size": 13},
+    "hoverlabel": {**_HOVER, "font": {"family": _FONT, "size": 13, "color": "#ffffff"}},
+    "showlegend": False,
+    "dragmode": False,
+    "separators": ". ",  # thin space between thousands, as in the text
+}
+
+
+def _over_time(line: Line, grain: str, hover: list[str], tickformat: str) -> go.Figure:
+    """The complete buckets as a solid line, what leads to or from an incomplete one dotted, with a hollow point."""
+    several = len(line.buckets) > 1
+    solid = [None if part else value for value, part in zip(line.values, line.incomplete, strict=True)]
+    dotted: list[float | None] = [None] * len(line.buckets)
+    for index, part in enumerate(line.incomplete):
+        if part:
+            for near in (index - 1, index, index + 1):
+                if 0 <= near < len(dotted):
+                    dotted[near] = line.values[near]
+    lonely = [_is_lonely(solid, index) for index in range(len(solid))]
+    few = len(line.buckets) <= 31
+    common: dict[str, Any] = {"x": line.buckets, "hoverinfo": "skip", "connectgaps": False}
+    figure = go.Figure(
+        [
+            go.Scatter(**common, y=line.values, mode="lines", line={"width": 0}, fill="tozeroy", fillcolor=ACCENT_PALE),
+            go.Scatter(**common, y=dotted, mode="lines", line={"color": ACCENT, "width": 2, "dash": "dot"}),
+            go.Scatter(
+                **{**common, "hoverinfo": None}, y=line.values, mode="markers", hovertemplate="%{text}<extra></extra>",
+                text=hover,
+                marker={
+                    "size": [7 if part or alone else 5 for part, alone in zip(line.incomplete, lonely, strict=True)],
+                    "color": ACCENT,
+                    "opacity": [1 if few or part or alone else 0 for part, alone in zip(line.incomplete, lonely, strict=True)],
+                    "symbol": ["circle-open" if part else "circle" for part in line.incomplete],
+                    "line": {"width": 2, "color": ACCENT},
+                },
+            ),
+            go.Scatter(**common, y=solid, mode="lines", line={"color": ACCENT, "width": 2}),
+        ]
+    )  # fmt: skip
+    highest = max((value for value in line.values if value is not None), default=0)
+    figure.update_layout(
+        **_LAYOUT,
+        height=280,
+        margin={"l": 4, "r": 12, "t": 12, "b": 4},
+        hovermode="closest",
+        hoverdistance=60,
+        xaxis={
+            "type": "date", "fixedrange": True, "showgrid": False, "automargin": True, "nticks": 8, "ticks": "",
+            "tickformat": "%b %Y" if grain == "month" else "%-d %b", "zeroline": False, "ticklabelstandoff": 8,
+            # Few buckets are named each: the axis would put ticks at hours between them.
+            "tickmode": "array" if len(line.buckets) <= 8 else "auto",
+            "tickvals": line.buckets if len(line.buckets) <= 8 else None,
+            "range": None if several else [line.buckets[0] - timedelta(days=1), line.buckets[0] + timedelta(days=1)],
+        },
+        yaxis={
+            "rangemode": "tozero", "fixedrange": True, "tickformat": tickformat, "nticks": 5, "automargin": True,
+            "ticks": "", "gridwidth": 1, "zeroline": False, "ticklabelstandoff": 8,
+            "range": [0, highest * 1.12 or 1], "dtick": 1 if tickformat == ",d" and highest < 5 else None,
+        },
+    )  # fmt: skip
+    return figure
+
+
+def _is_lonely(values: Sequence[float | None], index: int) -> bool:
+    """Whether a value has no neighbors to draw a line to."""
+    around = values[max(index - 1, 0) : index] + values[index + 1 : index + 2]  # type: ignore[operator]
+    return values[index] is not None and all(value is None for value in around)
+
+
+def _bucket(bucket: date, grain: str) -> str:
+    if grain == "week":
+        return days(bucket, bucket + timedelta(days=6))
+    return f"{bucket:%B %Y}" if grain == "month" else f"{bucket:%a} {day(bucket)}"
+
+
+def _short(key: str) -> str:
+    return key if len(key) <= LONGEST_LABEL else f"{key[: LONGEST_LABEL - 1]}…"
+
+
+def _by(dimension: str, title: str, note: str = "") -> Chart:
+    return Chart(title, "installs", {"by": dimension, "grain": "period"}, installs_by, note)
+
+
+CHARTS: dict[str, Chart] = {
+    "installs_per_bucket": Chart("Active installs", "installs", {}, installs_per_bucket),
+    "installs_by_version": _by("version", "Module versions"),
+    "installs_by_license_status": _by("license_status", "License status"),
+    "installs_by_os": _by("os", "Operating systems"),
+    "installs_by_virtualization": _by("virtualization", "Virtualization"),
+    "installs_by_php": _by("php", "PHP versions"),
+    "installs_by_whmcs": _by("whmcs", "WHMCS versions"),
+    "adoption_per_bucket": Chart("Adoption over time", "feature_installs", {"by": "none"}, adoption_per_bucket),
+}

@@ -1,0 +1,27 @@
+"""Icons as inline SVG (paths drawn for this project, 24 px grid, stroked in the color of the text around them)."""
+
+from urllib.parse import quote
+
+from dash import html
+
+_PATHS = {
+    "overview": "M4 19V5M4 19h16M8 15l4-5 3 3 4-6",
+    "features": "M4 6h10M4 12h16M4 18h6",
+    "licensing": "M12 3l7 3v5c0 4.500-3 8-7 10-4-2-7-5.500-7-10V6zM9 12l2 2 4-4",
+    "sun": "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.400 1.400M17.600 17.600 19 19M5 19l1.400-1.400M17.600 6.400 19 5",
+    "moon": "M20 14.500A8.500 8.500 0 0 1 9.500 4 8.500 8.500 0 1 0 20 14.500z",
+    "user": "M12 4a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM5 20c0-3.500 3-5.500 7-5.500s7 2 7 5.500",
+    "download": "M12 4v11M7 11l5 5 5-5M5 20h14",
+}
+
+
+def icon(name: str) -> html.Span:
+    """An icon of text size; decoration only, the words beside it say what it means."""
+    svg = (
+        "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='black' stroke-width='1.8' "
+        f"stroke-linecap='round' stroke-linejoin='round'><path d='{_PATHS[name]}'/></svg>"
+    )
+    # As a mask, so that the icon takes the color of the text: Dash has no svg elements of its own.
+    return html.Span(
+        className="icon", style={"--icon": f'url("data:image/svg+xml,{quote(svg)}")'}, **{"aria-hidden": "true"}
+    )

@@ -1,0 +1,1 @@
+"""The pages: each a layout without data, and the callbacks that fill it."""

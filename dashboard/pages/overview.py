@@ -1,0 +1,164 @@
+"""Overview: how many installs are active, and what they run on."""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output, State, html
+
+from dashboard import filters, states
+from dashboard.access import Callbacks, Page
+from dashboard.answers import Answers
+from dashboard.cards import chart_card, figure_card, graph, heading, loading
+from dashboard.charts import CHARTS, MOST_BARS, line, shown_rows
+from dashboard.filters import Filters
+from dashboard.format import count, days, fewer, moment, share
+from warehouse.engine import EngineError
+from warehouse.groups import OTHER
+from warehouse.queries import QueryError
+
+BARS = [name for name in CHARTS if name.startswith("installs_by_")]
+GRAINS = [{"value": "day", "label": "Day"}, {"value": "week", "label": "Week"}, {"value": "month", "label": "Month"}]
+
+
+def layout() -> html.Div:
+    """The page without its figures."""
+    grain = dmc.SegmentedControl(id="grain", data=GRAINS, value="day", size="xs", **{"aria-label": "Installs per"})
+    return html.Div(
+        [
+            heading("overview", "Overview", "Installs that sent a beacon, and what they run on."),
+            html.Div(
+                [
+                    loading(html.Dl(id="overview-figures", className="figures"), 112),
+                    chart_card("installs_per_bucket", grain, 280),
+                    html.Div([chart_card(name) for name in BARS], className="charts"),
+                    html.P(id="overview-k", className="footnote"),
+                ],
+                id="overview-body",
+            ),
+        ]
+    )
+
+
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
+    """The callbacks of the page."""
+    search = Input("url", "search")
+
+    @callbacks.add(
+        page,
+        Output("overview-notice", "children"),
+        Output("overview-body", "style"),
+        Output("overview-fresh", "children"),
+        Output("overview-figures", "children"),
+        Output("overview-k", "children"),
+        search,
+    )
+    def figures(search: str) -> tuple[Any, ...]:
+        try:
+            chosen = filters.read(search, filters.today())
+            cards = _figures(answers, chosen)
+            fresh_to = answers.ask("installs", chosen.args(grain="period"))["fresh_to"]
+        except (QueryError, EngineError) as error:
+            return states.notice(error), {"display": "none"}, "", [], ""
+        k = f"Groups under {answers.k} installs are folded into {OTHER}. " if answers.k > 1 else ""
+        note = f"{k}An install counts under each value that it reported in the range, so shares may add up to over 100%."
+        return "", {}, f"Data up to {moment(fresh_to)}" if fresh_to else "", cards, note
+
+    @callbacks.add(
+        page,
+        Output("installs_per_bucket-body", "children"),
+        Output("installs_per_bucket-note", "children"),
+        search,
+    )
+    def installs_per_bucket(search: str) -> tuple[Any, str]:
+        try:
+            return _over_time(answers, filters.read(search, filters.today()))
+        except (QueryError, EngineError):
+            return "", ""
+
+    def add_bars(name: str) -> None:
+        @callbacks.add(page, Output(f"{name}-body", "children"), Output(f"{name}-note", "children"), search)
+        def installs_by(search: str) -> tuple[Any, str]:
+            try:
+                return _bars(answers, name, filters.read(search, filters.today()))
+            except (QueryError, EngineError):
+                return "", ""
+
+    for name in BARS:
+        add_bars(name)
+    dash_app.clientside_callback(ClientsideFunction("pharos", "showGrain"), Output("grain", "value"), search)
+    dash_app.clientside_callback(
+        ClientsideFunction("pharos", "chooseGrain"), Input("grain", "value"), State("url", "search")
+    )
+
+
+def _nothing(answers: Answers, total: int | None) -> Any:
+    """What to say in place of a chart, when it cannot be drawn."""
+    if total is None:
+        return states.too_few(answers.k)
+    return states.empty(anything_yet=bool(answers.modules()))
+
+
+def _figures(answers: Answers, chosen: Filters) -> list[Any]:
+    total = answers.total(chosen.args())
+    before = answers.total(chosen.before.args())
+    span = "1 day" if chosen.days == 1 else f"{chosen.days} days"
+    active = count(total) if total is not None else fewer(answers.k).capitalize()
+    if total and before:
+        change, hint = f"{total / before - 1:+.1%}".replace("-", "−"), f"from {count(before)} in the {span} before"
+    else:
+        change, hint = "–", f"no figure for the {span} before" if before is None else f"no beacons in the {span} before"
+    return [
+        figure_card("Active installs", active, days(chosen.start, chosen.end)),
+        figure_card("Change", change, hint),
+        _modules(answers, chosen),
+        _licensed(answers, chosen, total),
+    ]
+
+
+def _modules(answers: Answers, chosen: Filters) -> Any:
+    rows = answers.ask("installs", chosen.args(by="module", grain="period"))["rows"]
+    named = [row for row in rows if row["key"] != OTHER]
+    hint = f"and others under {answers.k} installs" if len(named) < len(rows) else "with beacons in the range"
+    return figure_card("Modules", count(len(named)), hint)
+
+
+def _licensed(answers: Answers, chosen: Filters, total: int | None) -> Any:
+    rows = answers.ask("installs", chosen.args(by="license_status", grain="period"))["rows"]
+    licensed = next((row["value"] for row in rows if row["key"] == "licensed"), None)
+    if not total or licensed is None:
+        return figure_card("Licensed", "–", "of active installs")
+    return figure_card("Licensed", share(licensed / total), f"{count(licensed)} installs report licensed")
+
+
+def _over_time(answers: Answers, chosen: Filters) -> tuple[Any, str]:
+    total = answers.total(chosen.args())
+    if not total:
+        return _nothing(answers, total), ""
+    rows = answers.ask("installs", chosen.args(grain=chosen.grain))["rows"]
+    over_time = line(rows, chosen.start, chosen.end, chosen.grain, filters.today())
+    name = "installs_per_bucket"
+    notes = []
+    if any(over_time.incomplete):
+        notes.append(f"Hollow points and dotted lines: the {chosen.grain} is not over, or only in part in the range.")
+    if None in over_time.values:
+        notes.append(f"Gaps: {fewer(answers.k)} installs.")
+    known = [int(value) for value in over_time.values if value is not None]
+    summary = f"Active installs per {chosen.grain}, {days(chosen.start, chosen.end)}: " + (
+        f"from {count(min(known))} to {count(max(known))}, last {count(known[-1])}." if known else "too few to show."
+    )
+    return graph(name, CHARTS[name].figure(over_time, chosen.grain), summary), " ".join(notes)
+
+
+def _bars(answers: Answers, name: str, chosen: Filters) -> tuple[Any, str]:
+    chart = CHARTS[name]
+    total = answers.total(chosen.args())
+    rows = answers.ask(chart.metric, chosen.args(**chart.args))["rows"]
+    shown = shown_rows(rows)
+    if not total or not shown:
+        return _nothing(answers, total if total == 0 or not rows else None), ""
+    words = ", ".join(f"{row['key']} {count(row['value'])} ({share(row['value'] / total)})" for row in shown)
+    hidden = len(rows) - len(shown)
+    notes = [f"The {MOST_BARS} largest of {len(rows)}."] if hidden > 0 else []
+    if name == "installs_by_version" and not chosen.module:
+        notes.append("Of all modules; choose one to see its own.")
+    return graph(name, chart.figure(rows, total), f"{chart.title}: {words}."), " ".join(notes)

@@ -1,0 +1,65 @@
+"""The dashboard under gunicorn: one worker of threads, which on the embedded engine is the process that owns it."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from gunicorn.app.base import BaseApplication
+
+from warehouse.engine import Engine
+from warehouse.home import Home
+from warehouse.settings import Settings
+
+THREADS = 8
+GRACEFUL_SECONDS = 20
+
+Stop = Callable[[], None]
+
+
+class DashboardServer(BaseApplication):  # type: ignore[misc]
+    """gunicorn with our settings.
+
+    `beside` starts what must live in the process that owns the engine (embedded: the loader) and returns its stop.
+    The engine is opened in the worker: a fork after chDB is loaded hangs.
+    """
+
+    def __init__(
+        self, settings: Settings, home: Home, logging: dict[str, Any], beside: Callable[[Engine], Stop] | None = None
+    ) -> None:
+        self._settings, self._home, self._logging, self._beside = settings, home, logging, beside
+        self._engine: Engine | None = None
+        self._stop: Stop | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Our settings, and nothing of gunicorn's environment or files."""
+        for name, value in {
+            "bind": [str(self._settings.dashboard_bind)],
+            "workers": 1,
+            "worker_class": "gthread",
+            "threads": THREADS,
+            "keepalive": 5,
+            "timeout": 120,
+            "graceful_timeout": GRACEFUL_SECONDS,
+            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108, PTH112
+            "control_socket_disable": True,
+            "proc_name": "pharos dashboard",
+            "logconfig_dict": self._logging,
+            "worker_exit": self._worker_exit,
+        }.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:
+        """The application of the worker."""
+        from dashboard.app import create_app
+
+        self._engine = Engine(self._settings, self._home)
+        if self._beside is not None:
+            self._stop = self._beside(self._engine)
+        return create_app(self._settings, self._home, self._engine)
+
+    def _worker_exit(self, server: Any, worker: Any) -> None:
+        if self._stop is not None:
+            self._stop()
+        if self._engine is not None:
+            self._engine.close()

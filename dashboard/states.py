@@ -1,0 +1,75 @@
+"""What a page says when it has no figures to show, and what may be done about it."""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import html
+
+from dashboard.format import fewer
+from warehouse.engine import EngineError
+from warehouse.queries import QueryError
+
+LOST_LINKS = {"from": "the first day", "to": "the last day", "grain": "the grain", "module": "the module"}
+
+
+def notice(error: QueryError | EngineError) -> dmc.Alert:
+    """The page's one message when its figures cannot be had."""
+    return _bad_address(error) if isinstance(error, QueryError) else _engine_away()
+
+
+def _bad_address(error: QueryError) -> dmc.Alert:
+    return dmc.Alert(
+        [
+            html.P(f"{LOST_LINKS.get(error.param, error.param)} ({error.param}) {error.detail}.".capitalize()),
+            dmc.Anchor("Show the last 30 days", href="?", refresh=True),
+        ],
+        title="This address holds a value that cannot be used",
+        color="orange",
+        className="notice",
+    )
+
+
+def _engine_away() -> dmc.Alert:
+    return dmc.Alert(
+        [
+            html.P("Beacons are still accepted and kept; they will be counted as soon as it is back."),
+            dmc.Anchor("Try again", href="", refresh=True),
+        ],
+        title="The figures cannot be read right now: ClickHouse does not answer",
+        color="gray",
+        className="notice",
+    )
+
+
+def empty(anything_yet: bool) -> Any:
+    """In place of the charts when nothing came in the range, or nothing ever."""
+    if anything_yet:
+        title, text = "No beacons in this range", "Choose other days or another module."
+    else:
+        title = "No beacons yet"
+        text = "Post a first beacon: the README has the curl line. It shows here within ten seconds."
+    return html.Div([dmc.Text(title, fw=600), dmc.Text(text, c="dimmed", size="sm")], className="empty")
+
+
+def too_few(k: int) -> Any:
+    """In place of the charts when all installs of the range together are under k."""
+    return html.Div(
+        [
+            dmc.Text(f"{fewer(k).capitalize()} installs in this range", fw=600),
+            dmc.Text(f"Beacons arrive. Groups under {k} installs are not shown, so that none can be told apart.",
+                     c="dimmed", size="sm"),
+        ],
+        className="empty",
+    )  # fmt: skip
+
+
+def no_access() -> Any:
+    """In place of a page that is not open to this role."""
+    return html.Div(
+        [
+            dmc.Title("Not open to your role", order=1, size="h2"),
+            dmc.Text("An administrator can change the role of your login.", c="dimmed"),
+            dmc.Anchor("Go to the overview", href="/"),
+        ],
+        className="empty",
+    )

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Install the Debian packages that the tests need, by apt as root or by sudo; else say which are missing.
+set -eu
+missing=
+command -v php >/dev/null 2>&1 || missing="$missing php-cli"
+php -m 2>/dev/null | grep -qx curl || missing="$missing php-curl"
+command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+[ -n "$missing" ] || exit 0
+
+sudo=
+if [ "$(id -u)" != 0 ]; then
+    sudo="sudo -n"
+fi
+if command -v apt-get >/dev/null 2>&1 && $sudo true 2>/dev/null; then
+    echo "Installing the Debian packages$missing ..."
+    export DEBIAN_FRONTEND=noninteractive
+    # shellcheck disable=SC2086 # both are lists of words
+    if $sudo apt-get update -qq && $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null; then
+        exit 0
+    fi
+fi
+echo "The tests need$missing, and they could not be installed. On Debian: sudo apt install$missing" >&2
+exit 1

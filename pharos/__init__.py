@@ -1,0 +1,1 @@
+"""The command line, and what composes collector, warehouse and dashboard."""

@@ -1,0 +1,5 @@
+"""`python -m pharos`: the command line."""
+
+from pharos.cli import main
+
+main()

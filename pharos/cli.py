@@ -1,0 +1,338 @@
+"""The `pharos` command line."""
+
+import logging.config
+import os
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+from warehouse.credentials import CredentialError, Credentials, Role
+from warehouse.home import Home, HomeError
+from warehouse.settings import SettingError, Settings
+
+ROLES = click.Choice([str(role) for role in Role])
+
+
+def main() -> None:
+    """Run the command line; what a user can mend is one line on stderr and exit status 1."""
+    try:
+        cli()
+    except (SettingError, HomeError, CredentialError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    click.echo(f"pharos: {message}", err=True)
+    sys.exit(1)
+
+
+def _settings() -> Settings:
+    return Settings.from_environ(os.environ)
+
+
+def _home(settings: Settings | None = None) -> Home:
+    return Home((settings or _settings()).home)
+
+
+def _log() -> None:
+    from collector.server import LOGGING
+
+    logging.Formatter.converter = time.gmtime
+    logging.config.dictConfig(LOGGING)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="pharos")
+def cli() -> None:
+    """Telemetry collector and dashboard for vendors of licensed modules."""
+
+
+@cli.command()
+def serve() -> None:
+    """Run collector, loader and dashboard until Ctrl-C or SIGTERM."""
+    _serve(_settings())
+
+
+def _serve(settings: Settings) -> NoReturn:
+    from pharos.serve import serve as run
+
+    home = _home(settings)
+    _log()
+    first = _first_start(settings, home)
+
+    def ready() -> None:
+        click.echo("Pharos is up. Ctrl-C stops it.")
+        click.echo(f"  collector   http://{settings.collector_bind}")
+        click.echo(f"  dashboard   http://{settings.dashboard_bind}")
+        for line in first:
+            click.echo(line)
+
+    sys.exit(run(settings, home, ready))
+
+
+def _first_start(settings: Settings, home: Home) -> list[str]:
+    """Make the first ingest key and the first admin where there is none; returns the lines that tell of them."""
+    credentials = Credentials(home.credentials)
+    lines = []
+    if credentials.keys():
+        lines.append("  ingest key  was shown at the first start; a new one: pharos keys new")
+    else:
+        lines.append(f"  ingest key  {credentials.add_key(key=settings.ingest_key or None)}")
+    if credentials.users():
+        lines.append("  login       was shown at the first start; a new one: pharos users add NAME --role admin")
+    else:
+        password = credentials.add_user("admin", Role.ADMIN, settings.admin_password or None)
+        lines.append(f"  login       admin  {password}")
+    return lines
+
+
+@cli.command()
+def collector() -> None:
+    """Run the collector alone."""
+    from collector.server import CollectorServer
+
+    settings = _settings()
+    home = _home(settings)
+    _log()
+    credentials = Credentials(home.credentials)
+    if not credentials.keys():
+        click.echo(f"ingest key  {credentials.add_key(key=settings.ingest_key or None)}")
+    _run_gunicorn(CollectorServer(settings, home))
+
+
+@cli.command()
+def dashboard() -> None:
+    """Run the dashboard alone; on the embedded engine, with the loader."""
+    from collector.server import LOGGING
+    from dashboard.server import DashboardServer
+    from pharos.serve import start_loader
+
+    settings = _settings()
+    home = _home(settings)
+    _log()
+    credentials = Credentials(home.credentials)
+    if not credentials.users():
+        password = credentials.add_user("admin", Role.ADMIN, settings.admin_password or None)
+        click.echo(f"login       admin  {password}")
+    beside = None if settings.clickhouse_url else start_loader(home)
+    _run_gunicorn(DashboardServer(settings, home, LOGGING, beside))
+
+
+def _run_gunicorn(server: Any) -> None:
+    sys.argv = ["pharos"]  # gunicorn would read our arguments as its own
+    server.run()
+
+
+@cli.command()
+def load() -> None:
+    """Run the loader alone (with PHAROS_CLICKHOUSE_URL)."""
+    from pharos.serve import load as run
+
+    settings = _settings()
+    _log()
+    run(settings, _home(settings))
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+    from warehouse.engine import Engine, EngineError
+    from warehouse.migrate import MigrationError
+    from warehouse.migrate import migrate as run
+
+    settings = _settings()
+    engine = Engine(settings, _home(settings))
+    try:
+        applied = run(engine)
+    except (EngineError, MigrationError) as error:
+        _fail(str(error))
+    finally:
+        engine.close()
+    click.echo("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
+
+
+@cli.command("import")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+def import_(files: tuple[str, ...]) -> None:
+    """Back-fill beacons from NDJSON FILEs (- is stdin, gzip is read too)."""
+    from collector.planes import Planes
+    from collector.spool import Spool
+    from collector.validate import Rejected
+    from pharos.imports import Importer, open_lines
+
+    settings = _settings()
+    home = _home(settings)
+    spool = Spool(home.spool)
+    importer = Importer(Planes(home.root_secret(settings)), spool)
+    for name in files:
+
+        def reject(number: int, rejected: Rejected, name: str = name) -> None:
+            where = f" {rejected.path}" if rejected.path else ""
+            click.echo(f"{name}:{number}: {rejected.reason}{where}: {rejected.detail}", err=True)
+
+        try:
+            with open_lines(name) as lines, _progress(name, lines) as progress:
+                importer.lines(lines, reject, progress)
+        except (OSError, EOFError) as error:
+            click.echo(_counted(importer.counts))
+            _fail(f"{name} cannot be read: {error}")
+    spool.close()
+    click.echo(_counted(importer.counts))
+
+
+def _counted(counts: Any) -> str:
+    return f"imported={counts.imported} duplicates={counts.duplicates} rejected={counts.rejected}"
+
+
+class _progress:  # noqa: N801 - used as a function
+    """A progress bar over a file's bytes, on a terminal, where the file's size is known."""
+
+    def __init__(self, name: str, lines: Any) -> None:
+        known = name != "-" and sys.stderr.isatty() and not hasattr(lines, "fileobj")
+        size = Path(name).stat().st_size if known else 0
+        self._bar: Any = click.progressbar(length=size, label=name, file=sys.stderr) if known else None
+
+    def __enter__(self) -> Callable[[int], None]:
+        if self._bar is None:
+            return lambda size: None
+        update: Callable[[int], None] = self._bar.__enter__().update
+        return update
+
+    def __exit__(self, *error: Any) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(*error)
+
+
+@cli.command()
+@click.option("--timeout", type=click.FloatRange(min=0), default=None, metavar="S", help="Give up after S seconds.")
+def drain(timeout: float | None) -> None:
+    """Return once all that is spooled now is in the aggregates."""
+    from collector.spool import Spool
+
+    spool = Spool(_home().spool)
+    last = spool.stats().last
+    deadline = None if timeout is None else time.monotonic() + timeout
+    while not spool.loaded_up_to(last):
+        if deadline is not None and time.monotonic() > deadline:
+            _fail(f"{spool.stats().beacons} beacons are not loaded after {timeout:g} s: is the loader running?")
+        time.sleep(0.1)
+
+
+@cli.command()
+def doctor() -> None:
+    """Check configuration, storage, engine and free space; exit status 1 if anything fails."""
+    from pharos.doctor import checks
+
+    failed = 0
+    for check in checks(os.environ):
+        failed += not check.ok
+        click.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.id:<12} {check.message}")
+    sys.exit(1 if failed else 0)
+
+
+@cli.command()
+@click.option("--installs", default=600, show_default=True, help="Installs of the synthetic fleet.")
+@click.option("--days", default=90, show_default=True, help="Days that it reports.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the fleet.")
+def demo(installs: int, days: int, seed: int) -> None:
+    """Fill a home of its own with a synthetic fleet, then serve it."""
+    from pharos.demo import fill
+
+    settings = _settings()
+    with click.progressbar(length=installs * days, label="a synthetic fleet", file=sys.stderr) as bar:
+        fill(settings, _home(settings), seed, installs, days, datetime.now(UTC).date(), bar.update)
+    _serve(settings)
+
+
+@cli.group()
+def keys() -> None:
+    """Ingest keys: what a module posts with."""
+
+
+@keys.command("new")
+@click.option("--module", "modules", multiple=True, metavar="M", help="Valid for this module only; may be repeated.")
+def keys_new(modules: tuple[str, ...]) -> None:
+    """Make a key; prints it alone, once."""
+    click.echo(_credentials().add_key(modules))
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List keys: id, time, modules."""
+    for key in _credentials().keys():
+        click.echo(f"{key.id}  {key.created}  {' '.join(sorted(key.modules)) or 'all modules'}")
+
+
+@keys.command("revoke")
+@click.argument("id")
+def keys_revoke(id: str) -> None:
+    """Take a key back; beacons under it are refused a second later."""
+    _credentials().revoke_key(id)
+
+
+@cli.group()
+def users() -> None:
+    """Dashboard logins."""
+
+
+@users.command("add")
+@click.argument("name")
+@click.option("--role", type=ROLES, required=True)
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def users_add(name: str, role: str, password_stdin: bool) -> None:
+    """Add a login; prints its password, unless that came by standard input."""
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    if password_stdin and len(password or "") < 12:
+        _fail("a password must have at least 12 characters")
+    password = _credentials().add_user(name, Role(role), password)
+    if not password_stdin:
+        click.echo(password)
+
+
+@users.command("list")
+def users_list() -> None:
+    """List logins: name, role, time."""
+    for user in _credentials().users():
+        click.echo(f"{user.name}  {user.role}  {user.created}")
+
+
+@users.command("remove")
+@click.argument("name")
+def users_remove(name: str) -> None:
+    """Remove a login; its sessions end with their next request."""
+    _credentials().remove_user(name)
+
+
+@cli.group()
+def tokens() -> None:
+    """Read-API tokens."""
+
+
+@tokens.command("new")
+@click.option("--role", type=ROLES, required=True)
+def tokens_new(role: str) -> None:
+    """Make a token; prints it alone, once."""
+    click.echo(_credentials().add_token(Role(role)))
+
+
+@tokens.command("list")
+def tokens_list() -> None:
+    """List tokens: id, role, time."""
+    for token in _credentials().tokens():
+        click.echo(f"{token.id}  {token.role}  {token.created}")
+
+
+@tokens.command("revoke")
+@click.argument("id")
+def tokens_revoke(id: str) -> None:
+    """Take a token back; it is refused a second later."""
+    _credentials().revoke_token(id)
+
+
+def _credentials() -> Credentials:
+    return Credentials(_home().credentials)

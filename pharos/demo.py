@@ -1,0 +1,44 @@
+"""`pharos demo`: a home with a synthetic fleet, put there through validation, planes and spool like any import."""
+
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+from collector.planes import Planes
+from collector.spool import Spool
+from pharos.fleet import beacons
+from pharos.imports import Importer
+from warehouse.home import Home, HomeError
+from warehouse.settings import Settings
+
+
+def marker(home: Home) -> Path:
+    """The file that says on every page that a home's data are synthetic; it holds the fleet's last day."""
+    return home.path / "synthetic"
+
+
+def fill(
+    settings: Settings, home: Home, seed: int, installs: int, days: int, today: date, progress: Callable[[int], None]
+) -> None:
+    """Store the fleet's beacons of the `days` up to `today`; a second time changes nothing.
+
+    Raises `HomeError` for a home that holds anything else.
+    """
+    mark = marker(home)
+    if home.spool.exists() and not mark.exists():
+        raise HomeError(f"{home.path} holds real data: a demonstration needs a home of its own")
+    # Marked before the first beacon: nothing synthetic is ever shown as real. The day makes a fill that was interrupted
+    # go on with the same fleet, whose beacons are known again.
+    if not mark.exists():
+        mark.write_text(f"{today.isoformat()} filling")
+    end, _, filling = mark.read_text().partition(" ")
+    if not filling:
+        return
+    spool = Spool(home.spool)
+    importer = Importer(Planes(home.root_secret(settings)), spool)
+    for beacon in beacons(seed, installs, days, date.fromisoformat(end)):
+        importer.beacon(beacon)
+        progress(1)
+    importer.flush()
+    spool.close()
+    mark.write_text(end)

@@ -1,0 +1,125 @@
+"""`pharos doctor`: is all in place? One check, one stable id, one line."""
+
+import http.client
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from collector.spool import Spool, Unavailable
+from warehouse.credentials import Credentials, Role
+from warehouse.engine import Engine, EngineError
+from warehouse.home import Home, HomeError
+from warehouse.settings import SettingError, Settings
+
+LATE_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check."""
+
+    id: str
+    ok: bool
+    message: str
+
+
+def checks(environ: Mapping[str, str]) -> Iterator[Check]:
+    """All checks in order; those that make no sense after one that failed are left out."""
+    try:
+        settings = Settings.from_environ(environ)
+        yield Check("config", True, "settings are valid")
+    except SettingError as error:
+        yield Check("config", False, str(error))
+        return
+    try:
+        home = Home(settings.home)
+    except HomeError as error:
+        yield Check("home", False, str(error))
+        return
+    yield _home(home)
+    yield _secret(settings, home)
+    yield _credentials(home)
+    yield from _spool(home)
+    yield _engine(settings, home)
+
+
+def _home(home: Home) -> Check:
+    mode = stat.S_IMODE(home.path.stat().st_mode)
+    if not os.access(home.path, os.W_OK | os.X_OK):
+        return Check("home", False, f"{home.path} cannot be written")
+    if mode & 0o077:
+        return Check("home", False, f"{home.path} is open to others (mode {mode:o}): chmod 700 it")
+    return Check("home", True, str(home.path))
+
+
+def _secret(settings: Settings, home: Home) -> Check:
+    if settings.secret:
+        return Check("secret", True, "from PHAROS_SECRET")
+    path = home.path / "secret"
+    if not path.exists():
+        return Check("secret", True, "is made at the first start")
+    mode = stat.S_IMODE(path.stat().st_mode)
+    return Check("secret", mode == 0o600, f"{path}, mode {mode:o}")
+
+
+def _credentials(home: Home) -> Check:
+    if not home.credentials.exists():
+        return Check("credentials", True, "are made at the first start")
+    try:
+        credentials = Credentials(home.credentials)
+        keys, users = credentials.keys(), credentials.users()
+    except sqlite3.Error as error:
+        return Check("credentials", False, f"{home.credentials} cannot be read: {error}")
+    admins = sum(user.role is Role.ADMIN for user in users)
+    return Check("credentials", bool(keys and admins), f"{len(keys)} ingest keys, {len(users)} users, {admins} admins")
+
+
+def _spool(home: Home) -> Iterator[Check]:
+    try:
+        spool = Spool(home.spool)
+        stats = spool.stats()
+    except sqlite3.Error as error:
+        yield Check("spool", False, f"{home.spool} cannot be used: {error}")
+        return
+    age = 0 if stats.oldest is None else int(time.time() - stats.oldest)
+    message = f"{stats.beacons} beacons to load" + (f", the oldest for {age} s" if stats.beacons else "")
+    yield Check("spool", age < LATE_SECONDS, message)
+    yield Check("quarantine", not stats.quarantined, f"{stats.quarantined} rows that ClickHouse refused")
+    try:
+        spool.check_space()
+        yield Check("space", True, "enough")
+    except Unavailable as error:
+        yield Check("space", False, str(error))
+    spool.close()
+
+
+def _engine(settings: Settings, home: Home) -> Check:
+    """A running system is asked; where none runs, the engine is opened here."""
+    try:
+        engine = Engine(settings, home)
+    except HomeError:
+        return _running(settings)
+    except EngineError as error:
+        return Check("engine", False, str(error))
+    try:
+        version = engine.version()
+    except EngineError as error:
+        return Check("engine", False, str(error))
+    finally:
+        engine.close()
+    return Check("engine", True, f"{'embedded' if engine.embedded else 'server'}, ClickHouse {version}")
+
+
+def _running(settings: Settings) -> Check:
+    connection = http.client.HTTPConnection(settings.dashboard_bind.host, settings.dashboard_bind.port, timeout=10)
+    try:
+        connection.request("GET", "/readyz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return Check("engine", False, f"another process holds it, and the dashboard does not answer: {error}")
+    finally:
+        connection.close()
+    return Check("engine", status == 200, f"embedded, in the running dashboard, which answers {status}")

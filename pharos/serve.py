@@ -1,0 +1,159 @@
+"""`pharos serve`: the parts as processes of this machine; a part that dies is started again."""
+
+import ctypes
+import http.client
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from collector.loader import Loader
+from collector.spool import Spool
+from warehouse.engine import Engine
+from warehouse.home import Home
+from warehouse.settings import Bind, Settings
+
+STOP_SECONDS = 40.0
+RESTART_SECONDS = (0.5, 15.0)
+
+log = logging.getLogger("pharos.serve")
+
+
+def start_loader(home: Home) -> Callable[[Engine], Callable[[], None]]:
+    """What starts a loader thread over an engine that this process owns, and returns how to stop it."""
+
+    def start(engine: Engine) -> Callable[[], None]:
+        stop = threading.Event()
+        lock = home.lock("loader")
+
+        def run() -> None:
+            spool = Spool(home.spool)
+            try:
+                Loader(spool, engine).run(stop)
+            finally:
+                spool.close()
+                lock.close()
+
+        thread = threading.Thread(target=run, name="loader", daemon=True)
+        thread.start()
+
+        def end() -> None:
+            stop.set()
+            thread.join(STOP_SECONDS / 2)
+
+        return end
+
+    return start
+
+
+def load(settings: Settings, home: Home) -> None:
+    """`pharos load`: the loader as a process of its own, until SIGINT or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    engine = Engine(settings, home)
+    lock = home.lock("loader")
+    spool = Spool(home.spool)
+    Loader(spool, engine).run(stop)
+    spool.close()
+    engine.close()
+    lock.close()
+
+
+@dataclass
+class _Part:
+    command: str
+    process: subprocess.Popen[bytes] | None = None
+    wait: float = RESTART_SECONDS[0]
+    started: float = 0.0
+    again_at: float = field(default=float("-inf"))
+
+
+def serve(settings: Settings, home: Home, ready: Callable[[], None]) -> int:
+    """Run collector, loader and dashboard until SIGINT or SIGTERM; returns the exit status.
+
+    `ready` is called once both addresses answer.
+    """
+    lock = home.lock("serve")
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    # Embedded, the loader lives in the dashboard's process: the engine has one owner.
+    parts = [_Part("collector"), _Part("dashboard"), *([_Part("load")] if settings.clickhouse_url else [])]
+    announced = False
+    while not stop.is_set():
+        for part in parts:
+            _keep_alive(part)
+        if not announced and _answers(settings.collector_bind) and _answers(settings.dashboard_bind):
+            ready()
+            announced = True
+        stop.wait(0.2)
+    clean = _end(parts)
+    lock.close()
+    return 0 if clean else 1
+
+
+def _keep_alive(part: _Part) -> None:
+    now = time.monotonic()
+    if part.process is not None:
+        status = part.process.poll()
+        if status is None:
+            if now - part.started > 60:
+                part.wait = RESTART_SECONDS[0]
+            return
+        log.warning("%s ended with status %s, starting it again in %.1f s", part.command, status, part.wait)
+        part.process = None
+        part.again_at = now + part.wait
+        part.wait = min(part.wait * 2, RESTART_SECONDS[1])
+    if now >= part.again_at:
+        part.process = subprocess.Popen(
+            [sys.executable, "-m", "pharos", part.command],
+            stdin=subprocess.DEVNULL,
+            # Its own group: Ctrl-C in a terminal reaches us alone, and we end the parts in order.
+            process_group=0,
+            preexec_fn=_die_with_parent,
+        )
+        part.started = now
+
+
+def _die_with_parent() -> None:
+    """Get SIGTERM when the supervisor is killed: orphans would keep the ports and the engine."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
+def _end(parts: list[_Part]) -> bool:
+    """Stop the parts, the collector first: what it still takes is loaded by the others, or lies in the spool."""
+    clean = True
+    deadline = time.monotonic() + STOP_SECONDS
+    for part in parts:
+        if part.process is not None and part.process.poll() is None:
+            part.process.send_signal(signal.SIGTERM)
+    for part in parts:
+        if part.process is None:
+            continue
+        try:
+            part.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.error("%s does not stop and is killed; what it answered for lies in the spool", part.command)
+            os.killpg(part.process.pid, signal.SIGKILL)
+            part.process.wait()
+            clean = False
+    return clean
+
+
+def _answers(bind: Bind) -> bool:
+    local = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bind.host, bind.host)  # noqa: S104
+    connection = http.client.HTTPConnection(local, bind.port, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()

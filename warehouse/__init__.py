@@ -1,0 +1,1 @@
+"""What is at rest: the field table, the home, credentials and ClickHouse."""

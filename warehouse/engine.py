@@ -1,0 +1,189 @@
+"""ClickHouse, embedded or on a server, through clickhouse-connect; nothing else in the project imports the driver."""
+
+import contextlib
+import os
+import re
+import shutil
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, Any
+from urllib.parse import unquote, urlsplit
+
+from warehouse.home import Home
+from warehouse.settings import Settings
+
+# Said with every insert, and not left to a server's profile: async_insert is on by default from 26.2 on, and without
+# these the token of a sealed batch does nothing, or nothing for the aggregates behind a materialized view.
+INSERT_SETTINGS: dict[str, str | int] = {
+    "async_insert": 0,
+    "wait_end_of_query": 1,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # One block, so that a batch is in a partition or is not.
+    "input_format_parallel_parsing": 0,
+    "max_insert_threads": 1,
+    "parallel_view_processing": 0,
+    "min_insert_block_size_rows": 1_048_449,
+    "min_insert_block_size_bytes": 268_402_944,
+    "max_insert_block_size": 1_048_449,
+    "input_format_skip_unknown_fields": 0,
+    "date_time_input_format": "basic",
+    # A batch of an import may be of many months.
+    "max_partitions_per_insert_block": 1000,
+}
+CLUSTER_INSERT_SETTINGS: dict[str, str | int] = {"distributed_foreground_insert": 1, "insert_quorum": 0}
+# What ClickHouse says of a row that it cannot read: parse and type errors. Anything else may pass with time.
+CONTENT_ERRORS = frozenset({6, 26, 27, 32, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 441, 467, 676})
+QUERY_SECONDS = 60
+EMBEDDED_MEMORY = 4 << 30
+
+
+class EngineError(Exception):
+    """ClickHouse could not be reached, or did not do it: the outcome is unknown, and it may be tried again."""
+
+
+class ContentError(EngineError):
+    """ClickHouse refused what the rows hold: the same rows will be refused again, and nothing of them was stored."""
+
+
+class Engine:
+    """ClickHouse: queries and inserts from any number of threads.
+
+    The embedded engine belongs to one process: a second one gets `HomeError`. Do not fork after making it.
+    """
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        self.cluster = settings.clickhouse_cluster
+        self._url = settings.clickhouse_url
+        self._home = home
+        self._lock: IO[bytes] | None = None
+        self._idle: list[Any] = []
+        self._idle_lock = threading.Lock()
+        self.database = (urlsplit(self._url).path.strip("/") or "default") if self._url else "pharos"
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.database):
+            raise EngineError("the database in PHAROS_CLICKHOUSE_URL is no plain name")
+        if not self.embedded:
+            return
+        self._lock = home.lock("engine")
+        # chDB writes each insert to a temporary file first; a kill leaves it behind with beacons inside.
+        shutil.rmtree(home.temporary, ignore_errors=True)
+        home.temporary.mkdir(mode=0o700)
+        tempfile.tempdir = str(home.temporary)
+        os.environ["TMPDIR"] = str(home.temporary)
+        home.engine.mkdir(mode=0o700, exist_ok=True)
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the engine runs in this process."""
+        return not self._url
+
+    def close(self) -> None:
+        """Close all connections; the embedded engine writes out what it holds."""
+        with self._idle_lock:
+            for client in self._idle:
+                with contextlib.suppress(Exception):
+                    client.close()
+            self._idle.clear()
+        if self._lock is not None:
+            self._lock.close()
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT; parameters are bound by the server (`{name:Type}`). Raises `EngineError`."""
+        with self._client() as client:
+            return list(client.query(sql, parameters=dict(parameters or {})).result_rows)
+
+    def command(self, sql: str, settings: Mapping[str, Any] | None = None) -> None:
+        """Run a statement that answers nothing. Raises `EngineError`."""
+        with self._client() as client:
+            client.command(sql, settings=dict(settings or {}))
+
+    def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
+        """Insert JSON lines as one batch. The same `token` with the same lines again changes nothing.
+
+        Raises `ContentError` when the lines themselves are refused, `EngineError` when the outcome is unknown.
+        """
+        cluster = CLUSTER_INSERT_SETTINGS if self.cluster else {}
+        with self._client() as client:
+            client.raw_insert(
+                table,
+                insert_block=b"\n".join(lines),
+                fmt="JSONEachRow",
+                settings={**INSERT_SETTINGS, **cluster, "insert_deduplication_token": token},
+            )
+
+    def version(self) -> str:
+        """ClickHouse's version. Raises `EngineError` when it does not answer."""
+        with self._client(database="default") as client:
+            return str(client.query("SELECT version()").result_rows[0][0])
+
+    def create_database(self) -> None:
+        """Make the database where it is not there."""
+        on_cluster = f" ON CLUSTER {self.cluster}" if self.cluster else ""
+        with self._client(database="default") as client:
+            client.command(f"CREATE DATABASE IF NOT EXISTS {self.database}{on_cluster}")
+
+    @contextlib.contextmanager
+    def _client(self, database: str | None = None) -> Iterator[Any]:
+        """A client for this thread alone: one connection of the embedded engine runs one statement at a time."""
+        import clickhouse_connect.driver.exceptions as driver
+
+        client = None
+        try:
+            if database is None:
+                with self._idle_lock:
+                    client = self._idle.pop() if self._idle else None
+            client = client or self._connect(database or self.database)
+            yield client
+        except driver.Error as error:
+            if database is None and client is not None and error.code is not None:
+                self._put_back(client)
+            if error.code in CONTENT_ERRORS:
+                # By its name only: the message quotes what it could not read.
+                raise ContentError(f"ClickHouse refuses the rows: {error.name or 'code'} ({error.code})") from None
+            raise EngineError(_first_line(error)) from error
+        except OSError as error:
+            raise EngineError(_first_line(error)) from error
+        else:
+            if database is None:
+                self._put_back(client)
+            else:
+                client.close()
+
+    def _put_back(self, client: Any) -> None:
+        with self._idle_lock:
+            self._idle.append(client)
+
+    def _connect(self, database: str) -> Any:
+        import clickhouse_connect  # here: a process that never asks (a collector) never loads it
+
+        if self.embedded:
+            client = clickhouse_connect.get_client(
+                interface="chdb",
+                path=str(self._home.engine),
+                settings={"max_memory_usage": EMBEDDED_MEMORY, "max_execution_time": QUERY_SECONDS},
+            )
+            client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
+            client.close()
+            return clickhouse_connect.get_client(
+                interface="chdb",
+                path=str(self._home.engine),
+                database=database,
+                settings={"max_memory_usage": EMBEDDED_MEMORY, "max_execution_time": QUERY_SECONDS},
+            )
+        url = urlsplit(self._url)
+        return clickhouse_connect.get_client(
+            interface=url.scheme,
+            host=url.hostname,
+            port=url.port or (8443 if url.scheme == "https" else 8123),
+            username=unquote(url.username or "default"),
+            password=unquote(url.password or ""),
+            database=database,
+            connect_timeout=5,
+            send_receive_timeout=QUERY_SECONDS,
+            autogenerate_session_id=False,
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:300]

@@ -1,0 +1,170 @@
+"""The one table of beacon fields: validation, JSON schema, OpenAPI, plane columns and the field reference follow it.
+
+Adding a field means a row here, a numbered SQL file and a case in `tests/cases`; tests fail where one was forgotten.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["integer", "string", "uuid", "time", "address", "counts"]
+
+VERSION = "[0-9A-Za-z][0-9A-Za-z.+~_-]{0,31}"
+NAME = "[a-z0-9][a-z0-9._-]{0,31}"
+MODULE = "[a-z][a-z0-9_]{0,63}"
+FEATURE = "[a-z][a-z0-9_.]{0,63}"
+UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
+
+MAX_FEATURES = 200
+MAX_COUNT = 4_294_967_295
+
+# What systemd-detect-virt prints (systemd 257), and our own two for "looked and can't tell" and "not in the list".
+VIRTUALIZATION = (
+    "none", "unknown", "other",
+    "qemu", "kvm", "amazon", "zvm", "vmware", "microsoft", "oracle", "powervm", "xen", "bochs", "uml", "parallels",
+    "bhyve", "qnx", "acrn", "apple", "sre", "google", "vm-other",
+    "systemd-nspawn", "lxc-libvirt", "lxc", "openvz", "docker", "podman", "rkt", "wsl", "proot", "pouch",
+    "container-other",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a beacon.
+
+    `path` is where it stands on the wire. `usage` and `license` name its column in that plane, empty when the plane
+    never holds it. `dimension` is its name in the read API. `full` fields are absent at consent level `license`.
+    """
+
+    path: str
+    kind: Kind
+    doc: str
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    pattern: str = ""
+    usage: str = ""
+    license: str = ""
+    dimension: str = ""
+    full: bool = False
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("schema", "integer", "Version of this format: 1.", required=True),
+    Field("beacon_id", "uuid", "Random, new for each beacon, kept when it is sent again. Never stored: a keyed hash "
+          "of it recognizes a retry.", required=True, pattern=UUID),
+    Field("install_id", "uuid", "Random, made by the install and known to nobody else. Never stored: each plane has "
+          "a pseudonym of its own.", required=True, pattern=UUID),
+    Field("sent_at", "time", "RFC 3339 time with zone. Its UTC date is the beacon's day when it lies between 7 days "
+          "ago and 10 minutes ahead; the day of receipt otherwise.", required=True),
+    Field("reason", "string", "Why it was sent (default heartbeat). Counted at the collector, not stored.",
+          choices=("heartbeat", "activate", "deactivate", "upgrade")),
+    Field("consent.level", "string", "What the server's owner agreed to (default full). Not stored.",
+          choices=("full", "license")),
+    Field("consent.policy", "string", "The privacy policy's version that was agreed to. Not stored.", pattern=VERSION),
+    Field("module.name", "string", "The addon module.", required=True, pattern=MODULE,
+          usage="module", license="module", dimension="module"),
+    Field("module.version", "string", "The module's version.", required=True, pattern=VERSION,
+          usage="version", license="version", dimension="version"),
+    Field("license.status", "string", "The license as the module sees it.", required=True,
+          choices=("licensed", "unlicensed", "trial", "expired", "suspended", "invalid", "unknown"),
+          usage="license_status", license="status", dimension="license_status"),
+    Field("license.source", "string", "Where the license came from. License plane only.", required=True,
+          pattern="[a-z0-9][a-z0-9._-]{0,63}", license="source", dimension="license_source"),
+    Field("license.key_hash", "string", "SHA-256 of the license key, hex. Only a keyed hash of it is stored, in the "
+          "license plane.", pattern="[0-9A-Fa-f]{64}", license="key"),
+    Field("server.public_ip", "address", "The server's global address as the module sees it. License plane only, "
+          "kept when it differs from the address of the connection.", license="ip_claim"),
+    Field("server.os.family", "string", "Operating system family.", required=True,
+          choices=("linux", "windows", "bsd", "darwin", "other", "unknown"), usage="os_family", full=True),
+    Field("server.os.name", "string", "Operating system or distribution.", pattern=NAME,
+          usage="os", dimension="os", full=True),
+    Field("server.os.version", "string", "Its version.", pattern=VERSION,
+          usage="os_version", dimension="os_version", full=True),
+    Field("server.os.arch", "string", "Processor architecture.", pattern=NAME,
+          usage="arch", dimension="arch", full=True),
+    Field("server.virtualization.type", "string", "What the server runs in, as systemd-detect-virt names it.",
+          required=True, choices=VIRTUALIZATION, usage="virtualization", dimension="virtualization", full=True),
+    Field("server.virtualization.detection", "string", "How that was found out.", pattern=NAME,
+          usage="detection", full=True),
+    Field("platform.whmcs", "string", "WHMCS version.", pattern=VERSION, usage="whmcs", dimension="whmcs", full=True),
+    Field("platform.php", "string", "PHP version.", pattern=VERSION, usage="php", dimension="php", full=True),
+    Field("platform.database", "string", "Database server and version.", pattern=VERSION,
+          usage="database", dimension="database", full=True),
+    Field("platform.web_server", "string", "Web server and version.", pattern=VERSION,
+          usage="web_server", dimension="web_server", full=True),
+    Field("platform.sapi", "string", "How PHP is run.", pattern=VERSION, usage="sapi", full=True),
+    Field("features", "counts", f"Uses of each feature since the last beacon: at most {MAX_FEATURES} names, "
+          f"counts 0 to {MAX_COUNT}.", pattern=FEATURE, usage="features", dimension="feature", full=True),
+)  # fmt: skip
+
+OBJECTS = ("consent", "module", "license", "server", "server.os", "server.virtualization", "platform")
+REQUIRED_OBJECTS = frozenset({"module", "license"})
+
+# A dimension that is no field: looked up from the address before the usage plane forgets it.
+COUNTRY = "country"
+DIMENSIONS: tuple[str, ...] = (*(f.dimension for f in FIELDS if f.dimension), COUNTRY)
+
+
+def columns(plane: Literal["usage", "license"]) -> Iterator[tuple[Field, str]]:
+    """Each field that a plane holds, with its column there."""
+    for field in FIELDS:
+        if column := getattr(field, plane):
+            yield field, column
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of one beacon."""
+    root: dict[str, Any] = _object("Pharos beacon")
+    objects = {"": root}
+    for path in OBJECTS:
+        parent, _, name = path.rpartition(".")
+        objects[path] = objects[parent]["properties"][name] = _object()
+        if path in REQUIRED_OBJECTS:
+            objects[parent]["required"].append(name)
+    for field in FIELDS:
+        parent, _, name = field.path.rpartition(".")
+        objects[parent]["properties"][name] = _value_schema(field)
+        if field.required:
+            objects[parent]["required"].append(name)
+    at_license = {"properties": {"consent": {"properties": {"level": {"const": "license"}}, "required": ["level"]}},
+                  "required": ["consent"]}  # fmt: skip
+    absent = {
+        "properties": {"platform": False, "features": False,
+                       "server": {"properties": {"os": False, "virtualization": False}}}
+    }  # fmt: skip
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **root, "if": at_license, "then": absent}
+
+
+def _object(title: str = "") -> dict[str, Any]:
+    return {
+        **({"title": title} if title else {}),
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {},
+        "required": [],
+    }
+
+
+def _value_schema(field: Field) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": field.doc}
+    if field.kind == "integer":
+        return described | {"type": "integer", "const": 1}
+    if field.kind == "counts":
+        return described | {
+            "type": "object",
+            "maxProperties": MAX_FEATURES,
+            "propertyNames": {"pattern": f"^{field.pattern}$"},
+            "additionalProperties": {"type": "integer", "minimum": 0, "maximum": MAX_COUNT},
+        }
+    described["type"] = "string"
+    if field.kind == "time":
+        described["format"] = "date-time"
+    if field.kind == "uuid":
+        described["format"] = "uuid"
+    if field.kind == "address":
+        described["anyOf"] = [{"format": "ipv4"}, {"format": "ipv6"}]
+    if field.choices:
+        described["enum"] = list(field.choices)
+    if field.pattern:
+        described["pattern"] = f"^{field.pattern}$"
+    return described

@@ -1,0 +1,77 @@
+"""The home: the folder that holds the spool, the embedded engine, credentials and the root secret, for us alone."""
+
+import fcntl
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+from warehouse.settings import Settings
+
+
+class HomeError(Exception):
+    """The home cannot be used; the message says why."""
+
+
+class Home:
+    """Paths below `PHAROS_HOME`, which is made (mode 0700) when it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
+        self.spool = self.path / "spool.sqlite"
+        self.credentials = self.path / "credentials.sqlite"
+        self.engine = self.path / "clickhouse"
+        self.temporary = self.path / "tmp"
+        self.metrics = self.path / "metrics"
+
+    def lock(self, name: str) -> IO[bytes]:
+        """Hold `<home>/<name>.lock` until the returned file is closed; raises `HomeError` when another process does."""
+        file = (self.path / f"{name}.lock").open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise HomeError(f"another process holds the {name} of {self.path}: is Pharos running already?") from None
+        return file
+
+    def root_secret(self, settings: Settings) -> bytes:
+        """The root secret: the setting, or one that is made once and kept in the home (mode 0600)."""
+        if settings.secret:
+            return settings.secret.encode()
+        path = self.path / "secret"
+        if not path.exists():
+            # Written aside and linked: two processes that start at once agree, and a kill leaves no half secret.
+            aside = self.path / f"secret.{secrets.token_hex(4)}"
+            with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(aside, path)
+            except FileExistsError:
+                pass
+            finally:
+                aside.unlink()
+            sync_folder(self.path)
+        return path.read_bytes().strip()
+
+
+def sync_folder(path: Path) -> None:
+    """Put the folder's entries on disk: a new file outlives a power cut only then."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def derive(root: bytes, purpose: str) -> bytes:
+    """A 32-byte key for one purpose (HKDF-SHA256, RFC 5869, one block, no salt)."""
+    extracted = hmac.digest(bytes(32), root, hashlib.sha256)
+    return hmac.digest(extracted, f"pharos {purpose}".encode() + b"\x01", hashlib.sha256)

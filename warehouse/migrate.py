@@ -1,0 +1,69 @@
+"""Apply the numbered SQL files, each once. A file that was applied is never edited: the next change is a new file."""
+
+import hashlib
+import re
+from importlib.resources import files
+from string import Template
+
+from warehouse.engine import Engine
+
+# On a cluster each table stands on its shards as `X_local`, and `X` spreads over them by these.
+_SHARDING = {"freshness_by_loader": "cityHash64(loader)", "migrations": "version"}
+_MIGRATIONS = """
+CREATE TABLE IF NOT EXISTS migrations$local $on_cluster (version UInt32, name String, sha256 String, applied DateTime)
+ENGINE = ${replicated}ReplacingMergeTree ORDER BY version
+"""
+
+
+class MigrationError(Exception):
+    """The database and the SQL files do not fit; the message says which."""
+
+
+def migrate(engine: Engine) -> list[str]:
+    """Bring the database up to date; returns the names of the files that were applied."""
+    engine.create_database()
+    _apply(engine, _MIGRATIONS)
+    done = dict(engine.query("SELECT DISTINCT version, sha256 FROM migrations"))
+    applied = []
+    for name, text in sql_files():
+        version, sha256 = int(name[:3]), hashlib.sha256(text.encode()).hexdigest()
+        if version in done:
+            if done[version] != sha256:
+                raise MigrationError(f"{name} is not the file that was applied to this database")
+            continue
+        _apply(engine, text)
+        engine.command(f"INSERT INTO migrations VALUES ({version}, '{name}', '{sha256}', now())")  # noqa: S608
+        applied.append(name)
+    unknown = set(done) - {int(name[:3]) for name, _ in sql_files()}
+    if unknown:
+        raise MigrationError(f"the database is newer than this Pharos: it has migration {max(unknown)}")
+    return applied
+
+
+def sql_files() -> list[tuple[str, str]]:
+    """(name, text) of the SQL files, in order."""
+    found = (file for file in files("warehouse").joinpath("sql").iterdir() if file.name.endswith(".sql"))
+    return sorted((file.name, file.read_text(encoding="utf-8")) for file in found)
+
+
+def _apply(engine: Engine, text: str) -> None:
+    """Run a file's statements; all of them may run again after a crash in between."""
+    cluster = engine.cluster
+    values = {
+        "local": "_local" if cluster else "",
+        "on_cluster": f"ON CLUSTER {cluster}" if cluster else "",
+        "replicated": "Replicated" if cluster else "",
+        "deduplication_window": "replicated_deduplication_window" if cluster else "non_replicated_deduplication_window",
+    }
+    for statement in re.split(r";\s*$", text, flags=re.M):
+        statement = re.sub(r"^--.*\n?", "", statement, flags=re.M).strip()
+        if not statement:
+            continue
+        engine.command(Template(statement).substitute(values))
+        table = re.match(r"CREATE TABLE IF NOT EXISTS (\w+)\$local", statement)
+        if cluster and table:
+            name = table[1]
+            engine.command(
+                f"CREATE TABLE IF NOT EXISTS {name} ON CLUSTER {cluster} AS {name}_local "
+                f"ENGINE = Distributed({cluster}, currentDatabase(), {name}_local, {_SHARDING.get(name, 'install')})"
+            )
