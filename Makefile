@@ -21,7 +21,7 @@ lint: .venv/development
 	$(BIN)/mypy
 
 bench: .venv/development
-	$(BIN)/python -m bench
+	$(BIN)/python -m tests.bench
 
 .PHONY: packages
 packages:

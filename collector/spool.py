@@ -14,11 +14,11 @@ import os
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 Plane = Literal["usage", "license"]
 PLANES: tuple[Plane, ...] = ("usage", "license")
@@ -32,8 +32,11 @@ WATERMARK_SHARE = 0.05
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS beacons (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, received INTEGER NOT NULL, usage BLOB NOT NULL, license BLOB NOT NULL);
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL, received INTEGER NOT NULL, usage BLOB NOT NULL,
+    license BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS seen (id BLOB PRIMARY KEY, day INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS remember AFTER INSERT ON beacons
+    BEGIN INSERT INTO seen VALUES (NEW.id, NEW.received / 86400); END;
 CREATE TABLE IF NOT EXISTS batches (
     first INTEGER PRIMARY KEY, last INTEGER NOT NULL, usage TEXT, license TEXT);
 CREATE TABLE IF NOT EXISTS quarantine (
@@ -93,7 +96,7 @@ class Spool:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute("PRAGMA secure_delete = ON")
         self._db.executescript(_SCHEMA)
-        # SQLite's own waiting sleeps up to 100 ms at a time; `_transaction` asks again every half millisecond.
+        # SQLite's own waiting sleeps up to 100 ms at a time; `_locked` asks again every half millisecond.
         self._db.execute("PRAGMA busy_timeout = 0")
 
     def close(self) -> None:
@@ -102,35 +105,39 @@ class Spool:
 
     def store(self, rows: list[Row], now: float) -> list[bool]:
         """Put beacons on disk; True for each that is new, False for a duplicate. Raises `Unavailable`."""
-        with self._transaction():
-            return self._store(rows, int(now))
+        (fresh,) = self.store_groups([Group(rows)], now)
+        assert isinstance(fresh, list)  # noqa: S101 - a group without limit is never over it
+        return fresh
 
     def store_groups(self, groups: list["Group"], now: float) -> list["list[bool] | int"]:
         """Put the beacons of several requests on disk in one commit.
 
         For each group: as `store`, or the seconds to wait when its key is over its limit.
         """
+        if not any(group.limit for group in groups):
+            try:
+                # Nearly always all are new: then one statement is all, and is its own transaction. sqlite3 lets go of
+                # the interpreter around each statement and has to queue for it again behind the requests' threads.
+                self._insert([row for group in groups for row in group.rows], int(now))
+                return [[True] * len(group.rows) for group in groups]
+            except sqlite3.IntegrityError:
+                pass  # a duplicate is among them, and nothing was stored
         with self._transaction():
-            return [self._over_limit(group, now) or self._store(group.rows, int(now)) for group in groups]
+            return [self._over_limit(group, now) or self._store_new(group.rows, int(now)) for group in groups]
 
-    def _store(self, rows: list[Row], now: int) -> list[bool]:
-        ids = [row.seen for row in rows]
-        marks = ",".join("?" * len(ids))
-        known = {id for (id,) in self._db.execute(f"SELECT id FROM seen WHERE id IN ({marks})", ids)}  # noqa: S608
+    def _insert(self, rows: list[Row], now: int) -> None:
+        marks = ",".join(["(?,?,?,?)"] * len(rows))
+        values = [value for row in rows for value in (row.seen, now, row.usage, row.license)]
+        self._locked(f"INSERT INTO beacons (id, received, usage, license) VALUES {marks}", values)  # noqa: S608
+
+    def _store_new(self, rows: list[Row], now: int) -> list[bool]:
+        known = self.known([row.seen for row in rows])
         fresh: list[bool] = []
-        new: list[Row] = []
         for row in rows:
             fresh.append(row.seen not in known)
-            if fresh[-1]:
-                known.add(row.seen)
-                new.append(row)
-        if new:
-            day = now // 86400
-            self._db.executemany("INSERT INTO seen VALUES (?, ?)", [(row.seen, day) for row in new])
-            self._db.executemany(
-                "INSERT INTO beacons (received, usage, license) VALUES (?, ?, ?)",
-                [(now, row.usage, row.license) for row in new],
-            )
+            known.add(row.seen)
+        if new := [row for row, is_new in zip(rows, fresh, strict=True) if is_new]:
+            self._insert(new, now)
         return fresh
 
     def _over_limit(self, group: "Group", now: float) -> int:
@@ -243,19 +250,23 @@ class Spool:
         if free < min(WATERMARK_BYTES, size * WATERMARK_SHARE):
             raise Unavailable(f"the disk is nearly full: {free >> 20} MiB free")
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _locked(self, sql: str, values: Sequence[Any] = ()) -> None:
+        """Run a statement that takes the write lock, as soon as the other writers let it. Raises `Unavailable`."""
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                break
+                self._db.execute(sql, values)
+                return
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                     raise Unavailable(f"the spool cannot be written: {error}") from error
                 if time.monotonic() > deadline:
                     raise Unavailable("the spool is locked by another process") from error
                 time.sleep(0.0005)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._locked("BEGIN IMMEDIATE")
         try:
             yield
             self._db.execute("COMMIT")

@@ -12,7 +12,7 @@ from pathlib import Path
 from collector.spool import Group, Row, Spool, Unavailable
 
 # How many beacons one commit takes at most: it holds the lock that the other workers wait for.
-MOST = 5000
+MOST = 5000  # four values each, and a statement of SQLite has at most 32,766
 ANSWER_SECONDS = 20.0
 SPACE_SECONDS = 1.0
 

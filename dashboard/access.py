@@ -7,6 +7,7 @@ own routing callback), each of its callbacks (POST), and the navigation, which d
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from dash import Dash
 from flask import Flask, Response, abort, redirect, request
@@ -37,7 +38,7 @@ PAGES = (
 SHELL = Page("shell", "", "", EVERYONE)
 
 # Reached without a login. The read API has tokens of its own.
-OPEN = frozenset({"/login", "/healthz", "/assets/login/login.css", "/assets/login/mark.svg"})
+OPEN = frozenset({"/login", "/healthz", "/readyz", "/assets/login/login.css", "/assets/login/mark.svg"})
 API = "/api/"
 CALLBACKS = "/_dash-update-component"
 # Dash's own callback that swaps pages. It runs the guarded layouts, so it gives nobody a page that is not theirs.
@@ -106,10 +107,8 @@ def guard(server: Flask) -> list[Callbacks]:
 
     @server.before_request
     def check() -> AnyResponse | None:
-        if request.method not in ("GET", "HEAD", "OPTIONS") and not request.path.startswith(API):
-            # Told by the browser itself; where it is missing (old browsers), the cookie's SameSite is what protects.
-            if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-                abort(403)
+        if _from_elsewhere():
+            abort(403)
         if request.path in OPEN or request.path.startswith(API):
             return None
         if not current_user.is_authenticated:
@@ -130,7 +129,14 @@ def guard(server: Flask) -> list[Callbacks]:
     return registered
 
 
-def _quoted_address() -> str:
-    from urllib.parse import quote
+def _from_elsewhere() -> bool:
+    """Whether another site makes the browser send this.
 
+    The browser itself says so; where it does not (old ones), the cookie's SameSite is what protects.
+    """
+    reading = request.method in ("GET", "HEAD", "OPTIONS") or request.path.startswith(API)
+    return not reading and request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")
+
+
+def _quoted_address() -> str:
     return quote(request.full_path.rstrip("?"), safe="/")

@@ -19,7 +19,7 @@ Question = tuple[str, frozenset[tuple[str, str]]]
 
 
 class Answers:
-    """The answers of the read API's queries, each kept for `KEPT_SECONDS`; threads with the same question wait for one."""
+    """The answers of the read API's queries, each kept for `KEPT_SECONDS`. Threads that ask the same wait for one."""
 
     def __init__(self, engine: Engine, k: int) -> None:
         self._engine = engine

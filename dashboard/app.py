@@ -8,7 +8,7 @@ from dash import Dash
 from flask import Flask, Response, render_template, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dashboard import access, login, shell, states
+from dashboard import access, login, packages, shell, states
 from dashboard.access import Callbacks
 from dashboard.answers import Answers
 from warehouse.credentials import Credentials
@@ -40,6 +40,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     with server.test_request_context("/healthz"):
         server.preprocess_request()
     _register_headers(server, dash_app)
+    packages.compress(server)
     return server
 
 
@@ -58,7 +59,7 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, registe
         enable_mcp=False,
         include_pages_meta=False,
     )
-    dash_app.index_string = _INDEX
+    dash_app.index_string = _INDEX.replace("@plotly", packages.PLOTLY)
     dash_app.layout = lambda: shell.layout((home.path / SYNTHETIC).exists())
     callbacks = Callbacks(dash_app)
     registered.append(callbacks)
@@ -95,8 +96,9 @@ def _register_headers(server: Flask, dash_app: Dash) -> None:
     # Grids and charts set styles from scripts; there is no way to allow those alone.
     scripts = " ".join(dash_app.csp_hashes())
     policy = (
-        f"default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-        "font-src 'self' data:; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     )
 
     @server.after_request
@@ -118,6 +120,7 @@ _INDEX = """<!DOCTYPE html>
     <meta name="color-scheme" content="light dark">
     <title>{%title%}</title>
     <link rel="icon" type="image/svg+xml" href="/assets/login/mark.svg">
+    <link rel="preload" as="script" href="@plotly">
     {%css%}
   </head>
   <body>

@@ -5,7 +5,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import dcc, html
 
-from dashboard.charts import CHARTS, CONFIG
+from dashboard.charts import CHARTS, CONFIG, Figure
 
 
 def heading(page: str, title: str, text: str) -> html.Div:
@@ -24,8 +24,9 @@ def heading(page: str, title: str, text: str) -> html.Div:
 
 def figure_card(label: str, value: str, hint: str = "") -> html.Div:
     """One number with its name above and what it means below."""
+    told = [html.Span(value, className="figure-value"), html.Span(hint, className="figure-hint")]
     return html.Div(
-        [html.Dt(label), html.Dd([html.Span(value, className="figure-value"), html.Span(hint, className="figure-hint")])],
+        [html.Dt(label), html.Dd(told)],
         className="card figure-card",
     )
 
@@ -54,11 +55,11 @@ def loading(content: Any, height: int) -> dcc.Loading:
     )
 
 
-def graph(name: str, figure: Any, summary: str) -> list[Any]:
+def graph(name: str, figure: Figure, summary: str) -> list[Any]:
     """The drawn chart, and in words what it shows for those who do not see it."""
     return [
         html.Div(
-            dcc.Graph(id=name, figure=figure, config=CONFIG, style={"height": figure.layout.height}),
+            dcc.Graph(id=name, figure=figure, config=CONFIG, style={"height": figure["layout"]["height"]}),
             **{"aria-hidden": "true"},
         ),
         html.P(summary, className="visually-hidden"),

@@ -1,12 +1,13 @@
 """The filters of a page, as its address holds them: `?module=&from=&to=&grain=`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs
 
 from warehouse import queries
 from warehouse.queries import QueryError
 
+NAMES = ("module", "from", "to", "grain")
 GRAINS = ("day", "week", "month")
 
 
@@ -27,9 +28,12 @@ class Filters:
     @property
     def before(self) -> "Filters":
         """The period of equal length just before."""
-        return Filters(
-            self.module, self.start - timedelta(days=self.days), self.start - timedelta(days=1), self.grain
-        )
+        return replace(self, start=self.start - timedelta(days=self.days), end=self.start - timedelta(days=1))
+
+    @property
+    def beginning(self) -> "Filters":
+        """The first days of the period: whether there were beacons then already."""
+        return replace(self, end=min(self.end, self.start + timedelta(days=6)))
 
     def args(self, **more: str) -> dict[str, str]:
         """The query string of the read API, as a mapping."""
@@ -45,13 +49,8 @@ def today() -> date:
 def read(search: str | None, now: date) -> Filters:
     """The filters of an address' query; what it does not name is ignored. Raises `QueryError`."""
     given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
-    known = {name: given[name] for name in ("module", "from", "to", "grain") if name in given}
+    known: dict[str, str] = {name: value for name, value in given.items() if name in NAMES}
     query = queries.parse("installs", known, now)
     if query.grain not in GRAINS:
         raise QueryError("bad_format", "grain", f"must be one of {', '.join(GRAINS)}")
     return Filters(query.filters.get("module", ""), query.start, query.end, query.grain)
-
-
-def statuses(search: str | None) -> str:
-    """The license statuses that an address asks for, as the read API takes them; all but `licensed` when none."""
-    return parse_qs((search or "").removeprefix("?")).get("status", ["!licensed"])[-1]

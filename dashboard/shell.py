@@ -21,6 +21,21 @@ THEME = {
     "defaultRadius": "md",
     "headings": {"fontWeight": "650"},
     "cursorType": "pointer",
+    # Mantine's own dark greys, a little bluer, as the style sheet's.
+    "colors": {
+        "dark": [
+            "#e6e8eb",
+            "#c3c8d0",
+            "#a3a9b3",
+            "#7d8590",
+            "#454c57",
+            "#363c46",
+            "#262b32",
+            "#1d2025",
+            "#15171b",
+            "#101215",
+        ]
+    },
 }
 ROLES = {Role.PRODUCT: "Product", Role.LICENSING: "Licensing", Role.ADMIN: "Administrator"}
 PRESETS = [{"value": str(days), "label": f"{days} days"} for days in (7, 30, 90)] + [
@@ -88,7 +103,9 @@ def register(dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
     in_browser("chooseModule", Input("module-filter", "value"), State("url", "search"))
     in_browser("choosePreset", Input("range-preset", "value"), State("url", "search"))
     in_browser("chooseDays", Input("range-days", "value"), State("url", "search"))
-    in_browser("toggleNavigation", Output("app-shell", "navbar"), Input("burger", "opened"), State("app-shell", "navbar"))
+    in_browser(
+        "toggleNavigation", Output("app-shell", "navbar"), Input("burger", "opened"), State("app-shell", "navbar")
+    )
     in_browser("closeNavigation", Output("burger", "opened"), Input("url", "pathname"))
 
 
@@ -171,8 +188,8 @@ def _filters() -> html.Div:
                         id="range-preset", data=PRESETS, value="30", **{"aria-label": "Range of days"}
                     ),
                     dmc.DatePickerInput(
-                        id="range-days", type="range", valueFormat="D MMM YYYY", allowSingleDateInRange=True, w=260,
-                        **{"aria-label": "First and last day (UTC)"},
+                        id="range-days", type="range", valueFormat="D MMM YYYY", className="range-days",
+                        allowSingleDateInRange=True, **{"aria-label": "First and last day (UTC)"},
                     ),
                 ],
                 id="range-filter",
@@ -188,5 +205,3 @@ def _filters() -> html.Div:
 
 def _synthetic() -> html.Div:
     return html.Div("Synthetic demonstration data", className="synthetic", role="note")
-
-

@@ -9,36 +9,42 @@ from dashboard.format import fewer
 from warehouse.engine import EngineError
 from warehouse.queries import QueryError
 
-LOST_LINKS = {"from": "the first day", "to": "the last day", "grain": "the grain", "module": "the module"}
+NAMES = {
+    "from": "The first day",
+    "to": "The last day",
+    "grain": "The grain",
+    "module": "The module",
+    "status": "The status",
+}
 
 
-def notice(error: QueryError | EngineError) -> dmc.Alert:
+def notice(error: QueryError | EngineError) -> html.Div:
     """The page's one message when its figures cannot be had."""
     return _bad_address(error) if isinstance(error, QueryError) else _engine_away()
 
 
-def _bad_address(error: QueryError) -> dmc.Alert:
-    return dmc.Alert(
+def _bad_address(error: QueryError) -> html.Div:
+    return _notice(
+        "This address holds a value that cannot be used",
         [
-            html.P(f"{LOST_LINKS.get(error.param, error.param)} ({error.param}) {error.detail}.".capitalize()),
+            html.P(f"{NAMES.get(error.param, 'A part')} ({error.param}) {error.detail}."),
             dmc.Anchor("Show the last 30 days", href="?", refresh=True),
         ],
-        title="This address holds a value that cannot be used",
-        color="orange",
-        className="notice",
     )
 
 
-def _engine_away() -> dmc.Alert:
-    return dmc.Alert(
+def _engine_away() -> html.Div:
+    return _notice(
+        "The figures cannot be read right now: ClickHouse does not answer",
         [
             html.P("Beacons are still accepted and kept; they will be counted as soon as it is back."),
             dmc.Anchor("Try again", href="", refresh=True),
         ],
-        title="The figures cannot be read right now: ClickHouse does not answer",
-        color="gray",
-        className="notice",
     )
+
+
+def _notice(title: str, text: list[Any]) -> html.Div:
+    return html.Div([html.Strong(title), *text], className="notice")
 
 
 def empty(anything_yet: bool) -> Any:
@@ -61,6 +67,30 @@ def too_few(k: int) -> Any:
         ],
         className="empty",
     )  # fmt: skip
+
+
+def no_features() -> Any:
+    """In place of the table when there are installs, and none of them used a feature."""
+    return html.Div(
+        [
+            dmc.Text("No feature was used in this range", fw=600),
+            dmc.Text("Installs were active; their beacons counted no use of a feature.", c="dimmed", size="sm"),
+        ],
+        className="empty",
+    )
+
+
+def none_reported(anything_yet: bool) -> Any:
+    """In place of the licensing rows when there are none."""
+    if not anything_yet:
+        return empty(anything_yet=False)
+    return html.Div(
+        [
+            dmc.Text("Nothing to look at", fw=600),
+            dmc.Text("No install reports such a status.", c="dimmed", size="sm"),
+        ],
+        className="empty",
+    )
 
 
 def no_access() -> Any:

@@ -29,9 +29,15 @@ def layout() -> html.Div:
             html.Div(
                 [
                     loading(html.Dl(id="overview-figures", className="figures"), 112),
-                    chart_card("installs_per_bucket", grain, 280),
-                    html.Div([chart_card(name) for name in BARS], className="charts"),
-                    html.P(id="overview-k", className="footnote"),
+                    html.Div(id="overview-empty"),
+                    html.Div(
+                        [
+                            chart_card("installs_per_bucket", grain, 280),
+                            html.Div([chart_card(name) for name in BARS], className="charts"),
+                            html.P(id="overview-k", className="footnote"),
+                        ],
+                        id="overview-charts",
+                    ),
                 ],
                 id="overview-body",
             ),
@@ -49,19 +55,25 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         Output("overview-body", "style"),
         Output("overview-fresh", "children"),
         Output("overview-figures", "children"),
+        Output("overview-empty", "children"),
+        Output("overview-charts", "style"),
         Output("overview-k", "children"),
         search,
     )
     def figures(search: str) -> tuple[Any, ...]:
+        hidden = {"display": "none"}
         try:
             chosen = filters.read(search, filters.today())
+            total = answers.total(chosen.args())
+            nothing = None if total else html.Div(_nothing(answers, total), className="card")
             cards = _figures(answers, chosen)
             fresh_to = answers.ask("installs", chosen.args(grain="period"))["fresh_to"]
         except (QueryError, EngineError) as error:
-            return states.notice(error), {"display": "none"}, "", [], ""
+            return states.notice(error), hidden, "", [], "", {}, ""
         k = f"Groups under {answers.k} installs are folded into {OTHER}. " if answers.k > 1 else ""
-        note = f"{k}An install counts under each value that it reported in the range, so shares may add up to over 100%."
-        return "", {}, f"Data up to {moment(fresh_to)}" if fresh_to else "", cards, note
+        note = f"{k}An install counts under each value that it reported in the range: shares may exceed 100% together."
+        fresh = f"Data up to {moment(fresh_to)}" if fresh_to else ""
+        return "", {}, fresh, cards, nothing, hidden if nothing else {}, note
 
     @callbacks.add(
         page,
@@ -103,10 +115,14 @@ def _figures(answers: Answers, chosen: Filters) -> list[Any]:
     before = answers.total(chosen.before.args())
     span = "1 day" if chosen.days == 1 else f"{chosen.days} days"
     active = count(total) if total is not None else fewer(answers.k).capitalize()
-    if total and before:
+    # Installs that were not counted yet are no growth.
+    whole = answers.total(chosen.before.beginning.args()) != 0
+    if total and before and whole:
         change, hint = f"{total / before - 1:+.1%}".replace("-", "−"), f"from {count(before)} in the {span} before"
+    elif before == 0:
+        change, hint = "–", f"no beacons in the {span} before"
     else:
-        change, hint = "–", f"no figure for the {span} before" if before is None else f"no beacons in the {span} before"
+        change, hint = "–", f"no full figure for the {span} before"
     return [
         figure_card("Active installs", active, days(chosen.start, chosen.end)),
         figure_card("Change", change, hint),

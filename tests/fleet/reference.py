@@ -138,6 +138,8 @@ def _carried(beacon: Beacon, dimension: str, metric: Metric) -> set[str]:
 def _counted(beacon: Beacon, metric: Metric, by: str | None, feature: str | None) -> Iterator[tuple[str, int]]:
     """The keys under which a beacon's install counts, each with the uses that the beacon adds to it."""
     keys = _carried(beacon, by, metric) if by else {""}
+    if by == "feature" and feature is not None:
+        keys &= {feature}  # asked for one feature, nobody wants the others that were reported beside it
     if metric == "installs":
         yield from ((key, 0) for key in keys)
         return

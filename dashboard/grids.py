@@ -1,0 +1,44 @@
+"""What the grids have in common, and their CSV files: what is shown, in the order in which it is shown."""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output
+
+from dashboard.filters import Filters
+from dashboard.icons import icon
+
+GRID: dict[str, Any] = {
+    "animateRows": False,
+    "suppressCellFocus": False,
+    "enableCellTextSelection": True,
+    "tooltipShowDelay": 300,
+    "rowHeight": 44,
+    "headerHeight": 42,
+    "suppressColumnVirtualisation": True,
+}
+
+
+def download(page: str) -> dmc.Button:
+    """The button that downloads `<page>-grid` as CSV."""
+    return dmc.Button(
+        "CSV", id=f"{page}-csv", leftSection=icon("download"), variant="default", size="xs",
+        **{"aria-label": "Download the table as CSV"},
+    )  # fmt: skip
+
+
+def register_download(dash_app: Dash, page: str) -> None:
+    """Let the button do so, in the browser: the grid alone knows its filter and order."""
+    dash_app.clientside_callback(
+        ClientsideFunction("pharos", "pressed"),
+        Output(f"{page}-grid", "exportDataAsCsv"),
+        Input(f"{page}-csv", "n_clicks"),
+        prevent_initial_call=True,
+    )
+
+
+def csv_name(page: str, chosen: Filters | None, module: str) -> dict[str, Any]:
+    """The grid's export parameters: a file name that says what is inside."""
+    span = f"{chosen.start}_{chosen.end}" if chosen else ""
+    parts = ["pharos", page, "".join(char for char in module if char.isalnum() or char in "_-"), span]
+    return {"fileName": "-".join(part for part in parts if part) + ".csv", "allColumns": True}

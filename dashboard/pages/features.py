@@ -1,0 +1,199 @@
+"""Features: which are used, by what share of the active installs, and how that moves."""
+
+from typing import Any
+
+import dash_ag_grid as dag
+import dash_mantine_components as dmc
+from dash import Dash, Input, Output, html
+
+from dashboard import filters, states
+from dashboard.access import Callbacks, Page
+from dashboard.answers import Answers
+from dashboard.cards import chart_card, graph, heading, loading
+from dashboard.charts import CHARTS, line, ratio
+from dashboard.filters import Filters
+from dashboard.format import count, days, fewer, moment, share
+from dashboard.grids import GRID, csv_name, download, register_download
+from warehouse.engine import EngineError
+from warehouse.groups import OTHER
+from warehouse.queries import QueryError
+
+Shown = list[dict[str, Any]]  # rows of the grid
+Selected = Shown | dict[str, Any] | None
+
+RARE = 0.05  # adoption under which a feature is called rarely used
+WEEKS_FROM = 92  # days from which the trend is by week: a point per day is no longer readable
+
+COLUMNS = [
+    {"field": "feature", "headerName": "Feature", "minWidth": 165, "flex": 3, "cellClass": "strong"},
+    {
+        "field": "adoption", "headerName": "Adoption", "minWidth": 120, "flex": 3, "sort": "desc",
+        "cellRenderer": "Share",
+        "valueFormatter": {"function": "percent(params.value)"}, "sortingOrder": ["desc", "asc"],
+        "headerTooltip": "Installs that used the feature, as a share of the active installs",
+    },
+    {"field": "installs", "headerName": "Installs", "minWidth": 96, "flex": 1, "type": "rightAligned",
+     "cellRenderer": "Count", "valueFormatter": {"function": "plain(params.value)"}},
+    {"field": "uses", "headerName": "Uses", "minWidth": 96, "flex": 1, "type": "rightAligned", "cellRenderer": "Count",
+     "valueFormatter": {"function": "plain(params.value)"}},
+    {"field": "hint", "headerName": "Hint", "minWidth": 122, "width": 122, "cellRenderer": "Hint"},
+]  # fmt: skip
+
+
+def layout() -> html.Div:
+    """The page without its figures."""
+    return html.Div(
+        [
+            heading("features", "Features", "Which features are used, and by what share of the active installs."),
+            html.Div(
+                [
+                    html.Section(
+                        [
+                            html.Div(
+                                [html.H2("Adoption", id="adoption-title"), download("features")], className="card-head"
+                            ),
+                            loading(
+                                dag.AgGrid(
+                                    id="features-grid", columnDefs=COLUMNS, rowData=[], getRowId="params.data.feature",
+                                    dashGridOptions=_options([]), defaultColDef={"resizable": True, "sortable": True},
+                                    className="grid", style={"height": None},
+                                ),
+                                240,
+                            ),
+                            html.P(id="features-note", className="card-note"),
+                        ],
+                        className="card",
+                        **{"aria-labelledby": "adoption-title"},
+                    ),
+                    chart_card("adoption_per_bucket", dmc.Text(id="features-chosen", size="sm"), 280),
+                ],
+                id="features-body",
+                className="features",
+            ),
+            html.Div(id="features-empty"),
+        ]
+    )  # fmt: skip
+
+
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
+    """The callbacks of the page."""
+    search = Input("url", "search")
+
+    @callbacks.add(
+        page,
+        Output("features-notice", "children"),
+        Output("features-body", "style"),
+        Output("features-empty", "children"),
+        Output("features-fresh", "children"),
+        Output("features-grid", "rowData"),
+        Output("features-grid", "dashGridOptions"),
+        Output("features-grid", "selectedRows"),
+        Output("features-grid", "csvExportParams"),
+        Output("features-note", "children"),
+        search,
+    )
+    def features(search: str) -> tuple[Any, ...]:
+        hidden = {"display": "none"}
+        try:
+            chosen = filters.read(search, filters.today())
+            total = answers.total(chosen.args())
+            rows, other = _rows(answers, chosen, total)
+            fresh_to = answers.ask("installs", chosen.args(grain="period"))["fresh_to"]
+            nothing = _nothing(answers, total, bool(rows or other))
+        except (QueryError, EngineError) as error:
+            return states.notice(error), hidden, "", "", [], _options([]), [], {}, ""
+        fresh = f"Data up to {moment(fresh_to)}" if fresh_to else ""
+        if nothing is not None:
+            return "", hidden, html.Div(nothing, className="card"), fresh, [], _options([]), [], {}, ""
+        note = (
+            f"{days(chosen.start, chosen.end)}, {count(total or 0)} active installs. "
+            f"Rarely used: by under {RARE:.0%} of them, candidates to drop."
+        )
+        if other:
+            note += f" {OTHER}: features that {fewer(answers.k)} installs used, together."
+        first = {"ids": [rows[0]["feature"]]} if rows else []
+        name = csv_name("features", chosen, chosen.module)
+        return "", {}, "", fresh, rows, _options(other), first, name, note
+
+    @callbacks.add(
+        page,
+        Output("adoption_per_bucket-body", "children"),
+        Output("adoption_per_bucket-note", "children"),
+        Output("features-chosen", "children"),
+        Input("features-grid", "selectedRows"),
+        search,
+    )
+    def adoption_per_bucket(selected: Selected, search: str) -> tuple[Any, str, str]:
+        feature = _feature(selected)
+        if feature is None:
+            return html.Div("Choose a row of the table to see its trend.", className="empty"), "", ""
+        try:
+            return *_trend(answers, filters.read(search, filters.today()), feature), feature
+        except (QueryError, EngineError):
+            return "", "", ""
+
+    register_download(dash_app, page.name)
+
+
+def _feature(selected: Selected) -> str | None:
+    """The feature of the chosen row; set by the server it is `{"ids": [...]}`, by the grid the row itself."""
+    if isinstance(selected, dict):
+        return str(selected["ids"][0]) if selected.get("ids") else None
+    return str(selected[0]["feature"]) if selected else None
+
+
+def _nothing(answers: Answers, total: int | None, features: bool) -> Any:
+    if total is None:
+        return states.too_few(answers.k)
+    if total == 0:
+        return states.empty(anything_yet=bool(answers.modules()))
+    return None if features else states.no_features()
+
+
+def _rows(answers: Answers, chosen: Filters, total: int | None) -> tuple[Shown, Shown]:
+    """The rows of the grid by adoption, and apart from them the row of what is folded."""
+    if not total:
+        return [], []
+    installs = answers.ask("feature_installs", chosen.args(by="feature", grain="period"))["rows"]
+    counted = answers.ask("feature_uses", chosen.args(by="feature", grain="period"))["rows"]
+    uses = {row["key"]: row["value"] for row in counted}
+    under = fewer(answers.k)
+    rows: Shown = []
+    other: Shown = []
+    for row in installs:
+        adoption = None if row["value"] is None else row["value"] / total
+        shown = {
+            "feature": row["key"],
+            "adoption": under if adoption is None else adoption,
+            "installs": under if row["value"] is None else row["value"],
+            "uses": under if uses.get(row["key"]) is None else uses[row["key"]],
+            "hint": "Rarely used" if adoption is not None and adoption < RARE and row["key"] != OTHER else "",
+        }
+        (other if row["key"] == OTHER else rows).append(shown)
+    return rows, other
+
+
+def _trend(answers: Answers, chosen: Filters, feature: str) -> tuple[Any, str]:
+    chart = CHARTS["adoption_per_bucket"]
+    grain = "week" if chosen.days > WEEKS_FROM else "day"
+    span = chosen.start, chosen.end, grain, filters.today()
+    using = answers.ask(chart.metric, chosen.args(**chart.args, grain=grain, feature=feature))["rows"]
+    active = answers.ask("installs", chosen.args(grain=grain))["rows"]
+    adoption = ratio(line(using, *span), line(active, *span))
+    known = [value for value in adoption.values if value is not None]
+    summary = f"Adoption of {feature} per {grain}, {days(chosen.start, chosen.end)}: " + (
+        f"from {share(min(known))} to {share(max(known))}, last {share(known[-1])}." if known else "too few to show."
+    )
+    note = f"Share of the installs active in each {grain} that used the feature in it."
+    if any(value is None for value in adoption.values):
+        note += f" Gaps: {fewer(answers.k)} installs used it, or none was active."
+    return graph("adoption_per_bucket", chart.figure(adoption, grain), summary), note
+
+
+def _options(other: Shown) -> dict[str, Any]:
+    return {
+        **GRID,
+        "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
+        "domLayout": "autoHeight",
+        "pinnedBottomRowData": other,  # whatever the order, what is folded comes last
+    }

@@ -1,0 +1,156 @@
+"""Licensing: the installs that report another license status than `licensed`, and what about them needs a look."""
+
+from typing import Any
+from urllib.parse import parse_qs
+
+import dash_ag_grid as dag
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output, State, html
+
+from dashboard import states
+from dashboard.access import Callbacks, Page
+from dashboard.answers import MOST_ROWS, Answers
+from dashboard.cards import heading, loading
+from dashboard.format import count
+from dashboard.grids import GRID, csv_name, download, register_download
+from warehouse.engine import EngineError
+from warehouse.licensing import STATUSES
+from warehouse.queries import QueryError
+
+REPORTED = [status for status in STATUSES if status != "licensed"]
+
+
+def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
+    return {"field": field, "headerName": name, "minWidth": width, "width": width, **more}
+
+
+TEXT = {"filter": "agTextColumnFilter"}
+COLUMNS = [
+    _column("status", "Reported status", 150, cellRenderer="Status", **TEXT),
+    _column("review", "Needs review", 200, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
+    _column("module", "Module", 125, cellClass="strong", **TEXT),
+    _column("version", "Version", 90),
+    _column("source", "Source", 170, **TEXT),
+    _column("ip", "IP", 140, cellClass="mono", tooltipField="ip", **TEXT),
+    _column("country", "Country", 90),
+    _column("last_seen", "Last seen", 145, cellClass="number", sort="desc"),
+    _column("first_seen", "First seen", 145, cellClass="number"),
+    _column("id", "Install", 170, cellClass="mono", headerTooltip="Pseudonym of the license plane"),
+    _column("evidence", "Why", 200, hide=True),
+]  # fmt: skip
+
+
+def layout() -> html.Div:
+    """The page without its rows."""
+    return html.Div(
+        [
+            heading(
+                "licensing",
+                "Licensing",
+                "Installs that report another status than licensed: a reason to ask, not a verdict.",
+            ),
+            html.Div(
+                html.Section(
+                    [
+                        html.Div(
+                            [
+                                html.H2(id="licensing-title", children="Installs"),
+                                dmc.Group(
+                                    [
+                                        dmc.MultiSelect(
+                                            id="status-filter", data=REPORTED, placeholder="All reported statuses",
+                                            clearable=True, size="xs", className="status-filter",
+                                            **{"aria-label": "Reported status"},
+                                        ),
+                                        download("licensing"),
+                                    ],
+                                    gap="xs",
+                                ),
+                            ],
+                            className="card-head",
+                        ),
+                        html.Div(id="licensing-empty"),
+                        html.Div(
+                            loading(
+                                dag.AgGrid(
+                                    id="licensing-grid", columnDefs=COLUMNS, rowData=[], className="grid",
+                                    defaultColDef={"resizable": True, "sortable": True},
+                                    dashGridOptions={**GRID, "pagination": True, "paginationPageSize": 50,
+                                                     "paginationPageSizeSelector": [25, 50, 200]},
+                                    style={"height": "max(420px, calc(100vh - 340px))"},
+                                ),
+                                420,
+                            ),
+                            id="licensing-rows",
+                        ),
+                        html.P(id="licensing-note", className="card-note"),
+                    ],
+                    className="card",
+                    **{"aria-labelledby": "licensing-title"},
+                ),
+                id="licensing-body",
+            ),
+        ]
+    )  # fmt: skip
+
+
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
+    """The callbacks of the page."""
+    search = Input("url", "search")
+
+    @callbacks.add(
+        page,
+        Output("licensing-notice", "children"),
+        Output("licensing-body", "style"),
+        Output("licensing-empty", "children"),
+        Output("licensing-rows", "style"),
+        Output("licensing-title", "children"),
+        Output("licensing-grid", "rowData"),
+        Output("licensing-grid", "csvExportParams"),
+        Output("licensing-note", "children"),
+        search,
+    )
+    def licensing(search: str) -> tuple[Any, ...]:
+        hidden = {"display": "none"}
+        given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
+        module = given.get("module", "")
+        args = {"status": given.get("status", "!licensed"), **({"module": module} if module else {})}
+        try:
+            rows, more = answers.licensing_rows(args)
+            anything_yet = bool(rows or answers.modules())
+        except (QueryError, EngineError) as error:
+            return states.notice(error), hidden, "", hidden, "Installs", [], {}, ""
+        if not rows:
+            return "", {}, states.none_reported(anything_yet), hidden, "Installs", [], {}, ""
+        title = f"{count(len(rows))} {'install' if len(rows) == 1 else 'installs'}"
+        note = "Each row is an install's latest report for a module. Times are UTC; IP addresses are kept for 30 days."
+        if more:
+            title = f"First {count(MOST_ROWS)} installs"
+            note = f"There are more than {count(MOST_ROWS)}: choose a module or a status to see the others. {note}"
+        name = csv_name("licensing", None, module)
+        return "", {}, "", {}, title, [_row(row) for row in rows], name, note
+
+    register_download(dash_app, page.name)
+    dash_app.clientside_callback(
+        ClientsideFunction("pharos", "showStatuses"), Output("status-filter", "value"), Input("url", "search")
+    )
+    dash_app.clientside_callback(
+        ClientsideFunction("pharos", "chooseStatuses"), Input("status-filter", "value"), State("url", "search")
+    )
+
+
+def _row(row: dict[str, Any]) -> dict[str, Any]:
+    """A licensing row of the read API as the grid shows it."""
+    flags = row["flags"]
+    return {
+        **{name: row[name] or "" for name in ("id", "module", "version", "status", "source", "ip", "country")},
+        "first_seen": _minute(row["first_seen"]),
+        "last_seen": _minute(row["last_seen"]),
+        "review": ", ".join(flag["rule"].replace("_", " ").capitalize() for flag in flags),
+        "evidence": "; ".join(flag["evidence"] for flag in flags),
+    }
+
+
+def _minute(rfc3339: str) -> str:
+    """`2026-11-23 14:02`: reads well, and sorts as text."""
+    return rfc3339[:16].replace("T", " ")

@@ -1,0 +1,117 @@
+"""`make bench`: what the collector takes, against the floor of the same run."""
+
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pharos.fleet import beacons
+from tests.bench import load
+
+ROUNDS = 3
+SINGLES = 4000
+BATCHES = 300
+PER_BATCH = 100
+KEY = "bench-key"
+
+
+def main() -> None:
+    """Run all and print a table of ratios."""
+    singles, batches = _singles(), _batches()
+    floors, ours, rates = [], [], []
+    for number in range(ROUNDS):
+        # Floor and collector take turns: what else the machine does then falls on both.
+        with _server(["-m", "tests.bench.floor"], port := _free_port(), [str(port)]):
+            floors.append(_checked(load.run(port, singles[number])))
+        with _server(["-m", "pharos"], port := _free_port(), ["collector"]):
+            ours.append(_checked(load.run(port, singles[number])))
+            rates.append(_checked(load.run(port, batches[number], clients=4)))
+    print(f"{'':44}{'per second':>12}{'p50 ms':>10}{'p99 ms':>10}")
+    for name, loads in (("no-op Flask, 32 clients", floors), ("POST /v1/beacons, 1 KB, 32 clients", ours)):
+        middle = sorted(loads, key=lambda one: one.rate)[ROUNDS // 2]
+        print(f"{name:44}{middle.rate:12,.0f}{middle.p50:10.1f}{middle.p99:10.1f}")
+    ratios = [one.rate / floor.rate for one, floor in zip(ours, floors, strict=True)]
+    print(f"ratio to the no-op: {statistics.median(ratios):.2f} (rounds: {', '.join(f'{r:.2f}' for r in ratios)})")
+    batched = statistics.median(one.rate for one in rates) * PER_BATCH
+    print(f"{f'beacons in batches of {PER_BATCH}, 4 clients':44}{batched:12,.0f}")
+    per_floor = batched / statistics.median(floor.rate for floor in floors)
+    print(f"ratio to the no-op's requests: {per_floor:.1f} beacons a request")
+
+
+def _checked(one: load.Load) -> load.Load:
+    if set(one.statuses) != {202}:
+        raise SystemExit(f"not all were accepted: {one.statuses}")
+    return one
+
+
+def _singles() -> list[list[bytes]]:
+    bodies = iter(_bodies(ROUNDS * SINGLES))
+    return [[_post(next(bodies)) for _ in range(SINGLES)] for _ in range(ROUNDS)]
+
+
+def _batches() -> list[list[bytes]]:
+    bodies = iter(_bodies(ROUNDS * BATCHES * PER_BATCH))
+
+    def batch() -> bytes:
+        return _post(b"[" + b",".join(next(bodies) for _ in range(PER_BATCH)) + b"]")
+
+    return [[batch() for _ in range(BATCHES)] for _ in range(ROUNDS)]
+
+
+def _post(body: bytes) -> bytes:
+    return load.request(
+        "POST", "/v1/beacons", body, {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    )
+
+
+def _bodies(count: int) -> list[bytes]:
+    """Beacons of about 1 KB: those of the fleet that say all, each with an id of its own."""
+    full = [b for b in beacons(1, 200, 3, datetime.now(UTC).date()) if len(json.dumps(b)) > 700]
+    return [json.dumps({**full[i % len(full)], "beacon_id": str(uuid.uuid4())}).encode() for i in range(count)]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _server(module: list[str], port: int, arguments: list[str]) -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("PHAROS_")}
+        environ |= {"PHAROS_HOME": folder, "PHAROS_INGEST_KEY": KEY, "PHAROS_COLLECTOR_BIND": f"127.0.0.1:{port}"}
+        with Path(folder, "log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, *module, *arguments], env=environ, stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            _wait(port)
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def _wait(port: int) -> None:
+    for _ in range(200):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit("the server did not start")
+
+
+if __name__ == "__main__":
+    main()

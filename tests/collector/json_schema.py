@@ -1,0 +1,50 @@
+"""Just enough of JSON Schema (2020-12) to hold beacons to the schema that the collector publishes."""
+
+import re
+from datetime import datetime
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any
+from uuid import UUID
+
+_TYPES: dict[str, Any] = {"object": dict, "string": str, "integer": int}
+_FORMATS: dict[str, Any] = {"ipv4": IPv4Address, "ipv6": IPv6Address, "uuid": UUID, "date-time": datetime.fromisoformat}
+_NOTES = {"$schema", "title", "description", "then"}
+
+
+def satisfies(value: Any, schema: Any) -> bool:
+    """Whether `value` is what `schema` describes; `KeyError` for a keyword that is not known here."""
+    if isinstance(schema, bool):
+        return schema
+    return all(_KEYWORDS[word](value, wanted, schema) for word, wanted in schema.items() if word not in _NOTES)
+
+
+def _format(value: Any, wanted: str, _: Any) -> bool:
+    try:
+        _FORMATS[wanted](value)
+    except ValueError:
+        return False
+    return True
+
+
+def _additional(value: Any, wanted: Any, schema: Any) -> bool:
+    known = schema.get("properties", {})
+    return not isinstance(value, dict) or all(satisfies(v, wanted) for name, v in value.items() if name not in known)
+
+
+_KEYWORDS: dict[str, Any] = {
+    "type": lambda value, wanted, _: isinstance(value, _TYPES[wanted]) and not isinstance(value, bool),
+    "const": lambda value, wanted, _: value == wanted,
+    "enum": lambda value, wanted, _: value in wanted,
+    # `$` of ECMA-262 is the end, and not also before a last newline.
+    "pattern": lambda value, wanted, _: re.search(re.sub(r"\$\Z", r"\\Z", wanted), value) is not None,
+    "format": _format,
+    "minimum": lambda value, wanted, _: value >= wanted,
+    "maximum": lambda value, wanted, _: value <= wanted,
+    "maxProperties": lambda value, wanted, _: len(value) <= wanted,
+    "required": lambda value, wanted, _: all(name in value for name in wanted),
+    "properties": lambda value, wanted, _: all(satisfies(value[n], s) for n, s in wanted.items() if n in value),
+    "propertyNames": lambda value, wanted, _: all(satisfies(name, wanted) for name in value),
+    "additionalProperties": _additional,
+    "anyOf": lambda value, wanted, _: any(satisfies(value, each) for each in wanted),
+    "if": lambda value, wanted, schema: not satisfies(value, wanted) or satisfies(value, schema["then"]),
+}

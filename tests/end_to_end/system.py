@@ -1,0 +1,172 @@
+"""A whole Pharos of its own for a test: real processes, real ports, a home in a temporary folder."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+KEY = "ingest-key-of-the-tests"
+PASSWORD = "password-of-the-tests"
+
+
+class System:
+    """`pharos serve` over a home; `clickhouse_url` empty is the embedded engine."""
+
+    def __init__(self, home: Path, clickhouse_url: str = "", cluster: str = "", **settings: str) -> None:
+        self.home = home
+        self.collector, self.dashboard = (f"http://127.0.0.1:{port}" for port in free_ports(2))
+        self.environ = {name: value for name, value in os.environ.items() if not name.startswith("PHAROS_")} | {
+            "PHAROS_HOME": str(home),
+            "PHAROS_COLLECTOR_BIND": self.collector.removeprefix("http://"),
+            "PHAROS_DASHBOARD_BIND": self.dashboard.removeprefix("http://"),
+            "PHAROS_INGEST_KEY": KEY,
+            "PHAROS_ADMIN_PASSWORD": PASSWORD,
+            "PHAROS_CLICKHOUSE_URL": clickhouse_url,
+            "PHAROS_CLICKHOUSE_CLUSTER": cluster,
+            **settings,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self._tokens: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Start it and wait until both addresses answer."""
+        with (self.home.parent / f"{self.home.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pharos", "serve"], env=self.environ, stdout=log, stderr=log
+            )
+        wait_for(lambda: self.answers(self.collector) and self.answers(self.dashboard), "the system to answer", 60)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(60)
+
+    def log(self) -> str:
+        """All that the processes wrote."""
+        return (self.home.parent / f"{self.home.name}.log").read_text(errors="replace")
+
+    def processes(self) -> dict[int, str]:
+        """The command lines of all living processes of this system, by process id."""
+        found = {}
+        for folder in Path("/proc").iterdir():
+            if not folder.name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                environ = (folder / "environ").read_bytes().split(b"\0")
+                if f"PHAROS_HOME={self.home}".encode() in environ:
+                    found[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        found.pop(os.getpid(), None)
+        return found
+
+    def workers(self, part: str) -> list[int]:
+        """The process ids of a part's gunicorn workers (its processes that are children of one another)."""
+        pids = {pid for pid, line in self.processes().items() if f"pharos {part}" in line}
+        return [pid for pid in pids if _parent(pid) in pids]
+
+    def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """A `pharos` command over the same home."""
+        return subprocess.run(
+            [sys.executable, "-m", "pharos", *arguments],
+            env=self.environ,
+            input=stdin,
+            capture_output=True,
+            timeout=300,
+        )
+
+    def drain(self) -> None:
+        """Wait until all that was posted is in the figures."""
+        done = self.run("drain", "--timeout", "120")
+        assert done.returncode == 0, done.stderr
+
+    def post(self, body: bytes | list[Any] | dict[str, Any], path: str = "/v1/beacons") -> tuple[int, Any]:
+        """Post beacons; returns status and answer."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        return _fetch(urllib.request.Request(self.collector + path, data, headers))
+
+    def read(self, path: str, role: str = "admin", **arguments: str) -> tuple[int, Any]:
+        """Ask the read API; returns status and answer."""
+        if role not in self._tokens:
+            self._tokens[role] = self.run("tokens", "new", "--role", role).stdout.decode().strip()
+            time.sleep(1.1)  # a running system knows a new token a second later
+        url = f"{self.dashboard}{path}?{urlencode(arguments)}"
+        return _fetch(urllib.request.Request(url, headers={"Authorization": f"Bearer {self._tokens[role]}"}))
+
+    def rows(self, metric: str, **arguments: str) -> list[dict[str, Any]]:
+        """The rows of a metric."""
+        status, answer = self.read(f"/api/v1/metrics/{metric}", **arguments)
+        assert status == 200, answer
+        rows: list[dict[str, Any]] = answer["rows"]
+        return rows
+
+    def answers(self, address: str) -> bool:
+        """Whether a part says that it is healthy."""
+        try:
+            return _fetch(urllib.request.Request(f"{address}/healthz"))[0] == 200
+        except OSError:
+            return False
+
+
+def _fetch(request: urllib.request.Request) -> tuple[int, Any]:
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def _parent(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports on which nothing listens now."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def wait_for(condition: Any, what: str, seconds: float = 30) -> None:
+    """Return once `condition()` holds; fail with `what` when it does not within `seconds`."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds} s for {what}"
+        time.sleep(0.05)
+
+
+ENGINES = ["embedded", *(["server"] if os.environ.get("CLICKHOUSE_URL") else [])]
+
+
+@contextlib.contextmanager
+def running(home: Path, engine: str, **settings: str) -> Iterator[System]:
+    """A system that runs, and is ended with all its processes whatever the test does."""
+    url = ""
+    if engine == "server":
+        parts = urlsplit(os.environ["CLICKHOUSE_URL"])
+        url = urlunsplit(parts._replace(path=f"/pharos_{uuid.uuid4().hex[:12]}"))
+    system = System(home, url, os.environ.get("CLICKHOUSE_CLUSTER", "") if url else "", **settings)
+    try:
+        system.start()
+        yield system
+    finally:
+        if system.process is not None and system.process.poll() is None:
+            system.stop()
+        for pid in system.processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

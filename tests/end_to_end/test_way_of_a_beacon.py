@@ -1,0 +1,92 @@
+"""A beacon's whole way: posted, spooled, loaded, counted, read; and the system's own life around it."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, KEY, System, running, wait_for
+
+
+@pytest.fixture(params=ENGINES)
+def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
+    with running(tmp_path / "home", request.param, PHAROS_K="1") as system:
+        yield system
+
+
+def test_a_beacon_is_in_the_figures_within_ten_seconds_of_its_202(system: System) -> None:
+    """A beacon is in the read API, in both planes, at most 10 seconds after its 202."""
+    system.read("/healthz")  # so that making the token does not count
+    posted = beacon()
+    status, answer = system.post(posted)
+    answered = time.monotonic()
+    assert (status, answer["accepted"], answer["duplicates"], answer["rejected"]) == (202, 1, 0, [])
+    wait_for(lambda: [row["value"] for row in system.rows("installs")] == [1], "the beacon in the figures", 10)
+    wait_for(lambda: system.read("/api/v1/licensing/installs")[1]["rows"], "the install in the license plane", 10)
+    assert time.monotonic() - answered < 10
+    (row,) = system.read("/api/v1/licensing/installs")[1]["rows"]
+    assert (row["module"], row["version"], row["status"], row["source"]) == (
+        "invoice_pro", "3.2.1", "licensed", "whmcs-addon-modules",
+    )  # fmt: skip
+    assert (row["ip"], row["flags"], row["review"]) == ("127.0.0.1", [], None)
+    assert row["first_seen"] == row["last_seen"]
+
+
+def test_a_beacon_that_is_sent_again_changes_nothing(system: System) -> None:
+    """A retry is answered as a duplicate and counted nowhere, also after the first was loaded and after a restart."""
+    posted = beacon(features={"a": 3})
+    assert system.post(posted)[1]["accepted"] == 1
+    system.drain()
+    assert system.post(posted)[1] | {"next_in": 0} == {"accepted": 0, "duplicates": 1, "rejected": [], "next_in": 0}
+    system.stop()
+    system.start()
+    assert system.post([posted, posted])[1]["duplicates"] == 2
+    system.drain()
+    assert [row["value"] for row in system.rows("feature_uses")] == [3]
+
+
+def test_sigterm_ends_it_cleanly_and_what_was_taken_is_there_at_the_next_start(system: System) -> None:
+    """SIGTERM: exit status 0, no process is left, and nothing answered for is lost."""
+    assert system.post([beacon() for _ in range(100)])[1]["accepted"] == 100
+    assert system.stop() == 0
+    assert system.processes() == {}
+    began = time.monotonic()
+    system.start()
+    assert time.monotonic() - began < 15
+    system.drain()
+    assert [row["value"] for row in system.rows("installs")] == [100]
+
+
+def test_roles_hold_in_the_read_api(system: System) -> None:
+    """Product reads the metrics and never the license plane; nobody reads without a token."""
+    assert system.read("/api/v1/metrics/installs", role="product")[0] == 200
+    for path in ("/api/v1/licensing/installs", "/api/v1/licensing/flags"):
+        assert system.read(path, role="product")[0] == 403
+        assert system.read(path, role="licensing")[0] == 200
+    system._tokens["nobody"] = "prt_not-a-token"
+    assert system.read("/api/v1/metrics/installs", role="nobody")[0] == 401
+
+
+def test_nothing_that_names_an_install_is_in_the_home_or_the_log(system: System) -> None:
+    """No install_id, beacon_id, license key hash or ingest key is in any file of home or engine, nor in any log."""
+    key_hash = "5eb63bbbe01eeed093cb22bb8f5acdc3" * 2
+    posted = beacon(license={"status": "unlicensed", "source": "unknown", "key_hash": key_hash})
+    assert system.post(posted)[0] == 202
+    system.drain()
+    system.post(b'{"install_id": "' + posted["install_id"].encode() + b'", "nonsense": 1}')
+    assert system.stop() == 0
+    folders = [system.home]
+    if system.environ["PHAROS_CLICKHOUSE_URL"]:
+        folders.append(Path(os.environ["CLICKHOUSE_CONFIG"]).parent)  # with the server's own logs
+    files = [path.read_bytes() for folder in folders for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 20
+    hidden = [posted["install_id"], posted["beacon_id"], key_hash, KEY]
+    for secret in [form for text in hidden for form in (text, text.replace("-", ""), text.upper())]:
+        assert not any(secret.encode() in content for content in files)
+        if secret != KEY:  # shown once, at the first start
+            assert secret not in system.log()
+    for text in hidden[:3]:
+        assert not any(bytes.fromhex(text.replace("-", "")) in content for content in files)
