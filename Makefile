@@ -2,9 +2,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-SERVER_TESTS := tests/end_to_end
 
-.PHONY: run demo test lint bench faults clean
+.PHONY: run demo test lint bench packages constraints clean
 
 run: .venv/runtime
 	@exec $(BIN)/pharos serve
@@ -23,17 +22,16 @@ lint: .venv/development
 bench: .venv/development
 	$(BIN)/python -m tests.bench
 
-.PHONY: packages
 packages:
 	@deploy/packages.sh
 
 .venv/runtime: setup.cfg constraints.txt | .venv/bin/pip
-	@echo "Installing Pharos and the embedded ClickHouse into .venv (some 300 MB, once) ..."
+	@echo "Installing Pharos and the embedded ClickHouse into .venv (1.2 GB, once: a minute or two) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,geo]'
 	@touch $@
 
 .venv/development: setup.cfg constraints.txt | .venv/bin/pip
-	@echo "Installing Pharos, the embedded ClickHouse and the test tools into .venv (some 400 MB, once) ..."
+	@echo "Installing Pharos, the embedded ClickHouse and the test tools into .venv (1.4 GB, once: a minute or two) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,geo,test]'
 	@touch .venv/runtime $@
 
@@ -42,3 +40,10 @@ packages:
 
 clean:
 	rm -rf .venv build *.egg-info
+
+# After a change of the requirements: the versions of a fresh install become the ones that everybody gets.
+constraints:
+	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	build/constraints/bin/pip install --quiet '.[embedded,geo,test]'
+	{ head -1 constraints.txt; build/constraints/bin/pip freeze | grep -v '^pharos'; } > constraints.new
+	mv constraints.new constraints.txt

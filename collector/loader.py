@@ -103,10 +103,12 @@ class Loader:
         Only the usage plane sums anything; in the license plane a second row changes no figure.
         """
         keys = [msgspec.json.decode(row, type=_UsageRow) for row in rows]
-        known = self._engine.query(
+        known = self._engine.query_each(
             "SELECT beacon FROM usage_beacons "
             "WHERE day IN {days:Array(Date)} AND beacon IN {beacons:Array(UInt64)} AND batch != {batch:UUID}",
-            {"days": sorted({key.day for key in keys}), "beacons": [key.beacon for key in keys], "batch": id},
+            "beacons",
+            [key.beacon for key in keys],
+            {"days": sorted({key.day for key in keys}), "batch": id},
         )
         if not known:
             return rows

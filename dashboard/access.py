@@ -39,6 +39,7 @@ SHELL = Page("shell", "", "", EVERYONE)
 
 # Reached without a login. The read API has tokens of its own.
 OPEN = frozenset({"/login", "/healthz", "/readyz", "/assets/login/login.css", "/assets/login/mark.svg"})
+EXTENSION = "pharos callbacks"
 API = "/api/"
 CALLBACKS = "/_dash-update-component"
 # Dash's own callback that swaps pages. It runs the guarded layouts, so it gives nobody a page that is not theirs.
@@ -75,6 +76,7 @@ class Callbacks:
 
     def __init__(self, dash_app: Dash) -> None:
         self._dash = dash_app
+        dash_app.server.extensions[EXTENSION] = self
         self.pages: dict[str, Page] = {ROUTER: Page("router", "", "", EVERYONE)}
 
     def add(self, page: Page, *args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -98,12 +100,11 @@ class Callbacks:
             abort(403)
 
 
-def guard(server: Flask) -> list[Callbacks]:
-    """Hold every request of `server` against the table; the caller puts its `Callbacks` into the returned list.
+def guard(server: Flask) -> None:
+    """Hold every request of `server` against the table; its `Callbacks` are looked for in `server.extensions`.
 
     To be called before Dash is made: Flask asks in that order, and a refused request must not get further.
     """
-    registered: list[Callbacks] = []
 
     @server.before_request
     def check() -> AnyResponse | None:
@@ -116,8 +117,7 @@ def guard(server: Flask) -> list[Callbacks]:
                 return redirect(f"/login?next={_quoted_address()}")
             return Response(status=401)
         if request.path == CALLBACKS:
-            for callbacks in registered:
-                callbacks.refuse_foreign()
+            server.extensions[EXTENSION].refuse_foreign()
         elif is_page_request():
             page = page_at(request.path)
             if page is None:
@@ -125,8 +125,6 @@ def guard(server: Flask) -> list[Callbacks]:
             if current_user.role not in page.roles:
                 abort(403)
         return None
-
-    return registered
 
 
 def _from_elsewhere() -> bool:

@@ -29,13 +29,13 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     server.secret_key = derive(home.root_secret(settings), "dashboard session")
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
-        server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+        server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     credentials = Credentials(home.credentials)
     login.register(server, credentials)
-    registered = access.guard(server)
+    access.guard(server)
     server.register_blueprint(import_module("dashboard.api").blueprint(settings, engine, credentials))
     _register_refusals(server)
-    dash_app = _dash(server, settings, home, engine, registered)
+    dash_app = _dash(server, settings, home, engine)
     # Dash finishes itself in the first request; here that is not a visitor's, and no second one can overtake it.
     with server.test_request_context("/healthz"):
         server.preprocess_request()
@@ -44,7 +44,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     return server
 
 
-def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, registered: list[Callbacks]) -> Dash:
+def _dash(server: Flask, settings: Settings, home: Home, engine: Engine) -> Dash:
     dash_app = Dash(
         "dashboard",
         server=server,
@@ -62,7 +62,6 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, registe
     dash_app.index_string = _INDEX.replace("@plotly", packages.PLOTLY)
     dash_app.layout = lambda: shell.layout((home.path / SYNTHETIC).exists())
     callbacks = Callbacks(dash_app)
-    registered.append(callbacks)
     answers = Answers(engine, settings.k)
     shell.register(dash_app, callbacks, answers)
     for order, page in enumerate(access.PAGES):

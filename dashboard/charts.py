@@ -18,8 +18,7 @@ LONGEST_LABEL = 22
 BAR_HEIGHT = 34
 CONFIG = {"displayModeBar": False, "displaylogo": False, "responsive": True, "scrollZoom": False, "doubleClick": False}
 
-# A Plotly figure as the browser gets it. Plotly's Python classes check every value, which took 40 ms a figure, and a page
-# has eight.
+# A Plotly figure as the browser gets it. Plotly's Python classes check every value: 40 ms a figure, eight to a page.
 Figure = dict[str, Any]
 Row = dict[str, Any]  # of the read API: bucket, key, value (None: fewer than k)
 

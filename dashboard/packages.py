@@ -22,7 +22,7 @@ def compress(server: Flask) -> None:
             return response
         response.headers.setdefault("Cache-Control", "no-cache")  # kept, and asked for by its ETag
         response.vary.add("Accept-Encoding")
-        if response.status_code != 200 or "gzip" not in request.accept_encodings or len(response.get_data()) < LEAST:
+        if response.status_code != 200 or not request.accept_encodings["gzip"] or len(response.get_data()) < LEAST:
             return response
         with lock:
             if request.path not in packed:

@@ -6,7 +6,7 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
@@ -36,6 +36,7 @@ CLUSTER_INSERT_SETTINGS: dict[str, str | int] = {"distributed_foreground_insert"
 # What ClickHouse says of a row that it cannot read: parse and type errors. Anything else may pass with time.
 CONTENT_ERRORS = frozenset({6, 26, 27, 32, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 441, 467, 676})
 QUERY_SECONDS = 60
+PORTION = 5000
 EMBEDDED_MEMORY = 4 << 30
 
 
@@ -92,6 +93,19 @@ class Engine:
         """The rows of a SELECT; parameters are bound by the server (`{name:Type}`). Raises `EngineError`."""
         with self._client() as client:
             return list(client.query(sql, parameters=dict(parameters or {})).result_rows)
+
+    def query_each(
+        self, sql: str, name: str, values: Collection[int], parameters: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT for any number of integers, given to it as `{name:Array(UInt64)}` in portions.
+
+        A server refuses a parameter of more than 128 KiB (`http_max_field_value_size`).
+        """
+        ordered = sorted(values)
+        rows: list[tuple[Any, ...]] = []
+        for first in range(0, len(ordered), PORTION):
+            rows += self.query(sql, {**(parameters or {}), name: ordered[first : first + PORTION]})
+        return rows
 
     def command(self, sql: str, settings: Mapping[str, Any] | None = None) -> None:
         """Run a statement that answers nothing. Raises `EngineError`."""

@@ -155,10 +155,11 @@ def _limit(text: str) -> int:
 
 def _addresses(engine: Engine, rows: list[dict[str, Any]]) -> dict[tuple[str, int], str]:
     """Each row's latest address, while it is kept: of the connection, or for an import, which has none, the claimed."""
-    found = engine.query(
+    found = engine.query_each(
         "SELECT module, install, argMax(if(ip != '', ip, ip_claim), (time, beacon)) FROM license_sightings "
         "WHERE install IN {installs:Array(UInt64)} AND (ip != '' OR ip_claim != '') GROUP BY module, install",
-        {"installs": sorted({row["install"] for row in rows})},
+        "installs",
+        {row["install"] for row in rows},
     )
     return {(module, install): ip for module, install, ip in found}
 

@@ -134,9 +134,11 @@ def answer(engine: Engine, query: MetricQuery, k: int) -> dict[str, Any]:
     ]
 
     def overlap(members: frozenset[int]) -> Overlap:
-        found = engine.query(
+        found = engine.query_each(
             f"SELECT DISTINCT bucket, key, install FROM ({rows}) WHERE install IN {{members:Array(UInt64)}}",  # noqa: S608
-            {**parameters, "members": sorted(members)},
+            "members",
+            members,
+            parameters,
         )
         return {(bucket.isoformat(), key, install) for bucket, key, install in found}
 

@@ -105,15 +105,15 @@ class Settings:
             if setting is None:
                 raise SettingError(f"{name} is no setting of Pharos; known are {', '.join(known)}")
             text = environ[name]
+            if text == "":
+                continue  # as unset: `docker compose` passes what is not given as an empty string
             if name not in known:
-                if name.removesuffix("_FILE") in environ:
+                if environ.get(name.removesuffix("_FILE")):
                     raise SettingError(f"{name} and {name.removesuffix('_FILE')} are both set")
                 try:
                     text = Path(text).read_text(encoding="utf-8").rstrip("\r\n")
                 except (OSError, ValueError) as error:
                     raise SettingError(f"{name}: the file cannot be read: {type(error).__name__}") from None
-            if text == "" and name in known:
-                continue  # as unset: `docker compose` passes what is not given as an empty string
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:

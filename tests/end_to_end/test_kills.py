@@ -81,11 +81,14 @@ def kill(pids: list[int]) -> None:
 
 
 def check(system: System, posted: int) -> None:
-    """Every beacon is in the figures once: installs (idempotent) and the sum of uses (not) agree with what was sent."""
+    """Every beacon is in the figures once, by installs and by sums, and the aggregates equal a recount of the rows."""
     system.drain()
     wait_for(lambda: system.answers(system.dashboard), "the dashboard")
     assert [row["value"] for row in system.rows("installs", grain="period")] == [posted]
     assert [row["value"] for row in system.rows("feature_uses", grain="period", by="none")] == [posted]
+    assert system.stop() == 0
+    recount = system.run("recount")
+    assert recount.returncode == 0, recount.stdout
 
 
 @pytest.mark.parametrize("victims", [lambda system: system.workers("collector")[:1], owners_of_the_engine],

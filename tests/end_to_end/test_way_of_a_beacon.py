@@ -1,5 +1,6 @@
 """A beacon's whole way: posted, spooled, loaded, counted, read; and the system's own life around it."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -90,3 +91,15 @@ def test_nothing_that_names_an_install_is_in_the_home_or_the_log(system: System)
             assert secret not in system.log()
     for text in hidden[:3]:
         assert not any(bytes.fromhex(text.replace("-", "")) in content for content in files)
+
+
+def test_a_backlog_is_loaded_in_full_batches(system: System) -> None:
+    """What gathered while ClickHouse was away is loaded in batches of thousands, each beacon once."""
+    assert system.stop() == 0
+    lines = b"\n".join(json.dumps(beacon(features={"a": 2})).encode() for _ in range(12_000))
+    done = system.run("import", "-", stdin=lines)
+    assert done.stdout.split() == [b"imported=12000", b"duplicates=0", b"rejected=0"]
+    system.start()
+    system.drain()
+    assert [row["value"] for row in system.rows("installs", grain="period")] == [12_000]
+    assert [row["value"] for row in system.rows("feature_uses", grain="period")] == [24_000]

@@ -1,0 +1,186 @@
+"""`POST /v1/beacons` and `/check` of a running collector: what is answered, and what is then on disk."""
+
+import json
+import sqlite3
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from collector.validate import MAX_BATCH
+from tests import cases
+from tests.collector.live import KEY, Collector
+from tests.collector.sample import beacon
+from tests.pharos_cli.command import pharos
+from warehouse.credentials import CACHE_SECONDS
+
+REQUESTS = cases.read("requests")
+
+
+def spooled(collector: Collector) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The rows of both planes that lie in the spool, oldest first."""
+    with sqlite3.connect(collector.home / "spool.sqlite") as db:
+        found = db.execute("SELECT usage, license FROM beacons ORDER BY seq").fetchall()
+    db.close()
+    return [(json.loads(usage), json.loads(license)) for usage, license in found]
+
+
+def counts(answer: Any) -> tuple[int, int, int]:
+    """Accepted, duplicates, rejected."""
+    return answer["accepted"], answer["duplicates"], len(answer["rejected"])
+
+
+def body_of(case: dict[str, Any]) -> bytes | None:
+    if "beacon" in case:
+        return json.dumps(beacon(case["beacon"].get("set"), case["beacon"].get("drop", ()))).encode()
+    if "hex" in case:
+        return bytes.fromhex(case["hex"])
+    if "repeat" in case:
+        text, times = case["repeat"]
+        return str(text).encode() * int(times)
+    return str(case["body"]).encode() if "body" in case else None
+
+
+@pytest.mark.parametrize("case", REQUESTS, ids=[case["it"] for case in REQUESTS])
+def test_a_bad_request_is_refused_for_its_reason(live: Collector, case: dict[str, Any]) -> None:
+    """Each kind of bad request gets its status, its reason and the path of the field."""
+    headers: dict[str, str | None] = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+    headers |= {name: text and text.replace("{key}", KEY) for name, text in case.get("headers", {}).items()}
+    answer = live.request(case.get("method", "POST"), case.get("path", "/v1/beacons"), body_of(case), headers)
+    assert answer.status == case["status"]
+    if answer.body:
+        assert answer.why == (case["status"], case["reason"], case.get("at", ""))
+    assert ("www-authenticate" in answer.headers) is (case["status"] == 401)
+    assert ("allow" in answer.headers) is (case["status"] == 405)
+
+
+def test_the_cases_are_many_and_unlike() -> None:
+    """There are enough bad requests, each named once."""
+    assert len({case["it"] for case in REQUESTS}) == len(REQUESTS) >= 60
+
+
+@pytest.mark.parametrize("path", ["/v1/beacons", "/v1/beacons/check"])
+def test_the_allowed_method_is_told(live: Collector, path: str) -> None:
+    """405 names the methods that there are."""
+    assert "POST" in live.request("GET", path).headers["allow"]
+
+
+def test_a_beacon_is_accepted_and_on_disk(live: Collector) -> None:
+    """202 says one accepted and when to come again, and the beacon lies in the spool."""
+    before = len(spooled(live))
+    answer = live.post(beacon())
+    assert answer.status == 202
+    assert answer.headers["content-type"] == "application/json"
+    assert set(answer.json) == {"accepted", "duplicates", "rejected", "next_in"}
+    assert counts(answer.json) == (1, 0, 0)
+    assert 12 * 3600 <= answer.json["next_in"] <= 36 * 3600
+    assert len(spooled(live)) == before + 1
+
+
+def test_a_beacon_again_is_a_duplicate(live: Collector) -> None:
+    """A `beacon_id` seen before changes nothing, whatever comes under it, and is still a 202."""
+    sent = beacon()
+    assert counts(live.post(sent).json) == (1, 0, 0)
+    before = spooled(live)
+    answer = live.post({**sent, "beacon_id": sent["beacon_id"].upper(), "features": {"bulk_email": 9}})
+    assert (answer.status, counts(answer.json)) == (202, (0, 1, 0))
+    assert spooled(live) == before
+
+
+def test_a_batch_is_counted(live: Collector) -> None:
+    """Accepted ones, duplicates within the batch, and rejected ones with index, reason and path, add up."""
+    one, two = beacon(), beacon()
+    answer = live.post([one, beacon({"schema": 2}), two, one, 7, beacon({"email": "jane@example.com"})])
+    assert answer.status == 202
+    assert counts(answer.json) == (2, 1, 3)
+    assert [(r["index"], r["reason"], r["path"]) for r in answer.json["rejected"]] == [
+        (1, "out_of_range", "schema"),
+        (4, "wrong_type", ""),
+        (5, "unknown_field", "email"),
+    ]
+    assert b"jane" not in answer.body
+
+
+def test_a_batch_of_nothing_acceptable_is_refused_with_each_reason(live: Collector) -> None:
+    """422 carries the first reason for all, and lists every beacon's own; nothing is stored."""
+    before = len(spooled(live))
+    answer = live.post([beacon(drop=["sent_at"]), beacon({"reason": "because"}), []])
+    assert answer.why == (422, "missing_field", "sent_at")
+    assert [(r["index"], r["reason"], r["path"]) for r in answer.json["rejected"]] == [
+        (0, "missing_field", "sent_at"),
+        (1, "bad_format", "reason"),
+        (2, "wrong_type", ""),
+    ]
+    assert len(spooled(live)) == before
+
+
+def test_a_batch_has_at_most_500(live: Collector) -> None:
+    """500 are taken, 501 are refused as a whole."""
+    slim = [{**beacon(drop=["features", "server", "platform"])} for _ in range(MAX_BATCH + 1)]
+    answer = live.post(slim)
+    assert answer.why == (422, "too_many_items", "")
+    answer = live.post(slim[:MAX_BATCH])
+    assert (answer.status, counts(answer.json)) == (202, (500, 0, 0))
+    assert counts(live.post(slim[:MAX_BATCH]).json) == (0, 500, 0)
+
+
+def test_a_key_for_one_module_takes_that_module_alone(live: Collector) -> None:
+    """Under a module's key another module's beacon is refused: alone with 403, in a batch one by one."""
+    key = pharos(live.home, "keys", "new", "--module", "invoice_pro").stdout.strip()
+    time.sleep(CACHE_SECONDS + 0.2)  # a worker may remember for as long that there was no such key
+    other = beacon({"module.name": "other_module"})
+    assert counts(live.post(beacon(), key=key).json) == (1, 0, 0)
+    assert live.post(other, key=key).why == (403, "module_not_allowed", "module.name")
+    assert live.post([other, other], key=key).why == (403, "module_not_allowed", "module.name")
+    assert live.post([other, 7], key=key).why == (422, "wrong_type", "")
+    mixed = live.post([beacon(), other], key=key)
+    assert (mixed.status, counts(mixed.json)) == (202, (1, 0, 1))
+    assert mixed.json["rejected"][0]["reason"] == "module_not_allowed"
+    assert live.post(other).status == 202
+
+
+def test_check_shows_exactly_what_is_then_stored(live: Collector) -> None:
+    """`/check` stores nothing, and its rows are those that the same body then leaves in the spool."""
+    sent = [beacon(), beacon({"schema": 3}), beacon({"sent_at": _ago(days=6)}, drop=["platform", "license.key_hash"])]
+    before = spooled(live)
+    answer = live.post(sent, path="/v1/beacons/check")
+    assert answer.status == 200
+    assert [(r["index"], r["reason"]) for r in answer.json["rejected"]] == [(1, "out_of_range")]
+    assert [each["clock_skewed"] for each in answer.json["beacons"]] == [False, False]
+    assert spooled(live) == before
+    assert counts(live.post(sent).json) == (2, 0, 1)
+    assert spooled(live)[len(before) :] == [(each["usage"], each["license"]) for each in answer.json["beacons"]]
+
+
+def test_check_refuses_what_post_refuses(live: Collector) -> None:
+    """A body without any acceptable beacon is refused by `/check` in the same words."""
+    for sent in (7, [], [7, {}], beacon({"schema": 2}), b"NaN"):
+        assert live.post(sent, path="/v1/beacons/check").why == live.post(sent).why
+
+
+def test_check_says_that_a_clock_is_wrong(live: Collector) -> None:
+    """A date that is not believed is shown as such, with the day of receipt in its place."""
+    answer = live.post(beacon({"sent_at": _ago(days=400)}), path="/v1/beacons/check").json["beacons"][0]
+    assert answer["clock_skewed"] is True
+    assert answer["usage"]["day"] >= _ago(days=1)[:10]
+
+
+def test_what_is_stored_names_nobody(live: Collector) -> None:
+    """Neither file of the home holds an id of the beacon, the license key's hash or the ingest key."""
+    sent = beacon({"license.key_hash": "c0ffee" * 10 + "abcd"})
+    assert live.post(sent).status == 202
+    secrets = [sent["install_id"], sent["beacon_id"], sent["license"]["key_hash"], KEY]
+    for path in [*live.home.rglob("*"), live.log]:
+        if path.is_file():
+            stored = path.read_bytes()
+            shown = f"ingest key  {KEY}\n".encode()  # the first start shows it, once
+            for secret in secrets:
+                assert secret.encode() not in stored.replace(shown, b""), path
+                if "-" in secret and secret != KEY:
+                    assert uuid.UUID(secret).bytes not in stored, path
+
+
+def _ago(**how: int) -> str:
+    return (datetime.now(UTC) - timedelta(**how)).isoformat(timespec="seconds")

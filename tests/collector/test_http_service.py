@@ -1,0 +1,240 @@
+"""The running collector beside its beacons: limits, proxies, health, metrics, descriptions, and its stop."""
+
+import http.client
+import json
+import sqlite3
+import stat
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from collector.openapi import document
+from collector.validate import Reason
+from tests.collector.json_schema import satisfies
+from tests.collector.live import KEY, Collector
+from tests.collector.sample import beacon
+from tests.pharos_cli.command import pharos
+from warehouse.credentials import CACHE_SECONDS
+from warehouse.fields import json_schema
+
+LIMIT = 10
+
+
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector behind one trusted proxy that takes 10 beacons a minute and key."""
+    home = tmp_path_factory.mktemp("limited") / "home"
+    settings = {"PHAROS_INGEST_KEY": KEY, "PHAROS_RATE_LIMIT": str(LIMIT), "PHAROS_TRUSTED_PROXIES": "1"}
+    with Collector(home, **settings) as collector:
+        yield collector
+
+
+def new_minute() -> None:
+    """Wait until the minute is young enough for a test to end in it: the limit counts by it."""
+    if time.time() % 60 > 50:
+        time.sleep(60.1 - time.time() % 60)
+
+
+def new_key(collector: Collector) -> str:
+    """A key of its own, known to both workers."""
+    key = pharos(collector.home, "keys", "new").stdout.strip()
+    time.sleep(CACHE_SECONDS + 0.2)
+    return key
+
+
+def test_a_key_over_its_limit_waits(limited: Collector) -> None:
+    """429 says when the next minute begins; what was refused is not stored, and other keys are not held up."""
+    key, other = new_key(limited), new_key(limited)
+    new_minute()
+    assert limited.post([beacon() for _ in range(LIMIT - 1)], key=key).status == 202
+    late = [beacon(), beacon()]
+    refused = limited.post(late, key=key)
+    assert refused.why == (429, "rate_limited", "")
+    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert limited.post(late[0], key=key).json["accepted"] == 1
+    assert limited.post(late[1], key=key).status == 429
+    assert limited.post(late[1], key=other).json["accepted"] == 1
+
+
+def test_two_workers_share_the_limit(limited: Collector) -> None:
+    """Of 40 beacons that come at once, whichever worker takes them, exactly the limit is stored."""
+    key = new_key(limited)
+    new_minute()
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: limited.post(beacon(), key=key), range(40)))
+    assert sorted(answer.status for answer in answers) == [202] * LIMIT + [429] * (40 - LIMIT)
+
+
+def test_check_counts_against_no_limit(limited: Collector) -> None:
+    """Asking what would be stored is free."""
+    body = [beacon() for _ in range(LIMIT + 1)]
+    assert limited.post(body, path="/v1/beacons/check").status == 200
+
+
+def seen_as(collector: Collector, forwarded: str | None) -> Any:
+    headers = {"X_Forwarded_For": forwarded} if forwarded is not None else {}
+    answer = collector.post(beacon(), path="/v1/beacons/check", **headers)
+    return answer.json["beacons"][0]["license"]["ip"]
+
+
+@pytest.mark.parametrize("forwarded", [None, "198.51.100.9", "198.51.100.9, 192.0.2.1", "", "nonsense"])
+def test_without_a_proxy_nobody_is_believed(live: Collector, forwarded: str | None) -> None:
+    """With no trusted hop the connection's own address is recorded, whatever a client claims."""
+    assert seen_as(live, forwarded) == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address"),
+    [
+        (None, "127.0.0.1"),
+        ("198.51.100.9", "198.51.100.9"),
+        ("192.0.2.1, 198.51.100.9", "198.51.100.9"),
+        ("203.0.113.1,192.0.2.1,198.51.100.9", "198.51.100.9"),
+        ("2001:DB8::0001", "2001:db8::1"),
+        ("::ffff:198.51.100.9", "198.51.100.9"),
+        ("198.51.100.9, nonsense", "127.0.0.1"),
+        ("", "127.0.0.1"),
+    ],
+)
+def test_one_proxy_is_believed_for_what_it_added(limited: Collector, forwarded: str | None, address: str) -> None:
+    """With one trusted hop its own entry, the last, is the address; what stands before it is the client's word."""
+    assert seen_as(limited, forwarded) == address
+
+
+@pytest.mark.parametrize(("path", "said"), [("/healthz", {"status": "ok"}), ("/readyz", {"status": "ready"})])
+def test_it_is_well(live: Collector, path: str, said: dict[str, str]) -> None:
+    """Health and readiness are asked without a key."""
+    answer = live.request("GET", path)
+    assert (answer.status, answer.json) == (200, said)
+    assert live.request("HEAD", path).status == 200
+
+
+def test_the_schema_is_published(live: Collector) -> None:
+    """The JSON Schema is that of the field table, and a beacon satisfies it."""
+    answer = live.request("GET", "/v1/schema.json")
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/schema+json")
+    assert answer.json == json_schema()
+    assert satisfies(beacon(), answer.json)
+    assert not satisfies(beacon({"email": 1}), answer.json)
+
+
+def test_the_description_is_published(live: Collector) -> None:
+    """The OpenAPI document names every path and every reason."""
+    answer = live.request("GET", "/openapi.json")
+    assert answer.json == msgspec.json.decode(msgspec.json.encode(document()))
+    assert {"/v1/beacons", "/v1/beacons/check", "/metrics"} <= set(answer.json["paths"])
+    reasons = answer.json["components"]["schemas"]["Problem"]["properties"]["reason"]["enum"]
+    assert set(reasons) == {str(reason) for reason in Reason}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/schema.json", "/nothing"])
+def test_nothing_is_cached_or_guessed(live: Collector, path: str) -> None:
+    """Every answer forbids caching and guessing of types."""
+    answer = live.request("GET", path)
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def metric(collector: Collector, name: str) -> float:
+    lines = collector.request("GET", "/metrics").body.decode().splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name))
+
+
+def test_metrics_count_what_became_of_beacons(live: Collector) -> None:
+    """Accepted, duplicate, rejected and skewed beacons, of all workers, and what lies in the spool."""
+    names = {
+        'pharos_beacons_total{outcome="accepted"': 2.0,
+        'pharos_beacons_total{outcome="duplicate"': 1.0,
+        'pharos_beacons_total{outcome="rejected",reason="bad_format"}': 1.0,
+        'pharos_beacons_accepted_by_reason_total{reason="upgrade"}': 1.0,
+        "pharos_beacons_clock_skewed_total": 1.0,
+        'pharos_requests_refused_total{reason="malformed_json"}': 1.0,
+        "pharos_spool_beacons": 2.0,
+    }
+    before = {name: metric(live, name) for name in names}
+    one = beacon({"reason": "upgrade"})
+    live.post([one, one, beacon({"reason": "because"}), beacon({"sent_at": "2001-01-01T00:00:00Z"})])
+    live.post(b"NaN")
+    assert {name: metric(live, name) - before[name] for name in names} == names
+
+
+def test_metrics_name_nobody(live: Collector) -> None:
+    """No id, key or address is among the metrics."""
+    sent = beacon()
+    live.post(sent)
+    text = live.request("GET", "/metrics").body.decode()
+    assert not [secret for secret in (sent["install_id"], sent["beacon_id"], KEY, "203.0.113.9") if secret in text]
+
+
+def test_metrics_are_for_loopback_or_an_admin(live: Collector) -> None:
+    """Behind a proxy, also one on this machine, only an admin's token opens the metrics."""
+    admin, product = (pharos(live.home, "tokens", "new", "--role", role).stdout.strip() for role in ("admin", "product"))
+    time.sleep(CACHE_SECONDS + 0.2)
+
+    def status(**headers: str) -> int:
+        return live.request("GET", "/metrics", headers={n.replace("_", "-"): v for n, v in headers.items()}).status
+
+    assert status() == 200
+    for proxied in ({"X_Forwarded_For": "127.0.0.1"}, {"Forwarded": "for=127.0.0.1"}, {"X_Forwarded_For": ""}):
+        assert status(**proxied) == 401
+        assert status(**proxied, Authorization=f"Bearer {product}") == 401
+        assert status(**proxied, Authorization=f"Bearer {KEY}") == 401
+        assert status(**proxied, Authorization="Bearer nobody") == 401
+        assert status(**proxied, Authorization=f"Bearer {admin}") == 200
+
+
+def test_a_revoked_key_is_refused(live: Collector) -> None:
+    """A key that was taken back is refused a second later."""
+    key = new_key(live)
+    assert live.post(beacon(), key=key).status == 202
+    last = pharos(live.home, "keys", "list").stdout.splitlines()
+    (id,) = {line.split()[0] for line in last} - _first_ids(live, key)
+    assert pharos(live.home, "keys", "revoke", id).returncode == 0
+    time.sleep(CACHE_SECONDS + 0.2)
+    assert live.post(beacon(), key=key).why == (401, "unauthorized", "")
+    assert live.post(beacon()).status == 202
+
+
+def _first_ids(live: Collector, key: str) -> set[str]:
+    """The ids of all keys but this one."""
+    from warehouse.credentials import Credentials
+
+    known = Credentials(live.home / "credentials.sqlite")
+    presented = known.key(key)
+    assert presented is not None
+    return {each.id for each in known.keys()} - {presented.id}
+
+
+def test_it_stops_cleanly_and_loses_nothing(tmp_path: Path) -> None:
+    """On SIGTERM under load the collector ends with status 0, and what it answered 202 for is on disk, once."""
+    accepted: list[str] = []
+    with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector, ThreadPoolExecutor(8) as pool:
+
+        def post_until_it_is_gone(_: int) -> None:
+            try:
+                while collector.post(sent := beacon()).status == 202:
+                    accepted.append(sent["beacon_id"])
+            except (AssertionError, OSError, http.client.HTTPException):
+                return  # 503 while stopping, then nobody there
+
+        posting = pool.map(post_until_it_is_gone, range(8))
+        while len(accepted) < 200:
+            time.sleep(0.01)
+        assert collector.stop() == 0
+        list(posting)
+    with sqlite3.connect(collector.home / "spool.sqlite") as db:
+        usage = [json.loads(row)["beacon"] for (row,) in db.execute("SELECT usage FROM beacons")]
+    db.close()
+    assert len(usage) == len(set(usage)) >= len(accepted) >= 200
+
+
+def test_the_home_is_for_us_alone(live: Collector) -> None:
+    """The home is of mode 0700, and spool, credentials and secret are of mode 0600."""
+    assert stat.S_IMODE(live.home.stat().st_mode) == 0o700
+    for name in ("spool.sqlite", "spool.sqlite-wal", "credentials.sqlite", "secret"):
+        assert stat.S_IMODE((live.home / name).stat().st_mode) == 0o600

@@ -1,0 +1,185 @@
+"""The loader: every beacon in each plane exactly once, whatever breaks in between."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import pytest
+
+from collector.loader import TABLES, Loader
+from collector.spool import PLANES, Batch, Plane, Spool
+from tests.collector.rows import row, rows
+from warehouse.engine import ContentError, Engine, EngineError
+
+NOON = 1_795_348_800.0
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class FakeEngine:
+    """What the loader asks of ClickHouse: inserts that know their token again, and the usage plane's beacons."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in TABLES.values()}
+        self.inserts = 0
+        self.poison: Callable[[str, dict[str, Any]], bool] = lambda table, row: False
+        self.before: Callable[[str], None] = lambda table: None
+        self.after: Callable[[str], None] = lambda table: None
+
+    def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
+        if table not in self.tables:
+            return  # freshness
+        self.inserts += 1
+        self.before(table)
+        found = [json.loads(line) for line in lines]
+        if any(self.poison(table, each) for each in found):
+            raise ContentError("ClickHouse refuses the rows")
+        assert {each["batch"] for each in found} == {token}
+        assert self.tables[table].setdefault(token, found) == found, "one token, two contents"
+        self.after(table)
+
+    def query(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        assert "FROM usage_beacons" in sql
+        return [
+            (each["beacon"],)
+            for batch, held in self.tables["usage_beacons"].items()
+            for each in held
+            if batch != parameters["batch"]
+            and each["day"] in parameters["days"]
+            and each["beacon"] in parameters["beacons"]
+        ]
+
+    def held(self, plane: Plane) -> Counter[int]:
+        return Counter(each["beacon"] for held in self.tables[TABLES[plane]].values() for each in held)
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+def loader(spool: Spool, engine: FakeEngine) -> Loader:
+    return Loader(spool, cast(Engine, engine))
+
+
+def drain(spool: Spool, engine: FakeEngine) -> None:
+    """Load as after a restart, until the spool is empty."""
+    again = loader(spool, engine)
+    for _ in range(1000):
+        again.step()
+        if not spool.stats().beacons:
+            return
+    raise AssertionError("the spool does not get empty")
+
+
+def once(*numbers: int) -> Counter[int]:
+    return Counter(dict.fromkeys(numbers, 1))
+
+
+def test_it_brings_every_beacon_to_both_planes(spool: Spool, engine: FakeEngine) -> None:
+    """What was spooled is in both planes once, in few inserts, and the spool is empty."""
+    spool.store(rows(*range(100)), NOON)
+    drain(spool, engine)
+    assert engine.held("usage") == engine.held("license") == once(*range(100))
+    assert engine.inserts == 2
+    assert (spool.stats().sealed, spool.stats().quarantined) == (0, 0)
+
+
+def test_the_planes_share_no_batch_id(spool: Spool, engine: FakeEngine) -> None:
+    """No batch id of one plane is in the other."""
+    spool.store(rows(1), NOON)
+    drain(spool, engine)
+    assert not set(engine.tables["usage_beacons"]) & set(engine.tables["license_sightings"])
+
+
+def kill_at(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine, moment: str) -> None:
+    """Arrange that the process ends at `moment`, once."""
+    left = [None]
+
+    def kill() -> None:
+        if left:
+            left.pop()
+            raise Killed
+
+    def around(name: str, when: Callable[..., bool], *, after: bool) -> None:
+        real = getattr(Spool, name)
+
+        def wrapped(spool: Spool, batch: Batch, *rest: Any) -> Any:
+            if when(*rest) and not after:
+                kill()
+            result = real(spool, batch, *rest)
+            if when(*rest) and after:
+                kill()
+            return result
+
+        monkeypatch.setattr(Spool, name, wrapped)
+
+    def at(table: str) -> Callable[[str], None]:
+        return lambda inserted: kill() if inserted == table else None
+
+    match moment.split(": "):
+        case ["before insert", plane]:
+            engine.before = at(TABLES[cast(Plane, plane)])
+        case ["inserted, not noted", plane]:
+            engine.after = at(TABLES[cast(Plane, plane)])
+        case ["noted", plane]:
+            around("loaded", lambda noted: noted == plane, after=True)
+        case ["deleted", _]:
+            around("delete", lambda: True, after=True)
+
+
+@pytest.mark.parametrize("error", [Killed, EngineError])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "before insert: usage", "inserted, not noted: usage", "noted: usage",
+        "before insert: license", "inserted, not noted: license", "noted: license", "deleted: both",
+    ],
+)  # fmt: skip
+def test_a_crash_at_any_moment_leaves_every_beacon_once(
+    spool: Spool, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, moment: str, error: type[BaseException]
+) -> None:
+    """Wherever the process ends, or the engine fails with the outcome unknown, each plane has each beacon once."""
+    monkeypatch.setattr(f"{__name__}.Killed", error)
+    kill_at(monkeypatch, engine, moment)
+    spool.store(rows(*range(20)), NOON)
+    with pytest.raises(error):
+        loader(spool, engine).step()
+    spool.store(rows(*range(10, 30)), NOON)
+    drain(spool, engine)
+    assert engine.held("usage") == engine.held("license") == once(*range(30))
+
+
+@pytest.mark.parametrize("plane", PLANES)
+@pytest.mark.parametrize("bad", [{0}, {57}, {99}, {3, 4, 98}])
+def test_a_poison_row_stands_alone_and_blocks_nobody(
+    spool: Spool, engine: FakeEngine, plane: Plane, bad: set[int]
+) -> None:
+    """A row that ClickHouse cannot read is put aside; the other 99 are in both planes once, and so is its other half."""
+    engine.poison = lambda table, each: table == TABLES[plane] and each["beacon"] in bad
+    spool.store(rows(*range(100)), NOON)
+    drain(spool, engine)
+    other: Plane = "license" if plane == "usage" else "usage"
+    assert engine.held(plane) == once(*(set(range(100)) - bad))
+    assert engine.held(other) == once(*range(100))
+    assert spool.stats().quarantined == len(bad)
+    kept = spool._db.execute("SELECT plane, row FROM quarantine").fetchall()
+    assert sorted(kept) == sorted((plane, getattr(row(n), plane)) for n in bad)
+
+
+def test_a_beacon_that_another_batch_brought_is_not_counted_twice(spool: Spool, engine: FakeEngine) -> None:
+    """A retry that came through another collector is left out of the usage plane, whose uses are a sum."""
+    engine.tables["usage_beacons"]["of another collector"] = [
+        {"beacon": n, "day": "2026-11-22", "batch": "of another collector"} for n in (3, 5)
+    ]
+    spool.store(rows(*range(10)), NOON)
+    drain(spool, engine)
+    assert engine.held("usage") == once(*range(10))
+    spool.store(rows(20), NOON)
+    engine.tables["usage_beacons"]["and again"] = [{"beacon": 20, "day": "2026-11-22", "batch": "and again"}]
+    drain(spool, engine)
+    assert engine.held("usage") == once(*range(10), 20)
+    assert engine.held("license") == once(*range(10), 20)

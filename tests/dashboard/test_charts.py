@@ -1,0 +1,134 @@
+"""The figures: what is drawn, what is left out, what is grey."""
+
+import itertools
+from datetime import date
+from typing import Any
+
+import pytest
+
+from dashboard import charts
+from dashboard.charts import ACCENT, CHARTS, GREY, MOST_BARS, line, ratio, shown_rows
+from warehouse import queries
+
+TODAY = date(2026, 11, 23)  # a Monday
+
+
+def rows(*pairs: tuple[str, int | None]) -> list[dict[str, Any]]:
+    return [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in pairs]
+
+
+def buckets(**values: int | None) -> list[dict[str, Any]]:
+    """`d22=5`: 5 installs on the 22nd."""
+    return [{"bucket": f"2026-11-{name[1:]}", "key": None, "value": value} for name, value in values.items()]
+
+
+def days(values: list[dict[str, Any]], start: int, end: int) -> charts.Line:
+    return line(values, date(2026, 11, start), date(2026, 11, end), "day", TODAY)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_is_its_query_its_figure_function_and_its_key(name: str) -> None:
+    """One name for all four; the function of a family names the family."""
+    chart = CHARTS[name]
+    assert name.startswith(chart.figure.__name__)
+    assert getattr(charts, chart.figure.__name__) is chart.figure
+    queries.parse(chart.metric, {**chart.args, "grain": chart.args.get("grain", "day")}, TODAY)
+    if "by" in chart.args and chart.args["by"] != "none":
+        assert name == f"installs_by_{chart.args['by']}"
+
+
+def test_bars_go_from_large_to_small_and_other_is_last_and_grey() -> None:
+    """Even when it is the largest."""
+    bar = charts.installs_by(rows(("(other)", 90), ("8.2", 20), ("8.3", 40)), 150)["data"][0]
+    assert bar["y"] == ["8.3", "8.2", "(other)"]
+    assert bar["x"] == [40, 20, 90]
+    assert bar["marker"]["color"] == [ACCENT, ACCENT, GREY]
+
+
+def test_a_bar_says_its_share_of_the_active_installs() -> None:
+    """Of the total that is given, not of the sum of the bars: an install may be in two of them."""
+    bar = charts.installs_by(rows(("8.3", 1500), ("8.2", 600)), 2000)["data"][0]
+    assert "75%" in bar["text"][0]
+    assert "1 500" in bar["text"][0]
+    assert "30%" in bar["text"][1]
+
+
+def test_a_group_under_k_is_no_bar() -> None:
+    """It has no figure that could be drawn."""
+    assert shown_rows(rows(("(other)", None))) == []
+
+
+def test_only_the_largest_are_drawn() -> None:
+    """With `(other)` beside them."""
+    many = rows(*((f"v{number}", number + 5) for number in range(40)), ("(other)", 7))
+    shown = shown_rows(many)
+    assert len(shown) == MOST_BARS + 1
+    assert shown[0]["key"] == "v39"
+    assert shown[-1]["key"] == "(other)"
+
+
+def test_a_long_name_is_cut_on_the_axis_and_whole_in_the_hover() -> None:
+    """Or it would leave no room for the bars."""
+    bar = charts.installs_by(rows(("x" * 60, 9)), 9)["data"][0]
+    assert len(bar["y"][0]) < 30
+    assert bar["customdata"][0][0] == "x" * 60
+
+
+def test_a_bucket_without_a_row_is_zero_and_one_under_k_a_gap() -> None:
+    """No beacon is a figure; fewer than k is none."""
+    assert days(buckets(d20=7, d22=None), 20, 22).values == [7, 0, None]
+
+
+def test_today_is_not_over() -> None:
+    """Its point is not one to compare with the others."""
+    assert days(buckets(), 21, 23).incomplete == [False, False, True]
+    assert days(buckets(), 21, 22).incomplete == [False, False]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "grain", "names", "incomplete"),
+    [
+        ((11, 11), (11, 23), "week", ["2026-11-09", "2026-11-16", "2026-11-23"], [1, 0, 1]),
+        ((11, 2), (11, 15), "week", ["2026-11-02", "2026-11-09"], [0, 0]),
+        ((10, 1), (11, 23), "month", ["2026-10-01", "2026-11-01"], [0, 1]),
+        ((9, 15), (10, 31), "month", ["2026-09-01", "2026-10-01"], [1, 0]),
+        ((11, 22), (11, 22), "day", ["2026-11-22"], [0]),
+    ],
+)  # fmt: skip
+def test_buckets_that_the_range_cuts_are_incomplete(
+    start: tuple[int, int], end: tuple[int, int], grain: str, names: list[str], incomplete: list[int]
+) -> None:
+    """Weeks begin on Monday; a bucket is named for its first day, also where that is before the range."""
+    drawn = line([], date(2026, *start), date(2026, *end), grain, TODAY)
+    assert [bucket.isoformat() for bucket in drawn.buckets] == names
+    assert drawn.incomplete == [bool(part) for part in incomplete]
+
+
+def test_the_line_is_dotted_only_to_what_is_incomplete() -> None:
+    """And solid everywhere else."""
+    figure = charts.installs_per_bucket(days(buckets(d20=5, d21=6, d22=7, d23=3), 20, 23), "day")
+    _, dotted, points, solid = figure["data"]
+    assert solid["y"] == [5, 6, 7, None]
+    assert dotted["y"] == [None, None, 7, 3]
+    assert points["marker"]["symbol"] == ["circle", "circle", "circle", "circle-open"]
+    assert "so far" in points["text"][-1]
+
+
+def test_adoption_is_a_share_of_the_installs_of_its_bucket() -> None:
+    """A gap where either figure is missing, never a division by nothing."""
+    whole = days(buckets(d19=50, d20=40, d22=None), 19, 22)
+    part = days(buckets(d19=10, d20=None), 19, 22)
+    assert ratio(part, whole).values == [0.2, None, None, None]
+    assert "20% of installs" in charts.adoption_per_bucket(ratio(part, whole), "day")["data"][2]["text"][0]
+
+
+@pytest.mark.parametrize("grain", ["day", "week", "month"])
+@pytest.mark.parametrize("values", [[], [None], [0], [5, None, 7], [1] * 90])
+def test_any_line_can_be_drawn(grain: str, values: list[int | None]) -> None:
+    """Empty, one point, gaps, long."""
+    start = date(2026, 8, 1)
+    named = line([], start, date(2026, 11, 20), grain, TODAY)
+    named.values[:] = list(itertools.islice(itertools.cycle(values or [0]), len(named.buckets)))
+    figure = charts.installs_per_bucket(named, grain)
+    assert figure["layout"]["yaxis"]["range"][0] == 0
+    assert len(figure["data"]) == 4

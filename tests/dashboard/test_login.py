@@ -1,0 +1,133 @@
+"""Logging in and out, and what a session is worth."""
+
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from dashboard.login import safe_next
+from tests.dashboard.conftest import PASSWORD, form_token
+from warehouse.credentials import Credentials, Role
+
+Visit = Callable[[str | None], FlaskClient]
+
+
+def log_in(client: FlaskClient, **fields: str) -> tuple[int, str]:
+    """Status and page, or where it leads."""
+    form = {"name": "product", "password": PASSWORD, "token": form_token(client), **fields}
+    answer = client.post("/login", data=form)
+    return answer.status_code, answer.location or answer.text
+
+
+def test_the_right_password_opens_the_page_that_was_asked_for(app: Flask) -> None:
+    """With its filters."""
+    client = app.test_client()
+    asked = client.get("/features?module=invoice_pro&from=2026-11-01")
+    assert asked.location == "/login?next=/features%3Fmodule%3Dinvoice_pro%26from%3D2026-11-01"
+    assert 'value="/features?module=invoice_pro&amp;from=2026-11-01"' in client.get(asked.location).text
+    assert log_in(client, next="/features?module=invoice_pro") == (303, "/features?module=invoice_pro")
+    assert client.get("/features").status_code == 200
+
+
+def test_a_wrong_name_and_a_wrong_password_read_the_same(app: Flask) -> None:
+    """Nobody learns which names there are."""
+    status, page = log_in(app.test_client(), password="wrong")
+    assert status == 401
+    assert "Name or password is wrong." in page
+    other_status, other = log_in(app.test_client(), name="nobody", password="wrong")
+    assert other_status == 401
+    assert "Name or password is wrong." in other
+
+
+def test_a_name_is_shown_again_as_text(app: Flask) -> None:
+    """Never as markup."""
+    _, page = log_in(app.test_client(), name='"><script>alert(1)</script>', password="x")
+    assert "<script" not in page
+
+
+@pytest.mark.parametrize("token", ["", "made up", "é"])
+def test_a_login_without_the_pages_token_is_refused(app: Flask, token: str) -> None:
+    """Another site cannot log a visitor in as somebody else."""
+    client = app.test_client()
+    assert log_in(client, token=token)[0] == 400
+    assert client.get("/").status_code == 302
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://evil.example/", "//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example",
+        "javascript:alert(1)", "/\t/evil.example", "/login", "/logout", "/nothing", "features", "", "http://[",
+        "/features\r\nX: y", "/_dash-layout",
+    ],
+)  # fmt: skip
+def test_the_login_leads_to_no_other_place(text: str) -> None:
+    """Only to a page of ours."""
+    assert safe_next(text) == "/"
+
+
+@pytest.mark.parametrize("text", ["/", "/features", "/licensing?status=trial", "/?from=2026-11-01&to=2026-11-02"])
+def test_the_login_leads_to_a_page_of_ours(text: str) -> None:
+    """With its query."""
+    assert safe_next(text) == text
+
+
+@pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
+def test_the_cookie_is_for_the_browser_alone(app: Flask, scheme: str, secure: bool) -> None:
+    """No script reads it, no other site sends it, and over https it never goes in the clear."""
+    cookie = app.test_client().get("/login", base_url=f"{scheme}://localhost").headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert ("Secure" in cookie) == secure
+
+
+def test_a_session_from_before_the_login_is_worth_nothing_after(app: Flask) -> None:
+    """The token that somebody may have planted is gone."""
+    client = app.test_client()
+    before = form_token(client)
+    assert log_in(client)[0] == 303
+    assert client.post("/logout", data={"token": before}).status_code == 400
+
+
+def test_a_removed_user_is_out_at_the_next_request(visit: Visit, credentials: Credentials) -> None:
+    """Pages lead to the login, callbacks answer 401."""
+    client = visit("product")
+    credentials.remove_user("product")
+    assert client.get("/").status_code == 302
+    assert client.post("/_dash-update-component", json={"output": "x"}).status_code == 401
+
+
+def test_a_user_made_anew_does_not_get_the_old_session(visit: Visit, credentials: Credentials) -> None:
+    """A name given to somebody else, or a password that was changed so."""
+    client = visit("product")
+    credentials.remove_user("product")
+    credentials.add_user("product", Role.ADMIN, PASSWORD)
+    with credentials._open() as db:  # not within the same second
+        db.execute("UPDATE users SET created = '2026-01-01T00:00:00Z' WHERE name = 'product'")
+    assert client.get("/").status_code == 302
+
+
+def test_logging_out_needs_the_apps_own_button(visit: Visit) -> None:
+    """A link or a form elsewhere does not log anybody out."""
+    client = visit("product")
+    assert client.get("/logout").status_code == 404
+    assert client.post("/logout").status_code == 400
+    assert client.get("/").status_code == 200
+    client.get("/_dash-layout")
+    with client.session_transaction() as session:
+        token = session["csrf"]
+    assert client.post("/logout", data={"token": token}).location == "/login"
+    assert client.get("/").status_code == 302
+
+
+def test_who_is_logged_in_needs_no_login_page(visit: Visit) -> None:
+    """It leads on."""
+    assert visit("product").get("/login?next=/features").location == "/features"
+
+
+def test_a_forged_cookie_is_nobody(app: Flask) -> None:
+    """It is signed with a key of the home."""
+    client = app.test_client()
+    client.set_cookie("pharos_session", "eyJfdXNlcl9pZCI6ImFkbWluIn0.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
+    assert client.get("/").status_code == 302

@@ -1,0 +1,20 @@
+"""The numbered SQL files."""
+
+import re
+
+from warehouse.migrate import sql_files
+
+
+def test_sql_files_are_numbered_without_a_gap() -> None:
+    """001, 002, …: one file a number, in order, each with a name and a text."""
+    names = [name for name, _ in sql_files()]
+    assert [int(name[:3]) for name in names] == list(range(1, len(names) + 1))
+    assert all(re.fullmatch(r"\d{3}_[a-z_]+\.sql", name) for name in names)
+    assert all(text.strip() for _, text in sql_files())
+
+
+def test_statements_may_run_again() -> None:
+    """A crash between two statements of a file runs the first again: each that creates says IF NOT EXISTS."""
+    for name, text in sql_files():
+        for created in re.findall(r"^CREATE\b.*", text, flags=re.MULTILINE):
+            assert "IF NOT EXISTS" in created, name
