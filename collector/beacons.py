@@ -1,5 +1,6 @@
 """`POST /v1/beacons`: key → body → validate → planes → spool → 202; and `/check`, which stops before the spool."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,9 +46,10 @@ def blueprint(settings: Settings, credentials: Credentials, planes: Planes, writ
             raise unavailable(error) from None
         accepted = sum(fresh)
         _count(accepted, len(fresh) - accepted, [s for s, new in zip(splits, fresh, strict=True) if new], rejected)
-        for beacon, new in zip(beacons, fresh, strict=True):
-            if new:
-                REASONS.labels(beacon.get("reason", "heartbeat")).inc()
+        for reason, times in Counter(
+            b.get("reason", "heartbeat") for b, n in zip(beacons, fresh, strict=True) if n
+        ).items():
+            REASONS.labels(reason).inc(times)
         return _json(
             202,
             {

@@ -1,5 +1,6 @@
 """Whose request it is: the address of the connection, through as many proxies as the operator trusts."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from flask import Request
@@ -22,6 +23,7 @@ def address(request: Request, trusted_proxies: int) -> str:
     return known
 
 
+@lru_cache(maxsize=4096)
 def _canonical(text: str) -> str:
     parsed = ip_address(text)
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None

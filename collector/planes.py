@@ -5,7 +5,6 @@ different keys, which stay with the collector. Pure; the rows are the JSON lines
 """
 
 import hmac
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -100,9 +99,7 @@ class Planes:
         The slot is a keyed hash, so a fleet whose cron jobs all run at midnight spreads over the day after one beacon.
         """
         slot = _pseudonym(self._slot, _uuid(install_id)) % 86400
-        midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        ahead = (midnight + timedelta(seconds=slot) - now).total_seconds()
-        return math.ceil((ahead - 43200) % 86400 + 43200)
+        return int((slot - now.timestamp() - 43200) % 86400) + 43201
 
 
 def encode(row: dict[str, Any]) -> bytes:

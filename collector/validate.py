@@ -7,6 +7,7 @@
 import re
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Any, Literal
 
@@ -102,6 +103,7 @@ _SPANS = {
 }
 
 
+@lru_cache(maxsize=4096)
 def _is_global(text: str) -> bool:
     try:
         address = ip_address(text)

@@ -40,7 +40,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     with server.test_request_context("/healthz"):
         server.preprocess_request()
     _register_headers(server, dash_app)
-    packages.compress(server)
+    packages.register(server)
     return server
 
 
@@ -59,7 +59,7 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine) -> Dash
         enable_mcp=False,
         include_pages_meta=False,
     )
-    dash_app.index_string = _INDEX.replace("@plotly", packages.PLOTLY)
+    dash_app.index_string = _INDEX
     dash_app.layout = lambda: shell.layout((home.path / SYNTHETIC).exists())
     callbacks = Callbacks(dash_app)
     answers = Answers(engine, settings.k)
@@ -119,7 +119,6 @@ _INDEX = """<!DOCTYPE html>
     <meta name="color-scheme" content="light dark">
     <title>{%title%}</title>
     <link rel="icon" type="image/svg+xml" href="/assets/login/mark.svg">
-    <link rel="preload" as="script" href="@plotly">
     {%css%}
   </head>
   <body>

@@ -185,7 +185,7 @@ def _over_time(line: Line, grain: str, hover: list[str], tickformat: str) -> Fig
     highest = max((value for value in line.values if value is not None), default=0)
     alone = line.buckets[0]
     xaxis = {
-        "type": "date", "tickformat": "%b %Y" if grain == "month" else "%-d %b", "nticks": 8, "automargin": True,
+        "type": "date", "tickformat": "%b %Y" if grain == "month" else "%-d %b", "nticks": 6, "automargin": True,
         "fixedrange": True, "showgrid": False, "zeroline": False, "ticks": "", "ticklabelstandoff": 8,
         # Few buckets are named each: the axis would put ticks at hours between them.
         **({"tickmode": "array", "tickvals": x} if len(x) <= 8 else {}),

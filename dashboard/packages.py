@@ -6,18 +6,21 @@ import threading
 from flask import Flask, Response, request
 
 SCRIPTS = "/_dash-component-suites/"
-# Asked for by the first chart only, when all figures are there already; named in the page, it loads meanwhile.
+# Asked for by the first chart only, when all figures are there already; named beside the page, it loads meanwhile.
 PLOTLY = f"{SCRIPTS}plotly/package_data/plotly.min.js"
+CHART_PAGES = ("/", "/features")
 LEAST = 2048
 
 
-def compress(server: Flask) -> None:
+def register(server: Flask) -> None:
     """Send these scripts gzipped (10 MB become 3). Each is packed once and kept: they are as many as Dash has."""
     packed: dict[str, bytes] = {}
     lock = threading.Lock()
 
     @server.after_request
     def pack(response: Response) -> Response:
+        if request.path in CHART_PAGES and response.status_code == 200:
+            response.headers["Link"] = f"<{PLOTLY}>; rel=preload; as=script"
         if not request.path.startswith(SCRIPTS):
             return response
         response.headers.setdefault("Cache-Control", "no-cache")  # kept, and asked for by its ETag

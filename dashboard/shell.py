@@ -128,11 +128,13 @@ def _header(name: str, role: Role) -> dmc.Group:
                     ),
                     dmc.Menu(
                         [
+                            # The target's wrapper is the button: Mantine says on it that it opens a menu.
                             dmc.MenuTarget(
-                                dmc.Button(
-                                    html.Span(name, className="user-name"), variant="subtle", color="gray",
-                                    leftSection=icon("user"), id="user-menu", **{"aria-label": f"Account of {name}"},
-                                )
+                                [icon("user"), html.Span(name, className="user-name")],
+                                boxWrapperProps={
+                                    "component": "button", "type": "button", "className": "user-menu",
+                                    "aria-label": f"Account of {name}",
+                                },
                             ),
                             dmc.MenuDropdown(
                                 [

@@ -2,6 +2,7 @@
 # Install the Debian packages that the tests need, by apt as root or by sudo; else say which are missing.
 set -eu
 missing=
+command -v curl >/dev/null 2>&1 || missing="$missing curl"
 command -v php >/dev/null 2>&1 || missing="$missing php-cli"
 php -m 2>/dev/null | grep -qx curl || missing="$missing php-curl"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"

@@ -82,13 +82,23 @@ def _first_start(settings: Settings, home: Home) -> list[str]:
     if credentials.keys():
         lines.append("  ingest key  was shown at the first start; a new one: pharos keys new")
     else:
-        lines.append(f"  ingest key  {credentials.add_key(key=settings.ingest_key or None)}")
+        lines.append(f"  ingest key  {_first_key(settings, credentials)}")
     if credentials.users():
         lines.append("  login       was shown at the first start; a new one: pharos users add NAME --role admin")
     else:
-        password = credentials.add_user("admin", Role.ADMIN, settings.admin_password or None)
-        lines.append(f"  login       admin  {password}")
+        lines.append(f"  login       admin  {_first_admin(settings, credentials)}")
     return lines
+
+
+def _first_key(settings: Settings, credentials: Credentials) -> str:
+    """Make the first ingest key; returns it, unless it was given: what is printed may end in a log."""
+    key = credentials.add_key(key=settings.ingest_key or None)
+    return "as given in PHAROS_INGEST_KEY" if settings.ingest_key else key
+
+
+def _first_admin(settings: Settings, credentials: Credentials) -> str:
+    password = credentials.add_user("admin", Role.ADMIN, settings.admin_password or None)
+    return "with the password given in PHAROS_ADMIN_PASSWORD" if settings.admin_password else password
 
 
 @cli.command()
@@ -101,7 +111,7 @@ def collector() -> None:
     _log()
     credentials = Credentials(home.credentials)
     if not credentials.keys():
-        click.echo(f"ingest key  {credentials.add_key(key=settings.ingest_key or None)}")
+        click.echo(f"ingest key  {_first_key(settings, credentials)}")
     _run_gunicorn(CollectorServer(settings, home))
 
 
@@ -117,8 +127,7 @@ def dashboard() -> None:
     _log()
     credentials = Credentials(home.credentials)
     if not credentials.users():
-        password = credentials.add_user("admin", Role.ADMIN, settings.admin_password or None)
-        click.echo(f"login       admin  {password}")
+        click.echo(f"login       admin  {_first_admin(settings, credentials)}")
     beside = None if settings.clickhouse_url else start_loader(home)
     _run_gunicorn(DashboardServer(settings, home, LOGGING, beside))
 

@@ -74,7 +74,10 @@ def _credentials(home: Home) -> Check:
     except sqlite3.Error as error:
         return Check("credentials", False, f"{home.credentials} cannot be read: {error}")
     admins = sum(user.role is Role.ADMIN for user in users)
-    return Check("credentials", bool(keys and admins), f"{len(keys)} ingest keys, {len(users)} users, {admins} admins")
+    # The home of a collector alone has only keys, that of a dashboard alone only logins.
+    return Check(
+        "credentials", bool(keys or admins), f"{len(keys)} ingest keys, {len(users)} users, {admins} of them admins"
+    )
 
 
 def _spool(home: Home) -> Iterator[Check]:

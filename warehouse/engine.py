@@ -200,4 +200,7 @@ class Engine:
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:300]
+    text = (str(error) or type(error).__name__).splitlines()[0]
+    if "HTTPConnectionPool" in text or "HTTPSConnectionPool" in text:
+        return "the ClickHouse server does not answer"
+    return text[:300]

@@ -22,6 +22,8 @@ class Home:
         self.path = path.absolute()
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if self.path.stat().st_uid == os.getuid():
+                self.path.chmod(0o700)  # also one that was there before
         except OSError as error:
             raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
         self.spool = self.path / "spool.sqlite"

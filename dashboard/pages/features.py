@@ -25,7 +25,8 @@ RARE = 0.05  # adoption under which a feature is called rarely used
 WEEKS_FROM = 92  # days from which the trend is by week: a point per day is no longer readable
 
 COLUMNS = [
-    {"field": "feature", "headerName": "Feature", "minWidth": 165, "flex": 3, "cellClass": "strong"},
+    {"field": "feature", "headerName": "Feature", "minWidth": 165, "flex": 4, "cellClass": "strong",
+     "tooltipField": "feature"},
     {
         "field": "adoption", "headerName": "Adoption", "minWidth": 120, "flex": 3, "sort": "desc",
         "cellRenderer": "Share",

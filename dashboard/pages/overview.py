@@ -134,6 +134,8 @@ def _figures(answers: Answers, chosen: Filters) -> list[Any]:
 def _modules(answers: Answers, chosen: Filters) -> Any:
     rows = answers.ask("installs", chosen.args(by="module", grain="period"))["rows"]
     named = [row for row in rows if row["key"] != OTHER]
+    if rows and not named:
+        return figure_card("Modules", "–", f"none with {answers.k} installs or more")
     hint = f"and others under {answers.k} installs" if len(named) < len(rows) else "with beacons in the range"
     return figure_card("Modules", count(len(named)), hint)
 

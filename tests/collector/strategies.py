@@ -23,7 +23,9 @@ def values(field: Field) -> st.SearchStrategy[Any]:
     if field.kind == "address":
         return ADDRESSES
     if field.kind == "time":
-        return st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)).map(lambda t: f"{t.isoformat()}Z")
+        return st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)).map(
+            lambda t: f"{t.isoformat()}Z"
+        )
     if field.kind == "counts":
         return st.dictionaries(of_pattern(field.pattern), st.integers(0, MAX_COUNT), max_size=MAX_FEATURES // 20)
     return st.sampled_from(field.choices) if field.choices else of_pattern(field.pattern)

@@ -155,6 +155,13 @@ def test_broken_http_is_refused(live: Collector, sent: bytes, status: int, reaso
 
 def test_the_collector_outlives_garbage(live: Collector) -> None:
     """After half requests and random bytes it answers as before."""
-    for sent in (b"", b"\0" * 3000, b"\r\n\r\n\r\n", b"POST /v1/bea", head("Content-Length: 9")[:-3], bytes(range(256)) * 9):
+    for sent in (
+        b"",
+        b"\0" * 3000,
+        b"\r\n\r\n\r\n",
+        b"POST /v1/bea",
+        head("Content-Length: 9")[:-3],
+        bytes(range(256)) * 9,
+    ):
         assert not live.raw(sent).startswith(b"HTTP/1.1 5")
     assert live.post(one()).status == 202

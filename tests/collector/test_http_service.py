@@ -173,7 +173,9 @@ def test_metrics_name_nobody(live: Collector) -> None:
 
 def test_metrics_are_for_loopback_or_an_admin(live: Collector) -> None:
     """Behind a proxy, also one on this machine, only an admin's token opens the metrics."""
-    admin, product = (pharos(live.home, "tokens", "new", "--role", role).stdout.strip() for role in ("admin", "product"))
+    admin, product = (
+        pharos(live.home, "tokens", "new", "--role", role).stdout.strip() for role in ("admin", "product")
+    )
     time.sleep(CACHE_SECONDS + 0.2)
 
     def status(**headers: str) -> int:

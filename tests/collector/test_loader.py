@@ -41,15 +41,16 @@ class FakeEngine:
         assert self.tables[table].setdefault(token, found) == found, "one token, two contents"
         self.after(table)
 
-    def query(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def query_each(
+        self, sql: str, name: str, values: Sequence[Any], parameters: Mapping[str, Any]
+    ) -> list[tuple[Any, ...]]:
         assert "FROM usage_beacons" in sql
+        assert name == "beacons"
         return [
             (each["beacon"],)
             for batch, held in self.tables["usage_beacons"].items()
             for each in held
-            if batch != parameters["batch"]
-            and each["day"] in parameters["days"]
-            and each["beacon"] in parameters["beacons"]
+            if batch != parameters["batch"] and each["day"] in parameters["days"] and each["beacon"] in values
         ]
 
     def held(self, plane: Plane) -> Counter[int]:
@@ -158,7 +159,7 @@ def test_a_crash_at_any_moment_leaves_every_beacon_once(
 def test_a_poison_row_stands_alone_and_blocks_nobody(
     spool: Spool, engine: FakeEngine, plane: Plane, bad: set[int]
 ) -> None:
-    """A row that ClickHouse cannot read is put aside; the other 99 are in both planes once, and so is its other half."""
+    """A row that ClickHouse cannot read is put aside; all others are in both planes once, and so is its other half."""
     engine.poison = lambda table, each: table == TABLES[plane] and each["beacon"] in bad
     spool.store(rows(*range(100)), NOON)
     drain(spool, engine)

@@ -31,7 +31,7 @@ def time_of(sent_at: str, **how: Any) -> tuple[str, str, bool]:
 
 
 @given(beacons())
-@settings(max_examples=200)
+@settings(max_examples=50)
 def test_no_row_holds_what_identifies(of: Beacon) -> None:
     """`install_id`, `beacon_id` and `key_hash` stand in neither row, in no spelling."""
     of = {**of, "beacon_id": str(uuid.UUID(int=3**80)), "install_id": str(uuid.UUID(int=7**45))}
@@ -48,7 +48,7 @@ def test_no_row_holds_what_identifies(of: Beacon) -> None:
 
 
 @given(beacons())
-@settings(max_examples=200)
+@settings(max_examples=50)
 def test_no_row_is_joinable_to_the_other(of: Beacon) -> None:
     """The two rows share no pseudonym, no duplicate id, and no number at all that is not 0."""
     made = split(of)

@@ -180,7 +180,9 @@ def test_the_limit_is_shared_by_all_who_write(spool: Spool, tmp_path: Path) -> N
     """Two workers together take no more than the limit."""
     other = Spool(tmp_path / "spool.sqlite")
     taken = [
-        each.store_groups([Group(rows(10 * n + k), "a", 3)], NOON) for k, each in enumerate((spool, other)) for n in (1, 2)
+        each.store_groups([Group(rows(10 * n + k), "a", 3)], NOON)
+        for k, each in enumerate((spool, other))
+        for n in (1, 2)
     ]
     assert [isinstance(groups[0], list) for groups in taken] == [True, True, True, False]
     other.close()

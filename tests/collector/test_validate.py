@@ -110,7 +110,9 @@ def test_the_fields_of_full_consent_are_those_of_the_table() -> None:
     assert below == {f.path for f in FIELDS if f.full}
 
 
-@pytest.mark.parametrize("name", [MARK + "@example.com", f"Dr. {MARK}", f"{MARK}.x", "a" * 65, f"ä{MARK}", f"{MARK}\n", ""])
+@pytest.mark.parametrize(
+    "name", [MARK + "@example.com", f"Dr. {MARK}", f"{MARK}.x", "a" * 65, f"ä{MARK}", f"{MARK}\n", ""]
+)
 @pytest.mark.parametrize("parent", ["", "server", "server.os"])
 def test_a_field_name_that_is_none_is_not_repeated(parent: str, name: str) -> None:
     """What stands in place of a field's name may be a value: only the object that it is in is told."""
@@ -119,6 +121,16 @@ def test_a_field_name_that_is_none_is_not_repeated(parent: str, name: str) -> No
     why = refusal(body)
     assert (why.reason, why.path) == (Reason.UNKNOWN_FIELD, parent)
     assert MARK not in why.detail
+
+
+@pytest.mark.xfail(reason="a backtick in a name is taken for msgspec's own", strict=True)
+@pytest.mark.parametrize(
+    "name", ["x - at `$.features", f"x` - at `$.{MARK}", "x - at `$.server.os.name", f"x - at `$.{MARK}"]
+)
+def test_a_field_name_cannot_pretend_to_be_a_path(name: str) -> None:
+    """Whatever a name quotes, it is an unknown field, and nothing of it is repeated."""
+    why = refusal({**beacon(), name: 1})
+    assert (why.reason, why.path) == (Reason.UNKNOWN_FIELD, "")
 
 
 json_values = st.recursive(
@@ -141,23 +153,26 @@ def marked(given: Any) -> Any:
 def judge(body: Any) -> None:
     """Hold `validate` to its promise: the value itself, or a refusal that repeats nothing of it."""
     try:
-        assert validate(body) is body
-    except Rejected as why:
+        returned, why = validate(body), None
+    except Rejected as refused:
+        returned, why = None, refused
+    if why is None:
+        assert returned is body
+        assert satisfies(body, SCHEMA)
+    else:
         assert isinstance(why.reason, Reason)
         assert MARK not in f"{why.reason} {why.path} {why.detail} {why}"
-    else:
-        assert satisfies(body, SCHEMA)
 
 
 @given(json_values)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_json_is_a_beacon_or_refused(given: Any) -> None:
     """Whatever JSON comes, nothing but a refusal is raised, and it repeats no value."""
     judge(marked(given))
 
 
 @given(st.dictionaries(paths, json_values, min_size=1, max_size=3), st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300)
 def test_any_change_of_a_beacon_is_a_beacon_or_refused(put: dict[str, Any], mark: bool) -> None:
     """Whatever stands in a field, nothing but a refusal is raised, and it repeats no value."""
     body = beacon()
@@ -170,7 +185,7 @@ def test_any_change_of_a_beacon_is_a_beacon_or_refused(put: dict[str, Any], mark
 
 
 @given(st.dictionaries(st.text(max_size=12), json_values, min_size=1, max_size=3), st.sampled_from(["", *OBJECTS]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_further_field_is_refused(more: dict[str, Any], parent: str) -> None:
     """What is not named in the format is never accepted, wherever it stands."""
     body = beacon()
@@ -182,7 +197,7 @@ def test_any_further_field_is_refused(more: dict[str, Any], parent: str) -> None
 
 
 @given(beacons())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=80)
 def test_what_the_table_allows_is_accepted_unchanged(body: Beacon) -> None:
     """Every beacon that the field table describes passes, through JSON, unchanged, and so does the schema."""
     raw = json.dumps(body).encode()
@@ -191,13 +206,16 @@ def test_what_the_table_allows_is_accepted_unchanged(body: Beacon) -> None:
 
 
 @given(st.binary(max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_json_or_refused(raw: bytes) -> None:
     """Whatever bytes come, nothing but `malformed_json` is raised."""
     try:
         decode(raw)
-    except Rejected as why:
-        assert (why.reason, why.path) == (Reason.MALFORMED_JSON, "")
+    except Rejected as refused:
+        why = refused
+    else:
+        return
+    assert (why.reason, why.path) == (Reason.MALFORMED_JSON, "")
 
 
 @pytest.mark.parametrize("raw", [b'{"a": "%s', b'"%s" x', b"%s", b'{"%s": NaN}', b'["%s", "\\ud800"]', b'["%s\xff"]'])

@@ -79,7 +79,7 @@ def test_a_revoked_key_is_soon_unknown_elsewhere(tmp_path: Path, monkeypatch: py
     """Another process learns of a new and of a revoked key once what it remembers is older than the cache lasts."""
     here, there = (Credentials(tmp_path / "credentials.sqlite") for _ in range(2))
     now = 1000.0
-    monkeypatch.setattr(warehouse.credentials.time, "monotonic", lambda: now)
+    monkeypatch.setattr("warehouse.credentials.time.monotonic", lambda: now)
     assert there.key("k") is None
     key = here.add_key()
     now += warehouse.credentials.CACHE_SECONDS + 0.01

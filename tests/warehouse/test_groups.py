@@ -45,7 +45,13 @@ def of(**installs: range | set[int]) -> Installs:
         ("all small, too few", of(a={1, 2}, b={2, 3}), [(OTHER, None)], [(OTHER, None)], 2),
         ("all small, enough", of(a={1, 2, 3}, b={4, 5}), [(OTHER, 5)], [(OTHER, 10)], 2),
         ("the same four twice", of(a=range(4), b=range(4)), [(OTHER, None)], [(OTHER, None)], 2),
-        ("small beside large", of(a=range(9), b={1, 2, 3}, c={10, 11}), [("a", 9), (OTHER, 5)], [("a", 18), (OTHER, 10)], 2),
+        (
+            "small beside large",
+            of(a=range(9), b={1, 2, 3}, c={10, 11}),
+            [("a", 9), (OTHER, 5)],
+            [("a", 18), (OTHER, 10)],
+            2,
+        ),
         (
             "small takes the next smallest with it",
             of(a=range(20), b=range(6), c={50}),
@@ -53,9 +59,21 @@ def of(**installs: range | set[int]) -> Installs:
             [("a", 40), (OTHER, 14)],
             2,
         ),
-        ("who is in both counts once", of(a=range(20), b=range(6), c={3, 50}), [("a", 20), (OTHER, 7)], [("a", 40), (OTHER, 16)], 2),
+        (
+            "who is in both counts once",
+            of(a=range(20), b=range(6), c={3, 50}),
+            [("a", 20), (OTHER, 7)],
+            [("a", 40), (OTHER, 16)],
+            2,
+        ),
         ("one large and one small", of(a=range(6), b={50}), [(OTHER, 7)], [(OTHER, 14)], 2),
-        ("of equals the first by name", of(b=range(6), a=range(6), c={50}), [(OTHER, 7), ("b", 6)], [(OTHER, 14), ("b", 12)], 2),
+        (
+            "of equals the first by name",
+            of(b=range(6), a=range(6), c={50}),
+            [(OTHER, 7), ("b", 6)],
+            [(OTHER, 14), ("b", 12)],
+            2,
+        ),
     ],
 )  # fmt: skip
 def test_a_fold_by_hand(
@@ -81,7 +99,9 @@ def test_rows_come_by_bucket_then_value_then_key() -> None:
 fleets = st.dictionaries(
     st.sampled_from(["2026-11-20", "2026-11-21"]),
     st.dictionaries(
-        st.sampled_from("abcdefg"), st.dictionaries(st.integers(1, 40), st.integers(0, 9), min_size=1, max_size=14), min_size=1
+        st.sampled_from("abcdefg"),
+        st.dictionaries(st.integers(1, 40), st.integers(0, 9), min_size=1, max_size=14),
+        min_size=1,
     ),
 )
 

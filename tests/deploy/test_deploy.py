@@ -1,0 +1,206 @@
+"""The files of `deploy/` against the code: settings, commands, limits, and what an image is made of."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+from collector.body import LIMIT
+from collector.problems import document
+from collector.validate import Reason, Rejected
+from collector.writer import ANSWER_SECONDS
+from pharos.cli import cli
+from pharos.serve import STOP_SECONDS
+from warehouse.engine import QUERY_SECONDS
+from warehouse.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "deploy"
+SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in fields(Settings)}
+FILES = ("Dockerfile", "compose.yaml", "nginx.conf", "pharos.env.example", "pharos.service")
+# Good enough to listen outside loopback.
+SECRET = "0123456789abcdef" * 4
+
+
+def read(name: str) -> str:
+    """A file of `deploy/`."""
+    return (DEPLOY / name).read_text(encoding="utf-8")
+
+
+COMPOSE, DOCKERFILE, NGINX = read("compose.yaml"), read("Dockerfile"), read("nginx.conf")
+
+
+def services() -> dict[str, str]:
+    """The text of each service of compose.yaml. No YAML parser: the tests would be all that needs one."""
+    section = COMPOSE.partition("\nservices:\n")[2].partition("\n# ")[0]
+    return dict(re.findall(r"^  (\w+):\n((?:    .*\n|\n)*)", section, re.MULTILINE))
+
+
+def environment(service: str, given: dict[str, str]) -> dict[str, str]:
+    """The `PHAROS_` environment that compose gives to a service, with `given` in the env file."""
+
+    def value(match: re.Match[str]) -> str:
+        name, kind, default = match[1], match[2], match[3]
+        assert kind == ":-" or name in given, f"{name} must be in the env file"
+        return given.get(name) or default
+
+    entries = re.findall(r"^      (PHAROS_\w+): (.+)$", services()[service], re.MULTILINE)
+    return {name: re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", value, text) for name, text in entries}
+
+
+def test_the_example_lists_every_setting_with_its_default_and_meaning() -> None:
+    """Each setting is there in the code's order, commented out, under its one line of documentation."""
+    told = re.findall(r"^# (.+)\n#(PHAROS_\w+)=(.*)$", read("pharos.env.example"), re.MULTILINE)
+    assert told == [(field.metadata["doc"], name, str(field.default)) for name, field in SETTINGS.items()]
+
+
+def test_the_example_is_what_pharos_does_without_it() -> None:
+    """With every line uncommented, the settings are the defaults."""
+    lines = re.findall(r"^#(PHAROS_\w+)=(.*)$", read("pharos.env.example"), re.MULTILINE)
+    assert Settings.from_environ(dict(lines)) == Settings()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_no_file_names_a_setting_that_does_not_exist(name: str) -> None:
+    """Each `PHAROS_...` is a setting, or a setting and `_FILE`."""
+    named = {word.removesuffix("_FILE") for word in re.findall(r"PHAROS_[A-Z_]+", read(name))}
+    assert named <= set(SETTINGS)
+
+
+def test_compose_runs_commands_that_exist() -> None:
+    """Each service of ours runs a `pharos` command, and so does each check."""
+    started = re.findall(r'(?:"CMD", |command: \[)"pharos", "(\w+)"', COMPOSE)
+    assert started == ["collector", "load", "drain", "dashboard"]
+    assert all(isinstance(cli.commands[command], click.Command) for command in started)
+
+
+def test_compose_gives_each_service_settings_that_it_starts_with() -> None:
+    """With the two secrets that it asks for, each service's environment is valid, also outside loopback."""
+    given = {"PHAROS_SECRET": SECRET, "CLICKHOUSE_PASSWORD": SECRET}
+    collector, loader, dashboard = (
+        Settings.from_environ(environment(service, given)) for service in ("collector", "loader", "dashboard")
+    )
+    assert (str(collector.collector_bind), str(dashboard.dashboard_bind)) == ("0.0.0.0:8000", "0.0.0.0:8050")
+    assert loader.clickhouse_url == dashboard.clickhouse_url == f"http://pharos:{SECRET}@clickhouse:8123/pharos"
+    assert collector.trusted_proxies == dashboard.trusted_proxies == 1
+
+
+def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
+    """A setting of the env file reaches the services, but for those that compose decides."""
+    passed = set(re.findall(r"\$\{(PHAROS_\w+)", COMPOSE))
+    decided = {"PHAROS_HOME", "PHAROS_COLLECTOR_BIND", "PHAROS_DASHBOARD_BIND", "PHAROS_CLICKHOUSE_URL"}
+    assert passed == set(SETTINGS) - decided
+
+
+def test_compose_keeps_secrets_where_they_are_needed() -> None:
+    """The collector cannot reach ClickHouse, and nothing but the collector has the root secret."""
+    texts = services()
+    assert "CLICKHOUSE" not in texts["collector"]
+    assert "back" not in texts["collector"]
+    assert [name for name, text in texts.items() if "PHAROS_SECRET" in text] == ["collector"]
+
+
+def test_compose_publishes_on_loopback_alone() -> None:
+    """Whoever wants more puts a proxy in front."""
+    ports = re.findall(r"ports: \[(.+)\]", COMPOSE)
+    assert ports == ['"127.0.0.1:8000:8000"', '"127.0.0.1:8050:8050"']
+
+
+def test_compose_loads_from_the_collector_s_spool() -> None:
+    """Loader and collector share a home; the dashboard has one of its own."""
+    homes = {name: re.findall(r'"(\w+):/var/lib/pharos"', text) for name, text in services().items()}
+    assert homes == {"clickhouse": [], "collector": ["spool"], "loader": ["spool"], "dashboard": ["logins"]}
+
+
+def test_the_images_run_commands_that_exist_as_a_user_without_rights() -> None:
+    """Each target ends as the user pharos, with a command, and holds the versions that the tests ran with."""
+    targets = DOCKERFILE.split("\nFROM ")[2:]
+    assert [target.split()[2] for target in targets] == ["embedded", "server"]
+    for target, extras in zip(targets, ("embedded,geo", "geo"), strict=True):
+        assert f"pip install --no-cache-dir -c constraints.txt '.[{extras}]'" in target
+        assert target.index("USER pharos") < target.index("CMD")
+        assert "HEALTHCHECK" in target
+        (command,) = re.findall(r'^CMD \["pharos", "(\w+)"\]', target, re.MULTILINE)
+        assert command in cli.commands
+
+
+def test_the_images_are_made_of_all_that_is_installed() -> None:
+    """Every package of setup.cfg is copied, and everything that is copied exists."""
+    copied = {
+        path.removeprefix("./")
+        for line in re.findall(r"^COPY (.+) \S+$", DOCKERFILE, re.MULTILINE)
+        for path in line.split()
+    }
+    packages = re.findall(r"^    (\w+)\*$", (ROOT / "setup.cfg").read_text(encoding="utf-8"), re.MULTILINE)
+    assert packages
+    assert set(packages) <= copied
+    assert [path for path in copied if not (ROOT / path).exists()] == []
+    assert set(re.findall(r"^!(.+)$", read("Dockerfile.dockerignore"), re.MULTILINE)) == copied
+
+
+def test_an_installed_package_holds_every_file(tmp_path: Path) -> None:
+    """What is installed elsewhere than in place has the SQL, style sheets, scripts and templates as well."""
+    sources = ("collector", "dashboard", "pharos", "warehouse")
+    for name in sources:
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("setup.cfg", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    subprocess.run(
+        [sys.executable, "-c", "import setuptools; setuptools.setup()", "-q", "build_py", "--build-lib", "built"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    there = {path.relative_to(tmp_path) for name in sources for path in (tmp_path / name).rglob("*") if path.is_file()}
+    built = {path.relative_to(tmp_path / "built") for path in (tmp_path / "built").rglob("*") if path.is_file()}
+    assert sorted(map(str, there - built)) == []
+
+
+def test_nginx_leads_to_the_default_addresses() -> None:
+    """Its upstreams are where Pharos listens by default."""
+    assert re.findall(r"^    server (\S+);", NGINX, re.MULTILINE) == [
+        str(Settings().collector_bind),
+        str(Settings().dashboard_bind),
+    ]
+
+
+def test_nginx_lets_pharos_say_what_is_too_large() -> None:
+    """It takes a little more than Pharos does, and refuses what is far beyond in the collector's own words."""
+    (size,) = re.findall(r"client_max_body_size (\d+)k;", NGINX)
+    assert LIMIT < int(size) << 10 < LIMIT * 1.2
+    (body,) = re.findall(r"return 413 '(.+)';", NGINX)
+    detail = f"the body must be at most {LIMIT} bytes, unpacked too"
+    assert json.loads(body) == json.loads(document(Rejected(Reason.BODY_TOO_LARGE, detail=detail))[1])
+
+
+def test_nginx_vouches_for_one_hop() -> None:
+    """Each way to Pharos appends the client's address, and never passes on what the client said alone."""
+    ways = re.findall(r"location [^{]+\{(.*?)\n    \}", NGINX, re.DOTALL)
+    proxied = [way for way in ways if "proxy_pass" in way]
+    assert len(proxied) == 2
+    assert all("proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;" in way for way in proxied)
+    assert re.search(r"location = /metrics \{\s+return 404;", NGINX)
+
+
+def test_nginx_waits_longer_than_pharos_takes() -> None:
+    """A request that Pharos still answers is not given up before."""
+    collector, dashboard = (int(seconds) for seconds in re.findall(r"proxy_read_timeout (\d+)s;", NGINX))
+    assert collector > ANSWER_SECONDS
+    assert dashboard > QUERY_SECONDS
+
+
+def test_the_unit_stops_pharos_in_its_own_time() -> None:
+    """systemd starts a command that exists, and kills nothing that still stops by itself."""
+    unit = read("pharos.service")
+    (command,) = re.findall(r"^ExecStart=\S+/pharos (\w+)$", unit, re.MULTILINE)
+    assert command in cli.commands
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    assert int(seconds) > STOP_SECONDS
+    assert "KillMode=mixed" in unit

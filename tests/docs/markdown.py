@@ -1,0 +1,46 @@
+"""What the tests need of Markdown: tables, fenced blocks, code spans, links."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("README.md", "CHANGELOG.md", "docs/reference.md", "docs/design.md", "client_sdk/php/README.md")
+
+
+def page(name: str) -> str:
+    """The text of a page."""
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def tables(text: str) -> dict[str, list[list[str]]]:
+    """The rows of each table, by the heads of its columns (`name | default | meaning`)."""
+    found = {}
+    for match in re.finditer(r"^\|(.+)\|\n\|[-|]+\|\n((?:\|.*\|\n)*)", text, re.MULTILINE):
+        head = " | ".join(cell.strip() for cell in match[1].split("|"))
+        found[head] = [[cell.strip() for cell in row.strip("|").split("|")] for row in match[2].splitlines()]
+    return found
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def without_blocks(text: str) -> str:
+    """The text without its fenced blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def spans(text: str) -> list[str]:
+    """What stands between backticks in the text."""
+    return re.findall(r"`([^`\n]+)`", without_blocks(text))
+
+
+def links(text: str) -> list[str]:
+    """Where links and pictures lead."""
+    return re.findall(r"\]\(([^)\s]+)\)", without_blocks(text))
+
+
+def code(cell: str) -> str:
+    """A cell's one code span without its backticks; other text as it is."""
+    return cell.strip("`")

@@ -1,0 +1,144 @@
+"""The reference against the code: fields, reasons, dimensions, rules, retention, checks, metrics."""
+
+import re
+
+from collector.body import LIMIT
+from collector.planes import NEWEST, OLDEST
+from collector.problems import STATUS
+from collector.spool import HORIZON_DAYS
+from collector.validate import CONSENT_FULL, MAX_BATCH, Reason
+from tests.docs.markdown import ROOT, code, page, spans, tables
+from warehouse import licensing, queries
+from warehouse.fields import DIMENSIONS, FIELDS, MAX_COUNT, MAX_FEATURES, REQUIRED_OBJECTS, Field, columns
+from warehouse.migrate import sql_files
+
+REFERENCE = page("docs/reference.md")
+TABLES = tables(REFERENCE)
+
+
+def required(field: Field) -> str:
+    """Whether a field must be there: always, never, or whenever its object is."""
+    parent = field.path.rpartition(".")[0]
+    if not field.required:
+        return "no"
+    return "yes" if not parent or parent in REQUIRED_OBJECTS else f"in `{parent}`"
+
+
+def rule(field: Field) -> str:
+    """What a field's value must be, as the reference words it."""
+    if field.choices:
+        return ", ".join(f"`{choice}`" for choice in field.choices)
+    special = {
+        "integer": "1",
+        "uuid": "UUID",
+        "time": "RFC 3339 with zone",
+        "address": "global IPv4 or IPv6 address",
+        "counts": f"names `{field.pattern}`, whole numbers",
+    }
+    return special.get(field.kind, f"`{field.pattern}`")
+
+
+def test_the_fields_are_those_of_the_code() -> None:
+    """Every field stands in the table with its rule, its column in each plane and its dimension; no other does."""
+    told = [[code(cell) if column != 2 else cell for column, cell in enumerate(row)] for row in _fields()]
+    for row in told:
+        row[1] = row[1].replace("in `", "in ").rstrip("`")
+    expected = [
+        [field.path, required(field).replace("`", ""), rule(field), field.usage, field.license, field.dimension]
+        for field in FIELDS
+    ]
+    assert told == expected
+
+
+def _fields() -> list[list[str]]:
+    return TABLES["field | required | rule | usage | license | dimension"]
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    """Each number in the text about beacons is the code's."""
+    text = " ".join(REFERENCE.split())
+    for said in (
+        f"an array of up to {MAX_BATCH}.",
+        f"at most {LIMIT} bytes",
+        f"at most {MAX_FEATURES} names, counts 0 to {MAX_COUNT}",
+        f"between {OLDEST.days} days ago and {NEWEST.seconds // 60} minutes ahead",
+        f"recognizes a retry for {HORIZON_DAYS} days",
+        f"{', '.join(f'`{path}`' for path in CONSENT_FULL[:-1])} and `{CONSENT_FULL[-1]}` must be absent",
+        f"at most {queries.MOST_DAYS} days from `from`",
+        f"| `from` | {queries.DEFAULT_DAYS - 1} days before `to` |",
+        f"| `limit` | {licensing.DEFAULT_LIMIT} | 1 to {licensing.MOST} |",
+    ):
+        assert said in text
+
+
+def test_the_reasons_are_those_of_the_code() -> None:
+    """Every reason stands in the table with its status, in the order of the statuses; no other does."""
+    told = {code(row[0]): int(row[1]) for row in TABLES["reason | status | meaning"]}
+    assert told == {str(reason): STATUS[reason] for reason in Reason}
+    assert list(told.values()) == sorted(told.values())
+
+
+def test_the_read_api_is_that_of_the_code() -> None:
+    """Metrics, grains, dimensions and parameters are named, all of them and no others."""
+    paths = [code(row[0]) for row in TABLES["path | roles | gives"]]
+    assert paths[:-2] == [f"/api/v1/metrics/{metric}" for metric in queries.METRICS]
+    parameters = REFERENCE.partition("Parameters of the metrics:")[2].partition("The dimensions are")[0]
+    (grain,) = [row[2] for row in tables(parameters)["parameter | default | values"] if row[0] == "`grain`"]
+    assert re.findall(r"`(\w+)`", grain) == list(queries.GRAINS)
+    (sentence,) = re.findall(r"The dimensions are (.+)\.\n", REFERENCE)
+    assert re.findall(r"`(\w+)`", sentence) == list(DIMENSIONS)
+    (crossed,) = re.findall(r"can be crossed with (.+?), and with nothing", " ".join(REFERENCE.split()))
+    assert {*re.findall(r"`(\w+)`", crossed), "license_source"} == set(queries.LICENSE_DIMENSIONS)
+
+
+def test_the_flag_rules_are_those_of_the_code() -> None:
+    """Every rule stands in the table with its severity and what it may mean; no other does."""
+    told = [(code(row[0]), row[1], row[3]) for row in TABLES["rule | severity | when | what it may mean"]]
+    assert told == [(rule.name, rule.severity, rule.description) for rule in licensing.RULES]
+
+
+def test_each_plane_holds_what_the_table_says() -> None:
+    """The columns of each plane are those that its rows are made of."""
+    (held,) = [row for row in TABLES[" | usage plane | license plane"] if row[0] == "holds"]
+    assert re.findall(r"`(\w+)`", held[1]) == [*(column for _, column in columns("usage")), "country"]
+    assert re.findall(r"`(\w+)`", held[2]) == [*(column for _, column in columns("license")), "ip", "country"]
+
+
+def test_the_retention_is_that_of_the_tables() -> None:
+    """Every table of the numbered SQL files is named with how long its rows live, and each column that lives less."""
+    told = {name: row[2] for row in TABLES["what | where | kept"] for name in re.findall(r"`([\w.]+)`", row[1])}
+    text = "".join(sql for _, sql in sql_files())
+    expected = {"migrations": "always"}
+    for table, body in re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)\$local(.*?);\n", text, re.DOTALL):
+        inside, _, after = body.partition("\nENGINE")
+        for column, number, unit in re.findall(r"^    (\w+) .*TTL .*INTERVAL (\d+) (\w+)", inside, re.MULTILINE):
+            expected[f"{table}.{column}"] = f"{number} {unit.lower()}s"
+        ((number, unit),) = re.findall(r"TTL .*INTERVAL (\d+) (\w+)", after)
+        expected[table] = f"{number} {unit.lower()}s"
+    del told["spool.sqlite"]
+    assert {name: kept.removesuffix(" after the last") for name, kept in told.items()} == expected
+    assert f"| keyed ids by which duplicates are known | `spool.sqlite` | {HORIZON_DAYS} days |" in REFERENCE
+
+
+def _named_in(source: str, pattern: str) -> list[str]:
+    """Each name that the source text says, once, in its order."""
+    return list(dict.fromkeys(re.findall(pattern, (ROOT / source).read_text(encoding="utf-8"))))
+
+
+def test_the_checks_of_doctor_are_those_of_the_code() -> None:
+    """Every check stands in the table, and no other does."""
+    told = [code(row[0]) for row in TABLES["check | fails when"]]
+    assert sorted(told) == sorted(_named_in("pharos/doctor.py", r'Check\("(\w+)"'))
+
+
+def test_the_metrics_are_those_of_the_code() -> None:
+    """Every Prometheus metric stands in the table, and no other does."""
+    told = [code(row[0]) for row in TABLES["metric | counts"]]
+    assert told == _named_in("collector/metrics.py", r'"(pharos_\w+)"')
+
+
+def test_the_design_names_only_files_that_are_there() -> None:
+    """Each path in the page on the design is a file or folder of the repository."""
+    paths = [span for span in spans(page("docs/design.md")) if re.fullmatch(r"[a-z_]+/[\w/.]*", span)]
+    assert len(paths) > 5
+    assert [path for path in paths if not (ROOT / path).exists()] == []

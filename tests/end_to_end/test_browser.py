@@ -1,0 +1,81 @@
+"""The dashboard in a real browser: what was posted is seen, by those who may see it, and nothing calls elsewhere."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, PASSWORD, System, running
+
+CHROMIUM = "/usr/bin/chromium"
+expect.set_options(timeout=20_000)
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+@pytest.fixture(params=ENGINES)
+def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
+    with running(tmp_path / "home", request.param) as system:
+        yield system
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def logged_in(browser: Browser, system: System, name: str, password: str) -> Page:
+    """A page of somebody who came through the login form."""
+    page = browser.new_context().new_page()
+    page.set_default_timeout(30_000)
+    page.goto(system.dashboard)
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{system.dashboard}/")
+    return page
+
+
+def test_a_posted_beacon_is_seen_in_a_chart(system: System, browser: Browser) -> None:
+    """Six installs post; the product team sees their module's version in a chart, and no request leaves the machine."""
+    module = {"name": "invoice_pro", "version": "7.7.7"}
+    assert system.post([beacon(module=module) for _ in range(6)])[1]["accepted"] == 6
+    password = system.run("users", "add", "paula", "--role", "product").stdout.decode().strip()
+    system.drain()
+    hosts: set[str] = set()
+    errors: list[str] = []
+    page = logged_in(browser, system, "paula", password)
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.reload()
+    expect(page.locator("#overview-figures")).to_contain_text("6")
+    expect(page.locator("#overview-charts")).to_contain_text("7.7.7")
+    assert hosts == {"127.0.0.1"}
+    assert errors == []
+    page.goto(f"{system.dashboard}/features")
+    expect(page.locator("body")).to_contain_text("invoice.pdf_export")
+
+
+def test_product_is_refused_the_licensing_page(system: System, browser: Browser) -> None:
+    """Product gets 403 at the page's address and no link to it; admin sees the install."""
+    assert system.post(beacon(license={"status": "unlicensed", "source": "unknown-shop"}))[0] == 202
+    password = system.run("users", "add", "paula", "--role", "product").stdout.decode().strip()
+    system.drain()
+    page = logged_in(browser, system, "paula", password)
+    expect(page.get_by_role("link", name="Overview").first).to_be_visible()
+    expect(page.get_by_role("link", name="Licensing")).to_have_count(0)
+    answer = page.goto(f"{system.dashboard}/licensing")
+    assert answer is not None
+    assert answer.status == 403
+    assert "unknown-shop" not in page.content()
+    admin = logged_in(browser, system, "admin", PASSWORD)
+    admin.goto(f"{system.dashboard}/licensing")
+    expect(admin.locator("body")).to_contain_text("unknown-shop")

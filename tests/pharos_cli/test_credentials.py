@@ -1,0 +1,85 @@
+"""`pharos keys`, `users` and `tokens`: made once, listed without secrets, taken back."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.pharos_cli.command import pharos
+from warehouse.credentials import Credentials
+
+
+def lines(home: Path, *words: str) -> list[str]:
+    done = pharos(home, *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()
+
+
+def test_a_key_is_shown_once(tmp_path: Path) -> None:
+    """`keys new` prints the key alone; the list knows its id and modules, and not the key."""
+    (key,) = lines(tmp_path, "keys", "new", "--module", "bulk_mail", "--module", "invoice_pro")
+    (everywhere,) = lines(tmp_path, "keys", "new")
+    known = Credentials(tmp_path / "credentials.sqlite")
+    first, second = known.key(key), known.key(everywhere)
+    assert first is not None
+    assert second is not None
+    listed = lines(tmp_path, "keys", "list")
+    assert sorted(line.split()[0] for line in listed) == sorted([first.id, second.id])
+    assert sorted(line.split(None, 2)[2] for line in listed) == ["all modules", "bulk_mail invoice_pro"]
+    assert not [line for line in listed if key in line or everywhere in line]
+    assert lines(tmp_path, "keys", "revoke", first.id) == []
+    assert [line.split()[0] for line in lines(tmp_path, "keys", "list")] == [second.id]
+
+
+def test_a_token_is_printed_alone(tmp_path: Path) -> None:
+    """`tokens new` prints the token and nothing else; it is listed by id and role until revoked."""
+    (token,) = lines(tmp_path, "tokens", "new", "--role", "licensing")
+    known = Credentials(tmp_path / "credentials.sqlite").token(token)
+    assert known is not None
+    (listed,) = lines(tmp_path, "tokens", "list")
+    assert listed.split()[:2] == [known.id, "licensing"]
+    assert lines(tmp_path, "tokens", "revoke", known.id) == []
+    assert lines(tmp_path, "tokens", "list") == []
+
+
+def test_a_user_is_added_listed_and_removed(tmp_path: Path) -> None:
+    """`users add` prints a generated password that logs in, until the user is removed."""
+    (password,) = lines(tmp_path, "users", "add", "jane", "--role", "product")
+    known = Credentials(tmp_path / "credentials.sqlite")
+    assert known.log_in("jane", password) is not None
+    assert [line.split()[:2] for line in lines(tmp_path, "users", "list")] == [["jane", "product"]]
+    assert lines(tmp_path, "users", "remove", "jane") == []
+    assert known.log_in("jane", password) is None
+
+
+def test_a_password_may_come_by_standard_input(tmp_path: Path) -> None:
+    """A given password is not shown again; one that is too short is refused."""
+    add = ("users", "add", "jane", "--role", "admin", "--password-stdin")
+    short = pharos(tmp_path, *add, given=b"short\n")
+    assert short.returncode == 1
+    assert "12 characters" in short.stderr
+    done = pharos(tmp_path, *add, given=b"correct horse battery\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert Credentials(tmp_path / "credentials.sqlite").log_in("jane", "correct horse battery") is not None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("keys", "revoke", "nobody"), ("tokens", "revoke", "nobody"), ("users", "remove", "nobody"),
+        ("keys", "new", "--module", "Invoice Pro"), ("users", "add", "jane doe", "--role", "admin"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A mistake is one line on stderr and exit status 1."""
+    done = pharos(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("pharos: ")
+
+
+@pytest.mark.parametrize("words", [("users", "add", "jane"), ("tokens", "new", "--role", "root"), ("keys", "destroy")])
+def test_wrong_usage_says_how(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A missing or unknown option is a usage error, exit status 2."""
+    done = pharos(tmp_path, *words)
+    assert done.returncode == 2
+    assert "Usage: " in done.stderr

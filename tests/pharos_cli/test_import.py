@@ -1,0 +1,110 @@
+"""`pharos import`: old beacons from files, through the same checks, each once."""
+
+import gzip
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.collector.sample import beacon
+from tests.pharos_cli.command import pharos
+
+
+def ndjson(*beacons: Any) -> bytes:
+    return b"".join((line if isinstance(line, bytes) else json.dumps(line).encode()) + b"\n" for line in beacons)
+
+
+def last(text: str) -> str:
+    return text.splitlines()[-1]
+
+
+def days(home: Path) -> list[str]:
+    with sqlite3.connect(home / "spool.sqlite") as db:
+        found = [json.loads(usage)["day"] for (usage,) in db.execute("SELECT usage FROM beacons ORDER BY seq")]
+    db.close()
+    return found
+
+
+def test_a_file_is_imported(tmp_path: Path) -> None:
+    """Good lines are stored on their own dates, bad ones go to stderr by number, and the last line counts them."""
+    old = beacon({"sent_at": "2019-03-31T23:30:00-02:00"})
+    lines = ndjson(
+        old, b"not json", beacon({"sent_at": "2024-02-29T12:00:00Z"}), b"", old, beacon({"email": "jane@x.y"})
+    )
+    (tmp_path / "old.ndjson").write_bytes(lines)
+    done = pharos(tmp_path / "home", "import", str(tmp_path / "old.ndjson"))
+    assert done.returncode == 0
+    assert last(done.stdout) == "imported=2 duplicates=1 rejected=2"
+    assert days(tmp_path / "home") == ["2019-04-01", "2024-02-29"]
+    assert [line.split(": ")[:2] for line in done.stderr.splitlines()] == [
+        [f"{tmp_path}/old.ndjson:2", "malformed_json"],
+        [f"{tmp_path}/old.ndjson:6", "unknown_field email"],
+    ]
+    assert "jane" not in done.stderr
+
+
+def test_importing_twice_changes_nothing(tmp_path: Path) -> None:
+    """The same file again is all duplicates."""
+    (tmp_path / "old.ndjson").write_bytes(ndjson(*(beacon() for _ in range(600))))
+    first, second = (pharos(tmp_path / "home", "import", str(tmp_path / "old.ndjson")) for _ in range(2))
+    assert last(first.stdout) == "imported=600 duplicates=0 rejected=0"
+    assert last(second.stdout) == "imported=0 duplicates=600 rejected=0"
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert len(days(tmp_path / "home")) == 600
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_standard_input_is_read(tmp_path: Path, pack: Any) -> None:
+    """`-` is standard input, plain or packed."""
+    done = pharos(tmp_path / "home", "import", "-", given=pack(ndjson(beacon(), b"[]")))
+    assert last(done.stdout) == "imported=1 duplicates=0 rejected=1"
+    assert done.stderr.startswith("-:2: wrong_type")
+
+
+def test_several_files_are_counted_together(tmp_path: Path) -> None:
+    """Plain and packed files, one of them without a last line end, and line numbers of each."""
+    one, two = beacon(), beacon()
+    (tmp_path / "a.ndjson").write_bytes(ndjson(one).rstrip(b"\n"))
+    (tmp_path / "b.ndjson.gz").write_bytes(gzip.compress(ndjson(b"1", two)) + gzip.compress(ndjson(one)))
+    done = pharos(tmp_path / "home", "import", str(tmp_path / "a.ndjson"), str(tmp_path / "b.ndjson.gz"))
+    assert last(done.stdout) == "imported=2 duplicates=1 rejected=1"
+    assert done.stderr.startswith(f"{tmp_path}/b.ndjson.gz:1: wrong_type")
+
+
+def test_a_line_of_any_length_is_rejected_alone(tmp_path: Path) -> None:
+    """A line longer than a beacon may be is one reject, and the lines behind it keep their numbers."""
+    given = ndjson(beacon(), b'"' + b"x" * (5 << 20) + b'"', b"[", beacon())
+    done = pharos(tmp_path / "home", "import", "-", given=given)
+    assert last(done.stdout) == "imported=2 duplicates=0 rejected=2"
+    assert [line.split(":")[1:3] for line in done.stderr.splitlines()] == [
+        ["2", " body_too_large"],
+        ["3", " malformed_json"],
+    ]
+
+
+@pytest.mark.parametrize("sent_at", ["1970-12-31T23:59:59Z", "2149-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
+def test_a_date_that_cannot_be_stored_is_rejected(tmp_path: Path, sent_at: str) -> None:
+    """Any date is kept that the database can hold, and no other is bent into one."""
+    done = pharos(tmp_path / "home", "import", "-", given=ndjson(beacon({"sent_at": sent_at})))
+    assert last(done.stdout) == "imported=0 duplicates=0 rejected=1"
+    assert done.stderr.startswith("-:1: out_of_range sent_at")
+
+
+def test_nothing_is_nothing(tmp_path: Path) -> None:
+    """An empty file imports nothing, and that is no error."""
+    done = pharos(tmp_path / "home", "import", "-")
+    assert (done.returncode, done.stdout) == (0, "imported=0 duplicates=0 rejected=0\n")
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """A missing file, a folder and a cut gzip end in exit status 1 and one line, with what came before counted."""
+    (tmp_path / "good.ndjson").write_bytes(ndjson(beacon()))
+    (tmp_path / "cut.gz").write_bytes(gzip.compress(ndjson(beacon()))[:-9])
+    for name in ("missing.ndjson", "", "cut.gz"):
+        done = pharos(tmp_path / f"home{name}", "import", str(tmp_path / "good.ndjson"), str(tmp_path / name))
+        assert done.returncode == 1
+        assert last(done.stdout) == "imported=1 duplicates=0 rejected=0"
+        assert str(tmp_path / name) in last(done.stderr)
+        assert "Traceback" not in done.stderr

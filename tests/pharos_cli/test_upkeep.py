@@ -1,0 +1,82 @@
+"""`pharos drain` and `doctor`, and settings that stop the start."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.collector.sample import beacon
+from tests.pharos_cli.command import pharos
+
+
+def test_an_empty_spool_is_drained(tmp_path: Path) -> None:
+    """Where nothing waits `drain` returns at once, with exit status 0."""
+    done = pharos(tmp_path / "home", "drain", "--timeout", "30")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_drain_gives_up_when_nothing_loads(tmp_path: Path) -> None:
+    """Without a loader `drain --timeout` ends with exit status 1, and says how many beacons are left."""
+    pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
+    done = pharos(tmp_path / "home", "drain", "--timeout", "0.1")
+    assert done.returncode == 1
+    assert "1 beacons are not loaded" in done.stderr
+
+
+CHECKS = ["config", "home", "secret", "credentials", "spool", "quarantine", "space", "engine"]
+
+
+def test_a_new_home_is_in_order(tmp_path: Path) -> None:
+    """On an empty home every check is one line with its stable id, in order, and all are well."""
+    done = pharos(tmp_path / "home", "doctor")
+    assert [line.split()[:2] for line in done.stdout.splitlines()] == [["ok", id] for id in CHECKS]
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_home_that_is_open_to_others_fails(tmp_path: Path) -> None:
+    """One failing check is marked, the others still run, and the exit status is 1."""
+    (tmp_path / "home").mkdir(mode=0o755)
+    (tmp_path / "home").chmod(0o755)
+    done = pharos(tmp_path / "home", "doctor")
+    assert [line.split()[1] for line in done.stdout.splitlines()] == CHECKS
+    assert [line.split()[1] for line in done.stdout.splitlines() if line.startswith("FAIL")] == ["home"]
+    assert done.returncode == 1
+
+
+def test_wrong_settings_are_a_failing_check(tmp_path: Path) -> None:
+    """The doctor names a bad setting and looks no further."""
+    done = pharos(tmp_path / "home", "doctor", PHAROS_K="few")
+    assert done.returncode == 1
+    assert done.stdout.startswith("FAIL config")
+    assert "PHAROS_K" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("serve",),
+        ("collector",),
+        ("dashboard",),
+        ("load",),
+        ("migrate",),
+        ("keys", "list"),
+        ("import", "-"),
+        ("drain",),
+    ],
+)
+def test_a_misspelt_setting_stops_the_start(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """A `PHAROS_` name that is none stops every command with that name, before anything is made."""
+    done = pharos(tmp_path / "home", *words, PHAROS_RATELIMIT="marked-value")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pharos: PHAROS_RATELIMIT ")
+    assert "marked-value" not in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_weak_key_stops_the_start_outside_loopback(tmp_path: Path) -> None:
+    """A weak given secret outside loopback stops the start, and the message holds the name alone."""
+    done = pharos(tmp_path / "home", "collector", PHAROS_COLLECTOR_BIND="0.0.0.0:8000", PHAROS_INGEST_KEY="hunter2")
+    assert done.returncode == 1
+    assert done.stderr.startswith("pharos: PHAROS_INGEST_KEY ")
+    assert "hunter2" not in done.stderr
