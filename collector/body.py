@@ -9,6 +9,8 @@ from collector.problems import Refused
 from collector.validate import Reason, Rejected
 
 LIMIT = 1 << 20
+# Each member of a gzip body costs a copy of what is behind it; nobody has a reason for more than one or two.
+MEMBERS = 16
 # Of a body that is too large this much is still taken in, so that a client that sends before it reads gets its answer
 # and not a reset connection.
 _DRAIN = 4 << 20
@@ -67,7 +69,9 @@ def _unpack(raw: bytes) -> bytes:
     """Unpack gzip, several members too (RFC 1952), and never more than the limit."""
     unpacked = b""
     try:
-        while raw:
+        for _ in range(MEMBERS):
+            if not raw:
+                return unpacked
             member = zlib.decompressobj(wbits=31)
             unpacked += member.decompress(raw, LIMIT + 1 - len(unpacked))
             if len(unpacked) > LIMIT:
@@ -77,6 +81,8 @@ def _unpack(raw: bytes) -> bytes:
             raw = member.unused_data
     except zlib.error:
         raise Refused(Rejected(Reason.BAD_ENCODING, detail="the body is not valid gzip")) from None
+    if raw:
+        raise Refused(Rejected(Reason.BAD_ENCODING, detail=f"the body must have at most {MEMBERS} gzip members"))
     return unpacked
 
 

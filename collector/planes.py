@@ -134,8 +134,8 @@ def _time(sent_at: str, now: datetime, keep_date: bool) -> tuple[datetime, bool]
     """The time that counts for a beacon (UTC), and whether its clock was too far off to be believed."""
     try:
         sent = msgspec.convert(sent_at, datetime).astimezone(UTC)
-    except OverflowError:  # year 1 with a zone ahead of UTC
-        return now, True
+    except OverflowError:  # year 1 with a zone ahead of UTC, year 9999 with one behind
+        return (datetime.min.replace(tzinfo=UTC), False) if keep_date else (now, True)
     if keep_date or now - OLDEST <= sent <= now + NEWEST:
         return sent, False
     return now, True

@@ -114,7 +114,7 @@ class Spool:
 
         For each group: as `store`, or the seconds to wait when its key is over its limit.
         """
-        if not any(group.limit for group in groups):
+        if not any(group.limit for group in groups) and any(group.rows for group in groups):
             try:
                 # Nearly always all are new: then one statement is all, and is its own transaction. sqlite3 lets go of
                 # the interpreter around each statement and has to queue for it again behind the requests' threads.

@@ -81,6 +81,10 @@ def validate(value: Any) -> dict[str, Any]:
     except RecursionError:  # pragma: no cover - decode refuses such depth before
         raise Rejected(Reason.MALFORMED_JSON, detail="the body is nested too deep") from None
     beacon: dict[str, Any] = value
+    try:
+        msgspec.convert(beacon["sent_at"], datetime)
+    except msgspec.ValidationError:  # the 30th of February
+        raise _bad_time() from None
     if beacon.get("consent", {}).get("level") == "license":
         for path in CONSENT_FULL:
             if _holds(beacon, path):
@@ -125,6 +129,10 @@ def _holds(beacon: dict[str, Any], path: str) -> bool:
 CONSENT_FULL = ("server.os", "server.virtualization", "platform", "features")
 
 
+# RFC 3339; msgspec alone also takes a blank for the T, and +0000.
+TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+
+
 def _whole(pattern: str) -> str:
     # Not ^…$: `$` also matches before a trailing newline.
     return rf"\A(?:{pattern})\Z"
@@ -135,7 +143,7 @@ def _type_of(field: Field) -> Any:
     if field.kind == "integer":
         return Literal[1]
     if field.kind == "time":
-        return Annotated[datetime, msgspec.Meta(tz=True)]
+        return Annotated[str, msgspec.Meta(pattern=_whole(TIME))]
     if field.kind == "counts":
         name = Annotated[str, msgspec.Meta(pattern=_whole(field.pattern))]
         count = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
@@ -172,24 +180,22 @@ def _struct(path: str) -> type[msgspec.Struct]:
 Beacon = _struct("")
 
 _AT = re.compile(r" - at `(?:key` in `)?\$(?P<path>[\w.\[\]]*)`\Z")
-_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*)`\Z", re.DOTALL)
+# Lazy, and tried before all else: the name is the sender's, and may look like the rest of the message.
+_UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`(?: - at `\$\.?(?P<path>[a-z_.]*)`)?\Z", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
 _PLAIN_NAME = re.compile(r"\A[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 
 
 def _rejected(message: str, value: Any) -> Rejected:
     """What msgspec says of `value`, as a `Rejected` that echoes nothing of it."""
+    if unknown := _UNKNOWN.match(message):
+        return _unknown_field(unknown["name"], unknown["path"] or "")
     at = _AT.search(message)
     path = at["path"].replace("[...]", "").lstrip(".") if at else ""
     message = message[: at.start()] if at else message
     if missing := _MISSING.match(message):
         path = f"{path}.{missing['name']}".lstrip(".")
         return Rejected(Reason.MISSING_FIELD, path, "is required")
-    if unknown := _UNKNOWN.match(message):
-        # Its name helps to find a typing error; a name that is none (an address, a sentence) is a value.
-        if _PLAIN_NAME.match(unknown["name"]):
-            path = f"{path}.{unknown['name']}".lstrip(".")
-        return Rejected(Reason.UNKNOWN_FIELD, path, "is not a field of a beacon")
     if path == "features" and isinstance(value.get("features"), dict):
         return _features_rejected(value["features"])
     if expected := re.match(r"Expected `(\w+)`, got `(\w+)`", message):
@@ -201,10 +207,22 @@ def _rejected(message: str, value: Any) -> Rejected:
         return Rejected(Reason.BAD_FORMAT, path, f"must be one of {', '.join(choices)}")
     field = next((f for f in FIELDS if f.path == path), None)
     if field is not None and field.kind == "time":
-        return Rejected(Reason.BAD_FORMAT, path, "must be an RFC 3339 time with zone")
+        return _bad_time()
     if field is not None and field.pattern:
         return Rejected(Reason.BAD_FORMAT, path, f"must match {field.pattern}")
     return Rejected(Reason.BAD_FORMAT, path, "is not as the format says")
+
+
+def _unknown_field(name: str, path: str) -> Rejected:
+    """A field that is none. Its name helps to find a typing error; one that is no name (a sentence) is a value."""
+    known = path if path in OBJECTS else ""
+    named = known == path and _PLAIN_NAME.match(name)
+    where = f"{known}.{name}".lstrip(".") if named else known
+    return Rejected(Reason.UNKNOWN_FIELD, where, "is not a field of a beacon")
+
+
+def _bad_time() -> Rejected:
+    return Rejected(Reason.BAD_FORMAT, "sent_at", "must be an RFC 3339 time with zone")
 
 
 _FEATURE = re.compile(_whole(next(f.pattern for f in FIELDS if f.path == "features")))
@@ -221,4 +239,4 @@ def _features_rejected(features: dict[str, Any]) -> Rejected:
             return Rejected(Reason.WRONG_TYPE, f"features.{name}", "must be int")
         if not 0 <= count <= MAX_COUNT:
             return Rejected(Reason.OUT_OF_RANGE, f"features.{name}", f"must be 0 to {MAX_COUNT}")
-    raise AssertionError("msgspec refused features in which nothing is wrong")
+    return Rejected(Reason.BAD_FORMAT, "features", "is not as the format says")

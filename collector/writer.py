@@ -34,6 +34,7 @@ class Writer:
         self._spool = Spool(path)
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._closed = False
+        self._closing = threading.Lock()
         self._space_checked = 0.0
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._thread.start()
@@ -44,10 +45,11 @@ class Writer:
         Raises `OverLimit` and `Unavailable`; after `Unavailable` the rows may be stored all the same, so a retry finds
         duplicates, never a loss.
         """
-        if self._closed:
-            raise Unavailable("the collector is stopping")
         future: Future[list[bool] | int] = Future()
-        self._queue.put((Group(rows, key, limit), future))
+        with self._closing:  # nothing is queued behind the last item
+            if self._closed:
+                raise Unavailable("the collector is stopping")
+            self._queue.put((Group(rows, key, limit), future))
         try:
             result = future.result(ANSWER_SECONDS)
         except TimeoutError:
@@ -64,8 +66,9 @@ class Writer:
 
     def close(self) -> None:
         """Write what is queued, then stop."""
-        self._closed = True
-        self._queue.put(None)
+        with self._closing:
+            self._closed = True
+            self._queue.put(None)
         self._thread.join(ANSWER_SECONDS)
         self._spool.close()
 

@@ -4,6 +4,7 @@ import logging.config
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -208,7 +209,7 @@ def import_(files: tuple[str, ...]) -> None:
         try:
             with open_lines(name) as lines, _progress(name, lines) as progress:
                 importer.lines(lines, reject, progress)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             click.echo(_counted(importer.counts))
             _fail(f"{name} cannot be read: {error}")
     spool.close()

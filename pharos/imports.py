@@ -31,8 +31,8 @@ class Counts:
 
 def open_lines(name: str) -> IO[bytes]:
     """A file's bytes: `-` is standard input, gzip is unpacked whatever the file is called."""
-    file: Any = sys.stdin.buffer if name == "-" else Path(name).open("rb")
-    lines: Any = gzip.open(file) if file.peek(2)[:2] == b"\x1f\x8b" else file
+    file: Any = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - the caller closes it
+    lines: Any = gzip.open(file) if file.peek(2)[:2] == b"\x1f\x8b" else file  # noqa: SIM115
     return lines  # type: ignore[no-any-return]
 
 
@@ -49,18 +49,20 @@ class Importer:
 
         `progress` is told the bytes of each line.
         """
-        for number, line in enumerate(_bounded(lines), 1):
-            progress(len(line))
-            if not line.strip():
-                continue
-            try:
-                if len(line) > LIMIT:
-                    raise Rejected(Reason.BODY_TOO_LARGE, detail=f"a line must be at most {LIMIT} bytes")
-                self.beacon(decode(line))
-            except Rejected as rejected:
-                self.counts.rejected += 1
-                reject(number, rejected)
-        self.flush()
+        try:
+            for number, line in enumerate(_bounded(lines), 1):
+                progress(len(line))
+                if not line.strip():
+                    continue
+                try:
+                    if len(line.rstrip(b"\r\n")) > LIMIT:
+                        raise Rejected(Reason.BODY_TOO_LARGE, detail=f"a line must be at most {LIMIT} bytes")
+                    self.beacon(decode(line))
+                except Rejected as rejected:
+                    self.counts.rejected += 1
+                    reject(number, rejected)
+        finally:
+            self.flush()  # also what was read before a file turned out to be broken
 
     def beacon(self, value: Any) -> None:
         """Store one beacon, with the next flush at the latest. Raises `Rejected`."""
@@ -88,7 +90,8 @@ class Importer:
 
 def _bounded(lines: IO[bytes]) -> Iterator[bytes]:
     """The lines, and of one that is longer than any beacon only as much as shows that."""
-    while line := lines.readline(LIMIT + 1):
+    most = LIMIT + 2  # with its line end
+    while line := lines.readline(most):
         yield line
-        while not line.endswith(b"\n") and len(line) > LIMIT:
-            line = lines.readline(LIMIT + 1)
+        while not line.endswith(b"\n") and len(line) == most:
+            line = lines.readline(most)
