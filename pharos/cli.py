@@ -37,7 +37,9 @@ def _settings() -> Settings:
 
 
 def _home(settings: Settings | None = None) -> Home:
-    return Home((settings or _settings()).home)
+    home = Home((settings or _settings()).home)
+    home.protect()
+    return home
 
 
 def _log() -> None:

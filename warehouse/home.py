@@ -22,8 +22,6 @@ class Home:
         self.path = path.absolute()
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if self.path.stat().st_uid == os.getuid():
-                self.path.chmod(0o700)  # also one that was there before
         except OSError as error:
             raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
         self.spool = self.path / "spool.sqlite"
@@ -31,6 +29,11 @@ class Home:
         self.engine = self.path / "clickhouse"
         self.temporary = self.path / "tmp"
         self.metrics = self.path / "metrics"
+
+    def protect(self) -> None:
+        """Close a home that was there before us to others, where it is ours."""
+        if self.path.stat().st_uid == os.getuid():
+            self.path.chmod(0o700)
 
     def lock(self, name: str) -> IO[bytes]:
         """Hold `<home>/<name>.lock` until the returned file is closed; raises `HomeError` when another process does."""

@@ -153,13 +153,17 @@ def wait_for(condition: Any, what: str, seconds: float = 30) -> None:
 ENGINES = ["embedded", *(["server"] if os.environ.get("CLICKHOUSE_URL") else [])]
 
 
+def clickhouse_url(engine: str) -> str:
+    """A database of its own on the server; "" for the embedded engine."""
+    if engine == "embedded":
+        return ""
+    return urlunsplit(urlsplit(os.environ["CLICKHOUSE_URL"])._replace(path=f"/pharos_{uuid.uuid4().hex[:12]}"))
+
+
 @contextlib.contextmanager
 def running(home: Path, engine: str, **settings: str) -> Iterator[System]:
     """A system that runs, and is ended with all its processes whatever the test does."""
-    url = ""
-    if engine == "server":
-        parts = urlsplit(os.environ["CLICKHOUSE_URL"])
-        url = urlunsplit(parts._replace(path=f"/pharos_{uuid.uuid4().hex[:12]}"))
+    url = clickhouse_url(engine)
     system = System(home, url, os.environ.get("CLICKHOUSE_CLUSTER", "") if url else "", **settings)
     try:
         system.start()

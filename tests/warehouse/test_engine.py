@@ -1,0 +1,170 @@
+"""Tables, tokens and aggregates on a real ClickHouse, embedded and (with CLICKHOUSE_URL) on a server."""
+
+import multiprocessing
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.loader import TABLES, Loader
+from collector.planes import Planes, encode
+from collector.spool import Row, Spool
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, clickhouse_url
+from warehouse import migrate, queries, recount
+from warehouse.engine import ContentError, Engine
+from warehouse.fields import DIMENSIONS, columns
+from warehouse.home import Home
+from warehouse.settings import Settings
+
+pytestmark = pytest.mark.parametrize("kind", ENGINES)
+Work = Callable[[Engine, Home], Any]
+
+
+def done_in(kind: str, folder: Path, work: Work) -> Any:
+    """What `work` returns, in a process of its own: a process that loaded chDB must not fork any more."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_with_engine, clickhouse_url(kind), folder, work).result(120)
+
+
+def _with_engine(url: str, folder: Path, work: Work) -> Any:
+    home = Home(folder / "home")
+    engine = Engine(Settings(home=home.path, clickhouse_url=url), home)
+    try:
+        return work(engine, home)
+    finally:
+        engine.close()
+
+
+def rows(beacons: list[dict[str, Any]]) -> list[Row]:
+    """Beacons as the collector spools them."""
+    planes = Planes(b"root secret of the tests")
+    splits = [planes.split(one, "198.51.100.7", datetime.now(UTC)) for one in beacons]
+    return [Row(split.seen, encode(split.usage), encode(split.license)) for split in splits]
+
+
+def uses(engine: Engine) -> int:
+    """The sum of all uses, by the aggregate."""
+    return int(engine.query("SELECT sum(arraySum(mapValues(uses))) FROM installs_per_day_by_dimension")[0][0])
+
+
+def migrated_twice(engine: Engine, home: Home) -> tuple[list[str], list[str]]:
+    return migrate.migrate(engine), migrate.migrate(engine)
+
+
+def test_all_sql_files_apply_once(kind: str, tmp_path: Path) -> None:
+    """An empty database gets every file, in order; a migrated one none."""
+    files = [name for name, _ in migrate.sql_files()]
+    assert done_in(kind, tmp_path, migrated_twice) == (files, [])
+
+
+def with_an_edited_file(engine: Engine, home: Home) -> str:
+    migrate.migrate(engine)
+    files = migrate.sql_files()
+    migrate.sql_files = lambda: [(files[0][0], files[0][1] + "-- edited\n"), *files[1:]]
+    try:
+        migrate.migrate(engine)
+    except migrate.MigrationError as error:
+        return str(error)
+    return ""
+
+
+def test_a_file_that_was_edited_after_it_was_applied_is_refused(kind: str, tmp_path: Path) -> None:
+    """What a database was made of is known; an edited file stops the start and is named."""
+    assert "001_usage.sql" in done_in(kind, tmp_path, with_an_edited_file)
+
+
+def column_names(engine: Engine, home: Home) -> dict[str, set[str]]:
+    migrate.migrate(engine)
+    found = engine.query(
+        "SELECT table, groupArray(name) FROM system.columns WHERE database = currentDatabase() GROUP BY 1"
+    )
+    return {table: set(names) for table, names in found}
+
+
+def test_every_field_has_its_columns(kind: str, tmp_path: Path) -> None:
+    """The field table and the schema name the same columns, and no plane has one that is only the other's."""
+    tables = done_in(kind, tmp_path, column_names)
+    assert tables["usage_beacons"] == {column for _, column in columns("usage")} | {
+        "day", "install", "beacon", "batch", "country",
+    }  # fmt: skip
+    assert tables["license_sightings"] == {column for _, column in columns("license")} | {
+        "time", "install", "beacon", "batch", "ip", "country",
+    }  # fmt: skip
+    counted = tables["installs_per_day_by_dimension"] | tables["installs_per_day_by_license_source"]
+    assert set(DIMENSIONS) - {"feature"} <= counted
+
+
+def inserted_again(engine: Engine, home: Home) -> tuple[Any, ...]:
+    migrate.migrate(engine)
+    token = str(uuid.uuid4())
+    lines = [b'{"batch":"%s",' % token.encode() + row.usage[1:] for row in rows([beacon() for _ in range(50)])]
+    for _ in range(3):
+        engine.insert("usage_beacons", lines, token)
+    return engine.query("SELECT count() FROM usage_beacons")[0][0], uses(engine), recount.differences(engine)
+
+
+def test_a_batch_that_is_sent_again_changes_nothing(kind: str, tmp_path: Path) -> None:
+    """The same lines under the same token are in the rows once and in the sums once."""
+    assert done_in(kind, tmp_path, inserted_again) == (50, 50, [])
+
+
+def through_two_collectors(engine: Engine, home: Home) -> tuple[Any, ...]:
+    migrate.migrate(engine)
+    spooled = rows([beacon() for _ in range(40)])
+    for name, part in (("one", spooled[:30]), ("two", spooled[10:])):
+        spool = Spool(home.path / name)
+        spool.store(part, 1e9)
+        Loader(spool, engine).step()
+        assert spool.stats().beacons == 0
+    query = queries.parse("installs", {"grain": "period"}, datetime.now(UTC).date())
+    return uses(engine), queries.answer(engine, query, 5)["rows"][0]["value"], recount.differences(engine)
+
+
+def test_a_retry_through_another_collector_is_counted_once(kind: str, tmp_path: Path) -> None:
+    """Beacons that two spools took are one in installs and in sums: the loader asks the warehouse before it adds."""
+    assert done_in(kind, tmp_path, through_two_collectors) == (40, 40, [])
+
+
+def poisoned(engine: Engine, home: Home) -> tuple[Any, ...]:
+    migrate.migrate(engine)
+    good = rows([beacon() for _ in range(20)])
+    bad = Row(b"x" * 16, good[0].usage.replace(b'"day":"', b'"day":"not a day, '), good[0].license)
+    spool = Spool(home.path / "spool")
+    spool.store([*good[:7], bad, *good[7:]], 1e9)
+    try:
+        engine.insert(TABLES["usage"], [bad.usage], "token")
+    except ContentError as error:
+        said = str(error)
+    loader = Loader(spool, engine)
+    while spool.stats().beacons:
+        loader.step()
+    return said, uses(engine), spool.stats().quarantined, recount.differences(engine)
+
+
+def test_a_row_that_clickhouse_cannot_read_stands_aside(kind: str, tmp_path: Path) -> None:
+    """The other rows of its batch load, it is in quarantine, and what it holds is in no message."""
+    said, total, quarantined, differences = done_in(kind, tmp_path, poisoned)
+    assert "not a day" not in said
+    assert (total, quarantined, differences) == (20, 1, [])
+
+
+def tampered(engine: Engine, home: Home) -> list[str]:
+    migrate.migrate(engine)
+    spool = Spool(home.path / "spool")
+    spool.store(rows([beacon() for _ in range(9)]), 1e9)
+    Loader(spool, engine).step()
+    engine.command("INSERT INTO installs_per_day_by_dimension (day, module, install) VALUES (today(), 'x', 1)")
+    engine.command("ALTER TABLE sightings_by_install DELETE WHERE 1 SETTINGS mutations_sync = 2")
+    engine.command("ALTER TABLE installs_per_day_by_license_source DELETE WHERE 1 SETTINGS mutations_sync = 2")
+    return recount.differences(engine)
+
+
+def test_a_recount_finds_what_differs(kind: str, tmp_path: Path) -> None:
+    """An aggregate that says more or less than its rows is told, one line for each."""
+    found = done_in(kind, tmp_path, tampered)
+    assert [line.split(",")[0] for line in found] == ["usage", "license days", "license installs"]
