@@ -1,7 +1,7 @@
 """`pharos demo`: a home with a synthetic fleet, put there through validation, planes and spool like any import."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from collector.planes import Planes
@@ -36,7 +36,10 @@ def fill(
         return
     spool = Spool(home.spool)
     importer = Importer(Planes(home.root_secret(settings)), spool)
+    now = datetime.now(UTC)
     for beacon in beacons(seed, installs, days, date.fromisoformat(end)):
+        if datetime.fromisoformat(beacon["sent_at"]) > now:
+            break  # they come in time order, and the day is not over
         importer.beacon(beacon)
         progress(1)
     importer.flush()

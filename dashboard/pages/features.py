@@ -25,7 +25,7 @@ RARE = 0.05  # adoption under which a feature is called rarely used
 WEEKS_FROM = 92  # days from which the trend is by week: a point per day is no longer readable
 
 COLUMNS = [
-    {"field": "feature", "headerName": "Feature", "minWidth": 165, "flex": 4, "cellClass": "strong",
+    {"field": "feature", "headerName": "Feature", "minWidth": 165, "flex": 3, "cellClass": "strong",
      "tooltipField": "feature"},
     {
         "field": "adoption", "headerName": "Adoption", "minWidth": 120, "flex": 3, "sort": "desc",
@@ -35,7 +35,7 @@ COLUMNS = [
     },
     {"field": "installs", "headerName": "Installs", "minWidth": 96, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count", "valueFormatter": {"function": "plain(params.value)"}},
-    {"field": "uses", "headerName": "Uses", "minWidth": 96, "flex": 1, "type": "rightAligned", "cellRenderer": "Count",
+    {"field": "uses", "headerName": "Uses", "minWidth": 108, "flex": 2, "type": "rightAligned", "cellRenderer": "Count",
      "valueFormatter": {"function": "plain(params.value)"}},
     {"field": "hint", "headerName": "Hint", "minWidth": 122, "width": 122, "cellRenderer": "Hint"},
 ]  # fmt: skip

@@ -26,15 +26,15 @@ def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
 
 TEXT = {"filter": "agTextColumnFilter"}
 COLUMNS = [
-    _column("status", "Reported status", 150, cellRenderer="Status", **TEXT),
-    _column("review", "Needs review", 200, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
-    _column("module", "Module", 125, cellClass="strong", **TEXT),
-    _column("version", "Version", 90),
-    _column("source", "Source", 170, **TEXT),
-    _column("ip", "IP", 140, cellClass="mono", tooltipField="ip", **TEXT),
+    _column("status", "Reported status", 145, cellRenderer="Status", **TEXT),
+    _column("review", "Needs review", 175, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
+    _column("module", "Module", 120, cellClass="strong", **TEXT),
+    _column("version", "Version", 80),
+    _column("source", "Source", 150, **TEXT),
+    _column("ip", "IP", 130, cellClass="mono", tooltipField="ip", **TEXT),
+    _column("last_seen", "Last seen", 140, cellClass="number", sort="desc"),
+    _column("first_seen", "First seen", 140, cellClass="number"),
     _column("country", "Country", 90),
-    _column("last_seen", "Last seen", 145, cellClass="number", sort="desc"),
-    _column("first_seen", "First seen", 145, cellClass="number"),
     _column("id", "Install", 170, cellClass="mono", headerTooltip="Pseudonym of the license plane"),
     _column("evidence", "Why", 200, hide=True),
 ]  # fmt: skip
