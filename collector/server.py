@@ -1,7 +1,11 @@
 """The collector under gunicorn: workers of threads, each with its own writer to the one spool."""
 
+import contextlib
 import os
 import shutil
+import socket
+import threading
+import time
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -13,7 +17,9 @@ from collector.validate import Reason, Rejected
 from warehouse.home import Home
 from warehouse.settings import Settings
 
-THREADS = 16
+# Far more than run at once: a client that sends its request byte by byte holds one until `REQUEST_SECONDS` are over.
+THREADS = 128
+REQUEST_SECONDS = 10.0
 GRACEFUL_SECONDS = 20
 
 # What gunicorn itself refuses before the application sees a request.
@@ -25,7 +31,37 @@ _REASONS: dict[type[Exception], Reason] = {
 
 
 class ProblemWorker(ThreadWorker):  # type: ignore[misc]
-    """A gthread worker that refuses in the same form as the application, and logs no line of the request."""
+    """A gthread worker that refuses in the same form as the application, and logs no line of the request.
+
+    gunicorn waits for each piece of a request as long as it takes; here the whole request has `REQUEST_SECONDS`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._reading: dict[Any, float] = {}
+
+    def init_process(self) -> None:
+        """Start the thread that ends slow requests, then serve."""
+        threading.Thread(target=self._end_slow, name="slow-requests", daemon=True).start()
+        super().init_process()
+
+    def handle(self, conn: Any) -> Any:
+        """Handle a request, within its time."""
+        self._reading[conn] = time.monotonic()
+        try:
+            return super().handle(conn)
+        finally:
+            del self._reading[conn]
+
+    def _end_slow(self) -> None:
+        while True:
+            time.sleep(1)
+            late = time.monotonic() - REQUEST_SECONDS
+            for conn, began in list(self._reading.items()):
+                if began < late:
+                    # Nothing more can be read; an answer that is under way still gets out.
+                    with contextlib.suppress(OSError):
+                        conn.sock.shutdown(socket.SHUT_RD)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Answer a request that could not be read; gunicorn's own answer is HTML and may be a 500."""

@@ -84,6 +84,16 @@ class Stats:
     quarantined: int
 
 
+@dataclass(frozen=True)
+class Quarantined:
+    """A row that ClickHouse refused: its plane, time of receipt (epoch seconds) and what ClickHouse said."""
+
+    id: int
+    plane: Plane
+    received: int
+    error: str
+
+
 class Spool:
     """One connection to the spool file; for one thread at a time."""
 
@@ -186,7 +196,7 @@ class Spool:
             f"SELECT {plane} FROM beacons WHERE seq BETWEEN ? AND ?",  # noqa: S608
             (batch.first, batch.last),
         )
-        return sorted(row for (row,) in found)
+        return sorted(row for (row,) in found if row)  # from quarantine a row comes back in one plane alone
 
     def loaded(self, batch: Batch, plane: Plane) -> Batch:
         """Note that a plane has the batch; returns the batch as it stands now."""
@@ -219,6 +229,31 @@ class Spool:
                 (plane, error, batch.first),
             )
             self._db.execute(f"UPDATE batches SET {plane} = NULL WHERE first = ?", (batch.first,))  # noqa: S608
+
+    def quarantined(self) -> list[Quarantined]:
+        """The rows that were set aside, oldest first, without what they hold."""
+        found = self._db.execute("SELECT id, plane, received, error FROM quarantine ORDER BY id")
+        return [Quarantined(*row) for row in found]
+
+    def retry_quarantined(self, id: int) -> bool:
+        """Put a row back for the loader; False when there is none of that id."""
+        with self._transaction():
+            row = self._db.execute("SELECT plane, received, row FROM quarantine WHERE id = ?", (id,)).fetchone()
+            if row is None:
+                return False
+            plane, received, content = row
+            lines = {"usage": b"", "license": b"", plane: content}
+            self._db.execute(
+                "INSERT INTO beacons (id, received, usage, license) VALUES (?, ?, ?, ?)",
+                (os.urandom(16), received, lines["usage"], lines["license"]),
+            )
+            self._db.execute("DELETE FROM quarantine WHERE id = ?", (id,))
+        return True
+
+    def drop_quarantined(self, id: int) -> bool:
+        """Delete a row that was set aside, for good; False when there is none of that id."""
+        with self._transaction():
+            return self._db.execute("DELETE FROM quarantine WHERE id = ?", (id,)).rowcount > 0
 
     def forget(self, now: float, most: int = 5000) -> int:
         """Drop up to `most` duplicate ids older than the horizon; returns how many."""

@@ -11,6 +11,7 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from werkzeug.wrappers import Response as AnyResponse
 
 from dashboard.access import page_at
+from dashboard.throttle import Throttle
 from warehouse.credentials import Credentials, Role, User
 
 SESSION_HOURS = 12
@@ -72,6 +73,7 @@ def register(server: Flask, credentials: Credentials) -> None:
         PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
     )
     manager = LoginManager(server)
+    throttle = Throttle()
 
     @manager.user_loader  # type: ignore[untyped-decorator]
     def load(identity: str) -> SessionUser | None:
@@ -88,9 +90,14 @@ def register(server: Flask, credentials: Credentials) -> None:
     def log_in() -> AnyResponse:
         if not _token_matches():
             return _page("This page was open for too long. Please try again.", 400)
+        address = request.remote_addr or ""
+        if seconds := throttle.wait(address):
+            return _throttled(seconds)
         user = credentials.log_in(request.form.get("name", "").strip(), request.form.get("password", ""))
         if user is None:
+            throttle.failed(address)
             return _page("Name or password is wrong.", 401)
+        throttle.passed(address)
         session.clear()  # a session known from before the login must not become a logged-in one
         session.permanent = True
         login_user(SessionUser(user))
@@ -108,6 +115,13 @@ def register(server: Flask, credentials: Credentials) -> None:
 def _token_matches() -> bool:
     given = request.form.get("token", "")
     return "csrf" in session and hmac.compare_digest(given.encode(), str(session["csrf"]).encode())
+
+
+def _throttled(seconds: int) -> Response:
+    minutes = -(-seconds // 60)
+    answer = _page(f"Too many attempts. Please try again in {minutes} minute{'s' if minutes > 1 else ''}.", 429)
+    answer.headers["Retry-After"] = str(seconds)
+    return answer
 
 
 def _page(error: str = "", status: int = 200) -> Response:

@@ -309,6 +309,47 @@ def keys_revoke(id: str) -> None:
 
 
 @cli.group()
+def quarantine() -> None:
+    """Rows that ClickHouse refused for what they hold."""
+
+
+@quarantine.command("list")
+def quarantine_list() -> None:
+    """List rows: id, plane, time of receipt, what ClickHouse said."""
+    from collector.spool import Spool
+
+    for row in Spool(_home().spool).quarantined():
+        received = datetime.fromtimestamp(row.received, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        click.echo(f"{row.id}  {row.plane}  {received}  {row.error}")
+
+
+@quarantine.command("retry")
+@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
+def quarantine_retry(ids: tuple[int, ...]) -> None:
+    """Give rows to the loader again."""
+    from collector.spool import Spool
+
+    spool = Spool(_home().spool)
+    _each(ids, spool.retry_quarantined)
+
+
+@quarantine.command("drop")
+@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
+def quarantine_drop(ids: tuple[int, ...]) -> None:
+    """Delete rows for good."""
+    from collector.spool import Spool
+
+    spool = Spool(_home().spool)
+    _each(ids, spool.drop_quarantined)
+
+
+def _each(ids: tuple[int, ...], action: Callable[[int], bool]) -> None:
+    unknown = [str(id) for id in ids if not action(id)]
+    if unknown:
+        _fail(f"there is no row {', '.join(unknown)} in quarantine")
+
+
+@cli.group()
 def users() -> None:
     """Dashboard logins."""
 

@@ -1,0 +1,44 @@
+"""Clients that send slowly, or not at all, beside clients that send."""
+
+import contextlib
+import socket
+import time
+from pathlib import Path
+
+from collector.server import REQUEST_SECONDS, THREADS
+from tests.collector.live import KEY, Collector
+from tests.collector.sample import beacon
+
+HEAD = f"POST /v1/beacons HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {KEY}\r\nContent-Type: application/json\r\n"
+SLOW = (
+    b"",  # connected, and silent
+    HEAD.encode()[:40],  # in the middle of its headers
+    f"{HEAD}Content-Length: 1000\r\n\r\n{{".encode(),  # in the middle of its body
+    f"{HEAD}Transfer-Encoding: chunked\r\n\r\n5\r\n".encode(),  # in the middle of a chunk
+)
+
+
+def test_slow_clients_hold_up_nobody_and_are_ended(tmp_path: Path) -> None:
+    """Beside 200 connections that send slowly good beacons are taken; a request has its time, and then is over."""
+    assert THREADS * 2 > 200
+    with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector, contextlib.ExitStack() as stack:
+        slow = []
+        for number in range(200):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", collector.port)))
+            connection.sendall(SLOW[number % len(SLOW)])
+            slow.append(connection)
+        began = time.monotonic()
+        for _ in range(30):
+            assert collector.post(beacon()).status == 202
+        assert time.monotonic() - began < REQUEST_SECONDS  # none of them waited for a slow one to end
+        dribbling = [connection for number, connection in enumerate(slow) if number % len(SLOW) == 2]
+        while time.monotonic() - began < REQUEST_SECONDS + 3:
+            for connection in dribbling:
+                with contextlib.suppress(OSError):  # already ended
+                    connection.sendall(b" ")
+            time.sleep(0.5)
+        for connection in slow[1::2]:
+            connection.settimeout(10)
+            with contextlib.suppress(ConnectionResetError):
+                assert connection.recv(4096)[9:12] in (b"", b"400")
+        assert collector.post(beacon()).status == 202
