@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run demo test lint bench packages constraints clean
+.PHONY: run demo test lint bench faults packages constraints clean
 
 run: .venv/runtime
 	@exec $(BIN)/pharos serve
@@ -47,3 +47,8 @@ constraints:
 	build/constraints/bin/pip install --quiet '.[embedded,geo,test]'
 	{ head -1 constraints.txt; build/constraints/bin/pip freeze | grep -v '^pharos'; } > constraints.new
 	mv constraints.new constraints.txt
+
+# Faults at random moments, for a quarter of an hour and more: make faults FAULTS=500
+FAULTS ?= 200
+faults: .venv/development
+	$(BIN)/python -m tests.faults --faults $(FAULTS)
