@@ -61,6 +61,8 @@ class Engine:
         self._lock: IO[bytes] | None = None
         self._idle: list[Any] = []
         self._idle_lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._first: Any = None
         self.database = (urlsplit(self._url).path.strip("/") or "default") if self._url else "pharos"
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.database):
             raise EngineError("the database in PHAROS_CLICKHOUSE_URL is no plain name")
@@ -86,6 +88,9 @@ class Engine:
                 with contextlib.suppress(Exception):
                     client.close()
             self._idle.clear()
+            if self._first is not None:
+                with contextlib.suppress(Exception):
+                    self._first.close()
         if self._lock is not None:
             self._lock.close()
 
@@ -172,19 +177,7 @@ class Engine:
         import clickhouse_connect  # here: a process that never asks (a collector) never loads it
 
         if self.embedded:
-            client = clickhouse_connect.get_client(
-                interface="chdb",
-                path=str(self._home.engine),
-                settings={"max_memory_usage": EMBEDDED_MEMORY, "max_execution_time": QUERY_SECONDS},
-            )
-            client.command(f"CREATE DATABASE IF NOT EXISTS {database}")
-            client.close()
-            return clickhouse_connect.get_client(
-                interface="chdb",
-                path=str(self._home.engine),
-                database=database,
-                settings={"max_memory_usage": EMBEDDED_MEMORY, "max_execution_time": QUERY_SECONDS},
-            )
+            return self._connect_embedded(database)
         url = urlsplit(self._url)
         return clickhouse_connect.get_client(
             interface=url.scheme,
@@ -197,6 +190,19 @@ class Engine:
             send_receive_timeout=QUERY_SECONDS,
             autogenerate_session_id=False,
         )
+
+    def _connect_embedded(self, database: str) -> Any:
+        import clickhouse_connect
+
+        path = str(self._home.engine)
+        limits = {"max_memory_usage": EMBEDDED_MEMORY, "max_execution_time": QUERY_SECONDS}
+        with self._opening:
+            if self._first is None:
+                # Stays open: with its last connection the engine itself closes, and opens again for a second.
+                first = clickhouse_connect.get_client(interface="chdb", path=path, settings=limits)
+                first.command(f"CREATE DATABASE IF NOT EXISTS {self.database}")
+                self._first = first
+            return clickhouse_connect.get_client(interface="chdb", path=path, database=database, settings=limits)
 
 
 def _first_line(error: Exception) -> str:
