@@ -4,7 +4,14 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "CHANGELOG.md", "docs/reference.md", "docs/design.md", "client_sdk/php/README.md")
+PAGES = (
+    "README.md",
+    "CHANGELOG.md",
+    "docs/reference.md",
+    "docs/design.md",
+    "docs/reliability.md",
+    "client_sdk/php/README.md",
+)
 
 
 def page(name: str) -> str:

@@ -1,0 +1,17 @@
+"""The promises and the tests that hold them."""
+
+import re
+
+from tests.docs.markdown import ROOT, page
+
+
+def test_every_promise_names_tests_that_are_there() -> None:
+    """Each row of the table names at least one test file or command, and each named file exists."""
+    rows = [
+        line for line in page("docs/reliability.md").splitlines() if line.startswith("| ") and "tests |" not in line
+    ]
+    assert len(rows) > 10
+    for row in rows:
+        named = re.findall(r"`(tests/[^`]+)`", row)
+        assert named, row
+        assert [name for name in named if not (ROOT / name).is_file()] == []
