@@ -17,14 +17,15 @@ def address(request: Request, trusted_proxies: int) -> str:
     known = ""
     for hop in reversed(hops[-1 - trusted_proxies :]):
         try:
-            known = _canonical(hop)
+            known = canonical(hop)
         except ValueError:
             break
     return known
 
 
 @lru_cache(maxsize=4096)
-def _canonical(text: str) -> str:
+def canonical(text: str) -> str:
+    """The one spelling of an address, IPv4 without its IPv6 mapping. Raises `ValueError`."""
     parsed = ip_address(text)
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
     return str(mapped or parsed)

@@ -8,11 +8,11 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from typing import Any, Literal
 
 import msgspec
 
+from collector.client import canonical
 from warehouse.fields import columns
 from warehouse.home import derive
 
@@ -88,7 +88,7 @@ class Planes:
             **_columns(_LICENSE, beacon),
             "key": _pseudonym(self._license_key, bytes.fromhex(key_hash)) if key_hash else 0,
             "ip": address,
-            "ip_claim": "" if not claim or (claim := str(ip_address(claim))) == address else claim,
+            "ip_claim": "" if not claim or (claim := canonical(claim)) == address else claim,
             "country": country,
         }
         return Split(duplicate[:16], usage, license, skewed)
