@@ -40,7 +40,7 @@ class Loader:
     def __init__(self, spool: Spool, engine: Engine) -> None:
         self._spool = spool
         self._engine = engine
-        self._id = uuid.uuid4()
+        self._id = spool.loader_id()
         self._fresh_at = self._forgot_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
@@ -138,7 +138,7 @@ class Loader:
         # A beacon's time of receipt is taken just before its commit, so the last second may still come in.
         oldest = self._spool.stats().oldest
         fresh_to = began - 1 if oldest is None else min(began - 1, oldest)
-        row = {"loader": str(self._id), "fresh_to": _datetime64(fresh_to), "written": _datetime64(time.time())}
+        row = {"loader": self._id, "fresh_to": _datetime64(fresh_to), "written": _datetime64(time.time())}
         self._engine.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
 
 

@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS batches (
 CREATE TABLE IF NOT EXISTS quarantine (
     id INTEGER PRIMARY KEY AUTOINCREMENT, plane TEXT NOT NULL, received INTEGER NOT NULL, row BLOB NOT NULL,
     error TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), loader TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS rates (key TEXT PRIMARY KEY, minute INTEGER NOT NULL, beacons INTEGER NOT NULL);
 """
 
@@ -166,6 +167,12 @@ class Spool:
         """Which of these duplicate ids were stored before."""
         marks = ",".join("?" * len(ids))
         return {id for (id,) in self._db.execute(f"SELECT id FROM seen WHERE id IN ({marks})", ids)}  # noqa: S608
+
+    def loader_id(self) -> str:
+        """The id under which this spool's loader tells how far it is; the same after each start."""
+        with self._transaction():
+            self._db.execute("INSERT OR IGNORE INTO identity VALUES (1, ?)", (str(uuid.uuid4()),))
+            return str(self._db.execute("SELECT loader FROM identity").fetchone()[0])
 
     def seal(self, most: int) -> Batch | None:
         """The next batch to load: the oldest sealed one, else up to `most` beacons sealed now; None for none."""

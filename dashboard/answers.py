@@ -51,6 +51,10 @@ class Answers:
         """The names for the module filter. Raises `EngineError`."""
         return queries.modules(self._engine, self.k)
 
+    def any_sighting(self) -> bool:
+        """Whether any install has reported a license. Raises `EngineError`."""
+        return bool(licensing.installs(self._engine, {"limit": "1"})["rows"])
+
     def licensing_rows(self, args: Mapping[str, str]) -> tuple[list[dict[str, Any]], bool]:
         """The licensing rows, and whether there are more than `MOST_ROWS`. Raises `QueryError` and `EngineError`."""
         rows: list[dict[str, Any]] = []

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import MethodNotAllowed
 
 from warehouse import licensing, queries
 from warehouse.credentials import Credentials, Token
@@ -25,6 +27,7 @@ _TITLES = {
     401: "Unauthorized",
     403: "Forbidden",
     404: "Not Found",
+    405: "Method Not Allowed",
     422: "Unprocessable Content",
     503: "Service Unavailable",
 }
@@ -78,6 +81,14 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
     def get_readyz() -> Response:
         queries.fresh_to(engine)
         return _json(200, {"status": "ready"})
+
+    @routes.app_errorhandler(405)
+    def not_allowed(error: MethodNotAllowed) -> ResponseReturnValue:
+        if not request.path.startswith("/api/"):
+            return error
+        answer = _problem(_Problem(405, "method_not_allowed", "", "the read API is only read: GET"))
+        answer.headers["Allow"] = "GET, HEAD, OPTIONS"
+        return answer
 
     @routes.errorhandler(_Problem)
     def problem(error: _Problem) -> Response:

@@ -18,7 +18,7 @@ from warehouse.settings import Settings
 
 SYNTHETIC = "synthetic"  # a file of this name in the home: the data is not real, and every page says so
 REFUSALS = {
-    403: ("Not open to your role", "An administrator can change the role of your login."),
+    403: ("Not open to your role", "An administrator can give you a login of another role."),
     404: ("No such page", "The address may be mistyped, or the page is gone."),
 }
 

@@ -53,7 +53,7 @@ def empty(anything_yet: bool) -> Any:
         title, text = "No beacons in this range", "Choose other days or another module."
     else:
         title = "No beacons yet"
-        text = "Post a first beacon: the README has the curl line. It shows here within ten seconds."
+        text = "Post a first beacon: the README has the curl line. It counts within ten seconds."
     return html.Div([dmc.Text(title, fw=600), dmc.Text(text, c="dimmed", size="sm")], className="empty")
 
 
@@ -87,7 +87,7 @@ def none_reported(anything_yet: bool) -> Any:
     return html.Div(
         [
             dmc.Text("Nothing to look at", fw=600),
-            dmc.Text("No install reports such a status.", c="dimmed", size="sm"),
+            dmc.Text("No install reports a status like that.", c="dimmed", size="sm"),
         ],
         className="empty",
     )
@@ -98,7 +98,7 @@ def no_access() -> Any:
     return html.Div(
         [
             dmc.Title("Not open to your role", order=1, size="h2"),
-            dmc.Text("An administrator can change the role of your login.", c="dimmed"),
+            dmc.Text("An administrator can give you a login of another role.", c="dimmed"),
             dmc.Anchor("Go to the overview", href="/"),
         ],
         className="empty",

@@ -62,18 +62,22 @@ def serve() -> None:
 
 
 def _serve(settings: Settings) -> NoReturn:
+    from pharos.serve import cannot_listen
     from pharos.serve import serve as run
 
     home = _home(settings)
+    for name, bind in (("COLLECTOR", settings.collector_bind), ("DASHBOARD", settings.dashboard_bind)):
+        if problem := cannot_listen(bind):
+            _fail(f"PHAROS_{name}_BIND {bind} cannot be used: {problem}")
     _log()
-    first = _first_start(settings, home)
+    # Said as soon as they are made: they are stored hashed, and what fails after this must not take them along.
+    for line in _first_start(settings, home):
+        click.echo(line)
 
     def ready() -> None:
         click.echo("Pharos is up. Ctrl-C stops it.")
         click.echo(f"  collector   http://{settings.collector_bind}")
         click.echo(f"  dashboard   http://{settings.dashboard_bind}")
-        for line in first:
-            click.echo(line)
 
     sys.exit(run(settings, home, ready))
 
@@ -170,7 +174,7 @@ def migrate() -> None:
 
 @cli.command()
 def recount() -> None:
-    """Compare the aggregates with a recount of their rows; exit status 1 if they differ.
+    """Compare the aggregates with a recount of their rows; exit status 1 if they differ, 2 if that cannot be told.
 
     On the embedded engine, which has one owner, while Pharos is stopped.
     """
@@ -178,13 +182,13 @@ def recount() -> None:
     from warehouse.recount import differences
 
     settings = _settings()
-    engine = Engine(settings, _home(settings))
     try:
+        engine = Engine(settings, _home(settings))
         found = differences(engine)
-    except EngineError as error:
-        _fail(str(error))
-    finally:
         engine.close()
+    except (EngineError, HomeError) as error:
+        click.echo(f"pharos: {error}", err=True)
+        sys.exit(2)
     click.echo("\n".join(found) or "the aggregates equal a recount of their rows")
     sys.exit(1 if found else 0)
 
@@ -409,4 +413,8 @@ def tokens_revoke(id: str) -> None:
 
 
 def _credentials() -> Credentials:
-    return Credentials(_home().credentials)
+    settings = _settings()
+    if not settings.home.exists():
+        # Typed in another folder, the default home is another one, and what is made there opens nothing.
+        click.echo(f"pharos: a new home is made in {settings.home.absolute()}", err=True)
+    return Credentials(_home(settings).credentials)

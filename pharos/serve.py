@@ -5,6 +5,7 @@ import http.client
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -145,6 +146,18 @@ def _end(parts: list[_Part]) -> bool:
             part.process.wait()
             clean = False
     return clean
+
+
+def cannot_listen(bind: Bind) -> str:
+    """Why nobody can listen there, "" when it can be done: another program's answer must not be taken for ours."""
+    family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((bind.host, bind.port))
+        except OSError as error:
+            return (error.strerror or str(error)).lower()
+    return ""
 
 
 def _answers(bind: Bind) -> bool:

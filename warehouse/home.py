@@ -42,7 +42,7 @@ class Home:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.close()
-            raise HomeError(f"another process holds the {name} of {self.path}: is Pharos running already?") from None
+            raise HomeError(f"Pharos runs already over {self.path} (another process holds {name}.lock)") from None
         return file
 
     def root_secret(self, settings: Settings) -> bytes:

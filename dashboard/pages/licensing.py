@@ -17,8 +17,6 @@ from warehouse.engine import EngineError
 from warehouse.licensing import STATUSES
 from warehouse.queries import QueryError
 
-REPORTED = [status for status in STATUSES if status != "licensed"]
-
 
 def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
     return {"field": field, "headerName": name, "minWidth": width, "width": width, **more}
@@ -30,10 +28,10 @@ COLUMNS = [
     _column("review", "Needs review", 175, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
     _column("module", "Module", 120, cellClass="strong", **TEXT),
     _column("version", "Version", 80),
-    _column("source", "Source", 150, **TEXT),
+    _column("source", "Source", 135, **TEXT),
     _column("ip", "IP", 130, cellClass="mono", tooltipField="ip", **TEXT),
-    _column("last_seen", "Last seen", 140, cellClass="number", sort="desc"),
-    _column("first_seen", "First seen", 140, cellClass="number"),
+    _column("last_seen", "Last seen", 160, cellClass="number", sort="desc"),
+    _column("first_seen", "First seen", 160, cellClass="number"),
     _column("country", "Country", 90),
     _column("id", "Install", 170, cellClass="mono", headerTooltip="Pseudonym of the license plane"),
     _column("evidence", "Why", 200, hide=True),
@@ -58,7 +56,7 @@ def layout() -> html.Div:
                                 dmc.Group(
                                     [
                                         dmc.MultiSelect(
-                                            id="status-filter", data=REPORTED, placeholder="All reported statuses",
+                                            id="status-filter", data=list(STATUSES), placeholder="All but licensed",
                                             clearable=True, size="xs", className="status-filter",
                                             **{"aria-label": "Reported status"},
                                         ),
@@ -117,7 +115,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         args = {"status": given.get("status", "!licensed"), **({"module": module} if module else {})}
         try:
             rows, more = answers.licensing_rows(args)
-            anything_yet = bool(rows or answers.modules())
+            anything_yet = bool(rows) or answers.any_sighting()
         except (QueryError, EngineError) as error:
             return states.notice(error), hidden, "", hidden, "Installs", [], {}, ""
         if not rows:

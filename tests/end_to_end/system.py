@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -115,7 +116,7 @@ class System:
         """Whether a part says that it is healthy."""
         try:
             return _fetch(urllib.request.Request(f"{address}/healthz"))[0] == 200
-        except OSError:
+        except (OSError, HTTPException):  # not up yet, or killed while it answered
             return False
 
 

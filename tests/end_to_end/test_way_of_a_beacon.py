@@ -4,6 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -102,3 +103,27 @@ def test_a_backlog_is_loaded_in_full_batches(system: System) -> None:
     system.drain()
     assert [row["value"] for row in system.rows("installs", grain="period")] == [12_000]
     assert [row["value"] for row in system.rows("feature_uses", grain="period")] == [24_000]
+
+
+def test_freshness_goes_on_after_a_restart(system: System) -> None:
+    """`fresh_to` is of now, also after the processes that told it before are gone."""
+    wait_for(lambda: system.read("/api/v1/metrics/installs")[1]["fresh_to"], "the first word of freshness")
+    assert system.stop() == 0
+    system.start()
+    started = datetime.now(UTC)
+    wait_for(lambda: _fresh_to(system) > started, "a newer freshness", 30)
+
+
+def _fresh_to(system: System) -> datetime:
+    return datetime.fromisoformat(system.read("/api/v1/metrics/installs")[1]["fresh_to"])
+
+
+def test_a_port_in_use_is_told_and_nothing_starts(system: System, tmp_path: Path) -> None:
+    """A second Pharos on the same ports ends at once, names the setting, and its home stays as it was."""
+    second = System(tmp_path / "second")
+    second.environ |= {name: value for name, value in system.environ.items() if name.endswith("_BIND")}
+    done = second.run("serve")
+    assert done.returncode == 1
+    assert b"PHAROS_COLLECTOR_BIND" in done.stderr
+    assert b"ingest key" not in done.stdout
+    assert not (tmp_path / "second" / "credentials.sqlite").exists()
