@@ -8,7 +8,7 @@ import msgspec
 from flask import Blueprint, Request, Response, request
 
 from collector import body, client
-from collector.metrics import BEACONS, CLOCK_SKEWED, REASONS
+from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DUPLICATE, REASONS
 from collector.planes import Planes, Split, encode
 from collector.problems import Refused
 from collector.spool import Row, Unavailable
@@ -90,7 +90,7 @@ def unavailable(error: Unavailable) -> Refused:
 
 def bearer(request: Request) -> str:
     """The secret of `Authorization: Bearer …`, "" where there is none."""
-    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    scheme, _, secret = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""
 
 
@@ -152,9 +152,9 @@ def _listed(rejected: _Rejections) -> list[dict[str, Any]]:
 
 def _count(accepted: int, duplicates: int, stored: list[Split], rejected: _Rejections) -> None:
     if accepted:
-        BEACONS.labels("accepted", "").inc(accepted)
+        ACCEPTED.inc(accepted)
     if duplicates:
-        BEACONS.labels("duplicate", "").inc(duplicates)
+        DUPLICATE.inc(duplicates)
     if skewed := sum(split.clock_skewed for split in stored):
         CLOCK_SKEWED.inc(skewed)
     for _, error in rejected:

@@ -12,8 +12,8 @@ def address(request: Request, trusted_proxies: int) -> str:
     Each trusted hop vouches for the entry that it appended to `X-Forwarded-For`; what stands left of those was sent by
     the client and is ignored.
     """
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
-    hops.append(request.remote_addr or "")
+    hops = [hop.strip() for hop in request.environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
+    hops.append(request.environ.get("REMOTE_ADDR", ""))
     known = ""
     for hop in reversed(hops[-1 - trusted_proxies :]):
         try:

@@ -11,6 +11,8 @@ from collector.spool import Spool
 
 BEACONS = Counter("pharos_beacons", "Beacons by outcome; rejected ones by reason.", ["outcome", "reason"])
 REASONS = Counter("pharos_beacons_accepted_by_reason", "Accepted beacons by why they were sent.", ["reason"])
+# Looked up once: `labels` costs more than counting.
+ACCEPTED, DUPLICATE = BEACONS.labels("accepted", ""), BEACONS.labels("duplicate", "")
 CLOCK_SKEWED = Counter("pharos_beacons_clock_skewed", "Accepted beacons counted on the day of receipt.")
 REFUSED = Counter("pharos_requests_refused", "Requests refused as a whole, by reason.", ["reason"])
 
