@@ -24,7 +24,7 @@ def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
 
 TEXT = {"filter": "agTextColumnFilter"}
 COLUMNS = [
-    _column("status", "Reported status", 145, cellRenderer="Status", **TEXT),
+    _column("status", "Reported", 145, cellRenderer="Status", headerTooltip="License status, by the module", **TEXT),
     _column("review", "Needs review", 175, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
     _column("module", "Module", 120, cellClass="strong", **TEXT),
     _column("version", "Version", 80),
