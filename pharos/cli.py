@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 
 import click
 
+from pharos.access import keys, tokens, users
+from pharos.context import fail, load_settings, open_home
 from warehouse.credentials import CredentialError, Credentials, Role
 from warehouse.home import Home, HomeError
 from warehouse.settings import SettingError, Settings
-
-ROLES = click.Choice([str(role) for role in Role])
 
 
 def main() -> None:
@@ -24,22 +24,7 @@ def main() -> None:
     try:
         cli()
     except (SettingError, HomeError, CredentialError) as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    click.echo(f"pharos: {message}", err=True)
-    sys.exit(1)
-
-
-def _settings() -> Settings:
-    return Settings.from_environ(os.environ)
-
-
-def _home(settings: Settings | None = None) -> Home:
-    home = Home((settings or _settings()).home)
-    home.protect()
-    return home
+        fail(str(error))
 
 
 def _log() -> None:
@@ -58,17 +43,17 @@ def cli() -> None:
 @cli.command()
 def serve() -> None:
     """Run collector, loader and dashboard until Ctrl-C or SIGTERM."""
-    _serve(_settings())
+    _serve(load_settings())
 
 
 def _serve(settings: Settings) -> NoReturn:
     from pharos.serve import cannot_listen
     from pharos.serve import serve as run
 
-    home = _home(settings)
+    home = open_home(settings)
     for name, bind in (("COLLECTOR", settings.collector_bind), ("DASHBOARD", settings.dashboard_bind)):
         if problem := cannot_listen(bind):
-            _fail(f"PHAROS_{name}_BIND {bind} cannot be used: {problem}")
+            fail(f"PHAROS_{name}_BIND {bind} cannot be used: {problem}")
     _log()
     # Said as soon as they are made: they are stored hashed, and what fails after this must not take them along.
     for line in _first_start(settings, home):
@@ -113,8 +98,8 @@ def collector() -> None:
     """Run the collector alone."""
     from collector.server import CollectorServer
 
-    settings = _settings()
-    home = _home(settings)
+    settings = load_settings()
+    home = open_home(settings)
     _log()
     credentials = Credentials(home.credentials)
     if not credentials.keys():
@@ -129,8 +114,8 @@ def dashboard() -> None:
     from dashboard.server import DashboardServer
     from pharos.serve import start_loader
 
-    settings = _settings()
-    home = _home(settings)
+    settings = load_settings()
+    home = open_home(settings)
     _log()
     credentials = Credentials(home.credentials)
     if not credentials.users():
@@ -149,9 +134,9 @@ def load() -> None:
     """Run the loader alone (with PHAROS_CLICKHOUSE_URL)."""
     from pharos.serve import load as run
 
-    settings = _settings()
+    settings = load_settings()
     _log()
-    run(settings, _home(settings))
+    run(settings, open_home(settings))
 
 
 @cli.command()
@@ -161,12 +146,12 @@ def migrate() -> None:
     from warehouse.migrate import MigrationError
     from warehouse.migrate import migrate as run
 
-    settings = _settings()
-    engine = Engine(settings, _home(settings))
+    settings = load_settings()
+    engine = Engine(settings, open_home(settings))
     try:
         applied = run(engine)
     except (EngineError, MigrationError) as error:
-        _fail(str(error))
+        fail(str(error))
     finally:
         engine.close()
     click.echo("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
@@ -181,9 +166,9 @@ def recount() -> None:
     from warehouse.engine import Engine, EngineError
     from warehouse.recount import differences
 
-    settings = _settings()
+    settings = load_settings()
     try:
-        engine = Engine(settings, _home(settings))
+        engine = Engine(settings, open_home(settings))
         found = differences(engine)
         engine.close()
     except (EngineError, HomeError) as error:
@@ -202,8 +187,8 @@ def import_(files: tuple[str, ...]) -> None:
     from collector.validate import Rejected
     from pharos.imports import Importer, open_lines
 
-    settings = _settings()
-    home = _home(settings)
+    settings = load_settings()
+    home = open_home(settings)
     spool = Spool(home.spool)
     importer = Importer(Planes(home.root_secret(settings)), spool)
     for name in files:
@@ -217,7 +202,7 @@ def import_(files: tuple[str, ...]) -> None:
                 importer.lines(lines, reject, progress)
         except (OSError, EOFError, zlib.error) as error:
             click.echo(_counted(importer.counts))
-            _fail(f"{name} cannot be read: {error}")
+            fail(f"{name} cannot be read: {error}")
     spool.close()
     click.echo(_counted(importer.counts))
 
@@ -251,12 +236,12 @@ def drain(timeout: float | None) -> None:
     """Return once all that is spooled now is in the aggregates."""
     from collector.spool import Spool
 
-    spool = Spool(_home().spool)
+    spool = Spool(open_home().spool)
     last = spool.stats().last
     deadline = None if timeout is None else time.monotonic() + timeout
     while not spool.loaded_up_to(last):
         if deadline is not None and time.monotonic() > deadline:
-            _fail(f"{spool.stats().beacons} beacons are not loaded after {timeout:g} s: is the loader running?")
+            fail(f"{spool.stats().beacons} beacons are not loaded after {timeout:g} s: is the loader running?")
         time.sleep(0.1)
 
 
@@ -280,36 +265,10 @@ def demo(installs: int, days: int, seed: int) -> None:
     """Fill a home of its own with a synthetic fleet, then serve it."""
     from pharos.demo import fill
 
-    settings = _settings()
+    settings = load_settings()
     with click.progressbar(length=installs * days, label="a synthetic fleet", file=sys.stderr) as bar:
-        fill(settings, _home(settings), seed, installs, days, datetime.now(UTC).date(), bar.update)
+        fill(settings, open_home(settings), seed, installs, days, datetime.now(UTC).date(), bar.update)
     _serve(settings)
-
-
-@cli.group()
-def keys() -> None:
-    """Ingest keys: what a module posts with."""
-
-
-@keys.command("new")
-@click.option("--module", "modules", multiple=True, metavar="M", help="Valid for this module only; may be repeated.")
-def keys_new(modules: tuple[str, ...]) -> None:
-    """Make a key; prints it alone, once."""
-    click.echo(_credentials().add_key(modules))
-
-
-@keys.command("list")
-def keys_list() -> None:
-    """List keys: id, time, modules."""
-    for key in _credentials().keys():
-        click.echo(f"{key.id}  {key.created}  {' '.join(sorted(key.modules)) or 'all modules'}")
-
-
-@keys.command("revoke")
-@click.argument("id")
-def keys_revoke(id: str) -> None:
-    """Take a key back; beacons under it are refused a second later."""
-    _credentials().revoke_key(id)
 
 
 @cli.group()
@@ -322,7 +281,7 @@ def quarantine_list() -> None:
     """List rows: id, plane, time of receipt, what ClickHouse said."""
     from collector.spool import Spool
 
-    for row in Spool(_home().spool).quarantined():
+    for row in Spool(open_home().spool).quarantined():
         received = datetime.fromtimestamp(row.received, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         click.echo(f"{row.id}  {row.plane}  {received}  {row.error}")
 
@@ -333,7 +292,7 @@ def quarantine_retry(ids: tuple[int, ...]) -> None:
     """Give rows to the loader again."""
     from collector.spool import Spool
 
-    spool = Spool(_home().spool)
+    spool = Spool(open_home().spool)
     _each(ids, spool.retry_quarantined)
 
 
@@ -343,78 +302,15 @@ def quarantine_drop(ids: tuple[int, ...]) -> None:
     """Delete rows for good."""
     from collector.spool import Spool
 
-    spool = Spool(_home().spool)
+    spool = Spool(open_home().spool)
     _each(ids, spool.drop_quarantined)
 
 
 def _each(ids: tuple[int, ...], action: Callable[[int], bool]) -> None:
     unknown = [str(id) for id in ids if not action(id)]
     if unknown:
-        _fail(f"there is no row {', '.join(unknown)} in quarantine")
+        fail(f"there is no row {', '.join(unknown)} in quarantine")
 
 
-@cli.group()
-def users() -> None:
-    """Dashboard logins."""
-
-
-@users.command("add")
-@click.argument("name")
-@click.option("--role", type=ROLES, required=True)
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-def users_add(name: str, role: str, password_stdin: bool) -> None:
-    """Add a login; prints its password, unless that came by standard input."""
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    if password_stdin and len(password or "") < 12:
-        _fail("a password must have at least 12 characters")
-    password = _credentials().add_user(name, Role(role), password)
-    if not password_stdin:
-        click.echo(password)
-
-
-@users.command("list")
-def users_list() -> None:
-    """List logins: name, role, time."""
-    for user in _credentials().users():
-        click.echo(f"{user.name}  {user.role}  {user.created}")
-
-
-@users.command("remove")
-@click.argument("name")
-def users_remove(name: str) -> None:
-    """Remove a login; its sessions end with their next request."""
-    _credentials().remove_user(name)
-
-
-@cli.group()
-def tokens() -> None:
-    """Read-API tokens."""
-
-
-@tokens.command("new")
-@click.option("--role", type=ROLES, required=True)
-def tokens_new(role: str) -> None:
-    """Make a token; prints it alone, once."""
-    click.echo(_credentials().add_token(Role(role)))
-
-
-@tokens.command("list")
-def tokens_list() -> None:
-    """List tokens: id, role, time."""
-    for token in _credentials().tokens():
-        click.echo(f"{token.id}  {token.role}  {token.created}")
-
-
-@tokens.command("revoke")
-@click.argument("id")
-def tokens_revoke(id: str) -> None:
-    """Take a token back; it is refused a second later."""
-    _credentials().revoke_token(id)
-
-
-def _credentials() -> Credentials:
-    settings = _settings()
-    if not settings.home.exists():
-        # Typed in another folder, the default home is another one, and what is made there opens nothing.
-        click.echo(f"pharos: a new home is made in {settings.home.absolute()}", err=True)
-    return Credentials(_home(settings).credentials)
+for _group in (keys, users, tokens):
+    cli.add_command(_group)
