@@ -13,7 +13,7 @@ from collector.planes import Planes
 from collector.spool import Unavailable
 from collector.validate import Reason, Rejected
 from collector.writer import Writer
-from warehouse.credentials import Credentials, Role
+from warehouse.credentials import Credentials, Role, bearer
 from warehouse.fields import json_schema
 from warehouse.home import Home
 from warehouse.settings import Settings
@@ -49,7 +49,7 @@ def create_app(settings: Settings, home: Home, writer: Writer) -> Flask:
 
     @app.get("/metrics")
     def get_metrics() -> Response:
-        token = credentials.token(beacons.bearer(request))
+        token = credentials.token(bearer(request.headers.get("Authorization")))
         if not (token is not None and token.role is Role.ADMIN) and not _from_here():
             raise problems.Refused(Rejected(Reason.UNAUTHORIZED, detail="from loopback, or with an admin token"))
         return Response(metrics.exposition(home.spool, time.time()), content_type="text/plain; version=0.0.4")

@@ -14,7 +14,7 @@ from collector.problems import Refused
 from collector.spool import Row, Unavailable
 from collector.validate import MAX_BATCH, Reason, Rejected, decode, validate
 from collector.writer import OverLimit, Writer
-from warehouse.credentials import Credentials, IngestKey
+from warehouse.credentials import Credentials, IngestKey, bearer
 from warehouse.settings import Settings
 
 RETRY_SECONDS = 30
@@ -88,14 +88,8 @@ def unavailable(error: Unavailable) -> Refused:
     return Refused(Rejected(Reason.UNAVAILABLE, detail=str(error)), {"Retry-After": str(RETRY_SECONDS)})
 
 
-def bearer(request: Request) -> str:
-    """The secret of `Authorization: Bearer …`, "" where there is none."""
-    scheme, _, secret = request.environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    return secret.strip() if scheme.lower() == "bearer" else ""
-
-
 def _authorized(request: Request, credentials: Credentials) -> IngestKey:
-    secret = bearer(request)
+    secret = bearer(request.environ.get("HTTP_AUTHORIZATION"))
     key = credentials.key(secret) if secret else None
     if key is None:
         detail = "the ingest key is not known" if secret else "Authorization: Bearer <ingest key> is missing"

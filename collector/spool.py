@@ -250,10 +250,7 @@ class Spool:
                 return False
             plane, received, content = row
             lines = {"usage": b"", "license": b"", plane: content}
-            self._db.execute(
-                "INSERT INTO beacons (id, received, usage, license) VALUES (?, ?, ?, ?)",
-                (os.urandom(16), received, lines["usage"], lines["license"]),
-            )
+            self._insert([Row(os.urandom(16), lines["usage"], lines["license"])], received)
             self._db.execute("DELETE FROM quarantine WHERE id = ?", (id,))
         return True
 

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
 
 from warehouse import licensing, queries
-from warehouse.credentials import Credentials, Token
+from warehouse.credentials import Credentials, Token, bearer
 from warehouse.engine import Engine, EngineError
 from warehouse.queries import QueryError
 from warehouse.settings import Settings
@@ -38,8 +38,8 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
     routes = Blueprint("api", __name__)
 
     def token() -> Token:
-        scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
-        found = credentials.token(secret.strip()) if scheme.lower() == "bearer" and secret else None
+        secret = bearer(request.headers.get("Authorization"))
+        found = credentials.token(secret) if secret else None
         if found is None:
             raise _Problem(401, "unauthorized", "", "Authorization: Bearer <read-API token> is missing or not known")
         return found

@@ -16,7 +16,6 @@ from warehouse.engine import Engine
 from warehouse.home import Home, derive
 from warehouse.settings import Settings
 
-SYNTHETIC = "synthetic"  # a file of this name in the home: the data is not real, and every page says so
 REFUSALS = {
     403: ("Not open to your role", "An administrator can give you a login of another role."),
     404: ("No such page", "The address may be mistyped, or the page is gone."),
@@ -60,7 +59,7 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine) -> Dash
         include_pages_meta=False,
     )
     dash_app.index_string = _INDEX
-    dash_app.layout = lambda: shell.layout((home.path / SYNTHETIC).exists())
+    dash_app.layout = lambda: shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
     answers = Answers(engine, settings.k)
     shell.register(dash_app, callbacks, answers)

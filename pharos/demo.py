@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 from collector.planes import Planes
 from collector.spool import Spool
@@ -12,11 +11,6 @@ from warehouse.home import Home, HomeError
 from warehouse.settings import Settings
 
 
-def marker(home: Home) -> Path:
-    """The file that says on every page that a home's data are synthetic; it holds the fleet's last day."""
-    return home.path / "synthetic"
-
-
 def fill(
     settings: Settings, home: Home, seed: int, installs: int, days: int, today: date, progress: Callable[[int], None]
 ) -> None:
@@ -24,7 +18,7 @@ def fill(
 
     Raises `HomeError` for a home that holds anything else.
     """
-    mark = marker(home)
+    mark = home.synthetic
     if home.spool.exists() and not mark.exists():
         raise HomeError(f"{home.path} holds real data: a demonstration needs a home of its own")
     # Marked before the first beacon: nothing synthetic is ever shown as real. The day makes a fill that was interrupted

@@ -209,6 +209,12 @@ class Credentials:
         self._cached_at = now
 
 
+def bearer(authorization: str | None) -> str:
+    """The secret of a header `Authorization: Bearer …`, "" where there is none."""
+    scheme, _, secret = (authorization or "").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
 def _hash(secret: str) -> bytes:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 

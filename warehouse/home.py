@@ -29,6 +29,8 @@ class Home:
         self.engine = self.path / "clickhouse"
         self.temporary = self.path / "tmp"
         self.metrics = self.path / "metrics"
+        # Where it is there the data are not real, and every page says so; it holds the last day of the fleet.
+        self.synthetic = self.path / "synthetic"
 
     def protect(self) -> None:
         """Close a home that was there before us to others, where it is ours."""
