@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run demo test lint bench faults packages constraints clean
+.PHONY: run demo test lint bench faults audit packages constraints clean
 
 run: .venv/runtime
 	@exec $(BIN)/pharos serve
@@ -21,6 +21,10 @@ lint: .venv/development
 
 bench: .venv/development
 	$(BIN)/python -m tests.bench
+
+# Known vulnerabilities of what is installed, as far as the package registry tells; what it does not know is listed.
+audit: .venv/development
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 packages:
 	@deploy/packages.sh

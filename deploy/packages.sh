@@ -6,6 +6,8 @@ command -v curl >/dev/null 2>&1 || missing="$missing curl"
 command -v php >/dev/null 2>&1 || missing="$missing php-cli"
 php -m 2>/dev/null | grep -qx curl || missing="$missing php-curl"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
+command -v strace >/dev/null 2>&1 || missing="$missing strace"
 # What drives Chromium in the tests is a program of playwright's that needs it.
 /sbin/ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$missing libatomic1"
 [ -n "$missing" ] || exit 0
