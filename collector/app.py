@@ -1,7 +1,10 @@
 """The collector's WSGI application; only wires the parts."""
 
+import logging
 import os
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -10,13 +13,16 @@ from werkzeug.exceptions import HTTPException
 
 from collector import beacons, client, metrics, openapi, problems
 from collector.planes import Planes
-from collector.spool import Unavailable
+from collector.spool import Spool, Unavailable
 from collector.validate import Reason, Rejected
 from collector.writer import Writer
 from warehouse.credentials import Credentials, Role, bearer
 from warehouse.fields import json_schema
 from warehouse.home import Home
+from warehouse.logs import with_request_ids
 from warehouse.settings import Settings
+
+log = logging.getLogger("pharos.requests")
 
 
 def create_app(settings: Settings, home: Home, writer: Writer) -> Flask:
@@ -45,16 +51,19 @@ def create_app(settings: Settings, home: Home, writer: Writer) -> Flask:
             writer.check()
         except Unavailable as error:
             raise beacons.unavailable(error) from None
-        return Response(b'{"status":"ready"}', content_type="application/json")
+        ready = {"status": "ready", **(_loading(home.spool) if _from_operator() else {})}
+        return Response(msgspec.json.encode(ready), content_type="application/json")
 
     @app.get("/metrics")
     def get_metrics() -> Response:
-        token = credentials.token(bearer(request.headers.get("Authorization")))
-        if not (token is not None and token.role is Role.ADMIN) and not _from_here():
+        if not _from_operator():
             raise problems.Refused(Rejected(Reason.UNAUTHORIZED, detail="from loopback, or with an admin token"))
         return Response(metrics.exposition(home.spool, time.time()), content_type="text/plain; version=0.0.4")
 
-    def _from_here() -> bool:
+    def _from_operator() -> bool:
+        token = credentials.token(bearer(request.headers.get("Authorization")))
+        if token is not None and token.role is Role.ADMIN:
+            return True
         # A proxy on this machine also connects from loopback: only a direct connection is one from here.
         forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
         return not forwarded and client.address(request, 0) in ("127.0.0.1", "::1")
@@ -62,6 +71,10 @@ def create_app(settings: Settings, home: Home, writer: Writer) -> Flask:
     @app.errorhandler(problems.Refused)
     def refused(error: problems.Refused) -> Response:
         metrics.REFUSED.labels(error.why.reason).inc()
+        status = problems.STATUS[error.why.reason]
+        log.info(
+            "refused: %s %s", status, error.why.reason, extra={"told": {"status": status, "reason": error.why.reason}}
+        )
         return problems.answer(error)
 
     @app.errorhandler(HTTPException)
@@ -71,26 +84,27 @@ def create_app(settings: Settings, home: Home, writer: Writer) -> Flask:
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         # By its type only: a traceback's values may hold what must not be in a log.
-        app.logger.error("a request failed: %s at %s", type(error).__name__, _where(error))
+        log.error("a request failed: %s at %s", type(error).__name__, _where(error))
         return problems.answer(beacons.unavailable(Unavailable("the collector failed on this request")))
 
-    app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = with_request_ids(app.wsgi_app, _HEADERS)  # type: ignore[method-assign]
     return app
 
 
-def _with_headers(wsgi_app: Any) -> Any:
-    """Add the headers that every answer has; below Flask, where that costs a twentieth of what `after_request` does."""
-
-    def wrapped(environ: Any, start_response: Any) -> Any:
-        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            return start_response(status, [*headers, *_HEADERS], *exc_info)
-
-        return wsgi_app(environ, start)
-
-    return wrapped
-
-
 _HEADERS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
+
+
+def _loading(path: Path) -> dict[str, Any]:
+    """How many beacons wait for ClickHouse, and since when and why they cannot be loaded; for the operator alone."""
+    spool = Spool(path)
+    try:
+        waiting, loading = spool.stats().beacons, spool.loading()
+    finally:
+        spool.close()
+    if loading.since is None:
+        return {"waiting": waiting}
+    since = datetime.fromtimestamp(int(loading.since), UTC).isoformat().replace("+00:00", "Z")
+    return {"waiting": waiting, "loading": {"status": "failing", "since": since, "why": loading.why}}
 
 
 def _where(error: Exception) -> str:

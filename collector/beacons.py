@@ -23,6 +23,14 @@ RETRY_SECONDS = 30
 def blueprint(settings: Settings, credentials: Credentials, planes: Planes, writer: Writer) -> Blueprint:
     """The two ways in for beacons."""
     routes = Blueprint("beacons", __name__)
+    per_key, per_address = settings.rate_limit, settings.address_rate_limit
+    limit = " and ".join(
+        f"{most} a minute for {whom}" for most, whom in ((per_key, "a key"), (per_address, "an address")) if most
+    )
+
+    def limits(key: IngestKey, address: str) -> tuple[tuple[str, int], ...]:
+        of_key = ((f"key {key.id}", per_key),) if per_key else ()
+        return of_key + (((planes.limited(address), per_address),) if per_address and address else ())
 
     @routes.post("/v1/beacons")
     def post_beacons() -> Response:
@@ -36,11 +44,12 @@ def blueprint(settings: Settings, credentials: Credentials, planes: Planes, writ
         splits = [planes.split(beacon, address, now) for beacon in beacons]
         rows = [Row(split.seen, encode(split.usage), encode(split.license)) for split in splits]
         try:
-            fresh = writer.put(rows, key.id, settings.rate_limit)
+            fresh = writer.put(rows, limits(key, address))
         except OverLimit as error:
             _reject_all(Reason.RATE_LIMITED, len(rows))
-            limit = f"at most {settings.rate_limit} beacons a minute"
-            raise Refused(Rejected(Reason.RATE_LIMITED, detail=limit), {"Retry-After": str(error.seconds)}) from None
+            raise Refused(
+                Rejected(Reason.RATE_LIMITED, detail=f"the limit is {limit}"), {"Retry-After": str(error.seconds)}
+            ) from None
         except Unavailable as error:
             _reject_all(Reason.UNAVAILABLE, len(rows))
             raise unavailable(error) from None

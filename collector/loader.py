@@ -10,13 +10,16 @@ import random
 import threading
 import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
 
+from collector.planes import Planes, encode
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
 from warehouse.engine import ContentError, Engine, EngineError
-from warehouse.migrate import migrate
+from warehouse.fields import example
+from warehouse.migrate import MigrationError, migrate
 
 TABLES: dict[Plane, str] = {"usage": "usage_beacons", "license": "license_sightings"}
 # 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms; a tenth of them costs nearly as much.
@@ -55,14 +58,14 @@ class Loader:
                     migrated = True
                 busy = self.step()
                 wait = BACKOFF_SECONDS[0]
-            except (EngineError, Unavailable) as error:
-                log.warning("cannot load, next try in %.1f s: %s", wait, error)
+            except Exception as error:
+                known = isinstance(error, EngineError | MigrationError | Unavailable)
+                why = str(error) if known else f"the loader failed: {type(error).__name__}"
+                log.warning("cannot load, next try in %.1f s: %s", wait, why, exc_info=not known)
+                with suppress(Unavailable):
+                    self._spool.note_trouble(time.time(), why)
                 stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311
                 wait = min(wait * 2, BACKOFF_SECONDS[1])
-                continue
-            except Exception:
-                log.exception("the loader failed, next try in %.1f s", BACKOFF_SECONDS[1])
-                stop.wait(BACKOFF_SECONDS[1])
                 continue
             if not busy:
                 stop.wait(POLL_SECONDS)
@@ -117,6 +120,9 @@ class Loader:
 
     def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
         """Halve a batch that ClickHouse refuses for what it holds, until the bad row stands alone; set that aside."""
+        if not self._engine.reads(TABLES[plane], good_row(plane)):
+            # Else hours of beacons would end in quarantine, one by one, for want of a column.
+            raise EngineError(f"the table {TABLES[plane]} is not as the migrations made it") from error
         if batch.first == batch.last:
             log.error("a row of the %s plane is in quarantine: %s", plane, error)
             self._spool.quarantine(batch, plane, str(error))
@@ -137,9 +143,17 @@ class Loader:
     def _tell_freshness(self, began: float) -> None:
         # A beacon's time of receipt is taken just before its commit, so the last second may still come in.
         oldest = self._spool.stats().oldest
-        fresh_to = began - 1 if oldest is None else min(began - 1, oldest)
+        fresh_to = began - 1 if oldest is None else min(began - 1.0, oldest)
         row = {"loader": self._id, "fresh_to": _datetime64(fresh_to), "written": _datetime64(time.time())}
         self._engine.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
+        self._spool.note_fresh(fresh_to)
+
+
+def good_row(plane: Plane) -> bytes:
+    """A row with every column of a plane, which its table can read; it is never stored."""
+    split = Planes(b"nobody's").split(example(), "203.0.113.9", datetime.now(UTC))
+    row = split.usage if plane == "usage" else split.license
+    return encode({"batch": str(uuid.UUID(int=0)), **row})
 
 
 def _datetime64(moment: float) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from collector.spool import Spool
@@ -26,14 +26,27 @@ class _SpoolGauges:
     def collect(self) -> Iterator[Metric]:
         spool = Spool(self._path)
         try:
-            stats = spool.stats()
+            stats, loading = spool.stats(), spool.loading()
         finally:
             spool.close()
-        age = 0.0 if stats.oldest is None else max(0.0, self._now - stats.oldest)
         yield GaugeMetricFamily("pharos_spool_beacons", "Beacons not yet in ClickHouse.", stats.beacons)
-        yield GaugeMetricFamily("pharos_spool_oldest_seconds", "Age of the oldest of them.", age)
+        yield GaugeMetricFamily("pharos_spool_oldest_seconds", "Age of the oldest of them.", self._since(stats.oldest))
         yield GaugeMetricFamily("pharos_spool_batches", "Sealed batches under way.", stats.sealed)
         yield GaugeMetricFamily("pharos_spool_quarantined", "Rows set aside for a person.", stats.quarantined)
+        yield CounterMetricFamily(
+            "pharos_beacons_loaded", "Beacons that left the spool for ClickHouse.", loading.loaded
+        )
+        yield GaugeMetricFamily(
+            "pharos_aggregates_lag_seconds",
+            "Up to how long ago the aggregates hold all.",
+            self._since(loading.fresh_to),
+        )
+        yield GaugeMetricFamily(
+            "pharos_loader_failing_seconds", "For how long the loader cannot load.", self._since(loading.since)
+        )
+
+    def _since(self, moment: float | None) -> float:
+        return 0.0 if moment is None else max(0.0, self._now - moment)
 
 
 def exposition(spool: Path, now: float) -> bytes:

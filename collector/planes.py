@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from typing import Any, Literal
 
 import msgspec
@@ -59,6 +60,7 @@ class Planes:
         self._license_install = derive(root_secret, "license install")
         self._license_key = derive(root_secret, "license key")
         self._slot = derive(root_secret, "heartbeat slot")
+        self._address = derive(root_secret, "address limit")
 
     def split(self, beacon: dict[str, Any], address: str, now: datetime, *, keep_date: bool = False) -> Split:
         """Split a validated beacon.
@@ -100,6 +102,12 @@ class Planes:
         """
         slot = _pseudonym(self._slot, _uuid(install_id)) % 86400
         return int((slot - now.timestamp() - 43200) % 86400) + 43201
+
+    def limited(self, address: str) -> str:
+        """Under what an address is known to the limit per minute: a keyed hash, of an IPv6 address's network (/64)."""
+        parsed = ip_address(address)
+        network = parsed.packed if parsed.version == 4 else parsed.packed[:8]
+        return f"address {_pseudonym(self._address, network):016x}"
 
 
 def encode(row: dict[str, Any]) -> bytes:

@@ -14,6 +14,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from collector.problems import document
 from collector.validate import Reason, Rejected
+from warehouse import logs
 from warehouse.home import Home
 from warehouse.settings import Settings
 
@@ -103,7 +104,7 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108, PTH112
             "control_socket_disable": True,
             "proc_name": "pharos collector",
-            "logconfig_dict": LOGGING,
+            "logconfig_dict": logs.config(),
             "worker_exit": self._worker_exit,
             "child_exit": _child_exit,
         }.items():
@@ -126,16 +127,3 @@ def _child_exit(server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess
 
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
-
-
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s[%(process)d] %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"level": "INFO", "handlers": ["stderr"]},
-    "loggers": {
-        "gunicorn.error": {"level": "INFO", "propagate": True},
-        "gunicorn.access": {"level": "WARNING", "propagate": False},
-    },
-}

@@ -43,7 +43,11 @@ CREATE TABLE IF NOT EXISTS quarantine (
     id INTEGER PRIMARY KEY AUTOINCREMENT, plane TEXT NOT NULL, received INTEGER NOT NULL, row BLOB NOT NULL,
     error TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), loader TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS rates (key TEXT PRIMARY KEY, minute INTEGER NOT NULL, beacons INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS limits (who TEXT PRIMARY KEY, minute INTEGER NOT NULL, beacons INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS loading (
+    one INTEGER PRIMARY KEY CHECK (one = 1), loaded INTEGER NOT NULL DEFAULT 0, fresh_to REAL, since REAL, why TEXT);
+INSERT OR IGNORE INTO loading (one) VALUES (1);
+DROP TABLE IF EXISTS rates;
 """
 
 
@@ -86,6 +90,20 @@ class Stats:
 
 
 @dataclass(frozen=True)
+class Loading:
+    """How the loader gets on; times are epoch seconds, None for not yet.
+
+    `loaded` beacons since the spool was made; all that was taken up to `fresh_to` is in the aggregates; `since` when
+    it cannot load, None while it can, and `why`.
+    """
+
+    loaded: int
+    fresh_to: float | None
+    since: float | None
+    why: str
+
+
+@dataclass(frozen=True)
 class Quarantined:
     """A row that ClickHouse refused: its plane, time of receipt (epoch seconds) and what ClickHouse said."""
 
@@ -123,9 +141,9 @@ class Spool:
     def store_groups(self, groups: list["Group"], now: float) -> list["list[bool] | int"]:
         """Put the beacons of several requests on disk in one commit.
 
-        For each group: as `store`, or the seconds to wait when its key is over its limit.
+        For each group: as `store`, or the seconds to wait when it is over a limit.
         """
-        if not any(group.limit for group in groups) and any(group.rows for group in groups):
+        if not any(group.limits for group in groups) and any(group.rows for group in groups):
             try:
                 # Nearly always all are new: then one statement is all, and is its own transaction. sqlite3 lets go of
                 # the interpreter around each statement and has to queue for it again behind the requests' threads.
@@ -152,15 +170,16 @@ class Spool:
         return fresh
 
     def _over_limit(self, group: "Group", now: float) -> int:
-        """0, or the seconds until the next minute when this group would take its key over the limit."""
-        if not group.limit:
-            return 0
+        """0, or the seconds until the next minute when this group would be over one of its limits."""
         minute = int(now // 60)
-        row = self._db.execute("SELECT minute, beacons FROM rates WHERE key = ?", (group.key,)).fetchone()
-        used = row[1] if row and row[0] == minute else 0
-        if used + len(group.rows) > group.limit:
-            return 60 - int(now % 60)
-        self._db.execute("REPLACE INTO rates VALUES (?, ?, ?)", (group.key, minute, used + len(group.rows)))
+        used = {}
+        for who, most in group.limits:
+            row = self._db.execute("SELECT beacons FROM limits WHERE who = ? AND minute = ?", (who, minute)).fetchone()
+            used[who] = len(group.rows) + (row[0] if row else 0)
+            if used[who] > most:
+                return 60 - int(now % 60)
+        for who, beacons in used.items():
+            self._db.execute("REPLACE INTO limits VALUES (?, ?, ?)", (who, minute, beacons))
         return 0
 
     def known(self, ids: list[bytes]) -> set[bytes]:
@@ -214,9 +233,11 @@ class Spool:
 
     def delete(self, batch: Batch) -> None:
         """Forget a batch that both planes have, and its beacons."""
+        span = (batch.first, batch.last)
         with self._transaction():
-            self._db.execute("DELETE FROM beacons WHERE seq BETWEEN ? AND ?", (batch.first, batch.last))
+            loaded = self._db.execute("DELETE FROM beacons WHERE seq BETWEEN ? AND ?", span).rowcount
             self._db.execute("DELETE FROM batches WHERE first = ?", (batch.first,))
+            self._db.execute("UPDATE loading SET loaded = loaded + ?", (loaded,))
 
     def split(self, batch: Batch) -> None:
         """Cut a batch in two with new ids; no row of it is in the planes that it still names."""
@@ -262,6 +283,7 @@ class Spool:
     def forget(self, now: float, most: int = 5000) -> int:
         """Drop up to `most` duplicate ids older than the horizon; returns how many."""
         with self._transaction():
+            self._db.execute("DELETE FROM limits WHERE minute < ?", (int(now) // 60,))
             return self._db.execute(
                 "DELETE FROM seen WHERE id IN (SELECT id FROM seen WHERE day < ? LIMIT ?)",
                 (int(now) // 86400 - HORIZON_DAYS, most),
@@ -272,11 +294,35 @@ class Spool:
         self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def stats(self) -> Stats:
-        """What lies in the spool now."""
-        beacons, oldest, last = self._db.execute("SELECT count(*), min(received), max(seq) FROM beacons").fetchone()
+        """What lies in the spool now.
+
+        Beacons leave in the order of their numbers, so first and last tell how many there are; counting them would
+        read them all, which after hours without ClickHouse are gigabytes.
+        """
+        first, last = self._db.execute(
+            "SELECT (SELECT min(seq) FROM beacons), (SELECT max(seq) FROM beacons)"
+        ).fetchone()
+        oldest = None
+        if first is not None:
+            (oldest,) = self._db.execute("SELECT received FROM beacons WHERE seq = ?", (first,)).fetchone()
         sealed = self._db.execute("SELECT count(*) FROM batches").fetchone()[0]
         quarantined = self._db.execute("SELECT count(*) FROM quarantine").fetchone()[0]
-        return Stats(beacons, oldest, last or 0, sealed, quarantined)
+        return Stats(last - first + 1 if last else 0, oldest, last or 0, sealed, quarantined)
+
+    def loading(self) -> Loading:
+        """How the loader gets on."""
+        loaded, fresh_to, since, why = self._db.execute("SELECT loaded, fresh_to, since, why FROM loading").fetchone()
+        return Loading(loaded, fresh_to, since, why or "")
+
+    def note_fresh(self, fresh_to: float) -> None:
+        """Note up to when the aggregates hold all, and that the loader can load."""
+        with self._transaction():
+            self._db.execute("UPDATE loading SET fresh_to = ?, since = NULL, why = NULL", (fresh_to,))
+
+    def note_trouble(self, now: float, why: str) -> None:
+        """Note that the loader cannot load; `since` stays that of the first time."""
+        with self._transaction():
+            self._db.execute("UPDATE loading SET since = coalesce(since, ?), why = ?", (now, why))
 
     def loaded_up_to(self, last: int) -> bool:
         """Whether all beacons up to number `last` are in ClickHouse."""
@@ -319,8 +365,7 @@ class Spool:
 
 @dataclass(frozen=True)
 class Group:
-    """The beacons of one request, and the ingest key whose limit (beacons a minute, 0: none) they count against."""
+    """The beacons of one request, and the limits that they count against: (who, beacons a minute)."""
 
     rows: list[Row]
-    key: str = ""
-    limit: int = 0
+    limits: tuple[tuple[str, int], ...] = ()

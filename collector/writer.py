@@ -20,7 +20,7 @@ _Pending = tuple[Group, "Future[list[bool] | int]"]
 
 
 class OverLimit(Exception):
-    """The ingest key is over its limit; `seconds` until it may send again."""
+    """The ingest key or the address is over its limit; `seconds` until it may send again."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"over the limit for {seconds} s")
@@ -39,8 +39,10 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._thread.start()
 
-    def put(self, rows: list[Row], key: str = "", limit: int = 0) -> list[bool]:
+    def put(self, rows: list[Row], limits: tuple[tuple[str, int], ...] = ()) -> list[bool]:
         """Return once the rows are on disk: True for each that is new, False for a duplicate.
+
+        `limits` are those of `Group`.
 
         Raises `OverLimit` and `Unavailable`; after `Unavailable` the rows may be stored all the same, so a retry finds
         duplicates, never a loss.
@@ -49,7 +51,7 @@ class Writer:
         with self._closing:  # nothing is queued behind the last item
             if self._closed:
                 raise Unavailable("the collector is stopping")
-            self._queue.put((Group(rows, key, limit), future))
+            self._queue.put((Group(rows, limits), future))
         try:
             result = future.result(ANSWER_SECONDS)
         except TimeoutError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from warehouse import queries
+from warehouse import logs, queries
 from warehouse.engine import Engine, EngineError
 from warehouse.home import Home
 from warehouse.settings import Settings
@@ -28,10 +28,8 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]
     The engine is opened in the worker: a fork after chDB is loaded hangs.
     """
 
-    def __init__(
-        self, settings: Settings, home: Home, logging: dict[str, Any], beside: Callable[[Engine], Stop] | None = None
-    ) -> None:
-        self._settings, self._home, self._logging, self._beside = settings, home, logging, beside
+    def __init__(self, settings: Settings, home: Home, beside: Callable[[Engine], Stop] | None = None) -> None:
+        self._settings, self._home, self._beside = settings, home, beside
         self._engine: Engine | None = None
         self._stop: Stop | None = None
         super().__init__()
@@ -49,7 +47,7 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108, PTH112
             "control_socket_disable": True,
             "proc_name": "pharos dashboard",
-            "logconfig_dict": self._logging,
+            "logconfig_dict": logs.config(),
             "worker_exit": self._worker_exit,
         }.items():
             self.cfg.set(name, value)
@@ -62,7 +60,7 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]
         if self._beside is not None:
             self._stop = self._beside(self._engine)
         threading.Thread(target=_warm, args=(self._engine,), name="warm", daemon=True).start()
-        return create_app(self._settings, self._home, self._engine)
+        return logs.with_request_ids(create_app(self._settings, self._home, self._engine))
 
     def _worker_exit(self, server: Any, worker: Any) -> None:
         if self._stop is not None:

@@ -14,6 +14,7 @@ import click
 
 from pharos.access import keys, tokens, users
 from pharos.context import fail, load_settings, open_home
+from warehouse import logs
 from warehouse.credentials import CredentialError, Credentials, Role
 from warehouse.home import Home, HomeError
 from warehouse.settings import SettingError, Settings
@@ -28,10 +29,8 @@ def main() -> None:
 
 
 def _log() -> None:
-    from collector.server import LOGGING
-
     logging.Formatter.converter = time.gmtime
-    logging.config.dictConfig(LOGGING)
+    logging.config.dictConfig(logs.config())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -110,7 +109,6 @@ def collector() -> None:
 @cli.command()
 def dashboard() -> None:
     """Run the dashboard alone; on the embedded engine, with the loader."""
-    from collector.server import LOGGING
     from dashboard.server import DashboardServer
     from pharos.serve import start_loader
 
@@ -121,7 +119,7 @@ def dashboard() -> None:
     if not credentials.users():
         click.echo(f"login       admin  {_first_admin(settings, credentials)}")
     beside = None if settings.clickhouse_url else start_loader(home)
-    _run_gunicorn(DashboardServer(settings, home, LOGGING, beside))
+    _run_gunicorn(DashboardServer(settings, home, beside))
 
 
 def _run_gunicorn(server: Any) -> None:

@@ -131,6 +131,22 @@ class Engine:
                 settings={**INSERT_SETTINGS, **cluster, "insert_deduplication_token": token},
             )
 
+    def reads(self, table: str, line: bytes) -> bool:
+        """Whether `table`, as its columns stand, can read this JSON line; nothing is stored. Raises `EngineError`."""
+        columns = self.query(
+            "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}",
+            {"table": table},
+        )
+        structure = ", ".join(f"{name} {type}" for name, type in columns).replace("\\", "\\\\").replace("'", "\\'")
+        try:
+            with self._client() as client:
+                client.raw_insert(
+                    f"FUNCTION null('{structure}')", insert_block=line, fmt="JSONEachRow", settings=INSERT_SETTINGS
+                )
+        except ContentError:
+            return False
+        return True
+
     def version(self) -> str:
         """ClickHouse's version. Raises `EngineError` when it does not answer."""
         with self._client(database="default") as client:

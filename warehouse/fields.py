@@ -112,6 +112,42 @@ def columns(plane: Literal["usage", "license"]) -> Iterator[tuple[Field, str]]:
             yield field, column
 
 
+def example() -> dict[str, Any]:
+    """A beacon with every field."""
+    beacon: dict[str, Any] = {}
+    for field in FIELDS:
+        *parents, name = field.path.split(".")
+        place = beacon
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[name] = field.choices[0] if field.choices else _EXAMPLES[field.path]
+    return beacon
+
+
+_EXAMPLES: dict[str, Any] = {
+    "schema": 1,
+    "sent_at": "2026-11-22T10:00:00Z",
+    "server.public_ip": "203.0.113.9",
+    "features": {"invoice.pdf_export": 12, "bulk_email": 1},
+    "beacon_id": "0193577e-7e3e-7c1c-9d2f-3a4b5c6d7e8f",
+    "install_id": "5f0c1c0e-3b1e-4b7e-8f7a-6d5c4b3a2f1e",
+    "consent.policy": "2021-08",
+    "module.name": "invoice_pro",
+    "module.version": "3.2.1",
+    "license.source": "whmcs-addon-modules",
+    "license.key_hash": "5e" * 32,
+    "server.os.name": "debian",
+    "server.os.version": "12",
+    "server.os.arch": "x86_64",
+    "server.virtualization.detection": "systemd-detect-virt",
+    "platform.whmcs": "9.0.1",
+    "platform.php": "8.2.12",
+    "platform.database": "mariadb-10.11",
+    "platform.web_server": "apache-2.4",
+    "platform.sapi": "fpm-fcgi",
+}
+
+
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of one beacon."""
     root: dict[str, Any] = _object("Pharos beacon")

@@ -96,6 +96,9 @@ class Settings:
     ingest_key: str = _setting("", _text, "First ingest key, in place of a generated one.")
     admin_password: str = _setting("", _text, "Password of the first admin, in place of a generated one.")
     rate_limit: int = _setting(0, _whole(0, 10**9), "Beacons per minute and ingest key; 0: no limit.")
+    address_rate_limit: int = _setting(
+        0, _whole(0, 10**9), "Beacons per minute and address (of IPv6: its /64 network); 0: no limit."
+    )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":

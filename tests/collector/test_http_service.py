@@ -106,11 +106,11 @@ def test_one_proxy_is_believed_for_what_it_added(limited: Collector, forwarded: 
     assert seen_as(limited, forwarded) == address
 
 
-@pytest.mark.parametrize(("path", "said"), [("/healthz", {"status": "ok"}), ("/readyz", {"status": "ready"})])
-def test_it_is_well(live: Collector, path: str, said: dict[str, str]) -> None:
+@pytest.mark.parametrize(("path", "status"), [("/healthz", "ok"), ("/readyz", "ready")])
+def test_it_is_well(live: Collector, path: str, status: str) -> None:
     """Health and readiness are asked without a key."""
     answer = live.request("GET", path)
-    assert (answer.status, answer.json) == (200, said)
+    assert (answer.status, answer.json["status"]) == (200, status)
     assert live.request("HEAD", path).status == 200
 
 

@@ -25,6 +25,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in TABLES.values()}
         self.inserts = 0
+        self.wrong_schema = False
         self.poison: Callable[[str, dict[str, Any]], bool] = lambda table, row: False
         self.before: Callable[[str], None] = lambda table: None
         self.after: Callable[[str], None] = lambda table: None
@@ -52,6 +53,9 @@ class FakeEngine:
             for each in held
             if batch != parameters["batch"] and each["day"] in parameters["days"] and each["beacon"] in values
         ]
+
+    def reads(self, table: str, line: bytes) -> bool:
+        return not self.wrong_schema
 
     def held(self, plane: Plane) -> Counter[int]:
         return Counter(each["beacon"] for held in self.tables[TABLES[plane]].values() for each in held)

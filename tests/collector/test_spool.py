@@ -169,10 +169,13 @@ def test_duplicate_ids_are_forgotten_after_the_horizon(spool: Spool) -> None:
 
 def test_the_limit_counts_the_beacons_of_a_key_and_minute(spool: Spool) -> None:
     """Up to the limit a key's beacons are stored; then it waits for the next minute, and other keys do not."""
-    assert spool.store_groups([Group(rows(1, 2, 3), "a", 4)], NOON) == [[True, True, True]]
-    assert spool.store_groups([Group(rows(4, 5), "a", 4), Group(rows(6), "a", 4)], NOON + 18.5) == [42, [True]]
-    assert spool.store_groups([Group(rows(7), "b", 4), Group(rows(8), "a", 4)], NOON + 59.9) == [[True], 1]
-    assert spool.store_groups([Group(rows(8), "a", 4)], NOON + 60) == [[True]]
+    assert spool.store_groups([Group(rows(1, 2, 3), (("a", 4),))], NOON) == [[True, True, True]]
+    assert spool.store_groups([Group(rows(4, 5), (("a", 4),)), Group(rows(6), (("a", 4),))], NOON + 18.5) == [
+        42,
+        [True],
+    ]
+    assert spool.store_groups([Group(rows(7), (("b", 4),)), Group(rows(8), (("a", 4),))], NOON + 59.9) == [[True], 1]
+    assert spool.store_groups([Group(rows(8), (("a", 4),))], NOON + 60) == [[True]]
     assert spool.stats().beacons == 6
 
 
@@ -180,7 +183,7 @@ def test_the_limit_is_shared_by_all_who_write(spool: Spool, tmp_path: Path) -> N
     """Two workers together take no more than the limit."""
     other = Spool(tmp_path / "spool.sqlite")
     taken = [
-        each.store_groups([Group(rows(10 * n + k), "a", 3)], NOON)
+        each.store_groups([Group(rows(10 * n + k), (("a", 3),))], NOON)
         for k, each in enumerate((spool, other))
         for n in (1, 2)
     ]
@@ -198,7 +201,7 @@ def test_a_lock_that_is_held_is_not_waited_for_without_end(
     with pytest.raises(Unavailable, match="locked"):
         spool.store(rows(1), NOON)
     with pytest.raises(Unavailable, match="locked"):
-        spool.store_groups([Group(rows(1), "a", 9)], NOON)
+        spool.store_groups([Group(rows(1), (("a", 9),))], NOON)
     holder.execute("ROLLBACK")
     holder.close()
     assert spool.store(rows(1), NOON) == [True]

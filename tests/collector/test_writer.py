@@ -73,7 +73,7 @@ def test_requests_in_flight_share_a_commit(gate: Gate, writer: Writer, tmp_path:
 def test_one_request_over_its_limit_spoils_no_other(gate: Gate, writer: Writer) -> None:
     """In a shared commit the one over its limit is told to wait, and the others are stored."""
     with ThreadPoolExecutor(3) as pool:
-        over, fine = put_behind(gate, writer, pool, (rows(1, 2), "key", 1), (rows(3), "key", 1))
+        over, fine = put_behind(gate, writer, pool, (rows(1, 2), (("key", 1),)), (rows(3), (("key", 1),)))
         error = over.exception()
         assert isinstance(error, OverLimit)
         assert 1 <= error.seconds <= 60

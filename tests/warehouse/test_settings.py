@@ -21,6 +21,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "ingest_key": ("a-key", "a-key"),
     "admin_password": ("a password", "a password"),
     "rate_limit": ("6000", 6000),
+    "address_rate_limit": ("60", 60),
 }
 DEFAULTS: dict[str, Any] = {
     "home": Path("var"),
@@ -35,6 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "ingest_key": "",
     "admin_password": "",
     "rate_limit": 0,
+    "address_rate_limit": 0,
 }
 BAD = {
     "home": [" var", "va\nr"],
@@ -51,6 +53,7 @@ BAD = {
     "ingest_key": ["line\nbreak"],
     "admin_password": ["tabbed\tword"],
     "rate_limit": ["-1", "none", "1000000001"],
+    "address_rate_limit": ["-1", "none", "1000000001"],
 }  # fmt: skip
 NAMES = [field.name for field in fields(Settings)]
 
