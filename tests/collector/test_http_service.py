@@ -240,3 +240,19 @@ def test_the_home_is_for_us_alone(live: Collector) -> None:
     assert stat.S_IMODE(live.home.stat().st_mode) == 0o700
     for name in ("spool.sqlite", "spool.sqlite-wal", "credentials.sqlite", "secret"):
         assert stat.S_IMODE((live.home / name).stat().st_mode) == 0o600
+
+
+def test_a_refused_request_is_found_in_the_log_by_its_id(live: Collector) -> None:
+    """The answer's id stands in one line of the log, with status and reason and nothing of the request."""
+    answer = live.post(beacon({"email": "jane@example.com"}))
+    id = answer.headers["x-request-id"]
+    (line,) = [json.loads(line) for line in live.log.read_text().splitlines() if id in line]
+    assert (line["status"], line["reason"]) == (422, "unknown_field")
+    assert "jane" not in live.log.read_text()
+    assert live.post(beacon()).headers["x-request-id"] != id
+
+
+def test_only_the_operator_is_told_what_waits(live: Collector) -> None:
+    """Behind a proxy `/readyz` says that it is ready, and no more."""
+    assert live.request("GET", "/readyz").json.keys() == {"status", "waiting"}
+    assert live.request("GET", "/readyz", headers={"X-Forwarded-For": "198.51.100.1"}).json == {"status": "ready"}
