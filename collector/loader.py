@@ -15,13 +15,16 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from collector.batches import TABLES, insert_batch
+from collector.office import Office
 from collector.planes import Planes, encode
+from collector.register import Register
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
+from warehouse import rights
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.fields import example
 from warehouse.migrate import MigrationError, migrate
 
-TABLES: dict[Plane, str] = {"usage": "usage_beacons", "license": "license_sightings"}
 # 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms; a tenth of them costs nearly as much.
 BATCH = 10_000
 POLL_SECONDS = 0.5
@@ -30,6 +33,10 @@ FRESHNESS_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
 
 log = logging.getLogger("pharos.loader")
+
+
+class _Install(msgspec.Struct):
+    install: int
 
 
 class _UsageRow(msgspec.Struct):
@@ -44,6 +51,8 @@ class Loader:
         self._spool = spool
         self._engine = engine
         self._id = spool.loader_id()
+        self._register = Register(spool)
+        self._office = Office(self._register, engine)
         self._fresh_at = self._forgot_at = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
@@ -73,9 +82,13 @@ class Loader:
     def step(self) -> bool:
         """Load one batch and keep house; returns whether there may be more to load at once."""
         began = time.time()
-        batch = self._spool.seal(BATCH)
+        request = self._register.next()
+        batch = self._spool.seal(BATCH, request.after if request else None)
         if batch is not None:
             self.load(batch)
+        elif request is not None:
+            self._office.carry_out(request)
+            return True
         self._keep_house(began, idle=batch is None)
         return batch is not None and batch.last - batch.first + 1 >= BATCH // 10
 
@@ -94,11 +107,17 @@ class Loader:
         self._spool.delete(batch)
 
     def _insert(self, plane: Plane, id: str, rows: list[bytes]) -> None:
-        if plane == "usage":
+        if plane != "sealed" and self._register.any_erased():
+            rows = self._without_erased(plane, rows)
+        if plane == "usage" and rows:
             rows = self._without_known(id, rows)
-        if rows:
-            mark = f'{{"batch":"{id}",'.encode()
-            self._engine.insert(TABLES[plane], [mark + row[1:] for row in rows], token=id)
+        insert_batch(self._engine, plane, id, rows)
+
+    def _without_erased(self, plane: rights.Plane, rows: list[bytes]) -> list[bytes]:
+        """The rows of installs that were not erased: another collector may have learned of an erasure late."""
+        installs = [msgspec.json.decode(row, type=_Install).install for row in rows]
+        erased = rights.retired(self._engine, plane, set(installs))
+        return [row for row, install in zip(rows, installs, strict=True) if install not in erased]
 
     def _without_known(self, id: str, rows: list[bytes]) -> list[bytes]:
         """The rows whose beacon no other batch brought: a retry through another collector, an import of long ago.
@@ -146,14 +165,16 @@ class Loader:
         fresh_to = began - 1 if oldest is None else min(began - 1.0, oldest)
         row = {"loader": self._id, "fresh_to": _datetime64(fresh_to), "written": _datetime64(time.time())}
         self._engine.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
+        self._office.exchange()
         self._spool.note_fresh(fresh_to)
 
 
 def good_row(plane: Plane) -> bytes:
     """A row with every column of a plane, which its table can read; it is never stored."""
     split = Planes(b"nobody's").split(example(), "203.0.113.9", datetime.now(UTC))
-    row = split.usage if plane == "usage" else split.license
-    return encode({"batch": str(uuid.UUID(int=0)), **row})
+    sealed = {"who": 1, "day": split.usage["day"], "sealed": "", "sealed_ip": ""}
+    rows = {"usage": split.usage, "license": split.license, "sealed": sealed}
+    return encode({"batch": str(uuid.UUID(int=0)), **rows[plane]})
 
 
 def _datetime64(moment: float) -> str:

@@ -3,18 +3,12 @@
 from typing import Any
 
 from collector.problems import STATUS, TITLES
+from collector.rights import ACTIONS
 from collector.validate import MAX_BATCH, Reason
-from warehouse.fields import json_schema
+from warehouse.fields import UUID, json_schema
 
-_COMMON = (
-    Reason.MALFORMED_JSON,
-    Reason.UNAUTHORIZED,
-    Reason.MODULE_NOT_ALLOWED,
-    Reason.LENGTH_REQUIRED,
-    Reason.BODY_TOO_LARGE,
-    Reason.UNSUPPORTED_MEDIA_TYPE,
-    Reason.MISSING_FIELD,
-)
+_BODY = (Reason.MALFORMED_JSON, Reason.LENGTH_REQUIRED, Reason.BODY_TOO_LARGE, Reason.UNSUPPORTED_MEDIA_TYPE)
+_COMMON = (*_BODY, Reason.UNAUTHORIZED, Reason.MODULE_NOT_ALLOWED, Reason.MISSING_FIELD)
 
 
 def document() -> dict[str, Any]:
@@ -68,6 +62,33 @@ def document() -> dict[str, Any]:
                     },
                 }
             },
+            "/v1/rights": {
+                "post": {
+                    "summary": "Ask what the owner of an install may ask; its id is the proof",
+                    "operationId": "postRights",
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RightsRequest"}}},
+                    },
+                    "responses": {
+                        "202": _answer("The request is on disk, and comes after all beacons before it.", "Receipt"),
+                        **_problems(*_BODY, Reason.MISSING_FIELD, Reason.RATE_LIMITED, Reason.UNAVAILABLE),
+                    },
+                }
+            },
+            "/v1/rights/{ticket}": {
+                "get": {
+                    "summary": "What became of a request",
+                    "operationId": "getRights",
+                    "parameters": [
+                        {"name": "ticket", "in": "path", "required": True, "schema": {"type": "string"}},
+                    ],
+                    "responses": {
+                        "200": _answer("Its state, and the result of an access.", "Outcome"),
+                        **_problems(Reason.NOT_FOUND),
+                    },
+                }
+            },
             "/v1/schema.json": _get("getSchema", "The JSON Schema of a beacon", "application/schema+json"),
             "/openapi.json": _get("getOpenapi", "This document", "application/json"),
             "/healthz": _get("getHealth", "Whether the process answers", "application/json"),
@@ -90,14 +111,36 @@ def document() -> dict[str, Any]:
                     detail={"type": "string"},
                 ),
                 "Accepted": _closed(
+                    optional=("objected",),
                     accepted={"type": "integer", "minimum": 0},
                     duplicates={"type": "integer", "minimum": 0},
+                    objected={"type": "integer", "minimum": 1, "description": "Not stored: their owner objects."},
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
                     next_in={"type": "integer", "minimum": 1, "description": "Seconds until the next heartbeat."},
                 ),
                 "Checked": _closed(
                     beacons={"type": "array", "items": {"type": "object"}},
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
+                ),
+                "RightsRequest": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["install_id", "action"],
+                    "properties": {
+                        "install_id": {"type": "string", "format": "uuid", "pattern": f"^{UUID}$"},
+                        "action": {"type": "string", "enum": list(ACTIONS)},
+                        "rectify": {
+                            "type": "object",
+                            "description": "With the action rectify: corrected fields, as in a beacon; module.name "
+                            "says which module's rows are meant.",
+                        },
+                    },
+                },
+                "Receipt": _closed(request={"type": "string"}, status={"type": "string"}),
+                "Outcome": _closed(
+                    state={"type": "string", "enum": ["pending", "done", "failed"]},
+                    action={"type": "string", "enum": list(ACTIONS)},
+                    result={"type": ["object", "null"], "description": "Of an access: all that is held, by plane."},
                 ),
                 "Problem": {
                     "type": "object",
@@ -116,11 +159,11 @@ def document() -> dict[str, Any]:
     }
 
 
-def _closed(**properties: Any) -> dict[str, Any]:
+def _closed(optional: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": list(properties),
+        "required": [name for name in properties if name not in optional],
         "properties": properties,
     }
 

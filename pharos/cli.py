@@ -14,6 +14,7 @@ import click
 
 from pharos.access import keys, tokens, users
 from pharos.context import fail, load_settings, open_home
+from pharos.rights import rights
 from warehouse import logs
 from warehouse.credentials import CredentialError, Credentials, Role
 from warehouse.home import Home, HomeError
@@ -181,14 +182,12 @@ def recount() -> None:
 def import_(files: tuple[str, ...]) -> None:
     """Back-fill beacons from NDJSON FILEs (- is stdin, gzip is read too)."""
     from collector.planes import Planes
-    from collector.spool import Spool
     from collector.validate import Rejected
     from pharos.imports import Importer, open_lines
 
     settings = load_settings()
     home = open_home(settings)
-    spool = Spool(home.spool)
-    importer = Importer(Planes(home.root_secret(settings)), spool)
+    importer = Importer(Planes(home.root_secret(settings)), home)
     for name in files:
 
         def reject(number: int, rejected: Rejected, name: str = name) -> None:
@@ -201,7 +200,7 @@ def import_(files: tuple[str, ...]) -> None:
         except (OSError, EOFError, zlib.error) as error:
             click.echo(_counted(importer.counts))
             fail(f"{name} cannot be read: {error}")
-    spool.close()
+    importer.close()
     click.echo(_counted(importer.counts))
 
 
@@ -310,5 +309,5 @@ def _each(ids: tuple[int, ...], action: Callable[[int], bool]) -> None:
         fail(f"there is no row {', '.join(unknown)} in quarantine")
 
 
-for _group in (keys, users, tokens):
+for _group in (keys, users, tokens, rights):
     cli.add_command(_group)

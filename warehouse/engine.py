@@ -117,6 +117,13 @@ class Engine:
         with self._client() as client:
             client.command(sql, settings=dict(settings or {}))
 
+    def json_rows(self, sql: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]) -> list[bytes]:
+        """The rows of a SELECT, each as a line of JSON. Raises `EngineError`."""
+        given = {**settings, "output_format_json_quote_64bit_integers": 0}
+        with self._client() as client:
+            raw: bytes = client.raw_query(sql, parameters=dict(parameters), settings=given, fmt="JSONEachRow")
+        return raw.splitlines()
+
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
         """Insert JSON lines as one batch. The same `token` with the same lines again changes nothing.
 

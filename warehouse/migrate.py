@@ -8,7 +8,13 @@ from string import Template
 from warehouse.engine import Engine
 
 # On a cluster each table stands on its shards as `X_local`, and `X` spreads over them by these.
-_SHARDING = {"freshness_by_loader": "cityHash64(loader)", "migrations": "version"}
+_SHARDING = {
+    "freshness_by_loader": "cityHash64(loader)",
+    "migrations": "version",
+    "standings": "who",
+    "sealed_beacons": "who",
+    "rights_requests": "id",
+}
 _MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS migrations$local $on_cluster (version UInt32, name String, sha256 String, applied DateTime)
 ENGINE = ${replicated}ReplacingMergeTree ORDER BY version

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from collector.loader import TABLES, Loader
-from collector.spool import PLANES, Batch, Plane, Spool
+from collector.batches import TABLES
+from collector.loader import Loader
+from collector.spool import Batch, Plane, Spool
 from tests.collector.rows import row, rows
 from warehouse.engine import ContentError, Engine, EngineError
 
@@ -32,7 +33,7 @@ class FakeEngine:
 
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
         if table not in self.tables:
-            return  # freshness
+            return  # freshness, and what was decided
         self.inserts += 1
         self.before(table)
         found = [json.loads(line) for line in lines]
@@ -53,6 +54,10 @@ class FakeEngine:
             for each in held
             if batch != parameters["batch"] and each["day"] in parameters["days"] and each["beacon"] in values
         ]
+
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        assert "FROM standings" in sql
+        return []
 
     def reads(self, table: str, line: bytes) -> bool:
         return not self.wrong_schema
@@ -158,7 +163,7 @@ def test_a_crash_at_any_moment_leaves_every_beacon_once(
     assert engine.held("usage") == engine.held("license") == once(*range(30))
 
 
-@pytest.mark.parametrize("plane", PLANES)
+@pytest.mark.parametrize("plane", ["usage", "license"])
 @pytest.mark.parametrize("bad", [{0}, {57}, {99}, {3, 4, 98}])
 def test_a_poison_row_stands_alone_and_blocks_nobody(
     spool: Spool, engine: FakeEngine, plane: Plane, bad: set[int]
@@ -171,7 +176,7 @@ def test_a_poison_row_stands_alone_and_blocks_nobody(
     assert engine.held(plane) == once(*(set(range(100)) - bad))
     assert engine.held(other) == once(*range(100))
     assert spool.stats().quarantined == len(bad)
-    kept = spool._db.execute("SELECT plane, row FROM quarantine").fetchall()
+    kept = spool.db.execute("SELECT plane, row FROM quarantine").fetchall()
     assert sorted(kept) == sorted((plane, getattr(row(n), plane)) for n in bad)
 
 

@@ -210,12 +210,12 @@ def test_a_lock_that_is_held_is_not_waited_for_without_end(
 def test_a_full_disk_stores_nothing(spool: Spool) -> None:
     """When SQLite cannot grow the file the beacons are not half stored, and a retry after that is no duplicate."""
     spool.store(rows(1), NOON)
-    pages = spool._db.execute("PRAGMA page_count").fetchone()[0]
-    spool._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = spool.db.execute("PRAGMA page_count").fetchone()[0]
+    spool.db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(Unavailable, match="full"):
         spool.store(rows(*range(2, 400)), NOON)
     assert spool.stats().beacons == 1
-    spool._db.execute("PRAGMA max_page_count = 1000000")
+    spool.db.execute("PRAGMA max_page_count = 1000000")
     assert all(spool.store(rows(*range(2, 400)), NOON))
 
 

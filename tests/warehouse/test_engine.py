@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from collector.loader import TABLES, Loader
+from collector.batches import TABLES
+from collector.loader import Loader
 from collector.planes import Planes, encode
 from collector.spool import Row, Spool
 from tests.end_to_end.beacons import beacon
