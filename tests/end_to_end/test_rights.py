@@ -290,7 +290,7 @@ class Killer:
 
 
 def test_rights_hold_while_the_loader_is_killed_at_random(system: System) -> None:
-    """All six actions of a dozen installs, by curl, under kills: each is done, nothing is lost, doubled or left over."""
+    """All six actions of a dozen installs, by curl, under kills: each is done, and nothing lost or doubled."""
     installs = {action: [str(uuid.uuid4()) for _ in range(2)] for action in
                 ("access", "erase", "rectify", "object", "restrict", "lift")}  # fmt: skip
     for each in (one for of_action in installs.values() for one in of_action):
