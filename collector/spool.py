@@ -268,8 +268,11 @@ class Spool:
             ).rowcount
 
     def checkpoint(self) -> None:
-        """Move the log into the file and empty it, so that loaded beacons leave no bytes behind."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        """Move the log into the file and empty it, so that loaded beacons leave no bytes behind.
+
+        Raises `Unavailable` when the file cannot grow; the log then keeps what it has.
+        """
+        self._locked("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def stats(self) -> Stats:
         """What lies in the spool now."""
