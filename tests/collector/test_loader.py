@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pytest
 
+import collector.spool
 from collector.loader import TABLES, Loader
-from collector.spool import PLANES, Batch, Plane, Spool
+from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
 from tests.collector.rows import row, rows
 from warehouse.engine import ContentError, Engine, EngineError
 
@@ -25,6 +26,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in TABLES.values()}
         self.inserts = 0
+        self.embedded = False
         self.poison: Callable[[str, dict[str, Any]], bool] = lambda table, row: False
         self.before: Callable[[str], None] = lambda table: None
         self.after: Callable[[str], None] = lambda table: None
@@ -169,6 +171,26 @@ def test_a_poison_row_stands_alone_and_blocks_nobody(
     assert spool.stats().quarantined == len(bad)
     kept = spool._db.execute("SELECT plane, row FROM quarantine").fetchall()
     assert sorted(kept) == sorted((plane, getattr(row(n), plane)) for n in bad)
+
+
+def test_the_embedded_engine_gets_nothing_on_a_nearly_full_disk(
+    spool: Spool, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the watermark the loader waits and says why; a server's disk is its own, and not asked for."""
+    spool.store(rows(*range(10)), NOON)
+    engine.embedded = True
+    with monkeypatch.context() as full:
+        full.setattr(collector.spool, "WATERMARK_BYTES", 1 << 62)
+        full.setattr(collector.spool, "WATERMARK_SHARE", 1.0)
+        with pytest.raises(Unavailable, match="nearly full"):
+            loader(spool, engine).step()
+        assert engine.inserts == 0
+        engine.embedded = False
+        drain(spool, engine)
+        engine.embedded = True
+    spool.store(rows(*range(10, 20)), NOON)
+    drain(spool, engine)
+    assert engine.held("usage") == engine.held("license") == once(*range(20))
 
 
 def test_a_beacon_that_another_batch_brought_is_not_counted_twice(spool: Spool, engine: FakeEngine) -> None:
