@@ -89,6 +89,11 @@ class Collector:
             self._process.wait()
             raise
 
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
     def processes(self) -> list[int]:
         """The process ids of gunicorn and, behind it, of its workers."""
         pid = self._process.pid
