@@ -9,7 +9,7 @@ import pytest
 
 import collector.spool
 from collector.loader import TABLES, Loader
-from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
+from collector.spool import HORIZON_DAYS, PLANES, Batch, Plane, Spool, Unavailable
 from tests.collector.rows import row, rows
 from warehouse.engine import ContentError, Engine, EngineError
 
@@ -206,3 +206,13 @@ def test_a_beacon_that_another_batch_brought_is_not_counted_twice(spool: Spool, 
     drain(spool, engine)
     assert engine.held("usage") == once(*range(10), 20)
     assert engine.held("license") == once(*range(10), 20)
+
+
+def test_a_beacon_that_is_twice_in_a_batch_is_counted_once(spool: Spool, engine: FakeEngine) -> None:
+    """Sent again after the horizon, while ClickHouse was away all the time: it is summed once."""
+    spool.store(rows(1, 2), NOON)
+    later = NOON + (HORIZON_DAYS + 1) * 86400
+    assert spool.forget(later) == 2
+    assert spool.store(rows(1), later) == [True]
+    drain(spool, engine)
+    assert engine.held("usage") == once(1, 2)
