@@ -13,7 +13,7 @@ from tests import cases
 from tests.collector.live import KEY, Collector
 from tests.collector.strategies import ADDRESSES
 
-EXAMPLES = 100
+EXAMPLES = 60
 
 # A schema knows no global addresses: those that it makes must be some.
 schemathesis.openapi.format("ipv4", ADDRESSES.filter(lambda address: ":" not in address))
