@@ -85,7 +85,7 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, settings: Settings, home: Home) -> None:
         self._settings, self._home = settings, home
-        self._counters = _counters(settings, home)
+        self._counters = counters_folder(settings, home)
         shutil.rmtree(self._counters, ignore_errors=True)  # what a killed collector left
         self._counters.mkdir(mode=0o700)
         # prometheus-client reads this when it is first imported: before the application is.
@@ -129,7 +129,7 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
         shutil.rmtree(self._counters, ignore_errors=True)
 
 
-def _counters(settings: Settings, home: Home) -> Path:
+def counters_folder(settings: Settings, home: Home) -> Path:
     """The folder through which the workers share their counters.
 
     Not on the disk: prometheus-client maps sparse files, and to touch a new page of one on a full disk is SIGBUS. The

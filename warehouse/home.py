@@ -20,8 +20,8 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
+            missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             for folder in missing:
                 sync_folder(folder.parent)
