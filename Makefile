@@ -52,7 +52,7 @@ constraints:
 	{ head -1 constraints.txt; build/constraints/bin/pip freeze | grep -v '^pharos'; } > constraints.new
 	mv constraints.new constraints.txt
 
-# Faults at random moments, for a quarter of an hour and more: make faults FAULTS=500
-FAULTS ?= 200
+# Faults at random moments, for a quarter of an hour and more: make faults KILLS=500
+KILLS ?= 100
 faults: .venv/development
-	$(BIN)/python -m tests.faults --faults $(FAULTS)
+	$(BIN)/python -m tests.faults --kills $(KILLS)
