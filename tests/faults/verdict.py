@@ -154,14 +154,19 @@ def _compared(settings: Settings, ledger: list[Answered]) -> dict[str, Differenc
     """In a process of its own: one that loaded the embedded engine must not fork any more."""
     engine = Engine(settings, Home(settings.home))
     try:
-        found = {}
-        for name, table in TABLES.items():
-            must = expected(table, ledger)
-            for label, sql in _each_replica(engine, name, table.sql):
-                found[label] = compare(must, engine.query(sql))
-        return found
+        return differences(engine, ledger)
     finally:
         engine.close()
+
+
+def differences(engine: Engine, ledger: list[Answered]) -> dict[str, Difference]:
+    """How far each table, on a cluster each replica of it, is from what was answered."""
+    found = {}
+    for name, table in TABLES.items():
+        must = expected(table, ledger)
+        for label, sql in _each_replica(engine, name, table.sql):
+            found[label] = compare(must, engine.query(sql))
+    return found
 
 
 def _each_replica(engine: Engine, name: str, sql: str) -> list[tuple[str, str]]:
