@@ -78,32 +78,34 @@ class Storm:
         else:
             find = VICTIMS[name][1]
             wait_for(lambda: find(self._system), f"{name} to live", 60)
-            self._aim()
             pids = [pid for pid in find(self._system) if pid not in spared]
-            if not pids:
-                return
             if name == EVERYTHING:
                 number = signal.SIGKILL
-            _hit(pids if name == EVERYTHING else [self._rng.choice(pids)], number, self._rng.random() * 2)
+            else:
+                pids = self._rng.sample(pids, min(1, len(pids)))
+            self._aim()
+            if not _hit(pids, number, self._rng.random() * 2):
+                return
         self.done[f"{name} {_DONE[number]}"] += 1
         if name in (EVERYTHING, SUPERVISOR) and number is not signal.SIGSTOP:
             self._start_again()
 
     def _aim(self) -> None:
-        """Half of the faults come at any time, half while a batch is under way to ClickHouse."""
-        if self._rng.random() < 0.5:
-            deadline = time.monotonic() + 5
-            while not self._batch_under_way() and time.monotonic() < deadline:
-                time.sleep(0.002)
-            time.sleep(self._rng.random() * 0.1)
-        else:
+        """A third of the faults come at any time, the others while a batch is on its way into one of the planes."""
+        stage = self._rng.choice(("", "usage IS NOT NULL", "usage IS NULL AND license IS NOT NULL"))
+        if not stage:
             time.sleep(self._rng.random())
+            return
+        deadline = time.monotonic() + 5
+        while not self._any_batch(stage) and time.monotonic() < deadline:
+            time.sleep(0.001)
+        time.sleep(self._rng.random() * 0.04)  # about as long as an insert takes
 
-    def _batch_under_way(self) -> bool:
+    def _any_batch(self, stage: str) -> bool:
         # Closed at once: while anybody has the spool open a crash of all the others is not recovered from the log.
         path = f"file:{self._system.home}/spool.sqlite?mode=ro"
         with suppress(sqlite3.Error), closing(sqlite3.connect(path, uri=True)) as spool:
-            return spool.execute("SELECT 1 FROM batches LIMIT 1").fetchone() is not None
+            return spool.execute(f"SELECT 1 FROM batches WHERE {stage} LIMIT 1").fetchone() is not None
         return False
 
     def _hit_clickhouse(self, number: signal.Signals) -> None:
@@ -121,12 +123,18 @@ class Storm:
         system.start()
 
 
-def _hit(pids: list[int], number: signal.Signals, stopped: float) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)
+def _hit(pids: list[int], number: signal.Signals, stopped: float) -> bool:
+    """Whether any of them was there to be hit."""
+    hit = [_send(pid, number) for pid in pids]
     if number is signal.SIGSTOP:
         time.sleep(stopped)
         for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGCONT)
+            _send(pid, signal.SIGCONT)
+    return any(hit)
+
+
+def _send(pid: int, number: signal.Signals) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
+        return True
+    return False
