@@ -35,7 +35,7 @@ VICTIMS: dict[str, tuple[int, Find]] = {
     "dashboard master": (1, masters("dashboard")),
     "loader": (5, lambda system: processes(system, "load")),
     SUPERVISOR: (1, lambda system: processes(system, "serve")),
-    EVERYTHING: (2, lambda system: list(system.processes())),
+    EVERYTHING: (1, lambda system: list(system.processes())),
     CLICKHOUSE: (4, lambda system: []),
 }
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGSTOP)
@@ -96,7 +96,7 @@ class Storm:
         if not stage:
             time.sleep(self._rng.random())
             return
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 3
         while not self._any_batch(stage) and time.monotonic() < deadline:
             time.sleep(0.001)
         time.sleep(self._rng.random() * 0.04)  # about as long as an insert takes
