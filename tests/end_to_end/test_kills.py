@@ -69,5 +69,5 @@ def test_a_storm_of_faults_loses_nothing(system: System) -> None:
     """Random kills, stops and terminations of every part: answered = counted, each once (`make faults` does 1,000)."""
     with Clients(system, 20) as clients:
         storm = Storm(system, clients, random.Random(20), None)
-        storm.run(kills=15)
+        storm.run(kills=10)
     check(system, clients)

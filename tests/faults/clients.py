@@ -4,15 +4,12 @@ import random
 import threading
 import time
 from collections import Counter
-from datetime import UTC, datetime
 from http.client import HTTPException
 from typing import Any
 
-from collector.planes import Planes
 from tests.end_to_end.system import System, wait_for
 from tests.faults.stream import Post, Stream
-from tests.faults.verdict import Answered
-from warehouse.home import Home
+from tests.faults.verdict import Answered, ledger, planes_of
 
 CLIENTS = 6
 BACKOFF_SECONDS = (0.05, 1.0)
@@ -29,7 +26,7 @@ class Clients:
         self.posts: Counter[str] = Counter()
         self.wrong: list[str] = []  # answers that nobody should get
         self._system = system
-        self._planes = Planes(Home(system.home).root_secret(system.settings))
+        self._planes = planes_of(system)
         self._pause = pause
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -78,6 +75,5 @@ class Clients:
             possible = [(len(post.new), post.old)] + [(0, len(post.new) + post.old)] * repeated
             if (answer["accepted"], answer["duplicates"]) not in possible or answer["rejected"]:
                 self.wrong.append(f"{len(post.new)} new and {post.old} old beacons: {answer}")
-            now = datetime.now(UTC)
-            self.ledger += [Answered.of(self._planes.split(one, "127.0.0.1", now)) for one in post.new]
+            self.ledger += ledger(self._planes, post.new)
         return True

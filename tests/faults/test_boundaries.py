@@ -19,7 +19,7 @@ from collector.planes import Planes, encode
 from collector.spool import Row, Spool
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
-from tests.faults.verdict import Answered, Difference, differences
+from tests.faults.verdict import Difference, differences, ledger
 from warehouse import recount
 from warehouse.engine import Engine
 from warehouse.home import Home
@@ -88,11 +88,9 @@ def life(settings: Settings, before: list[Any], new: list[Any], moment: Moment |
     loader = Loader(spool, engine)
     while spool.stats().beacons:
         loader.step()
-    now = datetime.now(UTC)
-    ledger = [Answered.of(planes.split(one, "198.51.100.7", now)) for one in before]
-    parent.send((differences(engine, ledger), recount.differences(engine)))
+    parent.send((differences(engine, ledger(planes, before)), recount.differences(engine)))
     if moment:
-        splits = [planes.split(one, "198.51.100.7", now) for one in new]
+        splits = [planes.split(one, "198.51.100.7", datetime.now(UTC)) for one in new]
         spool.store([Row(one.seen, encode(one.usage), encode(one.license)) for one in splits], time.time())
         end_at(moment)
         loader.step()

@@ -5,12 +5,13 @@ The tables hold keyed ids alone. The harness knows the root secret, and so each 
 
 import multiprocessing
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from collector.planes import Split
+from collector.planes import Planes, Split
 from tests.end_to_end.system import System, wait_for
 from warehouse.engine import Engine
 from warehouse.home import Home
@@ -131,7 +132,18 @@ class Verdict:
         return "\n".join(lines)
 
 
-def verdict(system: System, ledger: list[Answered], wrong: list[str]) -> Verdict:
+def planes_of(system: System) -> Planes:
+    """The split under the root secret of a system."""
+    return Planes(Home(system.home).root_secret(system.settings))
+
+
+def ledger(planes: Planes, beacons: Iterable[dict[str, Any]]) -> list[Answered]:
+    """Beacons that were answered 202, as the planes have to hold them."""
+    now = datetime.now(UTC)
+    return [Answered.of(planes.split(one, "127.0.0.1", now)) for one in beacons]
+
+
+def verdict(system: System, ledger: list[Answered], wrong: Sequence[str] = ()) -> Verdict:
     """Wait until all is loaded, ask the read API, stop the system, and compare every table."""
     wait_for(lambda: system.answers(system.dashboard), "the dashboard", 120)
     system.drain()
@@ -146,7 +158,7 @@ def verdict(system: System, ledger: list[Answered], wrong: list[str]) -> Verdict
         tables,
         (sum(one.uses for one in ledger), asked[0]["value"] if asked else 0),
         "" if recount.returncode == 0 else (recount.stdout + recount.stderr).decode(),
-        wrong,
+        list(wrong),
     )
 
 
