@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from warehouse.settings import Settings
+
 KEY = "ingest-key-of-the-tests"
 PASSWORD = "password-of-the-tests"
 
@@ -58,6 +60,11 @@ class System:
         """All that the processes wrote."""
         return (self.home.parent / f"{self.home.name}.log").read_text(errors="replace")
 
+    @property
+    def settings(self) -> Settings:
+        """The settings that its processes have."""
+        return Settings.from_environ(self.environ)
+
     def processes(self) -> dict[int, str]:
         """The command lines of all living processes of this system, by process id."""
         found = {}
@@ -91,10 +98,12 @@ class System:
         done = self.run("drain", "--timeout", "120")
         assert done.returncode == 0, done.stderr
 
-    def post(self, body: bytes | list[Any] | dict[str, Any], path: str = "/v1/beacons") -> tuple[int, Any]:
+    def post(
+        self, body: bytes | list[Any] | dict[str, Any], path: str = "/v1/beacons", **headers: str
+    ) -> tuple[int, Any]:
         """Post beacons; returns status and answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"} | headers
         return fetch(urllib.request.Request(self.collector + path, data, headers))
 
     def read(self, path: str, role: str = "admin", **arguments: str) -> tuple[int, Any]:
