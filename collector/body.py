@@ -1,6 +1,11 @@
-"""Read a request's body: at most `LIMIT` bytes, before and after unpacking, whatever its headers claim."""
+"""Read a request's body: at most `LIMIT` bytes, before and after unpacking, whatever its headers claim.
+
+In memory is never more than the body as it came and the same once unpacked: twice the limit.
+"""
 
 import zlib
+from collections.abc import Iterator
+from io import BytesIO
 from typing import IO
 
 from flask import Request
@@ -9,7 +14,7 @@ from collector.problems import Refused
 from collector.validate import Reason, Rejected
 
 LIMIT = 1 << 20
-# Each member of a gzip body costs a copy of what is behind it; nobody has a reason for more than one or two.
+# Each member of a gzip body costs a new inflater; nobody has a reason for more than one or two.
 MEMBERS = 16
 # Of a body that is too large this much is still taken in, so that a client that sends before it reads gets its answer
 # and not a reset connection.
@@ -28,9 +33,12 @@ def read(request: Request) -> bytes:
             Rejected(Reason.UNSUPPORTED_MEDIA_TYPE, detail="Content-Encoding must be gzip, or absent"),
             {"Accept-Encoding": "gzip"},
         )
+    transfer = environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower()
+    if transfer != "chunked":  # gunicorn takes other codings before it, and undoes none of them
+        raise Refused(Rejected(Reason.BAD_REQUEST, detail="Transfer-Encoding must be chunked, or absent"))
     # gunicorn has refused what is no number; Flask's property for it costs more than the rest of this function.
     length = int(environ["CONTENT_LENGTH"]) if environ.get("CONTENT_LENGTH") else None
-    if length is None and "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+    if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
         raise Refused(Rejected(Reason.LENGTH_REQUIRED, detail="Content-Length is missing"))
     raw = _read(environ["wsgi.input"], length)
     return _unpack(raw) if encoding == "gzip" else raw
@@ -46,45 +54,53 @@ def _check_media_type(request: Request) -> None:
         )
 
 
-def _read(stream: IO[bytes], left: int | None) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while size <= _DRAIN and (left is None or size < left):
-        try:
-            part = stream.read(_CHUNK if left is None else min(_CHUNK, left - size))
-        except Exception as error:  # gunicorn's own: broken chunks, a peer that is gone
-            raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body could not be read")) from error
-        if not part:
-            break
-        size += len(part)
-        if size <= LIMIT:
-            parts.append(part)
+def _read(stream: IO[bytes], length: int | None) -> bytes:
+    """The body as it came. In one call: at each gunicorn copies all that it has read ahead."""
+    try:
+        raw = stream.read(LIMIT) if length is None or length <= LIMIT else b""
+        size = len(raw)
+        while size < _DRAIN and (length is None or size < length) and (more := len(stream.read(LIMIT))):
+            size += more
+    except Exception as error:  # gunicorn's own: broken chunks, a peer that is gone
+        raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body could not be read")) from error
     if size > LIMIT:
         raise _too_large()
-    if left is not None and size < left:
+    if length is not None and size < length:
         raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body is shorter than its Content-Length"))
-    return b"".join(parts)
+    return raw
 
 
 def _unpack(raw: bytes) -> bytes:
-    """Unpack gzip, several members too (RFC 1952), and never more than the limit."""
-    unpacked = b""
+    unpacked = BytesIO()
     try:
-        for _ in range(MEMBERS):
-            if not raw:
-                return unpacked
-            member = zlib.decompressobj(wbits=31)
-            unpacked += member.decompress(raw, LIMIT + 1 - len(unpacked))
-            if len(unpacked) > LIMIT:
+        for part in _parts(raw):
+            unpacked.write(part)
+            if unpacked.tell() > LIMIT:
                 raise _too_large()
-            if not member.eof:
-                raise zlib.error("incomplete")
-            raw = member.unused_data
     except zlib.error:
         raise Refused(Rejected(Reason.BAD_ENCODING, detail="the body is not valid gzip")) from None
-    if raw:
+    return unpacked.getvalue()
+
+
+def _parts(raw: bytes) -> Iterator[bytes]:
+    """What is packed in gzip members (RFC 1952), a piece at a time: zlib holds all that it returns twice."""
+    rest = memoryview(raw)
+    for _ in range(MEMBERS):
+        if not rest:
+            return
+        member = zlib.decompressobj(wbits=31)
+        given: bytes | memoryview = b""
+        while not member.eof:
+            if not given:
+                given, rest = rest[:_CHUNK], rest[_CHUNK:]
+            part = member.decompress(given, _CHUNK)
+            given = member.unconsumed_tail
+            if not (part or given or rest or member.eof):
+                raise zlib.error("incomplete")
+            yield part
+        rest = memoryview(raw)[len(raw) - len(rest) - len(member.unused_data) :]
+    if rest:
         raise Refused(Rejected(Reason.BAD_ENCODING, detail=f"the body must have at most {MEMBERS} gzip members"))
-    return unpacked
 
 
 def _too_large() -> Refused:
