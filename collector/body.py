@@ -1,6 +1,7 @@
 """Read a request's body: at most `LIMIT` bytes, before and after unpacking, whatever its headers claim.
 
-In memory is never more than the body as it came and the same once unpacked: twice the limit.
+A request takes at most twice the limit of memory: the body as it came and the same once unpacked, or a small one
+decoded. Large ones are decoded in turn.
 """
 
 import zlib
@@ -8,9 +9,10 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import IO
 
-from flask import Request
+from flask import Request, Response, after_this_request
 
 from collector.problems import Refused
+from collector.room import Room
 from collector.validate import Reason, Rejected
 
 LIMIT = 1 << 20
@@ -20,10 +22,14 @@ MEMBERS = 16
 # and not a reset connection.
 _DRAIN = 4 << 20
 _CHUNK = 1 << 16
+# Decoded, a small one takes less than twice the limit.
+_SMALL = 1 << 16
+# In all less than what nginx.conf waits for an answer, when the spool takes its 20 seconds.
+_ROOM = Room(LIMIT, seconds=8.0)
 
 
 def read(request: Request) -> bytes:
-    """The body, unpacked. Raises `Refused`: 400, 411, 413, 415."""
+    """The body, unpacked. Raises `Refused`: 400, 411, 413, 415, 503."""
     environ = request.environ
     if environ.get("CONTENT_TYPE") != "application/json":
         _check_media_type(request)
@@ -41,7 +47,10 @@ def read(request: Request) -> bytes:
     if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
         raise Refused(Rejected(Reason.LENGTH_REQUIRED, detail="Content-Length is missing"))
     raw = _read(environ["wsgi.input"], length)
-    return _unpack(raw) if encoding == "gzip" else raw
+    body = _unpack(raw) if encoding == "gzip" else raw
+    if len(body) > _SMALL:
+        _take_room(len(body))
+    return body
 
 
 def _check_media_type(request: Request) -> None:
@@ -59,7 +68,7 @@ def _read(stream: IO[bytes], length: int | None) -> bytes:
     try:
         raw = stream.read(LIMIT) if length is None or length <= LIMIT else b""
         size = len(raw)
-        while size < _DRAIN and (length is None or size < length) and (more := len(stream.read(LIMIT))):
+        while size < _DRAIN and (length is None or size < length) and (more := len(stream.read(_CHUNK))):
             size += more
     except Exception as error:  # gunicorn's own: broken chunks, a peer that is gone
         raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body could not be read")) from error
@@ -101,6 +110,17 @@ def _parts(raw: bytes) -> Iterator[bytes]:
         rest = memoryview(raw)[len(raw) - len(rest) - len(member.unused_data) :]
     if rest:
         raise Refused(Rejected(Reason.BAD_ENCODING, detail=f"the body must have at most {MEMBERS} gzip members"))
+
+
+def _take_room(size: int) -> None:
+    """Wait for room to decode a large body, which the end of the request gives back. Raises `Refused`: 503."""
+    if not _ROOM.take(size):
+        raise Refused(Rejected(Reason.UNAVAILABLE, detail="too many large bodies at once"), {"Retry-After": "30"})
+
+    @after_this_request
+    def give_back(response: Response) -> Response:
+        _ROOM.give_back(size)
+        return response
 
 
 def _too_large() -> Refused:

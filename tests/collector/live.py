@@ -146,6 +146,11 @@ class Collector(Client):
         status = self.stop()
         assert kind is not None or status == 0, self.log.read_text()
 
+    def workers(self) -> list[int]:
+        """The ids of its gunicorn workers."""
+        master = self._process.pid
+        return [int(pid) for pid in Path(f"/proc/{master}/task/{master}/children").read_text().split()]
+
     def stop(self) -> int:
         """Stop it as an init system does; returns its exit status."""
         if self._process.poll() is None:
