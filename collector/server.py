@@ -1,6 +1,7 @@
 """The collector under gunicorn: workers of threads, each with its own writer to the one spool."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import ThreadWorker
 
 from collector.problems import document
@@ -24,6 +26,7 @@ THREADS = 128
 REQUEST_SECONDS = 10.0
 GRACEFUL_SECONDS = 20
 MEMORY = Path("/dev/shm")  # noqa: S108
+_M_MMAP_THRESHOLD = -3  # in malloc.h
 
 # What gunicorn itself refuses before the application sees a request.
 _REASONS: dict[type[Exception], Reason] = {
@@ -45,6 +48,7 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Start the thread that ends slow requests, then serve."""
+        _keep_memory_low()
         threading.Thread(target=self._end_slow, name="slow-requests", daemon=True).start()
         super().init_process()
 
@@ -79,6 +83,15 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]
             client.sendall(head.encode() + body)
         except OSError:
             self.log.debug("the client is gone")
+
+
+def _keep_memory_low() -> None:
+    # Each thread that waits for a body would hold a megabyte for what may come at once.
+    SocketUnreader.max_body_chunk = 1 << 16
+    # glibc would keep freed megabytes in each of its arenas; so what is large goes back to the system at once. Other C
+    # libraries have no such function.
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 17)
 
 
 class CollectorServer(BaseApplication):  # type: ignore[misc]

@@ -86,7 +86,6 @@ def test_a_nearly_full_disk_refuses_until_it_is_freed(disk: SmallDisk) -> None:
 
         assert [post() for _ in range(20)] == [202] * 20
         before = both_workers(collector)
-        collector.available = False
         for _ in range(3):
             disk.fill(leave=6 * MIB)
             time.sleep(SPACE_SECONDS)
@@ -129,7 +128,6 @@ def test_a_full_disk_loses_and_doubles_nothing(disk: SmallDisk) -> None:
     stop = threading.Event()
     with Collector(disk.path / "home", UNWATCHED, PHAROS_INGEST_KEY=KEY) as collector, ThreadPoolExecutor(4) as pool:
         before = both_workers(collector)
-        collector.available = False
         posting = [pool.submit(post_until_answered, collector, stop) for _ in range(4)]
         for _ in range(8):
             time.sleep(0.2)
@@ -142,7 +140,6 @@ def test_a_full_disk_loses_and_doubles_nothing(disk: SmallDisk) -> None:
         time.sleep(0.2)
         stop.set()
         done = [each.result() for each in posting]
-        collector.available = True
         last = beacon()
         assert collector.post(last).json["accepted"] == 1
     answered = [each for batch, _ in done for each in batch] + [last]
@@ -155,7 +152,6 @@ def test_a_worker_that_dies_on_a_full_disk_is_replaced(disk: SmallDisk) -> None:
     """A new worker starts with no byte free, answers 503, and takes beacons once there is space."""
     with Collector(disk.path / "home", PHAROS_INGEST_KEY=KEY, PHAROS_COLLECTOR_WORKERS="1") as collector:
         assert collector.post(beacon()).status == 202
-        collector.available = False
         disk.fill()
         master, worker = collector.processes()
         os.kill(worker, signal.SIGKILL)

@@ -1,6 +1,8 @@
 """What is a beacon and what is none, and that a refusal says where and never what."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -237,3 +239,21 @@ def test_what_is_no_json_is_not_repeated(raw: bytes) -> None:
     with pytest.raises(Rejected) as caught:
         decode(raw.replace(b"%s", MARK.encode()))
     assert MARK not in f"{caught.value} {caught.value.detail}"
+
+
+FIRST_USE = """
+import sys, threading
+from collector.validate import validate
+from tests.collector.sample import beacon
+sys.setswitchinterval(1e-4)
+together = threading.Barrier(4)
+threads = [threading.Thread(target=lambda: (together.wait(), validate(beacon()))) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_the_first_requests_may_come_at_once() -> None:
+    """Threads that validate the first beacons of a process at the same moment do not crash it."""
+    for _ in range(6):
+        assert subprocess.run([sys.executable, "-c", FIRST_USE], check=False, timeout=60).returncode == 0
