@@ -36,6 +36,8 @@ def backup(settings: Settings, home: Home, folder: Path, progress: Progress, *, 
         raise BackupError("a backup inside the home would be lost with it")
     if not (home.spool.exists() or home.credentials.exists() or home.engine.exists() or settings.clickhouse_url):
         raise BackupError(f"{home.path} holds nothing to back up")
+    if tables and not (home.engine.exists() or settings.clickhouse_url):
+        raise BackupError("there are no tables in the home: set PHAROS_CLICKHOUSE_URL, or leave them out (--home-only)")
     with _alone(home), _cleared_on_error(folder):
         files = list(_home_files(home, folder))
         catalog, parts = Catalog("", {}, []), []

@@ -148,15 +148,16 @@ def test_another_secret_than_the_home_had_is_refused(whole: Path, tmp_path: Path
 
 
 def test_a_destination_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    """Not into the home, not beside other files, not of nothing."""
+    """Not into the home, not beside other files, not of nothing, and not without the tables unless that is wanted."""
     home = tmp_path / "home"
     assert "holds nothing" in pharos(home, "backup", str(tmp_path / "new")).stderr
     pharos(home, "import", "-", given=json.dumps(beacon()).encode())
     assert "inside the home" in pharos(home, "backup", str(home / "backup")).stderr
+    assert "there are no tables in the home" in pharos(home, "backup", str(tmp_path / "new")).stderr
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "letter").write_text("dear")
-    assert "is not empty" in pharos(home, "backup", str(tmp_path / "used")).stderr
-    assert "cannot be used" in pharos(home, "backup", str(tmp_path / "used" / "letter")).stderr
+    assert "is not empty" in pharos(home, "backup", "--home-only", str(tmp_path / "used")).stderr
+    assert "cannot be used" in pharos(home, "backup", "--home-only", str(tmp_path / "used" / "letter")).stderr
     assert (tmp_path / "used" / "letter").read_text() == "dear"
     assert not (tmp_path / "new").exists()
     assert not (home / "backup").exists()
