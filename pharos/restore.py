@@ -65,11 +65,12 @@ def _restore(settings: Settings, whole: Manifest, folder: Path, progress: Progre
                 put(home.path / name, (folder / name).read_bytes())
         if engine is not None:
             _tables(whole, folder, engine, attempt, progress)
-            restored.beacons, restored.installs = export.counted(engine)
         if whole.of_home(home.spool.name):
             restored.spooled = _spool(home, folder / home.spool.name)
         home.restoring.unlink()
         sync_folder(home.path)
+        if engine is not None:
+            restored.beacons, restored.installs = export.counted(engine)
     return restored
 
 

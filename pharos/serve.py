@@ -49,8 +49,8 @@ def start_loader(home: Home) -> Callable[[Engine], Callable[[], None]]:
         lender = Lender(home, engine)
 
         def end() -> None:
-            lender.close()
             stop.set()
+            lender.close()
             thread.join(STOP_SECONDS / 2)
 
         return end

@@ -100,6 +100,6 @@ def is_empty(engine: Engine) -> bool:
 
 
 def counted(engine: Engine) -> tuple[int, int]:
-    """How many beacons the usage plane holds, and of how many installs. Raises `EngineError`."""
-    ((beacons, installs),) = engine.query("SELECT count(), uniqExact(install) FROM usage_beacons FINAL")
+    """How many rows the usage plane holds, one for each beacon, and of how many installs. Raises `EngineError`."""
+    ((beacons, installs),) = engine.query("SELECT count(), uniqExact(install) FROM usage_beacons")
     return beacons, installs

@@ -79,7 +79,10 @@ class Lender:
 
     def _answer(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as lines:
-            part = msgspec.json.decode(lines.readline(), type=Part | None)
+            line = lines.readline()
+        if not line:
+            return  # who only wanted to know whether we are there
+        part = msgspec.json.decode(line, type=Part | None)
         try:
             answer = msgspec.json.encode(self._tables.catalog()) if part is None else self._read(part)
         except EngineError as error:

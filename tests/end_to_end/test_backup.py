@@ -144,7 +144,10 @@ def test_an_owner_that_is_killed_is_asked_again(embedded: System, tmp_path: Path
 
 
 def test_a_backup_is_one_at_a_time_and_can_be_broken_off(embedded: System, tmp_path: Path) -> None:
-    """While one is made a second one is refused; Ctrl-C leaves nothing of the first, and the next one is made."""
+    """While one is made a second one is refused; Ctrl-C leaves nothing of the first, and the next one is made.
+
+    It is not restored over the system that runs.
+    """
     backup = asked(embedded, tmp_path / "backup")
     second = embedded.run("backup", str(tmp_path / "second"))
     assert (second.returncode, second.stderr) == (
@@ -158,6 +161,9 @@ def test_a_backup_is_one_at_a_time_and_can_be_broken_off(embedded: System, tmp_p
     assert list((tmp_path / "backup").iterdir()) == []
     os.kill(owner(embedded), signal.SIGCONT)
     assert embedded.run("backup", str(tmp_path / "backup")).returncode == 0
+    over_it = embedded.run("restore", str(tmp_path / "backup"))
+    assert (over_it.returncode, b"Pharos runs already over" in over_it.stderr) == (1, True)
+    assert "a question for tables failed" not in embedded.log()
 
 
 @pytest.mark.skipif("server" not in ENGINES, reason="needs CLICKHOUSE_URL")
