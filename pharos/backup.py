@@ -49,7 +49,7 @@ def backup(settings: Settings, home: Home, folder: Path, progress: Progress, *, 
             format=manifest.FORMAT,
             pharos=version("pharos"),
             made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            fingerprint=_fingerprint(settings, home),
+            fingerprint=_fingerprint(settings, home, folder),
             tables=tables,
             clickhouse=catalog.clickhouse,
             migrations=catalog.migrations,
@@ -91,14 +91,15 @@ def _cleared_on_error(folder: Path) -> Iterator[None]:
 
 
 def _home_files(home: Home, folder: Path) -> Iterator[File]:
-    for path in (home.path / "secret", home.synthetic):
-        if path.exists():
-            put(folder / path.name, path.read_bytes())
-            yield manifest.describe(folder, path.name)
-    for path in (home.credentials, home.spool):
-        if path.exists():
+    """Copy the files; the secret after the spool, for none of its beacons is older than the secret."""
+    for path in (home.spool, home.credentials, home.path / "secret", home.synthetic):
+        if not path.exists():
+            continue
+        if path.suffix == ".sqlite":
             _snapshot(path, folder / path.name)
-            yield manifest.describe(folder, path.name)
+        else:
+            put(folder / path.name, path.read_bytes())
+        yield manifest.describe(folder, path.name)
 
 
 def _snapshot(path: Path, copy: Path) -> None:
@@ -144,7 +145,7 @@ def _tables(source: Source, catalog: Catalog, folder: Path, progress: Progress) 
     sync_folder(folder)
 
 
-def _fingerprint(settings: Settings, home: Home) -> str:
+def _fingerprint(settings: Settings, home: Home, folder: Path) -> str:
     """That of the root secret; of a home that has none yet, or none at all as that of a loader, ""."""
-    known = settings.secret or (home.path / "secret").exists()
+    known = settings.secret or (folder / "secret").exists()
     return manifest.fingerprint(home.root_secret(settings)) if known else ""

@@ -108,9 +108,10 @@ def _begun(home: Home, folder: Path) -> str:
 
 
 def _require_empty(home: Home, engine: Engine | None) -> None:
-    engine_s = {home.engine.name, home.temporary.name}  # whether that is empty it can be asked
+    # Whether the engine's folder is empty the engine is asked.
+    passed_over = {home.engine.name, home.temporary.name, "lost+found"}
     for entry in sorted(home.path.iterdir()):
-        if entry.name not in engine_s and entry.suffix != ".lock" and entry.name != "lost+found":
+        if entry.name not in passed_over and entry.suffix != ".lock":
             raise BackupError(f"{home.path} is in use: it holds {entry.name}; a restore needs a home of its own")
     if engine is not None and not export.is_empty(engine):
         raise BackupError(f"the database {engine.database} holds rows: a restore needs one of its own")

@@ -57,7 +57,13 @@ def lose(system: System, engine: str) -> None:
     wait_for(lambda: not system.processes(), "all to be gone")
     shutil.rmtree(system.home)
     system.home = system.home.with_name("new home")
-    system.environ |= {"PHAROS_HOME": str(system.home), "PHAROS_CLICKHOUSE_URL": clickhouse_url(engine)}
+    url = clickhouse_url(engine)
+    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
+    system.environ |= {
+        "PHAROS_HOME": str(system.home),
+        "PHAROS_CLICKHOUSE_URL": url,
+        "PHAROS_CLICKHOUSE_CLUSTER": cluster,
+    }
 
 
 def licensing(system: System, module: str) -> dict[str, Any]:
