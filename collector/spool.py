@@ -257,6 +257,16 @@ class Spool:
             self._add_batch(Batch(batch.first, middle, *ids[0]))
             self._add_batch(Batch(middle + 1, batch.last, *ids[1]))
 
+    def renumber(self) -> None:
+        """Give every sealed batch new ids, in the planes that do not have it yet: this file is a copy of another's.
+
+        What the old ids brought since, the copied tables hold as the work of another batch: the loader leaves it out.
+        """
+        with self._transaction():
+            for first, *ids in self._db.execute("SELECT first, usage, license FROM batches").fetchall():
+                new = [id and str(uuid.uuid4()) for id in ids]
+                self._db.execute("UPDATE batches SET usage = ?, license = ? WHERE first = ?", (*new, first))
+
     def quarantine(self, batch: Batch, plane: Plane, error: str) -> None:
         """Put the one row of a batch aside for a person to look at; the other plane still gets its row."""
         with self._transaction():

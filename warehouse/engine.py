@@ -122,14 +122,25 @@ class Engine:
 
         Raises `ContentError` when the lines themselves are refused, `EngineError` when the outcome is unknown.
         """
-        cluster = CLUSTER_INSERT_SETTINGS if self.cluster else {}
+        self._insert(table, b"\n".join(lines), "JSONEachRow", token)
+
+    def read(self, sql: str, parameters: Mapping[str, Any] | None = None) -> bytes:
+        """What a SELECT finds, in ClickHouse's own format, Native. Raises `EngineError`."""
+        # Or a server that fails in the middle has said 200 by then.
+        settings = {} if self.embedded else {"wait_end_of_query": 1}
         with self._client() as client:
-            client.raw_insert(
-                table,
-                insert_block=b"\n".join(lines),
-                fmt="JSONEachRow",
-                settings={**INSERT_SETTINGS, **cluster, "insert_deduplication_token": token},
-            )
+            found: bytes = client.raw_query(sql, dict(parameters or {}), settings, fmt="Native")
+            return found
+
+    def write(self, table: str, native: bytes, token: str) -> None:
+        """Insert what `read` gave, here or elsewhere, as one batch; as `insert` otherwise."""
+        self._insert(table, native, "Native", token)
+
+    def _insert(self, table: str, block: bytes, fmt: str, token: str) -> None:
+        cluster = CLUSTER_INSERT_SETTINGS if self.cluster else {}
+        settings = {**INSERT_SETTINGS, **cluster, "insert_deduplication_token": token}
+        with self._client() as client:
+            client.raw_insert(table, insert_block=block, fmt=fmt, settings=settings)
 
     def reads(self, table: str, line: bytes) -> bool:
         """Whether `table`, as its columns stand, can read this JSON line; nothing is stored. Raises `EngineError`."""

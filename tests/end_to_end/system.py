@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -145,12 +146,15 @@ def _parent(pid: int) -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on which nothing listens now."""
+    """Ports on which nothing listens now, and none that the kernel may give to a connection before we listen there."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        while len(found) < count:
+            one = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                one.bind(("127.0.0.1", random.randrange(10_000, 32_768)))
+                found.append(int(one.getsockname()[1]))
+    return found
 
 
 def wait_for(condition: Any, what: str, seconds: float = 30) -> None:
