@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
@@ -40,6 +40,8 @@ CONTENT_ERRORS = frozenset({6, 26, 27, 32, 38, 41, 53, 69, 70, 72, 117, 131, 321
 QUERY_SECONDS = 60
 # How long a server that failed a moment ago may take to say that it is back.
 PROBE_SECONDS = 5
+# A missing table fails some queries while others succeed between them. After this long without it, it is mended.
+FORGET = timedelta(minutes=10)
 PORTION = 5000
 EMBEDDED_MEMORY = 4 << 30
 
@@ -87,6 +89,8 @@ class Engine:
         self._noting = threading.Lock()
         self._answered: datetime | None = None
         self._trouble: Trouble | None = None
+        # By what ClickHouse does ("" for no answer at all): since when, whether that is exact, and the last time.
+        self._failures: dict[str, tuple[datetime, bool, datetime]] = {}
         self.database = (urlsplit(self._url).path.strip("/") or "default") if self._url else "pharos"
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.database):
             raise EngineError("the database in PHAROS_CLICKHOUSE_URL is no plain name")
@@ -224,18 +228,21 @@ class Engine:
         with self._noting:
             self._answered = datetime.now(UTC)
             self._trouble = None
+            self._failures.pop("", None)
 
     def _failed(self, error: Exception, began: datetime) -> EngineError:
         """Note a failure of what began then; returns what to raise."""
         message = _what_it_does(error)
+        away = getattr(error, "code", None) is None
+        what = "" if away else message
         with self._noting:
-            if self._trouble is None:
-                exact = self._answered is not None and began - self._answered < timedelta(minutes=1)
-                self._trouble = Trouble(began, message, exact)
-            else:
-                self._trouble = replace(self._trouble, message=message)
-            trouble = self._trouble
-        if getattr(error, "code", None) is None:
+            exact = self._answered is not None and began - self._answered < timedelta(minutes=1)
+            since, was_exact, last = self._failures.get(what, (began, exact, began))
+            if not away and began - last > FORGET:
+                since, was_exact = began, exact
+            self._failures[what] = since, was_exact, began
+            trouble = self._trouble = Trouble(since, message, was_exact)
+        if away:
             # Each connection that is left would have to find out by itself, and may hang for a minute.
             with self._idle_lock:
                 left, self._idle = self._idle, []

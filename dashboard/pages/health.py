@@ -1,5 +1,6 @@
 """Health: how Pharos itself is doing, for those who run it. It works while ClickHouse is away, and refreshes itself."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,10 +10,10 @@ from dashboard import freshness, gaps, states
 from dashboard.access import Callbacks, Page
 from dashboard.answers import Answers
 from dashboard.cards import figure_card, graph, heading
-from dashboard.charts import CHARTS, Line, beacons_per_hour, line_of_hours
+from dashboard.charts import CHARTS, Figure, Line, beacons_per_hour, line_of_hours
 from dashboard.format import count, duration, moment, plural, size
 from warehouse.engine import EngineError
-from warehouse.health import HOURS, Loader, Table, hours
+from warehouse.health import HOURS, Loader, hours
 
 REFRESH_SECONDS = 15
 CHART = "beacons_per_hour"
@@ -32,7 +33,7 @@ def layout() -> html.Div:
                         [
                             html.Div(html.H2(CHARTS[CHART].title, id=f"{CHART}-title"), className="card-head"),
                             html.Div(
-                                graph(CHART, beacons_per_hour(line_of_hours(None, {}, hours(datetime.now(UTC)))), ""),
+                                graph(CHART, _figure(None, {}, datetime.now(UTC)), ""),
                                 className="chart",
                             ),
                             html.P(id=f"{CHART}-note", className="card-note"),
@@ -81,24 +82,38 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     )
     def health(_refreshed: int | None) -> tuple[Any, ...]:
         now = datetime.now(UTC)
-        every = hours(now)
         try:
             engine = figure_card("ClickHouse", "Answers", answers.engine())
             loaders = answers.loaders()
-            first, beacons = answers.beacons_per_hour(now)
-            tables = _tables(answers.tables())
             fresh, stale = freshness.told(answers, answers.fresh_to())
         except EngineError as error:
-            engine = figure_card("ClickHouse", "Fails", f"{states.away(error.trouble, now)}")
+            engine = figure_card("ClickHouse", "Fails", states.away(error.trouble, now).capitalize())
             unknown = [figure_card(name, "–", "not known now") for name in ("Figures lag", "Beacons waiting")]
             figures = [engine, *unknown, _disk(answers)]
-            nothing = beacons_per_hour(line_of_hours(None, {}, every))
-            return states.notice(error), "", figures, HIDDEN, nothing, "", "", "", ""
-        figures = [engine, _lag(loaders, now), _waiting(loaders, now), _disk(answers)]
-        line = line_of_hours(first, beacons, every)
-        silence = gaps.in_hours(gaps.silent_hours(first, beacons, every))
+            return states.notice(error), "", figures, HIDDEN, _figure(None, {}, now), "", "", "", ""
         told = [_loader(loader, now) for loader in loaders] or html.P("None was heard of in 7 days.", className="dim")
-        return stale, fresh, figures, {}, beacons_per_hour(line), _summary(line), _note(silence), told, tables
+        figures = [engine, _lag(loaders, now), _waiting(loaders, now), _disk(answers)]
+        return stale, fresh, figures, {}, *_hours(answers, now), told, _tables(answers, now)
+
+
+def _figure(first: datetime | None, beacons: Mapping[datetime, int], now: datetime) -> Figure:
+    return beacons_per_hour(line_of_hours(first, beacons, hours(now)))
+
+
+def _hours(answers: Answers, now: datetime) -> tuple[Figure, str, str]:
+    """The chart, what it shows in words, and its note."""
+    try:
+        first, beacons = answers.beacons_per_hour(now)
+    except EngineError as error:
+        return _figure(None, {}, now), "", _unreadable(error, now)
+    silence = gaps.in_hours(gaps.silent_hours(first, beacons, hours(now)))
+    note = f"{silence} By the time that a beacon says of itself, in UTC. The last hour is not over.".strip()
+    return _figure(first, beacons, now), _summary(line_of_hours(first, beacons, hours(now))), note
+
+
+def _unreadable(error: EngineError, now: datetime) -> str:
+    """In place of a part, where a table is missing and the rest can be read."""
+    return f"This cannot be read: ClickHouse {states.away(error.trouble, now)}."
 
 
 def _lag(loaders: list[Loader], now: datetime) -> Any:
@@ -156,7 +171,11 @@ def _state(loader: Loader, now: datetime) -> tuple[str, str]:
     return ("Catching up", "good") if loader.late(now) else ("Loads", "good")
 
 
-def _tables(tables: list[Table]) -> html.Table:
+def _tables(answers: Answers, now: datetime) -> Any:
+    try:
+        tables = answers.tables()
+    except EngineError as error:
+        return html.P(_unreadable(error, now), className="dim")
     head = html.Tr([html.Th("Table", scope="col"), html.Th("Rows", scope="col"), html.Th("On disk", scope="col")])
     rows = [
         html.Tr([html.Th(_breakable(table.name), scope="row"), html.Td(count(table.rows)), html.Td(size(table.bytes))])
@@ -178,7 +197,3 @@ def _summary(line: Line) -> str:
         f"Beacons per hour, last {HOURS} hours: {plural(sum(known), 'beacon')} in the hours that are over, "
         f"from {count(min(known))} to {count(max(known))} in an hour, {count(int(line.values[-1] or 0))} in this one."
     )
-
-
-def _note(silence: str) -> str:
-    return f"{silence} By the time that a beacon says of itself, in UTC. The last hour is not over.".strip()

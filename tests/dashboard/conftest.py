@@ -26,6 +26,7 @@ class EmptyEngine(Engine):
 
     def __init__(self) -> None:
         self.away = False
+        self.missing = ""  # a table
         self.cluster = self._url = ""
         self.database = "pharos"
         self._trouble: Trouble | None = None
@@ -34,6 +35,8 @@ class EmptyEngine(Engine):
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         if self.away:
             raise EngineError("connection refused", self._trouble)
+        if self.missing and self.missing in sql:
+            raise EngineError("unknown table", Trouble(datetime.now(UTC), "answers with UNKNOWN_TABLE (60)"))
         if "FROM freshness_by_loader" in sql and "LIMIT 1 BY loader" in sql:
             return self.loaders
         if "freshness_by_loader" in sql:

@@ -107,6 +107,16 @@ def test_health_knows_its_disk_while_clickhouse_is_away(visit: Visit, engine: Em
     assert "not known now" in text
 
 
+def test_health_shows_what_it_can_where_a_table_is_missing(visit: Visit, engine: EmptyEngine) -> None:
+    """The loader's own word on it among the rest."""
+    engine.missing = "license_sightings"
+    engine.has_loader(datetime.now(UTC), trouble="a table is missing", trouble_since=datetime.now(UTC))
+    text = page(visit("admin"), "health")
+    assert "This cannot be read: ClickHouse answers with UNKNOWN_TABLE (60)" in text
+    assert "cannot load since" in text
+    assert "Loader" in text
+
+
 @pytest.mark.parametrize(
     ("search", "said"),
     [

@@ -190,15 +190,24 @@ def troubles(engine: Engine, home: Home) -> list[Any]:
             seen.append((type(error), engine.trouble and (engine.trouble.message, engine.trouble.exact)))
     engine.version()
     seen.append(engine.trouble is None)
+    since = engine.trouble and engine.trouble.since
     engine.query("SELECT 1")
-    return [*seen, engine.trouble]
+    seen.append(engine.trouble)
+    try:
+        engine.query("SELECT 1 FROM not_there")
+    except EngineError as error:
+        seen.append(error.trouble and error.trouble.since == since)
+    return seen
 
 
 def test_a_failure_is_known_until_something_succeeds(kind: str, tmp_path: Path) -> None:
-    """A missing table is named and not forgotten because ClickHouse is alive; what a row holds is no failure."""
+    """A missing table is named and not forgotten because ClickHouse is alive; what a row holds is no failure.
+
+    Its own since is kept while it goes on, though other queries succeed between.
+    """
     missing = ("answers with UNKNOWN_TABLE (60)", True)
     assert done_in(kind, tmp_path, troubles) == [
-        None, (EngineError, missing), (ContentError, missing), False, None,
+        None, (EngineError, missing), (ContentError, missing), False, None, True,
     ]  # fmt: skip
 
 
