@@ -76,6 +76,7 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
 
     @routes.get("/readyz")
     def get_readyz() -> Response:
+        engine.version()  # a server that hangs is found out sooner than by a query
         queries.fresh_to(engine)
         return _json(200, {"status": "ready"})
 

@@ -40,7 +40,7 @@ def stale(fresh_to: datetime | None, loaders: list[Loader], now: datetime) -> ht
         [
             *(html.P(f"Loader {loader.id} {why(loader, now)}.") for loader in late[:MOST_NAMED]),
             *more,
-            html.P("They are kept and will be counted: a drop at the end of a line may be none."),
+            html.P("They are kept, and will be counted. Until then a drop at the end of a line may be none."),
         ],
     )
 

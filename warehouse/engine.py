@@ -38,7 +38,7 @@ CLUSTER_INSERT_SETTINGS: dict[str, str | int] = {"distributed_foreground_insert"
 # What ClickHouse says of a row that it cannot read: parse and type errors. Anything else may pass with time.
 CONTENT_ERRORS = frozenset({6, 26, 27, 32, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 441, 467, 676})
 QUERY_SECONDS = 60
-# How long a server that failed a moment ago may take to say that it is back.
+# How long a server may take to say that it is there: to those who only ask that, and to all once it has failed.
 PROBE_SECONDS = 5
 # A missing table fails some queries while others succeed between them. After this long without it, it is mended.
 FORGET = timedelta(minutes=10)
@@ -181,8 +181,8 @@ class Engine:
         return True
 
     def version(self) -> str:
-        """ClickHouse's version. Raises `EngineError` when it does not answer."""
-        with self._client(database="default") as client:
+        """ClickHouse's version. Raises `EngineError` when it does not answer within `PROBE_SECONDS`."""
+        with self._client(database="default", seconds=PROBE_SECONDS) as client:
             return str(client.query("SELECT version()").result_rows[0][0])
 
     def create_database(self) -> None:
@@ -192,7 +192,7 @@ class Engine:
             client.command(f"CREATE DATABASE IF NOT EXISTS {self.database}{on_cluster}")
 
     @contextlib.contextmanager
-    def _client(self, database: str | None = None) -> Iterator[Any]:
+    def _client(self, database: str | None = None, seconds: int | None = None) -> Iterator[Any]:
         """A client for this thread alone: one connection of the embedded engine runs one statement at a time."""
         import clickhouse_connect.driver.exceptions as driver
 
@@ -202,7 +202,7 @@ class Engine:
             if database is None:
                 with self._idle_lock:
                     client = self._idle.pop() if self._idle else None
-            client = client or self._connect(database or self.database)
+            client = client or self._connect(database or self.database, seconds or QUERY_SECONDS)
             yield client
         except driver.Error as error:
             if database is None and client is not None and error.code is not None:
@@ -236,7 +236,8 @@ class Engine:
         away = getattr(error, "code", None) is None
         what = "" if away else message
         with self._noting:
-            exact = self._answered is not None and began - self._answered < timedelta(minutes=1)
+            # That it answered something else a moment ago says nothing of what it refuses now.
+            exact = away and self._answered is not None and began - self._answered < timedelta(minutes=1)
             since, was_exact, last = self._failures.get(what, (began, exact, began))
             if not away and began - last > FORGET:
                 since, was_exact = began, exact
@@ -251,12 +252,12 @@ class Engine:
                     client.close()
         return EngineError(_first_line(error), trouble)
 
-    def _connect(self, database: str) -> Any:
+    def _connect(self, database: str, seconds: int) -> Any:
         if self.embedded:
             return self._connect_embedded(database)
         if self._trouble is not None:
             self._connect_server("default", PROBE_SECONDS).close()
-        return self._connect_server(database, QUERY_SECONDS)
+        return self._connect_server(database, seconds)
 
     def _connect_server(self, database: str, seconds: int) -> Any:
         import clickhouse_connect  # here: a process that never asks (a collector) never loads it
@@ -292,7 +293,14 @@ def _first_line(error: Exception) -> str:
     text = (str(error) or type(error).__name__).splitlines()[0]
     if "HTTPConnectionPool" in text or "HTTPSConnectionPool" in text:
         return "the ClickHouse server does not answer"
-    return re.sub(r" \(for url [^)]*\)", "", text)[:300]
+    return _AROUND.sub("", text)[:300]
+
+
+# What the driver and the server put around what is wrong: codes, the server's version, its address.
+_AROUND = re.compile(
+    r"^Received ClickHouse exception, code: \d+, server response: (Code: \d+\. )?(DB::Exception: )?"
+    r"| \(version [^()]*(\([^()]*\))?\)| \(for url [^)]*\)"
+)
 
 
 def _what_it_does(error: Exception) -> str:

@@ -34,6 +34,7 @@ def layout() -> html.Div:
                             html.Div(html.H2(CHARTS[CHART].title, id=f"{CHART}-title"), className="card-head"),
                             html.Div(
                                 graph(CHART, _figure(None, {}, datetime.now(UTC)), ""),
+                                id="health-chart",
                                 className="chart",
                             ),
                             html.P(id=f"{CHART}-note", className="card-note"),
@@ -73,6 +74,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         Output("health-fresh", "children"),
         Output("health-figures", "children"),
         Output("health-body", "style"),
+        Output("health-chart", "style"),
         Output(CHART, "figure"),
         Output(f"{CHART}-summary", "children"),
         Output(f"{CHART}-note", "children"),
@@ -87,10 +89,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             loaders = answers.loaders()
             fresh, stale = freshness.told(answers, answers.fresh_to())
         except EngineError as error:
-            engine = figure_card("ClickHouse", "Fails", states.away(error.trouble, now).capitalize())
+            engine = figure_card(
+                "ClickHouse", "Fails", f"for {duration(now - error.trouble.since)}" if error.trouble else ""
+            )
             unknown = [figure_card(name, "–", "not known now") for name in ("Figures lag", "Beacons waiting")]
             figures = [engine, *unknown, _disk(answers)]
-            return states.notice(error), "", figures, HIDDEN, _figure(None, {}, now), "", "", "", ""
+            return states.notice(error), "", figures, HIDDEN, HIDDEN, _figure(None, {}, now), "", "", "", ""
         told = [_loader(loader, now) for loader in loaders] or html.P("None was heard of in 7 days.", className="dim")
         figures = [engine, _lag(loaders, now), _waiting(loaders, now), _disk(answers)]
         return stale, fresh, figures, {}, *_hours(answers, now), told, _tables(answers, now)
@@ -100,15 +104,15 @@ def _figure(first: datetime | None, beacons: Mapping[datetime, int], now: dateti
     return beacons_per_hour(line_of_hours(first, beacons, hours(now)))
 
 
-def _hours(answers: Answers, now: datetime) -> tuple[Figure, str, str]:
-    """The chart, what it shows in words, and its note."""
+def _hours(answers: Answers, now: datetime) -> tuple[dict[str, str], Figure, str, str]:
+    """The style of the chart, the chart, what it shows in words, and its note."""
     try:
         first, beacons = answers.beacons_per_hour(now)
     except EngineError as error:
-        return _figure(None, {}, now), "", _unreadable(error, now)
+        return HIDDEN, _figure(None, {}, now), "", _unreadable(error, now)
     silence = gaps.in_hours(gaps.silent_hours(first, beacons, hours(now)))
     note = f"{silence} By the time that a beacon says of itself, in UTC. The last hour is not over.".strip()
-    return _figure(first, beacons, now), _summary(line_of_hours(first, beacons, hours(now))), note
+    return {}, _figure(first, beacons, now), _summary(line_of_hours(first, beacons, hours(now))), note
 
 
 def _unreadable(error: EngineError, now: datetime) -> str:

@@ -205,7 +205,7 @@ def test_a_failure_is_known_until_something_succeeds(kind: str, tmp_path: Path) 
 
     Its own since is kept while it goes on, though other queries succeed between.
     """
-    missing = ("answers with UNKNOWN_TABLE (60)", True)
+    missing = ("answers with UNKNOWN_TABLE (60)", False)
     assert done_in(kind, tmp_path, troubles) == [
         None, (EngineError, missing), (ContentError, missing), False, None, True,
     ]  # fmt: skip

@@ -103,3 +103,16 @@ def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path, hung: int, monke
     began = time.monotonic()
     assert failure(engine).since == trouble.since
     assert time.monotonic() - began < 2.5
+
+
+def test_who_only_asks_whether_it_is_there_waits_no_minute(
+    tmp_path: Path, hung: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `/readyz` does, which monitors call."""
+    monkeypatch.setattr(engine_module, "PROBE_SECONDS", 1)
+    engine = engine_at(hung, tmp_path)
+    began = time.monotonic()
+    with pytest.raises(EngineError):
+        engine.version()
+    assert time.monotonic() - began < 5
+    assert engine.trouble is not None
