@@ -203,7 +203,7 @@ def test_the_table_of_the_read_api_names_who_sees_licenses() -> None:
         {"headers": {"Sec-Fetch-Site": "cross-site"}},
         {"headers": {"Sec-Fetch-Site": "same-site"}, "json": {}},
         {"data": {"name": "admin", "token": "made up"}},
-        {"data": "{}", "content_type": "text/plain"},
+        {"data": f'{{"output": "{ROUTER}", "inputs": []}}', "content_type": "text/plain"},
         {"data": b'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\nx\r\n--x--\r\n',
          "content_type": "multipart/form-data; boundary=x"},
     ],
