@@ -8,6 +8,15 @@ each line one transaction that is on disk before the next begins:
 3. `loaded`   the batch's rows of one plane are in ClickHouse (a crash before this line sends the same batch again,
               under the same token, and ClickHouse drops it)
 4. `delete`   both planes have it: beacons and batch go; the duplicate id stays for `HORIZON_DAYS`
+
+A power cut leaves each of them done or not begun. The order of writes, which SQLite keeps under these settings:
+
+- The folder is synced once a new file and a new log (-wal) are in it, before the log's first transaction.
+- A transaction's pages go to the end of the log, the last of them with the mark of the commit, and the log is synced
+  before the call returns. Pages without that mark, or torn ones, are not read.
+- Pages go from the log into the file only after the log is synced; the log is emptied, begun anew or removed only after
+  the file is synced.
+- The -shm file is never synced: it is made anew from the log.
 """
 
 import os
@@ -291,8 +300,11 @@ class Spool:
             ).rowcount
 
     def checkpoint(self) -> None:
-        """Move the log into the file and empty it, so that loaded beacons leave no bytes behind."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        """Move the log into the file and empty it, so that loaded beacons leave no bytes behind.
+
+        Raises `Unavailable` when the file cannot grow; the log then keeps what it has.
+        """
+        self._locked("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def stats(self) -> Stats:
         """What lies in the spool now.

@@ -55,8 +55,16 @@ def start_loader(home: Home) -> Callable[[Engine], Callable[[], None]]:
 def load(settings: Settings, home: Home) -> None:
     """`pharos load`: the loader as a process of its own, until SIGINT or SIGTERM."""
     stop = threading.Event()
+
+    def end(*_: object) -> None:
+        stop.set()
+        # A ClickHouse that hangs would hold us for a minute. Wherever we are then, the next start sends it again.
+        late = threading.Timer(STOP_SECONDS / 2, os._exit, [0])
+        late.daemon = True
+        late.start()
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, end)
     engine = Engine(settings, home)
     lock = home.lock("loader")
     spool = Spool(home.spool)

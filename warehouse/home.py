@@ -21,7 +21,10 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         try:
+            missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in missing:
+                sync_folder(folder.parent)
         except OSError as error:
             raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
         self.spool = self.path / "spool.sqlite"

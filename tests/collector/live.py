@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -47,15 +47,19 @@ def free_port() -> int:
 
 
 class Collector:
-    """`pharos collector` as a process, from its first answer to SIGTERM."""
+    """`pharos collector` as a process, from its first answer to SIGTERM.
 
-    def __init__(self, home: Path, **settings: str) -> None:
+    `available` False: the test takes away what it needs, and the one 5xx that is specified is no failure.
+    """
+
+    def __init__(self, home: Path, command: Sequence[str] = PHAROS, **settings: str) -> None:
         self.home, self.port = home, free_port()
+        self.available = True
         self.log = home.with_suffix(".log")
         settings = {"PHAROS_COLLECTOR_BIND": f"127.0.0.1:{self.port}", "PHAROS_COLLECTOR_WORKERS": "2", **settings}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*PHAROS, "collector"], env=environment(home, settings), stdout=log, stderr=log
+                [*command, "collector"], env=environment(home, settings), stdout=log, stderr=log
             )
 
     def __enter__(self) -> "Collector":
@@ -85,6 +89,17 @@ class Collector:
             self._process.wait()
             raise
 
+    @property
+    def url(self) -> str:
+        """Its address."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def processes(self) -> list[int]:
+        """The process ids of gunicorn and, behind it, of its workers."""
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        return [pid, *map(int, children.split())]
+
     def request(
         self,
         method: str,
@@ -105,7 +120,7 @@ class Collector:
             answer = Answer(response.status, fields, response.read())
         finally:
             connection.close()
-        return checked(answer)
+        return checked(answer, self.available)
 
     def post(
         self,
@@ -134,9 +149,12 @@ class Collector:
         return received
 
 
-def checked(answer: Answer) -> Answer:
+def checked(answer: Answer, available: bool = True) -> Answer:
     """What every answer keeps to: no 5xx, no cookie, and every refusal a whole problem document."""
-    assert answer.status < 500, answer
+    if answer.status >= 500:
+        assert not available, answer
+        assert answer.why == (503, "unavailable", "")
+        assert int(answer.headers["retry-after"]) > 0
     assert "set-cookie" not in answer.headers
     if answer.status >= 400:
         assert answer.headers["content-type"] == "application/problem+json"

@@ -217,6 +217,20 @@ def test_any_bytes_are_json_or_refused(raw: bytes) -> None:
     assert (why.reason, why.path) == (Reason.MALFORMED_JSON, "")
 
 
+@given(beacons(), st.lists(st.tuples(st.integers(0, 2000), st.binary(max_size=3), st.integers(0, 3)), max_size=4))
+@settings(max_examples=200)
+def test_any_damage_to_a_beacon_is_a_beacon_or_refused(body: Beacon, damages: list[tuple[int, bytes, int]]) -> None:
+    """Whatever bytes are put in, changed or lost on the way, nothing but a refusal is raised."""
+    raw = json.dumps(body).encode()
+    for at, put, lost in damages:
+        raw = raw[: at % len(raw)] + put + raw[at % len(raw) + lost :]
+    try:
+        found = decode(raw)
+    except Rejected:
+        return
+    judge(found)
+
+
 @pytest.mark.parametrize("raw", [b'{"a": "%s', b'"%s" x', b"%s", b'{"%s": NaN}', b'["%s", "\\ud800"]', b'["%s\xff"]'])
 def test_what_is_no_json_is_not_repeated(raw: bytes) -> None:
     """The refusal of a body that is no JSON holds nothing of it."""

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from warehouse.settings import Settings
+
 KEY = "ingest-key-of-the-tests"
 PASSWORD = "password-of-the-tests"
 
@@ -58,6 +60,11 @@ class System:
         """All that the processes wrote."""
         return (self.home.parent / f"{self.home.name}.log").read_text(errors="replace")
 
+    @property
+    def settings(self) -> Settings:
+        """The settings that its processes have."""
+        return Settings.from_environ(self.environ)
+
     def processes(self) -> dict[int, str]:
         """The command lines of all living processes of this system, by process id."""
         found = {}
@@ -91,11 +98,13 @@ class System:
         done = self.run("drain", "--timeout", "120")
         assert done.returncode == 0, done.stderr
 
-    def post(self, body: bytes | list[Any] | dict[str, Any], path: str = "/v1/beacons") -> tuple[int, Any]:
+    def post(
+        self, body: bytes | list[Any] | dict[str, Any], path: str = "/v1/beacons", **headers: str
+    ) -> tuple[int, Any]:
         """Post beacons; returns status and answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-        return _fetch(urllib.request.Request(self.collector + path, data, headers))
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"} | headers
+        return fetch(urllib.request.Request(self.collector + path, data, headers))
 
     def read(self, path: str, role: str = "admin", **arguments: str) -> tuple[int, Any]:
         """Ask the read API; returns status and answer."""
@@ -103,7 +112,7 @@ class System:
             self._tokens[role] = self.run("tokens", "new", "--role", role).stdout.decode().strip()
             time.sleep(1.1)  # a running system knows a new token a second later
         url = f"{self.dashboard}{path}?{urlencode(arguments)}"
-        return _fetch(urllib.request.Request(url, headers={"Authorization": f"Bearer {self._tokens[role]}"}))
+        return fetch(urllib.request.Request(url, headers={"Authorization": f"Bearer {self._tokens[role]}"}))
 
     def rows(self, metric: str, **arguments: str) -> list[dict[str, Any]]:
         """The rows of a metric."""
@@ -115,12 +124,13 @@ class System:
     def answers(self, address: str) -> bool:
         """Whether a part says that it is healthy."""
         try:
-            return _fetch(urllib.request.Request(f"{address}/healthz"))[0] == 200
+            return fetch(f"{address}/healthz")[0] == 200
         except (OSError, HTTPException):  # not up yet, or killed while it answered
             return False
 
 
-def _fetch(request: urllib.request.Request) -> tuple[int, Any]:
+def fetch(request: urllib.request.Request | str) -> tuple[int, Any]:
+    """Status and answer of a request."""
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
@@ -165,7 +175,15 @@ def clickhouse_url(engine: str) -> str:
 def running(home: Path, engine: str, **settings: str) -> Iterator[System]:
     """A system that runs, and is ended with all its processes whatever the test does."""
     url = clickhouse_url(engine)
-    system = System(home, url, os.environ.get("CLICKHOUSE_CLUSTER", "") if url else "", **settings)
+    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
+    with running_at(url, home, **{"PHAROS_CLICKHOUSE_CLUSTER": cluster, **settings}) as system:
+        yield system
+
+
+@contextlib.contextmanager
+def running_at(url: str, home: Path, **settings: str) -> Iterator[System]:
+    """As `running`, over the ClickHouse at `url`."""
+    system = System(home, url, **settings)
     try:
         system.start()
         yield system
