@@ -12,6 +12,7 @@ import time
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 import msgspec
 
@@ -62,8 +63,9 @@ class Loader:
                 known = isinstance(error, EngineError | MigrationError | Unavailable)
                 why = str(error) if known else f"the loader failed: {type(error).__name__}"
                 log.warning("cannot load, next try in %.1f s: %s", wait, why, exc_info=not known)
-                with suppress(Unavailable):
+                with suppress(Unavailable, EngineError):
                     self._spool.note_trouble(time.time(), why)
+                    self._tell_freshness(time.time(), why)
                 stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311
                 wait = min(wait * 2, BACKOFF_SECONDS[1])
                 continue
@@ -144,13 +146,28 @@ class Loader:
             self._spool.checkpoint()
             self._forgot_at = now
 
-    def _tell_freshness(self, began: float) -> None:
+    def _tell_freshness(self, began: float, why: str = "") -> None:
+        """Tell ClickHouse how far this loader is and how it is doing; `why` it cannot load, "" where it can."""
         # A beacon's time of receipt is taken just before its commit, so the last second may still come in.
-        oldest = self._spool.stats().oldest
-        fresh_to = began - 1 if oldest is None else min(began - 1.0, oldest)
-        row = {"loader": self._id, "fresh_to": _datetime64(fresh_to), "written": _datetime64(time.time())}
+        stats = self._spool.stats()
+        fresh_to = began - 1 if stats.oldest is None else min(began - 1.0, stats.oldest)
+        since = self._spool.loading().since if why else None
+        row = {
+            "loader": self._id,
+            "fresh_to": _datetime64(fresh_to),
+            "written": _datetime64(time.time()),
+            "waiting": stats.beacons,
+            "oldest": None if stats.oldest is None else _datetime64(stats.oldest),
+            "sealed": stats.sealed,
+            "quarantined": stats.quarantined,
+            "free_bytes": self._spool.free_bytes(),
+            "pharos": version("pharos"),
+            "trouble": why,
+            "trouble_since": None if since is None else _datetime64(since),
+        }
         self._engine.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
-        self._spool.note_fresh(fresh_to)
+        if not why:
+            self._spool.note_fresh(fresh_to)
 
 
 def good_row(plane: Plane) -> bytes:

@@ -20,6 +20,7 @@ A power cut leaves each of them done or not begun. The order of writes, which SQ
 """
 
 import os
+import shutil
 import sqlite3
 import time
 import uuid
@@ -349,6 +350,10 @@ class Spool:
     def loaded_up_to(self, last: int) -> bool:
         """Whether all beacons up to number `last` are in ClickHouse."""
         return self._db.execute("SELECT 1 FROM beacons WHERE seq <= ? LIMIT 1", (last,)).fetchone() is None
+
+    def free_bytes(self) -> int:
+        """How much of the disk is free."""
+        return shutil.disk_usage(self._path.parent).free
 
     def check_space(self) -> None:
         """Raise `Unavailable` when the disk is fuller than the watermark."""

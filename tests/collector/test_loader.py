@@ -1,6 +1,7 @@
 """The loader: every beacon in each plane exactly once, whatever breaks in between."""
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -26,6 +27,7 @@ class FakeEngine:
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in TABLES.values()}
         self.inserts = 0
+        self.told: list[dict[str, Any]] = []
         self.wrong_schema = False
         self.embedded = False
         self.poison: Callable[[str, dict[str, Any]], bool] = lambda table, row: False
@@ -34,7 +36,8 @@ class FakeEngine:
 
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
         if table not in self.tables:
-            return  # freshness
+            self.told += [json.loads(line) for line in lines]
+            return
         self.inserts += 1
         self.before(table)
         found = [json.loads(line) for line in lines]
@@ -210,6 +213,30 @@ def test_a_beacon_that_another_batch_brought_is_not_counted_twice(spool: Spool, 
     drain(spool, engine)
     assert engine.held("usage") == once(*range(10), 20)
     assert engine.held("license") == once(*range(10), 20)
+
+
+def test_a_loader_that_cannot_load_says_so_where_it_can(spool: Spool, engine: FakeEngine) -> None:
+    """A table that is gone stops the loading and not the telling of it: how much waits, since when, and why."""
+    stop = threading.Event()
+
+    def refuse(table: str) -> None:
+        stop.set()
+        raise EngineError("the table license_sightings is not there")
+
+    engine.before = refuse
+    spool.store(rows(*range(20)), NOON)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("collector.loader.migrate", lambda engine: [])
+        loader(spool, engine).run(stop)
+    (told,) = engine.told
+    assert (told["waiting"], told["sealed"], told["trouble"]) == (20, 1, "the table license_sightings is not there")
+    assert told["oldest"] == told["fresh_to"] == "2026-11-22 12:00:00.000"
+    assert told["trouble_since"] is not None
+    assert spool.loading().fresh_to is None
+    engine.before = lambda table: None
+    drain(spool, engine)
+    assert (engine.told[-1]["waiting"], engine.told[-1]["trouble"]) == (0, "")
+    assert spool.loading().since is None
 
 
 def test_a_beacon_that_is_twice_in_a_batch_is_counted_once(spool: Spool, engine: FakeEngine) -> None:
