@@ -145,7 +145,8 @@ def _sort_out(value: Any, key: IngestKey) -> tuple[list[dict[str, Any]], _Reject
                 raise Rejected(Reason.MODULE_NOT_ALLOWED, "module.name", "the ingest key is not valid for this module")
             beacons.append(beacon)
         except Rejected as error:
-            rejected.append((index, error))
+            # A copy: what was raised holds this frame, and the body in it until the next garbage collection.
+            rejected.append((index, Rejected(*error.args)))
     return beacons, rejected, many
 
 

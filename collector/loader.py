@@ -12,6 +12,7 @@ import time
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 import msgspec
 
@@ -71,8 +72,9 @@ class Loader:
                 known = isinstance(error, EngineError | MigrationError | Unavailable)
                 why = str(error) if known else f"the loader failed: {type(error).__name__}"
                 log.warning("cannot load, next try in %.1f s: %s", wait, why, exc_info=not known)
-                with suppress(Unavailable):
+                with suppress(Unavailable, EngineError):
                     self._spool.note_trouble(time.time(), why)
+                    self._tell_freshness(time.time(), why)
                 stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311
                 wait = min(wait * 2, BACKOFF_SECONDS[1])
                 continue
@@ -81,6 +83,9 @@ class Loader:
 
     def step(self) -> bool:
         """Load one batch and keep house; returns whether there may be more to load at once."""
+        if self._engine.embedded:
+            # On a full disk an insert may land in its table and in none of the aggregates.
+            self._spool.check_space()
         began = time.time()
         request = self._register.next()
         batch = self._spool.seal(BATCH, request.after if request else None)
@@ -122,6 +127,7 @@ class Loader:
     def _without_known(self, id: str, rows: list[bytes]) -> list[bytes]:
         """The rows whose beacon no other batch brought: a retry through another collector, an import of long ago.
 
+        Each once: one that was sent again after the horizon may find itself still in the spool.
         Only the usage plane sums anything; in the license plane a second row changes no figure.
         """
         keys = [msgspec.json.decode(row, type=_UsageRow) for row in rows]
@@ -132,10 +138,10 @@ class Loader:
             [key.beacon for key in keys],
             {"days": sorted({key.day for key in keys}), "batch": id},
         )
-        if not known:
-            return rows
-        beacons = {beacon for (beacon,) in known}
-        return [row for row, key in zip(rows, keys, strict=True) if key.beacon not in beacons]
+        beacons = {key.beacon: row for row, key in zip(rows, keys, strict=True)}
+        for (beacon,) in known:
+            beacons.pop(beacon, None)
+        return list(beacons.values())
 
     def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
         """Halve a batch that ClickHouse refuses for what it holds, until the bad row stands alone; set that aside."""
@@ -159,14 +165,29 @@ class Loader:
             self._spool.checkpoint()
             self._forgot_at = now
 
-    def _tell_freshness(self, began: float) -> None:
+    def _tell_freshness(self, began: float, why: str = "") -> None:
+        """Tell ClickHouse how far this loader is and how it is doing; `why` it cannot load, "" where it can."""
         # A beacon's time of receipt is taken just before its commit, so the last second may still come in.
-        oldest = self._spool.stats().oldest
-        fresh_to = began - 1 if oldest is None else min(began - 1.0, oldest)
-        row = {"loader": self._id, "fresh_to": _datetime64(fresh_to), "written": _datetime64(time.time())}
+        stats = self._spool.stats()
+        fresh_to = began - 1 if stats.oldest is None else min(began - 1.0, stats.oldest)
+        since = self._spool.loading().since if why else None
+        row = {
+            "loader": self._id,
+            "fresh_to": _datetime64(fresh_to),
+            "written": _datetime64(time.time()),
+            "waiting": stats.beacons,
+            "oldest": None if stats.oldest is None else _datetime64(stats.oldest),
+            "sealed": stats.sealed,
+            "quarantined": stats.quarantined,
+            "free_bytes": self._spool.free_bytes(),
+            "pharos": version("pharos"),
+            "trouble": why,
+            "trouble_since": None if since is None else _datetime64(since),
+        }
         self._engine.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
-        self._office.exchange()
-        self._spool.note_fresh(fresh_to)
+        if not why:
+            self._office.exchange()
+            self._spool.note_fresh(fresh_to)
 
 
 def good_row(plane: Plane) -> bytes:

@@ -8,9 +8,19 @@ each line one transaction that is on disk before the next begins:
 3. `loaded`   the batch's rows of one plane are in ClickHouse (a crash before this line sends the same batch again,
               under the same token, and ClickHouse drops it)
 4. `delete`   both planes have it: beacons and batch go; the duplicate id stays for `HORIZON_DAYS`
+
+A power cut leaves each of them done or not begun. The order of writes, which SQLite keeps under these settings:
+
+- The folder is synced once a new file and a new log (-wal) are in it, before the log's first transaction.
+- A transaction's pages go to the end of the log, the last of them with the mark of the commit, and the log is synced
+  before the call returns. Pages without that mark, or torn ones, are not read.
+- Pages go from the log into the file only after the log is synced; the log is emptied, begun anew or removed only after
+  the file is synced.
+- The -shm file is never synced: it is made anew from the log.
 """
 
 import os
+import shutil
 import sqlite3
 import time
 import uuid
@@ -304,6 +314,16 @@ class Spool:
             self._add_batch(Batch(batch.first, middle, *ids[0]))
             self._add_batch(Batch(middle + 1, batch.last, *ids[1]))
 
+    def renumber(self) -> None:
+        """Give every sealed batch new ids, in the planes that do not have it yet: this file is a copy of another's.
+
+        What the old ids brought since, the copied tables hold as the work of another batch: the loader leaves it out.
+        """
+        with self.transaction():
+            for first, *ids in self.db.execute("SELECT first, usage, license, sealed FROM batches").fetchall():
+                new = [id and str(uuid.uuid4()) for id in ids]
+                self.db.execute("UPDATE batches SET usage = ?, license = ?, sealed = ? WHERE first = ?", (*new, first))
+
     def quarantine(self, batch: Batch, plane: Plane, error: str) -> None:
         """Put the one row of a batch aside for a person to look at; the other plane still gets its row."""
         with self.transaction():
@@ -345,8 +365,11 @@ class Spool:
             ).rowcount
 
     def checkpoint(self) -> None:
-        """Move the log into the file and empty it, so that loaded beacons leave no bytes behind."""
-        self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        """Move the log into the file and empty it, so that loaded beacons leave no bytes behind.
+
+        Raises `Unavailable` when the file cannot grow; the log then keeps what it has.
+        """
+        self._locked("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def stats(self) -> Stats:
         """What lies in the spool now.
@@ -387,6 +410,10 @@ class Spool:
     def loaded_up_to(self, last: int) -> bool:
         """Whether all beacons up to number `last` are in ClickHouse."""
         return self.db.execute("SELECT 1 FROM beacons WHERE seq <= ? LIMIT 1", (last,)).fetchone() is None
+
+    def free_bytes(self) -> int:
+        """How much of the disk is free."""
+        return shutil.disk_usage(self._path.parent).free
 
     def check_space(self) -> None:
         """Raise `Unavailable` when the disk is fuller than the watermark."""

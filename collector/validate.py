@@ -179,6 +179,8 @@ def _struct(path: str) -> type[msgspec.Struct]:
 
 
 Beacon = _struct("")
+# msgspec finds out about a type at its first use, and two threads that come to that at once crash the process.
+msgspec.json.Decoder(Beacon)
 
 _AT = re.compile(r" - at `(?:key` in `)?\$(?P<path>[\w.\[\]]*)`\Z")
 # Lazy, and tried before all else: the name is the sender's, and may look like the rest of the message.

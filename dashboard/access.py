@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from warehouse.credentials import Role
 
 EVERYONE = frozenset(Role)
+LICENSING = frozenset(role for role in Role if role.licensing)
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,23 @@ class Page:
 PAGES = (
     Page("overview", "/", "Overview", EVERYONE),
     Page("features", "/features", "Features", EVERYONE),
-    Page("licensing", "/licensing", "Licensing", frozenset({Role.LICENSING, Role.ADMIN})),
+    Page("licensing", "/licensing", "Licensing", LICENSING),
+    Page("health", "/health", "Health", frozenset({Role.ADMIN})),
 )
 # What is around every page (filters, navigation); its callbacks are open to all who are logged in.
 SHELL = Page("shell", "", "", EVERYONE)
+
+# Whose token opens which path of the read API; a path that is not here opens to nobody. None: open without a token,
+# for there is nothing to be had.
+API_RULES: dict[str, frozenset[Role] | None] = {
+    "/api/v1/metrics/<metric>": EVERYONE,
+    "/api/v1/licensing/installs": LICENSING,
+    "/api/v1/licensing/flags": LICENSING,
+    "/api/": None,
+    "/api/<path:rest>": None,
+    "/healthz": None,
+    "/readyz": None,
+}
 
 # Reached without a login. The read API has tokens of its own.
 OPEN = frozenset({"/login", "/healthz", "/readyz", "/assets/login/login.css", "/assets/login/mark.svg"})

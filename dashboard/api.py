@@ -8,9 +8,10 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
 
+from dashboard.access import API_RULES
 from warehouse import licensing, queries
-from warehouse.credentials import Credentials, Token, bearer
-from warehouse.engine import Engine, EngineError
+from warehouse.credentials import Credentials, bearer
+from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.queries import QueryError
 from warehouse.settings import Settings
 
@@ -37,22 +38,20 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
 
-    def token() -> Token:
-        secret = bearer(request.headers.get("Authorization"))
-        found = credentials.token(secret) if secret else None
-        if found is None:
+    @routes.before_request
+    def check() -> None:
+        rule = request.url_rule.rule if request.url_rule else ""
+        roles = API_RULES.get(rule, frozenset())
+        if roles is None or request.method == "OPTIONS":
+            return
+        token = credentials.token(bearer(request.headers.get("Authorization")))
+        if token is None:
             raise _Problem(401, "unauthorized", "", "Authorization: Bearer <read-API token> is missing or not known")
-        return found
-
-    def licensing_token() -> Token:
-        found = token()
-        if not found.role.licensing:
-            raise _Problem(403, "forbidden", "", "the license plane is open to the roles licensing and admin")
-        return found
+        if token.role not in roles:
+            raise _Problem(403, "forbidden", "", f"open to the roles {' and '.join(sorted(roles)) or '(none)'} alone")
 
     @routes.get("/api/v1/metrics/<metric>")
     def get_metric(metric: str) -> Response:
-        token()
         if metric not in queries.METRICS:
             raise _Problem(404, "not_found", "", f"the metrics are {', '.join(queries.METRICS)}")
         query = queries.parse(metric, _arguments(), datetime.now(UTC).date())
@@ -60,12 +59,10 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
 
     @routes.get("/api/v1/licensing/installs")
     def get_licensing_installs() -> Response:
-        licensing_token()
         return _json(200, licensing.installs(engine, _arguments()))
 
     @routes.get("/api/v1/licensing/flags")
     def get_licensing_flags() -> Response:
-        licensing_token()
         return _json(200, licensing.flags(engine))
 
     @routes.get("/api/", defaults={"rest": ""})
@@ -79,6 +76,7 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
 
     @routes.get("/readyz")
     def get_readyz() -> Response:
+        engine.version()  # a server that hangs is found out sooner than by a query
         queries.fresh_to(engine)
         return _json(200, {"status": "ready"})
 
@@ -100,9 +98,16 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
 
     @routes.errorhandler(EngineError)
     def engine_error(error: EngineError) -> Response:
-        return _problem(_Problem(503, "unavailable", "", "ClickHouse does not answer; beacons are still taken"))
+        return _problem(_Problem(503, "unavailable", "", f"ClickHouse {_away(error.trouble)}; beacons are still taken"))
 
     return routes
+
+
+def _away(trouble: Trouble | None) -> str:
+    if trouble is None:
+        return "does not answer"
+    since = "since" if trouble.exact else "at least since"
+    return f"{trouble.message} {since} {trouble.since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _arguments() -> dict[str, str]:

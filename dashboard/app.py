@@ -61,7 +61,7 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine) -> Dash
     dash_app.index_string = _INDEX
     dash_app.layout = lambda: shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
-    answers = Answers(engine, settings.k)
+    answers = Answers(engine, settings.k, home)
     shell.register(dash_app, callbacks, answers)
     for order, page in enumerate(access.PAGES):
         module: Any = import_module(f"dashboard.pages.{page.name}")

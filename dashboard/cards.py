@@ -56,11 +56,11 @@ def loading(content: Any, height: int) -> dcc.Loading:
 
 
 def graph(name: str, figure: Figure, summary: str) -> list[Any]:
-    """The drawn chart, and in words what it shows for those who do not see it."""
+    """The drawn chart, and in words (`<name>-summary`) what it shows for those who do not see it."""
     return [
         html.Div(
             dcc.Graph(id=name, figure=figure, config=CONFIG, style={"height": figure["layout"]["height"]}),
             **{"aria-hidden": "true"},
         ),
-        html.P(summary, className="visually-hidden"),
+        html.P(summary, id=f"{name}-summary", className="visually-hidden"),
     ]

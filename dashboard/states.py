@@ -1,12 +1,13 @@
 """What a page says when it has no figures to show, and what may be done about it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import html
 
-from dashboard.format import fewer
-from warehouse.engine import EngineError
+from dashboard.format import duration, fewer, moment
+from warehouse.engine import EngineError, Trouble
 from warehouse.queries import QueryError
 
 NAMES = {
@@ -20,11 +21,11 @@ NAMES = {
 
 def notice(error: QueryError | EngineError) -> html.Div:
     """The page's one message when its figures cannot be had."""
-    return _bad_address(error) if isinstance(error, QueryError) else _engine_away()
+    return _bad_address(error) if isinstance(error, QueryError) else _engine_away(error.trouble)
 
 
 def _bad_address(error: QueryError) -> html.Div:
-    return _notice(
+    return warning(
         "This address holds a value that cannot be used",
         [
             html.P(f"{NAMES.get(error.param, 'A part')} ({error.param}) {error.detail}."),
@@ -33,9 +34,9 @@ def _bad_address(error: QueryError) -> html.Div:
     )
 
 
-def _engine_away() -> html.Div:
-    return _notice(
-        "The figures cannot be read right now: ClickHouse does not answer",
+def _engine_away(trouble: Trouble | None) -> html.Div:
+    return warning(
+        f"The figures cannot be read right now: ClickHouse {away(trouble, datetime.now(UTC))}",
         [
             html.P("Beacons are still accepted and kept; they will be counted as soon as it is back."),
             dmc.Anchor("Try again", href="", refresh=True),
@@ -43,7 +44,16 @@ def _engine_away() -> html.Div:
     )
 
 
-def _notice(title: str, text: list[Any]) -> html.Div:
+def away(trouble: Trouble | None, now: datetime) -> str:
+    """What ClickHouse does instead of answering, and since when, in words that complete its name."""
+    if trouble is None:
+        return "does not answer"
+    since = "since" if trouble.exact else "at least since"
+    return f"{trouble.message}, {since} {moment(trouble.since)} ({duration(now - trouble.since)})"
+
+
+def warning(title: str, text: list[Any]) -> html.Div:
+    """A notice that stands above the figures."""
     return html.Div([html.Strong(title), *text], className="notice")
 
 

@@ -50,6 +50,8 @@ def _home(home: Home) -> Check:
     mode = stat.S_IMODE(home.path.stat().st_mode)
     if not os.access(home.path, os.W_OK | os.X_OK):
         return Check("home", False, f"{home.path} cannot be written")
+    if home.restoring.exists():
+        return Check("home", False, f"the restore into {home.path} did not come to its end: run it again")
     if mode & 0o077:
         return Check("home", False, f"{home.path} is open to others (mode {mode:o}): chmod 700 it")
     return Check("home", True, str(home.path))

@@ -7,6 +7,8 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
@@ -36,12 +38,33 @@ CLUSTER_INSERT_SETTINGS: dict[str, str | int] = {"distributed_foreground_insert"
 # What ClickHouse says of a row that it cannot read: parse and type errors. Anything else may pass with time.
 CONTENT_ERRORS = frozenset({6, 26, 27, 32, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 441, 467, 676})
 QUERY_SECONDS = 60
+# How long a server may take to say that it is there: to those who only ask that, and to all once it has failed.
+PROBE_SECONDS = 5
+# A missing table fails some queries while others succeed between them. After this long without it, it is mended.
+FORGET = timedelta(minutes=10)
 PORTION = 5000
 EMBEDDED_MEMORY = 4 << 30
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """ClickHouse fails: the first failure since it last answered, and what it does, in words that complete its name.
+
+    The words hold no address, no secret and nothing of a query. `exact` is False where nobody had asked it for a
+    minute before, as after a start: then it may have begun earlier.
+    """
+
+    since: datetime
+    message: str
+    exact: bool = True
+
+
 class EngineError(Exception):
     """ClickHouse could not be reached, or did not do it: the outcome is unknown, and it may be tried again."""
+
+    def __init__(self, message: str = "", trouble: Trouble | None = None) -> None:
+        super().__init__(message)
+        self.trouble = trouble
 
 
 class ContentError(EngineError):
@@ -63,6 +86,11 @@ class Engine:
         self._idle_lock = threading.Lock()
         self._opening = threading.Lock()
         self._first: Any = None
+        self._noting = threading.Lock()
+        self._answered: datetime | None = None
+        self._trouble: Trouble | None = None
+        # By what ClickHouse does ("" for no answer at all): since when, whether that is exact, and the last time.
+        self._failures: dict[str, tuple[datetime, bool, datetime]] = {}
         self.database = (urlsplit(self._url).path.strip("/") or "default") if self._url else "pharos"
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.database):
             raise EngineError("the database in PHAROS_CLICKHOUSE_URL is no plain name")
@@ -80,6 +108,11 @@ class Engine:
     def embedded(self) -> bool:
         """Whether the engine runs in this process."""
         return not self._url
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What fails, as long as nothing has succeeded since."""
+        return self._trouble
 
     def close(self) -> None:
         """Close all connections; the embedded engine writes out what it holds."""
@@ -129,14 +162,25 @@ class Engine:
 
         Raises `ContentError` when the lines themselves are refused, `EngineError` when the outcome is unknown.
         """
-        cluster = CLUSTER_INSERT_SETTINGS if self.cluster else {}
+        self._insert(table, b"\n".join(lines), "JSONEachRow", token)
+
+    def read(self, sql: str, parameters: Mapping[str, Any] | None = None) -> bytes:
+        """What a SELECT finds, in ClickHouse's own format, Native. Raises `EngineError`."""
+        # Or a server that fails in the middle has said 200 by then.
+        settings = {} if self.embedded else {"wait_end_of_query": 1}
         with self._client() as client:
-            client.raw_insert(
-                table,
-                insert_block=b"\n".join(lines),
-                fmt="JSONEachRow",
-                settings={**INSERT_SETTINGS, **cluster, "insert_deduplication_token": token},
-            )
+            found: bytes = client.raw_query(sql, dict(parameters or {}), settings, fmt="Native")
+            return found
+
+    def write(self, table: str, native: bytes, token: str) -> None:
+        """Insert what `read` gave, here or elsewhere, as one batch; as `insert` otherwise."""
+        self._insert(table, native, "Native", token)
+
+    def _insert(self, table: str, block: bytes, fmt: str, token: str) -> None:
+        cluster = CLUSTER_INSERT_SETTINGS if self.cluster else {}
+        settings = {**INSERT_SETTINGS, **cluster, "insert_deduplication_token": token}
+        with self._client() as client:
+            client.raw_insert(table, insert_block=block, fmt=fmt, settings=settings)
 
     def reads(self, table: str, line: bytes) -> bool:
         """Whether `table`, as its columns stand, can read this JSON line; nothing is stored. Raises `EngineError`."""
@@ -155,8 +199,8 @@ class Engine:
         return True
 
     def version(self) -> str:
-        """ClickHouse's version. Raises `EngineError` when it does not answer."""
-        with self._client(database="default") as client:
+        """ClickHouse's version. Raises `EngineError` when it does not answer within `PROBE_SECONDS`."""
+        with self._client(database="default", seconds=PROBE_SECONDS) as client:
             return str(client.query("SELECT version()").result_rows[0][0])
 
     def create_database(self) -> None:
@@ -166,16 +210,17 @@ class Engine:
             client.command(f"CREATE DATABASE IF NOT EXISTS {self.database}{on_cluster}")
 
     @contextlib.contextmanager
-    def _client(self, database: str | None = None) -> Iterator[Any]:
+    def _client(self, database: str | None = None, seconds: int | None = None) -> Iterator[Any]:
         """A client for this thread alone: one connection of the embedded engine runs one statement at a time."""
         import clickhouse_connect.driver.exceptions as driver
 
         client = None
+        began = datetime.now(UTC)
         try:
             if database is None:
                 with self._idle_lock:
                     client = self._idle.pop() if self._idle else None
-            client = client or self._connect(database or self.database)
+            client = client or self._connect(database or self.database, seconds or QUERY_SECONDS)
             yield client
         except driver.Error as error:
             if database is None and client is not None and error.code is not None:
@@ -183,12 +228,13 @@ class Engine:
             if error.code in CONTENT_ERRORS:
                 # By its name only: the message quotes what it could not read.
                 raise ContentError(f"ClickHouse refuses the rows: {error.name or 'code'} ({error.code})") from None
-            raise EngineError(_first_line(error)) from error
+            raise self._failed(error, began) from error
         except OSError as error:
-            raise EngineError(_first_line(error)) from error
+            raise self._failed(error, began) from error
         else:
             if database is None:
                 self._put_back(client)
+                self._succeeded()
             else:
                 client.close()
 
@@ -196,11 +242,44 @@ class Engine:
         with self._idle_lock:
             self._idle.append(client)
 
-    def _connect(self, database: str) -> Any:
-        import clickhouse_connect  # here: a process that never asks (a collector) never loads it
+    def _succeeded(self) -> None:
+        with self._noting:
+            self._answered = datetime.now(UTC)
+            self._trouble = None
+            self._failures.pop("", None)
 
+    def _failed(self, error: Exception, began: datetime) -> EngineError:
+        """Note a failure of what began then; returns what to raise."""
+        message = _what_it_does(error)
+        away = getattr(error, "code", None) is None
+        what = "" if away else message
+        with self._noting:
+            # That it answered something else a moment ago says nothing of what it refuses now.
+            exact = away and self._answered is not None and began - self._answered < timedelta(minutes=1)
+            since, was_exact, last = self._failures.get(what, (began, exact, began))
+            if not away and began - last > FORGET:
+                since, was_exact = began, exact
+            self._failures[what] = since, was_exact, began
+            trouble = self._trouble = Trouble(since, message, was_exact)
+        if away:
+            # Each connection that is left would have to find out by itself, and may hang for a minute.
+            with self._idle_lock:
+                left, self._idle = self._idle, []
+            for client in left:
+                with contextlib.suppress(Exception):
+                    client.close()
+        return EngineError(_first_line(error), trouble)
+
+    def _connect(self, database: str, seconds: int) -> Any:
         if self.embedded:
             return self._connect_embedded(database)
+        if self._trouble is not None:
+            self._connect_server("default", PROBE_SECONDS).close()
+        return self._connect_server(database, seconds)
+
+    def _connect_server(self, database: str, seconds: int) -> Any:
+        import clickhouse_connect  # here: a process that never asks (a collector) never loads it
+
         url = urlsplit(self._url)
         return clickhouse_connect.get_client(
             interface=url.scheme,
@@ -210,7 +289,7 @@ class Engine:
             password=unquote(url.password or ""),
             database=database,
             connect_timeout=5,
-            send_receive_timeout=QUERY_SECONDS,
+            send_receive_timeout=seconds,
             autogenerate_session_id=False,
         )
 
@@ -232,4 +311,30 @@ def _first_line(error: Exception) -> str:
     text = (str(error) or type(error).__name__).splitlines()[0]
     if "HTTPConnectionPool" in text or "HTTPSConnectionPool" in text:
         return "the ClickHouse server does not answer"
-    return text[:300]
+    return _AROUND.sub("", text)[:300]
+
+
+# What the driver and the server put around what is wrong: codes, the server's version, its address.
+_AROUND = re.compile(
+    r"^Received ClickHouse exception, code: \d+, server response: (Code: \d+\. )?(DB::Exception: )?"
+    r"| \(version [^()]*(\([^()]*\))?\)| \(for url [^)]*\)"
+)
+
+
+def _what_it_does(error: Exception) -> str:
+    code, name, text = getattr(error, "code", None), getattr(error, "name", None), str(error)
+    if code is not None:
+        return f"answers with {name or 'error'} ({code})"
+    if status := re.search(r"HTTP status (\d{3})", text):
+        return f"answers with HTTP status {status[1]}"
+    for sign, words in _SIGNS.items():
+        if sign in text:
+            return f"does not answer ({words})"
+    return "does not answer"
+
+
+_SIGNS = {
+    "Connection refused": "connection refused",
+    "Failed to resolve": "its name is not known",
+    "timed out": "not in time",
+}

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from warehouse.passwords import weakness
+
 
 class SettingError(Exception):
     """A setting that cannot be used; the message names it and never holds its value, which may be a secret."""
@@ -135,9 +137,11 @@ class Settings:
         if self.collector_bind.loopback and self.dashboard_bind.loopback:
             return
         # Beyond loopback somebody else can try: what a person typed for a quick look is not enough there.
-        for name, least in (("secret", 32), ("ingest_key", 20), ("admin_password", 12)):
+        for name, least in (("secret", 32), ("ingest_key", 20)):
             value = getattr(self, name)
             if value and (len(value) < least or len(set(value)) < 6 or "change" in value.lower()):
                 raise SettingError(
                     f"PHAROS_{name.upper()} is too weak to listen outside loopback: at least {least} random characters"
                 )
+        if self.admin_password and (weak := weakness(self.admin_password, "admin")):
+            raise SettingError(f"PHAROS_ADMIN_PASSWORD is too weak to listen outside loopback: {weak}")

@@ -7,7 +7,7 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, html
 
-from dashboard import states
+from dashboard import freshness, states
 from dashboard.access import Callbacks, Page
 from dashboard.answers import MOST_ROWS, Answers
 from dashboard.cards import heading, loading
@@ -99,6 +99,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     @callbacks.add(
         page,
         Output("licensing-notice", "children"),
+        Output("licensing-fresh", "children"),
         Output("licensing-body", "style"),
         Output("licensing-empty", "children"),
         Output("licensing-rows", "style"),
@@ -116,17 +117,18 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         try:
             rows, more = answers.licensing_rows(args)
             anything_yet = bool(rows) or answers.any_sighting()
+            fresh, stale = freshness.told(answers, answers.fresh_to())
         except (QueryError, EngineError) as error:
-            return states.notice(error), hidden, "", hidden, "Installs", [], {}, ""
+            return states.notice(error), "", hidden, "", hidden, "Installs", [], {}, ""
         if not rows:
-            return "", {}, states.none_reported(anything_yet), hidden, "Installs", [], {}, ""
+            return stale, fresh, {}, states.none_reported(anything_yet), hidden, "Installs", [], {}, ""
         title = f"{count(len(rows))} {'install' if len(rows) == 1 else 'installs'}"
         note = "Each row is an install's latest report for a module. Times are UTC; IP addresses are kept for 30 days."
         if more:
             title = f"First {count(MOST_ROWS)} installs"
             note = f"There are more than {count(MOST_ROWS)}: choose a module or a status to see the others. {note}"
         name = csv_name("licensing", None, module)
-        return "", {}, "", {}, title, [_row(row) for row in rows], name, note
+        return stale, fresh, {}, "", {}, title, [_row(row) for row in rows], name, note
 
     register_download(dash_app, page.name)
     dash_app.clientside_callback(

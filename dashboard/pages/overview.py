@@ -5,13 +5,13 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, html
 
-from dashboard import filters, states
+from dashboard import filters, freshness, gaps, states
 from dashboard.access import Callbacks, Page
 from dashboard.answers import Answers
 from dashboard.cards import chart_card, figure_card, graph, heading, loading
 from dashboard.charts import CHARTS, MOST_BARS, line, shown_rows
 from dashboard.filters import Filters
-from dashboard.format import count, days, fewer, moment, share
+from dashboard.format import count, days, fewer, share
 from warehouse.engine import EngineError
 from warehouse.groups import OTHER
 from warehouse.queries import QueryError
@@ -67,13 +67,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             total = answers.total(chosen.args())
             nothing = None if total else html.Div(_nothing(answers, total), className="card")
             cards = _figures(answers, chosen)
-            fresh_to = answers.ask("installs", chosen.args(grain="period"))["fresh_to"]
+            fresh, stale = freshness.told(answers, answers.ask("installs", chosen.args(grain="period"))["fresh_to"])
         except (QueryError, EngineError) as error:
             return states.notice(error), hidden, "", [], "", {}, ""
         k = f"Groups under {answers.k} installs are folded into {OTHER}. " if answers.k > 1 else ""
         note = f"{k}An install counts under each value that it reported in the range: shares may exceed 100% together."
-        fresh = f"Data up to {moment(fresh_to)}" if fresh_to else ""
-        return "", {}, fresh, cards, nothing, hidden if nothing else {}, note
+        return stale, {}, fresh, cards, nothing, hidden if nothing else {}, note
 
     @callbacks.add(
         page,
@@ -153,18 +152,21 @@ def _over_time(answers: Answers, chosen: Filters) -> tuple[Any, str]:
     if not total:
         return _nothing(answers, total), ""
     rows = answers.ask("installs", chosen.args(grain=chosen.grain))["rows"]
-    over_time = line(rows, chosen.start, chosen.end, chosen.grain, filters.today())
+    span = chosen.start, chosen.end
+    received = answers.received(chosen)
+    over_time = line(rows, *span, chosen.grain, filters.today(), received)
     name = "installs_per_bucket"
     notes = []
     if any(over_time.incomplete):
         notes.append(f"Hollow points and dotted lines: the {chosen.grain} is not over, or only in part in the range.")
-    if None in over_time.values:
-        notes.append(f"Gaps: {fewer(answers.k)} installs.")
+    if any(over_time.small):
+        notes.append(f"Breaks without shade: {fewer(answers.k)} installs.")
+    silence = gaps.in_days(gaps.silent_days(received, *span, filters.today()))
     known = [int(value) for value in over_time.values if value is not None]
     summary = f"Active installs per {chosen.grain}, {days(chosen.start, chosen.end)}: " + (
         f"from {count(min(known))} to {count(max(known))}, last {count(known[-1])}." if known else "too few to show."
     )
-    return graph(name, CHARTS[name].figure(over_time, chosen.grain), summary), " ".join(notes)
+    return graph(name, CHARTS[name].figure(over_time, chosen.grain), summary), " ".join([silence, *notes]).strip()
 
 
 def _bars(answers: Answers, name: str, chosen: Filters) -> tuple[Any, str]:

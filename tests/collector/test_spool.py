@@ -240,3 +240,13 @@ def test_nothing_remains_of_a_loaded_beacon(spool: Spool, tmp_path: Path) -> Non
     done(spool, sealed(spool))
     spool.checkpoint()
     assert not any(mark in bytes_on_disk() for mark in marks)
+
+
+def test_a_copy_sends_what_was_sealed_under_other_ids(spool: Spool) -> None:
+    """After `renumber` a sealed batch holds the same beacons, has new ids, and still wants only what it wanted."""
+    spool.store(rows(*range(9)), NOON)
+    first = spool.loaded(sealed(spool), "usage")
+    spool.renumber()
+    again = sealed(spool)
+    assert (again.first, again.last, again.usage) == (first.first, first.last, None)
+    assert again.license not in (None, first.license)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from warehouse.settings import Settings
 
 KEY = "ingest-key-of-the-tests"
 PASSWORD = "password-of-the-tests"
@@ -58,6 +61,11 @@ class System:
         """All that the processes wrote."""
         return (self.home.parent / f"{self.home.name}.log").read_text(errors="replace")
 
+    @property
+    def settings(self) -> Settings:
+        """The settings that its processes have."""
+        return Settings.from_environ(self.environ)
+
     def processes(self) -> dict[int, str]:
         """The command lines of all living processes of this system, by process id."""
         found = {}
@@ -91,10 +99,12 @@ class System:
         done = self.run("drain", "--timeout", "120")
         assert done.returncode == 0, done.stderr
 
-    def post(self, body: bytes | list[Any] | dict[str, Any], path: str = "/v1/beacons") -> tuple[int, Any]:
+    def post(
+        self, body: bytes | list[Any] | dict[str, Any], path: str = "/v1/beacons", **headers: str
+    ) -> tuple[int, Any]:
         """Post beacons; returns status and answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"} | headers
         return fetch(urllib.request.Request(self.collector + path, data, headers))
 
     def read(self, path: str, role: str = "admin", **arguments: str) -> tuple[int, Any]:
@@ -136,12 +146,15 @@ def _parent(pid: int) -> int:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on which nothing listens now."""
+    """Ports on which nothing listens now, and none that the kernel may give to a connection before we listen there."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        while len(found) < count:
+            one = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                one.bind(("127.0.0.1", random.randrange(10_000, 32_768)))
+                found.append(int(one.getsockname()[1]))
+    return found
 
 
 def wait_for(condition: Any, what: str, seconds: float = 30) -> None:

@@ -154,7 +154,7 @@ def test_a_cluster_needs_a_server() -> None:
 WEAK = {
     "PHAROS_SECRET": ["secret", "a" * 40, "x7Kq9" * 6, "please-change-me-to-something-long-1234"],
     "PHAROS_INGEST_KEY": ["ingest", "aaaaaaaaaaaaaaaaaaaaaaaa", "changeme-changeme-123456"],
-    "PHAROS_ADMIN_PASSWORD": ["admin", "Changeme12345", "abababababab"],
+    "PHAROS_ADMIN_PASSWORD": ["admin", "Changeme12345", "abababababab", "whmcs-admin-2026"],
 }
 OUTSIDE = ["0.0.0.0:8000", "[::]:8000", "192.0.2.1:8000", "pharos.example:8000"]
 
