@@ -19,8 +19,9 @@ from collector.validate import Reason, Rejected
 from warehouse.home import Home
 from warehouse.settings import Settings
 
-# Far more than run at once: a client that sends its request byte by byte holds one until `REQUEST_SECONDS` are over.
-THREADS = 128
+# Far more than run at once: a client that sends its request byte by byte holds one until `REQUEST_SECONDS` are over,
+# and all of those clients may have come to one worker.
+THREADS = 256
 REQUEST_SECONDS = 10.0
 GRACEFUL_SECONDS = 20
 _M_MMAP_THRESHOLD = -3  # in malloc.h
