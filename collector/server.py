@@ -21,8 +21,9 @@ from warehouse import logs
 from warehouse.home import Home, derive
 from warehouse.settings import Settings
 
-# Far more than run at once: a client that sends its request byte by byte holds one until `REQUEST_SECONDS` are over.
-THREADS = 128
+# Far more than run at once: a client that sends its request byte by byte holds one until `REQUEST_SECONDS` are over,
+# and all of those clients may have come to one worker.
+THREADS = 256
 REQUEST_SECONDS = 10.0
 GRACEFUL_SECONDS = 20
 MEMORY = Path("/dev/shm")  # noqa: S108

@@ -89,6 +89,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             loaders = answers.loaders()
             fresh, stale = freshness.told(answers, answers.fresh_to())
         except EngineError as error:
+            now = datetime.now(UTC)  # it may have taken seconds to find out
             engine = figure_card(
                 "ClickHouse", "Fails", f"for {duration(now - error.trouble.since)}" if error.trouble else ""
             )

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+PIECE = 1 << 20
+
 
 class SmallDisk:
     """What is mounted at `path`; somebody else's file takes the space."""
@@ -26,8 +28,8 @@ class SmallDisk:
         """Take all space but `leave` bytes, also what others free meanwhile."""
         with self._filler.open("ab") as file:
             while (more := self.free_bytes - leave) > 0:
-                with contextlib.suppress(OSError):  # somebody else was faster
-                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, more)
+                with contextlib.suppress(OSError):  # somebody else was faster, and this piece is given back
+                    os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, min(more, PIECE))
 
     def free(self) -> None:
         """Give the space back."""

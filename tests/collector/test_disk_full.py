@@ -1,4 +1,4 @@
-"""A disk that fills up under a running collector, and under a spool in the middle of a commit."""
+"""A disk that fills up under a running collector, and under the loader with the embedded engine."""
 
 import os
 import signal
@@ -6,7 +6,7 @@ import sqlite3
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,6 @@ from collector.planes import Planes
 from collector.spool import Spool, Unavailable
 from collector.writer import SPACE_SECONDS
 from tests.collector.live import KEY, Collector
-from tests.collector.rows import rows
 from tests.collector.sample import Beacon, beacon
 from tests.collector.small_disk import SmallDisk, small_disk
 from tests.warehouse.test_engine import done_in
@@ -30,9 +29,7 @@ from warehouse.migrate import migrate
 from warehouse.recount import differences
 from warehouse.settings import Settings
 
-NOON = 1_795_348_800.0
 MIB = 1 << 20
-PAGE = 4096
 # `pharos`, as if the disk filled up between two looks at how much of it is free.
 UNWATCHED = [
     sys.executable, "-c",
@@ -42,8 +39,8 @@ UNWATCHED = [
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
-    """128 MiB, and so a watermark of 6.4 MiB."""
-    with small_disk(tmp_path / "disk", 128) as mounted:
+    """64 MiB, and so a watermark of 3.2 MiB."""
+    with small_disk(tmp_path / "disk", 64) as mounted:
         yield mounted
 
 
@@ -87,7 +84,7 @@ def test_a_nearly_full_disk_refuses_until_it_is_freed(disk: SmallDisk) -> None:
         assert [post() for _ in range(20)] == [202] * 20
         before = both_workers(collector)
         for _ in range(3):
-            disk.fill(leave=6 * MIB)
+            disk.fill(leave=3 * MIB)
             time.sleep(SPACE_SECONDS)
             assert [post() for _ in range(20)] == [503] * 20
             assert "nearly full" in collector.post(beacon()).json["detail"]
@@ -129,7 +126,7 @@ def test_a_full_disk_loses_and_doubles_nothing(disk: SmallDisk) -> None:
     with Collector(disk.path / "home", UNWATCHED, PHAROS_INGEST_KEY=KEY) as collector, ThreadPoolExecutor(4) as pool:
         before = both_workers(collector)
         posting = [pool.submit(post_until_answered, collector, stop) for _ in range(4)]
-        for _ in range(8):
+        for _ in range(5):
             time.sleep(0.2)
             disk.fill()
             time.sleep(0.2)
@@ -166,100 +163,6 @@ def test_a_worker_that_dies_on_a_full_disk_is_replaced(disk: SmallDisk) -> None:
         assert collector.post(beacon()).status == 202
         assert collector.processes() == replaced
     assert len(spooled(collector.home)) == 2
-
-
-@pytest.fixture
-def unwatched(disk: SmallDisk) -> Iterator[Spool]:
-    """A spool of 300 beacons on the small disk, the first 100 of them sealed."""
-    spool = Spool(disk.path / "spool.sqlite")
-    spool.store(rows(*range(300)), NOON)
-    spool.seal(100)
-    spool.checkpoint()
-    yield spool
-    spool.close()
-
-
-def contents(path: Path) -> dict[str, list[Any]]:
-    """All that a spool file holds, read by somebody else, after SQLite has found it whole."""
-    db = sqlite3.connect(path)
-    try:
-        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        return {
-            table: db.execute(f"SELECT * FROM {table}").fetchall()
-            for table in ("beacons", "seen", "batches", "quarantine")
-        }
-    finally:
-        db.close()
-
-
-def oldest(spool: Spool) -> Any:
-    """The batch that was sealed before the disk was full."""
-    return spool.seal(1)
-
-
-OPERATIONS: dict[str, Callable[[Spool], object]] = {
-    "store": lambda spool: spool.store(rows(*range(1000, 1400)), NOON),
-    "store, duplicates among them": lambda spool: spool.store(rows(*range(200, 600)), NOON),
-    "loaded": lambda spool: spool.loaded(oldest(spool), "usage"),
-    "delete": lambda spool: spool.delete(oldest(spool)),
-    "split": lambda spool: spool.split(oldest(spool)),
-    "quarantine": lambda spool: spool.quarantine(oldest(spool), "usage", "unreadable"),
-    "forget": lambda spool: spool.forget(NOON + 99 * 86400),
-}
-
-
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_no_space_in_the_middle_of_a_commit_is_as_if_it_had_not_begun(
-    disk: SmallDisk, unwatched: Spool, operation: str
-) -> None:
-    """Whichever page of a commit finds no space, nothing of it is done; with enough of them all is."""
-    path = disk.path / "spool.sqlite"
-    before, failed = contents(path), 0
-    for pages in range(1000):
-        unwatched.checkpoint()
-        disk.fill(leave=pages * PAGE)
-        try:
-            OPERATIONS[operation](unwatched)
-        except Unavailable:
-            failed += 1
-            disk.free()
-            assert contents(path) == before
-        else:
-            break
-    disk.free()
-    assert failed > 0
-    assert contents(path) != before
-    assert all(unwatched.store(rows(*range(5000, 5400)), NOON))
-
-
-def test_no_space_to_seal(disk: SmallDisk, unwatched: Spool) -> None:
-    """A batch that could not be noted was not sealed: the next one may hold other beacons."""
-    batch = oldest(unwatched)
-    unwatched.delete(batch)
-    unwatched.checkpoint()
-    disk.fill()
-    with pytest.raises(Unavailable):
-        unwatched.seal(100)
-    disk.free()
-    assert contents(disk.path / "spool.sqlite")["batches"] == []
-    sealed = unwatched.seal(50)
-    assert sealed is not None
-    assert (sealed.first, sealed.last) == (batch.last + 1, batch.last + 50)
-
-
-def test_no_space_to_move_the_log_into_the_file(disk: SmallDisk, unwatched: Spool) -> None:
-    """When the file cannot grow the log keeps what it has, and is moved once there is space."""
-    path = disk.path / "spool.sqlite"
-    unwatched.store(rows(*range(1000, 3000)), NOON)
-    before = contents(path)
-    disk.fill()
-    with pytest.raises(Unavailable):
-        unwatched.checkpoint()
-    assert contents(path) == before
-    disk.free()
-    unwatched.checkpoint()
-    assert (disk.path / "spool.sqlite-wal").stat().st_size == 0
-    assert contents(path) == before
 
 
 def loaded_on_a_nearly_full_disk(engine: Engine, home: Home) -> list[Any]:

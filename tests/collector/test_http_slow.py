@@ -28,7 +28,7 @@ def seconds_for_thirty(collector: Collector) -> float:
 
 def test_slow_clients_hold_up_nobody_and_are_ended(tmp_path: Path) -> None:
     """Beside 200 connections that send slowly good beacons are taken; a request has its time, and then is over."""
-    assert THREADS * 2 > 200
+    assert THREADS > 200
     with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector, contextlib.ExitStack() as stack:
         alone = seconds_for_thirty(collector)
         slow = []

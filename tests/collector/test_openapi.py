@@ -60,7 +60,8 @@ def test_every_status_of_a_bad_request_is_described() -> None:
     undescribed = [
         case["it"]
         for case in cases.read("requests")
-        if (operation := paths.get(case.get("path", "/v1/beacons"), {}).get(case.get("method", "POST").lower()))
+        if "raw" not in case  # bytes, which name no operation
+        and (operation := paths.get(case.get("path", "/v1/beacons"), {}).get(case.get("method", "POST").lower()))
         and str(case["status"]) not in operation["responses"]
     ]
     assert undescribed == []

@@ -20,6 +20,7 @@ error_log main.log;
 worker_processes 1;
 events {}
 http {
+    access_log access.log;
     client_body_temp_path body;
     proxy_temp_path proxy;
     fastcgi_temp_path fastcgi;
@@ -59,7 +60,7 @@ class Nginx(Client):
                     raise AssertionError((self.folder / "main.log").read_text()) from None
                 time.sleep(0.05)
             else:
-                # Its folders for bodies and answers on disk go: whoever writes there gets a 503.
+                # Its folders for bodies and answers on disk go: if it needed one there would be a 503.
                 for folder in ("body", "proxy"):
                     (self.folder / folder).rmdir()
                 return self

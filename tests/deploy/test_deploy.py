@@ -178,6 +178,12 @@ def test_nginx_lets_pharos_say_what_is_too_large() -> None:
     assert re.findall(r"client_body_buffer_size (\d+)k;", NGINX) == [size]
 
 
+def test_nginx_passes_a_post_on_once_and_its_answer_through_memory() -> None:
+    """With more than one collector as well, and to a client that reads slowly."""
+    (way,) = re.findall(r"location / \{\n        if (.*?)\n    \}", NGINX, re.DOTALL)
+    assert {"proxy_next_upstream off;", "proxy_max_temp_file_size 0;"} <= {line.strip() for line in way.splitlines()}
+
+
 def test_nginx_refuses_in_the_collector_s_own_words() -> None:
     """For each status that nginx gives, the document is what the collector's own would be."""
     told = {int(status): json.loads(text) for status, text in re.findall(r"^    (\d+) '(.+)';$", NGINX, re.MULTILINE)}

@@ -179,11 +179,12 @@ def test_a_collector_that_is_away_is_a_503(tmp_path: Path) -> None:
 def test_nothing_is_written_down(nginx: Nginx) -> None:
     """After good and bad requests and handshakes no log names an address, and no file was made."""
     nginx.post(beacon())
+    Client(nginx.plain_port).raw(b"GET / HTTP/1.1\r\nHost: telemetry.example.com\r\n\r\n")
     for sent in (b"", b"\x16\x03\x01\xff\xff", b"\0" * 3000, bytes(range(256)) * 9):
         Client(nginx.port).raw(sent, ends=True)
     assert {path.name for path in nginx.folder.iterdir()} == {
-        "fastcgi", "fullchain.pem", "main.log", "nginx.conf", "nginx.pid", "pharos.conf", "pharos.error.log",
-        "privkey.pem", "scgi", "uwsgi",
+        "access.log", "fastcgi", "fullchain.pem", "main.log", "nginx.conf", "nginx.pid", "pharos.conf",
+        "pharos.error.log", "privkey.pem", "scgi", "uwsgi",
     }  # fmt: skip
-    for log in (nginx.log, nginx.folder / "main.log"):
-        assert "client" not in log.read_text()
+    for name in ("pharos.error.log", "main.log", "access.log"):
+        assert "127.0." not in (nginx.folder / name).read_text()

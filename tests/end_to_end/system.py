@@ -82,7 +82,7 @@ class System:
     def workers(self, part: str) -> list[int]:
         """The process ids of a part's gunicorn workers (its processes that are children of one another)."""
         pids = {pid for pid, line in self.processes().items() if f"pharos {part}" in line}
-        return [pid for pid in pids if _parent(pid) in pids]
+        return [pid for pid in pids if parent(pid) in pids]
 
     def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """A `pharos` command over the same home."""
@@ -139,7 +139,8 @@ def fetch(request: urllib.request.Request | str) -> tuple[int, Any]:
         return error.code, json.loads(error.read())
 
 
-def _parent(pid: int) -> int:
+def parent(pid: int) -> int:
+    """The process that started this one; 0 for one that is gone."""
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     return 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.end_to_end.system import wait_for
+from tests.end_to_end.system import parent, wait_for
 
 # The folders of a cluster's nodes, beside one another, in the order of CLICKHOUSE_URLS.
 NODES = ("s1r1", "s1r2", "s2r1", "s2r2")
@@ -48,8 +48,8 @@ class Node:
 
         def answers() -> bool:
             if self.child is None or self.child.poll() is not None:  # the port may not be free yet
-                quiet = subprocess.DEVNULL
-                self.child = subprocess.Popen(command, cwd=self.config.parent, stdout=quiet, stderr=quiet)
+                quiet, environ = subprocess.DEVNULL, os.environ | {"CLICKHOUSE_WATCHDOG_ENABLE": "0"}
+                self.child = subprocess.Popen(command, env=environ, cwd=self.config.parent, stdout=quiet, stderr=quiet)
                 self.pid = self.child.pid
                 time.sleep(0.2)
             return self.answers()
@@ -64,6 +64,12 @@ def _lives(pid: int) -> bool:
     return False
 
 
+def _server(pid: int) -> int:
+    """The server of a process that may be its watchdog: that one would be stopped and measured in its place."""
+    everybody = (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit())
+    return next((child for child in everybody if parent(child) == pid), pid)
+
+
 class ClickHouse:
     """One server (CLICKHOUSE_URL, _PID, _BINARY, _CONFIG), or the nodes of a cluster (CLICKHOUSE_URLS, _PIDS)."""
 
@@ -72,7 +78,9 @@ class ClickHouse:
         urls = os.environ.get("CLICKHOUSE_URLS", os.environ["CLICKHOUSE_URL"]).split(",")
         pids = os.environ.get("CLICKHOUSE_PIDS", os.environ["CLICKHOUSE_PID"]).split(",")
         configs = [config.parents[1] / name / config.name for name in NODES] if len(urls) > 1 else [config]
-        self.nodes = [Node(_bare(url), config, int(pid)) for url, config, pid in zip(urls, configs, pids, strict=True)]
+        self.nodes = [
+            Node(_bare(url), config, _server(int(pid))) for url, config, pid in zip(urls, configs, pids, strict=True)
+        ]
 
     @property
     def victims(self) -> list[Node]:

@@ -4,6 +4,7 @@ The tables hold keyed ids alone. The harness knows the root secret, and so each 
 """
 
 import multiprocessing
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -18,6 +19,8 @@ from warehouse.home import Home
 from warehouse.settings import Settings
 
 Key = tuple[Any, ...]
+# So late may a beacon be in the figures: a replica that was started again has to fetch first what it missed.
+FRESH_SECONDS = 10.0
 
 
 class Answered(NamedTuple):
@@ -148,7 +151,12 @@ def verdict(system: System, ledger: list[Answered], wrong: Sequence[str] = ()) -
     wait_for(lambda: system.answers(system.dashboard), "the dashboard", 120)
     system.drain()
     settings = system.settings
-    asked = system.rows("feature_uses", grain="period", by="none")
+    uses = sum(one.uses for one in ledger)
+    told = _told_uses(system)
+    until = time.monotonic() + FRESH_SECONDS
+    while told != uses and time.monotonic() < until:
+        time.sleep(0.5)
+        told = _told_uses(system)
     assert system.stop() == 0
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         tables = pool.submit(_compared, settings, ledger).result()
@@ -156,10 +164,15 @@ def verdict(system: System, ledger: list[Answered], wrong: Sequence[str] = ()) -
     return Verdict(
         len(ledger),
         tables,
-        (sum(one.uses for one in ledger), asked[0]["value"] if asked else 0),
+        (uses, told),
         "" if recount.returncode == 0 else (recount.stdout + recount.stderr).decode(),
         list(wrong),
     )
+
+
+def _told_uses(system: System) -> int:
+    rows = system.rows("feature_uses", grain="period", by="none")
+    return int(rows[0]["value"]) if rows else 0
 
 
 def _compared(settings: Settings, ledger: list[Answered]) -> dict[str, Difference]:

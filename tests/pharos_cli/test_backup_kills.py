@@ -2,7 +2,7 @@
 
 import json
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -149,4 +149,31 @@ def test_a_batch_that_was_under_way_counts_once(kind: str, moment: str, tmp_path
     """A batch of which the tables hold nothing, one plane or both when the backup is made is counted once later."""
     url, other_url = clickhouse_url(kind), clickhouse_url(kind)
     assert in_a_process(backup_at, tmp_path / "home", url, tmp_path / "backup", moment) == 0
+    assert in_a_process(restore_load_and_count, tmp_path / "new", other_url, tmp_path / "backup") == 0
+
+
+def backup_while_it_loads(home: Path, url: str, folder: Path) -> None:
+    """Load all that waits as soon as the first half of the backup is there, whichever that is."""
+    fill(home, url, 30, 40)
+    engine, spool = Engine(settings(home, url), Home(home)), Spool(home / "spool.sqlite")
+
+    def then_load(copy: Any) -> Any:
+        def copying(*arguments: Any) -> Any:
+            yield from copy(*arguments)
+            while spool.stats().beacons:
+                Loader(spool, engine).step()
+
+        return copying
+
+    made._home_files, made._tables = then_load(made._home_files), then_load(made._tables)
+    made._source = lambda *_: nullcontext(export.Owned(engine))  # type: ignore[assignment]
+    made.backup(settings(home, url), Home(home), folder, lambda done, total: None, tables=True)
+    assert spool.stats().beacons == 0
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_what_is_loaded_while_the_backup_is_made_counts_once(kind: str, tmp_path: Path) -> None:
+    """Beacons that go from the spool to the tables between the two copies are in both, and counted once later."""
+    url, other_url = clickhouse_url(kind), clickhouse_url(kind)
+    assert in_a_process(backup_while_it_loads, tmp_path / "home", url, tmp_path / "backup") == 0
     assert in_a_process(restore_load_and_count, tmp_path / "new", other_url, tmp_path / "backup") == 0
