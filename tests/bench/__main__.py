@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from pharos.fleet import beacons
 from tests.bench import load
+from tests.end_to_end.system import free_ports
 
 ROUNDS = 3
 SINGLES = 4000
@@ -24,6 +24,7 @@ BATCHES = 300
 PER_BATCH = 100
 SLOW = 200
 CALM = 1000
+BACKLOG = 100_000
 KEY = "bench-key"
 
 
@@ -35,9 +36,9 @@ def main() -> None:
     alone, beside = [], []
     for number in range(ROUNDS):
         # Floor and collector take turns: what else the machine does then falls on both.
-        with _server(["-m", "tests.bench.floor"], port := _free_port(), [str(port)]):
+        with _server(["-m", "tests.bench.floor"], port := free_ports(1)[0], [str(port)]):
             floors.append(_checked(load.run(port, singles[number])))
-        with _server(["-m", "pharos"], port := _free_port(), ["collector"]):
+        with _server(["-m", "pharos"], port := free_ports(1)[0], ["collector"]):
             ours.append(_checked(load.run(port, singles[number])))
             rates.append(_checked(load.run(port, batches[number], clients=4)))
             for _ in range(ROUNDS):
@@ -59,6 +60,19 @@ def main() -> None:
         print(f"{name:44}{middle.rate:12,.0f}{middle.p50:10.1f}{middle.p99:10.1f}")
     slowed = [one.p99 / other.p99 for one, other in zip(beside, alone, strict=True)]
     print(f"p99 beside to alone: {statistics.median(slowed):.2f} (rounds: {', '.join(f'{r:.2f}' for r in slowed)})")
+
+    drained = _drained()
+    print(f"{'a backlog is loaded at, beacons':44}{drained:12,.0f}")
+    single = statistics.median(one.rate for one in ours)
+    print(f"ratio to single posts as they come in: {drained / single:.0f}")
+
+
+def _drained() -> float:
+    """Beacons a second that one loader brings to the embedded engine."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.drain"], input=b"\n".join(_bodies(BACKLOG)), capture_output=True, check=True
+    )
+    return float(done.stdout)
 
 
 def _checked(one: load.Load) -> load.Load:
@@ -97,12 +111,6 @@ def _bodies(count: int) -> list[bytes]:
     """Beacons of about 1 KB: those of the fleet that say all, each with an id of its own."""
     full = [b for b in beacons(1, 200, 3, datetime.now(UTC).date()) if len(json.dumps(b)) > 700]
     return [json.dumps({**full[i % len(full)], "beacon_id": str(uuid.uuid4())}).encode() for i in range(count)]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

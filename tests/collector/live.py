@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from collector.problems import STATUS
+from tests.end_to_end.system import free_ports
 from tests.pharos_cli.command import PHAROS, environment
 
 KEY = "the-first-ingest-key"
@@ -44,13 +45,6 @@ class Answer:
     def why(self) -> tuple[int, str, str]:
         """Status, reason and path of a refusal."""
         return self.status, self.json["reason"], self.json["path"]
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 class Client:
@@ -121,7 +115,7 @@ class Collector(Client):
     """`pharos collector` as a process, from its first answer to SIGTERM."""
 
     def __init__(self, home: Path, command: Sequence[str] = PHAROS, **settings: str) -> None:
-        super().__init__(free_port())
+        super().__init__(free_ports(1)[0])
         self.home = home
         self.log = home.with_suffix(".log")
         settings = {"PHAROS_COLLECTOR_BIND": f"127.0.0.1:{self.port}", "PHAROS_COLLECTOR_WORKERS": "2", **settings}

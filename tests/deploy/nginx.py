@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from tests.collector.live import START_SECONDS, Client, free_port
+from tests.collector.live import START_SECONDS, Client
+from tests.end_to_end.system import free_ports
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy/nginx.conf"
 COLLECTOR, DASHBOARD = "telemetry.example.com", "pharos.example.com"
@@ -37,10 +38,11 @@ class Nginx(Client):
     def __init__(self, folder: Path, collector: int) -> None:
         program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
         assert program, "nginx is not installed; `make test` does that (deploy/packages.sh), or apt install nginx-light"
-        self.folder, self.plain_port, port = folder, free_port(), free_port()
+        self.folder = folder
+        self.plain_port, port, *unused = free_ports(4)
         super().__init__(port, _certificate(folder), COLLECTOR)
         self.log = folder / "pharos.error.log"
-        ports = {"80": self.plain_port, "443": port, "[::]:80": free_port(), "[::]:443": free_port()}
+        ports = {"80": self.plain_port, "443": port, "[::]:80": unused[0], "[::]:443": unused[1]}
         text = CONFIGURATION.read_text(encoding="utf-8")
         text = re.sub(r"(?<=listen )[^ ;]+", lambda found: f"127.0.0.1:{ports[found[0]]}", text)
         text = re.sub(r"/etc/letsencrypt/live/[^/]+", str(folder), text)
