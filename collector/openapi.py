@@ -2,10 +2,10 @@
 
 from typing import Any
 
+from collector import rights
 from collector.problems import STATUS, TITLES
-from collector.rights import ACTIONS
 from collector.validate import MAX_BATCH, Reason
-from warehouse.fields import UUID, json_schema
+from warehouse.fields import json_schema
 
 # What is refused before it is known which operation is meant, and what any of them answers when it fails.
 _ANY = (
@@ -135,24 +135,11 @@ def document() -> dict[str, Any]:
                     beacons={"type": "array", "items": {"type": "object"}},
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
                 ),
-                "RightsRequest": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["install_id", "action"],
-                    "properties": {
-                        "install_id": {"type": "string", "format": "uuid", "pattern": f"^{UUID}$"},
-                        "action": {"type": "string", "enum": list(ACTIONS)},
-                        "rectify": {
-                            "type": "object",
-                            "description": "With the action rectify: corrected fields, as in a beacon; module.name "
-                            "says which module's rows are meant.",
-                        },
-                    },
-                },
+                "RightsRequest": rights.request_schema(),
                 "Receipt": _closed(request={"type": "string"}, status={"type": "string"}),
                 "Outcome": _closed(
                     state={"type": "string", "enum": ["pending", "done", "failed"]},
-                    action={"type": "string", "enum": list(ACTIONS)},
+                    action={"type": "string", "enum": list(rights.ACTIONS)},
                     result={"type": ["object", "null"], "description": "Of an access: all that is held, by plane."},
                 ),
                 "Problem": {

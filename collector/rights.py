@@ -22,7 +22,7 @@ from collector.seal import unseal
 from collector.spool import Group, Spool, Unavailable
 from collector.standing import Standing
 from collector.validate import Reason, Rejected, decode, type_of
-from warehouse.fields import FIELDS, UUID
+from warehouse.fields import FIELDS, OBJECTS, UUID, value_schema
 from warehouse.home import Home, derive
 from warehouse.settings import Settings
 
@@ -40,6 +40,8 @@ CORRECTABLE = {
     and (field.usage or field.license)
     and field.path not in ("module.name", "license.key_hash")
 }
+
+_MODULE = next(field for field in FIELDS if field.path == "module.name")
 
 Corrections = dict[str, dict[str, str]]
 
@@ -157,6 +159,35 @@ def parse(value: Any) -> tuple[str, str, str, Corrections]:
         raise Refused(rejected) from None
 
 
+def request_schema() -> dict[str, Any]:
+    """The JSON Schema of a request."""
+    corrections = _closed_object(min_properties=1)
+    for path, field in {**CORRECTABLE, "module.name": _MODULE}.items():
+        *parents, name = path.split(".")
+        place = corrections
+        for parent in parents:
+            place = place["properties"].setdefault(parent, _closed_object(min_properties=1))
+        place["properties"][name] = value_schema(field)
+    # The module alone says whose rows are meant, and corrects nothing.
+    version = {"properties": {"module": {"required": ["version"]}}, "required": ["module"]}
+    corrections["anyOf"] = [version, *({"required": [name]} for name in ("license", "server", "platform"))]
+    corrections["description"] = "Corrected fields, as in a beacon; module.name says which module's rows are meant."
+    install_id = value_schema(next(field for field in FIELDS if field.path == "install_id"))
+    others = [action for action in ACTIONS if action != "rectify"]
+    return {
+        "oneOf": [
+            {**_closed_object(), "required": ["install_id", "action"],
+             "properties": {"install_id": install_id, "action": {"type": "string", "enum": others}}},
+            {**_closed_object(), "required": ["install_id", "action", "rectify"],
+             "properties": {"install_id": install_id, "action": {"const": "rectify"}, "rectify": corrections}},
+        ]
+    }  # fmt: skip
+
+
+def _closed_object(min_properties: int = 0) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "minProperties": min_properties, "properties": {}}
+
+
 def _text(value: dict[str, Any], name: str) -> str:
     if name not in value:
         raise Rejected(Reason.MISSING_FIELD, name, "is required")
@@ -169,9 +200,9 @@ def _corrections(value: Any, action: str) -> tuple[str, Corrections]:
     """Corrected fields, written as in a beacon; `module.name` says which module's rows are meant."""
     corrections: Corrections = {"usage": {}, "license": {}}
     module = ""
-    for path, given in _leaves(value, "rectify"):
-        name = path.removeprefix("rectify.")
-        field = CORRECTABLE.get(name) or next((f for f in FIELDS if f.path == name == "module.name"), None)
+    for name, given in _leaves(value, ""):
+        path = f"rectify.{name}"
+        field = _MODULE if name == _MODULE.path else CORRECTABLE.get(name)
         if field is None:
             raise Rejected(Reason.UNKNOWN_FIELD, "rectify", f"what can be corrected is {', '.join(CORRECTABLE)}")
         try:
@@ -179,7 +210,7 @@ def _corrections(value: Any, action: str) -> tuple[str, Corrections]:
         except msgspec.ValidationError:
             reason = Reason.BAD_FORMAT if isinstance(given, str) else Reason.WRONG_TYPE
             raise Rejected(reason, path, "is not as in a beacon") from None
-        if name == "module.name":
+        if field is _MODULE:
             module = given
             continue
         for plane, column in (("usage", field.usage), ("license", field.license)):
@@ -191,12 +222,15 @@ def _corrections(value: Any, action: str) -> tuple[str, Corrections]:
 
 
 def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
+    """(dotted path, value) of what stands below the objects of a beacon."""
     if not isinstance(value, dict):
-        raise Rejected(Reason.WRONG_TYPE, path, "must be object")
+        raise Rejected(Reason.WRONG_TYPE, f"rectify.{path}".rstrip("."), "must be object")
+    if path and not value:
+        raise Rejected(Reason.MISSING_FIELD, f"rectify.{path}", "is empty")
     found: list[tuple[str, Any]] = []
     for name, inner in value.items():
-        below = f"{path}.{name}"
-        found += _leaves(inner, below) if isinstance(inner, dict) and path.count(".") < 2 else [(below, inner)]
+        below = f"{path}.{name}".lstrip(".")
+        found += _leaves(inner, below) if below in OBJECTS else [(below, inner)]
     return found
 
 

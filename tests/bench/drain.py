@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from collector.loader import Loader
-from collector.planes import Planes, encode
-from collector.spool import Row, Spool
+from collector.planes import Planes
+from collector.spool import Spool
 from warehouse.engine import Engine
 from warehouse.home import Home
 from warehouse.migrate import migrate
@@ -22,7 +22,7 @@ def main() -> None:
         home = Home(Path(folder))
         planes, spool, now = Planes(b"bench"), Spool(home.spool), datetime.now(UTC)
         splits = [planes.split(json.loads(line), "203.0.113.9", now) for line in sys.stdin]
-        rows = [Row(split.seen, encode(split.usage), encode(split.license)) for split in splits]
+        rows = [split.row() for split in splits]
         for first in range(0, len(rows), 1000):
             spool.store(rows[first : first + 1000], time.time())
         engine = Engine(Settings(home=home.path), home)
