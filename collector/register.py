@@ -39,6 +39,15 @@ class Request:
 _COLUMNS = "id, public, action, received, after, work, step, state, done"
 
 
+class Decisions(msgspec.Struct):
+    """What must outlive a lost machine so that its backup brings nobody back: the retired pseudonyms of each plane, and
+    every standing (who, epoch, erased, objected, restricted, changed). It names nobody."""
+
+    usage: list[int]
+    license: list[int]
+    standings: list[tuple[int, int, float, bool, bool, float]]
+
+
 class Full(Exception):
     """Too many requests wait."""
 
@@ -111,7 +120,12 @@ class Register:
 
     def finish(self, requests: list[Request], state: str, now: float, result: bytes = b"") -> None:
         """Note that requests are `done` or `failed`, and forget what they were about."""
+        erased = [request for request in requests if request.action == "erase" and state == "done"]
         with self.spool.transaction():
+            self.spool.db.executemany(
+                "INSERT OR IGNORE INTO retired VALUES (?, ?)",
+                [(plane, str(request.work[plane])) for request in erased for plane in ("usage", "license")],
+            )
             self.spool.db.executemany(
                 "UPDATE requests SET state = ?, done = ?, result = ?, work = NULL, step = '', told = 0 WHERE id = ?",
                 [(state, int(now), result, request.id) for request in requests],
@@ -161,6 +175,33 @@ class Register:
             with self.spool.transaction():
                 for who, standing, changed in newer:
                     self._decide(who, standing, changed, told=True)
+
+    def decisions(self) -> "Decisions":
+        """All that was decided here, to be kept beside the backups: see `restore`."""
+        retired: dict[str, list[int]] = {"usage": [], "license": []}
+        for plane, install in self.spool.db.execute("SELECT plane, install FROM retired"):
+            retired[plane].append(int(install))
+        rows = self.spool.db.execute("SELECT who, epoch, erased, objected, restricted, changed FROM installs")
+        return Decisions(
+            sorted(retired["usage"]),
+            sorted(retired["license"]),
+            [(who, epoch, max(erased, 0.0), bool(o), bool(r), at) for who, epoch, erased, o, r, at in rows],
+        )
+
+    def restore(self, decisions: "Decisions") -> None:
+        """Take over decisions that are newer than what this spool, a restored one, knows."""
+        self.learn(
+            [
+                (who, Standing(epoch, erased or float("-inf"), objected, restricted), changed)
+                for who, epoch, erased, objected, restricted, changed in decisions.standings
+            ]
+        )
+        with self.spool.transaction():
+            self.spool.db.executemany(
+                "INSERT OR IGNORE INTO retired VALUES (?, ?)",
+                [("usage", str(each)) for each in decisions.usage]
+                + [("license", str(each)) for each in decisions.license],
+            )
 
     def forget(self, now: float) -> None:
         """Drop results that were not fetched, and records that are old."""

@@ -15,16 +15,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from collector.register import Decisions, Register
 from collector.spool import Spool, Unavailable
 from pharos import manifest
 from pharos.backup import Progress
 from pharos.manifest import BackupError, Manifest
-from warehouse import export
+from warehouse import export, rights
 from warehouse.engine import Engine, EngineError
 from warehouse.home import Home, put, sync_folder
 from warehouse.migrate import MigrationError, sql_files
 from warehouse.settings import Settings
 
+MOST_ERASED = 1000  # in one statement
 AGAIN = "run the same pharos restore again"
 
 
@@ -37,17 +41,22 @@ class Restored:
     spooled: int = 0
 
 
-def restore(settings: Settings, folder: Path, progress: Progress) -> Restored:
-    """Bring a backup into an empty home and an empty database. Raises `BackupError`, `HomeError`, `EngineError`."""
+def restore(settings: Settings, folder: Path, progress: Progress, decisions: Decisions | None = None) -> Restored:
+    """Bring a backup into an empty home and an empty database; what was decided since is carried out in it.
+
+    Raises `BackupError`, `HomeError`, `EngineError`.
+    """
     whole = manifest.read(folder)
     _fits(whole, settings)
     try:
-        return _restore(settings, whole, folder, progress)
+        return _restore(settings, whole, folder, decisions, progress)
     except (OSError, sqlite3.Error, Unavailable) as error:
         raise BackupError(f"{getattr(error, 'strerror', '') or error}; {AGAIN}") from None
 
 
-def _restore(settings: Settings, whole: Manifest, folder: Path, progress: Progress) -> Restored:
+def _restore(
+    settings: Settings, whole: Manifest, folder: Path, decisions: Decisions | None, progress: Progress
+) -> Restored:
     home = Home(settings.home)
     home.protect()
     restored = Restored()
@@ -65,8 +74,10 @@ def _restore(settings: Settings, whole: Manifest, folder: Path, progress: Progre
                 put(home.path / name, (folder / name).read_bytes())
         if engine is not None:
             _tables(whole, folder, engine, attempt, progress)
+            if decisions is not None:
+                _erase(engine, decisions, attempt)
         if whole.of_home(home.spool.name):
-            restored.spooled = _spool(home, folder / home.spool.name)
+            restored.spooled = _spool(home, folder / home.spool.name, decisions)
         home.restoring.unlink()
         sync_folder(home.path)
         if engine is not None:
@@ -142,7 +153,21 @@ def _tables(whole: Manifest, folder: Path, engine: Engine, attempt: str, progres
         progress(done, total)
 
 
-def _spool(home: Home, copy: Path) -> int:
+def _erase(engine: Engine, decisions: Decisions, attempt: str) -> None:
+    """Erase who was erased after the backup was made; what still lies in the spool the loader then leaves out."""
+    installs: dict[rights.Plane, list[int]] = {"usage": decisions.usage, "license": decisions.license}
+    for plane, retired in installs.items():
+        if retired:
+            lines = [msgspec.json.encode({"install": install}) for install in retired]
+            engine.insert(rights.RETIRED[plane], lines, f"restore {attempt} {rights.RETIRED[plane]}")
+            for first in range(0, len(retired), MOST_ERASED):
+                rights.erase(engine, plane, retired[first : first + MOST_ERASED])
+    epochs = dict(engine.query("SELECT who, max(epoch) FROM standings GROUP BY who"))
+    if since := [who for who, epoch, *_ in decisions.standings if epoch > epochs.get(who, 0)]:
+        rights.erase_sealed(engine, since)
+
+
+def _spool(home: Home, copy: Path, decisions: Decisions | None) -> int:
     """Put the spool in its place; returns how many beacons wait in it."""
     aside = home.path / "restoring.sqlite"
     for leftover in home.path.glob(f"{aside.name}*"):
@@ -152,6 +177,8 @@ def _spool(home: Home, copy: Path) -> int:
     spool = Spool(aside)
     # The database knows no token of before: under its old ids a batch that was under way would be summed twice.
     spool.renumber()
+    if decisions is not None:
+        Register(spool).restore(decisions)
     spooled = spool.stats().beacons
     spool.checkpoint()
     spool.close()

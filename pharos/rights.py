@@ -74,5 +74,18 @@ def rights_list() -> None:
     spool.close()
 
 
+@rights.command("decisions")
+def rights_decisions() -> None:
+    """Print what owners decided, as JSON, for `pharos restore --decisions`. It names nobody."""
+    import msgspec
+
+    from collector.register import Register
+    from collector.spool import Spool
+
+    spool = Spool(open_home().spool)
+    click.echo(msgspec.json.encode(Register(spool).decisions()))
+    spool.close()
+
+
 def _time(moment: int | None) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if moment else "-"

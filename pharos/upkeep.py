@@ -5,8 +5,10 @@ import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO
 
 import click
+import msgspec
 
 from pharos.context import fail, load_settings, open_home
 from warehouse.home import HomeError
@@ -53,8 +55,10 @@ def backup(folder: Path, home_only: bool) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="SRC")
-def restore(folder: Path) -> None:
+@click.option("--decisions", type=click.File("rb"), metavar="FILE", help="What `pharos rights decisions` said last.")
+def restore(folder: Path, decisions: IO[bytes] | None) -> None:
     """Bring the backup SRC into a new home and an empty database, while Pharos is stopped."""
+    from collector.register import Decisions
     from pharos.manifest import BackupError
     from pharos.restore import restore as run
     from warehouse.engine import EngineError
@@ -62,7 +66,10 @@ def restore(folder: Path) -> None:
     settings = load_settings()
     try:
         with _progress("restore") as progress:
-            restored = run(settings, folder, progress)
+            decided = msgspec.json.decode(decisions.read(), type=Decisions) if decisions else None
+            restored = run(settings, folder, progress, decided)
+    except msgspec.DecodeError:
+        fail("--decisions is not what pharos rights decisions prints")
     except (BackupError, EngineError) as error:
         fail(str(error))
     click.echo(f"restored beacons={restored.beacons} installs={restored.installs} spooled={restored.spooled}")

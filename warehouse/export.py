@@ -1,7 +1,8 @@
 """Tables out of ClickHouse and into it again, in parts that fit into memory, whatever kind of engine either side is.
 
-Only what nothing else can make again: the rows of both planes, and each install's license reports, which outlive
-theirs. The other aggregates come back when the rows are inserted, and sum each beacon once: what is read is `FINAL`.
+Only what nothing else can make again: the rows of both planes, each install's license reports, which outlive theirs,
+and what owners decided. The other aggregates come back when the rows are inserted, and sum each beacon once: what is
+read is `FINAL`.
 """
 
 from typing import Protocol
@@ -11,8 +12,17 @@ import msgspec
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
 
-# By the expression for a row's day; "" where it has none.
-TABLES = {"usage_beacons": "day", "license_sightings": "toDate(time)", "sightings_by_install": ""}
+# By the expression for a row's day, "" where it has none, and what its rows are divided by.
+TABLES = {
+    "usage_beacons": ("day", "install"),
+    "license_sightings": ("toDate(time)", "install"),
+    "sightings_by_install": ("", "install"),
+    "sealed_beacons": ("day", "who"),
+    "standings": ("", "who"),
+    "retired_usage_installs": ("", "install"),
+    "retired_license_installs": ("", "install"),
+    "rights_requests": ("", "id"),
+}
 PART_ROWS = 250_000
 # Half as many as the inserts whose tokens a table remembers: a restore that is begun again knows each of its own.
 MOST_PARTS = 5000
@@ -73,7 +83,7 @@ class Owned:
             # The replica that is asked may not have yet what another one was given.
             engine.command(f"SYSTEM SYNC REPLICA ON CLUSTER {engine.cluster} {engine.database}.{table}_local")
         days = engine.query(
-            f"SELECT toString({TABLES[table] or repr('')}) AS day_of_row, count() FROM {table} "  # noqa: S608
+            f"SELECT toString({TABLES[table][0] or repr('')}) AS day_of_row, count() FROM {table} "  # noqa: S608
             "GROUP BY day_of_row ORDER BY day_of_row"
         )
         most = max(PART_ROWS, sum(rows for _, rows in days) // MOST_PARTS)
@@ -85,9 +95,9 @@ class Owned:
 
     def read(self, part: Part) -> bytes:
         """The rows of a part, in Native format. Raises `EngineError`."""
-        day = TABLES[part.table]
+        day, key = TABLES[part.table]
         return self._engine.read(
-            f"SELECT * FROM {part.table} FINAL WHERE cityHash64(install) % {{of:UInt32}} = {{number:UInt32}}"  # noqa: S608
+            f"SELECT * FROM {part.table} FINAL WHERE cityHash64({key}) % {{of:UInt32}} = {{number:UInt32}}"  # noqa: S608
             + (f" AND {day} = {{day:Date}}" if day else ""),
             {"of": part.of, "number": part.number} | ({"day": part.day} if day else {}),
         )

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,10 @@ def test_a_lost_machine_goes_on_from_its_backup(system: System, tmp_path: Path) 
     assert Credentials(system.home / "credentials.sqlite").log_in("kim", password)
     assert (system.home / "secret").read_bytes() == secret
     found = verdict(system, ledger(planes_of(system), [*before, *late]))
-    assert found.good, found
+    # What was sent again lies twice in the license plane until ClickHouse merges its rows, and is in no figure twice.
+    sightings = {name: found.tables[name].lost for name in list(found.tables) if "license_sightings" in name}
+    assert set(sightings.values()) == {0}
+    assert replace(found, tables={n: d for n, d in found.tables.items() if n not in sightings}).good, str(found)
 
 
 def owner(system: System) -> int:
@@ -190,4 +194,29 @@ def test_a_backup_fits_every_kind_of_engine(made_on: str, brought_to: str, tmp_p
         system.start()
         assert system.post(posted[400:])[0] == 202
         found = verdict(system, ledger(planes_of(system), posted))
-        assert found.good, found
+        assert found.good, str(found)
+
+
+def test_a_restored_backup_brings_back_nobody_who_was_erased_since(system: System, tmp_path: Path) -> None:
+    """Backed up, then erased, then lost: with the decisions beside it the backup is restored without the install, what
+    was sent before is not taken again, and the install may begin anew."""
+    engine = "server" if system.environ["PHAROS_CLICKHOUSE_URL"] else "embedded"
+    mine, others = beacon(), [beacon() for _ in range(10)]
+    assert system.post([mine, *others])[1]["accepted"] == 11
+    system.drain()
+    assert system.run("backup", str(tmp_path / "backup")).returncode == 0
+    ticket = system.run("rights", "request", "erase", mine["install_id"]).stdout.decode().strip()
+    wait_for(lambda: b'"done"' in system.run("rights", "status", ticket).stdout, "the erasure", 60)
+    decisions = tmp_path / "decisions.json"
+    decisions.write_bytes(system.run("rights", "decisions").stdout)
+    assert mine["install_id"] not in decisions.read_text()
+    lose(system, engine)
+    restored = system.run("restore", str(tmp_path / "backup"), "--decisions", str(decisions))
+    assert restored.stdout == b"restored beacons=10 installs=10 spooled=0\n", restored.stderr
+    system.start()
+    assert system.post({**mine, "beacon_id": others[0]["install_id"]})[1]["duplicates"] == 1
+    assert system.post(beacon(install_id=mine["install_id"]))[1]["accepted"] == 1
+    system.drain()
+    assert [row["value"] for row in system.rows("installs", grain="period")] == [11]
+    assert system.stop() == 0
+    assert system.run("recount").returncode == 0

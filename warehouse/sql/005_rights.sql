@@ -34,9 +34,9 @@ CREATE TABLE IF NOT EXISTS sealed_beacons$local $on_cluster (
     sealed String,
     sealed_ip String TTL day + INTERVAL 30 DAY
 )
-ENGINE = ${replicated}MergeTree
+ENGINE = ${replicated}ReplacingMergeTree
 PARTITION BY toYYYYMM(day)
-ORDER BY (who, day)
+ORDER BY (who, day, sealed)
 TTL day + INTERVAL 13 MONTH
 SETTINGS $deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, old_parts_lifetime = 10,
     finished_mutations_to_keep = 1;
