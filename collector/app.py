@@ -12,6 +12,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from collector import beacons, client, metrics, openapi, problems
+from collector.country import lookup
 from collector.planes import Planes
 from collector.spool import Spool, Unavailable
 from collector.validate import Reason, Rejected
@@ -29,7 +30,7 @@ def create_app(settings: Settings, home: Home, writer: Writer) -> Flask:
     """The collector over one home. Call it in the worker, after the fork: `writer` owns a thread."""
     app = Flask("pharos-collector", static_folder=None)
     credentials = Credentials(home.credentials)
-    planes = Planes(home.root_secret(settings))
+    planes = Planes(home.root_secret(settings), lookup(settings))
     app.register_blueprint(beacons.blueprint(settings, credentials, planes, writer))
     schema, description = msgspec.json.encode(json_schema()), msgspec.json.encode(openapi.document())
 

@@ -46,6 +46,7 @@ def serve() -> None:
 
 
 def _serve(settings: Settings) -> NoReturn:
+    from collector.country import lookup
     from pharos.serve import cannot_listen
     from pharos.serve import serve as run
 
@@ -53,6 +54,7 @@ def _serve(settings: Settings) -> NoReturn:
     for name, bind in (("COLLECTOR", settings.collector_bind), ("DASHBOARD", settings.dashboard_bind)):
         if problem := cannot_listen(bind):
             fail(f"PHAROS_{name}_BIND {bind} cannot be used: {problem}")
+    lookup(settings)
     _log()
     # Said as soon as they are made: they are stored hashed, and what fails after this must not take them along.
     for line in _first_start(settings, home):
@@ -95,9 +97,11 @@ def _first_admin(settings: Settings, credentials: Credentials) -> str:
 @cli.command()
 def collector() -> None:
     """Run the collector alone."""
+    from collector.country import lookup
     from collector.server import CollectorServer
 
     settings = load_settings()
+    lookup(settings)
     home = open_home(settings)
     _log()
     credentials = Credentials(home.credentials)
@@ -180,6 +184,7 @@ def recount() -> None:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def import_(files: tuple[str, ...]) -> None:
     """Back-fill beacons from NDJSON FILEs (- is stdin, gzip is read too)."""
+    from collector.country import lookup
     from collector.planes import Planes
     from collector.spool import Spool
     from collector.validate import Rejected
@@ -188,7 +193,7 @@ def import_(files: tuple[str, ...]) -> None:
     settings = load_settings()
     home = open_home(settings)
     spool = Spool(home.spool)
-    importer = Importer(Planes(home.root_secret(settings)), spool)
+    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), spool)
     for name in files:
 
         def reject(number: int, rejected: Rejected, name: str = name) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
+from collector.country import lookup
 from collector.planes import Planes
 from collector.spool import Spool
 from pharos.fleet import beacons
@@ -29,7 +30,7 @@ def fill(
     if not filling:
         return
     spool = Spool(home.spool)
-    importer = Importer(Planes(home.root_secret(settings)), spool)
+    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), spool)
     now = datetime.now(UTC)
     for beacon in beacons(seed, installs, days, date.fromisoformat(end)):
         if datetime.fromisoformat(beacon["sent_at"]) > now:
