@@ -212,6 +212,14 @@ def test_a_replaced_file_is_read_anew(tmp_path: Path) -> None:
     assert countries("198.51.100.7") == "LU"
 
 
+def test_a_file_that_is_emptied_under_us_ends_nobody(tmp_path: Path) -> None:
+    """`cp` empties a file before it fills it; reading what was mapped of it would be SIGBUS."""
+    file = an_mmdb(tmp_path)
+    countries = Countries(file)
+    file.write_bytes(b"")
+    assert countries("198.51.100.7") == "NL"
+
+
 def test_replaced_lists_are_read_anew(tmp_path: Path) -> None:
     """Each of the two."""
     clock = Clock()
