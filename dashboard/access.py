@@ -53,6 +53,8 @@ API_RULES: dict[str, frozenset[Role] | None] = {
 
 # Reached without a login. The read API has tokens of its own.
 OPEN = frozenset({"/login", "/healthz", "/readyz", "/assets/login/login.css", "/assets/login/mark.svg"})
+# Open to the world where the setting says so; here nobody is looked up, logged in or not.
+PUBLIC = frozenset({"/privacy", "/privacy.json"})
 EXTENSION = "pharos callbacks"
 API = "/api/"
 CALLBACKS = "/_dash-update-component"
@@ -114,8 +116,10 @@ class Callbacks:
             abort(403)
 
 
-def guard(server: Flask) -> None:
+def guard(server: Flask, public: frozenset[str]) -> None:
     """Hold every request of `server` against the table; its `Callbacks` are looked for in `server.extensions`.
+
+    `public` are the paths that are open to the world.
 
     To be called before Dash is made: Flask asks in that order, and a refused request must not get further.
     """
@@ -124,7 +128,7 @@ def guard(server: Flask) -> None:
     def check() -> AnyResponse | None:
         if _from_elsewhere():
             abort(403)
-        if request.path in OPEN or request.path.startswith(API):
+        if request.path in OPEN | public or request.path.startswith(API):
             return None
         if not current_user.is_authenticated:
             if is_page_request():

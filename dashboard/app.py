@@ -8,7 +8,7 @@ from dash import Dash
 from flask import Flask, Response, render_template, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dashboard import access, login, packages, shell, states
+from dashboard import access, login, packages, privacy, shell, states
 from dashboard.access import Callbacks
 from dashboard.answers import Answers
 from warehouse.credentials import Credentials
@@ -30,8 +30,11 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         hops = settings.trusted_proxies
         server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     credentials = Credentials(home.credentials)
-    login.register(server, credentials)
-    access.guard(server)
+    public = access.PUBLIC if settings.public_page == "on" else frozenset()
+    login.register(server, credentials, public)
+    access.guard(server, public)
+    if public:
+        server.register_blueprint(privacy.blueprint(settings, home, engine))
     server.register_blueprint(import_module("dashboard.api").blueprint(settings, engine, credentials))
     _register_refusals(server)
     dash_app = _dash(server, settings, home, engine)
@@ -105,7 +108,7 @@ def _register_headers(server: Flask, dash_app: Dash) -> None:
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "same-origin"
         headers["X-Frame-Options"] = "DENY"
-        headers["Content-Security-Policy"] = policy
+        headers.setdefault("Content-Security-Policy", policy)
         if "Cache-Control" not in headers:
             headers["Cache-Control"] = "no-store"
         return response

@@ -306,6 +306,7 @@ CHARTS: dict[str, Chart] = {
     "installs_by_virtualization": _by("virtualization", "Virtualization"),
     "installs_by_php": _by("php", "PHP versions"),
     "installs_by_whmcs": _by("whmcs", "WHMCS versions"),
+    "installs_by_country": _by("country", "Countries"),
     "beacons_per_hour": Chart("Beacons per hour", "beacons", {}, beacons_per_hour),
     "adoption_per_bucket": Chart("Adoption over time", "feature_installs", {"by": "none"}, adoption_per_bucket),
 }

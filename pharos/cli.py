@@ -48,6 +48,7 @@ def serve() -> None:
 
 
 def _serve(settings: Settings) -> NoReturn:
+    from collector.country import lookup
     from pharos.serve import cannot_listen
     from pharos.serve import serve as run
 
@@ -55,6 +56,7 @@ def _serve(settings: Settings) -> NoReturn:
     for name, bind in (("COLLECTOR", settings.collector_bind), ("DASHBOARD", settings.dashboard_bind)):
         if problem := cannot_listen(bind):
             fail(f"PHAROS_{name}_BIND {bind} cannot be used: {problem}")
+    lookup(settings)
     _log()
     # Said as soon as they are made: they are stored hashed, and what fails after this must not take them along.
     for line in _first_start(settings, home):
@@ -97,9 +99,11 @@ def _first_admin(settings: Settings, credentials: Credentials) -> str:
 @cli.command()
 def collector() -> None:
     """Run the collector alone."""
+    from collector.country import lookup
     from collector.server import CollectorServer
 
     settings = load_settings()
+    lookup(settings)
     home = open_home(settings)
     _log()
     credentials = Credentials(home.credentials)
@@ -161,13 +165,14 @@ def migrate() -> None:
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def import_(files: tuple[str, ...]) -> None:
     """Back-fill beacons from NDJSON FILEs (- is stdin, gzip is read too)."""
+    from collector.country import lookup
     from collector.planes import Planes
     from collector.validate import Rejected
     from pharos.imports import Importer, open_lines
 
     settings = load_settings()
     home = open_home(settings)
-    importer = Importer(Planes(home.root_secret(settings)), home)
+    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), home)
     for name in files:
 
         def reject(number: int, rejected: Rejected, name: str = name) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
+from collector.country import lookup
 from collector.planes import Planes
 from pharos.fleet import beacons
 from pharos.imports import Importer
@@ -27,7 +28,7 @@ def fill(
     end, _, filling = mark.read_text().partition(" ")
     if not filling:
         return
-    importer = Importer(Planes(home.root_secret(settings)), home)
+    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), home)
     now = datetime.now(UTC)
     for beacon in beacons(seed, installs, days, date.fromisoformat(end)):
         if datetime.fromisoformat(beacon["sent_at"]) > now:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from warehouse.fields import VERSION
 from warehouse.passwords import weakness
 
 
@@ -76,6 +77,21 @@ def _text(text: str) -> str:
     return text
 
 
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _policy_version(text: str) -> str:
+    if not re.fullmatch(VERSION, text):
+        raise ValueError(f"must match {VERSION}, as the policy that a beacon's consent names")
+    return text
+
+
 def _setting(default: Any, parse: Callable[[str], Any], doc: str) -> Any:
     return field(default=default, metadata={"parse": parse, "doc": doc})
 
@@ -101,6 +117,15 @@ class Settings:
     address_rate_limit: int = _setting(
         0, _whole(0, 10**9), "Beacons per minute and address (of IPv6: its /64 network); 0: no limit."
     )
+    country_database: str = _setting(
+        "", _text, "An MMDB file, or the folder of Debian's tor-geoipdb (/usr/share/tor); unset: no country."
+    )
+    public_page: str = _setting(
+        "off", _one_of("off", "on"), "Whether /privacy tells the world what is collected, without a login: off or on."
+    )
+    region: str = _setting("", _text, "Where all is held, for the public page: Frankfurt, Germany.")
+    policy_version: str = _setting("", _policy_version, "Version of the privacy policy, for the public page: 2026-11.")
+    contact: str = _setting("", _text, "Whom to ask about privacy, for the public page: privacy@example.com.")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":

@@ -87,12 +87,18 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             return "", ""
 
     def add_bars(name: str) -> None:
-        @callbacks.add(page, Output(f"{name}-body", "children"), Output(f"{name}-note", "children"), search)
-        def installs_by(search: str) -> tuple[Any, str]:
+        @callbacks.add(
+            page,
+            Output(f"{name}-body", "children"),
+            Output(f"{name}-note", "children"),
+            Output(f"{name}-card", "style"),
+            search,
+        )
+        def installs_by(search: str) -> tuple[Any, str, dict[str, str]]:
             try:
                 return _bars(answers, name, filters.read(search, filters.today()))
             except (QueryError, EngineError):
-                return "", ""
+                return "", "", {}
 
     for name in BARS:
         add_bars(name)
@@ -169,16 +175,19 @@ def _over_time(answers: Answers, chosen: Filters) -> tuple[Any, str]:
     return graph(name, CHARTS[name].figure(over_time, chosen.grain), summary), " ".join([silence, *notes]).strip()
 
 
-def _bars(answers: Answers, name: str, chosen: Filters) -> tuple[Any, str]:
+def _bars(answers: Answers, name: str, chosen: Filters) -> tuple[Any, str, dict[str, str]]:
+    """The chart, its note, and the style of its card."""
     chart = CHARTS[name]
     total = answers.total(chosen.args())
     rows = answers.ask(chart.metric, chosen.args(**chart.args))["rows"]
     shown = shown_rows(rows)
+    if total and not rows:
+        return "", "", {"display": "none"}  # installs, and none tells this: no country without a database, for one
     if not total or not shown:
-        return _nothing(answers, total if total == 0 or not rows else None), ""
+        return _nothing(answers, total if total == 0 else None), "", {}
     words = ", ".join(f"{row['key']} {count(row['value'])} ({share(row['value'] / total)})" for row in shown)
     hidden = len(rows) - len(shown)
     notes = [f"The {MOST_BARS} largest of {len(rows)}."] if hidden > 0 else []
     if name == "installs_by_version" and not chosen.module:
         notes.append("Of all modules; choose one to see its own.")
-    return graph(name, chart.figure(rows, total), f"{chart.title}: {words}."), " ".join(notes)
+    return graph(name, chart.figure(rows, total), f"{chart.title}: {words}."), " ".join(notes), {}

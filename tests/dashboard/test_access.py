@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.access import API, API_RULES, EVERYONE, EXTENSION, PAGES, ROUTER, Callbacks, Page
+from dashboard.access import API, API_RULES, EVERYONE, EXTENSION, PAGES, PUBLIC, ROUTER, Callbacks, Page
 from tests.dashboard.conftest import EmptyEngine, call
 from warehouse.credentials import Credentials, Role
 from warehouse.home import Home
@@ -230,6 +230,13 @@ def test_an_address_that_is_no_page_is_404(visit: Visit) -> None:
     assert answer.status_code == 404
     assert "No such page" in answer.text
     assert visit(NOBODY).get("/nothing").status_code == 302
+
+
+@pytest.mark.parametrize("path", sorted(PUBLIC))
+def test_the_page_for_the_world_is_no_page_unless_it_is_switched_on(visit: Visit, path: str) -> None:
+    """As any other address that is none."""
+    assert visit("admin").get(path).status_code == 404
+    assert visit(NOBODY).get(path).status_code == 302
 
 
 def test_a_change_of_role_counts_at_the_next_request(visit: Visit, credentials: Credentials) -> None:

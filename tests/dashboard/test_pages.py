@@ -158,6 +158,25 @@ def test_installs_under_k_are_said_to_be_there(visit: Visit, monkeypatch: pytest
     assert "Data up to 23 Nov 2026, 14:02 UTC" in text
 
 
+@pytest.mark.parametrize(("countries", "style"), [([], {"display": "none"}), ([("NL", 9), ("DE", 7)], {})])
+def test_a_chart_of_what_nobody_tells_is_not_there(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, countries: list[tuple[str, int]], style: dict[str, str]
+) -> None:
+    """Without a country database no install has a country; with one the chart stands beside the others."""
+
+    def answer(_engine: Any, query: Any, _k: int) -> dict[str, Any]:
+        rows = countries if query.by == "country" else [(None, 16)]
+        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
+
+    monkeypatch.setattr(queries, "answer", answer)
+    output = (
+        "..installs_by_country-body.children...installs_by_country-note.children...installs_by_country-card.style.."
+    )
+    told: Any = call(visit("product"), output, {"url.search": ""}).json
+    assert told["response"]["installs_by_country-card"]["style"] == style
+    assert all(f"{code} {count}" in str(told["response"]["installs_by_country-body"]) for code, count in countries)
+
+
 def test_every_page_says_that_synthetic_data_is_synthetic(visit: Visit, home: Home) -> None:
     """As soon as the file is there."""
     client = visit("product")
