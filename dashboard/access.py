@@ -34,6 +34,7 @@ PAGES = (
     Page("overview", "/", "Overview", EVERYONE),
     Page("features", "/features", "Features", EVERYONE),
     Page("licensing", "/licensing", "Licensing", LICENSING),
+    Page("rights", "/rights", "Rights", frozenset({Role.ADMIN})),
     Page("health", "/health", "Health", frozenset({Role.ADMIN})),
 )
 # What is around every page (filters, navigation); its callbacks are open to all who are logged in.

@@ -9,7 +9,7 @@ from typing import Any
 
 from dashboard.filters import Filters, today
 from dashboard.gaps import Received
-from warehouse import health, licensing, queries
+from warehouse import health, licensing, queries, rights
 from warehouse.engine import Engine
 from warehouse.home import Home
 
@@ -82,6 +82,10 @@ class Answers:
     def tables(self) -> list[health.Table]:
         """The tables with their sizes. Raises `EngineError`."""
         return health.tables(self._engine)
+
+    def rights_requests(self) -> list[rights.Requested]:
+        """What owners asked, newest first. Raises `EngineError`."""
+        return rights.requests(self._engine)
 
     def disk(self) -> tuple[int, int]:
         """The bytes that are free on the disk of this home, and its size."""

@@ -103,6 +103,17 @@ def none_reported(anything_yet: bool) -> Any:
     )
 
 
+def nothing_asked() -> Any:
+    """In place of the requests of owners when there are none."""
+    return html.Div(
+        [
+            dmc.Text("Nobody asked yet", fw=600),
+            dmc.Text("Requests come by POST /v1/rights, or by pharos rights request.", c="dimmed", size="sm"),
+        ],
+        className="empty",
+    )
+
+
 def no_access() -> Any:
     """In place of a page that is not open to this role."""
     return html.Div(

@@ -5,6 +5,8 @@ Every table of a plane names its installs by that plane's pseudonym, aggregates 
 
 import base64
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +21,7 @@ TABLES: dict[Plane, tuple[str, ...]] = {
 }
 RETIRED: dict[Plane, str] = {"usage": "retired_usage_installs", "license": "retired_license_installs"}
 SEALED = "sealed_beacons"
+MOST_REQUESTS = 5000
 # Not in the server's query log: the statement names the install.
 _UNLOGGED = {"log_queries": 0}
 _ERASING = {**_UNLOGGED, "mutations_sync": 2}
@@ -72,6 +75,30 @@ def retired(engine: Engine, plane: Plane, installs: set[int]) -> set[int]:
             installs,
         )
     }
+
+
+@dataclass(frozen=True)
+class Requested:
+    """The record of a request: `id` is random, and nothing of it says who asked."""
+
+    id: int
+    action: str
+    state: str
+    received: datetime
+    done: datetime | None
+
+
+def requests(engine: Engine) -> list[Requested]:
+    """The newest requests, at most `MOST_REQUESTS`, as the loaders tell of them. Raises `EngineError`."""
+    found = engine.query(
+        "SELECT id, argMax((action, state, received, done), written) AS newest FROM rights_requests GROUP BY id "
+        "ORDER BY newest.3 DESC, id LIMIT {most:UInt64}",
+        {"most": MOST_REQUESTS},
+    )
+    return [
+        Requested(id, action, state, received.replace(tzinfo=UTC), done and done.replace(tzinfo=UTC))
+        for id, (action, state, received, done) in found
+    ]
 
 
 def _delete(engine: Engine, table: str, condition: str) -> None:

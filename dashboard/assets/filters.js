@@ -32,7 +32,7 @@
         const path = (pathname || "/").replace(/\/+$/, "");
         const filtered = ["", "/features", "/licensing"].includes(path);
         const links = window.dash_clientside.callback_context.outputs_list[5];
-        const paths = { overview: "/", features: "/features", licensing: "/licensing", health: "/health" };
+        const paths = { overview: "/", features: "/features", licensing: "/licensing", rights: "/rights", health: "/health" };
         return [
           params.get("module") || null,
           preset,
