@@ -1,4 +1,4 @@
-"""`POST /v1/beacons`: key → body → validate → planes → spool → 202; and `/check`, which stops before the spool."""
+"""`POST /v1/beacons`: key → body → validate → catalog → planes → spool → 202; `/check` stops before the spool."""
 
 from collections import Counter
 from datetime import UTC, datetime

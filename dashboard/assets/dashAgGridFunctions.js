@@ -23,8 +23,8 @@
         element("span", { className: "share-bar", "aria-hidden": true }, element("span", { style: { width } })),
         element("span", { className: "number" }, percent(value)));
     },
-    Named: ({ value, data }) => (data.title ? element("span", { className: "named" }, data.title,
-      element("span", { className: "dim" }, value)) : value),
+    Named: ({ value, data }) => (data.title ? element("span", { className: "named" },
+      element("span", null, data.title), element("span", { className: "dim" }, value)) : value),
     Hint: ({ value }) => (value ? element("span", { className: "badge" }, value) : null),
     Status: ({ value }) => element("span", { className: "badge status-" + value }, value),
     Flags: ({ value }) => (value ? element("span", { className: "flags" }, value.split(", ").map((flag) =>
