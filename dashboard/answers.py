@@ -3,13 +3,14 @@
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from dashboard.filters import Filters, today
 from dashboard.gaps import Received
 from warehouse import health, licensing, queries, rights
+from warehouse.catalog import Catalog
 from warehouse.engine import Engine
 from warehouse.home import Home
 
@@ -25,11 +26,15 @@ Question = tuple[str, frozenset[tuple[str, str]]]
 
 
 class Answers:
-    """The answers of the read API's queries, each kept for `KEPT_SECONDS`. Threads that ask the same wait for one."""
+    """The answers of the read API's queries, each kept for `KEPT_SECONDS`. Threads that ask the same wait for one.
 
-    def __init__(self, engine: Engine, k: int, home: Home) -> None:
+    `catalog` says how features and modules are called.
+    """
+
+    def __init__(self, engine: Engine, k: int, home: Home, catalog: Callable[[], Catalog]) -> None:
         self._engine = engine
         self.k = k
+        self.catalog = catalog
         self._home = home
         self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
         self._kept: dict[Question, tuple[float, Answer]] = {}

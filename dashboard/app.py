@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from dashboard import access, login, packages, privacy, shell, states
 from dashboard.access import Callbacks
 from dashboard.answers import Answers
+from warehouse.catalog import Watched, place
 from warehouse.credentials import Credentials
 from warehouse.engine import Engine
 from warehouse.home import Home, derive
@@ -64,7 +65,8 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine) -> Dash
     dash_app.index_string = _INDEX
     dash_app.layout = lambda: shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
-    answers = Answers(engine, settings.k, home)
+    # A catalog that is broken stops the collector, and not the pages: they do without its names.
+    answers = Answers(engine, settings.k, home, Watched(place(settings, home)))
     shell.register(dash_app, callbacks, answers)
     for order, page in enumerate(access.PAGES):
         module: Any = import_module(f"dashboard.pages.{page.name}")
