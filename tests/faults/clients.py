@@ -19,15 +19,16 @@ class Clients:
     """Threads that post, and the ledger of what they were answered 202 for.
 
     `pause` is how long each waits between two posts, on average: 6 clients of 0.1 s send some 500 beacons a second.
+    `fleet` is that of the streams.
     """
 
-    def __init__(self, system: System, seed: object, pause: float = 0.1) -> None:
+    def __init__(self, system: System, seed: object, pause: float = 0.1, fleet: int = 0) -> None:
         self.ledger: list[Answered] = []  # beacons that were answered 202, each once
         self.posts: Counter[str] = Counter()
         self.wrong: list[str] = []  # answers that nobody should get
         self._system = system
         self._planes = planes_of(system)
-        self._pause = pause
+        self._pause, self._fleet = pause, fleet
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._run, args=(f"{seed} client {n}",)) for n in range(CLIENTS)]
@@ -49,7 +50,7 @@ class Clients:
         wait_for(lambda: len(self.ledger) > enough, "beacons to come in", 120)
 
     def _run(self, seed: str) -> None:
-        stream, rng = Stream(seed), random.Random(seed)
+        stream, rng = Stream(seed, self._fleet), random.Random(seed)
         while not self._stop.wait(rng.expovariate(1 / self._pause)):
             post = stream.post()
             wait, repeated = BACKOFF_SECONDS[0], False

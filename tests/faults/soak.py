@@ -33,6 +33,8 @@ from tests.faults.verdict import verdict
 FAULT_SECONDS = 10.0
 SAMPLE_SECONDS = 10.0
 PAUSE_SECONDS = 0.25  # of each client: some 150 beacons a second in all
+# Of each client, always the same: what a query takes grows with the fleet, and would be taken for a leak.
+FLEET = 500
 
 
 class Watch:
@@ -109,7 +111,7 @@ def run(engine: str, seed: int, seconds: float) -> bool:
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "home", engine, PHAROS_K="1") as system:
         try:
             with (
-                Clients(system, seed, PAUSE_SECONDS) as clients,
+                Clients(system, seed, PAUSE_SECONDS, FLEET) as clients,
                 Readers(system, seed) as readers,
                 Watch(system, clickhouse, seconds) as watch,
             ):

@@ -28,11 +28,15 @@ class Post:
 
 
 class Stream:
-    """The posts of one client, the same for the same seed but for the time of day."""
+    """The posts of one client, the same for the same seed but for the time of day.
 
-    def __init__(self, seed: str) -> None:
+    Its installs come and go; with a `fleet` they are so many, and stay.
+    """
+
+    def __init__(self, seed: str, fleet: int = 0) -> None:
         self._rng = random.Random(seed)
-        self._installs = [self._uuid() for _ in range(INSTALLS)]
+        self._turnover = 0.0 if fleet else 0.2
+        self._installs = [self._uuid() for _ in range(fleet or INSTALLS)]
         self._answered: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
 
     def post(self) -> Post:
@@ -56,8 +60,8 @@ class Stream:
 
     def _beacon(self) -> dict[str, Any]:
         rng = self._rng
-        if rng.random() < 0.2:  # an install goes, another comes
-            self._installs[rng.randrange(INSTALLS)] = self._uuid()
+        if rng.random() < self._turnover:  # an install goes, another comes
+            self._installs[rng.randrange(len(self._installs))] = self._uuid()
         return beacon(
             beacon_id=self._uuid(),
             install_id=rng.choice(self._installs),

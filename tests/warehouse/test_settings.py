@@ -27,6 +27,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "region": ("Frankfurt, Germany", "Frankfurt, Germany"),
     "policy_version": ("2026-11", "2026-11"),
     "contact": ("privacy@example.com", "privacy@example.com"),
+    "catalog": ("/etc/pharos/catalog.toml", "/etc/pharos/catalog.toml"),
 }
 DEFAULTS: dict[str, Any] = {
     "home": Path("var"),
@@ -47,6 +48,7 @@ DEFAULTS: dict[str, Any] = {
     "region": "",
     "policy_version": "",
     "contact": "",
+    "catalog": "",
 }
 BAD = {
     "home": [" var", "va\nr"],
@@ -69,6 +71,7 @@ BAD = {
     "region": ["Frankfurt,\nGermany", " Frankfurt"],
     "policy_version": ["of November", "-1", "2" * 33],
     "contact": ["line\tbreak"],
+    "catalog": [" catalog.toml", "cata\alog"],
 }  # fmt: skip
 NAMES = [field.name for field in fields(Settings)]
 
