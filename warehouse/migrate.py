@@ -20,7 +20,7 @@ class MigrationError(Exception):
 
 
 def migrate(engine: Engine) -> list[str]:
-    """Bring the database up to date; returns the names of the files that were applied."""
+    """Bring the database and its users up to date; returns the names of the files that were applied."""
     engine.create_database()
     _apply(engine, _MIGRATIONS)
     done = dict(engine.query("SELECT DISTINCT version, sha256 FROM migrations"))
@@ -37,6 +37,7 @@ def migrate(engine: Engine) -> list[str]:
     unknown = set(done) - {int(name[:3]) for name, _ in sql_files()}
     if unknown:
         raise MigrationError(f"the database is newer than this Pharos: it has migration {max(unknown)}")
+    engine.make_accounts()
     return applied
 
 

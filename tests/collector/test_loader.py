@@ -10,6 +10,7 @@ import pytest
 from collector.loader import TABLES, Loader
 from collector.spool import PLANES, Batch, Plane, Spool
 from tests.collector.rows import row, rows
+from warehouse.accounts import Account
 from warehouse.engine import ContentError, Engine, EngineError
 
 NOON = 1_795_348_800.0
@@ -29,6 +30,9 @@ class FakeEngine:
         self.poison: Callable[[str, dict[str, Any]], bool] = lambda table, row: False
         self.before: Callable[[str], None] = lambda table: None
         self.after: Callable[[str], None] = lambda table: None
+
+    def as_account(self, account: Account) -> "FakeEngine":
+        return self
 
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
         if table not in self.tables:
@@ -53,6 +57,9 @@ class FakeEngine:
             for each in held
             if batch != parameters["batch"] and each["day"] in parameters["days"] and each["beacon"] in values
         ]
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        return []  # nothing is too old
 
     def reads(self, table: str, line: bytes) -> bool:
         return not self.wrong_schema

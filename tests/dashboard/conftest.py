@@ -25,6 +25,7 @@ class EmptyEngine(Engine):
 
     def __init__(self) -> None:
         self.away = False
+        self._url = ""
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         if self.away:
