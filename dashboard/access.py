@@ -33,6 +33,7 @@ PAGES = (
     Page("overview", "/", "Overview", EVERYONE),
     Page("features", "/features", "Features", EVERYONE),
     Page("licensing", "/licensing", "Licensing", frozenset({Role.LICENSING, Role.ADMIN})),
+    Page("access_log", "/access-log", "Access log", frozenset({Role.ADMIN})),
 )
 # What is around every page (filters, navigation); its callbacks are open to all who are logged in.
 SHELL = Page("shell", "", "", EVERYONE)

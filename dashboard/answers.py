@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from dashboard.filters import today
-from warehouse import licensing, queries
+from dashboard.looks import Looks
+from warehouse import queries
+from warehouse.access_log import AccessLog
 from warehouse.engine import Engine
 
 # The charts of one page ask at the same moment, and half of them for the same total. Far below the ten seconds after
 # which a beacon must be in the figures.
 KEPT_SECONDS = 2.0
-MOST_ROWS = 5000
 
 Answer = dict[str, Any]
 Question = tuple[str, frozenset[tuple[str, str]]]
@@ -21,9 +22,11 @@ Question = tuple[str, frozenset[tuple[str, str]]]
 class Answers:
     """The answers of the read API's queries, each kept for `KEPT_SECONDS`. Threads that ask the same wait for one."""
 
-    def __init__(self, engine: Engine, k: int) -> None:
+    def __init__(self, engine: Engine, k: int, access_log: AccessLog) -> None:
         self._engine = engine
         self.k = k
+        self.access_log = access_log
+        self.looks = Looks(engine, access_log)
         self._kept: dict[Question, tuple[float, Answer]] = {}
         self._locks: dict[Question, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -50,21 +53,6 @@ class Answers:
     def modules(self) -> list[str]:
         """The names for the module filter. Raises `EngineError`."""
         return queries.modules(self._engine, self.k)
-
-    def any_sighting(self) -> bool:
-        """Whether any install has reported a license. Raises `EngineError`."""
-        return bool(licensing.installs(self._engine, {"limit": "1"})["rows"])
-
-    def licensing_rows(self, args: Mapping[str, str]) -> tuple[list[dict[str, Any]], bool]:
-        """The licensing rows, and whether there are more than `MOST_ROWS`. Raises `QueryError` and `EngineError`."""
-        rows: list[dict[str, Any]] = []
-        cursor: str | None = ""
-        while cursor is not None and len(rows) < MOST_ROWS:
-            more = {"cursor": cursor} if cursor else {}
-            page = licensing.installs(self._engine, {**args, **more, "limit": "1000"})
-            rows += page["rows"]
-            cursor = page["next_cursor"]
-        return rows, cursor is not None
 
     def _forget_old(self) -> None:
         now = time.monotonic()

@@ -1,5 +1,6 @@
 """The read API: the charts' figures for programs, with a token instead of a login."""
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,11 +9,15 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
 
-from warehouse import licensing, queries
+from dashboard.looks import Looks
+from warehouse import queries
+from warehouse.access_log import AccessLog, AccessLogError
 from warehouse.credentials import Credentials, Token, bearer
 from warehouse.engine import Engine, EngineError
 from warehouse.queries import QueryError
 from warehouse.settings import Settings
+
+log = logging.getLogger("pharos.api")
 
 
 class _Problem(Exception):
@@ -33,9 +38,10 @@ _TITLES = {
 }
 
 
-def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> Blueprint:
+def blueprint(settings: Settings, engine: Engine, credentials: Credentials, access_log: AccessLog) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
+    looks = Looks(engine, access_log)
 
     def token() -> Token:
         secret = bearer(request.headers.get("Authorization"))
@@ -60,13 +66,11 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
 
     @routes.get("/api/v1/licensing/installs")
     def get_licensing_installs() -> Response:
-        licensing_token()
-        return _json(200, licensing.installs(engine, _arguments()))
+        return _json(200, looks.installs(licensing_token(), _arguments()))
 
     @routes.get("/api/v1/licensing/flags")
     def get_licensing_flags() -> Response:
-        licensing_token()
-        return _json(200, licensing.flags(engine))
+        return _json(200, looks.flags(licensing_token()))
 
     @routes.get("/api/", defaults={"rest": ""})
     @routes.get("/api/<path:rest>")
@@ -101,6 +105,11 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
     @routes.errorhandler(EngineError)
     def engine_error(error: EngineError) -> Response:
         return _problem(_Problem(503, "unavailable", "", "ClickHouse does not answer; beacons are still taken"))
+
+    @routes.errorhandler(AccessLogError)
+    def access_log_error(error: AccessLogError) -> Response:
+        log.error("a look at the license plane was refused: %s", error)
+        return _problem(_Problem(503, "unavailable", "", "the access log cannot be written, so nothing is given"))
 
     return routes
 

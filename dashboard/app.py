@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from dashboard import access, login, packages, shell, states
 from dashboard.access import Callbacks
 from dashboard.answers import Answers
+from warehouse.access_log import AccessLog
 from warehouse.credentials import Credentials
 from warehouse.engine import Engine
 from warehouse.home import Home, derive
@@ -30,11 +31,12 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         hops = settings.trusted_proxies
         server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     credentials = Credentials(home.credentials)
+    access_log = AccessLog(home.access_log, derive(home.root_secret(settings), "access log"))
     login.register(server, credentials)
     access.guard(server)
-    server.register_blueprint(import_module("dashboard.api").blueprint(settings, engine, credentials))
+    server.register_blueprint(import_module("dashboard.api").blueprint(settings, engine, credentials, access_log))
     _register_refusals(server)
-    dash_app = _dash(server, settings, home, engine)
+    dash_app = _dash(server, settings, home, engine, access_log)
     # Dash finishes itself in the first request; here that is not a visitor's, and no second one can overtake it.
     with server.test_request_context("/healthz"):
         server.preprocess_request()
@@ -43,7 +45,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     return server
 
 
-def _dash(server: Flask, settings: Settings, home: Home, engine: Engine) -> Dash:
+def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_log: AccessLog) -> Dash:
     dash_app = Dash(
         "dashboard",
         server=server,
@@ -61,7 +63,7 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine) -> Dash
     dash_app.index_string = _INDEX
     dash_app.layout = lambda: shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
-    answers = Answers(engine, settings.k)
+    answers = Answers(engine, settings.k, access_log)
     shell.register(dash_app, callbacks, answers)
     for order, page in enumerate(access.PAGES):
         module: Any = import_module(f"dashboard.pages.{page.name}")

@@ -12,9 +12,10 @@ from typing import Any, NoReturn
 
 import click
 
-from pharos.access import keys, tokens, users
+from pharos.access import access, keys, tokens, users
 from pharos.context import fail, load_settings, open_home
 from warehouse import logs
+from warehouse.access_log import AccessLogError
 from warehouse.credentials import CredentialError, Credentials, Role
 from warehouse.home import Home, HomeError
 from warehouse.settings import SettingError, Settings
@@ -24,7 +25,7 @@ def main() -> None:
     """Run the command line; what a user can mend is one line on stderr and exit status 1."""
     try:
         cli()
-    except (SettingError, HomeError, CredentialError) as error:
+    except (SettingError, HomeError, CredentialError, AccessLogError) as error:
         fail(str(error))
 
 
@@ -310,5 +311,5 @@ def _each(ids: tuple[int, ...], action: Callable[[int], bool]) -> None:
         fail(f"there is no row {', '.join(unknown)} in quarantine")
 
 
-for _group in (keys, users, tokens):
+for _group in (keys, users, tokens, access):
     cli.add_command(_group)

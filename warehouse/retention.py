@@ -52,6 +52,7 @@ KEPT = (
     Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
     Kept("how far each loader is", "freshness_by_loader", "7 days", time="written"),
     Kept("which migrations were applied", "migrations", "always"),
+    Kept("looks at the license plane", "access.sqlite", "13 months"),
     Kept("beacons on their way", "spool.sqlite", "until ClickHouse has them"),
     Kept("keyed ids by which duplicates are known", "spool.sqlite", "30 days"),
     Kept("rows that ClickHouse refused for what they hold", "spool.sqlite", "until somebody has looked at them"),

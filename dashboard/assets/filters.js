@@ -32,7 +32,7 @@
         const path = (pathname || "/").replace(/\/+$/, "");
         const known = ["", "/features", "/licensing"].includes(path);
         const links = window.dash_clientside.callback_context.outputs_list[5];
-        const paths = { overview: "/", features: "/features", licensing: "/licensing" };
+        const paths = { overview: "/", features: "/features", licensing: "/licensing", access_log: "/access-log" };
         return [
           params.get("module") || null,
           preset,
@@ -77,6 +77,9 @@
       },
       closeNavigation() {
         return false;
+      },
+      countRows(clicks, rows) {
+        return clicks && rows ? { press: clicks, rows: rows.length } : window.dash_clientside.no_update;
       },
       pressed(clicks) {
         return Boolean(clicks);

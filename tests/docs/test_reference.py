@@ -9,6 +9,7 @@ from collector.spool import HORIZON_DAYS
 from collector.validate import CONSENT_FULL, MAX_BATCH, Reason
 from tests.docs.markdown import ROOT, code, page, spans, tables
 from warehouse import licensing, queries
+from warehouse.access_log import KEPT_DAYS
 from warehouse.fields import DIMENSIONS, FIELDS, MAX_COUNT, MAX_FEATURES, REQUIRED_OBJECTS, Field, columns
 from warehouse.migrate import sql_files
 from warehouse.retention import ALARM_DAYS, FORCED_DAYS, KEPT
@@ -110,6 +111,7 @@ def test_the_retention_is_that_of_the_code() -> None:
     told = [[row[0], code(row[1]), row[2]] for row in TABLES["what | where | kept"]]
     assert told == [[kept.what, kept.name, kept.how_long] for kept in KEPT]
     assert f"| keyed ids by which duplicates are known | `spool.sqlite` | {HORIZON_DAYS} days |" in REFERENCE
+    assert KEPT_DAYS == 396  # 13 months at their longest
     text = " ".join(REFERENCE.split())
     assert (FORCED_DAYS, ALARM_DAYS) == (1, 2)
     assert "there a day longer is forced out" in text
