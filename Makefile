@@ -3,7 +3,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: run demo test lint bench faults audit packages constraints clean
+.PHONY: run demo test lint bench faults soak audit packages constraints clean
 
 run: .venv/runtime
 	@exec $(BIN)/pharos serve
@@ -52,7 +52,12 @@ constraints:
 	{ head -1 constraints.txt; build/constraints/bin/pip freeze | grep -v '^pharos'; } > constraints.new
 	mv constraints.new constraints.txt
 
-# Faults at random moments, for a quarter of an hour and more: make faults FAULTS=500
-FAULTS ?= 200
+# Faults at random moments, for a quarter of an hour and more: make faults KILLS=500
+KILLS ?= 100
 faults: .venv/development
-	$(BIN)/python -m tests.faults --faults $(FAULTS)
+	$(BIN)/python -m tests.faults --kills $(KILLS)
+
+# Mixed load and faults for an hour on each engine: memory and descriptors of every process have to stay flat.
+MINUTES ?= 60
+soak: .venv/development
+	$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)

@@ -11,9 +11,12 @@ import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from collector import beacons, client, metrics, openapi, problems
+from collector import beacons, client, metrics, openapi, problems, rights
+from collector.country import lookup
+from collector.intake import Intake
 from collector.planes import Planes
 from collector.spool import Spool, Unavailable
+from collector.standing import Standings
 from collector.validate import Reason, Rejected
 from collector.writer import Writer
 from warehouse.credentials import Credentials, Role, bearer
@@ -29,8 +32,10 @@ def create_app(settings: Settings, home: Home, writer: Writer) -> Flask:
     """The collector over one home. Call it in the worker, after the fork: `writer` owns a thread."""
     app = Flask("pharos-collector", static_folder=None)
     credentials = Credentials(home.credentials)
-    planes = Planes(home.root_secret(settings))
-    app.register_blueprint(beacons.blueprint(settings, credentials, planes, writer))
+    planes = Planes(home.root_secret(settings), lookup(settings))
+    intake = Intake(planes, Standings(home.spool))
+    app.register_blueprint(beacons.blueprint(settings, credentials, planes, intake, writer))
+    app.register_blueprint(rights.blueprint(settings, home, planes))
     schema, description = msgspec.json.encode(json_schema()), msgspec.json.encode(openapi.document())
 
     @app.get("/v1/schema.json")

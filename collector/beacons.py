@@ -8,19 +8,22 @@ import msgspec
 from flask import Blueprint, Request, Response, request
 
 from collector import body, client
+from collector.intake import Intake, Taken
 from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DUPLICATE, REASONS
-from collector.planes import Planes, Split, encode
+from collector.planes import Planes, Split
 from collector.problems import Refused
-from collector.spool import Row, Unavailable
+from collector.spool import Unavailable
 from collector.validate import MAX_BATCH, Reason, Rejected, decode, validate
-from collector.writer import OverLimit, Writer
+from collector.writer import OverLimit, Stale, Writer
 from warehouse.credentials import Credentials, IngestKey, bearer
 from warehouse.settings import Settings
 
 RETRY_SECONDS = 30
 
 
-def blueprint(settings: Settings, credentials: Credentials, planes: Planes, writer: Writer) -> Blueprint:
+def blueprint(
+    settings: Settings, credentials: Credentials, planes: Planes, intake: Intake, writer: Writer
+) -> Blueprint:
     """The two ways in for beacons."""
     routes = Blueprint("beacons", __name__)
     per_key, per_address = settings.rate_limit, settings.address_rate_limit
@@ -38,36 +41,47 @@ def blueprint(settings: Settings, credentials: Credentials, planes: Planes, writ
         key = _authorized(request, credentials)
         beacons, rejected, many = _sort_out(_beacons(body.read(request)), key)
         if not beacons:
-            _count(0, 0, [], rejected)
+            _count(0, 0, 0, [], rejected)
             raise _refused(rejected, many)
         address = client.address(request, settings.trusted_proxies)
-        splits = [planes.split(beacon, address, now) for beacon in beacons]
-        rows = [Row(split.seen, encode(split.usage), encode(split.license)) for split in splits]
         try:
-            fresh = writer.put(rows, limits(key, address))
+            taken, fresh = _store(beacons, address, now, limits(key, address))
         except OverLimit as error:
-            _reject_all(Reason.RATE_LIMITED, len(rows))
+            _reject_all(Reason.RATE_LIMITED, len(beacons))
             raise Refused(
                 Rejected(Reason.RATE_LIMITED, detail=f"the limit is {limit}"), {"Retry-After": str(error.seconds)}
             ) from None
         except Unavailable as error:
-            _reject_all(Reason.UNAVAILABLE, len(rows))
+            _reject_all(Reason.UNAVAILABLE, len(beacons))
             raise unavailable(error) from None
         accepted = sum(fresh)
-        _count(accepted, len(fresh) - accepted, [s for s, new in zip(splits, fresh, strict=True) if new], rejected)
-        for reason, times in Counter(
-            b.get("reason", "heartbeat") for b, n in zip(beacons, fresh, strict=True) if n
-        ).items():
+        objected = sum(each.standing.objected for each in taken)
+        duplicates = len(taken) - objected - accepted
+        stored = [each for each, new in zip((t for t in taken if t.row), fresh, strict=True) if new]
+        _count(accepted, duplicates, objected, [each.split for each in stored], rejected)
+        for reason, times in Counter(each.reason for each in stored).items():
             REASONS.labels(reason).inc(times)
         return _json(
             202,
             {
                 "accepted": accepted,
-                "duplicates": len(fresh) - accepted,
+                "duplicates": duplicates,
+                **({"objected": objected} if objected else {}),
                 "rejected": _listed(rejected),
                 "next_in": planes.next_in(beacons[0]["install_id"], now),
             },
         )
+
+    def _store(
+        beacons: list[dict[str, Any]], address: str, now: datetime, counted: tuple[tuple[str, int], ...]
+    ) -> tuple[list[Taken], list[bool]]:
+        """Store what may be stored, under what is decided at the moment of the commit."""
+        while True:
+            taken, version = intake.take(beacons, address, now)
+            try:
+                return taken, writer.put([each.row for each in taken if each.row], counted, version)
+            except Stale:
+                intake.refresh()
 
     @routes.post("/v1/beacons/check")
     def check_beacons() -> Response:
@@ -77,14 +91,12 @@ def blueprint(settings: Settings, credentials: Credentials, planes: Planes, writ
         if not beacons:
             raise _refused(rejected, many)
         address = client.address(request, settings.trusted_proxies)
-        splits = [planes.split(beacon, address, now) for beacon in beacons]
+        intake.refresh()
+        taken, _ = intake.take(beacons, address, now)
         return _json(
             200,
             {
-                "beacons": [
-                    {"usage": split.usage, "license": split.license, "clock_skewed": split.clock_skewed}
-                    for split in splits
-                ],
+                "beacons": [_shown(each) for each in taken],
                 "rejected": _listed(rejected),
             },
         )
@@ -133,7 +145,8 @@ def _sort_out(value: Any, key: IngestKey) -> tuple[list[dict[str, Any]], _Reject
                 raise Rejected(Reason.MODULE_NOT_ALLOWED, "module.name", "the ingest key is not valid for this module")
             beacons.append(beacon)
         except Rejected as error:
-            rejected.append((index, error))
+            # A copy: what was raised holds this frame, and the body in it until the next garbage collection.
+            rejected.append((index, Rejected(*error.args)))
     return beacons, rejected, many
 
 
@@ -153,9 +166,21 @@ def _listed(rejected: _Rejections) -> list[dict[str, Any]]:
     ]
 
 
-def _count(accepted: int, duplicates: int, stored: list[Split], rejected: _Rejections) -> None:
+def _shown(taken: Taken) -> dict[str, Any]:
+    """What would be stored of a beacon: nothing a plane can read after an objection, or under a restriction."""
+    open_to_planes = taken.row is not None and not taken.row.sealed
+    return {
+        "usage": taken.split.usage if open_to_planes else None,
+        "license": taken.split.license if open_to_planes else None,
+        "clock_skewed": taken.split.clock_skewed,
+    }
+
+
+def _count(accepted: int, duplicates: int, objected: int, stored: list[Split], rejected: _Rejections) -> None:
     if accepted:
         ACCEPTED.inc(accepted)
+    if objected:
+        BEACONS.labels("objected", "").inc(objected)
     if duplicates:
         DUPLICATE.inc(duplicates)
     if skewed := sum(split.clock_skewed for split in stored):

@@ -1,24 +1,35 @@
-"""Read a request's body: at most `LIMIT` bytes, before and after unpacking, whatever its headers claim."""
+"""Read a request's body: at most `LIMIT` bytes, before and after unpacking, whatever its headers claim.
+
+A request takes at most twice the limit of memory: the body as it came and the same once unpacked, or a small one
+decoded. Large ones are decoded in turn.
+"""
 
 import zlib
+from collections.abc import Iterator
+from io import BytesIO
 from typing import IO
 
-from flask import Request
+from flask import Request, Response, after_this_request
 
 from collector.problems import Refused
+from collector.room import Room
 from collector.validate import Reason, Rejected
 
 LIMIT = 1 << 20
-# Each member of a gzip body costs a copy of what is behind it; nobody has a reason for more than one or two.
+# Each member of a gzip body costs a new inflater; nobody has a reason for more than one or two.
 MEMBERS = 16
 # Of a body that is too large this much is still taken in, so that a client that sends before it reads gets its answer
 # and not a reset connection.
 _DRAIN = 4 << 20
 _CHUNK = 1 << 16
+# Decoded, a small one takes less than twice the limit.
+_SMALL = 1 << 16
+# In all less than what nginx.conf waits for an answer, when the spool takes its 20 seconds.
+_ROOM = Room(LIMIT, seconds=8.0)
 
 
 def read(request: Request) -> bytes:
-    """The body, unpacked. Raises `Refused`: 400, 411, 413, 415."""
+    """The body, unpacked. Raises `Refused`: 400, 411, 413, 415, 503."""
     environ = request.environ
     if environ.get("CONTENT_TYPE") != "application/json":
         _check_media_type(request)
@@ -28,12 +39,18 @@ def read(request: Request) -> bytes:
             Rejected(Reason.UNSUPPORTED_MEDIA_TYPE, detail="Content-Encoding must be gzip, or absent"),
             {"Accept-Encoding": "gzip"},
         )
+    transfer = environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower()
+    if transfer != "chunked":  # gunicorn takes other codings before it, and undoes none of them
+        raise Refused(Rejected(Reason.BAD_REQUEST, detail="Transfer-Encoding must be chunked, or absent"))
     # gunicorn has refused what is no number; Flask's property for it costs more than the rest of this function.
     length = int(environ["CONTENT_LENGTH"]) if environ.get("CONTENT_LENGTH") else None
-    if length is None and "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower():
+    if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
         raise Refused(Rejected(Reason.LENGTH_REQUIRED, detail="Content-Length is missing"))
     raw = _read(environ["wsgi.input"], length)
-    return _unpack(raw) if encoding == "gzip" else raw
+    body = _unpack(raw) if encoding == "gzip" else raw
+    if len(body) > _SMALL:
+        _take_room(len(body))
+    return body
 
 
 def _check_media_type(request: Request) -> None:
@@ -46,45 +63,64 @@ def _check_media_type(request: Request) -> None:
         )
 
 
-def _read(stream: IO[bytes], left: int | None) -> bytes:
-    parts: list[bytes] = []
-    size = 0
-    while size <= _DRAIN and (left is None or size < left):
-        try:
-            part = stream.read(_CHUNK if left is None else min(_CHUNK, left - size))
-        except Exception as error:  # gunicorn's own: broken chunks, a peer that is gone
-            raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body could not be read")) from error
-        if not part:
-            break
-        size += len(part)
-        if size <= LIMIT:
-            parts.append(part)
+def _read(stream: IO[bytes], length: int | None) -> bytes:
+    """The body as it came. In one call: at each gunicorn copies all that it has read ahead."""
+    try:
+        raw = stream.read(LIMIT) if length is None or length <= LIMIT else b""
+        size = len(raw)
+        while size < _DRAIN and (length is None or size < length) and (more := len(stream.read(_CHUNK))):
+            size += more
+    except Exception as error:  # gunicorn's own: broken chunks, a peer that is gone
+        raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body could not be read")) from error
     if size > LIMIT:
         raise _too_large()
-    if left is not None and size < left:
+    if length is not None and size < length:
         raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body is shorter than its Content-Length"))
-    return b"".join(parts)
+    return raw
 
 
 def _unpack(raw: bytes) -> bytes:
-    """Unpack gzip, several members too (RFC 1952), and never more than the limit."""
-    unpacked = b""
+    unpacked = BytesIO()
     try:
-        for _ in range(MEMBERS):
-            if not raw:
-                return unpacked
-            member = zlib.decompressobj(wbits=31)
-            unpacked += member.decompress(raw, LIMIT + 1 - len(unpacked))
-            if len(unpacked) > LIMIT:
+        for part in _parts(raw):
+            unpacked.write(part)
+            if unpacked.tell() > LIMIT:
                 raise _too_large()
-            if not member.eof:
-                raise zlib.error("incomplete")
-            raw = member.unused_data
     except zlib.error:
         raise Refused(Rejected(Reason.BAD_ENCODING, detail="the body is not valid gzip")) from None
-    if raw:
+    return unpacked.getvalue()
+
+
+def _parts(raw: bytes) -> Iterator[bytes]:
+    """What is packed in gzip members (RFC 1952), a piece at a time: zlib holds all that it returns twice."""
+    rest = memoryview(raw)
+    for _ in range(MEMBERS):
+        if not rest:
+            return
+        member = zlib.decompressobj(wbits=31)
+        given: bytes | memoryview = b""
+        while not member.eof:
+            if not given:
+                given, rest = rest[:_CHUNK], rest[_CHUNK:]
+            part = member.decompress(given, _CHUNK)
+            given = member.unconsumed_tail
+            if not (part or given or rest or member.eof):
+                raise zlib.error("incomplete")
+            yield part
+        rest = memoryview(raw)[len(raw) - len(rest) - len(member.unused_data) :]
+    if rest:
         raise Refused(Rejected(Reason.BAD_ENCODING, detail=f"the body must have at most {MEMBERS} gzip members"))
-    return unpacked
+
+
+def _take_room(size: int) -> None:
+    """Wait for room to decode a large body, which the end of the request gives back. Raises `Refused`: 503."""
+    if not _ROOM.take(size):
+        raise Refused(Rejected(Reason.UNAVAILABLE, detail="too many large bodies at once"), {"Retry-After": "30"})
+
+    @after_this_request
+    def give_back(response: Response) -> Response:
+        _ROOM.give_back(size)
+        return response
 
 
 def _too_large() -> Refused:

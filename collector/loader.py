@@ -12,18 +12,21 @@ import time
 import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 import msgspec
 
+from collector.batches import TABLES, insert_batch
+from collector.office import Office
 from collector.planes import Planes, encode
+from collector.register import Register
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
-from warehouse import retention
+from warehouse import retention, rights
 from warehouse.accounts import Account
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.fields import example
 from warehouse.migrate import MigrationError, migrate
 
-TABLES: dict[Plane, str] = {"usage": "usage_beacons", "license": "license_sightings"}
 # 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms; a tenth of them costs nearly as much.
 BATCH = 10_000
 POLL_SECONDS = 0.5
@@ -33,6 +36,10 @@ FORGET_SECONDS = 3600.0
 RETENTION_SECONDS = 86400.0
 
 log = logging.getLogger("pharos.loader")
+
+
+class _Install(msgspec.Struct):
+    install: int
 
 
 class _UsageRow(msgspec.Struct):
@@ -47,6 +54,8 @@ class Loader:
         self._spool = spool
         self._engine = engine
         self._id = spool.loader_id()
+        self._register = Register(spool)
+        self._office = Office(self._register, engine)
         self._fresh_at = self._forgot_at = self._retained_at = float("-inf")
 
     @property
@@ -70,8 +79,9 @@ class Loader:
                 known = isinstance(error, EngineError | MigrationError | Unavailable)
                 why = str(error) if known else f"the loader failed: {type(error).__name__}"
                 log.warning("cannot load, next try in %.1f s: %s", wait, why, exc_info=not known)
-                with suppress(Unavailable):
+                with suppress(Unavailable, EngineError):
                     self._spool.note_trouble(time.time(), why)
+                    self._tell_freshness(time.time(), why)
                 stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311
                 wait = min(wait * 2, BACKOFF_SECONDS[1])
                 continue
@@ -80,10 +90,17 @@ class Loader:
 
     def step(self) -> bool:
         """Load one batch and keep house; returns whether there may be more to load at once."""
+        if self._engine.embedded:
+            # On a full disk an insert may land in its table and in none of the aggregates.
+            self._spool.check_space()
         began = time.time()
-        batch = self._spool.seal(BATCH)
+        request = self._register.next()
+        batch = self._spool.seal(BATCH, request.after if request else None)
         if batch is not None:
             self.load(batch)
+        elif request is not None:
+            self._office.carry_out(request)
+            return True
         self._keep_house(began, idle=batch is None)
         return batch is not None and batch.last - batch.first + 1 >= BATCH // 10
 
@@ -102,15 +119,22 @@ class Loader:
         self._spool.delete(batch)
 
     def _insert(self, plane: Plane, id: str, rows: list[bytes]) -> None:
-        if plane == "usage":
+        if plane != "sealed" and self._register.any_erased():
+            rows = self._without_erased(plane, rows)
+        if plane == "usage" and rows:
             rows = self._without_known(id, rows)
-        if rows:
-            mark = f'{{"batch":"{id}",'.encode()
-            self._loading.insert(TABLES[plane], [mark + row[1:] for row in rows], token=id)
+        insert_batch(self._loading, plane, id, rows)
+
+    def _without_erased(self, plane: rights.Plane, rows: list[bytes]) -> list[bytes]:
+        """The rows of installs that were not erased: another collector may have learned of an erasure late."""
+        installs = [msgspec.json.decode(row, type=_Install).install for row in rows]
+        erased = rights.retired(self._engine, plane, set(installs))
+        return [row for row, install in zip(rows, installs, strict=True) if install not in erased]
 
     def _without_known(self, id: str, rows: list[bytes]) -> list[bytes]:
         """The rows whose beacon no other batch brought: a retry through another collector, an import of long ago.
 
+        Each once: one that was sent again after the horizon may find itself still in the spool.
         Only the usage plane sums anything; in the license plane a second row changes no figure.
         """
         keys = [msgspec.json.decode(row, type=_UsageRow) for row in rows]
@@ -121,10 +145,10 @@ class Loader:
             [key.beacon for key in keys],
             {"days": sorted({key.day for key in keys}), "batch": id},
         )
-        if not known:
-            return rows
-        beacons = {beacon for (beacon,) in known}
-        return [row for row, key in zip(rows, keys, strict=True) if key.beacon not in beacons]
+        beacons = {key.beacon: row for row, key in zip(rows, keys, strict=True)}
+        for (beacon,) in known:
+            beacons.pop(beacon, None)
+        return list(beacons.values())
 
     def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
         """Halve a batch that ClickHouse refuses for what it holds, until the bad row stands alone; set that aside."""
@@ -158,20 +182,37 @@ class Loader:
         except EngineError as error:  # no reason not to load; `pharos doctor` tells what stays
             log.warning("cannot look for what is too old: %s", error)
 
-    def _tell_freshness(self, began: float) -> None:
+    def _tell_freshness(self, began: float, why: str = "") -> None:
+        """Tell ClickHouse how far this loader is and how it is doing; `why` it cannot load, "" where it can."""
         # A beacon's time of receipt is taken just before its commit, so the last second may still come in.
-        oldest = self._spool.stats().oldest
-        fresh_to = began - 1 if oldest is None else min(began - 1.0, oldest)
-        row = {"loader": self._id, "fresh_to": _datetime64(fresh_to), "written": _datetime64(time.time())}
+        stats = self._spool.stats()
+        fresh_to = began - 1 if stats.oldest is None else min(began - 1.0, stats.oldest)
+        since = self._spool.loading().since if why else None
+        row = {
+            "loader": self._id,
+            "fresh_to": _datetime64(fresh_to),
+            "written": _datetime64(time.time()),
+            "waiting": stats.beacons,
+            "oldest": None if stats.oldest is None else _datetime64(stats.oldest),
+            "sealed": stats.sealed,
+            "quarantined": stats.quarantined,
+            "free_bytes": self._spool.free_bytes(),
+            "pharos": version("pharos"),
+            "trouble": why,
+            "trouble_since": None if since is None else _datetime64(since),
+        }
         self._loading.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
-        self._spool.note_fresh(fresh_to)
+        if not why:
+            self._office.exchange()
+            self._spool.note_fresh(fresh_to)
 
 
 def good_row(plane: Plane) -> bytes:
     """A row with every column of a plane, which its table can read; it is never stored."""
     split = Planes(b"nobody's").split(example(), "203.0.113.9", datetime.now(UTC))
-    row = split.usage if plane == "usage" else split.license
-    return encode({"batch": str(uuid.UUID(int=0)), **row})
+    sealed = {"who": 1, "day": split.usage["day"], "sealed": "", "sealed_ip": ""}
+    rows = {"usage": split.usage, "license": split.license, "sealed": sealed}
+    return encode({"batch": str(uuid.UUID(int=0)), **rows[plane]})
 
 
 def _datetime64(moment: float) -> str:

@@ -1,4 +1,4 @@
-"""What the collector counts, for Prometheus; shared by its workers through files in `<home>/metrics`."""
+"""What the collector counts, for Prometheus; shared by its workers through files in memory."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -2,19 +2,21 @@
 
 from typing import Any
 
+from collector import rights
 from collector.problems import STATUS, TITLES
 from collector.validate import MAX_BATCH, Reason
 from warehouse.fields import json_schema
 
-_COMMON = (
-    Reason.MALFORMED_JSON,
-    Reason.UNAUTHORIZED,
-    Reason.MODULE_NOT_ALLOWED,
-    Reason.LENGTH_REQUIRED,
-    Reason.BODY_TOO_LARGE,
-    Reason.UNSUPPORTED_MEDIA_TYPE,
-    Reason.MISSING_FIELD,
+# What is refused before it is known which operation is meant, and what any of them answers when it fails.
+_ANY = (
+    Reason.BAD_REQUEST,
+    Reason.URI_TOO_LONG,
+    Reason.EXPECTATION_FAILED,
+    Reason.HEADERS_TOO_LARGE,
+    Reason.UNAVAILABLE,
 )
+_BODY = (Reason.LENGTH_REQUIRED, Reason.BODY_TOO_LARGE, Reason.UNSUPPORTED_MEDIA_TYPE, Reason.MISSING_FIELD)
+_BEACONS = (*_BODY, Reason.UNAUTHORIZED, Reason.MODULE_NOT_ALLOWED)
 
 
 def document() -> dict[str, Any]:
@@ -36,11 +38,15 @@ def document() -> dict[str, Any]:
         "name": "Content-Encoding",
         "in": "header",
         "required": False,
-        "schema": {"type": "string", "enum": ["identity", "gzip"]},
+        "schema": {"type": "string", "enum": ["identity", "gzip", ""]},
     }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Pharos collector", "version": "1", "description": "Takes beacons of licensed modules."},
+        "info": {
+            "title": "Pharos collector",
+            "version": "1",
+            "description": "Takes beacons of licensed modules. An integer has no fraction, not even .0.",
+        },
         "paths": {
             "/v1/beacons": {
                 "post": {
@@ -51,7 +57,7 @@ def document() -> dict[str, Any]:
                     "requestBody": body,
                     "responses": {
                         "202": _answer("At least one beacon is on disk, now or before.", "Accepted"),
-                        **_problems(*_COMMON, Reason.RATE_LIMITED, Reason.UNAVAILABLE),
+                        **_problems(*_BEACONS, Reason.RATE_LIMITED),
                     },
                 }
             },
@@ -64,18 +70,46 @@ def document() -> dict[str, Any]:
                     "requestBody": body,
                     "responses": {
                         "200": _answer("The rows of both planes.", "Checked"),
-                        **_problems(*_COMMON),
+                        **_problems(*_BEACONS),
                     },
                 }
             },
-            "/v1/schema.json": _get("getSchema", "The JSON Schema of a beacon", "application/schema+json"),
-            "/openapi.json": _get("getOpenapi", "This document", "application/json"),
-            "/healthz": _get("getHealth", "Whether the process answers", "application/json"),
-            "/readyz": _get("getReady", "Whether beacons are taken now", "application/json", Reason.UNAVAILABLE),
+            "/v1/rights": {
+                "post": {
+                    "summary": "Ask what the owner of an install may ask; its id is the proof",
+                    "operationId": "postRights",
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RightsRequest"}}},
+                    },
+                    "responses": {
+                        "202": _answer("The request is on disk, and comes after all beacons before it.", "Receipt"),
+                        **_problems(*_BODY, Reason.RATE_LIMITED),
+                    },
+                }
+            },
+            "/v1/rights/{ticket}": {
+                "get": {
+                    "summary": "What became of a request",
+                    "operationId": "getRights",
+                    "parameters": [
+                        {"name": "ticket", "in": "path", "required": True, "schema": {"type": "string"}},
+                    ],
+                    "responses": {
+                        "200": _answer("Its state, and the result of an access.", "Outcome"),
+                        **_problems(Reason.NOT_FOUND),
+                    },
+                }
+            },
+            "/v1/schema.json": _get("getSchema", "The JSON Schema of a beacon", "application/schema+json", _OBJECT),
+            "/openapi.json": _get("getOpenapi", "This document", "application/json", _OBJECT),
+            "/healthz": _get("getHealth", "Whether the process answers", "application/json", _status("ok")),
+            "/readyz": _get("getReady", "Whether beacons are taken now", "application/json", _READY),
             "/metrics": _get(
                 "getMetrics",
                 "Prometheus metrics; from loopback, or with an admin token",
                 "text/plain",
+                {"type": "string"},
                 Reason.UNAUTHORIZED,
             ),
         },
@@ -90,14 +124,23 @@ def document() -> dict[str, Any]:
                     detail={"type": "string"},
                 ),
                 "Accepted": _closed(
+                    optional=("objected",),
                     accepted={"type": "integer", "minimum": 0},
                     duplicates={"type": "integer", "minimum": 0},
+                    objected={"type": "integer", "minimum": 1, "description": "Not stored: their owner objects."},
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
                     next_in={"type": "integer", "minimum": 1, "description": "Seconds until the next heartbeat."},
                 ),
                 "Checked": _closed(
                     beacons={"type": "array", "items": {"type": "object"}},
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
+                ),
+                "RightsRequest": rights.request_schema(),
+                "Receipt": _closed(request={"type": "string"}, status={"type": "string"}),
+                "Outcome": _closed(
+                    state={"type": "string", "enum": ["pending", "done", "failed"]},
+                    action={"type": "string", "enum": list(rights.ACTIONS)},
+                    result={"type": ["object", "null"], "description": "Of an access: all that is held, by plane."},
                 ),
                 "Problem": {
                     "type": "object",
@@ -109,6 +152,11 @@ def document() -> dict[str, Any]:
                         "reason": {"type": "string", "enum": [str(reason) for reason in Reason]},
                         "path": {"type": "string", "description": "The field, as server.os.name."},
                         "detail": {"type": "string"},
+                        "rejected": {
+                            "type": "array",
+                            "items": {"$ref": "#/components/schemas/Rejection"},
+                            "description": "Of a batch, what is wrong with each beacon.",
+                        },
                     },
                 },
             },
@@ -116,11 +164,11 @@ def document() -> dict[str, Any]:
     }
 
 
-def _closed(**properties: Any) -> dict[str, Any]:
+def _closed(optional: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
         "additionalProperties": False,
-        "required": list(properties),
+        "required": [name for name in properties if name not in optional],
         "properties": properties,
     }
 
@@ -135,16 +183,47 @@ def _answer(description: str, schema: str) -> dict[str, Any]:
 def _problems(*reasons: Reason) -> dict[str, Any]:
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
-        str(STATUS[reason]): {"description": TITLES[STATUS[reason]], "content": content}
-        for reason in sorted(reasons, key=STATUS.__getitem__)
+        str(status): {"description": TITLES[status], "headers": _HEADERS.get(status, {}), "content": content}
+        for status in sorted({STATUS[reason] for reason in (*reasons, *_ANY)})
     }
 
 
-def _get(operation: str, summary: str, media_type: str, *reasons: Reason) -> dict[str, Any]:
+_RETRY = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
+_HEADERS = {
+    401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}}},
+    429: _RETRY,
+    503: _RETRY,
+}
+_OBJECT = {"type": "object"}
+
+
+def _status(said: str) -> dict[str, Any]:
+    return _closed(status={"type": "string", "const": said})
+
+
+_READY = {
+    **_status("ready"),
+    "properties": {
+        "status": {"type": "string", "const": "ready"},
+        "waiting": {"type": "integer", "minimum": 0, "description": "Beacons to load; to the operator alone."},
+        "loading": {
+            **_closed(
+                status={"type": "string", "const": "failing"},
+                since={"type": "string", "format": "date-time"},
+                why={"type": "string"},
+            ),
+            "description": "While they cannot be loaded; to the operator alone.",
+        },
+    },
+}
+
+
+def _get(operation: str, summary: str, media_type: str, schema: dict[str, Any], *reasons: Reason) -> dict[str, Any]:
+    answer = {"description": summary, "content": {media_type: {"schema": schema}}}
     return {
         "get": {
             "summary": summary,
             "operationId": operation,
-            "responses": {"200": {"description": summary, "content": {media_type: {}}}, **_problems(*reasons)},
+            "responses": {"200": answer, **_problems(*reasons)},
         }
     }

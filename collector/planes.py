@@ -4,6 +4,7 @@ The two rows share module, version, license status, country and the day, and no 
 different keys, which stay with the collector. Pure; the rows are the JSON lines that ClickHouse reads.
 """
 
+import base64
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,8 +15,11 @@ from typing import Any, Literal
 import msgspec
 
 from collector.client import canonical
+from collector.seal import seal
+from collector.spool import Row
 from warehouse.fields import columns
 from warehouse.home import derive
+from warehouse.rights import Plane
 
 # A beacon's own date is believed between these; outside, its clock is wrong or it lay somewhere.
 OLDEST = timedelta(days=7)
@@ -45,6 +49,11 @@ class Split:
     usage: dict[str, Any]
     license: dict[str, Any]
     clock_skewed: bool
+    sent: float
+
+    def row(self) -> Row:
+        """As the spool takes it."""
+        return Row(self.seen, encode(self.usage), encode(self.license))
 
 
 class Planes:
@@ -60,23 +69,29 @@ class Planes:
         self._license_install = derive(root_secret, "license install")
         self._license_key = derive(root_secret, "license key")
         self._slot = derive(root_secret, "heartbeat slot")
+        self._who = derive(root_secret, "decisions")
+        self._seal = derive(root_secret, "seal")
         self._address = derive(root_secret, "address limit")
 
-    def split(self, beacon: dict[str, Any], address: str, now: datetime, *, keep_date: bool = False) -> Split:
+    def split(
+        self, beacon: dict[str, Any], address: str, now: datetime, *, epoch: int = 0, keep_date: bool = False
+    ) -> Split:
         """Split a validated beacon.
 
-        `address` is that of the connection ("" for an import), `now` the time of receipt (UTC), `keep_date` believes
-        any `sent_at`, as the import does.
+        `address` is that of the connection ("" for an import), `now` the time of receipt (UTC), `epoch` the install's
+        (`Standing`), `keep_date` believes any `sent_at`, as the import does.
         """
         # Three pieces of one HMAC tell nothing about each other: a duplicate id for the spool and one for each plane.
         duplicate = hmac.digest(self._beacon, _uuid(beacon["beacon_id"]), "sha256")
         install_id = _uuid(beacon["install_id"])
-        time, skewed = _time(beacon["sent_at"], now, keep_date)
+        pseudonyms = self.pseudonyms(install_id, epoch)
+        sent, skewed = _time(beacon["sent_at"], now)
+        time = sent if keep_date or not skewed else now
         claim = beacon.get("server", _NOTHING).get("public_ip", "")
         key_hash = beacon["license"].get("key_hash")
         country = self._country(address or claim)
         usage = {
-            "install": _pseudonym(self._usage_install, install_id),
+            "install": pseudonyms["usage"],
             "beacon": int.from_bytes(duplicate[16:24]),
             "day": time.date().isoformat(),
             **_columns(_USAGE, beacon),
@@ -84,7 +99,7 @@ class Planes:
             "features": beacon.get("features", _NOTHING),
         }
         license = {
-            "install": _pseudonym(self._license_install, install_id),
+            "install": pseudonyms["license"],
             "beacon": int.from_bytes(duplicate[24:]),
             "time": time.replace(tzinfo=None).isoformat(" ", "milliseconds"),
             **_columns(_LICENSE, beacon),
@@ -93,7 +108,29 @@ class Planes:
             "ip_claim": "" if not claim or (claim := canonical(claim)) == address else claim,
             "country": country,
         }
-        return Split(duplicate[:16], usage, license, skewed)
+        return Split(duplicate[:16], usage, license, skewed and not keep_date, sent.timestamp())
+
+    def who(self, install_id: str) -> int:
+        """Under what an install's decisions are kept: 63 bits of a keyed hash that neither plane holds."""
+        return _pseudonym(self._who, _uuid(install_id)) >> 1
+
+    def pseudonyms(self, install_id: bytes, epoch: int) -> dict[Plane, int]:
+        """An install's pseudonym in each plane, as of its `epoch`."""
+        named = install_id + epoch.to_bytes(4) if epoch else install_id
+        return {"usage": _pseudonym(self._usage_install, named), "license": _pseudonym(self._license_install, named)}
+
+    def sealing_key(self, install_id: str) -> bytes:
+        """The key under which a restricted install's rows are sealed: it takes the install_id to make."""
+        return hmac.digest(self._seal, _uuid(install_id), "sha256")
+
+    def sealed(self, split: Split, install_id: str) -> Row:
+        """A restricted install's beacon as the spool takes it: both planes' rows as one that nobody can read."""
+        return Row(
+            split.seen,
+            b"",
+            b"",
+            encode(sealed_row(self.sealing_key(install_id), self.who(install_id), split.usage, split.license)),
+        )
 
     def next_in(self, install_id: str, now: datetime) -> int:
         """Seconds until the install's next heartbeat: its own slot of the day, 12 to 36 hours ahead.
@@ -138,12 +175,28 @@ def _columns(objects: list[tuple[tuple[str, ...], list[tuple[str, str]]]], beaco
     return row
 
 
-def _time(sent_at: str, now: datetime, keep_date: bool) -> tuple[datetime, bool]:
-    """The time that counts for a beacon (UTC), and whether its clock was too far off to be believed."""
+def _time(sent_at: str, now: datetime) -> tuple[datetime, bool]:
+    """When a beacon says it was sent (UTC), and whether its clock is too far off to be believed."""
     try:
         sent = msgspec.convert(sent_at, datetime).astimezone(UTC)
     except OverflowError:  # year 1 with a zone ahead of UTC, year 9999 with one behind
-        return (datetime.min.replace(tzinfo=UTC), False) if keep_date else (now, True)
-    if keep_date or now - OLDEST <= sent <= now + NEWEST:
-        return sent, False
-    return now, True
+        return datetime.min.replace(tzinfo=UTC), True
+    return sent, not now - OLDEST <= sent <= now + NEWEST
+
+
+def sent_year(beacon: dict[str, Any]) -> int:
+    """The year (UTC) in which a beacon says it was sent."""
+    return _time(beacon["sent_at"], datetime.now(UTC))[0].year
+
+
+def sealed_row(key: bytes, who: int, usage: dict[str, Any] | None, license: dict[str, Any] | None) -> dict[str, Any]:
+    """The planes' rows of one beacon, or one of them, sealed: the addresses apart, because they are kept for less."""
+    addresses = {name: license.pop(name) for name in ("ip", "ip_claim") if license and name in license}
+    sealed, sealed_ip = seal(key, {"usage": usage, "license": license}), seal(key, addresses)
+    day = usage["day"] if usage else str(license["time"])[:10] if license else ""
+    return {
+        "who": who,
+        "day": day,
+        "sealed": base64.b64encode(sealed).decode(),
+        "sealed_ip": base64.b64encode(sealed_ip).decode(),
+    }

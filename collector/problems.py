@@ -14,6 +14,7 @@ STATUS: dict[Reason, int] = {
     Reason.BAD_REQUEST: 400,
     Reason.UNAUTHORIZED: 401,
     Reason.MODULE_NOT_ALLOWED: 403,
+    Reason.OBJECTED: 403,
     Reason.NOT_FOUND: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.LENGTH_REQUIRED: 411,

@@ -1,27 +1,33 @@
 """The collector under gunicorn: workers of threads, each with its own writer to the one spool."""
 
 import contextlib
+import ctypes
 import os
 import shutil
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors
+from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import ThreadWorker
 
 from collector.problems import document
 from collector.validate import Reason, Rejected
 from warehouse import logs
-from warehouse.home import Home
+from warehouse.home import Home, derive
 from warehouse.settings import Settings
 
-# Far more than run at once: a client that sends its request byte by byte holds one until `REQUEST_SECONDS` are over.
-THREADS = 128
+# Far more than run at once: a client that sends its request byte by byte holds one until `REQUEST_SECONDS` are over,
+# and all of those clients may have come to one worker.
+THREADS = 256
 REQUEST_SECONDS = 10.0
 GRACEFUL_SECONDS = 20
+MEMORY = Path("/dev/shm")  # noqa: S108
+_M_MMAP_THRESHOLD = -3  # in malloc.h
 
 # What gunicorn itself refuses before the application sees a request.
 _REASONS: dict[type[Exception], Reason] = {
@@ -43,6 +49,7 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]
 
     def init_process(self) -> None:
         """Start the thread that ends slow requests, then serve."""
+        _keep_memory_low()
         threading.Thread(target=self._end_slow, name="slow-requests", daemon=True).start()
         super().init_process()
 
@@ -79,15 +86,25 @@ class ProblemWorker(ThreadWorker):  # type: ignore[misc]
             self.log.debug("the client is gone")
 
 
+def _keep_memory_low() -> None:
+    # Each thread that waits for a body would hold a megabyte for what may come at once.
+    SocketUnreader.max_body_chunk = 1 << 16
+    # glibc would keep freed megabytes in each of its arenas; so what is large goes back to the system at once. Other C
+    # libraries have no such function.
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 17)
+
+
 class CollectorServer(BaseApplication):  # type: ignore[misc]
     """gunicorn with our settings; the application is made in each worker, after the fork."""
 
     def __init__(self, settings: Settings, home: Home) -> None:
         self._settings, self._home = settings, home
+        self._counters = counters_folder(settings, home)
+        shutil.rmtree(self._counters, ignore_errors=True)  # what a killed collector left
+        self._counters.mkdir(mode=0o700)
         # prometheus-client reads this when it is first imported: before the application is.
-        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(home.metrics)
-        shutil.rmtree(home.metrics, ignore_errors=True)
-        home.metrics.mkdir(mode=0o700)
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._counters)
         self._writer: Any = None
         super().__init__()
 
@@ -101,12 +118,13 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
             "keepalive": 5,
             "timeout": 60,
             "graceful_timeout": GRACEFUL_SECONDS,
-            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108, PTH112
+            "worker_tmp_dir": str(MEMORY) if MEMORY.is_dir() else None,
             "control_socket_disable": True,
             "proc_name": "pharos collector",
             "logconfig_dict": logs.config(),
             "worker_exit": self._worker_exit,
             "child_exit": _child_exit,
+            "on_exit": self._on_exit,
         }.items():
             self.cfg.set(name, value)
 
@@ -121,6 +139,19 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
     def _worker_exit(self, server: Any, worker: Any) -> None:
         if self._writer is not None:
             self._writer.close()
+
+    def _on_exit(self, server: Any) -> None:
+        shutil.rmtree(self._counters, ignore_errors=True)
+
+
+def counters_folder(settings: Settings, home: Home) -> Path:
+    """The folder through which the workers share their counters.
+
+    Not on the disk: prometheus-client maps sparse files, and to touch a new page of one on a full disk is SIGBUS. The
+    name is a keyed one, which nobody else who writes to /dev/shm can take before us.
+    """
+    name = derive(home.root_secret(settings), f"counters of {home.path}").hex()[:16]
+    return MEMORY / f"pharos-{name}" if MEMORY.is_dir() else home.metrics
 
 
 def _child_exit(server: Any, worker: Any) -> None:

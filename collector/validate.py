@@ -25,6 +25,7 @@ class Reason(StrEnum):
     BAD_ENCODING = "bad_encoding"
     UNAUTHORIZED = "unauthorized"
     MODULE_NOT_ALLOWED = "module_not_allowed"
+    OBJECTED = "objected"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BAD_REQUEST = "bad_request"
@@ -138,7 +139,7 @@ def _whole(pattern: str) -> str:
     return rf"\A(?:{pattern})\Z"
 
 
-def _type_of(field: Field) -> Any:
+def type_of(field: Field) -> Any:
     """The type that msgspec holds a field's value to."""
     if field.kind == "integer":
         return Literal[1]
@@ -158,7 +159,7 @@ def _type_of(field: Field) -> Any:
 def _struct(path: str) -> type[msgspec.Struct]:
     """The struct of the object at `path` ("" is the beacon), with everything below it."""
     members: list[tuple[str, Any, bool]] = [
-        (field.path, _type_of(field), field.required) for field in FIELDS if field.path.rpartition(".")[0] == path
+        (field.path, type_of(field), field.required) for field in FIELDS if field.path.rpartition(".")[0] == path
     ]
     members += [
         (child, _struct(child), child in REQUIRED_OBJECTS) for child in OBJECTS if child.rpartition(".")[0] == path
@@ -178,6 +179,8 @@ def _struct(path: str) -> type[msgspec.Struct]:
 
 
 Beacon = _struct("")
+# msgspec finds out about a type at its first use, and two threads that come to that at once crash the process.
+msgspec.json.Decoder(Beacon)
 
 _AT = re.compile(r" - at `(?:key` in `)?\$(?P<path>[\w.\[\]]*)`\Z")
 # Lazy, and tried before all else: the name is the sender's, and may look like the rest of the message.

@@ -9,14 +9,18 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
-from collector.spool import Group, Row, Spool, Unavailable
+from collector.spool import Group, Row, Spool, Stored, Unavailable
 
 # How many beacons one commit takes at most: it holds the lock that the other workers wait for.
-MOST = 5000  # four values each, and a statement of SQLite has at most 32,766
+MOST = 5000  # five values each, and a statement of SQLite has at most 32,766
 ANSWER_SECONDS = 20.0
 SPACE_SECONDS = 1.0
 
-_Pending = tuple[Group, "Future[list[bool] | int]"]
+_Pending = tuple[Group, "Future[Stored]"]
+
+
+class Stale(Exception):
+    """Somebody has decided something meanwhile: read the standings again and split the beacons anew."""
 
 
 class OverLimit(Exception):
@@ -39,23 +43,25 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._thread.start()
 
-    def put(self, rows: list[Row], limits: tuple[tuple[str, int], ...] = ()) -> list[bool]:
+    def put(self, rows: list[Row], limits: tuple[tuple[str, int], ...] = (), version: int | None = None) -> list[bool]:
         """Return once the rows are on disk: True for each that is new, False for a duplicate.
 
-        `limits` are those of `Group`.
+        `limits` and `version` are those of `Group`; raises `Stale` when the version is no longer that.
 
         Raises `OverLimit` and `Unavailable`; after `Unavailable` the rows may be stored all the same, so a retry finds
         duplicates, never a loss.
         """
-        future: Future[list[bool] | int] = Future()
+        future: Future[Stored] = Future()
         with self._closing:  # nothing is queued behind the last item
             if self._closed:
                 raise Unavailable("the collector is stopping")
-            self._queue.put((Group(rows, limits), future))
+            self._queue.put((Group(rows, limits, version), future))
         try:
             result = future.result(ANSWER_SECONDS)
         except TimeoutError:
             raise Unavailable("the spool does not answer") from None
+        if result is None:
+            raise Stale
         if isinstance(result, int):
             raise OverLimit(result)
         return result

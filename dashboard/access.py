@@ -17,6 +17,7 @@ from werkzeug.wrappers import Response as AnyResponse
 from warehouse.credentials import Role
 
 EVERYONE = frozenset(Role)
+LICENSING = frozenset(role for role in Role if role.licensing)
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,30 @@ class Page:
 PAGES = (
     Page("overview", "/", "Overview", EVERYONE),
     Page("features", "/features", "Features", EVERYONE),
-    Page("licensing", "/licensing", "Licensing", frozenset({Role.LICENSING, Role.ADMIN})),
+    Page("licensing", "/licensing", "Licensing", LICENSING),
     Page("access_log", "/access-log", "Access log", frozenset({Role.ADMIN})),
+    Page("rights", "/rights", "Rights", frozenset({Role.ADMIN})),
+    Page("health", "/health", "Health", frozenset({Role.ADMIN})),
 )
 # What is around every page (filters, navigation); its callbacks are open to all who are logged in.
 SHELL = Page("shell", "", "", EVERYONE)
 
+# Whose token opens which path of the read API; a path that is not here opens to nobody. None: open without a token,
+# for there is nothing to be had.
+API_RULES: dict[str, frozenset[Role] | None] = {
+    "/api/v1/metrics/<metric>": EVERYONE,
+    "/api/v1/licensing/installs": LICENSING,
+    "/api/v1/licensing/flags": LICENSING,
+    "/api/": None,
+    "/api/<path:rest>": None,
+    "/healthz": None,
+    "/readyz": None,
+}
+
 # Reached without a login. The read API has tokens of its own.
 OPEN = frozenset({"/login", "/healthz", "/readyz", "/assets/login/login.css", "/assets/login/mark.svg"})
+# Open to the world where the setting says so; here nobody is looked up, logged in or not.
+PUBLIC = frozenset({"/privacy", "/privacy.json"})
 EXTENSION = "pharos callbacks"
 API = "/api/"
 CALLBACKS = "/_dash-update-component"
@@ -101,8 +118,10 @@ class Callbacks:
             abort(403)
 
 
-def guard(server: Flask) -> None:
+def guard(server: Flask, public: frozenset[str]) -> None:
     """Hold every request of `server` against the table; its `Callbacks` are looked for in `server.extensions`.
+
+    `public` are the paths that are open to the world.
 
     To be called before Dash is made: Flask asks in that order, and a refused request must not get further.
     """
@@ -111,7 +130,7 @@ def guard(server: Flask) -> None:
     def check() -> AnyResponse | None:
         if _from_elsewhere():
             abort(403)
-        if request.path in OPEN or request.path.startswith(API):
+        if request.path in OPEN | public or request.path.startswith(API):
             return None
         if not current_user.is_authenticated:
             if is_page_request():

@@ -1,19 +1,25 @@
 """Asks the warehouse for a page: each question once, however many charts of the page have it."""
 
+import shutil
 import threading
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from dashboard.filters import today
+from dashboard.filters import Filters, today
+from dashboard.gaps import Received
 from dashboard.looks import Looks
-from warehouse import queries
+from warehouse import health, queries, rights
 from warehouse.access_log import AccessLog
 from warehouse.engine import Engine
+from warehouse.home import Home
 
 # The charts of one page ask at the same moment, and half of them for the same total. Far below the ten seconds after
 # which a beacon must be in the figures.
 KEPT_SECONDS = 2.0
+# Counting the beacons of three days reads a column of a month, and the page that shows them asks every few seconds.
+HOURS_KEPT_SECONDS = 30.0
 
 Answer = dict[str, Any]
 Question = tuple[str, frozenset[tuple[str, str]]]
@@ -22,11 +28,13 @@ Question = tuple[str, frozenset[tuple[str, str]]]
 class Answers:
     """The answers of the read API's queries, each kept for `KEPT_SECONDS`. Threads that ask the same wait for one."""
 
-    def __init__(self, engine: Engine, k: int, access_log: AccessLog) -> None:
+    def __init__(self, engine: Engine, k: int, home: Home, access_log: AccessLog) -> None:
         self._engine = engine
         self.k = k
         self.access_log = access_log
         self.looks = Looks(engine, access_log)
+        self._home = home
+        self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
         self._kept: dict[Question, tuple[float, Answer]] = {}
         self._locks: dict[Question, threading.Lock] = {}
         self._lock = threading.Lock()
@@ -49,6 +57,43 @@ class Answers:
         """Active installs over the whole period; 0 when there are none, None when they are fewer than k."""
         rows = self.ask("installs", {**args, "grain": "period"})["rows"]
         return int(rows[0]["value"]) if rows and rows[0]["value"] is not None else None if rows else 0
+
+    def received(self, chosen: Filters) -> Received:
+        """Of which days there are beacons of any module. Raises `EngineError`."""
+        return Received(*queries.days_with_beacons(self._engine, chosen.start, chosen.end))
+
+    def fresh_to(self) -> str | None:
+        """Up to when all beacons are in the figures. Raises `EngineError`."""
+        return queries.fresh_to(self._engine)
+
+    def loaders(self) -> list[health.Loader]:
+        """What the loaders tell of themselves. Raises `EngineError`."""
+        return health.loaders(self._engine)
+
+    def engine(self) -> str:
+        """Which ClickHouse this is. Raises `EngineError`."""
+        return f"{'embedded' if self._engine.embedded else 'server'}, version {self._engine.version()}"
+
+    def beacons_per_hour(self, now: datetime) -> tuple[datetime | None, dict[datetime, int]]:
+        """The first beacon's time ever, and the beacons of each of the last hours. Raises `EngineError`."""
+        kept = self._hours
+        if kept is None or kept[0] < time.monotonic():
+            found = health.beacons_per_hour(self._engine, now)
+            kept = self._hours = time.monotonic() + HOURS_KEPT_SECONDS, found
+        return kept[1]
+
+    def tables(self) -> list[health.Table]:
+        """The tables with their sizes. Raises `EngineError`."""
+        return health.tables(self._engine)
+
+    def rights_requests(self) -> list[rights.Requested]:
+        """What owners asked, newest first. Raises `EngineError`."""
+        return rights.requests(self._engine)
+
+    def disk(self) -> tuple[int, int]:
+        """The bytes that are free on the disk of this home, and its size."""
+        usage = shutil.disk_usage(self._home.path)
+        return usage.free, usage.total
 
     def modules(self) -> list[str]:
         """The names for the module filter. Raises `EngineError`."""

@@ -5,15 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
 
+from dashboard.access import API_RULES
 from dashboard.looks import Looks
 from warehouse import queries
 from warehouse.access_log import AccessLog, AccessLogError
-from warehouse.credentials import Credentials, Token, bearer
-from warehouse.engine import Engine, EngineError
+from warehouse.credentials import Credentials, bearer
+from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.queries import QueryError
 from warehouse.settings import Settings
 
@@ -43,22 +44,21 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
     routes = Blueprint("api", __name__)
     looks = Looks(engine, access_log)
 
-    def token() -> Token:
-        secret = bearer(request.headers.get("Authorization"))
-        found = credentials.token(secret) if secret else None
-        if found is None:
+    @routes.before_request
+    def check() -> None:
+        rule = request.url_rule.rule if request.url_rule else ""
+        roles = API_RULES.get(rule, frozenset())
+        if roles is None or request.method == "OPTIONS":
+            return
+        token = credentials.token(bearer(request.headers.get("Authorization")))
+        if token is None:
             raise _Problem(401, "unauthorized", "", "Authorization: Bearer <read-API token> is missing or not known")
-        return found
-
-    def licensing_token() -> Token:
-        found = token()
-        if not found.role.licensing:
-            raise _Problem(403, "forbidden", "", "the license plane is open to the roles licensing and admin")
-        return found
+        if token.role not in roles:
+            raise _Problem(403, "forbidden", "", f"open to the roles {' and '.join(sorted(roles)) or '(none)'} alone")
+        g.token = token
 
     @routes.get("/api/v1/metrics/<metric>")
     def get_metric(metric: str) -> Response:
-        token()
         if metric not in queries.METRICS:
             raise _Problem(404, "not_found", "", f"the metrics are {', '.join(queries.METRICS)}")
         query = queries.parse(metric, _arguments(), datetime.now(UTC).date())
@@ -66,11 +66,11 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
 
     @routes.get("/api/v1/licensing/installs")
     def get_licensing_installs() -> Response:
-        return _json(200, looks.installs(licensing_token(), _arguments()))
+        return _json(200, looks.installs(g.token, _arguments()))
 
     @routes.get("/api/v1/licensing/flags")
     def get_licensing_flags() -> Response:
-        return _json(200, looks.flags(licensing_token()))
+        return _json(200, looks.flags(g.token))
 
     @routes.get("/api/", defaults={"rest": ""})
     @routes.get("/api/<path:rest>")
@@ -83,6 +83,7 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
 
     @routes.get("/readyz")
     def get_readyz() -> Response:
+        engine.version()  # a server that hangs is found out sooner than by a query
         queries.fresh_to(engine)
         return _json(200, {"status": "ready"})
 
@@ -104,7 +105,7 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
 
     @routes.errorhandler(EngineError)
     def engine_error(error: EngineError) -> Response:
-        return _problem(_Problem(503, "unavailable", "", "ClickHouse does not answer; beacons are still taken"))
+        return _problem(_Problem(503, "unavailable", "", f"ClickHouse {_away(error.trouble)}; beacons are still taken"))
 
     @routes.errorhandler(AccessLogError)
     def access_log_error(error: AccessLogError) -> Response:
@@ -112,6 +113,13 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
         return _problem(_Problem(503, "unavailable", "", "the access log cannot be written, so nothing is given"))
 
     return routes
+
+
+def _away(trouble: Trouble | None) -> str:
+    if trouble is None:
+        return "does not answer"
+    since = "since" if trouble.exact else "at least since"
+    return f"{trouble.message} {since} {trouble.since:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _arguments() -> dict[str, str]:

@@ -8,7 +8,7 @@ from dash import Dash
 from flask import Flask, Response, render_template, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dashboard import access, login, packages, shell, states
+from dashboard import access, login, packages, privacy, shell, states
 from dashboard.access import Callbacks
 from dashboard.answers import Answers
 from warehouse.access_log import AccessLog
@@ -32,8 +32,11 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     credentials = Credentials(home.credentials)
     access_log = AccessLog(home.access_log, derive(home.root_secret(settings), "access log"))
-    login.register(server, credentials)
-    access.guard(server)
+    public = access.PUBLIC if settings.public_page == "on" else frozenset()
+    login.register(server, credentials, public)
+    access.guard(server, public)
+    if public:
+        server.register_blueprint(privacy.blueprint(settings, home, engine))
     server.register_blueprint(import_module("dashboard.api").blueprint(settings, engine, credentials, access_log))
     _register_refusals(server)
     dash_app = _dash(server, settings, home, engine, access_log)
@@ -63,7 +66,7 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_
     dash_app.index_string = _INDEX
     dash_app.layout = lambda: shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
-    answers = Answers(engine, settings.k, access_log)
+    answers = Answers(engine, settings.k, home, access_log)
     shell.register(dash_app, callbacks, answers)
     for order, page in enumerate(access.PAGES):
         module: Any = import_module(f"dashboard.pages.{page.name}")
@@ -107,7 +110,7 @@ def _register_headers(server: Flask, dash_app: Dash) -> None:
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "same-origin"
         headers["X-Frame-Options"] = "DENY"
-        headers["Content-Security-Policy"] = policy
+        headers.setdefault("Content-Security-Policy", policy)
         if "Cache-Control" not in headers:
             headers["Cache-Control"] = "no-store"
         return response

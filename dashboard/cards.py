@@ -32,7 +32,7 @@ def figure_card(label: str, value: str, hint: str = "") -> html.Div:
 
 
 def chart_card(name: str, tools: Any = None, height: int = 220) -> html.Section:
-    """The place of the chart `name` of the registry; `<name>-body` is filled by its callback."""
+    """The place of the chart `name` of the registry, `<name>-card`; `<name>-body` is filled by its callback."""
     chart = CHARTS[name]
     return html.Section(
         [
@@ -41,6 +41,7 @@ def chart_card(name: str, tools: Any = None, height: int = 220) -> html.Section:
             html.P(chart.note, className="card-note", id=f"{name}-note"),
         ],
         className="card",
+        id=f"{name}-card",
         **{"aria-labelledby": f"{name}-title"},
     )
 
@@ -56,11 +57,11 @@ def loading(content: Any, height: int) -> dcc.Loading:
 
 
 def graph(name: str, figure: Figure, summary: str) -> list[Any]:
-    """The drawn chart, and in words what it shows for those who do not see it."""
+    """The drawn chart, and in words (`<name>-summary`) what it shows for those who do not see it."""
     return [
         html.Div(
             dcc.Graph(id=name, figure=figure, config=CONFIG, style={"height": figure["layout"]["height"]}),
             **{"aria-hidden": "true"},
         ),
-        html.P(summary, className="visually-hidden"),
+        html.P(summary, id=f"{name}-summary", className="visually-hidden"),
     ]

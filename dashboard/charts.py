@@ -4,15 +4,18 @@ A chart's name is its query, its key here, its figure function and its component
 to the style sheet, which knows the light and the dark scheme; the trace colors have contrast on both.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import Any
 
-from dashboard.format import count, day, days, share
+from dashboard.format import count, day, days, moment, plural, share
+from dashboard.gaps import HOUR, Received, silent_days, silent_hours
 from warehouse.groups import OTHER
 
 ACCENT, ACCENT_PALE, GREY = "#5c7cfa", "rgba(92,124,250,0.16)", "#909296"
+SHADE = "rgba(144,146,150,0.22)"
 MOST_BARS = 10
 LONGEST_LABEL = 22
 BAR_HEIGHT = 34
@@ -36,11 +39,17 @@ class Chart:
 
 @dataclass(frozen=True)
 class Line:
-    """A line over time: one point per bucket; `incomplete` buckets are not over, or only in part within the range."""
+    """A line over time: one point per bucket.
+
+    `incomplete` buckets are not over, or only in part within the range. Where there is no value, the bucket is `small`
+    (under k), or `silent` (no beacon of any module: a gap in the data), or before the first beacon.
+    """
 
     buckets: list[date]
     values: list[float | None] = field(default_factory=list)
     incomplete: list[bool] = field(default_factory=list)
+    small: list[bool] = field(default_factory=list)
+    silent: list[bool] = field(default_factory=list)
 
 
 def installs_per_bucket(line: Line, grain: str) -> Figure:
@@ -59,6 +68,15 @@ def adoption_per_bucket(line: Line, grain: str) -> Figure:
         for bucket, value in zip(line.buckets, line.values, strict=True)
     ]
     return _over_time(line, grain, hover, ".0%")
+
+
+def beacons_per_hour(line: Line) -> Figure:
+    """Beacons of each of the last hours; an hour without any is a gap."""
+    hover = [
+        f"<b>{_bucket(bucket, 'hour')}</b><br>{plural(int(value or 0), 'beacon')}{' so far' if part else ''}"
+        for bucket, value, part in zip(line.buckets, line.values, line.incomplete, strict=True)
+    ]
+    return _over_time(line, "hour", hover, ",d")
 
 
 def installs_by(rows: Sequence[Row], total: int) -> Figure:
@@ -101,27 +119,50 @@ def shown_rows(rows: Sequence[Row]) -> list[Row]:
     return largest[:MOST_BARS] + [row for row in known if row["key"] == OTHER]
 
 
-def line(rows: Sequence[Row], start: date, end: date, grain: str, today: date) -> Line:
-    """The rows of a metric without grouping as a line with a point for every bucket: no row is 0, under k a gap."""
+def line(rows: Sequence[Row], start: date, end: date, grain: str, today: date, received: Received) -> Line:
+    """The rows of a metric without grouping as a line with a point for every bucket.
+
+    Without a row a bucket is 0 where other modules had beacons in it; where nobody had, it has no value.
+    """
     found = {row["bucket"]: row["value"] for row in rows}
+    silent = set(silent_days(received, start, end, today))
     filled = Line([])
     bucket = first(start, grain)
     while bucket <= end:
         following = after(bucket, grain)
+        inside = [max(bucket, start) + timedelta(days=number) for number in range((following - bucket).days)]
+        inside = [day for day in inside if day < following and day <= end]
+        nothing = bucket.isoformat() not in found and not any(day in received.days for day in inside)
         filled.buckets.append(bucket)
-        filled.values.append(found.get(bucket.isoformat(), 0))
+        filled.values.append(None if nothing else found.get(bucket.isoformat(), 0))
         filled.incomplete.append(bucket < start or following - timedelta(days=1) > end or following > today)
+        filled.small.append(not nothing and filled.values[-1] is None)
+        filled.silent.append(nothing and any(day in silent for day in inside))
         bucket = following
     return filled
 
 
+def line_of_hours(first: datetime | None, beacons: Mapping[datetime, int], hours: Sequence[datetime]) -> Line:
+    """The beacons of each hour as a line; the last hour is not over. `first` is the first beacon's time ever."""
+    silent = set(silent_hours(first, beacons, hours))
+    return Line(
+        list(hours),
+        [beacons.get(hour) for hour in hours],
+        [hour == hours[-1] for hour in hours],
+        [False for _ in hours],
+        [hour in silent for hour in hours],
+    )
+
+
 def ratio(part: Line, whole: Line) -> Line:
-    """`part` as a share of `whole`, bucket by bucket; a gap where either is unknown or nothing was active."""
-    values = [
-        None if above is None or not below else above / below
-        for above, below in zip(part.values, whole.values, strict=True)
-    ]
-    return Line(part.buckets, list(values), part.incomplete)
+    """`part` as a share of `whole`, bucket by bucket; no value where either has none, small where nothing was active.
+
+    Both are of the same buckets.
+    """
+    pairs = list(zip(part.values, whole.values, strict=True))
+    values = [None if above is None or not below else above / below for above, below in pairs]
+    small = [a or b or below == 0 for a, b, (_, below) in zip(part.small, whole.small, pairs, strict=True)]
+    return Line(part.buckets, list(values), part.incomplete, small, whole.silent)
 
 
 def first(moment: date, grain: str) -> date:
@@ -133,11 +174,14 @@ def first(moment: date, grain: str) -> date:
 
 def after(bucket: date, grain: str) -> date:
     """The bucket after this one."""
+    if grain == "hour":
+        return bucket + HOUR
     if grain == "month":
         return (bucket + timedelta(days=31)).replace(day=1)
     return bucket + timedelta(days=7 if grain == "week" else 1)
 
 
+_TICKS = {"month": "%b %Y", "hour": "%-d %b<br>%H:%M"}
 _HOVER = {"bgcolor": "#212529", "bordercolor": "#495057", "align": "left"}
 _FONT = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _LAYOUT: dict[str, Any] = {
@@ -177,7 +221,7 @@ def _over_time(line: Line, grain: str, hover: list[str], tickformat: str) -> Fig
         },
     }  # fmt: skip
     data = [
-        {**stroke, "y": line.values, "line": {"width": 0}, "fill": "tozeroy", "fillcolor": ACCENT_PALE},
+        {**stroke, **_area(x, line.values), "line": {"width": 0}, "fill": "toself", "fillcolor": ACCENT_PALE},
         {**stroke, "y": dotted, "line": {"color": ACCENT, "width": 2, "dash": "dot"}},
         points,
         {**stroke, "y": solid, "line": {"color": ACCENT, "width": 2}},
@@ -185,7 +229,7 @@ def _over_time(line: Line, grain: str, hover: list[str], tickformat: str) -> Fig
     highest = max((value for value in line.values if value is not None), default=0)
     alone = line.buckets[0]
     xaxis = {
-        "type": "date", "tickformat": "%b %Y" if grain == "month" else "%-d %b", "nticks": 6, "automargin": True,
+        "type": "date", "tickformat": _TICKS.get(grain, "%-d %b"), "nticks": 6, "automargin": True,
         "fixedrange": True, "showgrid": False, "zeroline": False, "ticks": "", "ticklabelstandoff": 8,
         # Few buckets are named each: the axis would put ticks at hours between them.
         **({"tickmode": "array", "tickvals": x} if len(x) <= 8 else {}),
@@ -196,8 +240,40 @@ def _over_time(line: Line, grain: str, hover: list[str], tickformat: str) -> Fig
         "fixedrange": True, "zeroline": False, "ticks": "", "ticklabelstandoff": 8,
         **({"dtick": 1} if tickformat == ",d" and highest < 5 else {}),
     }  # fmt: skip
-    layout = {**_LAYOUT, "height": 280, "margin": {"l": 4, "r": 12, "t": 12, "b": 4}, "xaxis": xaxis, "yaxis": yaxis}
+    layout = {
+        **_LAYOUT, "height": 280, "margin": {"l": 4, "r": 12, "t": 12, "b": 4}, "xaxis": xaxis, "yaxis": yaxis,
+        "shapes": _shades(line, grain),
+    }  # fmt: skip
     return {"data": data, "layout": {**layout, "hovermode": "closest", "hoverdistance": 60}}
+
+
+def _area(x: Sequence[str], values: Sequence[float | None]) -> dict[str, list[Any]]:
+    """The outline of what lies under the line, one for each part of it: Plotly's own filling goes across gaps."""
+    outline: list[tuple[str | None, float | None]] = []
+    for known, part in groupby(zip(x, values, strict=True), key=lambda point: point[1] is not None):
+        if known:
+            points = list(part)
+            outline += [(points[0][0], 0), *points, (points[-1][0], 0), (None, None)]
+    return {"x": [at for at, _ in outline], "y": [value for _, value in outline]}
+
+
+def _shades(line: Line, grain: str) -> list[Figure]:
+    """A grey band over each bucket of which there is no data, from halfway to its neighbors."""
+    shades: list[Figure] = []
+    for bucket, silent in zip(line.buckets, line.silent, strict=True):
+        if not silent:
+            continue
+        begin = datetime.combine(bucket, datetime.min.time()) if not isinstance(bucket, datetime) else bucket
+        half = (after(bucket, grain) - bucket) / 2
+        left, right = (begin - half).isoformat(), (begin + half).isoformat()
+        if shades and shades[-1]["x1"] == left:
+            shades[-1]["x1"] = right
+        else:
+            shades.append({
+                "type": "rect", "x0": left, "x1": right, "y0": 0, "y1": 1, "yref": "paper", "layer": "below",
+                "fillcolor": SHADE, "line": {"width": 0},
+            })  # fmt: skip
+    return shades
 
 
 def _is_lonely(values: Sequence[float | None], index: int) -> bool:
@@ -207,6 +283,8 @@ def _is_lonely(values: Sequence[float | None], index: int) -> bool:
 
 
 def _bucket(bucket: date, grain: str) -> str:
+    if isinstance(bucket, datetime):
+        return moment(bucket)
     if grain == "week":
         return days(bucket, bucket + timedelta(days=6))
     return f"{bucket:%B %Y}" if grain == "month" else f"{bucket:%a} {day(bucket)}"
@@ -228,5 +306,7 @@ CHARTS: dict[str, Chart] = {
     "installs_by_virtualization": _by("virtualization", "Virtualization"),
     "installs_by_php": _by("php", "PHP versions"),
     "installs_by_whmcs": _by("whmcs", "WHMCS versions"),
+    "installs_by_country": _by("country", "Countries"),
+    "beacons_per_hour": Chart("Beacons per hour", "beacons", {}, beacons_per_hour),
     "adoption_per_bucket": Chart("Adoption over time", "feature_installs", {"by": "none"}, adoption_per_bucket),
 }

@@ -1,6 +1,6 @@
 """How figures read: thousands, shares, days, moments."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 THIN = " "  # thin space: a separator that no country reads as a decimal sign
 
@@ -36,7 +36,29 @@ def days(start: date, end: date) -> str:
     return f"{start.day} – {day(end)}" if start.month == end.month else f"{start.day} {start:%b} – {day(end)}"
 
 
-def moment(rfc3339: str) -> str:
-    """`23 Nov 2026, 14:02 UTC`."""
-    time = datetime.fromisoformat(rfc3339)
+def moment(time: datetime | str) -> str:
+    """`23 Nov 2026, 14:02 UTC`; text is RFC 3339."""
+    time = datetime.fromisoformat(time) if isinstance(time, str) else time
     return f"{day(time.date())}, {time:%H:%M} UTC"
+
+
+def duration(span: timedelta) -> str:
+    """`3 hours`, `1 minute`, `5 seconds`: the largest unit of which there are two, or nearly."""
+    seconds = max(0, int(span.total_seconds()))
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= 2 * length or (unit == "minute" and seconds >= length):
+            return plural(seconds // length, unit)
+    return plural(seconds, "second")
+
+
+def plural(number: int, word: str) -> str:
+    """`1 beacon`, `12 345 beacons`."""
+    return f"{count(number)} {word}{'' if number == 1 else 's'}"
+
+
+def size(number: int) -> str:
+    """`12.3 GB`, `640 MB`, `0 MB`: decimal units, as disks are sold and `df -H` counts."""
+    for unit, length in (("TB", 10**12), ("GB", 10**9)):
+        if number >= length:
+            return f"{number / length:.1f} {unit}"
+    return f"{number / 10**6:.0f} MB" if number >= 10**6 or not number else f"{-(-number // 1000)} KB"

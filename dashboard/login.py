@@ -5,8 +5,8 @@ import secrets
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, make_response, redirect, render_template, request, session
-from flask.sessions import SecureCookieSessionInterface
+from flask import Flask, Request, Response, make_response, redirect, render_template, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -31,7 +31,17 @@ class SessionUser(UserMixin):  # type: ignore[misc]
 
 
 class CookieSessions(SecureCookieSessionInterface):
-    """Flask's signed cookie; `Secure` whenever the request came by https, so that both ways of serving just work."""
+    """Flask's signed cookie; `Secure` whenever the request came by https, so that both ways of serving just work.
+
+    On `without`, the paths that are open to the world, no cookie is read and none is set.
+    """
+
+    def __init__(self, without: frozenset[str]) -> None:
+        self._without = without
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The session of this request; None is Flask's empty one, that cannot be written to."""
+        return None if request.path in self._without else super().open_session(app, request)
 
     def get_cookie_secure(self, app: Flask) -> bool:
         """Whether the cookie of this answer is for https alone."""
@@ -63,9 +73,9 @@ def safe_next(text: str) -> str:
     return f"{page.path}?{url.query}" if url.query else page.path
 
 
-def register(server: Flask, credentials: Credentials) -> None:
-    """Add Flask-Login, `/login` and `/logout` to the server."""
-    server.session_interface = CookieSessions()
+def register(server: Flask, credentials: Credentials, public: frozenset[str]) -> None:
+    """Add Flask-Login, `/login` and `/logout` to the server; on the paths `public` nobody has a session."""
+    server.session_interface = CookieSessions(public)
     server.config.update(
         SESSION_COOKIE_NAME="pharos_session",
         SESSION_COOKIE_HTTPONLY=True,

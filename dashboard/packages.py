@@ -8,7 +8,7 @@ from flask import Flask, Response, request
 SCRIPTS = "/_dash-component-suites/"
 # Asked for by the first chart only, when all figures are there already; named beside the page, it loads meanwhile.
 PLOTLY = f"{SCRIPTS}plotly/package_data/plotly.min.js"
-CHART_PAGES = ("/", "/features")
+CHART_PAGES = ("/", "/features", "/health")
 LEAST = 2048
 
 

@@ -1,13 +1,14 @@
 """What a page says when it has no figures to show, and what may be done about it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dash_mantine_components as dmc
 from dash import html
 
-from dashboard.format import fewer
+from dashboard.format import duration, fewer, moment
 from warehouse.access_log import AccessLogError
-from warehouse.engine import EngineError
+from warehouse.engine import EngineError, Trouble
 from warehouse.queries import QueryError
 
 NAMES = {
@@ -23,11 +24,11 @@ def notice(error: QueryError | EngineError | AccessLogError) -> html.Div:
     """The page's one message when its figures cannot be had."""
     if isinstance(error, AccessLogError):
         return _not_recorded()
-    return _bad_address(error) if isinstance(error, QueryError) else _engine_away()
+    return _bad_address(error) if isinstance(error, QueryError) else _engine_away(error.trouble)
 
 
 def _bad_address(error: QueryError) -> html.Div:
-    return _notice(
+    return warning(
         "This address holds a value that cannot be used",
         [
             html.P(f"{NAMES.get(error.param, 'A part')} ({error.param}) {error.detail}."),
@@ -36,9 +37,9 @@ def _bad_address(error: QueryError) -> html.Div:
     )
 
 
-def _engine_away() -> html.Div:
-    return _notice(
-        "The figures cannot be read right now: ClickHouse does not answer",
+def _engine_away(trouble: Trouble | None) -> html.Div:
+    return warning(
+        f"The figures cannot be read right now: ClickHouse {away(trouble, datetime.now(UTC))}",
         [
             html.P("Beacons are still accepted and kept; they will be counted as soon as it is back."),
             dmc.Anchor("Try again", href="", refresh=True),
@@ -47,7 +48,7 @@ def _engine_away() -> html.Div:
 
 
 def _not_recorded() -> html.Div:
-    return _notice(
+    return warning(
         "The access log cannot be used, so nothing is shown",
         [
             html.P("Every look at the license plane is recorded first. The operator's log says what is wrong."),
@@ -56,7 +57,16 @@ def _not_recorded() -> html.Div:
     )
 
 
-def _notice(title: str, text: list[Any]) -> html.Div:
+def away(trouble: Trouble | None, now: datetime) -> str:
+    """What ClickHouse does instead of answering, and since when, in words that complete its name."""
+    if trouble is None:
+        return "does not answer"
+    since = "since" if trouble.exact else "at least since"
+    return f"{trouble.message}, {since} {moment(trouble.since)} ({duration(now - trouble.since)})"
+
+
+def warning(title: str, text: list[Any]) -> html.Div:
+    """A notice that stands above the figures."""
     return html.Div([html.Strong(title), *text], className="notice")
 
 
@@ -101,6 +111,17 @@ def none_reported(anything_yet: bool) -> Any:
         [
             dmc.Text("Nothing to look at", fw=600),
             dmc.Text("No install reports a status like that.", c="dimmed", size="sm"),
+        ],
+        className="empty",
+    )
+
+
+def nothing_asked() -> Any:
+    """In place of the requests of owners when there are none."""
+    return html.Div(
+        [
+            dmc.Text("Nobody asked yet", fw=600),
+            dmc.Text("Requests come by POST /v1/rights, or by pharos rights request.", c="dimmed", size="sm"),
         ],
         className="empty",
     )

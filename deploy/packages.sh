@@ -8,6 +8,7 @@ php -m 2>/dev/null | grep -qx curl || missing="$missing php-curl"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
 command -v strace >/dev/null 2>&1 || missing="$missing strace"
+command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
 # What drives Chromium in the tests is a program of playwright's that needs it.
 /sbin/ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$missing libatomic1"
 [ -n "$missing" ] || exit 0

@@ -9,6 +9,7 @@ from pharos.context import fail, load_settings, open_home
 from warehouse.access_log import AccessLog
 from warehouse.credentials import Credentials, Role
 from warehouse.home import derive
+from warehouse.passwords import weakness
 
 ROLES = click.Choice([str(role) for role in Role])
 
@@ -51,8 +52,8 @@ def users() -> None:
 def users_add(name: str, role: str, password_stdin: bool) -> None:
     """Add a login; prints its password, unless that came by standard input."""
     password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    if password_stdin and len(password or "") < 12:
-        fail("a password must have at least 12 characters")
+    if password_stdin and (weak := weakness(password or "", name)):
+        fail(f"the password is too weak: {weak}")
     password = _credentials().add_user(name, Role(role), password)
     if not password_stdin:
         click.echo(password)

@@ -14,6 +14,8 @@ import click
 
 from pharos.access import access, keys, tokens, users
 from pharos.context import fail, load_settings, open_home
+from pharos.rights import rights
+from pharos.upkeep import backup, quarantine, recount, restore
 from warehouse import logs
 from warehouse.access_log import AccessLogError
 from warehouse.credentials import CredentialError, Credentials, Role
@@ -47,6 +49,7 @@ def serve() -> None:
 
 
 def _serve(settings: Settings) -> NoReturn:
+    from collector.country import lookup
     from pharos.serve import cannot_listen
     from pharos.serve import serve as run
 
@@ -54,6 +57,7 @@ def _serve(settings: Settings) -> NoReturn:
     for name, bind in (("COLLECTOR", settings.collector_bind), ("DASHBOARD", settings.dashboard_bind)):
         if problem := cannot_listen(bind):
             fail(f"PHAROS_{name}_BIND {bind} cannot be used: {problem}")
+    lookup(settings)
     _log()
     # Said as soon as they are made: they are stored hashed, and what fails after this must not take them along.
     for line in _first_start(settings, home):
@@ -96,9 +100,11 @@ def _first_admin(settings: Settings, credentials: Credentials) -> str:
 @cli.command()
 def collector() -> None:
     """Run the collector alone."""
+    from collector.country import lookup
     from collector.server import CollectorServer
 
     settings = load_settings()
+    lookup(settings)
     home = open_home(settings)
     _log()
     credentials = Credentials(home.credentials)
@@ -156,40 +162,18 @@ def migrate() -> None:
     click.echo("\n".join(f"applied {name}" for name in applied) or "the database is up to date")
 
 
-@cli.command()
-def recount() -> None:
-    """Compare the aggregates with a recount of their rows; exit status 1 if they differ, 2 if that cannot be told.
-
-    On the embedded engine, which has one owner, while Pharos is stopped.
-    """
-    from warehouse.engine import Engine, EngineError
-    from warehouse.recount import differences
-
-    settings = load_settings()
-    try:
-        engine = Engine(settings, open_home(settings))
-        found = differences(engine)
-        engine.close()
-    except (EngineError, HomeError) as error:
-        click.echo(f"pharos: {error}", err=True)
-        sys.exit(2)
-    click.echo("\n".join(found) or "the aggregates equal a recount of their rows")
-    sys.exit(1 if found else 0)
-
-
 @cli.command("import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def import_(files: tuple[str, ...]) -> None:
     """Back-fill beacons from NDJSON FILEs (- is stdin, gzip is read too)."""
+    from collector.country import lookup
     from collector.planes import Planes
-    from collector.spool import Spool
     from collector.validate import Rejected
     from pharos.imports import Importer, open_lines
 
     settings = load_settings()
     home = open_home(settings)
-    spool = Spool(home.spool)
-    importer = Importer(Planes(home.root_secret(settings)), spool)
+    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), home)
     for name in files:
 
         def reject(number: int, rejected: Rejected, name: str = name) -> None:
@@ -202,7 +186,7 @@ def import_(files: tuple[str, ...]) -> None:
         except (OSError, EOFError, zlib.error) as error:
             click.echo(_counted(importer.counts))
             fail(f"{name} cannot be read: {error}")
-    spool.close()
+    importer.close()
     click.echo(_counted(importer.counts))
 
 
@@ -270,46 +254,5 @@ def demo(installs: int, days: int, seed: int) -> None:
     _serve(settings)
 
 
-@cli.group()
-def quarantine() -> None:
-    """Rows that ClickHouse refused for what they hold."""
-
-
-@quarantine.command("list")
-def quarantine_list() -> None:
-    """List rows: id, plane, time of receipt, what ClickHouse said."""
-    from collector.spool import Spool
-
-    for row in Spool(open_home().spool).quarantined():
-        received = datetime.fromtimestamp(row.received, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        click.echo(f"{row.id}  {row.plane}  {received}  {row.error}")
-
-
-@quarantine.command("retry")
-@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
-def quarantine_retry(ids: tuple[int, ...]) -> None:
-    """Give rows to the loader again."""
-    from collector.spool import Spool
-
-    spool = Spool(open_home().spool)
-    _each(ids, spool.retry_quarantined)
-
-
-@quarantine.command("drop")
-@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
-def quarantine_drop(ids: tuple[int, ...]) -> None:
-    """Delete rows for good."""
-    from collector.spool import Spool
-
-    spool = Spool(open_home().spool)
-    _each(ids, spool.drop_quarantined)
-
-
-def _each(ids: tuple[int, ...], action: Callable[[int], bool]) -> None:
-    unknown = [str(id) for id in ids if not action(id)]
-    if unknown:
-        fail(f"there is no row {', '.join(unknown)} in quarantine")
-
-
-for _group in (keys, users, tokens, access):
-    cli.add_command(_group)
+for _command in (recount, backup, restore, quarantine, keys, users, tokens, access, rights):
+    cli.add_command(_command)

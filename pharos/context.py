@@ -6,7 +6,7 @@ from typing import NoReturn
 
 import click
 
-from warehouse.home import Home
+from warehouse.home import Home, HomeError
 from warehouse.settings import Settings
 
 
@@ -22,7 +22,9 @@ def load_settings() -> Settings:
 
 
 def open_home(settings: Settings | None = None) -> Home:
-    """The home, closed to others. Raises `HomeError`."""
+    """The home, closed to others. Raises `HomeError`, also for one that is half restored."""
     found = Home((settings or load_settings()).home)
     found.protect()
+    if found.restoring.exists():
+        raise HomeError(f"the restore into {found.path} did not come to its end: run the same pharos restore again")
     return found

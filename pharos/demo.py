@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
+from collector.country import lookup
 from collector.planes import Planes
-from collector.spool import Spool
 from pharos.fleet import beacons
 from pharos.imports import Importer
 from warehouse.home import Home, HomeError
@@ -28,8 +28,7 @@ def fill(
     end, _, filling = mark.read_text().partition(" ")
     if not filling:
         return
-    spool = Spool(home.spool)
-    importer = Importer(Planes(home.root_secret(settings)), spool)
+    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), home)
     now = datetime.now(UTC)
     for beacon in beacons(seed, installs, days, date.fromisoformat(end)):
         if datetime.fromisoformat(beacon["sent_at"]) > now:
@@ -37,5 +36,5 @@ def fill(
         importer.beacon(beacon)
         progress(1)
     importer.flush()
-    spool.close()
+    importer.close()
     mark.write_text(end)

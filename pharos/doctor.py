@@ -7,7 +7,10 @@ import stat
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 
+from collector.country import Countries, CountryError
 from collector.spool import Spool, Unavailable
 from warehouse import retention
 from warehouse.accounts import Account
@@ -45,6 +48,7 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
     yield _home(home)
     yield _secret(settings, home)
     yield _credentials(home)
+    yield _country(settings)
     yield from _spool(home)
     yield from _engine(settings, home)
 
@@ -53,6 +57,8 @@ def _home(home: Home) -> Check:
     mode = stat.S_IMODE(home.path.stat().st_mode)
     if not os.access(home.path, os.W_OK | os.X_OK):
         return Check("home", False, f"{home.path} cannot be written")
+    if home.restoring.exists():
+        return Check("home", False, f"the restore into {home.path} did not come to its end: run it again")
     if mode & 0o077:
         return Check("home", False, f"{home.path} is open to others (mode {mode:o}): chmod 700 it")
     return Check("home", True, str(home.path))
@@ -81,6 +87,16 @@ def _credentials(home: Home) -> Check:
     return Check(
         "credentials", bool(keys or admins), f"{len(keys)} ingest keys, {len(users)} users, {admins} of them admins"
     )
+
+
+def _country(settings: Settings) -> Check:
+    if not settings.country_database:
+        return Check("country", True, "no database, so no country is looked up")
+    try:
+        made = Countries(Path(settings.country_database)).made
+    except CountryError as error:
+        return Check("country", False, f"PHAROS_COUNTRY_DATABASE {error}")
+    return Check("country", True, f"data of {made:%Y-%m-%d}, {(datetime.now(UTC) - made).days} days old")
 
 
 def _spool(home: Home) -> Iterator[Check]:

@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from collector.body import LIMIT
-from collector.planes import Planes, encode
-from collector.spool import Row, Spool, Unavailable
+from collector.intake import Intake
+from collector.planes import Planes, sent_year
+from collector.spool import Group, Spool, Unavailable
+from collector.standing import Standings
 from collector.validate import Reason, Rejected, decode, validate
+from warehouse.home import Home
 
 BATCH = 500
 FULL_SECONDS = 5.0
@@ -39,16 +42,25 @@ def open_lines(name: str) -> IO[bytes]:
 class Importer:
     """Stores beacons in commits of `BATCH`, waits while the disk is too full, and never gives one up."""
 
-    def __init__(self, planes: Planes, spool: Spool) -> None:
+    def __init__(self, planes: Planes, home: Home) -> None:
         self.counts = Counts()
-        self._planes, self._spool = planes, spool
-        self._batch: list[Row] = []
+        self._spool = Spool(home.spool)
+        self._standings = Standings(home.spool)
+        self._intake = Intake(planes, self._standings)
+        self._batch: list[tuple[int, dict[str, Any]]] = []
+        self._reject: Callable[[int, Rejected], None] = lambda number, rejected: None
+
+    def close(self) -> None:
+        """Close the spool; what was not flushed is not stored."""
+        self._spool.close()
+        self._standings.close()
 
     def lines(self, lines: IO[bytes], reject: Callable[[int, Rejected], None], progress: Callable[[int], None]) -> None:
         """Store every beacon of `lines`; a line that is none goes to `reject` with its number.
 
         `progress` is told the bytes of each line.
         """
+        self._reject = reject
         try:
             for number, line in enumerate(_bounded(lines), 1):
                 progress(len(line))
@@ -57,34 +69,46 @@ class Importer:
                 try:
                     if len(line.rstrip(b"\r\n")) > LIMIT:
                         raise Rejected(Reason.BODY_TOO_LARGE, detail=f"a line must be at most {LIMIT} bytes")
-                    self.beacon(decode(line))
+                    self.beacon(decode(line), number)
                 except Rejected as rejected:
-                    self.counts.rejected += 1
-                    reject(number, rejected)
+                    self._refuse(number, rejected)
         finally:
             self.flush()  # also what was read before a file turned out to be broken
 
-    def beacon(self, value: Any) -> None:
+    def beacon(self, value: Any, number: int = 0) -> None:
         """Store one beacon, with the next flush at the latest. Raises `Rejected`."""
-        split = self._planes.split(validate(value), "", datetime.now(UTC), keep_date=True)
-        if int(split.usage["day"][:4]) not in YEARS:
+        beacon = validate(value)
+        if sent_year(beacon) not in YEARS:
             raise Rejected(Reason.OUT_OF_RANGE, "sent_at", f"must be between {YEARS.start} and {YEARS.stop - 1}")
-        self._batch.append(Row(split.seen, encode(split.usage), encode(split.license)))
+        self._batch.append((number, beacon))
         if len(self._batch) >= BATCH:
             self.flush()
 
+    def _refuse(self, number: int, rejected: Rejected) -> None:
+        self.counts.rejected += 1
+        self._reject(number, rejected)
+
     def flush(self) -> None:
         """Put what is gathered on disk."""
+        now = datetime.now(UTC)
         while self._batch:
+            taken, version = self._intake.take([beacon for _, beacon in self._batch], "", now, keep_date=True)
+            rows = [each.row for each in taken if each.row]
             try:
                 self._spool.check_space()
-                fresh = self._spool.store(self._batch, time.time())
+                (fresh,) = self._spool.store_groups([Group(rows, version=version)], time.time())
             except Unavailable as error:
                 print(f"waiting: {error}", file=sys.stderr)
                 time.sleep(FULL_SECONDS)
                 continue
+            if not isinstance(fresh, list):  # somebody has decided something meanwhile
+                self._intake.refresh()
+                continue
             self.counts.imported += sum(fresh)
             self.counts.duplicates += len(fresh) - sum(fresh)
+            for (number, _), each in zip(self._batch, taken, strict=True):
+                if each.row is None:
+                    self._refuse(number, Rejected(Reason.OBJECTED, detail="its owner had it erased, or objects"))
             self._batch.clear()
 
 

@@ -17,6 +17,7 @@ from collector.loader import Loader
 from collector.spool import Spool
 from warehouse.engine import Engine
 from warehouse.home import Home
+from warehouse.lending import Lender
 from warehouse.settings import Bind, Settings
 
 STOP_SECONDS = 40.0
@@ -26,7 +27,10 @@ log = logging.getLogger("pharos.serve")
 
 
 def start_loader(home: Home) -> Callable[[Engine], Callable[[], None]]:
-    """What starts a loader thread over an engine that this process owns, and returns how to stop it."""
+    """What starts a loader thread over an engine that this process owns, and returns how to stop it.
+
+    Beside it the engine's tables are lent to `pharos backup`.
+    """
 
     def start(engine: Engine) -> Callable[[], None]:
         stop = threading.Event()
@@ -42,9 +46,11 @@ def start_loader(home: Home) -> Callable[[Engine], Callable[[], None]]:
 
         thread = threading.Thread(target=run, name="loader", daemon=True)
         thread.start()
+        lender = Lender(home, engine)
 
         def end() -> None:
             stop.set()
+            lender.close()
             thread.join(STOP_SECONDS / 2)
 
         return end

@@ -41,6 +41,7 @@ GRANTS: dict[Account, tuple[Grant, ...]] = {
         ("INSERT", "usage_beacons", ()),
         ("SELECT", "usage_beacons", ("day", "beacon", "batch")),
         ("INSERT", "license_sightings", ()),
+        ("INSERT", "sealed_beacons", ()),
         ("INSERT", "freshness_by_loader", ()),
     ),
 }
@@ -85,9 +86,13 @@ class Server:
         # `Engine.reads` tries a row on a table function.
         return grants + ([("CREATE TEMPORARY TABLE", "", ())] if account is Account.LOADER else [])
 
+    def right(self, account: Account) -> set[tuple[str, str, str]]:
+        """The same, as the server tells of it: (what, table, column)."""
+        return {(what, table, column) for what, table, columns in self.grants(account) for column in columns or ("",)}
+
     def take_back(self, account: Account, held: Iterable[tuple[str, str, str]]) -> list[str]:
-        """Statements for what a user holds, as (what, table, column), and may no longer."""
-        right = {(what, table, col) for what, table, cols in self.grants(account) for col in cols or ("",)}
+        """Statements for what a user holds and may no longer."""
+        right = self.right(account)
         name = account.user(self.database)
         return [
             f"REVOKE{self._on_cluster} {self._spelled((what, table, (column,) if column else ()))} FROM {name}"

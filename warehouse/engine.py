@@ -1,6 +1,7 @@
 """ClickHouse, embedded or on a server, through clickhouse-connect; nothing else in the project imports the driver."""
 
 import contextlib
+import itertools
 import logging
 import os
 import re
@@ -8,6 +9,8 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
@@ -41,14 +44,35 @@ CONTENT_ERRORS = frozenset({6, 26, 27, 32, 38, 41, 53, 69, 70, 72, 117, 131, 321
 AUTHENTICATION_FAILED = 516
 NO_ACCESS_MANAGEMENT = frozenset({495, 497, 514})
 QUERY_SECONDS = 60
+# How long a server may take to say that it is there: to those who only ask that, and to all once it has failed.
+PROBE_SECONDS = 5
+# A missing table fails some queries while others succeed between them. After this long without it, it is mended.
+FORGET = timedelta(minutes=10)
 PORTION = 5000
 EMBEDDED_MEMORY = 4 << 30
 
 log = logging.getLogger("pharos.engine")
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """ClickHouse fails: the first failure since it last answered, and what it does, in words that complete its name.
+
+    The words hold no address, no secret and nothing of a query. `exact` is False where nobody had asked it for a
+    minute before, as after a start: then it may have begun earlier.
+    """
+
+    since: datetime
+    message: str
+    exact: bool = True
+
+
 class EngineError(Exception):
     """ClickHouse could not be reached, or did not do it: the outcome is unknown, and it may be tried again."""
+
+    def __init__(self, message: str = "", trouble: Trouble | None = None) -> None:
+        super().__init__(message)
+        self.trouble = trouble
 
 
 class ContentError(EngineError):
@@ -72,6 +96,11 @@ class Engine:
         self._first: Any = None
         # Why all that is asked of a server is asked as the URL's user; "" where each part has a user of its own.
         self.one_user = ""
+        self._noting = threading.Lock()
+        self._answered: datetime | None = None
+        self._trouble: Trouble | None = None
+        # By what ClickHouse does ("" for no answer at all): since when, whether that is exact, and the last time.
+        self._failures: dict[str, tuple[datetime, bool, datetime]] = {}
         self.database = (urlsplit(self._url).path.strip("/") or "default") if self._url else "pharos"
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", self.database):
             raise EngineError("the database in PHAROS_CLICKHOUSE_URL is no plain name")
@@ -90,10 +119,15 @@ class Engine:
         """Whether the engine runs in this process."""
         return not self._url
 
+    @property
+    def trouble(self) -> Trouble | None:
+        """What fails, as long as nothing has succeeded since."""
+        return self._trouble
+
     def close(self) -> None:
         """Close all connections; the embedded engine writes out what it holds."""
         with self._idle_lock:
-            for client in [client for clients in self._idle.values() for client in clients]:
+            for client in itertools.chain(*self._idle.values()):
                 with contextlib.suppress(Exception):
                     client.close()
             self._idle.clear()
@@ -107,10 +141,10 @@ class Engine:
         """The same engine, asked as that user of the server; the embedded engine, which has no users, as it is."""
         return self if self.embedded or self.one_user else _AsAccount(self, account)
 
-    def make_accounts(self) -> None:
+    def make_accounts(self, *, anew: bool = False) -> None:
         """Make the server's users and their grants, or find out that it cannot be: `one_user` then says why.
 
-        Raises `EngineError`.
+        `anew` also those that have the grants that they should have, with their passwords. Raises `EngineError`.
         """
         if self.embedded:
             return
@@ -118,7 +152,7 @@ class Engine:
         why = server.obstacle
         try:
             if not why:
-                self._make_accounts(server)
+                self._make_accounts(server, anew)
         except EngineError as error:
             if getattr(error.__cause__, "code", None) not in NO_ACCESS_MANAGEMENT:
                 raise
@@ -127,16 +161,14 @@ class Engine:
             log.warning("ClickHouse is asked as one user for both planes: %s", why)
         self.one_user = why
 
-    def _make_accounts(self, server: Server) -> None:
+    def _make_accounts(self, server: Server, anew: bool) -> None:
         for account in Account:
+            # Asked first: on a cluster each of these statements waits for every replica, also for one that is down.
+            if not anew and set(self._held(account)) == server.right(account):
+                continue
             for statement in server.make(account):
                 self.command(statement)
-            held = self.query(
-                "SELECT toString(access_type), ifNull(table, ''), ifNull(column, '') FROM system.grants "
-                "WHERE user_name = {name:String}",
-                {"name": account.user(self.database)},
-            )
-            for statement in server.take_back(account, held):
+            for statement in server.take_back(account, self._held(account)):
                 self.command(statement)
         views = self.query(
             "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'MaterializedView' "
@@ -144,6 +176,13 @@ class Engine:
         )
         for (view,) in views:
             self.command(server.open_view(view))
+
+    def _held(self, account: Account) -> list[tuple[Any, ...]]:
+        return self.query(
+            "SELECT toString(access_type), ifNull(table, ''), ifNull(column, '') FROM system.grants "
+            "WHERE user_name = {name:String}",
+            {"name": account.user(self.database)},
+        )
 
     def _server(self) -> Server:
         url = urlsplit(self._url)
@@ -173,19 +212,37 @@ class Engine:
         with self._client() as client:
             client.command(sql, settings=dict(settings or {}))
 
+    def json_rows(self, sql: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]) -> list[bytes]:
+        """The rows of a SELECT, each as a line of JSON. Raises `EngineError`."""
+        given = {**settings, "output_format_json_quote_64bit_integers": 0}
+        with self._client() as client:
+            raw: bytes = client.raw_query(sql, parameters=dict(parameters), settings=given, fmt="JSONEachRow")
+        return raw.splitlines()
+
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
         """Insert JSON lines as one batch. The same `token` with the same lines again changes nothing.
 
         Raises `ContentError` when the lines themselves are refused, `EngineError` when the outcome is unknown.
         """
-        cluster = CLUSTER_INSERT_SETTINGS if self.cluster else {}
+        self._insert(table, b"\n".join(lines), "JSONEachRow", token)
+
+    def read(self, sql: str, parameters: Mapping[str, Any] | None = None) -> bytes:
+        """What a SELECT finds, in ClickHouse's own format, Native. Raises `EngineError`."""
+        # Or a server that fails in the middle has said 200 by then.
+        settings = {} if self.embedded else {"wait_end_of_query": 1}
         with self._client() as client:
-            client.raw_insert(
-                table,
-                insert_block=b"\n".join(lines),
-                fmt="JSONEachRow",
-                settings={**INSERT_SETTINGS, **cluster, "insert_deduplication_token": token},
-            )
+            found: bytes = client.raw_query(sql, dict(parameters or {}), settings, fmt="Native")
+            return found
+
+    def write(self, table: str, native: bytes, token: str) -> None:
+        """Insert what `read` gave, here or elsewhere, as one batch; as `insert` otherwise."""
+        self._insert(table, native, "Native", token)
+
+    def _insert(self, table: str, block: bytes, fmt: str, token: str) -> None:
+        cluster = CLUSTER_INSERT_SETTINGS if self.cluster else {}
+        settings = {**INSERT_SETTINGS, **cluster, "insert_deduplication_token": token}
+        with self._client() as client:
+            client.raw_insert(table, insert_block=block, fmt=fmt, settings=settings)
 
     def reads(self, table: str, line: bytes) -> bool:
         """Whether `table`, as its columns stand, can read this JSON line; nothing is stored. Raises `EngineError`."""
@@ -204,8 +261,8 @@ class Engine:
         return True
 
     def version(self) -> str:
-        """ClickHouse's version. Raises `EngineError` when it does not answer."""
-        with self._client(database="default") as client:
+        """ClickHouse's version. Raises `EngineError` when it does not answer within `PROBE_SECONDS`."""
+        with self._client(database="default", seconds=PROBE_SECONDS) as client:
             return str(client.query("SELECT version()").result_rows[0][0])
 
     def has_database(self) -> bool:
@@ -221,16 +278,19 @@ class Engine:
             client.command(f"CREATE DATABASE IF NOT EXISTS {self.database}{on_cluster}")
 
     @contextlib.contextmanager
-    def _client(self, database: str | None = None, account: Account | None = None) -> Iterator[Any]:
+    def _client(
+        self, database: str | None = None, seconds: int | None = None, account: Account | None = None
+    ) -> Iterator[Any]:
         """A client for this thread alone: one connection of the embedded engine runs one statement at a time."""
         import clickhouse_connect.driver.exceptions as driver
 
         client = None
+        began = datetime.now(UTC)
         try:
             if database is None:
                 with self._idle_lock:
                     client = self._idle[account].pop() if self._idle.get(account) else None
-            client = client or self._connect(database or self.database, account)
+            client = client or self._connect(database or self.database, seconds or QUERY_SECONDS, account)
             yield client
         except driver.Error as error:
             if database is None and client is not None and error.code not in (None, AUTHENTICATION_FAILED):
@@ -238,12 +298,13 @@ class Engine:
             if error.code in CONTENT_ERRORS:
                 # By its name only: the message quotes what it could not read.
                 raise ContentError(f"ClickHouse refuses the rows: {error.name or 'code'} ({error.code})") from None
-            raise EngineError(_first_line(error)) from error
+            raise self._failed(error, began) from error
         except OSError as error:
-            raise EngineError(_first_line(error)) from error
+            raise self._failed(error, began) from error
         else:
             if database is None:
                 self._put_back(client, account)
+                self._succeeded()
             else:
                 client.close()
 
@@ -251,21 +312,51 @@ class Engine:
         with self._idle_lock:
             self._idle.setdefault(account, []).append(client)
 
-    def _connect(self, database: str, account: Account | None) -> Any:
+    def _succeeded(self) -> None:
+        with self._noting:
+            self._answered = datetime.now(UTC)
+            self._trouble = None
+            self._failures.pop("", None)
+
+    def _failed(self, error: Exception, began: datetime) -> EngineError:
+        """Note a failure of what began then; returns what to raise."""
+        message = _what_it_does(error)
+        away = getattr(error, "code", None) is None
+        what = "" if away else message
+        with self._noting:
+            # That it answered something else a moment ago says nothing of what it refuses now.
+            exact = away and self._answered is not None and began - self._answered < timedelta(minutes=1)
+            since, was_exact, last = self._failures.get(what, (began, exact, began))
+            if not away and began - last > FORGET:
+                since, was_exact = began, exact
+            self._failures[what] = since, was_exact, began
+            trouble = self._trouble = Trouble(since, message, was_exact)
+        if away:
+            # Each connection that is left would have to find out by itself, and may hang for a minute.
+            with self._idle_lock:
+                left, self._idle = self._idle, {}
+            for client in itertools.chain(*left.values()):
+                with contextlib.suppress(Exception):
+                    client.close()
+        return EngineError(_first_line(error), trouble)
+
+    def _connect(self, database: str, seconds: int, account: Account | None) -> Any:
         import clickhouse_connect.driver.exceptions as driver
 
         if self.embedded:
             return self._connect_embedded(database)
+        if self._trouble is not None:
+            self._connect_server("default", PROBE_SECONDS).close()
         try:
-            return self._connect_server(database, account)
+            return self._connect_server(database, seconds, account)
         except driver.Error as error:
             if account is None or error.code != AUTHENTICATION_FAILED:
                 raise
         # Not made yet, or the password of the URL's user is another since.
-        self.make_accounts()
-        return self._connect_server(database, None if self.one_user else account)
+        self.make_accounts(anew=True)
+        return self._connect_server(database, seconds, None if self.one_user else account)
 
-    def _connect_server(self, database: str, account: Account | None) -> Any:
+    def _connect_server(self, database: str, seconds: int, account: Account | None = None) -> Any:
         import clickhouse_connect  # here: a process that never asks (a collector) never loads it
 
         url = urlsplit(self._url)
@@ -280,7 +371,7 @@ class Engine:
             password=password,
             database=database,
             connect_timeout=5,
-            send_receive_timeout=QUERY_SECONDS,
+            send_receive_timeout=seconds,
             autogenerate_session_id=False,
         )
 
@@ -309,18 +400,48 @@ class _AsAccount(Engine):
     def embedded(self) -> bool:
         return False
 
+    @property
+    def trouble(self) -> Trouble | None:
+        return self._engine.trouble
+
     def as_account(self, account: Account) -> Engine:
         return self._engine.as_account(account)
 
     def close(self) -> None:
         """Nothing: the engine is closed by who made it."""
 
-    def _client(self, database: str | None = None, account: Account | None = None) -> Any:
-        return self._engine._client(database, self._account)
+    def _client(self, database: str | None = None, seconds: int | None = None, account: Account | None = None) -> Any:
+        return self._engine._client(database, seconds, self._account)
 
 
 def _first_line(error: Exception) -> str:
     text = (str(error) or type(error).__name__).splitlines()[0]
     if "HTTPConnectionPool" in text or "HTTPSConnectionPool" in text:
         return "the ClickHouse server does not answer"
-    return text[:300]
+    return _AROUND.sub("", text)[:300]
+
+
+# What the driver and the server put around what is wrong: codes, the server's version, its address.
+_AROUND = re.compile(
+    r"^Received ClickHouse exception, code: \d+, server response: (Code: \d+\. )?(DB::Exception: )?"
+    r"| \(version [^()]*(\([^()]*\))?\)| \(for url [^)]*\)"
+)
+
+
+def _what_it_does(error: Exception) -> str:
+    code, name, text = getattr(error, "code", None), getattr(error, "name", None), str(error)
+    if code is not None:
+        return f"answers with {name or 'error'} ({code})"
+    if status := re.search(r"HTTP status (\d{3})", text):
+        return f"answers with HTTP status {status[1]}"
+    for sign, words in _SIGNS.items():
+        if sign in text:
+            return f"does not answer ({words})"
+    return "does not answer"
+
+
+_SIGNS = {
+    "Connection refused": "connection refused",
+    "Failed to resolve": "its name is not known",
+    "timed out": "not in time",
+}

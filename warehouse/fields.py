@@ -159,7 +159,7 @@ def json_schema() -> dict[str, Any]:
             objects[parent]["required"].append(name)
     for field in FIELDS:
         parent, _, name = field.path.rpartition(".")
-        objects[parent]["properties"][name] = _value_schema(field)
+        objects[parent]["properties"][name] = value_schema(field)
         if field.required:
             objects[parent]["required"].append(name)
     at_license = {"properties": {"consent": {"properties": {"level": {"const": "license"}}, "required": ["level"]}},
@@ -181,7 +181,8 @@ def _object(title: str = "") -> dict[str, Any]:
     }
 
 
-def _value_schema(field: Field) -> dict[str, Any]:
+def value_schema(field: Field) -> dict[str, Any]:
+    """The JSON Schema of a field's value."""
     described: dict[str, Any] = {"description": field.doc}
     if field.kind == "integer":
         return described | {"type": "integer", "const": 1}

@@ -21,7 +21,10 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         try:
+            missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in missing:
+                sync_folder(folder.parent)
         except OSError as error:
             raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
         self.spool = self.path / "spool.sqlite"
@@ -32,6 +35,8 @@ class Home:
         self.metrics = self.path / "metrics"
         # Where it is there the data are not real, and every page says so; it holds the last day of the fleet.
         self.synthetic = self.path / "synthetic"
+        # Where it is there a restore did not come to its end; it names the backup.
+        self.restoring = self.path / "restoring"
 
     def protect(self) -> None:
         """Close a home that was there before us to others, where it is ours."""
@@ -68,6 +73,18 @@ class Home:
                 aside.unlink()
             sync_folder(self.path)
         return path.read_bytes().strip()
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file, mode 0600, that is there whole or not at all, and outlives a power cut."""
+    aside = path.with_name(f"{path.name}.part")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.rename(path)
+    sync_folder(path.parent)
 
 
 def sync_folder(path: Path) -> None:

@@ -2,13 +2,20 @@
 
 import hashlib
 import re
+from contextlib import suppress
 from importlib.resources import files
 from string import Template
 
-from warehouse.engine import Engine
+from warehouse.engine import Engine, EngineError
 
 # On a cluster each table stands on its shards as `X_local`, and `X` spreads over them by these.
-_SHARDING = {"freshness_by_loader": "cityHash64(loader)", "migrations": "version"}
+_SHARDING = {
+    "freshness_by_loader": "cityHash64(loader)",
+    "migrations": "version",
+    "standings": "who",
+    "sealed_beacons": "who",
+    "rights_requests": "id",
+}
 _MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS migrations$local $on_cluster (version UInt32, name String, sha256 String, applied DateTime)
 ENGINE = ${replicated}ReplacingMergeTree ORDER BY version
@@ -21,9 +28,7 @@ class MigrationError(Exception):
 
 def migrate(engine: Engine) -> list[str]:
     """Bring the database and its users up to date; returns the names of the files that were applied."""
-    engine.create_database()
-    _apply(engine, _MIGRATIONS)
-    done = dict(engine.query("SELECT DISTINCT version, sha256 FROM migrations"))
+    done = _done(engine)
     applied = []
     for name, text in sql_files():
         version, sha256 = int(name[:3]), hashlib.sha256(text.encode()).hexdigest()
@@ -39,6 +44,18 @@ def migrate(engine: Engine) -> list[str]:
         raise MigrationError(f"the database is newer than this Pharos: it has migration {max(unknown)}")
     engine.make_accounts()
     return applied
+
+
+def _done(engine: Engine) -> dict[int, str]:
+    """The version and checksum of each file that was applied; an empty database gets the table that keeps them."""
+    applied = "SELECT DISTINCT version, sha256 FROM migrations"
+    # Asked first: on a cluster a statement that creates, even what is there, waits for every replica. A loader that
+    # is started while one is down must not.
+    with suppress(EngineError):
+        return dict(engine.query(applied))
+    engine.create_database()
+    _apply(engine, _MIGRATIONS)
+    return dict(engine.query(applied))
 
 
 def sql_files() -> list[tuple[str, str]]:
@@ -61,6 +78,9 @@ def _apply(engine: Engine, text: str) -> None:
         if not statement:
             continue
         engine.command(Template(statement).substitute(values))
+        if cluster and re.match(r"ALTER TABLE \w+\$local \$on_cluster\s+ADD COLUMN", statement):
+            # The Distributed table in front of the shards has columns of its own.
+            engine.command(Template(statement).substitute({**values, "local": ""}))
         table = re.match(r"CREATE TABLE IF NOT EXISTS (\w+)\$local", statement)
         if cluster and table:
             name = table[1]

@@ -215,3 +215,17 @@ def modules(engine: Engine, k: int) -> list[str]:
         {"k": k},
     )
     return [module for (module,) in rows]
+
+
+def days_with_beacons(engine: Engine, start: date, end: date) -> tuple[date | None, frozenset[date]]:
+    """The first day ever of which there are beacons of any module, and those days of the span; None for none at all.
+
+    A day that is missing among them is a gap in the data, and no day on which nobody used anything.
+    """
+    reader = engine.as_account(Account.PRODUCT)
+    (first, count) = reader.query("SELECT min(day), count() FROM installs_per_day_by_dimension")[0]
+    days = reader.query(
+        "SELECT DISTINCT day FROM installs_per_day_by_dimension WHERE day BETWEEN {start:Date} AND {end:Date}",
+        {"start": start, "end": end},
+    )
+    return first if count else None, frozenset(day for (day,) in days)

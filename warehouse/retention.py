@@ -50,11 +50,22 @@ KEPT = (
     Kept("addresses of the connection in them", "license_sightings", "30 days", "ip", "time"),
     Kept("addresses that the module named", "license_sightings", "30 days", "ip_claim", "time"),
     Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
-    Kept("how far each loader is", "freshness_by_loader", "7 days", time="written"),
+    Kept("beacons of restricted installs, sealed", "sealed_beacons", "13 months", time="day"),
+    Kept("addresses in them, sealed", "sealed_beacons", "30 days", "sealed_ip", "day"),
+    Kept("what owners decided", "standings", "always"),
+    Kept("pseudonyms of erased installs in the usage plane", "retired_usage_installs", "always"),
+    Kept("pseudonyms of erased installs in the license plane", "retired_license_installs", "always"),
+    Kept("the state of each request", "rights_requests", "13 months", time="received"),
+    Kept("how far each loader is, and how it is doing", "freshness_by_loader", "7 days", time="written"),
     Kept("which migrations were applied", "migrations", "always"),
     Kept("looks at the license plane", "access.sqlite", "13 months"),
     Kept("beacons on their way", "spool.sqlite", "until ClickHouse has them"),
     Kept("keyed ids by which duplicates are known", "spool.sqlite", "30 days"),
+    Kept(
+        "requests, and what carrying them out takes",
+        "spool.sqlite",
+        "until they are done; the record 13 months, a result 7 days",
+    ),
     Kept("rows that ClickHouse refused for what they hold", "spool.sqlite", "until somebody has looked at them"),
 )
 

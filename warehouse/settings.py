@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from warehouse.fields import VERSION
+from warehouse.passwords import weakness
+
 
 class SettingError(Exception):
     """A setting that cannot be used; the message names it and never holds its value, which may be a secret."""
@@ -74,6 +77,21 @@ def _text(text: str) -> str:
     return text
 
 
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"must be {' or '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _policy_version(text: str) -> str:
+    if not re.fullmatch(VERSION, text):
+        raise ValueError(f"must match {VERSION}, as the policy that a beacon's consent names")
+    return text
+
+
 def _setting(default: Any, parse: Callable[[str], Any], doc: str) -> Any:
     return field(default=default, metadata={"parse": parse, "doc": doc})
 
@@ -99,6 +117,15 @@ class Settings:
     address_rate_limit: int = _setting(
         0, _whole(0, 10**9), "Beacons per minute and address (of IPv6: its /64 network); 0: no limit."
     )
+    country_database: str = _setting(
+        "", _text, "An MMDB file, or the folder of Debian's tor-geoipdb (/usr/share/tor); unset: no country."
+    )
+    public_page: str = _setting(
+        "off", _one_of("off", "on"), "Whether /privacy tells the world what is collected, without a login: off or on."
+    )
+    region: str = _setting("", _text, "Where all is held, for the public page: Frankfurt, Germany.")
+    policy_version: str = _setting("", _policy_version, "Version of the privacy policy, for the public page: 2026-11.")
+    contact: str = _setting("", _text, "Whom to ask about privacy, for the public page: privacy@example.com.")
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
@@ -135,9 +162,11 @@ class Settings:
         if self.collector_bind.loopback and self.dashboard_bind.loopback:
             return
         # Beyond loopback somebody else can try: what a person typed for a quick look is not enough there.
-        for name, least in (("secret", 32), ("ingest_key", 20), ("admin_password", 12)):
+        for name, least in (("secret", 32), ("ingest_key", 20)):
             value = getattr(self, name)
             if value and (len(value) < least or len(set(value)) < 6 or "change" in value.lower()):
                 raise SettingError(
                     f"PHAROS_{name.upper()} is too weak to listen outside loopback: at least {least} random characters"
                 )
+        if self.admin_password and (weak := weakness(self.admin_password, "admin")):
+            raise SettingError(f"PHAROS_ADMIN_PASSWORD is too weak to listen outside loopback: {weak}")

@@ -30,15 +30,22 @@
         const params = new URLSearchParams(search || "");
         const { days, preset } = range(params);
         const path = (pathname || "/").replace(/\/+$/, "");
-        const known = ["", "/features", "/licensing"].includes(path);
+        const filtered = ["", "/features", "/licensing"].includes(path);
         const links = window.dash_clientside.callback_context.outputs_list[5];
-        const paths = { overview: "/", features: "/features", licensing: "/licensing", access_log: "/access-log" };
+        const paths = {
+          overview: "/",
+          features: "/features",
+          licensing: "/licensing",
+          access_log: "/access-log",
+          rights: "/rights",
+          health: "/health",
+        };
         return [
           params.get("module") || null,
           preset,
           days,
           path === "/licensing" ? { display: "none" } : {},
-          known ? {} : { display: "none" },
+          filtered ? {} : { display: "none" },
           links.map((link) => paths[link.id.nav] + (search || "")),
         ];
       },

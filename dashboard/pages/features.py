@@ -6,13 +6,13 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, html
 
-from dashboard import filters, states
+from dashboard import filters, freshness, gaps, states
 from dashboard.access import Callbacks, Page
 from dashboard.answers import Answers
 from dashboard.cards import chart_card, graph, heading, loading
 from dashboard.charts import CHARTS, line, ratio
 from dashboard.filters import Filters
-from dashboard.format import count, days, fewer, moment, share
+from dashboard.format import count, days, fewer, share
 from dashboard.grids import GRID, csv_name, download, register_download
 from warehouse.engine import EngineError
 from warehouse.groups import OTHER
@@ -99,13 +99,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             chosen = filters.read(search, filters.today())
             total = answers.total(chosen.args())
             rows, other = _rows(answers, chosen, total)
-            fresh_to = answers.ask("installs", chosen.args(grain="period"))["fresh_to"]
+            fresh, stale = freshness.told(answers, answers.ask("installs", chosen.args(grain="period"))["fresh_to"])
             nothing = _nothing(answers, total, bool(rows or other))
         except (QueryError, EngineError) as error:
             return states.notice(error), hidden, "", "", [], _options([]), [], {}, ""
-        fresh = f"Data up to {moment(fresh_to)}" if fresh_to else ""
         if nothing is not None:
-            return "", hidden, html.Div(nothing, className="card"), fresh, [], _options([]), [], {}, ""
+            return stale, hidden, html.Div(nothing, className="card"), fresh, [], _options([]), [], {}, ""
         note = (
             f"{days(chosen.start, chosen.end)}, {count(total or 0)} active installs. "
             f"Rarely used: by under {RARE:.0%} of them, candidates to drop."
@@ -114,7 +113,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             note += f" {OTHER}: features that {fewer(answers.k)} installs used, together."
         first = {"ids": [rows[0]["feature"]]} if rows else []
         name = csv_name("features", chosen, chosen.module)
-        return "", {}, "", fresh, rows, _options(other), first, name, note
+        return stale, {}, "", fresh, rows, _options(other), first, name, note
 
     @callbacks.add(
         page,
@@ -177,7 +176,8 @@ def _rows(answers: Answers, chosen: Filters, total: int | None) -> tuple[Shown, 
 def _trend(answers: Answers, chosen: Filters, feature: str) -> tuple[Any, str]:
     chart = CHARTS["adoption_per_bucket"]
     grain = "week" if chosen.days > WEEKS_FROM else "day"
-    span = chosen.start, chosen.end, grain, filters.today()
+    received = answers.received(chosen)
+    span = chosen.start, chosen.end, grain, filters.today(), received
     using = answers.ask(chart.metric, chosen.args(**chart.args, grain=grain, feature=feature))["rows"]
     active = answers.ask("installs", chosen.args(grain=grain))["rows"]
     adoption = ratio(line(using, *span), line(active, *span))
@@ -186,9 +186,10 @@ def _trend(answers: Answers, chosen: Filters, feature: str) -> tuple[Any, str]:
         f"from {share(min(known))} to {share(max(known))}, last {share(known[-1])}." if known else "too few to show."
     )
     note = f"Share of the installs active in each {grain} that used the feature in it."
-    if any(value is None for value in adoption.values):
-        note += f" Gaps: {fewer(answers.k)} installs used it, or none was active."
-    return graph("adoption_per_bucket", chart.figure(adoption, grain), summary), note
+    if any(adoption.small):
+        note += f" Breaks without shade: {fewer(answers.k)} installs used it, or none was active."
+    silence = gaps.in_days(gaps.silent_days(received, chosen.start, chosen.end, filters.today()))
+    return graph("adoption_per_bucket", chart.figure(adoption, grain), summary), f"{silence} {note}".strip()
 
 
 def _options(other: Shown) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
-from dashboard import states
+from dashboard import freshness, states
 from dashboard.access import Callbacks, Page
 from dashboard.answers import Answers
 from dashboard.cards import heading, loading
@@ -102,6 +102,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     @callbacks.add(
         page,
         Output("licensing-notice", "children"),
+        Output("licensing-fresh", "children"),
         Output("licensing-body", "style"),
         Output("licensing-empty", "children"),
         Output("licensing-rows", "style"),
@@ -117,17 +118,18 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         try:
             rows, more = answers.looks.page(args)
             anything_yet = bool(rows) or answers.looks.any_sighting()
+            fresh, stale = freshness.told(answers, answers.fresh_to())
         except (QueryError, EngineError, AccessLogError) as error:
-            return states.notice(error), hidden, "", hidden, "Installs", [], {}, ""
+            return states.notice(error), "", hidden, "", hidden, "Installs", [], {}, ""
         if not rows:
-            return "", {}, states.none_reported(anything_yet), hidden, "Installs", [], {}, ""
+            return stale, fresh, {}, states.none_reported(anything_yet), hidden, "Installs", [], {}, ""
         title = f"{count(len(rows))} {'install' if len(rows) == 1 else 'installs'}"
         note = "Each row is an install's latest report for a module. Times are UTC; IP addresses are kept for 30 days."
         if more:
             title = f"First {count(MOST_ROWS)} installs"
             note = f"There are more than {count(MOST_ROWS)}: choose a module or a status to see the others. {note}"
         name = csv_name("licensing", None, args.get("module", ""))
-        return "", {}, "", {}, title, [_row(row) for row in rows], name, note
+        return stale, fresh, {}, "", {}, title, [_row(row) for row in rows], name, note
 
     # The grid alone knows how many rows its own filters leave; the file is made once the look is recorded.
     dash_app.clientside_callback(

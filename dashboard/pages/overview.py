@@ -5,13 +5,13 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, html
 
-from dashboard import filters, states
+from dashboard import filters, freshness, gaps, states
 from dashboard.access import Callbacks, Page
 from dashboard.answers import Answers
 from dashboard.cards import chart_card, figure_card, graph, heading, loading
 from dashboard.charts import CHARTS, MOST_BARS, line, shown_rows
 from dashboard.filters import Filters
-from dashboard.format import count, days, fewer, moment, share
+from dashboard.format import count, days, fewer, share
 from warehouse.engine import EngineError
 from warehouse.groups import OTHER
 from warehouse.queries import QueryError
@@ -67,13 +67,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             total = answers.total(chosen.args())
             nothing = None if total else html.Div(_nothing(answers, total), className="card")
             cards = _figures(answers, chosen)
-            fresh_to = answers.ask("installs", chosen.args(grain="period"))["fresh_to"]
+            fresh, stale = freshness.told(answers, answers.ask("installs", chosen.args(grain="period"))["fresh_to"])
         except (QueryError, EngineError) as error:
             return states.notice(error), hidden, "", [], "", {}, ""
         k = f"Groups under {answers.k} installs are folded into {OTHER}. " if answers.k > 1 else ""
         note = f"{k}An install counts under each value that it reported in the range: shares may exceed 100% together."
-        fresh = f"Data up to {moment(fresh_to)}" if fresh_to else ""
-        return "", {}, fresh, cards, nothing, hidden if nothing else {}, note
+        return stale, {}, fresh, cards, nothing, hidden if nothing else {}, note
 
     @callbacks.add(
         page,
@@ -88,12 +87,18 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             return "", ""
 
     def add_bars(name: str) -> None:
-        @callbacks.add(page, Output(f"{name}-body", "children"), Output(f"{name}-note", "children"), search)
-        def installs_by(search: str) -> tuple[Any, str]:
+        @callbacks.add(
+            page,
+            Output(f"{name}-body", "children"),
+            Output(f"{name}-note", "children"),
+            Output(f"{name}-card", "style"),
+            search,
+        )
+        def installs_by(search: str) -> tuple[Any, str, dict[str, str]]:
             try:
                 return _bars(answers, name, filters.read(search, filters.today()))
             except (QueryError, EngineError):
-                return "", ""
+                return "", "", {}
 
     for name in BARS:
         add_bars(name)
@@ -153,30 +158,36 @@ def _over_time(answers: Answers, chosen: Filters) -> tuple[Any, str]:
     if not total:
         return _nothing(answers, total), ""
     rows = answers.ask("installs", chosen.args(grain=chosen.grain))["rows"]
-    over_time = line(rows, chosen.start, chosen.end, chosen.grain, filters.today())
+    span = chosen.start, chosen.end
+    received = answers.received(chosen)
+    over_time = line(rows, *span, chosen.grain, filters.today(), received)
     name = "installs_per_bucket"
     notes = []
     if any(over_time.incomplete):
         notes.append(f"Hollow points and dotted lines: the {chosen.grain} is not over, or only in part in the range.")
-    if None in over_time.values:
-        notes.append(f"Gaps: {fewer(answers.k)} installs.")
+    if any(over_time.small):
+        notes.append(f"Breaks without shade: {fewer(answers.k)} installs.")
+    silence = gaps.in_days(gaps.silent_days(received, *span, filters.today()))
     known = [int(value) for value in over_time.values if value is not None]
     summary = f"Active installs per {chosen.grain}, {days(chosen.start, chosen.end)}: " + (
         f"from {count(min(known))} to {count(max(known))}, last {count(known[-1])}." if known else "too few to show."
     )
-    return graph(name, CHARTS[name].figure(over_time, chosen.grain), summary), " ".join(notes)
+    return graph(name, CHARTS[name].figure(over_time, chosen.grain), summary), " ".join([silence, *notes]).strip()
 
 
-def _bars(answers: Answers, name: str, chosen: Filters) -> tuple[Any, str]:
+def _bars(answers: Answers, name: str, chosen: Filters) -> tuple[Any, str, dict[str, str]]:
+    """The chart, its note, and the style of its card."""
     chart = CHARTS[name]
     total = answers.total(chosen.args())
     rows = answers.ask(chart.metric, chosen.args(**chart.args))["rows"]
     shown = shown_rows(rows)
+    if total and not rows:
+        return "", "", {"display": "none"}  # installs, and none tells this: no country without a database, for one
     if not total or not shown:
-        return _nothing(answers, total if total == 0 or not rows else None), ""
+        return _nothing(answers, total if total == 0 else None), "", {}
     words = ", ".join(f"{row['key']} {count(row['value'])} ({share(row['value'] / total)})" for row in shown)
     hidden = len(rows) - len(shown)
     notes = [f"The {MOST_BARS} largest of {len(rows)}."] if hidden > 0 else []
     if name == "installs_by_version" and not chosen.module:
         notes.append("Of all modules; choose one to see its own.")
-    return graph(name, chart.figure(rows, total), f"{chart.title}: {words}."), " ".join(notes)
+    return graph(name, chart.figure(rows, total), f"{chart.title}: {words}."), " ".join(notes), {}

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -17,25 +16,35 @@ from pathlib import Path
 
 from pharos.fleet import beacons
 from tests.bench import load
+from tests.end_to_end.system import free_ports
 
 ROUNDS = 3
 SINGLES = 4000
 BATCHES = 300
 PER_BATCH = 100
+SLOW = 200
+CALM = 1000
+BACKLOG = 100_000
 KEY = "bench-key"
 
 
 def main() -> None:
     """Run all and print a table of ratios."""
     singles, batches = _singles(), _batches()
+    calm = _calm()
     floors, ours, rates = [], [], []
+    alone, beside = [], []
     for number in range(ROUNDS):
         # Floor and collector take turns: what else the machine does then falls on both.
-        with _server(["-m", "tests.bench.floor"], port := _free_port(), [str(port)]):
+        with _server(["-m", "tests.bench.floor"], port := free_ports(1)[0], [str(port)]):
             floors.append(_checked(load.run(port, singles[number])))
-        with _server(["-m", "pharos"], port := _free_port(), ["collector"]):
+        with _server(["-m", "pharos"], port := free_ports(1)[0], ["collector"]):
             ours.append(_checked(load.run(port, singles[number])))
             rates.append(_checked(load.run(port, batches[number], clients=4)))
+            for _ in range(ROUNDS):
+                alone.append(_checked(load.run(port, next(calm), clients=4)))
+                with load.slow(port, SLOW, KEY):
+                    beside.append(_checked(load.run(port, next(calm), clients=4)))
     print(f"{'':44}{'per second':>12}{'p50 ms':>10}{'p99 ms':>10}")
     for name, loads in (("no-op Flask, 32 clients", floors), ("POST /v1/beacons, 1 KB, 32 clients", ours)):
         middle = sorted(loads, key=lambda one: one.rate)[ROUNDS // 2]
@@ -46,6 +55,24 @@ def main() -> None:
     print(f"{f'beacons in batches of {PER_BATCH}, 4 clients':44}{batched:12,.0f}")
     per_floor = batched / statistics.median(floor.rate for floor in floors)
     print(f"ratio to the no-op's requests: {per_floor:.1f} beacons a request")
+    for name, loads in (("4 clients alone", alone), (f"4 clients beside {SLOW} slow sockets", beside)):
+        middle = sorted(loads, key=lambda one: one.p99)[len(loads) // 2]
+        print(f"{name:44}{middle.rate:12,.0f}{middle.p50:10.1f}{middle.p99:10.1f}")
+    slowed = [one.p99 / other.p99 for one, other in zip(beside, alone, strict=True)]
+    print(f"p99 beside to alone: {statistics.median(slowed):.2f} (rounds: {', '.join(f'{r:.2f}' for r in slowed)})")
+
+    drained = _drained()
+    print(f"{'a backlog is loaded at, beacons':44}{drained:12,.0f}")
+    single = statistics.median(one.rate for one in ours)
+    print(f"ratio to single posts as they come in: {drained / single:.0f}")
+
+
+def _drained() -> float:
+    """Beacons a second that one loader brings to the embedded engine."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.bench.drain"], input=b"\n".join(_bodies(BACKLOG)), capture_output=True, check=True
+    )
+    return float(done.stdout)
 
 
 def _checked(one: load.Load) -> load.Load:
@@ -57,6 +84,12 @@ def _checked(one: load.Load) -> load.Load:
 def _singles() -> list[list[bytes]]:
     bodies = iter(_bodies(ROUNDS * SINGLES))
     return [[_post(next(bodies)) for _ in range(SINGLES)] for _ in range(ROUNDS)]
+
+
+def _calm() -> Iterator[list[bytes]]:
+    """Loads for the rounds with and without slow sockets: they take turns, and each beacon is new."""
+    bodies = iter(_bodies(2 * ROUNDS * ROUNDS * CALM))
+    return ([_post(next(bodies)) for _ in range(CALM)] for _ in range(2 * ROUNDS * ROUNDS))
 
 
 def _batches() -> list[list[bytes]]:
@@ -78,12 +111,6 @@ def _bodies(count: int) -> list[bytes]:
     """Beacons of about 1 KB: those of the fleet that say all, each with an id of its own."""
     full = [b for b in beacons(1, 200, 3, datetime.now(UTC).date()) if len(json.dumps(b)) > 700]
     return [json.dumps({**full[i % len(full)], "beacon_id": str(uuid.uuid4())}).encode() for i in range(count)]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -5,7 +5,8 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.queues import SimpleQueue
 
@@ -25,6 +26,39 @@ def request(method: str, path: str, body: bytes = b"", headers: dict[str, str] |
     lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Connection: close", f"Content-Length: {len(body)}"]
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@contextmanager
+def slow(port: int, sockets: int, key: str) -> Iterator[None]:
+    """So many connections meanwhile that send a byte a second, half of them of their headers and half of a body."""
+    head = f"POST /v1/beacons HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
+    begun = (f"{head}X-Slow: ".encode(), f"{head}Content-Length: 1000\r\n\r\n{{".encode())
+    over = threading.Event()
+
+    def connect(number: int) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+        connection.sendall(begun[number % 2])
+        return connection
+
+    def dribble() -> None:
+        while not over.wait(1):
+            for number, connection in enumerate(connections):
+                try:
+                    connection.sendall(b" ")
+                except OSError:  # its time is over: the next one comes
+                    connection.close()
+                    connections[number] = connect(number)
+
+    connections = [connect(number) for number in range(sockets)]
+    dribbling = threading.Thread(target=dribble)
+    dribbling.start()
+    try:
+        yield
+    finally:
+        over.set()
+        dribbling.join()
+        for connection in connections:
+            connection.close()
 
 
 def run(port: int, requests: Sequence[bytes], clients: int = 32, processes: int = 2) -> Load:

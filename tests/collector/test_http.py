@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 from collector.validate import MAX_BATCH
-from tests import cases
+from tests.collector import abuse
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
 from tests.pharos_cli.command import pharos
 from warehouse.credentials import CACHE_SECONDS
-
-REQUESTS = cases.read("requests")
 
 
 def spooled(collector: Collector) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -32,33 +30,22 @@ def counts(answer: Any) -> tuple[int, int, int]:
     return answer["accepted"], answer["duplicates"], len(answer["rejected"])
 
 
-def body_of(case: dict[str, Any]) -> bytes | None:
-    if "beacon" in case:
-        return json.dumps(beacon(case["beacon"].get("set"), case["beacon"].get("drop", ()))).encode()
-    if "hex" in case:
-        return bytes.fromhex(case["hex"])
-    if "repeat" in case:
-        text, times = case["repeat"]
-        return str(text).encode() * int(times)
-    return str(case["body"]).encode() if "body" in case else None
-
-
-@pytest.mark.parametrize("case", REQUESTS, ids=[case["it"] for case in REQUESTS])
-def test_a_bad_request_is_refused_for_its_reason(live: Collector, case: dict[str, Any]) -> None:
-    """Each kind of bad request gets its status, its reason and the path of the field."""
-    headers: dict[str, str | None] = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
-    headers |= {name: text and text.replace("{key}", KEY) for name, text in case.get("headers", {}).items()}
-    answer = live.request(case.get("method", "POST"), case.get("path", "/v1/beacons"), body_of(case), headers)
-    assert answer.status == case["status"]
-    if answer.body:
-        assert answer.why == (case["status"], case["reason"], case.get("at", ""))
-    assert ("www-authenticate" in answer.headers) is (case["status"] == 401)
-    assert ("allow" in answer.headers) is (case["status"] == 405)
+@pytest.mark.parametrize("case", abuse.CASES, ids=abuse.NAMES)
+def test_a_bad_request_is_answered_as_it_should(live: Collector, case: abuse.Case) -> None:
+    """Each kind of bad request gets its status, its reason and the path of the field, and never a 500 or a hang."""
+    abuse.hold(live, case)
 
 
 def test_the_cases_are_many_and_unlike() -> None:
-    """There are enough bad requests, each named once."""
-    assert len({case["it"] for case in REQUESTS}) == len(REQUESTS) >= 60
+    """There are enough bad requests, each named once, and few that a proxy answers otherwise."""
+    assert len(set(abuse.NAMES)) == len(abuse.CASES) >= 250
+    assert len([case for case in abuse.CASES if "nginx" in case]) <= 12
+
+
+@pytest.mark.parametrize("kind", [abuse.wrong_types, abuse.unknown_fields, abuse.controls])
+def test_no_field_takes_what_is_bad_for_it(live: Collector, kind: abuse.Kind) -> None:
+    """Every field refuses every wrong type, every object an unknown field, every string each control and line end."""
+    abuse.hold_each(live, kind)
 
 
 @pytest.mark.parametrize("path", ["/v1/beacons", "/v1/beacons/check"])

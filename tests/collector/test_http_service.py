@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import signal
 import sqlite3
 import stat
 import time
@@ -14,6 +16,7 @@ import msgspec
 import pytest
 
 from collector.openapi import document
+from collector.server import counters_folder
 from collector.validate import Reason
 from tests.collector.json_schema import satisfies
 from tests.collector.live import KEY, Collector
@@ -21,6 +24,8 @@ from tests.collector.sample import beacon
 from tests.pharos_cli.command import pharos
 from warehouse.credentials import CACHE_SECONDS
 from warehouse.fields import json_schema
+from warehouse.home import Home
+from warehouse.settings import Settings
 
 LIMIT = 10
 
@@ -233,6 +238,24 @@ def test_it_stops_cleanly_and_loses_nothing(tmp_path: Path) -> None:
         usage = [json.loads(row)["beacon"] for (row,) in db.execute("SELECT usage FROM beacons")]
     db.close()
     assert len(usage) == len(set(usage)) >= len(accepted) >= 200
+
+
+def test_counters_begin_anew_and_leave_nothing_behind(tmp_path: Path) -> None:
+    """What a killed collector left in memory is swept by the next one, and one that is stopped leaves nothing."""
+    home = tmp_path / "home"
+    refused = "pharos_requests_refused_total"
+    folder = counters_folder(Settings(), Home(home))
+    killed = Collector(home, PHAROS_INGEST_KEY=KEY).__enter__()
+    killed.post(b"NaN")
+    assert metric(killed, refused) == 1
+    for process in killed.processes():
+        os.kill(process, signal.SIGKILL)
+    assert killed.stop() == -signal.SIGKILL
+    assert folder.is_dir()
+    with Collector(home) as again:
+        assert metric(again, refused) == 0
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert not folder.exists()
 
 
 def test_the_home_is_for_us_alone(live: Collector) -> None:

@@ -1,14 +1,17 @@
 """The loader: every beacon in each plane exactly once, whatever breaks in between."""
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
 
-from collector.loader import TABLES, Loader
-from collector.spool import PLANES, Batch, Plane, Spool
+import collector.spool
+from collector.batches import TABLES
+from collector.loader import Loader
+from collector.spool import HORIZON_DAYS, Batch, Plane, Spool, Unavailable
 from tests.collector.rows import row, rows
 from warehouse.accounts import Account
 from warehouse.engine import ContentError, Engine, EngineError
@@ -26,7 +29,9 @@ class FakeEngine:
     def __init__(self) -> None:
         self.tables: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in TABLES.values()}
         self.inserts = 0
+        self.told: list[dict[str, Any]] = []
         self.wrong_schema = False
+        self.embedded = False
         self.poison: Callable[[str, dict[str, Any]], bool] = lambda table, row: False
         self.before: Callable[[str], None] = lambda table: None
         self.after: Callable[[str], None] = lambda table: None
@@ -36,7 +41,8 @@ class FakeEngine:
 
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
         if table not in self.tables:
-            return  # freshness
+            self.told += [json.loads(line) for line in lines]
+            return
         self.inserts += 1
         self.before(table)
         found = [json.loads(line) for line in lines]
@@ -58,8 +64,9 @@ class FakeEngine:
             if batch != parameters["batch"] and each["day"] in parameters["days"] and each["beacon"] in values
         ]
 
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        return []  # nothing is too old
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        assert "FROM standings" in sql or "_partition_id" in sql
+        return []  # nobody decided anything, and nothing is too old
 
     def reads(self, table: str, line: bytes) -> bool:
         return not self.wrong_schema
@@ -165,7 +172,7 @@ def test_a_crash_at_any_moment_leaves_every_beacon_once(
     assert engine.held("usage") == engine.held("license") == once(*range(30))
 
 
-@pytest.mark.parametrize("plane", PLANES)
+@pytest.mark.parametrize("plane", ["usage", "license"])
 @pytest.mark.parametrize("bad", [{0}, {57}, {99}, {3, 4, 98}])
 def test_a_poison_row_stands_alone_and_blocks_nobody(
     spool: Spool, engine: FakeEngine, plane: Plane, bad: set[int]
@@ -178,8 +185,28 @@ def test_a_poison_row_stands_alone_and_blocks_nobody(
     assert engine.held(plane) == once(*(set(range(100)) - bad))
     assert engine.held(other) == once(*range(100))
     assert spool.stats().quarantined == len(bad)
-    kept = spool._db.execute("SELECT plane, row FROM quarantine").fetchall()
+    kept = spool.db.execute("SELECT plane, row FROM quarantine").fetchall()
     assert sorted(kept) == sorted((plane, getattr(row(n), plane)) for n in bad)
+
+
+def test_the_embedded_engine_gets_nothing_on_a_nearly_full_disk(
+    spool: Spool, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below the watermark the loader waits and says why; a server's disk is its own, and not asked for."""
+    spool.store(rows(*range(10)), NOON)
+    engine.embedded = True
+    with monkeypatch.context() as full:
+        full.setattr(collector.spool, "WATERMARK_BYTES", 1 << 62)
+        full.setattr(collector.spool, "WATERMARK_SHARE", 1.0)
+        with pytest.raises(Unavailable, match="nearly full"):
+            loader(spool, engine).step()
+        assert engine.inserts == 0
+        engine.embedded = False
+        drain(spool, engine)
+        engine.embedded = True
+    spool.store(rows(*range(10, 20)), NOON)
+    drain(spool, engine)
+    assert engine.held("usage") == engine.held("license") == once(*range(20))
 
 
 def test_a_beacon_that_another_batch_brought_is_not_counted_twice(spool: Spool, engine: FakeEngine) -> None:
@@ -195,3 +222,37 @@ def test_a_beacon_that_another_batch_brought_is_not_counted_twice(spool: Spool, 
     drain(spool, engine)
     assert engine.held("usage") == once(*range(10), 20)
     assert engine.held("license") == once(*range(10), 20)
+
+
+def test_a_loader_that_cannot_load_says_so_where_it_can(spool: Spool, engine: FakeEngine) -> None:
+    """A table that is gone stops the loading and not the telling of it: how much waits, since when, and why."""
+    stop = threading.Event()
+
+    def refuse(table: str) -> None:
+        stop.set()
+        raise EngineError("the table license_sightings is not there")
+
+    engine.before = refuse
+    spool.store(rows(*range(20)), NOON)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("collector.loader.migrate", lambda engine: [])
+        loader(spool, engine).run(stop)
+    (told,) = engine.told
+    assert (told["waiting"], told["sealed"], told["trouble"]) == (20, 1, "the table license_sightings is not there")
+    assert told["oldest"] == told["fresh_to"] == "2026-11-22 12:00:00.000"
+    assert told["trouble_since"] is not None
+    assert spool.loading().fresh_to is None
+    engine.before = lambda table: None
+    drain(spool, engine)
+    assert (engine.told[-1]["waiting"], engine.told[-1]["trouble"]) == (0, "")
+    assert spool.loading().since is None
+
+
+def test_a_beacon_that_is_twice_in_a_batch_is_counted_once(spool: Spool, engine: FakeEngine) -> None:
+    """Sent again after the horizon, while ClickHouse was away all the time: it is summed once."""
+    spool.store(rows(1, 2), NOON)
+    later = NOON + (HORIZON_DAYS + 1) * 86400
+    assert spool.forget(later) == 2
+    assert spool.store(rows(1), later) == [True]
+    drain(spool, engine)
+    assert engine.held("usage") == once(1, 2)

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from itertools import product
 from typing import Any
 
@@ -11,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 
 from collector.planes import Planes, Split, encode
-from tests.collector.sample import Beacon, beacon
+from collector.validate import decode, validate
+from tests.collector.sample import Beacon, beacon, value
 from tests.collector.strategies import beacons
 from warehouse.fields import FIELDS, columns
+from warehouse.rights import TABLES as PLANE_NAMES
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 SOURCE = "198.51.100.7"
@@ -99,6 +102,31 @@ def test_rows_carry_the_columns_of_the_field_table() -> None:
         assert {column for _, column in columns("usage")} <= set(made.usage)
         assert {column for _, column in columns("license")} <= set(made.license)
         assert json.loads(encode(made.usage)) == made.usage
+
+
+@given(beacons())
+@settings(max_examples=100)
+def test_what_is_accepted_is_stored_as_sent(of: Beacon) -> None:
+    """Each field stands in its column as it was sent, or nothing does; a key and an address are derived."""
+    made = split(validate(decode(json.dumps(of).encode())))
+    stored = {"usage": json.loads(encode(made.usage)), "license": json.loads(encode(made.license))}
+    for plane in PLANE_NAMES:
+        for field, column in columns(plane):
+            sent = sent_at_path(of, field.path)
+            if field.path == "license.key_hash":
+                assert (stored[plane][column] != 0) is (sent is not None)
+            elif field.path == "server.public_ip":
+                assert stored[plane][column] == (str(ip_address(sent)) if sent else "")
+            else:
+                assert stored[plane][column] == (({} if field.kind == "counts" else "") if sent is None else sent)
+
+
+def sent_at_path(of: Beacon, path: str) -> Any:
+    """What a beacon holds at `path`, None for nothing."""
+    try:
+        return value(of, path)
+    except KeyError:
+        return None
 
 
 def test_a_uuid_counts_the_same_in_either_case() -> None:

@@ -210,12 +210,12 @@ def test_a_lock_that_is_held_is_not_waited_for_without_end(
 def test_a_full_disk_stores_nothing(spool: Spool) -> None:
     """When SQLite cannot grow the file the beacons are not half stored, and a retry after that is no duplicate."""
     spool.store(rows(1), NOON)
-    pages = spool._db.execute("PRAGMA page_count").fetchone()[0]
-    spool._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = spool.db.execute("PRAGMA page_count").fetchone()[0]
+    spool.db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(Unavailable, match="full"):
         spool.store(rows(*range(2, 400)), NOON)
     assert spool.stats().beacons == 1
-    spool._db.execute("PRAGMA max_page_count = 1000000")
+    spool.db.execute("PRAGMA max_page_count = 1000000")
     assert all(spool.store(rows(*range(2, 400)), NOON))
 
 
@@ -240,3 +240,13 @@ def test_nothing_remains_of_a_loaded_beacon(spool: Spool, tmp_path: Path) -> Non
     done(spool, sealed(spool))
     spool.checkpoint()
     assert not any(mark in bytes_on_disk() for mark in marks)
+
+
+def test_a_copy_sends_what_was_sealed_under_other_ids(spool: Spool) -> None:
+    """After `renumber` a sealed batch holds the same beacons, has new ids, and still wants only what it wanted."""
+    spool.store(rows(*range(9)), NOON)
+    first = spool.loaded(sealed(spool), "usage")
+    spool.renumber()
+    again = sealed(spool)
+    assert (again.first, again.last, again.usage) == (first.first, first.last, None)
+    assert again.license not in (None, first.license)

@@ -1,6 +1,8 @@
 """What is a beacon and what is none, and that a refusal says where and never what."""
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -217,9 +219,41 @@ def test_any_bytes_are_json_or_refused(raw: bytes) -> None:
     assert (why.reason, why.path) == (Reason.MALFORMED_JSON, "")
 
 
+@given(beacons(), st.lists(st.tuples(st.integers(0, 2000), st.binary(max_size=3), st.integers(0, 3)), max_size=4))
+@settings(max_examples=200)
+def test_any_damage_to_a_beacon_is_a_beacon_or_refused(body: Beacon, damages: list[tuple[int, bytes, int]]) -> None:
+    """Whatever bytes are put in, changed or lost on the way, nothing but a refusal is raised."""
+    raw = json.dumps(body).encode()
+    for at, put, lost in damages:
+        raw = raw[: at % len(raw)] + put + raw[at % len(raw) + lost :]
+    try:
+        found = decode(raw)
+    except Rejected:
+        return
+    judge(found)
+
+
 @pytest.mark.parametrize("raw", [b'{"a": "%s', b'"%s" x', b"%s", b'{"%s": NaN}', b'["%s", "\\ud800"]', b'["%s\xff"]'])
 def test_what_is_no_json_is_not_repeated(raw: bytes) -> None:
     """The refusal of a body that is no JSON holds nothing of it."""
     with pytest.raises(Rejected) as caught:
         decode(raw.replace(b"%s", MARK.encode()))
     assert MARK not in f"{caught.value} {caught.value.detail}"
+
+
+FIRST_USE = """
+import sys, threading
+from collector.validate import validate
+from tests.collector.sample import beacon
+sys.setswitchinterval(1e-4)
+together = threading.Barrier(4)
+threads = [threading.Thread(target=lambda: (together.wait(), validate(beacon()))) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
+
+
+def test_the_first_requests_may_come_at_once() -> None:
+    """Threads that validate the first beacons of a process at the same moment do not crash it."""
+    for _ in range(6):
+        assert subprocess.run([sys.executable, "-c", FIRST_USE], check=False, timeout=60).returncode == 0

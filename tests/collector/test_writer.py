@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from collector.spool import Group, Spool, Unavailable
+from collector.spool import Group, Spool, Stored, Unavailable
 from collector.writer import OverLimit, Writer
 from tests.collector.rows import rows
 
-Results = list["list[bool] | int"]
+Results = list[Stored]
 
 
 class Gate:

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from flask.testing import FlaskClient
 from dashboard.app import create_app
 from dashboard.login import session_id
 from warehouse.credentials import Credentials, Role
-from warehouse.engine import Engine, EngineError
+from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.home import Home
 from warehouse.settings import Settings
 
@@ -25,12 +26,37 @@ class EmptyEngine(Engine):
 
     def __init__(self) -> None:
         self.away = False
-        self._url = ""
+        self.missing = ""  # a table
+        self.cluster = self._url = ""
+        self.database = "pharos"
+        self._trouble: Trouble | None = None
+        self.loaders: list[tuple[Any, ...]] = []
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         if self.away:
-            raise EngineError("connection refused")
-        return [(None, 0)] if "freshness_by_loader" in sql else []
+            raise EngineError("connection refused", self._trouble)
+        if self.missing and self.missing in sql:
+            raise EngineError("unknown table", Trouble(datetime.now(UTC), "answers with UNKNOWN_TABLE (60)"))
+        if "FROM freshness_by_loader" in sql and "LIMIT 1 BY loader" in sql:
+            return self.loaders
+        if "freshness_by_loader" in sql:
+            return [(min((loader[1] for loader in self.loaders), default=None), len(self.loaders))]
+        return [(None, 0)] if sql.startswith("SELECT min(") else []
+
+    def version(self) -> str:
+        if self.away:
+            raise EngineError("connection refused", self._trouble)
+        return "26.9.1"
+
+    def has_loader(self, fresh_to: datetime, **changes: Any) -> None:
+        """Let a loader have told of itself, just now where nothing else is said."""
+        told = {
+            "loader": "1a2b3c4d-0000-4000-8000-000000000000", "fresh_to": fresh_to, "written": datetime.now(UTC),
+            "waiting": 0, "oldest": None, "sealed": 0, "quarantined": 0, "free_bytes": 10**10, "pharos": "0.1",
+            "trouble": "", "trouble_since": None, **changes,
+        }  # fmt: skip
+        naive = [value.replace(tzinfo=None) if isinstance(value, datetime) else value for value in told.values()]
+        self.loaders.append(tuple(naive))
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Every page and every callback, tried by everybody: nobody gets what the table of pages does not give them."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard.access import EVERYONE, EXTENSION, PAGES, ROUTER, Callbacks, Page
+from dashboard.access import API, API_RULES, EVERYONE, EXTENSION, PAGES, PUBLIC, ROUTER, Callbacks, Page
 from tests.dashboard.conftest import EmptyEngine, call
 from warehouse.credentials import Credentials, Role
 from warehouse.home import Home
@@ -16,6 +17,7 @@ Visit = Callable[[str | None], FlaskClient]
 NOBODY = None
 VISITORS = [NOBODY, *(role.value for role in Role)]
 LICENSING = next(page for page in PAGES if page.name == "licensing")
+HEALTH = next(page for page in PAGES if page.name == "health")
 
 
 def callbacks_of(app: Flask) -> Callbacks:
@@ -78,10 +80,16 @@ def test_every_callback_that_runs_here_is_registered(app: Flask, visit: Visit) -
         assert (dependency["clientside_function"] is None) == (dependency["output"] in in_table), dependency["output"]
 
 
-def test_the_table_names_the_roles_of_each_closed_page() -> None:
-    """The license plane is not for the product role, and who looked at it is for admins, whoever edits the table."""
+def test_the_table_names_the_roles_of_what_is_not_for_all() -> None:
+    """The license plane is not for the product role, and what only admins need is for them, whoever edits the table."""
     closed = {page.name: page.roles for page in PAGES if page.roles != EVERYONE}
-    assert closed == {"licensing": {Role.LICENSING, Role.ADMIN}, "access_log": {Role.ADMIN}}
+    admin = frozenset({Role.ADMIN})
+    assert closed == {
+        "licensing": {Role.LICENSING, Role.ADMIN},
+        "access_log": admin,
+        "rights": admin,
+        "health": admin,
+    }
 
 
 @pytest.mark.parametrize("visitor", VISITORS)
@@ -147,12 +155,93 @@ def test_the_read_api_takes_tokens_and_no_session(visit: Visit) -> None:
     assert visit("admin").get("/api/nothing").status_code == 404
 
 
+def api_rules(app: Flask) -> list[str]:
+    """The rules of the read API and of the two checks, as Flask knows them."""
+    return sorted({rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("api.")})
+
+
+def test_every_path_of_the_read_api_has_a_rule(app: Flask) -> None:
+    """One that is added past the table would be refused to all; this says so before a user does."""
+    assert api_rules(app) == sorted(API_RULES)
+    beside = {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith(API)}
+    assert beside <= set(API_RULES)
+
+
+@pytest.mark.parametrize("role", [None, "made up", *Role])
+def test_a_path_of_the_read_api_answers_its_roles_alone(
+    app: Flask, visit: Visit, credentials: Credentials, role: Role | str | None
+) -> None:
+    """Without a token or with an unknown one 401, with that of another role 403; a login is no token."""
+    token = credentials.add_token(role) if isinstance(role, Role) else role
+    client = visit("admin")
+    for rule in api_rules(app):
+        path = rule.replace("<metric>", "installs").replace("<path:rest>", "nothing")
+        answer = client.get(path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        roles = API_RULES[rule]
+        if roles is None:
+            assert answer.status_code == (404 if rule.startswith(API) else 200), rule
+        elif not isinstance(role, Role):
+            assert answer.status_code == 401, rule
+        else:
+            assert answer.status_code == (200 if role in roles else 403), rule
+
+
+def test_a_path_without_a_rule_opens_to_nobody(app: Flask, visit: Visit, credentials: Credentials) -> None:
+    """Forgetting the rule closes the path."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(API_RULES, "/api/v1/licensing/flags")
+        token = credentials.add_token(Role.ADMIN)
+        answer = visit(NOBODY).get("/api/v1/licensing/flags", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 403
+
+
+def test_the_table_of_the_read_api_names_who_sees_licenses() -> None:
+    """Whoever edits it."""
+    for rule, roles in API_RULES.items():
+        if "licensing" in rule:
+            assert roles == frozenset({Role.LICENSING, Role.ADMIN})
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"headers": {"Sec-Fetch-Site": "cross-site"}},
+        {"headers": {"Sec-Fetch-Site": "same-site"}, "json": {}},
+        {"data": {"name": "admin", "token": "made up"}},
+        {"data": f'{{"output": "{ROUTER}", "inputs": []}}', "content_type": "text/plain"},
+        {"data": b'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\nx\r\n--x--\r\n',
+         "content_type": "multipart/form-data; boundary=x"},
+    ],
+    ids=["cross-site", "same-site", "form", "text", "multipart"],
+)  # fmt: skip
+def test_nothing_is_changed_by_what_another_site_can_send(app: Flask, visit: Visit, sent: dict[str, Any]) -> None:
+    """Every route and method that Flask knows: a route that is added and lets a foreign form through fails here.
+
+    An old browser does not say where a request comes from; what it can send without asking is a form or plain text.
+    """
+    tried = []
+    for rule in app.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"GET", "HEAD", "OPTIONS"}):
+            path = re.sub(r"<[^>]+>", "x", rule.rule)
+            answer = visit("admin").open(path, method=method, **sent)
+            assert answer.status_code in (400, 401, 403, 405), f"{method} {path}"
+            tried.append(path)
+    assert {"/login", "/logout", "/_dash-update-component"} <= set(tried)
+
+
 def test_an_address_that_is_no_page_is_404(visit: Visit) -> None:
     """In the app's look, for those who are logged in."""
     answer = visit("product").get("/nothing")
     assert answer.status_code == 404
     assert "No such page" in answer.text
     assert visit(NOBODY).get("/nothing").status_code == 302
+
+
+@pytest.mark.parametrize("path", sorted(PUBLIC))
+def test_the_page_for_the_world_is_no_page_unless_it_is_switched_on(visit: Visit, path: str) -> None:
+    """As any other address that is none."""
+    assert visit("admin").get(path).status_code == 404
+    assert visit(NOBODY).get(path).status_code == 302
 
 
 def test_a_change_of_role_counts_at_the_next_request(visit: Visit, credentials: Credentials) -> None:

@@ -1,13 +1,15 @@
 """The figures: what is drawn, what is left out, what is grey."""
 
 import itertools
-from datetime import date
+from collections.abc import Collection
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from dashboard import charts
 from dashboard.charts import ACCENT, CHARTS, GREY, MOST_BARS, line, ratio, shown_rows
+from dashboard.gaps import Received
 from warehouse import queries
 
 TODAY = date(2026, 11, 23)  # a Monday
@@ -22,8 +24,16 @@ def buckets(**values: int | None) -> list[dict[str, Any]]:
     return [{"bucket": f"2026-11-{name[1:]}", "key": None, "value": value} for name, value in values.items()]
 
 
-def days(values: list[dict[str, Any]], start: int, end: int) -> charts.Line:
-    return line(values, date(2026, 11, start), date(2026, 11, end), "day", TODAY)
+# Of every day there are beacons of some module.
+ALWAYS = Received(date(2025, 1, 1), [date(2025, 1, 1) + timedelta(days=number) for number in range(800)])
+
+
+def november(*numbers: int) -> list[date]:
+    return [date(2026, 11, number) for number in numbers]
+
+
+def days(values: list[dict[str, Any]], start: int, end: int, received: Received = ALWAYS) -> charts.Line:
+    return line(values, date(2026, 11, start), date(2026, 11, end), "day", TODAY, received)
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -32,7 +42,8 @@ def test_a_chart_is_its_query_its_figure_function_and_its_key(name: str) -> None
     chart = CHARTS[name]
     assert name.startswith(chart.figure.__name__)
     assert getattr(charts, chart.figure.__name__) is chart.figure
-    queries.parse(chart.metric, {**chart.args, "grain": chart.args.get("grain", "day")}, TODAY)
+    if chart.metric in queries.METRICS:
+        queries.parse(chart.metric, {**chart.args, "grain": chart.args.get("grain", "day")}, TODAY)
     if "by" in chart.args and chart.args["by"] != "none":
         assert name == f"installs_by_{chart.args['by']}"
 
@@ -74,9 +85,60 @@ def test_a_long_name_is_cut_on_the_axis_and_whole_in_the_hover() -> None:
     assert bar["customdata"][0][0] == "x" * 60
 
 
-def test_a_bucket_without_a_row_is_zero_and_one_under_k_a_gap() -> None:
-    """No beacon is a figure; fewer than k is none."""
-    assert days(buckets(d20=7, d22=None), 20, 22).values == [7, 0, None]
+def test_a_bucket_without_a_row_is_zero_and_one_under_k_has_no_value() -> None:
+    """No beacon of this module, where others had some, is a figure; fewer than k is none."""
+    drawn = days(buckets(d20=7, d22=None), 20, 22)
+    assert drawn.values == [7, 0, None]
+    assert drawn.small == [False, False, True]
+    assert not any(drawn.silent)
+
+
+def test_a_day_without_any_beacon_is_a_gap_and_no_zero() -> None:
+    """Nobody sent anything: the line has no point there, and a grey band says that something is missing."""
+    received = Received(date(2026, 11, 10), november(18, 21, 22))
+    drawn = days(buckets(d18=7, d21=6, d22=7), 18, 22, received)
+    assert drawn.values == [7, None, None, 6, 7]
+    assert drawn.silent == [False, True, True, False, False]
+    (shade,) = charts.installs_per_bucket(drawn, "day")["layout"]["shapes"]
+    assert (shade["x0"], shade["x1"]) == ("2026-11-18T12:00:00", "2026-11-20T12:00:00")
+
+
+def test_the_days_that_the_last_beacons_are_ago_are_a_gap() -> None:
+    """A collector that is down since then is no fleet that stopped; today may still bring some."""
+    drawn = days(buckets(d20=7), 20, 23, Received(date(2026, 11, 1), november(20)))
+    assert drawn.values == [7, None, None, None]
+    assert drawn.silent == [False, True, True, False]
+
+
+def test_before_the_first_beacon_the_line_has_not_begun() -> None:
+    """Neither zero nor a gap."""
+    drawn = days(buckets(d21=7), 19, 21, Received(date(2026, 11, 21), november(21)))
+    assert drawn.values == [None, None, 7]
+    assert not any(drawn.silent)
+    assert not any(drawn.small)
+
+
+@pytest.mark.parametrize(("grain", "silent"), [("week", [0, 1, 0]), ("month", [0])])
+def test_a_bucket_with_some_beacons_is_no_gap(grain: str, silent: Collection[int]) -> None:
+    """A week is one when all of its days are."""
+    received = Received(date(2026, 11, 1), november(*range(1, 9), *range(18, 23)))
+    rows = [] if grain == "month" else buckets(d02=5, d16=5)
+    drawn = line(rows, date(2026, 11, 2), date(2026, 11, 22), grain, TODAY, received)
+    assert drawn.silent == [bool(value) for value in silent]
+    assert [value is None for value in drawn.values] == drawn.silent
+
+
+def test_an_hour_without_any_beacon_is_a_gap_and_the_last_hour_not_over() -> None:
+    """Before the first beacon ever there is none."""
+    every = [datetime(2026, 11, 23, hour, tzinfo=UTC) for hour in range(6)]
+    drawn = charts.line_of_hours(every[1] + timedelta(minutes=9), {every[1]: 4, every[4]: 2}, every)
+    assert drawn.values == [None, 4, None, None, 2, None]
+    assert drawn.silent == [False, False, True, True, False, False]
+    assert drawn.incomplete == [False] * 5 + [True]
+    figure = charts.beacons_per_hour(drawn)
+    assert "4 beacons" in figure["data"][2]["text"][1]
+    (shade,) = figure["layout"]["shapes"]
+    assert shade["x0"] == "2026-11-23T01:30:00+00:00"
 
 
 def test_today_is_not_over() -> None:
@@ -99,7 +161,7 @@ def test_buckets_that_the_range_cuts_are_incomplete(
     start: tuple[int, int], end: tuple[int, int], grain: str, names: list[str], incomplete: list[int]
 ) -> None:
     """Weeks begin on Monday; a bucket is named for its first day, also where that is before the range."""
-    drawn = line([], date(2026, *start), date(2026, *end), grain, TODAY)
+    drawn = line([], date(2026, *start), date(2026, *end), grain, TODAY, ALWAYS)
     assert [bucket.isoformat() for bucket in drawn.buckets] == names
     assert drawn.incomplete == [bool(part) for part in incomplete]
 
@@ -127,7 +189,7 @@ def test_adoption_is_a_share_of_the_installs_of_its_bucket() -> None:
 def test_any_line_can_be_drawn(grain: str, values: list[int | None]) -> None:
     """Empty, one point, gaps, long."""
     start = date(2026, 8, 1)
-    named = line([], start, date(2026, 11, 20), grain, TODAY)
+    named = line([], start, date(2026, 11, 20), grain, TODAY, ALWAYS)
     named.values[:] = list(itertools.islice(itertools.cycle(values or [0]), len(named.buckets)))
     figure = charts.installs_per_bucket(named, grain)
     assert figure["layout"]["yaxis"]["range"][0] == 0

@@ -1,14 +1,18 @@
 """Logging in and out, and what a session is worth."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dashboard.app import create_app
 from dashboard.login import safe_next
-from tests.dashboard.conftest import PASSWORD, form_token
+from tests.dashboard.conftest import PASSWORD, EmptyEngine, form_token
 from warehouse.credentials import Credentials, Role
+from warehouse.home import Home
+from warehouse.settings import Settings
 
 Visit = Callable[[str | None], FlaskClient]
 
@@ -80,6 +84,25 @@ def test_the_cookie_is_for_the_browser_alone(app: Flask, scheme: str, secure: bo
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
     assert ("Secure" in cookie) == secure
+
+
+@pytest.mark.parametrize(("proxies", "secure"), [(0, False), (1, True)])
+def test_behind_a_proxy_the_cookie_of_the_login_is_for_https(
+    home: Home, engine: EmptyEngine, credentials: Credentials, proxies: int, secure: bool
+) -> None:
+    """The proxy's word that the browser came by https counts where it is trusted, and only there."""
+    client = create_app(Settings(trusted_proxies=proxies), home, engine).test_client()
+    https = {"X-Forwarded-Proto": "https"}
+    found = re.search(r'name="token" value="([^"]+)"', client.get("/login").text)
+    assert found is not None
+    form = {"name": "admin", "password": PASSWORD, "token": found[1]}
+    answer = client.post("/login", data=form, headers=https)
+    assert answer.status_code == 303
+    cookie = answer.headers["Set-Cookie"]
+    assert ("Secure" in cookie) == secure
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Domain" not in cookie
 
 
 def test_a_session_from_before_the_login_is_worth_nothing_after(app: Flask) -> None:

@@ -1,36 +1,44 @@
 """What the pages say when there is nothing, too little, a bad address, or no ClickHouse."""
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from dashboard.access import PAGES
+from dashboard.format import moment
 from tests.dashboard.conftest import EmptyEngine, call
 from warehouse import queries
+from warehouse.engine import Trouble
 from warehouse.home import Home
 
 Visit = Callable[[str | None], FlaskClient]
 
-PAGES = ["overview", "features", "licensing"]
+WITH_FILTERS = ["overview", "features", "licensing"]
+# The access log lies in the home: its page asks ClickHouse nothing (`tests/dashboard/test_looks.py`).
+NAMES = [page.name for page in PAGES if page.name != "access_log"]
 
 
 def page(client: FlaskClient, name: str, search: str = "") -> str:
     """All that the page's own callback answers, as text."""
     dependencies: Any = client.get("/_dash-dependencies").json
-    output = next(one["output"] for one in dependencies if one["output"].startswith(f"..{name}-notice.children"))
-    answer = call(client, output, {"url.search": search})
+    found = next(one for one in dependencies if one["output"].startswith(f"..{name}-notice.children"))
+    given = {f"{one['id']}.{one['property']}": search if one["id"] == "url" else None for one in found["inputs"]}
+    answer = call(client, found["output"], given)
     assert answer.status_code == 200
-    return str(answer.text)
+    return str(json.loads(answer.text))
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", WITH_FILTERS)
 def test_a_system_without_beacons_says_how_to_post_one(visit: Visit, name: str) -> None:
     """The first thing that anybody sees."""
     assert "Post a first beacon: the README has the curl line." in page(visit("admin"), name)
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", NAMES)
 def test_clickhouse_away_is_said_calmly(visit: Visit, engine: EmptyEngine, name: str) -> None:
     """And what still works; no traceback, nothing of the error's text."""
     engine.away = True
@@ -38,6 +46,76 @@ def test_clickhouse_away_is_said_calmly(visit: Visit, engine: EmptyEngine, name:
     assert "ClickHouse does not answer" in text
     assert "Beacons are still accepted" in text
     assert "connection refused" not in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("exact", "since"), [(True, "since"), (False, "at least since")])
+def test_since_when_clickhouse_is_away_is_said(
+    visit: Visit, engine: EmptyEngine, name: str, exact: bool, since: str
+) -> None:
+    """And what it does instead; where nobody had asked before, no more is claimed than was seen."""
+    engine.away = True
+    began = datetime.now(UTC) - timedelta(hours=3, minutes=5)
+    engine._trouble = Trouble(began, "does not answer (connection refused)", exact)
+    text = page(visit("admin"), name)
+    assert f"ClickHouse does not answer (connection refused), {since} {moment(began)} (3 hours)" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_figures_that_stand_still_are_said_to_do_so(
+    visit: Visit, engine: EmptyEngine, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """From when on they lack beacons, and why: a loader that is silent, and one that says what is wrong."""
+    monkeypatch.setattr("dashboard.answers.KEPT_SECONDS", 0)
+    now = datetime.now(UTC)
+    engine.has_loader(now - timedelta(seconds=3))
+    assert "not all in the figures" not in page(visit("admin"), name)
+    late = now - timedelta(hours=2, minutes=1)
+    engine.has_loader(late, loader="5170aaaa-", written=late, trouble="it says why", waiting=1234)
+    engine.has_loader(now - timedelta(minutes=9), loader="7a0b1e00-", trouble="a column is missing", trouble_since=late)
+    engine.has_loader(now - timedelta(minutes=5), loader="510e0000-")
+    text = page(visit("admin"), name)
+    assert f"Beacons received after {moment(late)} are not all in the figures yet (2 hours)" in text
+    assert f"Loader 5170aaaa was last heard of on {moment(late)} (2 hours ago)" in text
+    assert "before that it could not load: it says why." in text
+    assert f"Loader 7a0b1e00 cannot load since {moment(late)} (2 hours): a column is missing." in text
+    assert "Loader 510e0000 is catching up." in text
+    assert "Loader 1a2b3c4d was" not in text
+    assert ("1 234" in text) == (name == "health"), "how much waits is for those who run it"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_loader_for_a_week_is_said(visit: Visit, name: str) -> None:
+    """Nothing that is posted is counted then."""
+    assert "No loader was heard of in the last 7 days" in page(visit("admin"), name)
+
+
+def test_health_shows_what_a_loader_tells(visit: Visit, engine: EmptyEngine) -> None:
+    """Rows in quarantine with the command that lists them; a loader of an older Pharos tells less."""
+    now = datetime.now(UTC)
+    engine.has_loader(now, quarantined=3, waiting=12345, oldest=now - timedelta(seconds=70), pharos="9.9.9")
+    engine.has_loader(now, loader="01d00000-", pharos="", free_bytes=0)
+    text = page(visit("admin"), "health")
+    for told in ("12 345", "1 minute", "pharos quarantine list", "9.9.9", "an older one", "embedded, version 26.9.1"):
+        assert told in text, told
+
+
+def test_health_knows_its_disk_while_clickhouse_is_away(visit: Visit, engine: EmptyEngine) -> None:
+    """What it can know, it shows; the rest is said to be unknown."""
+    engine.away = True
+    text = page(visit("admin"), "health")
+    assert "where the home is" in text
+    assert "not known now" in text
+
+
+def test_health_shows_what_it_can_where_a_table_is_missing(visit: Visit, engine: EmptyEngine) -> None:
+    """The loader's own word on it among the rest."""
+    engine.missing = "license_sightings"
+    engine.has_loader(datetime.now(UTC), trouble="a table is missing", trouble_since=datetime.now(UTC))
+    text = page(visit("admin"), "health")
+    assert "This cannot be read: ClickHouse answers with UNKNOWN_TABLE (60)" in text
+    assert "cannot load since" in text
+    assert "Loader" in text
 
 
 @pytest.mark.parametrize(
@@ -79,6 +157,25 @@ def test_installs_under_k_are_said_to_be_there(visit: Visit, monkeypatch: pytest
     text = page(visit("product"), name)
     assert "Fewer than 5 installs in this range" in text
     assert "Data up to 23 Nov 2026, 14:02 UTC" in text
+
+
+@pytest.mark.parametrize(("countries", "style"), [([], {"display": "none"}), ([("NL", 9), ("DE", 7)], {})])
+def test_a_chart_of_what_nobody_tells_is_not_there(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, countries: list[tuple[str, int]], style: dict[str, str]
+) -> None:
+    """Without a country database no install has a country; with one the chart stands beside the others."""
+
+    def answer(_engine: Any, query: Any, _k: int) -> dict[str, Any]:
+        rows = countries if query.by == "country" else [(None, 16)]
+        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
+
+    monkeypatch.setattr(queries, "answer", answer)
+    output = (
+        "..installs_by_country-body.children...installs_by_country-note.children...installs_by_country-card.style.."
+    )
+    told: Any = call(visit("product"), output, {"url.search": ""}).json
+    assert told["response"]["installs_by_country-card"]["style"] == style
+    assert all(f"{code} {count}" in str(told["response"]["installs_by_country-body"]) for code, count in countries)
 
 
 def test_every_page_says_that_synthetic_data_is_synthetic(visit: Visit, home: Home) -> None:

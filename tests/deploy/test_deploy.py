@@ -12,7 +12,7 @@ import click
 import pytest
 
 from collector.body import LIMIT
-from collector.problems import document
+from collector.problems import STATUS, document
 from collector.validate import Reason, Rejected
 from collector.writer import ANSWER_SECONDS
 from pharos.cli import cli
@@ -172,12 +172,26 @@ def test_nginx_leads_to_the_default_addresses() -> None:
 
 
 def test_nginx_lets_pharos_say_what_is_too_large() -> None:
-    """It takes a little more than Pharos does, and refuses what is far beyond in the collector's own words."""
+    """It takes a little more than Pharos does, and holds all that it takes in memory."""
     (size,) = re.findall(r"client_max_body_size (\d+)k;", NGINX)
     assert LIMIT < int(size) << 10 < LIMIT * 1.2
-    (body,) = re.findall(r"return 413 '(.+)';", NGINX)
-    detail = f"the body must be at most {LIMIT} bytes, unpacked too"
-    assert json.loads(body) == json.loads(document(Rejected(Reason.BODY_TOO_LARGE, detail=detail))[1])
+    assert re.findall(r"client_body_buffer_size (\d+)k;", NGINX) == [size]
+
+
+def test_nginx_passes_a_post_on_once_and_its_answer_through_memory() -> None:
+    """With more than one collector as well, and to a client that reads slowly."""
+    (way,) = re.findall(r"location / \{\n        if (.*?)\n    \}", NGINX, re.DOTALL)
+    assert {"proxy_next_upstream off;", "proxy_max_temp_file_size 0;"} <= {line.strip() for line in way.splitlines()}
+
+
+def test_nginx_refuses_in_the_collector_s_own_words() -> None:
+    """For each status that nginx gives, the document is what the collector's own would be."""
+    told = {int(status): json.loads(text) for status, text in re.findall(r"^    (\d+) '(.+)';$", NGINX, re.MULTILINE)}
+    for status, text in told.items():
+        why = Rejected(Reason(text["reason"]), detail=text["detail"])
+        assert (status, text) == (STATUS[why.reason], json.loads(document(why)[1]))
+    given = re.findall(r"error_page ([\d ]+?)(?: =(\d+))? /", NGINX)
+    assert {int(as_) if as_ else int(code) for codes, as_ in given for code in codes.split()} == set(told)
 
 
 def test_nginx_vouches_for_one_hop() -> None:

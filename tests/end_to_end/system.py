@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -16,6 +17,8 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from warehouse.settings import Settings
 
 KEY = "ingest-key-of-the-tests"
 PASSWORD = "password-of-the-tests"
@@ -58,6 +61,11 @@ class System:
         """All that the processes wrote."""
         return (self.home.parent / f"{self.home.name}.log").read_text(errors="replace")
 
+    @property
+    def settings(self) -> Settings:
+        """The settings that its processes have."""
+        return Settings.from_environ(self.environ)
+
     def processes(self) -> dict[int, str]:
         """The command lines of all living processes of this system, by process id."""
         found = {}
@@ -74,7 +82,7 @@ class System:
     def workers(self, part: str) -> list[int]:
         """The process ids of a part's gunicorn workers (its processes that are children of one another)."""
         pids = {pid for pid, line in self.processes().items() if f"pharos {part}" in line}
-        return [pid for pid in pids if _parent(pid) in pids]
+        return [pid for pid in pids if parent(pid) in pids]
 
     def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
         """A `pharos` command over the same home."""
@@ -91,10 +99,12 @@ class System:
         done = self.run("drain", "--timeout", "120")
         assert done.returncode == 0, done.stderr
 
-    def post(self, body: bytes | list[Any] | dict[str, Any], path: str = "/v1/beacons") -> tuple[int, Any]:
+    def post(
+        self, body: bytes | list[Any] | dict[str, Any], path: str = "/v1/beacons", **headers: str
+    ) -> tuple[int, Any]:
         """Post beacons; returns status and answer."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"} | headers
         return fetch(urllib.request.Request(self.collector + path, data, headers))
 
     def read(self, path: str, role: str = "admin", **arguments: str) -> tuple[int, Any]:
@@ -129,19 +139,23 @@ def fetch(request: urllib.request.Request | str) -> tuple[int, Any]:
         return error.code, json.loads(error.read())
 
 
-def _parent(pid: int) -> int:
+def parent(pid: int) -> int:
+    """The process that started this one; 0 for one that is gone."""
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     return 0
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on which nothing listens now."""
+    """Ports on which nothing listens now, and none that the kernel may give to a connection before we listen there."""
+    found: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        while len(found) < count:
+            one = stack.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                one.bind(("127.0.0.1", random.randrange(10_000, 32_768)))
+                found.append(int(one.getsockname()[1]))
+    return found
 
 
 def wait_for(condition: Any, what: str, seconds: float = 30) -> None:

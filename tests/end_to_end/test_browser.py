@@ -1,6 +1,7 @@
 """The dashboard in a real browser: what was posted is seen, by those who may see it, and nothing calls elsewhere."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -79,3 +80,31 @@ def test_product_is_refused_the_licensing_page(system: System, browser: Browser)
     admin = logged_in(browser, system, "admin", PASSWORD)
     admin.goto(f"{system.dashboard}/licensing")
     expect(admin.locator("body")).to_contain_text("unknown-shop")
+
+
+def test_a_gap_shows_as_a_gap_and_health_tells_of_it(system: System, browser: Browser) -> None:
+    """Days and hours without any beacon are named, not drawn as zero; Health tells how the loader does, and stays up.
+
+    It refreshes itself in place: the chart that is there stays, and only what is in it changes.
+    """
+    now = datetime.now(UTC)
+    sent = [
+        (now - back).isoformat() for back in (timedelta(days=4), timedelta(hours=30), timedelta(0)) for _ in "123456"
+    ]
+    assert system.post([beacon(sent_at=moment) for moment in sent])[1]["accepted"] == len(sent)
+    system.drain()
+    page = logged_in(browser, system, "admin", PASSWORD)
+    expect(page.locator("#installs_per_bucket-note")).to_contain_text("No beacons at all on")
+    page.clock.install()
+    page.goto(f"{system.dashboard}/health")
+    expect(page.locator("#health-figures")).to_contain_text("Answers")
+    expect(page.locator("#health-loaders")).to_contain_text("Loads")
+    expect(page.locator("#beacons_per_hour-note")).to_contain_text("No beacons at all from")
+    expect(page.locator("#beacons_per_hour-summary")).to_contain_text("6 in this one")
+    expect(page.locator("#beacons_per_hour .main-svg").first).to_be_visible()
+    expect(page.locator("#filters")).to_be_hidden()
+    page.evaluate("document.querySelector('#beacons_per_hour .main-svg').dataset.same = 'yes'")
+    with page.expect_response("**/_dash-update-component*") as refreshed:
+        page.clock.fast_forward(16_000)
+    assert refreshed.value.status == 200
+    expect(page.locator("#beacons_per_hour .main-svg").first).to_have_attribute("data-same", "yes")

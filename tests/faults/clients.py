@@ -1,28 +1,36 @@
-"""Clients that post as SDKs do: the same beacons again until they are answered 202."""
+"""Clients that post as SDKs do: the same body again, later and later, until it is answered 202."""
 
+import random
 import threading
 import time
-from contextlib import suppress
+from collections import Counter
 from http.client import HTTPException
 from typing import Any
 
-from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import System, wait_for
+from tests.faults.stream import Post, Stream
+from tests.faults.verdict import Answered, ledger, planes_of
 
 CLIENTS = 6
-PER_POST = 5
+BACKOFF_SECONDS = (0.05, 1.0)
 
 
 class Clients:
-    """Threads that post new beacons, each of an install of its own, one use in each."""
+    """Threads that post, and the ledger of what they were answered 202 for.
 
-    def __init__(self, system: System) -> None:
-        self.answered = 0  # beacons, each answered 202 at least once
-        self.unanswered = 0  # posts that got another answer, or none
+    `pause` is how long each waits between two posts, on average: 6 clients of 0.1 s send some 500 beacons a second.
+    """
+
+    def __init__(self, system: System, seed: object, pause: float = 0.1) -> None:
+        self.ledger: list[Answered] = []  # beacons that were answered 202, each once
+        self.posts: Counter[str] = Counter()
+        self.wrong: list[str] = []  # answers that nobody should get
         self._system = system
+        self._planes = planes_of(system)
+        self._pause = pause
         self._stop = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run) for _ in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._run, args=(f"{seed} client {n}",)) for n in range(CLIENTS)]
 
     def __enter__(self) -> "Clients":
         for thread in self._threads:
@@ -37,20 +45,35 @@ class Clients:
 
     def wait_for_more(self, beacons: int = 50) -> None:
         """Return once that many beacons have come in from here on."""
-        enough = self.answered + beacons
-        wait_for(lambda: self.answered > enough, "beacons to come in", 120)
+        enough = len(self.ledger) + beacons
+        wait_for(lambda: len(self.ledger) > enough, "beacons to come in", 120)
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            batch = [beacon() for _ in range(PER_POST)]
-            while not self._post(batch):
-                with self._lock:
-                    self.unanswered += 1
-                time.sleep(0.05)
-            with self._lock:
-                self.answered += len(batch)
+    def _run(self, seed: str) -> None:
+        stream, rng = Stream(seed), random.Random(seed)
+        while not self._stop.wait(rng.expovariate(1 / self._pause)):
+            post = stream.post()
+            wait, repeated = BACKOFF_SECONDS[0], False
+            while not self._send(post, repeated):
+                repeated = True
+                time.sleep(wait * rng.uniform(0.5, 1.5))
+                wait = min(wait * 2, BACKOFF_SECONDS[1])
+            stream.answered(post)
 
-    def _post(self, batch: list[dict[str, Any]]) -> bool:
-        with suppress(OSError, ValueError, HTTPException):
-            return self._system.post(batch)[0] == 202
-        return False
+    def _send(self, post: Post, repeated: bool) -> bool:
+        """Whether it was answered 202; another answer than 503, or wrong counts in it, are noted."""
+        try:
+            status, answer = self._system.post(post.body, **post.headers)
+        except (OSError, ValueError, HTTPException):
+            status, answer = 0, None
+        with self._lock:
+            self.posts["202" if status == 202 else "503" if status == 503 else "no answer"] += 1
+            if status not in (0, 202, 503):
+                self.wrong.append(f"status {status}: {answer}")
+            if status != 202:
+                return False
+            # A post that got no answer may have been stored all the same: then all in it are duplicates.
+            possible = [(len(post.new), post.old)] + [(0, len(post.new) + post.old)] * repeated
+            if (answer["accepted"], answer["duplicates"]) not in possible or answer["rejected"]:
+                self.wrong.append(f"{len(post.new)} new and {post.old} old beacons: {answer}")
+            self.ledger += ledger(self._planes, post.new)
+        return True

@@ -52,11 +52,15 @@ def test_a_user_is_added_listed_and_removed(tmp_path: Path) -> None:
 
 
 def test_a_password_may_come_by_standard_input(tmp_path: Path) -> None:
-    """A given password is not shown again; one that is too short is refused."""
+    """A given password is not shown again; one that is too short or easily guessed is refused, with advice."""
     add = ("users", "add", "jane", "--role", "admin", "--password-stdin")
     short = pharos(tmp_path, *add, given=b"short\n")
     assert short.returncode == 1
     assert "12 characters" in short.stderr
+    easy = pharos(tmp_path, *add, given=b"jane-password-1\n")
+    assert easy.returncode == 1
+    assert "four random words" in easy.stderr
+    assert "jane-password" not in easy.stderr
     done = pharos(tmp_path, *add, given=b"correct horse battery\n")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert Credentials(tmp_path / "credentials.sqlite").log_in("jane", "correct horse battery") is not None

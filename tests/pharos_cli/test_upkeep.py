@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.collector.mmdb import mmdb
 from tests.collector.sample import beacon
 from tests.pharos_cli.command import pharos
 
@@ -23,7 +24,19 @@ def test_drain_gives_up_when_nothing_loads(tmp_path: Path) -> None:
     assert "1 beacons are not loaded" in done.stderr
 
 
-CHECKS = ["config", "home", "secret", "credentials", "spool", "quarantine", "space", "engine", "grants", "retention"]
+CHECKS = [
+    "config",
+    "home",
+    "secret",
+    "credentials",
+    "country",
+    "spool",
+    "quarantine",
+    "space",
+    "engine",
+    "grants",
+    "retention",
+]
 
 
 def test_a_new_home_is_in_order(tmp_path: Path) -> None:
@@ -80,3 +93,25 @@ def test_a_weak_key_stops_the_start_outside_loopback(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("pharos: PHAROS_INGEST_KEY ")
     assert "hunter2" not in done.stderr
+
+
+@pytest.mark.parametrize("words", [("serve",), ("collector",), ("import", "-"), ("demo",)])
+def test_a_country_database_that_cannot_be_read_stops_the_start(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Every command that splits beacons ends with one line that names the setting, before it takes any."""
+    done = pharos(tmp_path / "home", *words, PHAROS_COUNTRY_DATABASE=str(tmp_path / "missing.mmdb"))
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "pharos: PHAROS_COUNTRY_DATABASE cannot be read: No such file or directory"
+    assert "ingest key" not in done.stdout
+    assert not (tmp_path / "home" / "credentials.sqlite").exists()
+
+
+def test_the_doctor_looks_at_the_country_database(tmp_path: Path) -> None:
+    """How old its data are, or why it cannot be read."""
+    file = tmp_path / "countries.mmdb"
+    file.write_bytes(mmdb({"198.51.100.0/24": {"country": {"iso_code": "NL"}}}))
+    done = pharos(tmp_path / "home", "doctor", PHAROS_COUNTRY_DATABASE=str(file))
+    assert "ok   country      data of 2026-11-01, " in done.stdout
+    file.write_bytes(b"something else")
+    done = pharos(tmp_path / "home", "doctor", PHAROS_COUNTRY_DATABASE=str(file))
+    assert "FAIL country      PHAROS_COUNTRY_DATABASE is no MMDB file that can be read\n" in done.stdout
+    assert done.returncode == 1

@@ -16,7 +16,7 @@ from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import clickhouse_url, running
 from tests.pharos_cli.command import pharos
 from tests.warehouse.test_engine import rows
-from warehouse import licensing, queries
+from warehouse import health, licensing, queries
 from warehouse.accounts import GRANTS, Account, Server
 from warehouse.engine import Engine, EngineError
 from warehouse.home import Home
@@ -26,6 +26,7 @@ from warehouse.settings import Settings
 on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
 USAGE = ("usage_beacons", "installs_per_day_by_dimension")
 LICENSE = ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install")
+RIGHTS = ("standings", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
 ACCESS_DENIED, READONLY = 497, 164
 VIEWS = {
     "usage": ("installs_per_day_by_dimension_from_beacons",),
@@ -100,7 +101,7 @@ def test_product_reads_aggregates_of_the_usage_plane_and_nothing_else(engine: En
     """No table of the license plane, no raw row, no view, no way around, no change."""
     product = engine.as_account(Account.PRODUCT)
     assert product.query("SELECT uniqExact(install) FROM installs_per_day_by_dimension") == [(10,)]
-    closed = ["usage_beacons", *LICENSE, *VIEWS["usage"], *VIEWS["license"], "migrations"]
+    closed = ["usage_beacons", *LICENSE, *RIGHTS, *VIEWS["usage"], *VIEWS["license"], "migrations"]
     for table in [*closed, *(f"{table}_local" for table in closed if engine.cluster and table not in _views())]:
         assert refused(engine, Account.PRODUCT, f"SELECT * FROM {table} FORMAT Null"), table
     for around in (
@@ -126,7 +127,7 @@ def _views() -> set[str]:
 def test_licensing_reads_the_license_plane_and_nothing_else(engine: Engine) -> None:
     """Not even aggregates of the usage plane: metrics are asked as product, whoever asks."""
     assert engine.as_account(Account.LICENSING).query("SELECT count() FROM license_sightings") == [(10,)]
-    for table in [*USAGE, *VIEWS["usage"], *VIEWS["license"]]:
+    for table in [*USAGE, *RIGHTS, *VIEWS["usage"], *VIEWS["license"]]:
         assert refused(engine, Account.LICENSING, f"SELECT * FROM {table} FORMAT Null"), table
     assert refused(engine, Account.LICENSING, "INSERT INTO license_sightings (module) VALUES ('x')")
     assert refused(engine, Account.LICENSING, "ALTER TABLE license_sightings DELETE WHERE 1")
@@ -138,7 +139,7 @@ def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine
     assert engine.query("SELECT count() FROM license_sightings") == [(10,)]
     assert engine.query("SELECT uniqExact(install) FROM sightings_by_install") == [(10,)]
     assert engine.as_account(Account.LOADER).query("SELECT count(beacon) FROM usage_beacons") == [(10,)]
-    for table in [*LICENSE, "installs_per_day_by_dimension", *VIEWS["usage"], *VIEWS["license"]]:
+    for table in [*LICENSE, "installs_per_day_by_dimension", *RIGHTS, *VIEWS["usage"], *VIEWS["license"]]:
         assert refused(engine, Account.LOADER, f"SELECT * FROM {table} FORMAT Null"), table
     for statement in (
         "SELECT install, features FROM usage_beacons FORMAT Null",
@@ -164,14 +165,25 @@ def test_a_grant_that_is_no_longer_in_the_table_is_taken_back(engine: Engine) ->
 
 
 @on_a_server
+def test_users_that_are_there_are_only_asked_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a cluster, so that a loader can start while a replica is down: no statement waits for it."""
+    commands: list[str] = []
+    monkeypatch.setattr(Engine, "command", lambda self, sql, settings=None: commands.append(sql))
+    assert migrate(engine) == []
+    assert commands == []
+
+
+@on_a_server
 def test_the_queries_choose_the_user_by_the_plane(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metrics are asked as product, what the license plane holds as licensing; the administrator is not used at all."""
     asked: list[Account | None] = []
     client = Engine._client
 
-    def noted(self: Engine, database: str | None = None, account: Account | None = None) -> Any:
+    def noted(
+        self: Engine, database: str | None = None, seconds: int | None = None, account: Account | None = None
+    ) -> Any:
         asked.append(account)
-        return client(self, database, account)
+        return client(self, database, seconds, account)
 
     monkeypatch.setattr(Engine, "_client", noted)
     today = datetime.now(UTC).date()
@@ -180,8 +192,11 @@ def test_the_queries_choose_the_user_by_the_plane(engine: Engine, monkeypatch: p
     assert set(asked) == {Account.PRODUCT, Account.LICENSING}
     asked.clear()
     queries.modules(engine, 5)
+    queries.days_with_beacons(engine, today, today)
+    health.loaders(engine)
     assert set(asked) == {Account.PRODUCT}
     asked.clear()
+    health.beacons_per_hour(engine, datetime.now(UTC))
     licensing.installs(engine, {})
     licensing.flags(engine)
     assert set(asked) == {Account.LICENSING}

@@ -4,19 +4,20 @@ import multiprocessing
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from collector.loader import TABLES, Loader
+from collector.batches import TABLES
+from collector.loader import Loader
 from collector.planes import Planes, encode
 from collector.spool import Row, Spool
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
-from warehouse import migrate, queries, recount
-from warehouse.engine import ContentError, Engine
+from warehouse import health, migrate, queries, recount
+from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.fields import DIMENSIONS, columns
 from warehouse.home import Home
 from warehouse.settings import Settings
@@ -177,3 +178,96 @@ def test_a_recount_finds_what_differs(kind: str, tmp_path: Path) -> None:
     """An aggregate that says more or less than its rows is told, one line for each."""
     found = done_in(kind, tmp_path, tampered)
     assert [line.split(",")[0] for line in found] == ["usage", "license days", "license installs"]
+
+
+def troubles(engine: Engine, home: Home) -> list[Any]:
+    migrate.migrate(engine)
+    engine.query("SELECT 1")
+    seen: list[Any] = [engine.trouble]
+    for wrong in ("SELECT 1 FROM not_there", "SELECT toUInt8('x')"):
+        try:
+            engine.query(wrong)
+        except EngineError as error:
+            seen.append((type(error), engine.trouble and (engine.trouble.message, engine.trouble.exact)))
+    engine.version()
+    seen.append(engine.trouble is None)
+    since = engine.trouble and engine.trouble.since
+    engine.query("SELECT 1")
+    seen.append(engine.trouble)
+    try:
+        engine.query("SELECT 1 FROM not_there")
+    except EngineError as error:
+        seen.append(error.trouble and error.trouble.since == since)
+    return seen
+
+
+def test_a_failure_is_known_until_something_succeeds(kind: str, tmp_path: Path) -> None:
+    """A missing table is named and not forgotten because ClickHouse is alive; what a row holds is no failure.
+
+    Its own since is kept while it goes on, though other queries succeed between.
+    """
+    missing = ("answers with UNKNOWN_TABLE (60)", False)
+    assert done_in(kind, tmp_path, troubles) == [
+        None, (EngineError, missing), (ContentError, missing), False, None, True,
+    ]  # fmt: skip
+
+
+def loaders_told(engine: Engine, home: Home) -> Any:
+    files = migrate.sql_files()
+    migrate.sql_files = lambda: files[:3]
+    migrate.migrate(engine)
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.000")
+    old = f'{{"loader":"{uuid.UUID(int=7)}","fresh_to":"{now}","written":"{now}"}}'
+    engine.insert("freshness_by_loader", [old.encode()], "old")
+    migrate.sql_files = lambda: files
+    migrate.migrate(engine)
+    spool = Spool(home.path / "spool")
+    spool.store(rows([beacon() for _ in range(9)]), 1.5e9)
+    loader = Loader(spool, engine)
+    loader._tell_freshness(2e9, "the table is not as the migrations made it")
+    behind = health.loaders(engine)
+    loader.step()
+    return behind, health.loaders(engine)
+
+
+def test_a_loader_tells_how_it_is_doing(kind: str, tmp_path: Path) -> None:
+    """What waits, since when and why; then that all is loaded. What an older Pharos told is still read."""
+    behind, after = done_in(kind, tmp_path, loaders_told)
+    assert len(behind) == len(after) == 2
+    assert (behind[0].waiting, behind[0].oldest, behind[0].fresh_to) == (9, *[datetime.fromtimestamp(1.5e9, UTC)] * 2)
+    assert behind[0].trouble == "the table is not as the migrations made it"
+    assert behind[0].free_bytes > 0
+    assert behind[0].pharos
+    (loaded,) = [loader for loader in after if loader.id == behind[0].id]
+    assert (loaded.waiting, loaded.oldest, loaded.sealed, loaded.trouble) == (0, None, 0, "")
+    assert not loaded.late(datetime.now(UTC))
+    (old,) = [loader for loader in after if loader.id != behind[0].id]
+    assert (old.waiting, old.pharos, old.trouble) == (0, "", "")
+
+
+def with_gaps(engine: Engine, home: Home) -> Any:
+    migrate.migrate(engine)
+    empty = (
+        queries.days_with_beacons(engine, date(2026, 11, 1), date(2026, 11, 30)),
+        health.beacons_per_hour(engine, datetime.now(UTC)),
+    )
+    now = datetime.now(UTC)
+    ago = [timedelta(days=6), timedelta(hours=30), timedelta(hours=30), timedelta(0)]
+    spool = Spool(home.path / "spool")
+    spool.store(rows([beacon(sent_at=(now - back).isoformat()) for back in ago]), 1e9)
+    Loader(spool, engine).step()
+    days = queries.days_with_beacons(engine, now.date() - timedelta(days=3), now.date())
+    return empty, now, days, health.beacons_per_hour(engine, now + timedelta(seconds=5)), health.tables(engine)
+
+
+def test_what_came_when_is_known_by_day_and_by_hour(kind: str, tmp_path: Path) -> None:
+    """Days and hours without beacons are not among them; the first is known though it is out of range."""
+    empty, now, days, (first, by_hour), tables = done_in(kind, tmp_path, with_gaps)
+    assert empty == ((None, frozenset()), (None, {}))
+    assert days == ((now - timedelta(days=6)).date(), {(now - timedelta(hours=30)).date(), now.date()})
+    assert abs(first - (now - timedelta(days=6))) < timedelta(seconds=1)
+    hour = now.replace(minute=0, second=0, microsecond=0)
+    assert by_hour == {hour - timedelta(hours=30): 2, hour: 1}
+    (usage,) = [table for table in tables if table.name == "usage_beacons"]
+    assert usage.rows == 4
+    assert usage.bytes > 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collector.loader import TABLES
+from collector.batches import TABLES
 from collector.planes import Planes, encode
 from pharos import doctor
 from tests.end_to_end.beacons import beacon

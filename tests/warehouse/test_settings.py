@@ -22,6 +22,11 @@ GOOD: dict[str, tuple[str, Any]] = {
     "admin_password": ("a password", "a password"),
     "rate_limit": ("6000", 6000),
     "address_rate_limit": ("60", 60),
+    "country_database": ("/usr/share/tor", "/usr/share/tor"),
+    "public_page": ("on", "on"),
+    "region": ("Frankfurt, Germany", "Frankfurt, Germany"),
+    "policy_version": ("2026-11", "2026-11"),
+    "contact": ("privacy@example.com", "privacy@example.com"),
 }
 DEFAULTS: dict[str, Any] = {
     "home": Path("var"),
@@ -37,6 +42,11 @@ DEFAULTS: dict[str, Any] = {
     "admin_password": "",
     "rate_limit": 0,
     "address_rate_limit": 0,
+    "country_database": "",
+    "public_page": "off",
+    "region": "",
+    "policy_version": "",
+    "contact": "",
 }
 BAD = {
     "home": [" var", "va\nr"],
@@ -54,6 +64,11 @@ BAD = {
     "admin_password": ["tabbed\tword"],
     "rate_limit": ["-1", "none", "1000000001"],
     "address_rate_limit": ["-1", "none", "1000000001"],
+    "country_database": [" /usr/share/tor", "tor\a"],
+    "public_page": ["true", "yes", "1", "ON"],
+    "region": ["Frankfurt,\nGermany", " Frankfurt"],
+    "policy_version": ["of November", "-1", "2" * 33],
+    "contact": ["line\tbreak"],
 }  # fmt: skip
 NAMES = [field.name for field in fields(Settings)]
 
@@ -154,7 +169,7 @@ def test_a_cluster_needs_a_server() -> None:
 WEAK = {
     "PHAROS_SECRET": ["secret", "a" * 40, "x7Kq9" * 6, "please-change-me-to-something-long-1234"],
     "PHAROS_INGEST_KEY": ["ingest", "aaaaaaaaaaaaaaaaaaaaaaaa", "changeme-changeme-123456"],
-    "PHAROS_ADMIN_PASSWORD": ["admin", "Changeme12345", "abababababab"],
+    "PHAROS_ADMIN_PASSWORD": ["admin", "Changeme12345", "abababababab", "whmcs-admin-2026"],
 }
 OUTSIDE = ["0.0.0.0:8000", "[::]:8000", "192.0.2.1:8000", "pharos.example:8000"]
 

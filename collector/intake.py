@@ -1,0 +1,52 @@
+"""What becomes of a beacon by what its install's owner decided: stored in the planes, sealed, or not at all."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from collector.planes import Planes, Split
+from collector.spool import Row
+from collector.standing import Standing, Standings
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A beacon, split; `row` as the spool takes it, None when nothing of it may be stored."""
+
+    split: Split
+    standing: Standing
+    row: Row | None
+    reason: str
+
+    @property
+    def erased(self) -> bool:
+        """Whether it was sent before its install was erased: a late retry, which must not bring anything back."""
+        return self.split.sent <= self.standing.erased
+
+
+class Intake:
+    """Splits beacons under one root secret and the standings of a spool."""
+
+    def __init__(self, planes: Planes, standings: Standings) -> None:
+        self._planes, self._standings = planes, standings
+
+    def take(
+        self, beacons: list[dict[str, Any]], address: str, now: datetime, *, keep_date: bool = False
+    ) -> tuple[list[Taken], int]:
+        """Split validated beacons (as `Planes.split`); returns them with the version of the decisions it was under."""
+        version = self._standings.version  # before the standings: if they change meanwhile, it is the older one
+        return [self._take(beacon, address, now, keep_date) for beacon in beacons], version
+
+    def refresh(self) -> None:
+        """Learn what was decided since."""
+        self._standings.refresh()
+
+    def _take(self, beacon: dict[str, Any], address: str, now: datetime, keep_date: bool) -> Taken:
+        install_id = beacon["install_id"]
+        standing = self._standings.of(self._planes.who(install_id))
+        split = self._planes.split(beacon, address, now, epoch=standing.epoch, keep_date=keep_date)
+        if standing.objected or split.sent <= standing.erased:
+            row = None
+        else:
+            row = self._planes.sealed(split, install_id) if standing.restricted else split.row()
+        return Taken(split, standing, row, beacon.get("reason", "heartbeat"))

@@ -1,0 +1,72 @@
+"""Gaps in the data: days and hours of which there is no beacon of any module, named in words."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TypeVar
+
+from dashboard.format import count, day, days, moment
+
+MOST_NAMED = 3
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+Moment = TypeVar("Moment", bound=date)
+
+
+@dataclass(frozen=True)
+class Received:
+    """The first day ever with a beacon of any module, and such days of a span; before the first there is no gap."""
+
+    first: date | None
+    days: Collection[date]
+
+
+def silent_days(received: Received, start: date, end: date, today: date) -> list[date]:
+    """The days from `start` to `end` that are over and without any beacon."""
+    if received.first is None:
+        return []
+    start, end = max(start, received.first), min(end, today - DAY)
+    every = (start + DAY * number for number in range((end - start).days + 1))
+    return [day for day in every if day not in received.days]
+
+
+def silent_hours(first: datetime | None, received: Collection[datetime], hours: Iterable[datetime]) -> list[datetime]:
+    """The same of `hours`, the last of which is not over."""
+    *over, _ = hours
+    return [hour for hour in over if hour not in received and first is not None and hour > first]
+
+
+def in_days(silent: list[date]) -> str:
+    """A sentence that names the days, "" where there are none."""
+    return _sentence([f"on {days(start, end)}" for start, end in _runs(silent, DAY)], len(silent), "day")
+
+
+def in_hours(silent: list[datetime]) -> str:
+    """A sentence that names the hours, "" where there are none."""
+    return _sentence([_span(start, end + HOUR) for start, end in _runs(silent, HOUR)], len(silent), "hour")
+
+
+def _sentence(spans: list[str], number: int, unit: str) -> str:
+    if not spans:
+        return ""
+    if len(spans) > MOST_NAMED:
+        many = f"{'on' if unit == 'day' else 'in'} {count(number)} {unit}s"
+        return f"No beacons at all {many}, the last time {spans[-1]}: gaps in the data, not drops."
+    named = " and ".join(filter(None, [", ".join(spans[:-1]), spans[-1]]))
+    return f"No beacons at all {named}: {'a gap in the data, not a drop' if len(spans) == 1 else 'gaps in the data'}."
+
+
+def _runs(moments: list[Moment], step: timedelta) -> list[tuple[Moment, Moment]]:
+    runs: list[tuple[Moment, Moment]] = []
+    for one in moments:
+        if runs and runs[-1][1] + step == one:
+            runs[-1] = (runs[-1][0], one)
+        else:
+            runs.append((one, one))
+    return runs
+
+
+def _span(start: datetime, end: datetime) -> str:
+    """`from 02:00 to 05:00 UTC on 23 Nov 2026`; `end` is not included."""
+    if (end - HOUR).date() == start.date():
+        return f"from {start:%H:%M} to {end:%H:%M} UTC on {day(start.date())}"
+    return f"from {moment(start)} to {moment(end)}"

@@ -1,0 +1,189 @@
+"""`pharos restore`: a backup becomes the home and the database of a Pharos that takes over where it was made.
+
+All is checked before anything is written. A mark in the home says that it is half restored, and nothing starts over
+it; the same restore run again goes on, and the tokens of its inserts make what was there already count once.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import os
+import secrets
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from collector.register import Decisions, Register
+from collector.spool import Spool, Unavailable
+from pharos import manifest
+from pharos.backup import Progress
+from pharos.manifest import BackupError, Manifest
+from warehouse import export, rights
+from warehouse.engine import Engine, EngineError
+from warehouse.home import Home, put, sync_folder
+from warehouse.migrate import MigrationError, sql_files
+from warehouse.settings import Settings
+
+MOST_ERASED = 1000  # in one statement
+AGAIN = "run the same pharos restore again"
+
+
+@dataclass
+class Restored:
+    """What is there after a restore: beacons in the tables and of how many installs, and beacons in the spool."""
+
+    beacons: int = 0
+    installs: int = 0
+    spooled: int = 0
+
+
+def restore(settings: Settings, folder: Path, progress: Progress, decisions: Decisions | None = None) -> Restored:
+    """Bring a backup into an empty home and an empty database; what was decided since is carried out in it.
+
+    Raises `BackupError`, `HomeError`, `EngineError`.
+    """
+    whole = manifest.read(folder)
+    _fits(whole, settings)
+    try:
+        return _restore(settings, whole, folder, decisions, progress)
+    except (OSError, sqlite3.Error, Unavailable) as error:
+        raise BackupError(f"{getattr(error, 'strerror', '') or error}; {AGAIN}") from None
+
+
+def _restore(
+    settings: Settings, whole: Manifest, folder: Path, decisions: Decisions | None, progress: Progress
+) -> Restored:
+    home = Home(settings.home)
+    home.protect()
+    restored = Restored()
+    with contextlib.ExitStack() as stack:
+        for name in ("serve", "loader", "backup"):
+            stack.enter_context(home.lock(name))
+        begun = _begun(home, folder)
+        engine = stack.enter_context(_engine(settings, home)) if whole.tables else None
+        if not begun:
+            _require_empty(home, engine)
+        attempt = begun or secrets.token_hex(8)
+        put(home.restoring, f"{_identity(folder)} {attempt}\n".encode())
+        for name in ("secret", "synthetic", "credentials.sqlite"):
+            if whole.of_home(name):
+                put(home.path / name, (folder / name).read_bytes())
+        if engine is not None:
+            _tables(whole, folder, engine, attempt, progress)
+            if decisions is not None:
+                _erase(engine, decisions, attempt)
+        if whole.of_home(home.spool.name):
+            restored.spooled = _spool(home, folder / home.spool.name, decisions)
+        home.restoring.unlink()
+        sync_folder(home.path)
+        if engine is not None:
+            restored.beacons, restored.installs = export.counted(engine)
+    return restored
+
+
+def _fits(whole: Manifest, settings: Settings) -> None:
+    """Raise `BackupError` for a backup that this Pharos, with these settings, cannot go on with."""
+    known = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sql_files()}
+    for name, sha256 in whole.migrations.items():
+        if name not in known:
+            raise BackupError(f"the backup was made by a newer Pharos ({whole.pharos}): its database has {name}")
+        if known[name] != sha256:
+            raise BackupError(f"{name} is not the file that was applied to the database of the backup")
+    for _, part in whole.parts():
+        if part.table not in export.TABLES:
+            raise BackupError(f"the backup holds a table {part.table}, which Pharos has not")
+    if not whole.fingerprint:
+        return
+    if settings.secret and manifest.fingerprint(settings.secret.encode()) != whole.fingerprint:
+        raise BackupError("PHAROS_SECRET is not the root secret of the backup: no install would be known again")
+    if not settings.secret and not whole.of_home("secret"):
+        raise BackupError("the root secret is not in the backup: set PHAROS_SECRET to what it was")
+
+
+def _identity(folder: Path) -> str:
+    return hashlib.sha256((folder / manifest.NAME).read_bytes()).hexdigest()
+
+
+def _begun(home: Home, folder: Path) -> str:
+    """The id of an earlier attempt at this restore that did not come to its end; "" when there was none."""
+    if not home.restoring.exists():
+        return ""
+    of, _, attempt = home.restoring.read_text().strip().partition(" ")
+    if of != _identity(folder):
+        raise BackupError(f"{home.path} is half restored from another backup: restore that, or begin with a new home")
+    return attempt
+
+
+def _require_empty(home: Home, engine: Engine | None) -> None:
+    # Whether the engine's folder is empty the engine is asked.
+    passed_over = {home.engine.name, home.temporary.name, "lost+found"}
+    for entry in sorted(home.path.iterdir()):
+        if entry.name not in passed_over and entry.suffix != ".lock":
+            raise BackupError(f"{home.path} is in use: it holds {entry.name}; a restore needs a home of its own")
+    if engine is not None and not export.is_empty(engine):
+        raise BackupError(f"the database {engine.database} holds rows: a restore needs one of its own")
+
+
+@contextlib.contextmanager
+def _engine(settings: Settings, home: Home) -> Iterator[Engine]:
+    engine = Engine(settings, home)
+    try:
+        yield engine
+    except MigrationError as error:
+        raise BackupError(str(error)) from None
+    finally:
+        engine.close()
+
+
+def _tables(whole: Manifest, folder: Path, engine: Engine, attempt: str, progress: Progress) -> None:
+    done, total = 0, sum(part.rows for _, part in whole.parts())
+    progress(done, total)
+    for file, part in whole.parts():
+        native = gzip.decompress((folder / file.name).read_bytes())
+        if native:
+            try:
+                engine.write(part.table, native, f"restore {attempt} {part.name}")
+            except EngineError as error:
+                raise EngineError(f"{error}; {AGAIN}") from error
+        done += part.rows
+        progress(done, total)
+
+
+def _erase(engine: Engine, decisions: Decisions, attempt: str) -> None:
+    """Erase who was erased after the backup was made; what still lies in the spool the loader then leaves out."""
+    installs: dict[rights.Plane, list[int]] = {"usage": decisions.usage, "license": decisions.license}
+    for plane, retired in installs.items():
+        if retired:
+            lines = [msgspec.json.encode({"install": install}) for install in retired]
+            engine.insert(rights.RETIRED[plane], lines, f"restore {attempt} {rights.RETIRED[plane]}")
+            for first in range(0, len(retired), MOST_ERASED):
+                rights.erase(engine, plane, retired[first : first + MOST_ERASED])
+    epochs = dict(engine.query("SELECT who, max(epoch) FROM standings GROUP BY who"))
+    if since := [who for who, epoch, *_ in decisions.standings if epoch > epochs.get(who, 0)]:
+        rights.erase_sealed(engine, since)
+
+
+def _spool(home: Home, copy: Path, decisions: Decisions | None) -> int:
+    """Put the spool in its place; returns how many beacons wait in it."""
+    aside = home.path / "restoring.sqlite"
+    for leftover in home.path.glob(f"{aside.name}*"):
+        leftover.unlink()
+    with copy.open("rb") as source, os.fdopen(os.open(aside, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+    spool = Spool(aside)
+    # The database knows no token of before: under its old ids a batch that was under way would be summed twice.
+    spool.renumber()
+    if decisions is not None:
+        Register(spool).restore(decisions)
+    spooled = spool.stats().beacons
+    spool.checkpoint()
+    spool.close()
+    with aside.open("rb") as file:
+        os.fsync(file.fileno())
+    aside.rename(home.spool)
+    sync_folder(home.path)
+    return spooled

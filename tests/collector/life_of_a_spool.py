@@ -1,0 +1,107 @@
+"""What happens to a home from its first day on, one transaction after the other; each is told when it is done.
+
+Run as a process: the home's path, and the file to tell in.
+"""
+
+import json
+import os
+import sqlite3
+import sys
+from pathlib import Path
+from typing import Any
+
+from collector.spool import PLANES, Group, Spool
+from tests.collector.rows import rows
+from warehouse.credentials import Credentials
+from warehouse.home import Home
+from warehouse.settings import Settings
+
+NOON = 1_795_348_800.0
+HORIZON = 99 * 86400
+PAGES = 12  # in the log before it is moved into the file: a thousand would take a long life
+
+
+def contents(spool: Spool) -> Any:
+    """All that a spool holds."""
+    return [
+        [[cell.hex() if isinstance(cell, bytes) else cell for cell in row] for row in spool.db.execute(select)]
+        for select in (
+            "SELECT id, seq, usage, license FROM beacons ORDER BY seq",
+            "SELECT id FROM seen ORDER BY id",
+            "SELECT first, last, usage, license FROM batches ORDER BY first",
+            "SELECT plane, row FROM quarantine ORDER BY id",
+        )
+    ]
+
+
+def opened(path: Path) -> Spool:
+    """The spool, with a log that is often moved."""
+    spool = Spool(path)
+    spool.db.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
+    return spool
+
+
+def live(path: Path, tell: int) -> None:
+    """The life, with one worker and one loader."""
+    promised: dict[str, Any] = {}
+
+    def done(what: str, spool: Spool | None = None, **more: str) -> None:
+        promised.update(done=what, **more)
+        if spool is not None:
+            promised["spool"] = contents(spool)
+        os.write(tell, json.dumps(promised).encode())
+
+    home = Home(path)
+    done("secret", secret=home.root_secret(Settings()).decode())
+    credentials = Credentials(home.credentials)
+    done("first key", key=credentials.add_key())
+    worker = opened(home.spool)
+    done("opened", worker)
+    worker.store(rows(1), NOON)
+    done("first 202", worker)
+    credentials.add_key()
+    loader = opened(home.spool)
+    for first in range(10, 130, 40):
+        worker.store_groups([Group(rows(*range(first, first + 9))), Group(rows(*range(first + 9, first + 20)))], NOON)
+        done("two requests in one commit", worker)
+        batch = loader.seal(15)
+        assert batch is not None
+        done("sealed", loader)
+        worker.store_groups([Group(rows(first, first + 30)), Group(rows(first + 31))], NOON)
+        done("a duplicate among them", worker)
+        for plane in PLANES:
+            batch = loader.loaded(batch, plane)
+            done(f"{plane} loaded", loader)
+        loader.delete(batch)
+        done("deleted", loader)
+    loader.checkpoint()
+    done("checkpoint", loader)
+    batch = loader.seal(4)
+    assert batch is not None
+    done("sealed a few", loader)
+    loader.split(batch)
+    done("split", loader)
+    loader.close()
+    worker.close()
+    done("closed")
+    worker = opened(home.spool)
+    batch = worker.seal(1)
+    assert batch is not None
+    worker.split(batch)
+    done("split again", worker)
+    batch = worker.seal(1)
+    assert batch is not None
+    worker.quarantine(batch, "usage", "unreadable")
+    done("quarantined", worker)
+    worker.retry_quarantined(worker.quarantined()[0].id)
+    done("retried", worker)
+    worker.forget(NOON + HORIZON)
+    done("forgotten", worker)
+    worker.close()
+
+
+if __name__ == "__main__":
+    try:
+        live(Path(sys.argv[1]), os.open(sys.argv[2], os.O_CREAT | os.O_WRONLY | os.O_APPEND))
+    except sqlite3.Error as error:
+        sys.exit(str(error))

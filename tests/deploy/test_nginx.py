@@ -1,0 +1,190 @@
+"""A collector behind nginx as `deploy/nginx.conf` configures it: the same answers, and nothing kept of who asked."""
+
+import contextlib
+import json
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from collector.validate import MAX_BATCH
+from tests.collector import abuse
+from tests.collector.live import KEY, Answer, Client, Collector
+from tests.collector.sample import beacon
+from tests.deploy.nginx import Nginx
+
+SLOW_SECONDS = 10  # as nginx.conf has it
+PER_ADDRESS = 50
+
+
+@pytest.fixture(scope="module")
+def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
+    """nginx in front of a collector that trusts it."""
+    home = tmp_path_factory.mktemp("behind") / "home"
+    with (
+        Collector(home, PHAROS_INGEST_KEY=KEY, PHAROS_TRUSTED_PROXIES="1") as collector,
+        Nginx(tmp_path_factory.mktemp("nginx"), collector.port) as running,
+    ):
+        yield running
+
+
+@pytest.mark.parametrize("case", abuse.CASES, ids=abuse.NAMES)
+def test_a_bad_request_is_answered_as_it_should(nginx: Nginx, case: abuse.Case) -> None:
+    """Each kind of bad request gets the same answer behind nginx, whoever of the two gives it."""
+    abuse.hold(nginx, case, behind_nginx=True)
+
+
+@pytest.mark.parametrize("kind", [abuse.wrong_types, abuse.unknown_fields, abuse.controls])
+def test_no_field_takes_what_is_bad_for_it(nginx: Nginx, kind: abuse.Kind) -> None:
+    """Every field refuses every wrong type, every object an unknown field, every string each control and line end."""
+    abuse.hold_each(nginx, kind)
+
+
+@pytest.mark.parametrize("forwarded", [None, "198.51.100.9", "198.51.100.9, 127.0.0.1", "127.0.0.1", "nonsense", ""])
+def test_the_address_is_that_of_the_connection_to_nginx(nginx: Nginx, forwarded: str | None) -> None:
+    """Whatever a client says of itself, the address that is recorded is its own."""
+    shown = nginx.post(beacon(), "/v1/beacons/check", source="127.0.0.2", X_Forwarded_For=forwarded)
+    assert shown.json["beacons"][0]["license"]["ip"] == "127.0.0.2"
+
+
+def test_a_long_answer_needs_no_file(nginx: Nginx) -> None:
+    """An answer of hundreds of kilobytes comes whole, though nginx has no folder to keep it in."""
+    answer = nginx.post([beacon() for _ in range(MAX_BATCH)], "/v1/beacons/check")
+    assert len(answer.body) > 200_000
+    assert len(answer.json["beacons"]) == MAX_BATCH
+
+
+def test_http_2_is_answered_alike(nginx: Nginx) -> None:
+    """Over HTTP/2 a beacon is taken, and what is too large is refused in the collector's form."""
+
+    def status_and_body(body: bytes) -> tuple[str, bytes]:
+        done = subprocess.run(
+            ["curl", "-sS", "--http2", "--cacert", nginx.folder / "fullchain.pem", 
+             "-w", "\n%{http_version} %{http_code}",
+             "--connect-to", f"::127.0.0.1:{nginx.port}", "-H", f"Authorization: Bearer {KEY}",
+             "-H", "Content-Type: application/json", "--data-binary", "@-", "https://telemetry.example.com/v1/beacons"],
+            input=body, capture_output=True, check=True, timeout=60,
+        )  # fmt: skip
+        received, _, status = done.stdout.rpartition(b"\n")
+        return status.decode(), received
+
+    assert status_and_body(json.dumps(beacon()).encode())[0] == "2 202"
+    status, refused = status_and_body(b" " * (3 << 20))
+    assert (status, json.loads(refused)["reason"]) == ("2 413", "body_too_large")
+
+
+def test_plain_http_is_sent_to_https(nginx: Nginx) -> None:
+    """On port 80 there is a redirect, and no line end of a path gets into it; where TLS is spoken it is a 400."""
+    sent = b"GET /v1/x%0d%0aSet-Cookie:%20a=b HTTP/1.1\r\nHost: telemetry.example.com\r\nConnection: close\r\n\r\n"
+    lines = Client(nginx.plain_port).raw(sent, ends=False).split(b"\r\n")
+    assert lines[0].startswith(b"HTTP/1.1 308 ")
+    assert b"Location: https://telemetry.example.com/v1/x%0d%0aSet-Cookie:%20a=b" in lines
+    answer = abuse.parsed(Client(nginx.port).raw(sent, ends=False))
+    assert answer is not None
+    assert answer.why == (400, "bad_request", "")
+
+
+HEAD = f"{abuse.HEAD}Content-Length: 1000\r\n\r\n{{".encode()
+
+
+def test_an_address_has_so_many_requests_at_once(nginx: Nginx) -> None:
+    """One more than its connections, and an address is told to come later; others are served."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(PER_ADDRESS):
+            stack.enter_context(nginx.connect("127.0.0.3")).sendall(HEAD)
+        time.sleep(0.2)
+        refused = nginx.post(beacon(), source="127.0.0.3")
+        assert refused.why == (429, "rate_limited", "")
+        assert int(refused.headers["retry-after"]) > 0
+        assert nginx.post(beacon(), source="127.0.0.4").status == 202
+
+
+def test_slow_clients_hold_up_nobody_and_are_ended(nginx: Nginx) -> None:
+    """Beside 200 connections that send slowly good beacons are taken; whoever sends nothing for ten seconds is cut."""
+    with contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(nginx.connect(f"127.0.1.{number % 10}")) for number in range(200)]
+        for number, connection in enumerate(slow):
+            connection.sendall((b"", HEAD[:40], HEAD)[number % 3])
+        began = time.monotonic()
+        for _ in range(50):
+            assert nginx.post(beacon()).status == 202
+        assert time.monotonic() - began < SLOW_SECONDS
+        for connection in slow:
+            connection.settimeout(began + SLOW_SECONDS + 5 - time.monotonic())
+            assert connection.recv(4096) == b""
+    assert nginx.post(beacon()).status == 202
+
+
+class Upstream:
+    """In place of a collector: reads a request, and closes, talks nonsense or hangs, as its path says."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.paths: list[str] = []
+        self._hanging: list[socket.socket] = []
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):  # until it is closed
+            while True:
+                connection, _ = self._listener.accept()
+                path = connection.recv(65536).split()[1].decode()
+                self.paths.append(path)
+                if path == "/hang":
+                    self._hanging.append(connection)
+                    continue
+                if path == "/nonsense":
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Nonsense: \0\r\n\r\n")
+                connection.close()
+
+    def close(self) -> None:
+        """Let go of all."""
+        for each in (self._listener, *self._hanging):
+            each.close()
+
+
+def unavailable(answer: Answer) -> bool:
+    """Whether this is the specified 503."""
+    return answer.why == (503, "unavailable", "") and int(answer.headers["retry-after"]) > 0
+
+
+def test_a_collector_that_fails_is_a_503(tmp_path: Path) -> None:
+    """A collector that closes, talks nonsense or hangs is a 503 that says when to come again; no post is sent twice."""
+    paths = ["/close", "/nonsense", "/hang"]
+    with (
+        contextlib.closing(Upstream()) as upstream,
+        Nginx(tmp_path, upstream.port) as nginx,
+        ThreadPoolExecutor() as pool,
+    ):
+        assert all(map(unavailable, pool.map(lambda path: nginx.post(beacon(), path), paths)))
+        assert sorted(upstream.paths) == sorted(paths)
+
+
+def test_a_collector_that_is_away_is_a_503(tmp_path: Path) -> None:
+    """A stopped collector is a 503 that says when to come again, and no reason to write down who asked."""
+    with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector, Nginx(tmp_path, collector.port) as nginx:
+        assert nginx.post(beacon()).status == 202
+        assert collector.stop() == 0
+        for _ in range(3):
+            assert unavailable(nginx.post(beacon()))
+        assert nginx.log.read_text() == ""
+
+
+def test_nothing_is_written_down(nginx: Nginx) -> None:
+    """After good and bad requests and handshakes no log names an address, and no file was made."""
+    nginx.post(beacon())
+    Client(nginx.plain_port).raw(b"GET / HTTP/1.1\r\nHost: telemetry.example.com\r\n\r\n")
+    for sent in (b"", b"\x16\x03\x01\xff\xff", b"\0" * 3000, bytes(range(256)) * 9):
+        Client(nginx.port).raw(sent, ends=True)
+    assert {path.name for path in nginx.folder.iterdir()} == {
+        "access.log", "fastcgi", "fullchain.pem", "main.log", "nginx.conf", "nginx.pid", "pharos.conf",
+        "pharos.error.log", "privkey.pem", "scgi", "uwsgi",
+    }  # fmt: skip
+    for name in ("pharos.error.log", "main.log", "access.log"):
+        assert "127.0." not in (nginx.folder / name).read_text()

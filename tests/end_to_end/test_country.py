@@ -1,0 +1,68 @@
+"""The country of an install, from its address to the figures."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from tests.collector.mmdb import mmdb
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, KEY, System, fetch, running
+
+COUNTRIES = mmdb(
+    {
+        "198.51.100.0/24": {"country": {"iso_code": "NL"}},
+        "2001:db8:1::/48": {"country": {"iso_code": "DE"}},
+        "192.0.2.0/24": {"country": {"iso_code": "FR"}},
+    }
+)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Behind a proxy: 9 installs in the Netherlands, 6 in Germany, 2 in France, 5 nobody knows where."""
+    folder = tmp_path_factory.mktemp("country")
+    (folder / "countries.mmdb").write_bytes(COUNTRIES)
+    settings = {"PHAROS_COUNTRY_DATABASE": str(folder / "countries.mmdb"), "PHAROS_TRUSTED_PROXIES": "1"}
+    with running(folder / "home", request.param, **settings) as system:
+        for count, address in ((9, "198.51.100.{}"), (6, "2001:db8:1::{}"), (2, "192.0.2.{}"), (5, "203.0.113.{}")):
+            for number in range(1, count + 1):
+                post(system, address.format(number))
+        system.drain()
+        yield system
+
+
+def post(system: System, address: str) -> None:
+    """A beacon of a new install, from this address."""
+    headers = {
+        "Authorization": f"Bearer {KEY}", "Content-Type": "application/json", "X-Forwarded-For": address,
+    }  # fmt: skip
+    one = beacon(license={"status": "unlicensed", "source": "whmcs-addon-modules"})
+    request = urllib.request.Request(f"{system.collector}/v1/beacons", json.dumps(one).encode(), headers)
+    assert fetch(request)[0] == 202
+
+
+def test_installs_are_counted_by_country(system: System) -> None:
+    """A country of fewer than k installs takes the next smallest with it; who has no country is in no group."""
+    rows = system.rows("installs", by="country", grain="period")
+    assert [(row["key"], row["value"]) for row in rows] == [("NL", 9), ("(other)", 8)]
+    assert system.rows("installs", grain="period")[0]["value"] == 22
+
+
+def test_a_country_is_a_filter_in_both_planes(system: System) -> None:
+    """With what only the usage plane holds, and with what only the license plane holds."""
+    assert [row["value"] for row in system.rows("installs", by="php", country="NL", grain="period")] == [9]
+    assert [row["value"] for row in system.rows("feature_installs", country="DE", grain="period")] == [6]
+    by_source = system.rows("installs", by="license_source", country="NL", grain="period")
+    assert [(row["key"], row["value"]) for row in by_source] == [("whmcs-addon-modules", 9)]
+
+
+def test_licensing_rows_have_their_country(system: System) -> None:
+    """Beside the address that it was looked up from; null for an address that no data hold."""
+    status, page = system.read("/api/v1/licensing/installs")
+    assert status == 200
+    expected = {"198": "NL", "2001": "DE", "192": "FR", "203": None}
+    assert len(page["rows"]) == 22
+    for row in page["rows"]:
+        assert row["country"] == expected[row["ip"].replace(":", ".").partition(".")[0]], row["ip"]

@@ -1,0 +1,48 @@
+"""The verdict itself: it sees what is lost, what is doubled and what nobody sent."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.faults.verdict import TABLES, Answered, Difference, Verdict, compare, expected
+
+LEDGER = [
+    Answered("2026-11-22", "invoice_pro", 1, 10, 2, 5, 50, "licensed", "reseller"),
+    Answered("2026-11-22", "invoice_pro", 1, 11, 3, 5, 51, "licensed", "reseller"),
+    Answered("2026-11-23", "invoice_pro", 2, 12, 0, 6, 52, "trial", "reseller"),
+]
+GOOD = Verdict(3, dict.fromkeys(TABLES, Difference(0, 0)), (5, 5), "", [])
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_it_sees_what_differs(name: str) -> None:
+    """In every table: a key that is not there is lost, one with too much is doubled, and so is one that nobody sent."""
+    must = expected(TABLES[name], LEDGER)
+    rows = [(*key, number) for key, number in must.items()]
+    assert compare(must, rows) == Difference(0, 0)
+    assert compare(must, rows[1:]) == Difference(1, 0)
+    assert compare(must, [(*rows[0][:-1], rows[0][-1] + 1), *rows[1:]]) == Difference(0, 1)
+    assert compare(must, [*rows, (*("strange",) * (len(rows[0]) - 1), 1)]) == Difference(0, 1)
+
+
+def test_uses_are_summed_and_installs_are_not() -> None:
+    """Two beacons of an install and day are five uses of one install."""
+    assert expected(TABLES["installs_per_day_by_dimension"], LEDGER)["2026-11-22", "invoice_pro", 1] == 5
+    assert expected(TABLES["sightings_by_install"], LEDGER)["invoice_pro", 5, "licensed"] == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        replace(GOOD, tables={**GOOD.tables, "usage_beacons": Difference(1, 0)}),
+        replace(GOOD, tables={**GOOD.tables, "sightings_by_install": Difference(0, 1)}),
+        replace(GOOD, tables={}),
+        replace(GOOD, uses=(5, 6)),
+        replace(GOOD, recount="usage, 2026-11-22: the rows say 5, the aggregate 6"),
+        replace(GOOD, wrong=["status 500: "]),
+    ],
+)
+def test_one_difference_is_enough(bad: Verdict) -> None:
+    """It is good only when every table, the read API, the recount and the answers are."""
+    assert GOOD.good
+    assert not bad.good

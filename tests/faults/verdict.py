@@ -1,0 +1,203 @@
+"""The verdict: the set of what was answered 202 against the sets that ClickHouse holds, in every table.
+
+The tables hold keyed ids alone. The harness knows the root secret, and so each answered beacon's ids in both planes.
+"""
+
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from collector.planes import Planes, Split
+from tests.end_to_end.system import System, wait_for
+from warehouse.engine import Engine
+from warehouse.home import Home
+from warehouse.settings import Settings
+
+Key = tuple[Any, ...]
+# So late may a beacon be in the figures: a replica that was started again has to fetch first what it missed.
+FRESH_SECONDS = 10.0
+
+
+class Answered(NamedTuple):
+    """A beacon that was answered 202, as the planes have to hold it."""
+
+    day: str
+    module: str
+    usage_install: int
+    usage_beacon: int
+    uses: int
+    license_install: int
+    license_beacon: int
+    status: str
+    source: str
+
+    @classmethod
+    def of(cls, split: Split) -> "Answered":
+        """What the collector makes of it."""
+        usage, license = split.usage, split.license
+        return cls(
+            usage["day"], usage["module"], usage["install"], usage["beacon"], sum(usage["features"].values()),
+            license["install"], license["beacon"], license["status"], license["source"],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table must hold of the answered beacons: a number for each key, and the query that tells what it holds."""
+
+    counted: Callable[[Answered], tuple[Key, int]]
+    is_sum: bool
+    sql: str
+
+
+# Rows are counted as they lie there, without FINAL: a row that is there twice was summed twice, too.
+TABLES = {
+    "usage_beacons": Table(
+        lambda one: ((one.day, one.module, one.usage_install, one.usage_beacon), 1), True,
+        "SELECT toString(day), module::String, install, beacon, count() FROM usage_beacons GROUP BY ALL",
+    ),
+    "license_sightings": Table(
+        lambda one: ((one.day, one.module, one.license_install, one.license_beacon), 1), True,
+        "SELECT toString(toDate(time)), module::String, install, beacon, count() FROM license_sightings GROUP BY ALL",
+    ),
+    "installs_per_day_by_dimension": Table(
+        lambda one: ((one.day, one.module, one.usage_install), one.uses), True,
+        "SELECT toString(day), module::String, install, sum(arraySum(mapValues(uses))) "
+        "FROM installs_per_day_by_dimension GROUP BY ALL",
+    ),
+    "installs_per_day_by_license_source": Table(
+        lambda one: ((one.day, one.module, one.license_install, one.source), 1), False,
+        "SELECT DISTINCT toString(day), module::String, install, license_source::String, 1 "
+        "FROM installs_per_day_by_license_source",
+    ),
+    "sightings_by_install": Table(
+        lambda one: ((one.module, one.license_install, one.status), 1), False,
+        "SELECT DISTINCT module::String, install, status::String, 1 FROM sightings_by_install",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a table is from what was answered: keys with less than they must have, and keys with more."""
+
+    lost: int
+    doubled: int
+
+
+def expected(table: Table, ledger: Iterable[Answered]) -> dict[Key, int]:
+    """What the table must hold."""
+    found: Counter[Key] = Counter()
+    for one in ledger:
+        key, number = table.counted(one)
+        found[key] = found[key] + number if table.is_sum else number
+    return found
+
+
+def compare(expected: dict[Key, int], held: Iterable[tuple[Any, ...]]) -> Difference:
+    """Count the keys that have less or more; `held` are rows of a key and its number."""
+    found = {row[:-1]: row[-1] for row in held}
+    lost = sum(key not in found or found[key] < number for key, number in expected.items())
+    doubled = sum(key not in expected or number > expected[key] for key, number in found.items())
+    return Difference(lost, doubled)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was answered, and what is counted."""
+
+    answered: int
+    tables: dict[str, Difference]
+    uses: tuple[int, int]  # the sum that was answered for, and the one that the read API gives
+    recount: str  # what `pharos recount` found
+    wrong: list[str]  # answers that nobody should get
+
+    @property
+    def good(self) -> bool:
+        """Whether every beacon that was answered 202 is counted once everywhere, and nothing else is."""
+        return (
+            set(self.tables.values()) == {Difference(0, 0)}
+            and self.uses[0] == self.uses[1]
+            and not self.recount
+            and not self.wrong
+        )
+
+    def __str__(self) -> str:
+        lines = [f"answered 202: {self.answered} beacons, {self.uses[0]} uses; the read API says {self.uses[1]} uses"]
+        lines += [f"{name}: {d.lost} lost, {d.doubled} doubled" for name, d in self.tables.items()]
+        lines += [self.recount or "the aggregates equal a recount of their rows"]
+        lines += [f"{len(self.wrong)} wrong answers", *self.wrong[:10]]
+        return "\n".join(lines)
+
+
+def planes_of(system: System) -> Planes:
+    """The split under the root secret of a system."""
+    return Planes(Home(system.home).root_secret(system.settings))
+
+
+def ledger(planes: Planes, beacons: Iterable[dict[str, Any]]) -> list[Answered]:
+    """Beacons that were answered 202, as the planes have to hold them."""
+    now = datetime.now(UTC)
+    return [Answered.of(planes.split(one, "127.0.0.1", now)) for one in beacons]
+
+
+def verdict(system: System, ledger: list[Answered], wrong: Sequence[str] = ()) -> Verdict:
+    """Wait until all is loaded, ask the read API, stop the system, and compare every table."""
+    wait_for(lambda: system.answers(system.dashboard), "the dashboard", 120)
+    system.drain()
+    settings = system.settings
+    uses = sum(one.uses for one in ledger)
+    told = _told_uses(system)
+    until = time.monotonic() + FRESH_SECONDS
+    while told != uses and time.monotonic() < until:
+        time.sleep(0.5)
+        told = _told_uses(system)
+    assert system.stop() == 0
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        tables = pool.submit(_compared, settings, ledger).result()
+    recount = system.run("recount")
+    return Verdict(
+        len(ledger),
+        tables,
+        (uses, told),
+        "" if recount.returncode == 0 else (recount.stdout + recount.stderr).decode(),
+        list(wrong),
+    )
+
+
+def _told_uses(system: System) -> int:
+    rows = system.rows("feature_uses", grain="period", by="none")
+    return int(rows[0]["value"]) if rows else 0
+
+
+def _compared(settings: Settings, ledger: list[Answered]) -> dict[str, Difference]:
+    """In a process of its own: one that loaded the embedded engine must not fork any more."""
+    engine = Engine(settings, Home(settings.home))
+    try:
+        return differences(engine, ledger)
+    finally:
+        engine.close()
+
+
+def differences(engine: Engine, ledger: list[Answered]) -> dict[str, Difference]:
+    """How far each table, on a cluster each replica of it, is from what was answered."""
+    found = {}
+    for name, table in TABLES.items():
+        must = expected(table, ledger)
+        for label, sql in _each_replica(engine, name, table.sql):
+            found[label] = compare(must, engine.query(sql))
+    return found
+
+
+def _each_replica(engine: Engine, name: str, sql: str) -> list[tuple[str, str]]:
+    """The query, on a cluster once for each replica of the shards, after it has all that the others have."""
+    if not engine.cluster:
+        return [(name, sql)]
+    engine.command(f"SYSTEM SYNC REPLICA ON CLUSTER {engine.cluster} {engine.database}.{name}_local")
+    chosen = "prefer_localhost_replica = 0, load_balancing = 'first_or_random', load_balancing_first_offset = "
+    return [(f"{name}, replica {n + 1}", f"{sql} SETTINGS {chosen}{n}") for n in range(2)]

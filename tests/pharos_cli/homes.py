@@ -1,0 +1,45 @@
+"""Homes with beacons in tables and spool, each made in a process of its own: one that loaded chDB must not fork."""
+
+import multiprocessing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from collector.loader import Loader
+from collector.spool import Spool
+from tests.end_to_end.beacons import beacon
+from tests.warehouse.test_engine import rows
+from warehouse.credentials import Credentials
+from warehouse.engine import Engine
+from warehouse.home import Home
+from warehouse.migrate import migrate
+from warehouse.settings import Settings
+
+
+def in_a_process(work: Callable[..., Any], *arguments: Any) -> int:
+    """Call it in a process of its own, which may end there; returns the exit status."""
+    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join(120)
+    assert process.exitcode is not None
+    return process.exitcode
+
+
+def settings(home: Path, url: str = "") -> Settings:
+    """The settings of a home and a ClickHouse, all else as it is by default."""
+    return Settings(home=home, clickhouse_url=url)
+
+
+def fill(home: Path, url: str, loaded: int, spooled: int) -> None:
+    """A home with an ingest key and `loaded` beacons in its tables, and `spooled` ones that wait."""
+    found = Home(home)
+    found.root_secret(settings(home))
+    Credentials(found.credentials).add_key()
+    engine, spool = Engine(settings(home, url), found), Spool(found.spool)
+    migrate(engine)
+    spool.store(rows([beacon() for _ in range(loaded)]), 1e9)
+    while spool.stats().beacons:
+        Loader(spool, engine).step()
+    if spooled:
+        spool.store(rows([beacon() for _ in range(spooled)]), 1e9)
+    engine.close()

@@ -1,0 +1,183 @@
+"""`pharos backup` and `restore`: what they keep, and what they refuse."""
+
+import hashlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pharos import manifest
+from tests.collector.sample import beacon
+from tests.end_to_end.system import ENGINES, clickhouse_url
+from tests.pharos_cli.command import PHAROS, environment, pharos
+from tests.pharos_cli.homes import fill, in_a_process
+
+SECRET = "the root secret of these tests, forty-odd letters"
+
+
+def test_a_backup_is_for_nobody_else(whole: Path) -> None:
+    """It holds the root secret and addresses: folders have mode 0700, files 0600."""
+    files = [path for path in whole.rglob("*") if path.is_file()]
+    assert len(files) > 6
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in (whole, whole / "tables")} == {0o700}
+
+
+def test_a_backup_is_restored(whole: Path, tmp_path: Path) -> None:
+    """The last line counts what is there again, and the aggregates equal a recount of it."""
+    done = pharos(tmp_path / "home", "restore", str(whole))
+    assert (done.returncode, done.stdout) == (0, "restored beacons=40 installs=40 spooled=10\n")
+    assert pharos(tmp_path / "home", "recount").returncode == 0
+    assert len(pharos(tmp_path / "home", "keys", "list").stdout.splitlines()) == 1
+
+
+def flip(name: str) -> Callable[[Path], None]:
+    """Damages a file: one bit in its middle."""
+
+    def damage(backup: Path) -> None:
+        (path,) = list(backup.glob(name))[:1]
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+    return damage
+
+
+def newer(backup: Path) -> None:
+    """As a later Pharos may make it: another format, whose other members nobody knows here."""
+    raw = json.dumps({"format": manifest.FORMAT + 1}).encode()
+    sealed = {"sha256": hashlib.sha256(raw).hexdigest(), "backup": json.loads(raw)}
+    (backup / "manifest.json").write_text(json.dumps(sealed))
+
+
+def rewritten(**changes: Any) -> Callable[[Path], None]:
+    """A sound backup with another content of the manifest."""
+
+    def damage(backup: Path) -> None:
+        found = manifest.read(backup)
+        for name, value in changes.items():
+            setattr(found, name, value)
+        manifest.write(backup, found)
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (flip("manifest.json"), "manifest.json is damaged"),
+        (flip("spool.sqlite"), "spool.sqlite is damaged"),
+        (flip("credentials.sqlite"), "credentials.sqlite is damaged"),
+        (flip("secret"), "secret is damaged"),
+        (flip("tables/usage_beacons.*"), ".native.gz is damaged"),
+        (lambda backup: (backup / "manifest.json").unlink(), "is no backup, or one that was not finished"),
+        (lambda backup: (backup / "spool.sqlite").unlink(), "spool.sqlite cannot be read: No such file"),
+        (lambda backup: shutil.rmtree(backup / "tables"), "cannot be read: No such file"),
+        (lambda backup: os.truncate(backup / "spool.sqlite", 4096), "spool.sqlite is damaged"),
+        (lambda backup: os.truncate(backup / "manifest.json", 200), "manifest.json is damaged"),
+        (newer, "was made by a newer Pharos: its format is 2"),
+        (rewritten(migrations={"999_later.sql": "ab"}), "was made by a newer Pharos (0.1.0): its database has 999"),
+        (rewritten(migrations={"001_usage.sql": "ab"}), "001_usage.sql is not the file that was applied"),
+        (shutil.rmtree, "is no backup"),
+    ],
+)
+def test_a_backup_that_is_not_whole_is_refused(
+    whole: Path, tmp_path: Path, damage: Callable[[Path], None], said: str
+) -> None:
+    """One line says what is wrong with it, and nothing is written."""
+    shutil.copytree(whole, tmp_path / "backup")
+    damage(tmp_path / "backup")
+    done = pharos(tmp_path / "home", "restore", str(tmp_path / "backup"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("pharos: ")
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_home_that_holds_data_is_left_alone(whole: Path, tmp_path: Path) -> None:
+    """A restore over anything is refused, and changes nothing of it."""
+    pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
+    before = (tmp_path / "home" / "spool.sqlite").read_bytes()
+    done = pharos(tmp_path / "home", "restore", str(whole))
+    assert done.returncode == 1
+    assert "is in use: it holds " in done.stderr
+    assert (tmp_path / "home" / "spool.sqlite").read_bytes() == before
+    assert not (tmp_path / "home" / "credentials.sqlite").exists()
+
+
+@pytest.mark.skipif("server" not in ENGINES, reason="needs CLICKHOUSE_URL")
+def test_a_database_on_a_server_that_holds_rows_is_left_alone(whole: Path, tmp_path: Path) -> None:
+    """A restore into a database that is in use is refused, and the home stays new."""
+    url = clickhouse_url("server")
+    assert in_a_process(fill, tmp_path / "other", url, 5, 0) == 0
+    done = pharos(tmp_path / "home", "restore", str(whole), PHAROS_CLICKHOUSE_URL=url)
+    assert done.returncode == 1
+    assert "holds rows: a restore needs one of its own" in done.stderr
+    assert {path.suffix for path in (tmp_path / "home").iterdir()} == {".lock"}
+
+
+def test_a_secret_that_was_a_setting_must_be_given_again(tmp_path: Path) -> None:
+    """`PHAROS_SECRET` is not in the backup; without it, or with another, no install would be known: refused."""
+    given = json.dumps(beacon()).encode()
+    pharos(tmp_path / "home", "import", "-", given=given, PHAROS_SECRET=SECRET)
+    done = pharos(tmp_path / "home", "backup", str(tmp_path / "backup"), "--home-only", PHAROS_SECRET=SECRET)
+    assert done.returncode == 0, done.stderr
+    assert not any(SECRET.encode() in path.read_bytes() for path in (tmp_path / "backup").iterdir() if path.is_file())
+    for wrong, said in (("", "set PHAROS_SECRET to what it was"), (SECRET[:-1], "is not the root secret")):
+        done = pharos(tmp_path / "new", "restore", str(tmp_path / "backup"), PHAROS_SECRET=wrong)
+        assert (done.returncode, said in done.stderr) == (1, True)
+        assert not (tmp_path / "new").exists()
+    done = pharos(tmp_path / "new", "restore", str(tmp_path / "backup"), PHAROS_SECRET=SECRET)
+    assert done.stdout == "restored beacons=0 installs=0 spooled=1\n"
+    done = pharos(tmp_path / "new", "import", "-", given=given, PHAROS_SECRET=SECRET)
+    assert done.stdout == "imported=0 duplicates=1 rejected=0\n"
+
+
+def test_another_secret_than_the_home_had_is_refused(whole: Path, tmp_path: Path) -> None:
+    """A backup that holds its secret is not restored under a `PHAROS_SECRET` that differs."""
+    done = pharos(tmp_path / "home", "restore", str(whole), PHAROS_SECRET=SECRET)
+    assert "PHAROS_SECRET is not the root secret of the backup" in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_destination_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    """Not into the home, not beside other files, not of nothing, and not without the tables unless that is wanted."""
+    home = tmp_path / "home"
+    assert "holds nothing" in pharos(home, "backup", str(tmp_path / "new")).stderr
+    pharos(home, "import", "-", given=json.dumps(beacon()).encode())
+    assert "inside the home" in pharos(home, "backup", str(home / "backup")).stderr
+    assert "there are no tables in the home" in pharos(home, "backup", str(tmp_path / "new")).stderr
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "letter").write_text("dear")
+    assert "is not empty" in pharos(home, "backup", "--home-only", str(tmp_path / "used")).stderr
+    assert "cannot be used" in pharos(home, "backup", "--home-only", str(tmp_path / "used" / "letter")).stderr
+    assert (tmp_path / "used" / "letter").read_text() == "dear"
+    assert not (tmp_path / "new").exists()
+    assert not (home / "backup").exists()
+
+
+@pytest.mark.parametrize("most", [1_000, 20_000])
+def test_a_full_disk_leaves_no_backup(tmp_path: Path, most: int) -> None:
+    """When a file cannot be written one line says so, and nothing is left, neither a manifest nor a secret."""
+    home = tmp_path / "home"
+    pharos(home, "keys", "new")
+    pharos(home, "import", "-", given=json.dumps(beacon()).encode())
+    done = subprocess.run(
+        [*PHAROS, "backup", str(tmp_path / "backup"), "--home-only"],
+        env=environment(home, {}),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, most)),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(b"pharos: the backup cannot be written: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert list((tmp_path / "backup").iterdir()) == []

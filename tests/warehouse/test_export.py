@@ -1,0 +1,76 @@
+"""Tables taken out of one ClickHouse and brought into another: every beacon once, and what outlives its rows."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.loader import Loader
+from collector.spool import Spool
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES
+from tests.warehouse.test_engine import done_in, rows, uses
+from warehouse import export
+from warehouse.engine import Engine
+from warehouse.home import Home
+from warehouse.migrate import migrate
+from warehouse.recount import differences
+
+pytestmark = pytest.mark.parametrize("kind", ENGINES)
+Exported = list[tuple[export.Part, bytes]]
+
+
+def reports(engine: Engine) -> list[tuple[Any, ...]]:
+    """What the licensing team reads of each install."""
+    return engine.query(
+        "SELECT module, install, status, min(first_seen), max(last_seen), argMaxMerge(latest) "
+        "FROM sightings_by_install GROUP BY module, install, status ORDER BY install"
+    )
+
+
+def taken_out(engine: Engine, home: Home) -> tuple[Exported, list[tuple[Any, ...]]]:
+    """60 beacons, 10 of them twice; and no rows of the license plane: they are too old, and gone."""
+    migrate(engine)
+    spooled, spool = rows([beacon() for _ in range(60)]), Spool(home.spool)
+    spool.store(spooled, 1e9)
+    Loader(spool, engine).step()
+    engine.insert("usage_beacons", [row.usage for row in spooled[:10]], "of a collector that was as fast")
+    assert uses(engine) == 70
+    local = "_local" if engine.cluster else ""
+    engine.command(f"ALTER TABLE license_sightings{local} DELETE WHERE 1 SETTINGS mutations_sync = 2")
+    export.PART_ROWS = 25
+    tables = export.Owned(engine)
+    return [(part, tables.read(part)) for part in tables.catalog().parts], reports(engine)
+
+
+def brought_in(exported: Exported, engine: Engine, home: Home) -> tuple[Any, ...]:
+    assert export.is_empty(engine)
+    for _ in range(2):
+        for part, native in exported:
+            engine.write(part.table, native, part.name)
+    assert not export.is_empty(engine)
+    usage = [line for line in differences(engine) if line.startswith("usage")]
+    return export.counted(engine), uses(engine), usage, reports(engine)
+
+
+def test_tables_are_brought_to_another_clickhouse(kind: str, tmp_path: Path) -> None:
+    """In parts, and twice: a beacon that the source held twice is summed once, and license reports that outlived
+    their rows are what they were."""
+    exported, reports = done_in(kind, tmp_path, taken_out)
+    assert [(part.table, part.of) for part, _ in exported] == [("usage_beacons", 3)] * 3 + [
+        ("sightings_by_install", 3)
+    ] * 3
+    assert len({part.name for part, _ in exported}) == 6
+    assert len(reports) == 60
+    assert done_in(kind, tmp_path / "other", partial(brought_in, exported)) == ((60, 60), 60, [], reports)
+
+
+def nothing(engine: Engine, home: Home) -> list[export.Part]:
+    engine.create_database()
+    return export.Owned(engine).catalog().parts
+
+
+def test_a_database_without_tables_has_no_parts(kind: str, tmp_path: Path) -> None:
+    """Where nothing was ever migrated there is nothing to take out, and that is no error."""
+    assert done_in(kind, tmp_path, nothing) == []

@@ -1,0 +1,118 @@
+"""What the engine knows of its own failures: since when, and what; told in words that give nothing away."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from tests.end_to_end.system import free_ports
+from warehouse import engine as engine_module
+from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.home import Home
+from warehouse.settings import Settings
+
+SECRET = "a-secret-password"
+
+
+def engine_at(port: int, folder: Path) -> Engine:
+    url = f"http://pharos:{SECRET}@127.0.0.1:{port}/pharos"
+    return Engine(Settings(home=folder, clickhouse_url=url), Home(folder))
+
+
+def failure(engine: Engine) -> Trouble:
+    """What is known after a query that failed; the error carries the same."""
+    with pytest.raises(EngineError) as caught:
+        engine.query("SELECT 1")
+    assert caught.value.trouble == engine.trouble
+    assert engine.trouble is not None
+    for text in (str(caught.value), engine.trouble.message):
+        assert SECRET not in text
+        assert "127.0.0.1" not in text
+    return engine.trouble
+
+
+class Broken(BaseHTTPRequestHandler):
+    """Answers 500 to everything, as a proxy does in front of a server that is gone."""
+
+    def do_GET(self) -> None:
+        self.send_response(500)
+        self.end_headers()
+        self.wfile.write(b"upstream http://10.0.0.7 is gone")
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def broken() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Broken) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.fixture
+def hung() -> Iterator[int]:
+    """Takes connections and never answers."""
+    with contextlib.closing(socket.socket()) as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def test_a_server_that_is_not_there(tmp_path: Path) -> None:
+    """It is known since the first failure, and later ones do not move that; nobody had asked before, so at least."""
+    (port,) = free_ports(1)
+    engine = engine_at(port, tmp_path)
+    assert engine.trouble is None
+    before = datetime.now(UTC)
+    first = failure(engine)
+    assert first.message == "does not answer (connection refused)"
+    assert before <= first.since <= datetime.now(UTC)
+    assert not first.exact
+    assert failure(engine) == first
+
+
+def test_a_server_that_answers_nonsense(tmp_path: Path, broken: int) -> None:
+    """The status is told, and nothing of the answer."""
+    assert failure(engine_at(broken, tmp_path)).message == "answers with HTTP status 500"
+
+
+def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path, hung: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first query waits as long as a query may take; what comes after it learns sooner that it still hangs.
+
+    It has failed since it was asked, not since it was given up.
+    """
+    monkeypatch.setattr(engine_module, "QUERY_SECONDS", 3)
+    monkeypatch.setattr(engine_module, "PROBE_SECONDS", 1)
+    engine = engine_at(hung, tmp_path)
+    began = time.monotonic()
+    trouble = failure(engine)
+    assert trouble.message == "does not answer (not in time)"
+    assert time.monotonic() - began > 2.5
+    assert datetime.now(UTC) - trouble.since > timedelta(seconds=2.5)
+    began = time.monotonic()
+    assert failure(engine).since == trouble.since
+    assert time.monotonic() - began < 2.5
+
+
+def test_who_only_asks_whether_it_is_there_waits_no_minute(
+    tmp_path: Path, hung: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `/readyz` does, which monitors call."""
+    monkeypatch.setattr(engine_module, "PROBE_SECONDS", 1)
+    engine = engine_at(hung, tmp_path)
+    began = time.monotonic()
+    with pytest.raises(EngineError):
+        engine.version()
+    assert time.monotonic() - began < 5
+    assert engine.trouble is not None
