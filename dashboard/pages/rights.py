@@ -6,7 +6,7 @@ from typing import Any
 import dash_ag_grid as dag
 from dash import Dash, Input, Output, dcc, html
 
-from dashboard import states
+from dashboard import freshness, states
 from dashboard.access import Callbacks, Page
 from dashboard.answers import Answers
 from dashboard.cards import figure_card, heading
@@ -19,7 +19,7 @@ REFRESH_SECONDS = 15
 HIDDEN = {"display": "none"}
 
 COLUMNS = [
-    {"field": "received", "headerName": "Received", "minWidth": 160, "flex": 2, "cellClass": "number", "sort": "desc"},
+    {"field": "received", "headerName": "Received", "minWidth": 185, "flex": 2, "cellClass": "number", "sort": "desc"},
     {"field": "action", "headerName": "Action", "minWidth": 110, "flex": 2, "cellClass": "strong"},
     {"field": "state", "headerName": "State", "minWidth": 110, "flex": 2, "cellRenderer": "Status"},
     {"field": "took", "headerName": "Took", "minWidth": 130, "flex": 2,
@@ -71,6 +71,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     @callbacks.add(
         page,
         Output("rights-notice", "children"),
+        Output("rights-fresh", "children"),
         Output("rights-body", "style"),
         Output("rights-figures", "children"),
         Output("rights-empty", "children"),
@@ -83,16 +84,17 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         now = datetime.now(UTC)
         try:
             requests = answers.rights_requests()
+            fresh, stale = freshness.told(answers, answers.fresh_to())
         except EngineError as error:
-            return states.notice(error), HIDDEN, [], "", HIDDEN, [], ""
+            return states.notice(error), "", HIDDEN, [], "", HIDDEN, [], ""
         if not requests:
-            return "", {}, _figures(requests, now), states.nothing_asked(), HIDDEN, [], ""
+            return stale, fresh, {}, _figures(requests, now), states.nothing_asked(), HIDDEN, [], ""
         note = (
             "Times are UTC. The result of an access can be read with its ticket alone. Records are kept for 13 months."
         )
         if len(requests) == MOST_REQUESTS:
             note = f"The newest {count(MOST_REQUESTS)}. {note}"
-        return "", {}, _figures(requests, now), "", {}, [_row(each) for each in requests], note
+        return stale, fresh, {}, _figures(requests, now), "", {}, [_row(each) for each in requests], note
 
 
 def _figures(requests: list[Requested], now: datetime) -> list[Any]:

@@ -31,12 +31,15 @@ class EmptyEngine(Engine):
         self.database = "pharos"
         self._trouble: Trouble | None = None
         self.loaders: list[tuple[Any, ...]] = []
+        self.requests: list[tuple[Any, ...]] = []
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         if self.away:
             raise EngineError("connection refused", self._trouble)
         if self.missing and self.missing in sql:
             raise EngineError("unknown table", Trouble(datetime.now(UTC), "answers with UNKNOWN_TABLE (60)"))
+        if "FROM rights_requests" in sql:
+            return self.requests
         if "FROM freshness_by_loader" in sql and "LIMIT 1 BY loader" in sql:
             return self.loaders
         if "freshness_by_loader" in sql:

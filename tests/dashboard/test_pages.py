@@ -118,6 +118,20 @@ def test_health_shows_what_it_can_where_a_table_is_missing(visit: Visit, engine:
     assert "Loader" in text
 
 
+def test_rights_shows_how_far_each_request_is(visit: Visit, engine: EmptyEngine) -> None:
+    """What was asked, how long it took, how long the oldest waits; and that nobody asked, where nobody did."""
+    assert "Nobody asked yet" in page(visit("admin"), "rights")
+    now = datetime.now(UTC).replace(tzinfo=None)
+    asked = [("access", "done", 70, 60), ("erase", "pending", 190, None), ("rectify", "failed", 9, 1)]
+    engine.requests = [
+        (number, (action, state, now - timedelta(seconds=began), ended and now - timedelta(seconds=ended)))
+        for number, (action, state, began, ended) in enumerate(asked, 0xAB)
+    ]
+    text = page(visit("admin"), "rights")
+    for told in ("10 seconds", "the oldest for 3 minutes", "of 3 requests", "00000000000000ac", "rectify", "13 months"):
+        assert told in text, told
+
+
 @pytest.mark.parametrize(
     ("search", "said"),
     [
