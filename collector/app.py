@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from collector.spool import Spool, Unavailable
 from collector.standing import Standings
 from collector.validate import Reason, Rejected
 from collector.writer import Writer
+from warehouse.catalog import Catalog
 from warehouse.credentials import Credentials, Role, bearer
 from warehouse.fields import json_schema
 from warehouse.home import Home
@@ -28,14 +30,14 @@ from warehouse.settings import Settings
 log = logging.getLogger("pharos.requests")
 
 
-def create_app(settings: Settings, home: Home, writer: Writer) -> Flask:
+def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable[[], Catalog]) -> Flask:
     """The collector over one home. Call it in the worker, after the fork: `writer` owns a thread."""
     app = Flask("pharos-collector", static_folder=None)
     credentials = Credentials(home.credentials)
     planes = Planes(home.root_secret(settings), lookup(settings))
-    intake = Intake(planes, Standings(home.spool))
+    intake = Intake(planes, Standings(home.spool), catalog)
     app.register_blueprint(beacons.blueprint(settings, credentials, planes, intake, writer))
-    app.register_blueprint(rights.blueprint(settings, home, planes))
+    app.register_blueprint(rights.blueprint(settings, home, planes, catalog))
     schema, description = msgspec.json.encode(json_schema()), msgspec.json.encode(openapi.document())
 
     @app.get("/v1/schema.json")

@@ -1,4 +1,4 @@
-"""`POST /v1/beacons`: key → body → validate → planes → spool → 202; and `/check`, which stops before the spool."""
+"""`POST /v1/beacons`: key → body → validate → catalog → planes → spool → 202; `/check` stops before the spool."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -9,8 +9,8 @@ from flask import Blueprint, Request, Response, request
 
 from collector import body, client
 from collector.intake import Intake, Taken
-from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DUPLICATE, REASONS
-from collector.planes import Planes, Split
+from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DUPLICATE, REASONS, UNDECLARED
+from collector.planes import Planes
 from collector.problems import Refused
 from collector.spool import Unavailable
 from collector.validate import MAX_BATCH, Reason, Rejected, decode, validate
@@ -41,7 +41,7 @@ def blueprint(
         key = _authorized(request, credentials)
         beacons, rejected, many = _sort_out(_beacons(body.read(request)), key)
         if not beacons:
-            _count(0, 0, 0, [], rejected)
+            _count(0, 0, [], [], rejected)
             raise _refused(rejected, many)
         address = client.address(request, settings.trusted_proxies)
         try:
@@ -56,17 +56,17 @@ def blueprint(
             raise unavailable(error) from None
         accepted = sum(fresh)
         objected = sum(each.standing.objected for each in taken)
-        duplicates = len(taken) - objected - accepted
+        undeclared = [each for each in taken if each.undeclared]
+        duplicates = len(taken) - objected - len(undeclared) - accepted
         stored = [each for each, new in zip((t for t in taken if t.row), fresh, strict=True) if new]
-        _count(accepted, duplicates, objected, [each.split for each in stored], rejected)
-        for reason, times in Counter(each.reason for each in stored).items():
-            REASONS.labels(reason).inc(times)
+        _count(duplicates, objected, stored, undeclared, rejected)
         return _json(
             202,
             {
                 "accepted": accepted,
                 "duplicates": duplicates,
                 **({"objected": objected} if objected else {}),
+                **({"undeclared": len(undeclared)} if undeclared else {}),
                 "rejected": _listed(rejected),
                 "next_in": planes.next_in(beacons[0]["install_id"], now),
             },
@@ -167,24 +167,35 @@ def _listed(rejected: _Rejections) -> list[dict[str, Any]]:
 
 
 def _shown(taken: Taken) -> dict[str, Any]:
-    """What would be stored of a beacon: nothing a plane can read after an objection, or under a restriction."""
+    """What would be stored of a beacon: nothing a plane can read after an objection, or under a restriction.
+
+    Of what the catalog leaves out, only how much that is.
+    """
     open_to_planes = taken.row is not None and not taken.row.sealed
     return {
         "usage": taken.split.usage if open_to_planes else None,
         "license": taken.split.license if open_to_planes else None,
         "clock_skewed": taken.split.clock_skewed,
+        **({"undeclared": taken.dropped} if taken.dropped else {}),
     }
 
 
-def _count(accepted: int, duplicates: int, objected: int, stored: list[Split], rejected: _Rejections) -> None:
-    if accepted:
-        ACCEPTED.inc(accepted)
+def _count(duplicates: int, objected: int, stored: list[Taken], undeclared: list[Taken], rejected: _Rejections) -> None:
+    if stored:
+        ACCEPTED.inc(len(stored))
     if objected:
         BEACONS.labels("objected", "").inc(objected)
+    if undeclared:
+        BEACONS.labels("undeclared", "").inc(len(undeclared))
     if duplicates:
         DUPLICATE.inc(duplicates)
-    if skewed := sum(split.clock_skewed for split in stored):
+    if skewed := sum(each.split.clock_skewed for each in stored):
         CLOCK_SKEWED.inc(skewed)
+    for reason, times in Counter(each.reason for each in stored).items():
+        REASONS.labels(reason).inc(times)
+    for each in (*stored, *undeclared):
+        for kind, times in each.dropped.items():
+            UNDECLARED.labels(kind).inc(times)
     for _, error in rejected:
         BEACONS.labels("rejected", error.reason).inc()
 

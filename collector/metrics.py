@@ -14,6 +14,7 @@ REASONS = Counter("pharos_beacons_accepted_by_reason", "Accepted beacons by why 
 # Looked up once: `labels` costs more than counting.
 ACCEPTED, DUPLICATE = BEACONS.labels("accepted", ""), BEACONS.labels("duplicate", "")
 CLOCK_SKEWED = Counter("pharos_beacons_clock_skewed", "Accepted beacons counted on the day of receipt.")
+UNDECLARED = Counter("pharos_undeclared", "What the catalog does not let in, by kind; it is not stored.", ["kind"])
 REFUSED = Counter("pharos_requests_refused", "Requests refused as a whole, by reason.", ["reason"])
 
 

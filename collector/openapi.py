@@ -124,10 +124,15 @@ def document() -> dict[str, Any]:
                     detail={"type": "string"},
                 ),
                 "Accepted": _closed(
-                    optional=("objected",),
+                    optional=("objected", "undeclared"),
                     accepted={"type": "integer", "minimum": 0},
                     duplicates={"type": "integer", "minimum": 0},
                     objected={"type": "integer", "minimum": 1, "description": "Not stored: their owner objects."},
+                    undeclared={
+                        "type": "integer",
+                        "minimum": 1,
+                        "description": "Not stored: their module is not declared.",
+                    },
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
                     next_in={"type": "integer", "minimum": 1, "description": "Seconds until the next heartbeat."},
                 ),

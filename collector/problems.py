@@ -15,6 +15,7 @@ STATUS: dict[Reason, int] = {
     Reason.UNAUTHORIZED: 401,
     Reason.MODULE_NOT_ALLOWED: 403,
     Reason.OBJECTED: 403,
+    Reason.UNDECLARED: 403,
     Reason.NOT_FOUND: 404,
     Reason.METHOD_NOT_ALLOWED: 405,
     Reason.LENGTH_REQUIRED: 411,

@@ -8,6 +8,7 @@ import hashlib
 import re
 import secrets
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ import msgspec
 from flask import Blueprint, Response, request
 
 from collector import body, client
+from collector.declared import declared_corrections
 from collector.planes import Planes
 from collector.problems import Refused
 from collector.register import Full, Register
@@ -22,6 +24,7 @@ from collector.seal import unseal
 from collector.spool import Group, Spool, Unavailable
 from collector.standing import Standing
 from collector.validate import Reason, Rejected, decode, type_of
+from warehouse.catalog import Catalog
 from warehouse.fields import FIELDS, OBJECTS, UUID, value_schema
 from warehouse.home import Home, derive
 from warehouse.settings import Settings
@@ -46,13 +49,14 @@ _MODULE = next(field for field in FIELDS if field.path == "module.name")
 Corrections = dict[str, dict[str, str]]
 
 
-def blueprint(settings: Settings, home: Home, planes: Planes) -> Blueprint:
+def blueprint(settings: Settings, home: Home, planes: Planes, catalog: Callable[[], Catalog]) -> Blueprint:
     """The two ways in."""
     routes = Blueprint("rights", __name__)
 
     @routes.post("/v1/rights")
     def post_rights() -> Response:
         install_id, action, module, corrections = parse(decoded(body.read(request)))
+        corrections = declared_corrections(corrections, catalog(), datetime.now(UTC).date())
         address = client.address(request, settings.trusted_proxies)
         spool = Spool(home.spool)
         try:

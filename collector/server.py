@@ -18,6 +18,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from collector.problems import document
 from collector.validate import Reason, Rejected
 from warehouse import logs
+from warehouse.catalog import watch
 from warehouse.home import Home, derive
 from warehouse.settings import Settings
 
@@ -100,6 +101,8 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
 
     def __init__(self, settings: Settings, home: Home) -> None:
         self._settings, self._home = settings, home
+        # Here, so that a worker which is started over a file that broke meanwhile has one that was whole.
+        self._catalog = watch(settings, home)
         self._counters = counters_folder(settings, home)
         shutil.rmtree(self._counters, ignore_errors=True)  # what a killed collector left
         self._counters.mkdir(mode=0o700)
@@ -134,7 +137,7 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
         from collector.writer import Writer
 
         self._writer = Writer(self._home.spool)
-        return create_app(self._settings, self._home, self._writer)
+        return create_app(self._settings, self._home, self._writer, self._catalog)
 
     def _worker_exit(self, server: Any, worker: Any) -> None:
         if self._writer is not None:

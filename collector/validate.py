@@ -26,6 +26,7 @@ class Reason(StrEnum):
     UNAUTHORIZED = "unauthorized"
     MODULE_NOT_ALLOWED = "module_not_allowed"
     OBJECTED = "objected"
+    UNDECLARED = "undeclared"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     BAD_REQUEST = "bad_request"

@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from dashboard.gaps import Received
 from dashboard.looks import Looks
 from warehouse import health, queries, rights
 from warehouse.access_log import AccessLog
+from warehouse.catalog import Catalog
 from warehouse.engine import Engine
 from warehouse.home import Home
 
@@ -26,11 +27,17 @@ Question = tuple[str, frozenset[tuple[str, str]]]
 
 
 class Answers:
-    """The answers of the read API's queries, each kept for `KEPT_SECONDS`. Threads that ask the same wait for one."""
+    """The answers of the read API's queries, each kept for `KEPT_SECONDS`. Threads that ask the same wait for one.
 
-    def __init__(self, engine: Engine, k: int, home: Home, access_log: AccessLog) -> None:
+    `catalog` says how features and modules are called.
+    """
+
+    def __init__(
+        self, engine: Engine, k: int, home: Home, catalog: Callable[[], Catalog], access_log: AccessLog
+    ) -> None:
         self._engine = engine
         self.k = k
+        self.catalog = catalog
         self.access_log = access_log
         self.looks = Looks(engine, access_log)
         self._home = home

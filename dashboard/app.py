@@ -12,6 +12,7 @@ from dashboard import access, login, packages, privacy, shell, states
 from dashboard.access import Callbacks
 from dashboard.answers import Answers
 from warehouse.access_log import AccessLog
+from warehouse.catalog import Watched, place
 from warehouse.credentials import Credentials
 from warehouse.engine import Engine
 from warehouse.home import Home, derive
@@ -66,7 +67,8 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_
     dash_app.index_string = _INDEX
     dash_app.layout = lambda: shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
-    answers = Answers(engine, settings.k, home, access_log)
+    # A catalog that is broken stops the collector, and not the pages: they do without its names.
+    answers = Answers(engine, settings.k, home, Watched(place(settings, home)), access_log)
     shell.register(dash_app, callbacks, answers)
     for order, page in enumerate(access.PAGES):
         module: Any = import_module(f"dashboard.pages.{page.name}")

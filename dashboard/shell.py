@@ -9,8 +9,10 @@ from flask_login import current_user
 
 from dashboard.access import SHELL, Callbacks, pages_for
 from dashboard.answers import Answers
+from dashboard.filters import today
 from dashboard.icons import icon
 from dashboard.login import csrf_token
+from dashboard.names import called
 from warehouse.credentials import Role
 from warehouse.engine import EngineError
 
@@ -79,12 +81,15 @@ def register(dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
     """The callbacks of the shell."""
 
     @callbacks.add(SHELL, Output("module-filter", "data"), Input("url", "pathname"), State("module-filter", "value"))
-    def modules(_pathname: str, chosen: str | None) -> list[str]:
+    def modules(_pathname: str, chosen: str | None) -> list[dict[str, str]]:
         try:
             known = answers.modules()
         except EngineError:
             known = []  # the page says that the engine is away
-        return known if not chosen or chosen in known else [*known, chosen]
+        if chosen and chosen not in known:
+            known = [*known, chosen]
+        catalog = answers.catalog()
+        return [{"value": name, "label": called(catalog, "module", name, today()).label} for name in known]
 
     def in_browser(function: str, *args: Any) -> None:
         dash_app.clientside_callback(ClientsideFunction("pharos", function), *args)
@@ -181,7 +186,7 @@ def _filters() -> html.Div:
     return html.Div(
         [
             dmc.Select(
-                id="module-filter", data=[], placeholder="All modules", clearable=True, searchable=True, w=200,
+                id="module-filter", data=[], placeholder="All modules", clearable=True, searchable=True, w=240,
                 nothingFoundMessage="No such module", **{"aria-label": "Module"},
             ),
             html.Div(

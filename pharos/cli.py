@@ -13,11 +13,13 @@ from typing import Any, NoReturn
 import click
 
 from pharos.access import access, keys, tokens, users
+from pharos.catalog import catalog
 from pharos.context import fail, load_settings, open_home
 from pharos.rights import rights
 from pharos.upkeep import backup, quarantine, recount, restore
 from warehouse import logs
 from warehouse.access_log import AccessLogError
+from warehouse.catalog import CatalogError, watch
 from warehouse.credentials import CredentialError, Credentials, Role
 from warehouse.home import Home, HomeError
 from warehouse.settings import SettingError, Settings
@@ -27,7 +29,7 @@ def main() -> None:
     """Run the command line; what a user can mend is one line on stderr and exit status 1."""
     try:
         cli()
-    except (SettingError, HomeError, CredentialError, AccessLogError) as error:
+    except (SettingError, HomeError, CredentialError, AccessLogError, CatalogError) as error:
         fail(str(error))
 
 
@@ -58,6 +60,7 @@ def _serve(settings: Settings) -> NoReturn:
         if problem := cannot_listen(bind):
             fail(f"PHAROS_{name}_BIND {bind} cannot be used: {problem}")
     lookup(settings)
+    watch(settings, home)
     _log()
     # Said as soon as they are made: they are stored hashed, and what fails after this must not take them along.
     for line in _first_start(settings, home):
@@ -106,6 +109,7 @@ def collector() -> None:
     settings = load_settings()
     lookup(settings)
     home = open_home(settings)
+    watch(settings, home)
     _log()
     credentials = Credentials(home.credentials)
     if not credentials.keys():
@@ -173,7 +177,7 @@ def import_(files: tuple[str, ...]) -> None:
 
     settings = load_settings()
     home = open_home(settings)
-    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), home)
+    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), home, watch(settings, home))
     for name in files:
 
         def reject(number: int, rejected: Rejected, name: str = name) -> None:
@@ -187,6 +191,8 @@ def import_(files: tuple[str, ...]) -> None:
             click.echo(_counted(importer.counts))
             fail(f"{name} cannot be read: {error}")
     importer.close()
+    if left_out := ", ".join(f"{kind} {times}" for kind, times in sorted(importer.counts.undeclared.items())):
+        click.echo(f"left out, because the catalog does not declare it: {left_out}", err=True)
     click.echo(_counted(importer.counts))
 
 
@@ -254,5 +260,5 @@ def demo(installs: int, days: int, seed: int) -> None:
     _serve(settings)
 
 
-for _command in (recount, backup, restore, quarantine, keys, users, tokens, access, rights):
+for _command in (recount, backup, restore, quarantine, catalog, keys, users, tokens, access, rights):
     cli.add_command(_command)

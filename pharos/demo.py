@@ -7,6 +7,7 @@ from collector.country import lookup
 from collector.planes import Planes
 from pharos.fleet import beacons
 from pharos.imports import Importer
+from warehouse.catalog import watch
 from warehouse.home import Home, HomeError
 from warehouse.settings import Settings
 
@@ -28,7 +29,7 @@ def fill(
     end, _, filling = mark.read_text().partition(" ")
     if not filling:
         return
-    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), home)
+    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), home, watch(settings, home))
     now = datetime.now(UTC)
     for beacon in beacons(seed, installs, days, date.fromisoformat(end)):
         if datetime.fromisoformat(beacon["sent_at"]) > now:

@@ -14,6 +14,7 @@ from collector.country import Countries, CountryError
 from collector.spool import Spool, Unavailable
 from warehouse import retention
 from warehouse.accounts import Account
+from warehouse.catalog import CatalogError, watch
 from warehouse.credentials import Credentials, Role
 from warehouse.engine import Engine, EngineError
 from warehouse.home import Home, HomeError
@@ -49,6 +50,7 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
     yield _secret(settings, home)
     yield _credentials(home)
     yield _country(settings)
+    yield _catalog(settings, home)
     yield from _spool(home)
     yield from _engine(settings, home)
 
@@ -97,6 +99,20 @@ def _country(settings: Settings) -> Check:
     except CountryError as error:
         return Check("country", False, f"PHAROS_COUNTRY_DATABASE {error}")
     return Check("country", True, f"data of {made:%Y-%m-%d}, {(datetime.now(UTC) - made).days} days old")
+
+
+def _catalog(settings: Settings, home: Home) -> Check:
+    try:
+        catalog = watch(settings, home)()
+    except CatalogError as error:
+        return Check("catalog", False, str(error))
+    today = datetime.now(UTC).date()
+    expired = sum(each.expired(today) for each in catalog.entries.values())
+    return Check(
+        "catalog",
+        True,
+        "none, so all that fits is stored" if catalog.takes_all else f"{catalog}; {expired} of them expired",
+    )
 
 
 def _spool(home: Home) -> Iterator[Check]:

@@ -3,8 +3,9 @@
 import gzip
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -15,6 +16,7 @@ from collector.planes import Planes, sent_year
 from collector.spool import Group, Spool, Unavailable
 from collector.standing import Standings
 from collector.validate import Reason, Rejected, decode, validate
+from warehouse.catalog import Catalog, Kind
 from warehouse.home import Home
 
 BATCH = 500
@@ -25,11 +27,12 @@ YEARS = range(1971, 2149)
 
 @dataclass
 class Counts:
-    """What became of the lines read so far."""
+    """What became of the lines read so far; `undeclared` is what was left out of those that are stored."""
 
     imported: int = 0
     duplicates: int = 0
     rejected: int = 0
+    undeclared: Counter[Kind] = field(default_factory=Counter)
 
 
 def open_lines(name: str) -> IO[bytes]:
@@ -42,11 +45,11 @@ def open_lines(name: str) -> IO[bytes]:
 class Importer:
     """Stores beacons in commits of `BATCH`, waits while the disk is too full, and never gives one up."""
 
-    def __init__(self, planes: Planes, home: Home) -> None:
+    def __init__(self, planes: Planes, home: Home, catalog: Callable[[], Catalog]) -> None:
         self.counts = Counts()
         self._spool = Spool(home.spool)
         self._standings = Standings(home.spool)
-        self._intake = Intake(planes, self._standings)
+        self._intake = Intake(planes, self._standings, catalog)
         self._batch: list[tuple[int, dict[str, Any]]] = []
         self._reject: Callable[[int, Rejected], None] = lambda number, rejected: None
 
@@ -106,8 +109,14 @@ class Importer:
                 continue
             self.counts.imported += sum(fresh)
             self.counts.duplicates += len(fresh) - sum(fresh)
+            for each, new in zip((each for each in taken if each.row), fresh, strict=True):
+                if new:
+                    self.counts.undeclared.update(each.dropped)
             for (number, _), each in zip(self._batch, taken, strict=True):
-                if each.row is None:
+                if each.undeclared:
+                    why = Rejected(Reason.UNDECLARED, "module.name", "the catalog does not declare this module")
+                    self._refuse(number, why)
+                elif each.row is None:
                     self._refuse(number, Rejected(Reason.OBJECTED, detail="its owner had it erased, or objects"))
             self._batch.clear()
 

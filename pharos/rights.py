@@ -20,11 +20,13 @@ def rights() -> None:
 @click.option("--rectify", metavar="JSON", help="What to correct, as in a beacon, with the action rectify.")
 def rights_request(action: str, install_id: str, rectify: str | None) -> None:
     """Ask for an ACTION on the data of INSTALL_ID; prints the ticket alone, once."""
+    from collector.declared import declared_corrections
     from collector.planes import Planes
     from collector.problems import Refused
     from collector.register import Full, Register
     from collector.rights import ask, parse
     from collector.spool import Spool, Unavailable
+    from warehouse.catalog import watch
 
     settings = load_settings()
     home = open_home(settings)
@@ -32,14 +34,16 @@ def rights_request(action: str, install_id: str, rectify: str | None) -> None:
         given: dict[str, Any] = {"install_id": install_id, "action": action}
         if rectify is not None:
             given["rectify"] = json.loads(rectify)
-        parsed = parse(given)
+        install_id, action, module, corrections = parse(given)
     except ValueError:
         fail("--rectify must be JSON")
     except Refused as refused:
         fail(f"{refused.why.path or 'the request'} {refused.why.detail}")
     spool = Spool(home.spool)
     try:
-        click.echo(ask(Register(spool), Planes(home.root_secret(settings)), *parsed))
+        corrections = declared_corrections(corrections, watch(settings, home)(), datetime.now(UTC).date())
+        planes = Planes(home.root_secret(settings))
+        click.echo(ask(Register(spool), planes, install_id, action, module, corrections))
     except (Full, Unavailable) as error:
         fail(str(error) or "too many requests wait")
     finally:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from collector.loader import Loader
 from collector.spool import Spool
@@ -131,15 +132,17 @@ def _keep_alive(part: _Part) -> None:
             stdin=subprocess.DEVNULL,
             # Its own group: Ctrl-C in a terminal reaches us alone, and we end the parts in order.
             process_group=0,
-            preexec_fn=_die_with_parent,
+            preexec_fn=partial(_die_with_parent, os.getpid()),
         )
         part.started = now
 
 
-def _die_with_parent() -> None:
+def _die_with_parent(parent: int) -> None:
     """Get SIGTERM when the supervisor is killed: orphans would keep the ports and the engine."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM)
+    if os.getppid() != parent:  # it was killed before we had asked for that
+        os._exit(1)
 
 
 def _end(parts: list[_Part]) -> bool:

@@ -30,6 +30,7 @@ class Home:
         self.spool = self.path / "spool.sqlite"
         self.credentials = self.path / "credentials.sqlite"
         self.access_log = self.path / "access.sqlite"
+        self.catalog = self.path / "catalog.toml"
         self.engine = self.path / "clickhouse"
         self.temporary = self.path / "tmp"
         self.metrics = self.path / "metrics"

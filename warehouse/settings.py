@@ -120,6 +120,9 @@ class Settings:
     country_database: str = _setting(
         "", _text, "An MMDB file, or the folder of Debian's tor-geoipdb (/usr/share/tor); unset: no country."
     )
+    catalog: str = _setting(
+        "", _text, "A TOML file of what may be stored, and why; unset: catalog.toml in the home, if it is there."
+    )
     public_page: str = _setting(
         "off", _one_of("off", "on"), "Whether /privacy tells the world what is collected, without a login: off or on."
     )

@@ -10,6 +10,7 @@
   window.dashAgGridFunctions = Object.assign({}, window.dashAgGridFunctions, {
     percent,
     plain: (value) => (value === null || value === undefined ? "" : String(value)),
+    byTitle: (a, b, one, other) => (one.data.title || a).localeCompare(other.data.title || b),
   });
 
   window.dashAgGridComponentFunctions = Object.assign({}, window.dashAgGridComponentFunctions, {
@@ -22,6 +23,8 @@
         element("span", { className: "share-bar", "aria-hidden": true }, element("span", { style: { width } })),
         element("span", { className: "number" }, percent(value)));
     },
+    Named: ({ value, data }) => (data.title ? element("span", { className: "named" },
+      element("span", null, data.title), element("span", { className: "dim" }, value)) : value),
     Hint: ({ value }) => (value ? element("span", { className: "badge" }, value) : null),
     Status: ({ value }) => element("span", { className: "badge status-" + value }, value),
     Flags: ({ value }) => (value ? element("span", { className: "flags" }, value.split(", ").map((flag) =>

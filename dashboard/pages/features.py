@@ -14,6 +14,7 @@ from dashboard.charts import CHARTS, line, ratio
 from dashboard.filters import Filters
 from dashboard.format import count, days, fewer, share
 from dashboard.grids import GRID, csv_name, download, register_download
+from dashboard.names import called
 from warehouse.engine import EngineError
 from warehouse.groups import OTHER
 from warehouse.queries import QueryError
@@ -26,7 +27,8 @@ WEEKS_FROM = 92  # days from which the trend is by week: a point per day is no l
 
 COLUMNS = [
     {"field": "feature", "headerName": "Feature", "minWidth": 165, "flex": 3, "cellClass": "strong",
-     "tooltipField": "feature"},
+     "cellRenderer": "Named", "comparator": {"function": "byTitle"}, "tooltipField": "about"},
+    {"field": "title", "headerName": "Title", "hide": True},  # for the CSV file
     {
         "field": "adoption", "headerName": "Adoption", "minWidth": 120, "flex": 3, "sort": "desc",
         "cellRenderer": "Share",
@@ -128,7 +130,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         if feature is None:
             return html.Div("Choose a row of the table to see its trend.", className="empty"), "", ""
         try:
-            return *_trend(answers, filters.read(search, filters.today()), feature), feature
+            name = called(answers.catalog(), "feature", feature, filters.today())
+            return *_trend(answers, filters.read(search, filters.today()), feature), name.title or feature
         except (QueryError, EngineError):
             return "", "", ""
 
@@ -158,18 +161,24 @@ def _rows(answers: Answers, chosen: Filters, total: int | None) -> tuple[Shown, 
     counted = answers.ask("feature_uses", chosen.args(by="feature", grain="period"))["rows"]
     uses = {row["key"]: row["value"] for row in counted}
     under = fewer(answers.k)
+    catalog, today = answers.catalog(), filters.today()
     rows: Shown = []
     other: Shown = []
     for row in installs:
         adoption = None if row["value"] is None else row["value"] / total
+        name = called(catalog, "feature", row["key"], today)
+        folded = row["key"] == OTHER
+        rare = "Rarely used" if adoption is not None and adoption < RARE else ""
         shown = {
             "feature": row["key"],
+            "title": name.title,
+            "about": row["key"] if folded else name.about,
             "adoption": under if adoption is None else adoption,
             "installs": under if row["value"] is None else row["value"],
             "uses": under if uses.get(row["key"]) is None else uses[row["key"]],
-            "hint": "Rarely used" if adoption is not None and adoption < RARE and row["key"] != OTHER else "",
+            "hint": "" if folded else name.mark or rare,
         }
-        (other if row["key"] == OTHER else rows).append(shown)
+        (other if folded else rows).append(shown)
     return rows, other
 
 

@@ -108,3 +108,24 @@ def test_a_gap_shows_as_a_gap_and_health_tells_of_it(system: System, browser: Br
         page.clock.fast_forward(16_000)
     assert refreshed.value.status == 200
     expect(page.locator("#beacons_per_hour .main-svg").first).to_have_attribute("data-same", "yes")
+
+
+def test_a_feature_is_called_as_the_catalog_calls_it(system: System, browser: Browser) -> None:
+    """Title above the name on the wire, the purpose when one points at it, and both names in the CSV file."""
+    assert system.post([beacon() for _ in range(6)])[1]["accepted"] == 6
+    (system.home / "catalog.toml").write_text(
+        '[[feature]]\nname = "invoice.pdf_export"\ntitle = "PDF export"\n'
+        'purpose = "To see it go"\nowner = "Invoice team"\n'
+    )
+    system.drain()
+    page = logged_in(browser, system, "admin", PASSWORD)
+    page.goto(f"{system.dashboard}/features")
+    cell = page.locator('.ag-cell[col-id="feature"]').filter(has_text="PDF export")
+    expect(cell).to_contain_text("invoice.pdf_export")
+    cell.hover()
+    expect(page.locator(".ag-tooltip")).to_contain_text("To see it go (owner: Invoice team)")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the table as CSV").click()
+    text = download.value.path().read_text(encoding="utf-8-sig")
+    assert text.splitlines()[0].startswith('"Feature","Title",')
+    assert '"invoice.pdf_export","PDF export",' in text

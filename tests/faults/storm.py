@@ -88,7 +88,7 @@ class Storm:
                 return
         self.done[f"{name} {_DONE[number]}"] += 1
         if name in (EVERYTHING, SUPERVISOR) and number is not signal.SIGSTOP:
-            self._start_again()
+            self._start_again(killing=name == EVERYTHING)
 
     def _aim(self) -> None:
         """A third of the faults come at any time, the others while a batch is on its way into one of the planes."""
@@ -115,9 +115,15 @@ class Storm:
         else:
             self._clickhouse.kill(self._rng, number)
 
-    def _start_again(self) -> None:
+    def _start_again(self, *, killing: bool) -> None:
+        """Start once all are gone; `killing` also those that were started while the others were killed."""
         system = self._system
-        wait_for(lambda: not system.processes(), "all to be gone", 60)
+
+        def gone() -> bool:
+            left = list(system.processes())
+            return not (_hit(left, signal.SIGKILL, 0) if killing else left)
+
+        wait_for(gone, "all to be gone", 180)
         assert system.process is not None
         system.process.wait(10)
         system.start()

@@ -30,6 +30,7 @@ CHECKS = [
     "secret",
     "credentials",
     "country",
+    "catalog",
     "spool",
     "quarantine",
     "space",
