@@ -21,7 +21,8 @@ from collector.office import Office
 from collector.planes import Planes, encode
 from collector.register import Register
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
-from warehouse import rights
+from warehouse import retention, rights
+from warehouse.accounts import Account
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.fields import example
 from warehouse.migrate import MigrationError, migrate
@@ -32,6 +33,7 @@ POLL_SECONDS = 0.5
 BACKOFF_SECONDS = (0.5, 30.0)
 FRESHNESS_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
+RETENTION_SECONDS = 86400.0
 
 log = logging.getLogger("pharos.loader")
 
@@ -54,7 +56,12 @@ class Loader:
         self._id = spool.loader_id()
         self._register = Register(spool)
         self._office = Office(self._register, engine)
-        self._fresh_at = self._forgot_at = float("-inf")
+        self._fresh_at = self._forgot_at = self._retained_at = float("-inf")
+
+    @property
+    def _loading(self) -> Engine:
+        """The engine as the user that may load and do nothing else; what keeps the database takes its administrator."""
+        return self._engine.as_account(Account.LOADER)
 
     def run(self, stop: threading.Event) -> None:
         """Migrate, then load until `stop` is set; whatever fails is tried again, later and later."""
@@ -116,7 +123,7 @@ class Loader:
             rows = self._without_erased(plane, rows)
         if plane == "usage" and rows:
             rows = self._without_known(id, rows)
-        insert_batch(self._engine, plane, id, rows)
+        insert_batch(self._loading, plane, id, rows)
 
     def _without_erased(self, plane: rights.Plane, rows: list[bytes]) -> list[bytes]:
         """The rows of installs that were not erased: another collector may have learned of an erasure late."""
@@ -131,7 +138,7 @@ class Loader:
         Only the usage plane sums anything; in the license plane a second row changes no figure.
         """
         keys = [msgspec.json.decode(row, type=_UsageRow) for row in rows]
-        known = self._engine.query_each(
+        known = self._loading.query_each(
             "SELECT beacon FROM usage_beacons "
             "WHERE day IN {days:Array(Date)} AND beacon IN {beacons:Array(UInt64)} AND batch != {batch:UUID}",
             "beacons",
@@ -145,7 +152,7 @@ class Loader:
 
     def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
         """Halve a batch that ClickHouse refuses for what it holds, until the bad row stands alone; set that aside."""
-        if not self._engine.reads(TABLES[plane], good_row(plane)):
+        if not self._loading.reads(TABLES[plane], good_row(plane)):
             # Else hours of beacons would end in quarantine, one by one, for want of a column.
             raise EngineError(f"the table {TABLES[plane]} is not as the migrations made it") from error
         if batch.first == batch.last:
@@ -164,6 +171,16 @@ class Loader:
                 pass
             self._spool.checkpoint()
             self._forgot_at = now
+        if idle and now - self._retained_at >= RETENTION_SECONDS:
+            self._retained_at = now
+            self._drop_old()
+
+    def _drop_old(self) -> None:
+        try:
+            for name in retention.apply(self._engine):
+                log.warning("%s holds what is too old: it is written anew", name)
+        except EngineError as error:  # no reason not to load; `pharos doctor` tells what stays
+            log.warning("cannot look for what is too old: %s", error)
 
     def _tell_freshness(self, began: float, why: str = "") -> None:
         """Tell ClickHouse how far this loader is and how it is doing; `why` it cannot load, "" where it can."""
@@ -184,7 +201,7 @@ class Loader:
             "trouble": why,
             "trouble_since": None if since is None else _datetime64(since),
         }
-        self._engine.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
+        self._loading.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
         if not why:
             self._office.exchange()
             self._spool.note_fresh(fresh_to)

@@ -34,6 +34,7 @@ PAGES = (
     Page("overview", "/", "Overview", EVERYONE),
     Page("features", "/features", "Features", EVERYONE),
     Page("licensing", "/licensing", "Licensing", LICENSING),
+    Page("access_log", "/access-log", "Access log", frozenset({Role.ADMIN})),
     Page("rights", "/rights", "Rights", frozenset({Role.ADMIN})),
     Page("health", "/health", "Health", frozenset({Role.ADMIN})),
 )

@@ -9,7 +9,9 @@ from typing import Any
 
 from dashboard.filters import Filters, today
 from dashboard.gaps import Received
-from warehouse import health, licensing, queries, rights
+from dashboard.looks import Looks
+from warehouse import health, queries, rights
+from warehouse.access_log import AccessLog
 from warehouse.catalog import Catalog
 from warehouse.engine import Engine
 from warehouse.home import Home
@@ -19,7 +21,6 @@ from warehouse.home import Home
 KEPT_SECONDS = 2.0
 # Counting the beacons of three days reads a column of a month, and the page that shows them asks every few seconds.
 HOURS_KEPT_SECONDS = 30.0
-MOST_ROWS = 5000
 
 Answer = dict[str, Any]
 Question = tuple[str, frozenset[tuple[str, str]]]
@@ -31,10 +32,14 @@ class Answers:
     `catalog` says how features and modules are called.
     """
 
-    def __init__(self, engine: Engine, k: int, home: Home, catalog: Callable[[], Catalog]) -> None:
+    def __init__(
+        self, engine: Engine, k: int, home: Home, catalog: Callable[[], Catalog], access_log: AccessLog
+    ) -> None:
         self._engine = engine
         self.k = k
         self.catalog = catalog
+        self.access_log = access_log
+        self.looks = Looks(engine, access_log)
         self._home = home
         self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
         self._kept: dict[Question, tuple[float, Answer]] = {}
@@ -100,21 +105,6 @@ class Answers:
     def modules(self) -> list[str]:
         """The names for the module filter. Raises `EngineError`."""
         return queries.modules(self._engine, self.k)
-
-    def any_sighting(self) -> bool:
-        """Whether any install has reported a license. Raises `EngineError`."""
-        return bool(licensing.installs(self._engine, {"limit": "1"})["rows"])
-
-    def licensing_rows(self, args: Mapping[str, str]) -> tuple[list[dict[str, Any]], bool]:
-        """The licensing rows, and whether there are more than `MOST_ROWS`. Raises `QueryError` and `EngineError`."""
-        rows: list[dict[str, Any]] = []
-        cursor: str | None = ""
-        while cursor is not None and len(rows) < MOST_ROWS:
-            more = {"cursor": cursor} if cursor else {}
-            page = licensing.installs(self._engine, {**args, **more, "limit": "1000"})
-            rows += page["rows"]
-            cursor = page["next_cursor"]
-        return rows, cursor is not None
 
     def _forget_old(self) -> None:
         now = time.monotonic()

@@ -1,19 +1,24 @@
 """The read API: the charts' figures for programs, with a token instead of a login."""
 
+import logging
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
 
 from dashboard.access import API_RULES
-from warehouse import licensing, queries
+from dashboard.looks import Looks
+from warehouse import queries
+from warehouse.access_log import AccessLog, AccessLogError
 from warehouse.credentials import Credentials, bearer
 from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.queries import QueryError
 from warehouse.settings import Settings
+
+log = logging.getLogger("pharos.api")
 
 
 class _Problem(Exception):
@@ -34,9 +39,10 @@ _TITLES = {
 }
 
 
-def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> Blueprint:
+def blueprint(settings: Settings, engine: Engine, credentials: Credentials, access_log: AccessLog) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
+    looks = Looks(engine, access_log)
 
     @routes.before_request
     def check() -> None:
@@ -49,6 +55,7 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
             raise _Problem(401, "unauthorized", "", "Authorization: Bearer <read-API token> is missing or not known")
         if token.role not in roles:
             raise _Problem(403, "forbidden", "", f"open to the roles {' and '.join(sorted(roles)) or '(none)'} alone")
+        g.token = token
 
     @routes.get("/api/v1/metrics/<metric>")
     def get_metric(metric: str) -> Response:
@@ -59,11 +66,11 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
 
     @routes.get("/api/v1/licensing/installs")
     def get_licensing_installs() -> Response:
-        return _json(200, licensing.installs(engine, _arguments()))
+        return _json(200, looks.installs(g.token, _arguments()))
 
     @routes.get("/api/v1/licensing/flags")
     def get_licensing_flags() -> Response:
-        return _json(200, licensing.flags(engine))
+        return _json(200, looks.flags(g.token))
 
     @routes.get("/api/", defaults={"rest": ""})
     @routes.get("/api/<path:rest>")
@@ -99,6 +106,11 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials) -> B
     @routes.errorhandler(EngineError)
     def engine_error(error: EngineError) -> Response:
         return _problem(_Problem(503, "unavailable", "", f"ClickHouse {_away(error.trouble)}; beacons are still taken"))
+
+    @routes.errorhandler(AccessLogError)
+    def access_log_error(error: AccessLogError) -> Response:
+        log.error("a look at the license plane was refused: %s", error)
+        return _problem(_Problem(503, "unavailable", "", "the access log cannot be written, so nothing is given"))
 
     return routes
 

@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from dashboard import access, login, packages, privacy, shell, states
 from dashboard.access import Callbacks
 from dashboard.answers import Answers
+from warehouse.access_log import AccessLog
 from warehouse.catalog import Watched, place
 from warehouse.credentials import Credentials
 from warehouse.engine import Engine
@@ -31,14 +32,15 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         hops = settings.trusted_proxies
         server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     credentials = Credentials(home.credentials)
+    access_log = AccessLog(home.access_log, derive(home.root_secret(settings), "access log"))
     public = access.PUBLIC if settings.public_page == "on" else frozenset()
     login.register(server, credentials, public)
     access.guard(server, public)
     if public:
         server.register_blueprint(privacy.blueprint(settings, home, engine))
-    server.register_blueprint(import_module("dashboard.api").blueprint(settings, engine, credentials))
+    server.register_blueprint(import_module("dashboard.api").blueprint(settings, engine, credentials, access_log))
     _register_refusals(server)
-    dash_app = _dash(server, settings, home, engine)
+    dash_app = _dash(server, settings, home, engine, access_log)
     # Dash finishes itself in the first request; here that is not a visitor's, and no second one can overtake it.
     with server.test_request_context("/healthz"):
         server.preprocess_request()
@@ -47,7 +49,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     return server
 
 
-def _dash(server: Flask, settings: Settings, home: Home, engine: Engine) -> Dash:
+def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_log: AccessLog) -> Dash:
     dash_app = Dash(
         "dashboard",
         server=server,
@@ -66,7 +68,7 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine) -> Dash
     dash_app.layout = lambda: shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
     # A catalog that is broken stops the collector, and not the pages: they do without its names.
-    answers = Answers(engine, settings.k, home, Watched(place(settings, home)))
+    answers = Answers(engine, settings.k, home, Watched(place(settings, home)), access_log)
     shell.register(dash_app, callbacks, answers)
     for order, page in enumerate(access.PAGES):
         module: Any = import_module(f"dashboard.pages.{page.name}")

@@ -19,6 +19,7 @@ from warehouse.engine import Engine, EngineError
 from warehouse.fields import FIELDS, Field
 from warehouse.groups import OTHER
 from warehouse.home import Home
+from warehouse.retention import KEPT
 from warehouse.settings import Settings
 
 # The public cannot make the engine work more often than this.
@@ -59,26 +60,8 @@ RIGHTS = {
 
 
 def kept() -> list[tuple[str, str]]:
-    """What is kept, and for how long."""
-    return [
-        ("beacons of the usage plane, by day", "13 months"),
-        ("installs by day and dimension", "13 months"),
-        ("installs by day and license source", "13 months"),
-        ("beacons of the license plane", "13 months"),
-        ("addresses in them", "30 days"),
-        ("each install's license reports", "13 months after the last"),
-        ("beacons of restricted installs, sealed", "13 months"),
-        ("addresses in them", "30 days"),
-        ("what owners decided", "always"),
-        ("the state of each request", "13 months"),
-        ("beacons on their way", "until ClickHouse has them"),
-        ("keyed ids by which duplicates are known", "30 days"),
-        (
-            "requests, and what carrying them out takes",
-            "until they are done; the record 13 months, a result 7 days",
-        ),
-        ("rows that ClickHouse refused for what they hold", "until somebody has looked at them"),
-    ]
+    """What is kept, and for how long; not what says nothing of an install."""
+    return [(kept.what, kept.how_long) for kept in KEPT if kept.where not in ("freshness_by_loader", "migrations")]
 
 
 def blueprint(settings: Settings, home: Home, engine: Engine) -> Blueprint:

@@ -7,6 +7,7 @@ import dash_mantine_components as dmc
 from dash import html
 
 from dashboard.format import duration, fewer, moment
+from warehouse.access_log import AccessLogError
 from warehouse.engine import EngineError, Trouble
 from warehouse.queries import QueryError
 
@@ -19,8 +20,10 @@ NAMES = {
 }
 
 
-def notice(error: QueryError | EngineError) -> html.Div:
+def notice(error: QueryError | EngineError | AccessLogError) -> html.Div:
     """The page's one message when its figures cannot be had."""
+    if isinstance(error, AccessLogError):
+        return _not_recorded()
     return _bad_address(error) if isinstance(error, QueryError) else _engine_away(error.trouble)
 
 
@@ -39,6 +42,16 @@ def _engine_away(trouble: Trouble | None) -> html.Div:
         f"The figures cannot be read right now: ClickHouse {away(trouble, datetime.now(UTC))}",
         [
             html.P("Beacons are still accepted and kept; they will be counted as soon as it is back."),
+            dmc.Anchor("Try again", href="", refresh=True),
+        ],
+    )
+
+
+def _not_recorded() -> html.Div:
+    return warning(
+        "The access log cannot be used, so nothing is shown",
+        [
+            html.P("Every look at the license plane is recorded first. The operator's log says what is wrong."),
             dmc.Anchor("Try again", href="", refresh=True),
         ],
     )

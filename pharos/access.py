@@ -1,11 +1,14 @@
-"""`pharos keys`, `users` and `tokens`: who may post, who may look."""
+"""`pharos keys`, `users`, `tokens` and `access`: who may post, who may look, who did."""
 
 import sys
+from datetime import UTC, datetime
 
 import click
 
 from pharos.context import fail, load_settings, open_home
+from warehouse.access_log import AccessLog
 from warehouse.credentials import Credentials, Role
+from warehouse.home import derive
 from warehouse.passwords import weakness
 
 ROLES = click.Choice([str(role) for role in Role])
@@ -94,6 +97,36 @@ def tokens_list() -> None:
 def tokens_revoke(id: str) -> None:
     """Take a token back; it is refused a second later."""
     _credentials().revoke_token(id)
+
+
+@click.group()
+def access() -> None:
+    """The access log: who looked at the license plane."""
+
+
+@access.command("list")
+@click.option("--who", default="", help="Only of this login, or of `token ID`.")
+@click.option("--most", default=1000, show_default=True, type=click.IntRange(min=1), help="The newest so many.")
+def access_list(who: str, most: int) -> None:
+    """List looks, newest first: number, time, who, role, by what, rows given, what was asked."""
+    for look in _access_log().looks(most, who):
+        when = datetime.fromtimestamp(look.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        asked = " ".join(f"{name}={value}" for name, value in look.question.items())
+        click.echo(f"{look.id}  {when}  {look.who}  {look.role}  {look.what}  {look.rows} rows  {asked}".rstrip())
+
+
+@access.command("verify")
+def access_verify() -> None:
+    """Say whether every entry is there and as it was written; exit status 1 if not."""
+    if broken := _access_log().broken():
+        fail(f"the access log was changed: {broken}")
+    click.echo("the access log is as it was written")
+
+
+def _access_log() -> AccessLog:
+    settings = load_settings()
+    home = open_home(settings)
+    return AccessLog(home.access_log, derive(home.root_secret(settings), "access log"))
 
 
 def _credentials() -> Credentials:

@@ -12,12 +12,13 @@ from typing import Any, NoReturn
 
 import click
 
-from pharos.access import keys, tokens, users
+from pharos.access import access, keys, tokens, users
 from pharos.catalog import catalog
 from pharos.context import fail, load_settings, open_home
 from pharos.rights import rights
 from pharos.upkeep import backup, quarantine, recount, restore
 from warehouse import logs
+from warehouse.access_log import AccessLogError
 from warehouse.catalog import CatalogError, watch
 from warehouse.credentials import CredentialError, Credentials, Role
 from warehouse.home import Home, HomeError
@@ -28,7 +29,7 @@ def main() -> None:
     """Run the command line; what a user can mend is one line on stderr and exit status 1."""
     try:
         cli()
-    except (SettingError, HomeError, CredentialError, CatalogError) as error:
+    except (SettingError, HomeError, CredentialError, AccessLogError, CatalogError) as error:
         fail(str(error))
 
 
@@ -259,5 +260,5 @@ def demo(installs: int, days: int, seed: int) -> None:
     _serve(settings)
 
 
-for _command in (recount, backup, restore, quarantine, catalog, keys, users, tokens, rights):
+for _command in (recount, backup, restore, quarantine, catalog, keys, users, tokens, access, rights):
     cli.add_command(_command)

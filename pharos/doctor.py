@@ -12,6 +12,8 @@ from pathlib import Path
 
 from collector.country import Countries, CountryError
 from collector.spool import Spool, Unavailable
+from warehouse import retention
+from warehouse.accounts import Account
 from warehouse.catalog import CatalogError, watch
 from warehouse.credentials import Credentials, Role
 from warehouse.engine import Engine, EngineError
@@ -19,6 +21,7 @@ from warehouse.home import Home, HomeError
 from warehouse.settings import SettingError, Settings
 
 LATE_SECONDS = 300
+EMBEDDED = "embedded: no users, the planes are separated in the code alone"
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
     yield _country(settings)
     yield _catalog(settings, home)
     yield from _spool(home)
-    yield _engine(settings, home)
+    yield from _engine(settings, home)
 
 
 def _home(home: Home) -> Check:
@@ -131,21 +134,54 @@ def _spool(home: Home) -> Iterator[Check]:
     spool.close()
 
 
-def _engine(settings: Settings, home: Home) -> Check:
+def _engine(settings: Settings, home: Home) -> Iterator[Check]:
     """A running system is asked; where none runs, the engine is opened here."""
     try:
         engine = Engine(settings, home)
     except HomeError:
-        return _running(settings)
+        yield _running(settings)
+        yield Check("grants", True, EMBEDDED)
+        yield Check("retention", True, "Pharos runs over the embedded engine: stop it to have this looked at")
+        return
     except EngineError as error:
-        return Check("engine", False, str(error))
+        yield Check("engine", False, str(error))
+        return
     try:
-        version = engine.version()
+        yield Check("engine", True, f"{'embedded' if engine.embedded else 'server'}, ClickHouse {engine.version()}")
+        if engine.has_database():
+            yield _grants(engine)
+            yield _retention(engine)
     except EngineError as error:
-        return Check("engine", False, str(error))
+        yield Check("engine", False, str(error))
     finally:
         engine.close()
-    return Check("engine", True, f"{'embedded' if engine.embedded else 'server'}, ClickHouse {version}")
+
+
+def _grants(engine: Engine) -> Check:
+    if engine.embedded:
+        return Check("grants", True, EMBEDDED)
+    for account in Account:
+        try:
+            ((user,),) = engine.as_account(account).query("SELECT currentUser()")
+        except EngineError as error:
+            return Check("grants", False, f"{account}: {error}")
+        if engine.one_user:
+            return Check("grants", False, f"both planes are read as the user {user}: {engine.one_user}")
+    return Check("grants", True, "each plane is read, and the tables are filled, as a user who can do nothing else")
+
+
+def _retention(engine: Engine) -> Check:
+    """What is promised, what the tables are set to, and what is there all the same."""
+    found = retention.as_set(engine)
+    if not found:
+        return Check("retention", True, "the tables are made at the first start")
+    kept = [kept for kept in retention.KEPT if kept.interval]
+    wrong = [f"{each.name} is set to {found.get(each.name) or 'for ever'}" for each in kept if not each.set_in(found)]
+    late = dict.fromkeys(each.name for each, _ in retention.overdue(engine, retention.ALARM_DAYS))
+    wrong += [f"{name} holds older ones" for name in late]
+    if wrong:
+        return Check("retention", False, ", ".join(wrong))
+    return Check("retention", True, ", ".join(f"{each.name} {each.how_long}" for each in kept))
 
 
 def _running(settings: Settings) -> Check:

@@ -1,6 +1,8 @@
 """ClickHouse, embedded or on a server, through clickhouse-connect; nothing else in the project imports the driver."""
 
 import contextlib
+import itertools
+import logging
 import os
 import re
 import shutil
@@ -12,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
+from warehouse.accounts import Account, Server
 from warehouse.home import Home
 from warehouse.settings import Settings
 
@@ -37,6 +40,9 @@ INSERT_SETTINGS: dict[str, str | int] = {
 CLUSTER_INSERT_SETTINGS: dict[str, str | int] = {"distributed_foreground_insert": 1, "insert_quorum": 0}
 # What ClickHouse says of a row that it cannot read: parse and type errors. Anything else may pass with time.
 CONTENT_ERRORS = frozenset({6, 26, 27, 32, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 441, 467, 676})
+# What ClickHouse says to a user whom it does not know, and to one who may not make users or has no place to keep them.
+AUTHENTICATION_FAILED = 516
+NO_ACCESS_MANAGEMENT = frozenset({495, 497, 514})
 QUERY_SECONDS = 60
 # How long a server may take to say that it is there: to those who only ask that, and to all once it has failed.
 PROBE_SECONDS = 5
@@ -44,6 +50,8 @@ PROBE_SECONDS = 5
 FORGET = timedelta(minutes=10)
 PORTION = 5000
 EMBEDDED_MEMORY = 4 << 30
+
+log = logging.getLogger("pharos.engine")
 
 
 @dataclass(frozen=True)
@@ -82,10 +90,12 @@ class Engine:
         self._url = settings.clickhouse_url
         self._home = home
         self._lock: IO[bytes] | None = None
-        self._idle: list[Any] = []
+        self._idle: dict[Account | None, list[Any]] = {}
         self._idle_lock = threading.Lock()
         self._opening = threading.Lock()
         self._first: Any = None
+        # Why all that is asked of a server is asked as the URL's user; "" where each part has a user of its own.
+        self.one_user = ""
         self._noting = threading.Lock()
         self._answered: datetime | None = None
         self._trouble: Trouble | None = None
@@ -117,7 +127,7 @@ class Engine:
     def close(self) -> None:
         """Close all connections; the embedded engine writes out what it holds."""
         with self._idle_lock:
-            for client in self._idle:
+            for client in itertools.chain(*self._idle.values()):
                 with contextlib.suppress(Exception):
                     client.close()
             self._idle.clear()
@@ -126,6 +136,58 @@ class Engine:
                     self._first.close()
         if self._lock is not None:
             self._lock.close()
+
+    def as_account(self, account: Account) -> "Engine":
+        """The same engine, asked as that user of the server; the embedded engine, which has no users, as it is."""
+        return self if self.embedded or self.one_user else _AsAccount(self, account)
+
+    def make_accounts(self, *, anew: bool = False) -> None:
+        """Make the server's users and their grants, or find out that it cannot be: `one_user` then says why.
+
+        `anew` also those that have the grants that they should have, with their passwords. Raises `EngineError`.
+        """
+        if self.embedded:
+            return
+        server = self._server()
+        why = server.obstacle
+        try:
+            if not why:
+                self._make_accounts(server, anew)
+        except EngineError as error:
+            if getattr(error.__cause__, "code", None) not in NO_ACCESS_MANAGEMENT:
+                raise
+            why = "the user of PHAROS_CLICKHOUSE_URL may not make users"
+        if why and not self.one_user:
+            log.warning("ClickHouse is asked as one user for both planes: %s", why)
+        self.one_user = why
+
+    def _make_accounts(self, server: Server, anew: bool) -> None:
+        for account in Account:
+            # Asked first: on a cluster each of these statements waits for every replica, also for one that is down.
+            if not anew and set(self._held(account)) == server.right(account):
+                continue
+            for statement in server.make(account):
+                self.command(statement)
+            for statement in server.take_back(account, self._held(account)):
+                self.command(statement)
+        views = self.query(
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'MaterializedView' "
+            "AND create_table_query NOT LIKE '%SQL SECURITY NONE%'"
+        )
+        for (view,) in views:
+            self.command(server.open_view(view))
+
+    def _held(self, account: Account) -> list[tuple[Any, ...]]:
+        return self.query(
+            "SELECT toString(access_type), ifNull(table, ''), ifNull(column, '') FROM system.grants "
+            "WHERE user_name = {name:String}",
+            {"name": account.user(self.database)},
+        )
+
+    def _server(self) -> Server:
+        url = urlsplit(self._url)
+        loopback = url.hostname in ("127.0.0.1", "::1", "localhost")
+        return Server(self.database, self.cluster, unquote(url.password or ""), loopback)
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of a SELECT; parameters are bound by the server (`{name:Type}`). Raises `EngineError`."""
@@ -203,6 +265,12 @@ class Engine:
         with self._client(database="default", seconds=PROBE_SECONDS) as client:
             return str(client.query("SELECT version()").result_rows[0][0])
 
+    def has_database(self) -> bool:
+        """Whether the database is there. Raises `EngineError`."""
+        with self._client(database="default") as client:
+            named = {"name": self.database}
+            return bool(client.query("SELECT 1 FROM system.databases WHERE name = {name:String}", named).result_rows)
+
     def create_database(self) -> None:
         """Make the database where it is not there."""
         on_cluster = f" ON CLUSTER {self.cluster}" if self.cluster else ""
@@ -210,7 +278,9 @@ class Engine:
             client.command(f"CREATE DATABASE IF NOT EXISTS {self.database}{on_cluster}")
 
     @contextlib.contextmanager
-    def _client(self, database: str | None = None, seconds: int | None = None) -> Iterator[Any]:
+    def _client(
+        self, database: str | None = None, seconds: int | None = None, account: Account | None = None
+    ) -> Iterator[Any]:
         """A client for this thread alone: one connection of the embedded engine runs one statement at a time."""
         import clickhouse_connect.driver.exceptions as driver
 
@@ -219,12 +289,12 @@ class Engine:
         try:
             if database is None:
                 with self._idle_lock:
-                    client = self._idle.pop() if self._idle else None
-            client = client or self._connect(database or self.database, seconds or QUERY_SECONDS)
+                    client = self._idle[account].pop() if self._idle.get(account) else None
+            client = client or self._connect(database or self.database, seconds or QUERY_SECONDS, account)
             yield client
         except driver.Error as error:
-            if database is None and client is not None and error.code is not None:
-                self._put_back(client)
+            if database is None and client is not None and error.code not in (None, AUTHENTICATION_FAILED):
+                self._put_back(client, account)
             if error.code in CONTENT_ERRORS:
                 # By its name only: the message quotes what it could not read.
                 raise ContentError(f"ClickHouse refuses the rows: {error.name or 'code'} ({error.code})") from None
@@ -233,14 +303,14 @@ class Engine:
             raise self._failed(error, began) from error
         else:
             if database is None:
-                self._put_back(client)
+                self._put_back(client, account)
                 self._succeeded()
             else:
                 client.close()
 
-    def _put_back(self, client: Any) -> None:
+    def _put_back(self, client: Any, account: Account | None) -> None:
         with self._idle_lock:
-            self._idle.append(client)
+            self._idle.setdefault(account, []).append(client)
 
     def _succeeded(self) -> None:
         with self._noting:
@@ -264,29 +334,41 @@ class Engine:
         if away:
             # Each connection that is left would have to find out by itself, and may hang for a minute.
             with self._idle_lock:
-                left, self._idle = self._idle, []
-            for client in left:
+                left, self._idle = self._idle, {}
+            for client in itertools.chain(*left.values()):
                 with contextlib.suppress(Exception):
                     client.close()
         return EngineError(_first_line(error), trouble)
 
-    def _connect(self, database: str, seconds: int) -> Any:
+    def _connect(self, database: str, seconds: int, account: Account | None) -> Any:
+        import clickhouse_connect.driver.exceptions as driver
+
         if self.embedded:
             return self._connect_embedded(database)
         if self._trouble is not None:
             self._connect_server("default", PROBE_SECONDS).close()
-        return self._connect_server(database, seconds)
+        try:
+            return self._connect_server(database, seconds, account)
+        except driver.Error as error:
+            if account is None or error.code != AUTHENTICATION_FAILED:
+                raise
+        # Not made yet, or the password of the URL's user is another since.
+        self.make_accounts(anew=True)
+        return self._connect_server(database, seconds, None if self.one_user else account)
 
-    def _connect_server(self, database: str, seconds: int) -> Any:
+    def _connect_server(self, database: str, seconds: int, account: Account | None = None) -> Any:
         import clickhouse_connect  # here: a process that never asks (a collector) never loads it
 
         url = urlsplit(self._url)
+        user, password = unquote(url.username or "default"), unquote(url.password or "")
+        if account is not None:
+            user, password = self._server().login(account)
         return clickhouse_connect.get_client(
             interface=url.scheme,
             host=url.hostname,
             port=url.port or (8443 if url.scheme == "https" else 8123),
-            username=unquote(url.username or "default"),
-            password=unquote(url.password or ""),
+            username=user,
+            password=password,
             database=database,
             connect_timeout=5,
             send_receive_timeout=seconds,
@@ -305,6 +387,31 @@ class Engine:
                 first.command(f"CREATE DATABASE IF NOT EXISTS {self.database}")
                 self._first = first
             return clickhouse_connect.get_client(interface="chdb", path=path, database=database, settings=limits)
+
+
+class _AsAccount(Engine):
+    """An engine as one of the server's users sees it; connections and state are the engine's."""
+
+    def __init__(self, engine: Engine, account: Account) -> None:
+        self._engine, self._account = engine, account
+        self.cluster, self.database = engine.cluster, engine.database
+
+    @property
+    def embedded(self) -> bool:
+        return False
+
+    @property
+    def trouble(self) -> Trouble | None:
+        return self._engine.trouble
+
+    def as_account(self, account: Account) -> Engine:
+        return self._engine.as_account(account)
+
+    def close(self) -> None:
+        """Nothing: the engine is closed by who made it."""
+
+    def _client(self, database: str | None = None, seconds: int | None = None, account: Account | None = None) -> Any:
+        return self._engine._client(database, seconds, self._account)
 
 
 def _first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from warehouse.accounts import Account
 from warehouse.engine import Engine
 
 # A loader tells every five seconds how far it is; later than this something stands still.
@@ -47,7 +48,7 @@ class Table:
 
 def loaders(engine: Engine) -> list[Loader]:
     """All loaders that were heard of in the last 7 days, the one that is furthest behind first."""
-    rows = engine.query(
+    rows = engine.as_account(Account.PRODUCT).query(
         "SELECT toString(loader), fresh_to, written, waiting, oldest, sealed, quarantined, free_bytes, pharos, "
         "trouble, trouble_since FROM freshness_by_loader WHERE written > now() - INTERVAL 7 DAY "
         "ORDER BY written DESC LIMIT 1 BY loader"
@@ -61,8 +62,9 @@ def beacons_per_hour(engine: Engine, now: datetime) -> tuple[datetime | None, di
     By the time that a beacon says of itself, where that is within 7 days, else of its receipt. Counts of beacons, not
     of installs, and of the license plane: for those who run Pharos and may see that plane anyway, so k does not apply.
     """
-    (first, count) = engine.query("SELECT min(time), count() FROM license_sightings")[0]
-    rows = engine.query(
+    reader = engine.as_account(Account.LICENSING)
+    (first, count) = reader.query("SELECT min(time), count() FROM license_sightings")[0]
+    rows = reader.query(
         "SELECT toStartOfHour(time) AS hour, count() FROM license_sightings "
         "WHERE time BETWEEN toDateTime({start:UInt32}) AND toDateTime({end:UInt32}) GROUP BY hour",
         {"start": int(hours(now)[0].timestamp()), "end": int(now.timestamp())},
@@ -77,7 +79,7 @@ def hours(now: datetime) -> list[datetime]:
 
 
 def tables(engine: Engine) -> list[Table]:
-    """The tables, largest first; on a cluster the shards together, each replica once."""
+    """The tables, largest first; on a cluster the shards together, each replica once. For the administrator alone."""
     parts = f"cluster('{engine.cluster}', system.parts)" if engine.cluster else "system.parts"
     rows = engine.query(
         f"SELECT table, sum(rows), sum(bytes_on_disk) AS bytes FROM {parts} "  # noqa: S608

@@ -29,6 +29,7 @@ class Home:
             raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
         self.spool = self.path / "spool.sqlite"
         self.credentials = self.path / "credentials.sqlite"
+        self.access_log = self.path / "access.sqlite"
         self.catalog = self.path / "catalog.toml"
         self.engine = self.path / "clickhouse"
         self.temporary = self.path / "tmp"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from warehouse.accounts import Account
 from warehouse.engine import Engine
 from warehouse.fields import FIELDS
 from warehouse.queries import QueryError
@@ -82,6 +83,7 @@ def installs(engine: Engine, args: Mapping[str, str]) -> dict[str, Any]:
     `args`: `module`, `status` (several with commas; `!licensed`: all but), `flag`, `limit` (100, at most 1000),
     `cursor` (of the page before). Raises `QueryError` and `EngineError`.
     """
+    engine = engine.as_account(Account.LICENSING)
     conditions, parameters = _conditions(args)
     limit = _limit(args.get("limit", ""))
     columns = ", ".join(f"installs.{column} AS {column}" for column in _COLUMNS)
@@ -103,7 +105,8 @@ def installs(engine: Engine, args: Mapping[str, str]) -> dict[str, Any]:
 
 def flags(engine: Engine) -> dict[str, Any]:
     """The rules, each with how many (module, install) it flags now."""
-    counts = dict(engine.query(f"SELECT arrayJoin(flags) AS flag, count() FROM ({_FLAGGED}) GROUP BY flag"))  # noqa: S608
+    reader = engine.as_account(Account.LICENSING)
+    counts = dict(reader.query(f"SELECT arrayJoin(flags) AS flag, count() FROM ({_FLAGGED}) GROUP BY flag"))  # noqa: S608
     return {
         "rows": [
             {

@@ -27,7 +27,7 @@ class MigrationError(Exception):
 
 
 def migrate(engine: Engine) -> list[str]:
-    """Bring the database up to date; returns the names of the files that were applied."""
+    """Bring the database and its users up to date; returns the names of the files that were applied."""
     done = _done(engine)
     applied = []
     for name, text in sql_files():
@@ -42,6 +42,7 @@ def migrate(engine: Engine) -> list[str]:
     unknown = set(done) - {int(name[:3]) for name, _ in sql_files()}
     if unknown:
         raise MigrationError(f"the database is newer than this Pharos: it has migration {max(unknown)}")
+    engine.make_accounts()
     return applied
 
 

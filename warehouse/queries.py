@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import Any
 
+from warehouse.accounts import Account
 from warehouse.engine import Engine
 from warehouse.fields import COUNTRY, DIMENSIONS
 from warehouse.groups import Group, Overlap, fold
@@ -120,9 +121,10 @@ def answer(engine: Engine, query: MetricQuery, k: int) -> dict[str, Any]:
     Raises `EngineError`.
     """
     rows, parameters = _rows_sql(query)
+    reader = engine.as_account(Account.LICENSING if _of_license_plane(query) else Account.PRODUCT)
     groups = [
         Group(bucket.isoformat(), key, value, installs, frozenset(members))
-        for bucket, key, value, installs, members in engine.query(
+        for bucket, key, value, installs, members in reader.query(
             f"""
             SELECT bucket, key, {"sum(amount)" if query.metric == "feature_uses" else "uniqExact(install)"} AS value,
                 uniqExact(install) AS installs,
@@ -134,7 +136,7 @@ def answer(engine: Engine, query: MetricQuery, k: int) -> dict[str, Any]:
     ]
 
     def overlap(members: frozenset[int]) -> Overlap:
-        found = engine.query_each(
+        found = reader.query_each(
             f"SELECT DISTINCT bucket, key, install FROM ({rows}) WHERE install IN {{members:Array(UInt64)}}",  # noqa: S608
             "members",
             members,
@@ -197,7 +199,7 @@ def _rows_sql(query: MetricQuery) -> tuple[str, dict[str, Any]]:
 
 def fresh_to(engine: Engine) -> str | None:
     """Up to when every collector's beacons are in the figures (RFC 3339); None when no loader has said so in a week."""
-    rows = engine.query(
+    rows = engine.as_account(Account.PRODUCT).query(
         "SELECT min(fresh_to), count() FROM (SELECT loader, max(fresh_to) AS fresh_to FROM freshness_by_loader "
         "WHERE written > now() - INTERVAL 7 DAY GROUP BY loader)"
     )
@@ -207,7 +209,7 @@ def fresh_to(engine: Engine) -> str | None:
 
 def modules(engine: Engine, k: int) -> list[str]:
     """The modules that at least k installs have, by name: what a filter may offer."""
-    rows = engine.query(
+    rows = engine.as_account(Account.PRODUCT).query(
         "SELECT module FROM installs_per_day_by_dimension GROUP BY module "
         "HAVING uniqExact(install) >= {k:UInt64} ORDER BY module",
         {"k": k},
@@ -220,8 +222,9 @@ def days_with_beacons(engine: Engine, start: date, end: date) -> tuple[date | No
 
     A day that is missing among them is a gap in the data, and no day on which nobody used anything.
     """
-    (first, count) = engine.query("SELECT min(day), count() FROM installs_per_day_by_dimension")[0]
-    days = engine.query(
+    reader = engine.as_account(Account.PRODUCT)
+    (first, count) = reader.query("SELECT min(day), count() FROM installs_per_day_by_dimension")[0]
+    days = reader.query(
         "SELECT DISTINCT day FROM installs_per_day_by_dimension WHERE day BETWEEN {start:Date} AND {end:Date}",
         {"start": start, "end": end},
     )

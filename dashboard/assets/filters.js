@@ -32,7 +32,14 @@
         const path = (pathname || "/").replace(/\/+$/, "");
         const filtered = ["", "/features", "/licensing"].includes(path);
         const links = window.dash_clientside.callback_context.outputs_list[5];
-        const paths = { overview: "/", features: "/features", licensing: "/licensing", rights: "/rights", health: "/health" };
+        const paths = {
+          overview: "/",
+          features: "/features",
+          licensing: "/licensing",
+          access_log: "/access-log",
+          rights: "/rights",
+          health: "/health",
+        };
         return [
           params.get("module") || null,
           preset,
@@ -77,6 +84,9 @@
       },
       closeNavigation() {
         return false;
+      },
+      countRows(clicks, rows) {
+        return clicks && rows ? { press: clicks, rows: rows.length } : window.dash_clientside.no_update;
       },
       pressed(clicks) {
         return Boolean(clicks);

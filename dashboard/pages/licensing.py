@@ -5,14 +5,16 @@ from urllib.parse import parse_qs
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, State, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard import freshness, states
 from dashboard.access import Callbacks, Page
-from dashboard.answers import MOST_ROWS, Answers
+from dashboard.answers import Answers
 from dashboard.cards import heading, loading
 from dashboard.format import count
-from dashboard.grids import GRID, csv_name, download, register_download
+from dashboard.grids import GRID, csv_name, download
+from dashboard.looks import MOST_ROWS
+from warehouse.access_log import AccessLogError
 from warehouse.engine import EngineError
 from warehouse.licensing import STATUSES
 from warehouse.queries import QueryError
@@ -67,6 +69,7 @@ def layout() -> html.Div:
                             ],
                             className="card-head",
                         ),
+                        dcc.Store(id="licensing-taken"),
                         html.Div(id="licensing-empty"),
                         html.Div(
                             loading(
@@ -111,14 +114,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     )
     def licensing(search: str) -> tuple[Any, ...]:
         hidden = {"display": "none"}
-        given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
-        module = given.get("module", "")
-        args = {"status": given.get("status", "!licensed"), **({"module": module} if module else {})}
+        args = _asked(search)
         try:
-            rows, more = answers.licensing_rows(args)
-            anything_yet = bool(rows) or answers.any_sighting()
+            rows, more = answers.looks.page(args)
+            anything_yet = bool(rows) or answers.looks.any_sighting()
             fresh, stale = freshness.told(answers, answers.fresh_to())
-        except (QueryError, EngineError) as error:
+        except (QueryError, EngineError, AccessLogError) as error:
             return states.notice(error), "", hidden, "", hidden, "Installs", [], {}, ""
         if not rows:
             return stale, fresh, {}, states.none_reported(anything_yet), hidden, "Installs", [], {}, ""
@@ -127,16 +128,48 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         if more:
             title = f"First {count(MOST_ROWS)} installs"
             note = f"There are more than {count(MOST_ROWS)}: choose a module or a status to see the others. {note}"
-        name = csv_name("licensing", None, module)
+        name = csv_name("licensing", None, args.get("module", ""))
         return stale, fresh, {}, "", {}, title, [_row(row) for row in rows], name, note
 
-    register_download(dash_app, page.name)
+    # The grid alone knows how many rows its own filters leave; the file is made once the look is recorded.
+    dash_app.clientside_callback(
+        ClientsideFunction("pharos", "countRows"),
+        Output("licensing-taken", "data"),
+        Input("licensing-csv", "n_clicks"),
+        State("licensing-grid", "virtualRowData"),
+        prevent_initial_call=True,
+    )
+
+    @callbacks.add(
+        page,
+        Output("licensing-grid", "exportDataAsCsv"),
+        Output("licensing-notice", "children", allow_duplicate=True),
+        Input("licensing-taken", "data"),
+        State("url", "search"),
+        prevent_initial_call=True,
+    )
+    def take(taken: dict[str, int] | None, search: str) -> tuple[Any, Any]:
+        if not taken:
+            return False, no_update
+        try:
+            answers.looks.csv(_asked(search), int(taken["rows"]))
+        except AccessLogError as error:
+            return False, states.notice(error)
+        return True, no_update
+
     dash_app.clientside_callback(
         ClientsideFunction("pharos", "showStatuses"), Output("status-filter", "value"), Input("url", "search")
     )
     dash_app.clientside_callback(
         ClientsideFunction("pharos", "chooseStatuses"), Input("status-filter", "value"), State("url", "search")
     )
+
+
+def _asked(search: str | None) -> dict[str, str]:
+    """What the page's address asks of the license plane."""
+    given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
+    module = given.get("module", "")
+    return {"status": given.get("status", "!licensed"), **({"module": module} if module else {})}
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -84,7 +84,12 @@ def test_the_table_names_the_roles_of_what_is_not_for_all() -> None:
     """The license plane is not for the product role, and what only admins need is for them, whoever edits the table."""
     closed = {page.name: page.roles for page in PAGES if page.roles != EVERYONE}
     admin = frozenset({Role.ADMIN})
-    assert closed == {"licensing": {Role.LICENSING, Role.ADMIN}, "rights": admin, "health": admin}
+    assert closed == {
+        "licensing": {Role.LICENSING, Role.ADMIN},
+        "access_log": admin,
+        "rights": admin,
+        "health": admin,
+    }
 
 
 @pytest.mark.parametrize("visitor", VISITORS)

@@ -18,7 +18,8 @@ from warehouse.home import Home
 Visit = Callable[[str | None], FlaskClient]
 
 WITH_FILTERS = ["overview", "features", "licensing"]
-NAMES = [page.name for page in PAGES]
+# The access log lies in the home: its page asks ClickHouse nothing (`tests/dashboard/test_looks.py`).
+NAMES = [page.name for page in PAGES if page.name != "access_log"]
 
 
 def page(client: FlaskClient, name: str, search: str = "") -> str:

@@ -9,8 +9,10 @@ from collector.spool import HORIZON_DAYS
 from collector.validate import CONSENT_FULL, MAX_BATCH, Reason
 from tests.docs.markdown import ROOT, code, page, spans, tables
 from warehouse import licensing, queries
+from warehouse.access_log import KEPT_DAYS
 from warehouse.fields import DIMENSIONS, FIELDS, MAX_COUNT, MAX_FEATURES, REQUIRED_OBJECTS, Field, columns
 from warehouse.migrate import sql_files
+from warehouse.retention import ALARM_DAYS, FORCED_DAYS, KEPT
 
 REFERENCE = page("docs/reference.md")
 TABLES = tables(REFERENCE)
@@ -104,20 +106,33 @@ def test_each_plane_holds_what_the_table_says() -> None:
     assert re.findall(r"`(\w+)`", held[2]) == [*(column for _, column in columns("license")), "ip", "country"]
 
 
+def test_the_retention_is_that_of_the_code() -> None:
+    """Every entry stands in the table, in its order; no other does."""
+    told = [[row[0], code(row[1]), row[2]] for row in TABLES["what | where | kept"]]
+    assert told == [[kept.what, kept.name, kept.how_long] for kept in KEPT]
+    assert f"| keyed ids by which duplicates are known | `spool.sqlite` | {HORIZON_DAYS} days |" in REFERENCE
+    assert KEPT_DAYS == 396  # 13 months at their longest
+    text = " ".join(REFERENCE.split())
+    assert (FORCED_DAYS, ALARM_DAYS) == (1, 2)
+    assert "there a day longer is forced out" in text
+    assert "there two days longer fails" in text
+
+
 def test_the_retention_is_that_of_the_tables() -> None:
-    """Every table of the numbered SQL files is named with how long its rows live, and each column that lives less."""
-    told = {name: row[2] for row in TABLES["what | where | kept"] for name in re.findall(r"`([\w.]+)`", row[1])}
+    """Every table of the numbered SQL files has an entry with how long its rows live, as has each column with a TTL."""
     text = "".join(sql for _, sql in sql_files())
-    expected = {"migrations": "always"}
+    expected = {}
     for table, body in re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)\$local(.*?);\n", text, re.DOTALL):
         inside, _, after = body.partition("\nENGINE")
         for column, number, unit in re.findall(r"^    (\w+) .*TTL .*INTERVAL (\d+) (\w+)", inside, re.MULTILINE):
             expected[f"{table}.{column}"] = f"{number} {unit.lower()}s"
-        kept = re.findall(r"TTL .*INTERVAL (\d+) (\w+)", after)
-        expected[table] = f"{kept[0][0]} {kept[0][1].lower()}s" if kept else "always"
-    del told["spool.sqlite"]
-    assert {name: kept.removesuffix(" after the last") for name, kept in told.items()} == expected
-    assert f"| keyed ids by which duplicates are known | `spool.sqlite` | {HORIZON_DAYS} days |" in REFERENCE
+        ((number, unit),) = re.findall(r"TTL .*INTERVAL (\d+) (\w+)", after) or [("", "")]
+        expected[table] = f"{number} {unit.lower()}s" if number else ""
+    in_clickhouse = {kept.name: kept for kept in KEPT if kept.where != "migrations" and ".sqlite" not in kept.where}
+    assert expected.keys() == in_clickhouse.keys()
+    for name, how_long in expected.items():
+        assert in_clickhouse[name].set_in({name: how_long}) or not how_long, name
+        assert bool(how_long) == bool(in_clickhouse[name].interval), name
 
 
 def _named_in(source: str, pattern: str) -> list[str]:

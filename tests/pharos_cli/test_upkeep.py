@@ -24,7 +24,20 @@ def test_drain_gives_up_when_nothing_loads(tmp_path: Path) -> None:
     assert "1 beacons are not loaded" in done.stderr
 
 
-CHECKS = ["config", "home", "secret", "credentials", "country", "catalog", "spool", "quarantine", "space", "engine"]
+CHECKS = [
+    "config",
+    "home",
+    "secret",
+    "credentials",
+    "country",
+    "catalog",
+    "spool",
+    "quarantine",
+    "space",
+    "engine",
+    "grants",
+    "retention",
+]
 
 
 def test_a_new_home_is_in_order(tmp_path: Path) -> None:

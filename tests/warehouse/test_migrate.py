@@ -31,6 +31,9 @@ class UpToDate:
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         return [(int(name[:3]), hashlib.sha256(text.encode()).hexdigest()) for name, text in sql_files()]
 
+    def make_accounts(self) -> None:
+        """As in `test_users_that_are_there_are_only_asked_for`."""
+
 
 def test_an_up_to_date_database_is_only_asked() -> None:
     """A loader can start while a replica is down: nothing is created that is there."""

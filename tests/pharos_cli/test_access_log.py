@@ -1,0 +1,45 @@
+"""`pharos access`: who looked at the license plane."""
+
+import sqlite3
+from pathlib import Path
+
+from tests.pharos_cli.command import pharos
+from warehouse.access_log import AccessLog
+from warehouse.home import Home, derive
+from warehouse.settings import Settings
+
+
+def looked(folder: Path) -> Home:
+    """A home in whose log three looks are."""
+    home = Home(folder / "home")
+    log = AccessLog(home.access_log, derive(home.root_secret(Settings()), "access log"))
+    log.note("lisa", "licensing", "page", {"status": "expired"}, 3)
+    log.note("token 01ab", "licensing", "api installs", {"module": "invoice_pro", "limit": "7"}, 7)
+    log.note("lisa", "licensing", "csv", {"status": "expired"}, 3)
+    return home
+
+
+def test_looks_are_listed_newest_first(tmp_path: Path) -> None:
+    """One line each, with number, who, by what, how many rows, and the question; `--who` is one of them alone."""
+    home = looked(tmp_path)
+    lines = pharos(home.path, "access", "list").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["3", "2", "1"]
+    assert lines[1].endswith("token 01ab  licensing  api installs  7 rows  limit=7 module=invoice_pro")
+    assert pharos(home.path, "access", "list", "--who", "lisa", "--most", "1").stdout.splitlines() == lines[:1]
+
+
+def test_a_log_as_it_was_written_is_said_to_be(tmp_path: Path) -> None:
+    """With exit status 0, also where nobody ever looked."""
+    assert pharos(looked(tmp_path).path, "access", "verify").returncode == 0
+    assert pharos(tmp_path / "new", "access", "verify").returncode == 0
+
+
+def test_a_log_that_was_changed_is_found_out(tmp_path: Path) -> None:
+    """The entry is named, and the exit status is 1."""
+    home = looked(tmp_path)
+    db = sqlite3.connect(home.access_log)
+    db.executescript("DROP TRIGGER looks_stay_as_they_are; UPDATE looks SET who = 'nobody' WHERE id = 2")
+    db.close()
+    done = pharos(home.path, "access", "verify")
+    assert done.returncode == 1
+    assert "entry 2 is not as it was written" in done.stderr

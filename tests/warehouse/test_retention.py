@@ -1,0 +1,137 @@
+"""What is too old leaves the disk, byte by byte: on a real ClickHouse, embedded and (with CLICKHOUSE_URL) a server."""
+
+import os
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.batches import TABLES
+from collector.planes import Planes, encode
+from pharos import doctor
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES
+from tests.warehouse.test_engine import done_in
+from warehouse import retention
+from warehouse.engine import Engine
+from warehouse.home import Home
+from warehouse.migrate import migrate
+from warehouse.retention import KEPT
+
+pytestmark = pytest.mark.parametrize("kind", ENGINES)
+MONTHS_13 = 396  # days, at least as many as 13 months ever have
+OLD, YOUNG = {"addresses": 33, "rows": MONTHS_13 + 3}, {"addresses": 28, "rows": 390}
+
+
+def load(engine: Engine, days: int, address: str, feature: str) -> None:
+    """A beacon of so many days ago, as `pharos import` keeps its date, with an address that is the connection's."""
+    now = datetime.now(UTC)
+    sent = (now - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    split = Planes(b"root secret of the tests").split(
+        beacon(sent_at=sent, features={feature: 3}), address, now, keep_date=True
+    )
+    for plane, row in (("usage", split.usage), ("license", split.license)):
+        batch = "00000000-0000-0000-0000-000000000000"
+        engine.insert(TABLES[plane], [encode({"batch": batch, **row})], f"{plane} {feature}")  # type: ignore[index]
+
+
+def marks(days: int) -> tuple[str, str]:
+    """An address and the name of a feature that nothing else looks like."""
+    return f"2001:db8:{days:x}:feed:beef:cafe:f00d:1", f"marker.qzxjkvw.{days}"
+
+
+def on_disk(engine: Engine, home: Home, mark: str) -> bool:
+    """Whether a file of ClickHouse holds these bytes."""
+    folders = [home.path]
+    if not engine.embedded:
+        node = Path(os.environ["CLICKHOUSE_CONFIG"]).parent
+        folders = [*node.parent.iterdir()] if engine.cluster else [node]
+    # grep and not our own loop: parts come and go meanwhile, and it goes on.
+    return subprocess.run(["grep", "-rqaF", mark, *folders], stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def gone(engine: Engine, home: Home, wanted: list[str], seconds: float = 100) -> bool:
+    """Whether these bytes leave the disk in that time, while new beacons come in as ever."""
+    end = time.monotonic() + seconds
+    new = 0
+    while time.monotonic() < end:
+        if not any(on_disk(engine, home, mark) for mark in wanted):
+            return True
+        new += 1
+        load(engine, 0, "203.0.113.1", f"new.feature{new}")
+        time.sleep(3)
+    return False
+
+
+def merges_with_ttl(engine: Engine, most: int) -> None:
+    """Let ClickHouse look for what is too old by itself, or (with 0) not."""
+    for kept in KEPT:
+        if kept.interval and not kept.column:
+            where = f"{kept.where}_local ON CLUSTER {engine.cluster}" if engine.cluster else kept.where
+            engine.command(f"ALTER TABLE {where} MODIFY SETTING max_number_of_merges_with_ttl_in_pool = {most}")
+
+
+def forced_out(engine: Engine, home: Home) -> dict[str, Any]:
+    migrate(engine)
+    merges_with_ttl(engine, 0)
+    for days in (*OLD.values(), *YOUNG.values()):
+        load(engine, days, *marks(days))
+    old = [marks(OLD["addresses"])[0], *marks(OLD["rows"])]
+    young = [marks(YOUNG["addresses"])[0], marks(YOUNG["rows"])[1]]
+    told: dict[str, Any] = {"before": [on_disk(engine, home, mark) for mark in (*old, *young)]}
+    told["late"] = {kept.name for kept, _ in retention.overdue(engine, retention.ALARM_DAYS)}
+    told["doctor"] = doctor._retention(engine).ok
+    told["forced"] = set(retention.apply(engine))
+    told["gone"] = gone(engine, home, old)
+    told["after"] = [on_disk(engine, home, mark) for mark in young]
+    told["late afterwards"] = list(retention.overdue(engine, 0))
+    told["doctor afterwards"] = doctor._retention(engine).ok
+    told["counted"] = engine.query("SELECT count() FROM installs_per_day_by_dimension WHERE day < today()")[0][0]
+    return told
+
+
+def test_what_is_too_old_is_forced_off_the_disk(kind: str, tmp_path: Path) -> None:
+    """Addresses of 33 days and rows of 13 months and some days: there before, gone afterwards, and younger ones stay.
+
+    Here ClickHouse does not look by itself, as one that was stopped for long, or whose merges are busy.
+    """
+    told = done_in(kind, tmp_path, forced_out)
+    assert told["before"] == [True] * 5  # the marks can be found at all
+    tables = {"usage_beacons", "installs_per_day_by_dimension", "installs_per_day_by_license_source"}
+    tables |= {"license_sightings", "sightings_by_install"}
+    assert told["late"] == told["forced"] == {*tables, "license_sightings.ip", "license_sightings.ip_claim"}
+    assert told["gone"]
+    assert told["after"] == [True, True]
+    assert told["late afterwards"] == []
+    assert (told["doctor"], told["doctor afterwards"]) == (False, True)
+    assert told["counted"] == 3
+
+
+def by_itself(engine: Engine, home: Home) -> dict[str, Any]:
+    migrate(engine)
+    merges_with_ttl(engine, 0)
+    for days in OLD.values():
+        load(engine, days, *marks(days))
+    old = [marks(OLD["addresses"])[0], *marks(OLD["rows"])]
+    before = [on_disk(engine, home, mark) for mark in old]
+    merges_with_ttl(engine, 2)
+    return {"before": before, "gone": gone(engine, home, old)}
+
+
+def test_clickhouse_drops_what_is_too_old_by_itself(kind: str, tmp_path: Path) -> None:
+    """Without being told: a part that nothing is merged with is written anew, and its month is not waited for."""
+    assert done_in(kind, tmp_path, by_itself) == {"before": [True] * 3, "gone": True}
+
+
+def settings(engine: Engine, home: Home) -> dict[str, str]:
+    migrate(engine)
+    return retention.as_set(engine)
+
+
+def test_the_table_of_retention_is_what_the_tables_are_set_to(kind: str, tmp_path: Path) -> None:
+    """Every entry about ClickHouse, read from ClickHouse itself."""
+    found = done_in(kind, tmp_path, settings)
+    assert found == {kept.name: kept.how_long.removesuffix(" after the last") for kept in KEPT if kept.interval}
