@@ -32,7 +32,9 @@ class EmptyEngine(Engine):
         self._trouble: Trouble | None = None
         self.loaders: list[tuple[Any, ...]] = []
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
         if self.away:
             raise EngineError("connection refused", self._trouble)
         if self.missing and self.missing in sql:
