@@ -14,6 +14,7 @@ import click
 
 from pharos.access import keys, tokens, users
 from pharos.context import fail, load_settings, open_home
+from pharos.privacy import privacy
 from pharos.rights import rights
 from pharos.upkeep import backup, quarantine, recount, restore
 from warehouse import logs
@@ -253,5 +254,5 @@ def demo(installs: int, days: int, seed: int) -> None:
     _serve(settings)
 
 
-for _command in (recount, backup, restore, quarantine, keys, users, tokens, rights):
+for _command in (recount, backup, restore, quarantine, keys, users, tokens, rights, privacy):
     cli.add_command(_command)
