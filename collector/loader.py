@@ -16,7 +16,7 @@ from importlib.metadata import version
 
 import msgspec
 
-from collector.batches import TABLES, insert_batch
+from collector.batches import TABLES, insert_batch, mark
 from collector.office import Office
 from collector.planes import Planes, encode
 from collector.register import Register
@@ -34,6 +34,8 @@ BACKOFF_SECONDS = (0.5, 30.0)
 FRESHNESS_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
 RETENTION_SECONDS = 86400.0
+# For so long at most, once nothing more comes in, the spool's log keeps rows of both planes side by side.
+CLEAR_SECONDS = 10.0
 
 log = logging.getLogger("pharos.loader")
 
@@ -56,7 +58,8 @@ class Loader:
         self._id = spool.loader_id()
         self._register = Register(spool)
         self._office = Office(self._register, engine)
-        self._fresh_at = self._forgot_at = self._retained_at = float("-inf")
+        self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = float("-inf")
+        self._to_clear = True  # a loader before this one may have left something
 
     @property
     def _loading(self) -> Engine:
@@ -117,6 +120,7 @@ class Loader:
                 return
             batch = self._spool.loaded(batch, plane)
         self._spool.delete(batch)
+        self._to_clear = True
 
     def _insert(self, plane: Plane, id: str, rows: list[bytes]) -> None:
         if plane != "sealed" and self._register.any_erased():
@@ -139,15 +143,16 @@ class Loader:
         """
         keys = [msgspec.json.decode(row, type=_UsageRow) for row in rows]
         known = self._loading.query_each(
-            "SELECT beacon FROM usage_beacons "
-            "WHERE day IN {days:Array(Date)} AND beacon IN {beacons:Array(UInt64)} AND batch != {batch:UUID}",
+            "SELECT beacon, mark FROM usage_beacons "
+            "WHERE day IN {days:Array(Date)} AND beacon IN {beacons:Array(UInt64)}",
             "beacons",
             [key.beacon for key in keys],
-            {"days": sorted({key.day for key in keys}), "batch": id},
+            {"days": sorted({key.day for key in keys})},
         )
         beacons = {key.beacon: row for row, key in zip(rows, keys, strict=True)}
-        for (beacon,) in known:
-            beacons.pop(beacon, None)
+        for beacon, marked in known:
+            if marked != mark(id, beacon):
+                beacons.pop(beacon, None)
         return list(beacons.values())
 
     def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
@@ -169,8 +174,11 @@ class Loader:
         if idle and now - self._forgot_at >= FORGET_SECONDS:
             while self._spool.forget(now):
                 pass
-            self._spool.checkpoint()
-            self._forgot_at = now
+            self._forgot_at, self._to_clear = now, True
+        if idle and self._to_clear and now - self._cleared_at >= CLEAR_SECONDS:
+            with suppress(Unavailable):  # the disk is full: the log stays as it is
+                self._to_clear = not self._spool.checkpoint()
+            self._cleared_at = now
         if idle and now - self._retained_at >= RETENTION_SECONDS:
             self._retained_at = now
             self._drop_old()
@@ -211,8 +219,8 @@ def good_row(plane: Plane) -> bytes:
     """A row with every column of a plane, which its table can read; it is never stored."""
     split = Planes(b"nobody's").split(example(), "203.0.113.9", datetime.now(UTC))
     sealed = {"who": 1, "day": split.usage["day"], "sealed": "", "sealed_ip": ""}
-    rows = {"usage": split.usage, "license": split.license, "sealed": sealed}
-    return encode({"batch": str(uuid.UUID(int=0)), **rows[plane]})
+    rows = {"usage": {"mark": 0, **split.usage}, "license": split.license, "sealed": sealed}
+    return encode(rows[plane])
 
 
 def _datetime64(moment: float) -> str:

@@ -128,7 +128,7 @@ class Office:
     def _raw_rows(self, work: dict[str, Any]) -> Rows:
         return {
             plane: [
-                {name: value for name, value in row.items() if name != "batch"}
+                {name: value for name, value in row.items() if name != "mark"}
                 for row in rights.rows(self._engine, rights.TABLES[plane][0], work[plane])
             ]
             for plane in rights.TABLES

@@ -366,12 +366,14 @@ class Spool:
                 (int(now) // 86400 - HORIZON_DAYS, most),
             ).rowcount
 
-    def checkpoint(self) -> None:
+    def checkpoint(self) -> bool:
         """Move the log into the file and empty it, so that loaded beacons leave no bytes behind.
 
-        Raises `Unavailable` when the file cannot grow; the log then keeps what it has.
+        Returns False while somebody reads the log, raises `Unavailable` when the file cannot grow: the log then keeps
+        what it has.
         """
-        self._locked("PRAGMA wal_checkpoint(TRUNCATE)")
+        busy, *_ = self._locked("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
 
     def stats(self) -> Stats:
         """What lies in the spool now.

@@ -15,6 +15,7 @@ import click
 from pharos.access import access, keys, tokens, users
 from pharos.catalog import catalog
 from pharos.context import fail, load_settings, open_home
+from pharos.privacy import privacy
 from pharos.rights import rights
 from pharos.upkeep import backup, quarantine, recount, restore
 from warehouse import logs
@@ -260,5 +261,5 @@ def demo(installs: int, days: int, seed: int) -> None:
     _serve(settings)
 
 
-for _command in (recount, backup, restore, quarantine, catalog, keys, users, tokens, access, rights):
+for _command in (recount, backup, restore, quarantine, catalog, keys, users, tokens, access, rights, privacy):
     cli.add_command(_command)

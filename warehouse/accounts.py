@@ -39,7 +39,7 @@ GRANTS: dict[Account, tuple[Grant, ...]] = {
     ),
     Account.LOADER: (
         ("INSERT", "usage_beacons", ()),
-        ("SELECT", "usage_beacons", ("day", "beacon", "batch")),
+        ("SELECT", "usage_beacons", ("day", "beacon", "mark")),
         ("INSERT", "license_sightings", ()),
         ("INSERT", "sealed_beacons", ()),
         ("INSERT", "freshness_by_loader", ()),

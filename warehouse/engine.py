@@ -43,6 +43,8 @@ CONTENT_ERRORS = frozenset({6, 26, 27, 32, 38, 41, 53, 69, 70, 72, 117, 131, 321
 # What ClickHouse says to a user whom it does not know, and to one who may not make users or has no place to keep them.
 AUTHENTICATION_FAILED = 516
 NO_ACCESS_MANAGEMENT = frozenset({495, 497, 514})
+# For statements that name installs or beacons: no log of a server tells when they were asked for, and with whom.
+UNLOGGED: dict[str, str | int] = {"log_queries": 0, "log_queries_cut_to_length": 20}
 QUERY_SECONDS = 60
 # How long a server may take to say that it is there: to those who only ask that, and to all once it has failed.
 PROBE_SECONDS = 5
@@ -189,22 +191,24 @@ class Engine:
         loopback = url.hostname in ("127.0.0.1", "::1", "localhost")
         return Server(self.database, self.cluster, unquote(url.password or ""), loopback)
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
         """The rows of a SELECT; parameters are bound by the server (`{name:Type}`). Raises `EngineError`."""
         with self._client() as client:
-            return list(client.query(sql, parameters=dict(parameters or {})).result_rows)
+            return list(client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {})).result_rows)
 
     def query_each(
         self, sql: str, name: str, values: Collection[int], parameters: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
-        """The rows of a SELECT for any number of integers, given to it as `{name:Array(UInt64)}` in portions.
+        """The rows of a SELECT for any number of ids, given to it as `{name:Array(UInt64)}` in portions, and in no log.
 
         A server refuses a parameter of more than 128 KiB (`http_max_field_value_size`).
         """
         ordered = sorted(values)
         rows: list[tuple[Any, ...]] = []
         for first in range(0, len(ordered), PORTION):
-            rows += self.query(sql, {**(parameters or {}), name: ordered[first : first + PORTION]})
+            rows += self.query(sql, {**(parameters or {}), name: ordered[first : first + PORTION]}, UNLOGGED)
         return rows
 
     def command(self, sql: str, settings: Mapping[str, Any] | None = None) -> None:
@@ -236,11 +240,12 @@ class Engine:
 
     def write(self, table: str, native: bytes, token: str) -> None:
         """Insert what `read` gave, here or elsewhere, as one batch; as `insert` otherwise."""
-        self._insert(table, native, "Native", token)
+        # What was read before a column was dropped still has it.
+        self._insert(table, native, "Native", token, {"input_format_skip_unknown_fields": 1})
 
-    def _insert(self, table: str, block: bytes, fmt: str, token: str) -> None:
+    def _insert(self, table: str, block: bytes, fmt: str, token: str, more: Mapping[str, Any] | None = None) -> None:
         cluster = CLUSTER_INSERT_SETTINGS if self.cluster else {}
-        settings = {**INSERT_SETTINGS, **cluster, "insert_deduplication_token": token}
+        settings = {**INSERT_SETTINGS, **cluster, **(more or {}), "insert_deduplication_token": token}
         with self._client() as client:
             client.raw_insert(table, insert_block=block, fmt=fmt, settings=settings)
 
@@ -373,6 +378,8 @@ class Engine:
             connect_timeout=5,
             send_receive_timeout=seconds,
             autogenerate_session_id=False,
+            # Else they are in the address, which a server that traces writes to its log, and a proxy too.
+            form_encode_query_params=True,
         )
 
     def _connect_embedded(self, database: str) -> Any:

@@ -78,7 +78,7 @@ def _apply(engine: Engine, text: str) -> None:
         if not statement:
             continue
         engine.command(Template(statement).substitute(values))
-        if cluster and re.match(r"ALTER TABLE \w+\$local \$on_cluster\s+ADD COLUMN", statement):
+        if cluster and re.match(r"ALTER TABLE \w+\$local \$on_cluster\s+(ADD|DROP) COLUMN", statement):
             # The Distributed table in front of the shards has columns of its own.
             engine.command(Template(statement).substitute({**values, "local": ""}))
         table = re.match(r"CREATE TABLE IF NOT EXISTS (\w+)\$local", statement)

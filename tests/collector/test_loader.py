@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 import collector.spool
-from collector.batches import TABLES
+from collector.batches import TABLES, mark
 from collector.loader import Loader
 from collector.spool import HORIZON_DAYS, Batch, Plane, Spool, Unavailable
 from tests.collector.rows import row, rows
@@ -48,7 +48,6 @@ class FakeEngine:
         found = [json.loads(line) for line in lines]
         if any(self.poison(table, each) for each in found):
             raise ContentError("ClickHouse refuses the rows")
-        assert {each["batch"] for each in found} == {token}
         assert self.tables[table].setdefault(token, found) == found, "one token, two contents"
         self.after(table)
 
@@ -58,10 +57,10 @@ class FakeEngine:
         assert "FROM usage_beacons" in sql
         assert name == "beacons"
         return [
-            (each["beacon"],)
-            for batch, held in self.tables["usage_beacons"].items()
+            (each["beacon"], each["mark"])
+            for held in self.tables["usage_beacons"].values()
             for each in held
-            if batch != parameters["batch"] and each["day"] in parameters["days"] and each["beacon"] in values
+            if each["day"] in parameters["days"] and each["beacon"] in values
         ]
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
@@ -212,13 +211,13 @@ def test_the_embedded_engine_gets_nothing_on_a_nearly_full_disk(
 def test_a_beacon_that_another_batch_brought_is_not_counted_twice(spool: Spool, engine: FakeEngine) -> None:
     """A retry that came through another collector is left out of the usage plane, whose uses are a sum."""
     engine.tables["usage_beacons"]["of another collector"] = [
-        {"beacon": n, "day": "2026-11-22", "batch": "of another collector"} for n in (3, 5)
+        {"beacon": n, "day": "2026-11-22", "mark": mark("of another collector", n)} for n in (3, 5)
     ]
     spool.store(rows(*range(10)), NOON)
     drain(spool, engine)
     assert engine.held("usage") == once(*range(10))
     spool.store(rows(20), NOON)
-    engine.tables["usage_beacons"]["and again"] = [{"beacon": 20, "day": "2026-11-22", "batch": "and again"}]
+    engine.tables["usage_beacons"]["and again"] = [{"beacon": 20, "day": "2026-11-22", "mark": 20}]
     drain(spool, engine)
     assert engine.held("usage") == once(*range(10), 20)
     assert engine.held("license") == once(*range(10), 20)

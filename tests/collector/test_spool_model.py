@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from collector.batches import TABLES
+from collector.batches import TABLES, token
 from collector.loader import Loader
 from collector.server import MEMORY
 from collector.spool import HORIZON_DAYS, Spool
@@ -69,7 +69,7 @@ class Collector:
     def pending(self, engine: FakeEngine, plane: Plane) -> Iterator[int]:
         """The beacons of which a row waits for this plane: not in a batch that the plane has."""
         batches = self.spool.db.execute(f"SELECT first, last, {plane} FROM batches").fetchall()
-        has = [(first, last) for first, last, id in batches if id is None or id in engine.tables[TABLES[plane]]]
+        has = [(first, last) for first, last, id in batches if id is None or token(id) in engine.tables[TABLES[plane]]]
         for seq, line in self.spool.db.execute(f"SELECT seq, {plane} FROM beacons"):
             if line and not any(first <= seq <= last for first, last in has):
                 yield json.loads(line)["beacon"]

@@ -33,7 +33,9 @@ class EmptyEngine(Engine):
         self.loaders: list[tuple[Any, ...]] = []
         self.requests: list[tuple[Any, ...]] = []
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
         if self.away:
             raise EngineError("connection refused", self._trouble)
         if self.missing and self.missing in sql:

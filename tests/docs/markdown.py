@@ -10,6 +10,7 @@ PAGES = (
     "docs/reference.md",
     "docs/design.md",
     "docs/reliability.md",
+    "docs/privacy.md",
     "client_sdk/php/README.md",
 )
 

@@ -213,8 +213,8 @@ def test_restricted_data_is_kept_and_used_for_nothing(system: System) -> None:
     assert figures(system) == (2, 7, 2)
     after = request(system, mine, "access")
     assert [row for row in after["license"]["license_sightings"] if row["ip"] != "127.0.0.1"] == []
-    kept = [{name: row[name] for name in row if name != "batch"} for row in after["usage"]["usage_beacons"]]
-    assert all({n: row[n] for n in row if n != "batch"} in kept for row in before["usage"]["usage_beacons"])
+    kept = [{name: row[name] for name in row if name != "mark"} for row in after["usage"]["usage_beacons"]]
+    assert all({n: row[n] for n in row if n != "mark"} in kept for row in before["usage"]["usage_beacons"])
     assert after["sealed"] == []
     assert system.stop() == 0
     assert system.run("recount").returncode == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from collector.batches import TABLES
+from collector.batches import TABLES, insert_batch
 from collector.loader import Loader
 from collector.planes import Planes, encode
 from collector.spool import Row, Spool
@@ -91,10 +91,10 @@ def test_every_field_has_its_columns(kind: str, tmp_path: Path) -> None:
     """The field table and the schema name the same columns, and no plane has one that is only the other's."""
     tables = done_in(kind, tmp_path, column_names)
     assert tables["usage_beacons"] == {column for _, column in columns("usage")} | {
-        "day", "install", "beacon", "batch", "country",
+        "day", "install", "beacon", "mark", "country",
     }  # fmt: skip
     assert tables["license_sightings"] == {column for _, column in columns("license")} | {
-        "time", "install", "beacon", "batch", "ip", "country",
+        "time", "install", "beacon", "ip", "country",
     }  # fmt: skip
     counted = tables["installs_per_day_by_dimension"] | tables["installs_per_day_by_license_source"]
     assert set(DIMENSIONS) - {"feature"} <= counted
@@ -102,10 +102,10 @@ def test_every_field_has_its_columns(kind: str, tmp_path: Path) -> None:
 
 def inserted_again(engine: Engine, home: Home) -> tuple[Any, ...]:
     migrate.migrate(engine)
-    token = str(uuid.uuid4())
-    lines = [b'{"batch":"%s",' % token.encode() + row.usage[1:] for row in rows([beacon() for _ in range(50)])]
+    id = str(uuid.uuid4())
+    lines = [row.usage for row in rows([beacon() for _ in range(50)])]
     for _ in range(3):
-        engine.insert("usage_beacons", lines, token)
+        insert_batch(engine, "usage", id, lines)
     return engine.query("SELECT count() FROM usage_beacons")[0][0], uses(engine), recount.differences(engine)
 
 

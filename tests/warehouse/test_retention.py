@@ -34,8 +34,7 @@ def load(engine: Engine, days: int, address: str, feature: str) -> None:
         beacon(sent_at=sent, features={feature: 3}), address, now, keep_date=True
     )
     for plane, row in (("usage", split.usage), ("license", split.license)):
-        batch = "00000000-0000-0000-0000-000000000000"
-        engine.insert(TABLES[plane], [encode({"batch": batch, **row})], f"{plane} {feature}")  # type: ignore[index]
+        engine.insert(TABLES[plane], [encode({"mark": 0, **row} if plane == "usage" else row)], f"{plane} {feature}")  # type: ignore[index]
 
 
 def marks(days: int) -> tuple[str, str]:

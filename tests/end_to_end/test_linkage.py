@@ -1,0 +1,210 @@
+"""Both planes in the hands of somebody who has the database and the home, and not the root secret."""
+
+import gzip
+import multiprocessing
+import random
+import re
+import time
+from collections import defaultdict
+from collections.abc import Hashable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from collector import planes
+from collector.loader import CLEAR_SECONDS
+from pharos.fleet import Beacon, beacons
+from tests.end_to_end.system import ENGINES, System, running
+from warehouse import linkage
+from warehouse.engine import Engine
+from warehouse.home import Home
+from warehouse.linkage import SHARED, Candidates, Planes, Row
+
+INSTALLS = 5000
+DAYS = 3
+SINGLES = 40
+BATCHES = 20
+# Rows in parts that ClickHouse has not merged yet: its newest inserts.
+NEWEST = 20
+PAIRS = 300
+
+
+@dataclass
+class Stolen:
+    """All that an attacker has, and the `truth`, which it has not: usage pseudonyms with their license pseudonyms.
+
+    `newest` are of it those that were posted last.
+    """
+
+    system: System
+    planes: Planes
+    attacks: dict[str, Candidates]
+    truth: dict[int, int]
+    newest: list[tuple[int, int]]
+    home: Path
+    backup: Path
+    logs: list[str]
+    told: str
+
+    def exposed(self, attack: str) -> set[int]:
+        """Installs with fewer than 5 candidates."""
+        (found,) = [found for name, found in self.attacks.items() if attack in name]
+        return {install for install, candidates in found.items() if len(candidates) < 5}
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def stolen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stolen]:
+    """5,000 installs over three days: most imported, then some posted in batches, and some each alone."""
+    folder = tmp_path_factory.mktemp("linkage")
+    today = datetime.now(UTC).date()
+    sent = list(beacons(4, INSTALLS, DAYS, today - timedelta(days=1)))
+    # In random order, as far as what is posted goes: its batches hold any kind of beacon, and of two days.
+    posted = random.Random(1).sample([beacon for beacon in sent if _recent(beacon)], SINGLES + BATCHES * 50)
+    ids = {beacon["beacon_id"] for beacon in posted}
+    with running(folder / "home", request.param) as system:
+        lines = b"\n".join(msgspec.json.encode(one) for one in sent if one["beacon_id"] not in ids)
+        assert b"rejected=0" in system.run("import", "-", stdin=lines).stdout
+        system.drain()
+        for first in range(SINGLES, len(posted), 50):
+            assert system.post(posted[first : first + 50])[1]["accepted"] == 50
+            time.sleep(0.2)
+        for beacon in posted[:SINGLES]:
+            assert system.post(beacon)[1]["accepted"] == 1
+            time.sleep(0.6)  # so that each is a batch of its own
+        system.drain()
+        backup = folder / "backup"
+        assert system.run("backup", str(backup)).returncode == 0
+        time.sleep(CLEAR_SECONDS + 6)
+        system.stop()
+        told = system.run("privacy", "linkage").stdout.decode()
+        secret = Home(system.home).root_secret(system.settings)
+        keys = planes.Planes(secret)
+        truth = {}
+        for beacon in [*posted, *sent]:
+            names = keys.pseudonyms(bytes.fromhex(beacon["install_id"].replace("-", "")), 0)
+            truth[names["usage"]] = names["license"]
+        newest = list(truth.items())[:PAIRS]
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            found, logs = pool.submit(_read, system.environ, today, newest).result(300)
+        attacks = dict(linkage.attacks(found))
+        yield Stolen(system, found, attacks, truth, newest, system.home, backup, logs, told)
+
+
+def _recent(beacon: Beacon) -> bool:
+    return datetime.fromisoformat(beacon["sent_at"]) > datetime.now(UTC) - timedelta(days=6)
+
+
+def _read(environ: dict[str, str], today: date, pairs: list[tuple[int, int]]) -> tuple[Planes, list[str]]:
+    """Both planes' rows, and the engine's own logs that name an install."""
+    from warehouse.settings import Settings
+
+    settings = Settings.from_environ(environ)
+    engine = Engine(settings, Home(settings.home))
+    try:
+        found = linkage.read(engine, today - timedelta(days=DAYS + 1))
+        tables = engine.query("SELECT name FROM system.tables WHERE database = 'system' AND name LIKE '%\\_log'")
+        ids = [str(id) for pair in pairs for id in pair]
+        logs = [
+            name
+            for (name,) in tables
+            if engine.query(
+                f"SELECT count() FROM system.{name} WHERE arrayExists(id -> position(toString(tuple(*)), id) > 0, "
+                f"{ids!r})",
+                settings={"log_queries": 0, "log_queries_cut_to_length": 20},
+            )[0][0]
+        ]
+        return found, logs
+    finally:
+        engine.close()
+
+
+def test_all_rows_of_both_planes_are_looked_at(stolen: Stolen) -> None:
+    """The attacker has every beacon of every install, in both planes."""
+    assert {row["install"] for row in stolen.planes.usage} == set(stolen.truth)
+    assert {row["install"] for row in stolen.planes.license} == set(stolen.truth.values())
+    assert len(stolen.planes.usage) == len(stolen.planes.license) > 2 * INSTALLS
+
+
+@pytest.mark.parametrize("attack", ["equal values", "a constant or a cut"])
+def test_no_value_and_no_number_joins_the_planes(stolen: Stolen, attack: str) -> None:
+    """No two columns hold a common value, or numbers that xor, sum, difference or cuts make of one another."""
+    assert stolen.exposed(attack) == set()
+
+
+@pytest.mark.parametrize("attack", ["any two columns", "parts"])
+def test_what_came_together_exposes_nobody_for_long(stolen: Stolen, attack: str) -> None:
+    """Beyond what a beacon itself says, its batch exposes an install in the newest inserts only: ClickHouse merges them
+    within seconds, and nothing else tells what came together."""
+    assert len(stolen.exposed(attack) - stolen.exposed("one beacon")) <= NEWEST
+
+
+def test_no_column_groups_what_came_together(stolen: Stolen) -> None:
+    """But for the parts: no column of either plane makes groups whose contents tell which batch they were."""
+    bare = Planes(*([row | {"_part": ""} for row in rows] for rows in (stolen.planes.usage, stolen.planes.license)))
+    for found in linkage.grouped(bare):
+        assert {install for install, each in found.items() if len(each) < 5} <= stolen.exposed("one beacon")
+
+
+def test_the_order_of_rows_is_no_better_than_chance(stolen: Stolen) -> None:
+    """The n-th of those who say the same in one plane is the n-th in the other as often as a die says so."""
+    usage, license = _by_what_is_said(stolen.planes.usage), _by_what_is_said(stolen.planes.license)
+    right, chance = 0, 0.0
+    for said in usage.keys() & license.keys():
+        mine, theirs = usage[said], license[said]
+        if len(mine) == len(theirs) >= 5:
+            right += sum(stolen.truth[one] == other for one, other in zip(mine, theirs, strict=True))
+            chance += sum(theirs.count(stolen.truth[one]) / len(theirs) for one in mine)
+    assert chance > 20
+    assert abs(right - chance) < 5 * chance**0.5
+
+
+def _by_what_is_said(rows: list[Row]) -> dict[Hashable, list[int]]:
+    found: dict[Hashable, list[int]] = defaultdict(list)
+    for row in rows:
+        found[tuple(row[column] for column in SHARED)].append(row["install"])
+    return found
+
+
+def test_no_log_of_the_engine_names_an_install(stolen: Stolen) -> None:
+    """ClickHouse's own tables of statements, parts and messages hold no pseudonym."""
+    assert stolen.logs == []
+
+
+@pytest.mark.parametrize("of", ["home", "backup"])
+def test_no_file_holds_both_names_of_an_install(stolen: Stolen, of: str) -> None:
+    """Spool, its log, tables, temporary files, logs and backup: once loaded, the two rows of a beacon lie nowhere
+    together."""
+    folder = stolen.home if of == "home" else stolen.backup
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) > 3
+    for path in files:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        for pair in stolen.newest:
+            assert not all(_holds(content, id) for id in pair), path
+
+
+def _holds(content: bytes, id: int) -> bool:
+    return any(form in content for form in (str(id).encode(), id.to_bytes(8, "little"), id.to_bytes(8)))
+
+
+def test_what_remains_is_what_the_beacons_say(stolen: Stolen) -> None:
+    """Versions, statuses and days that only few have do expose: the figure is told, and it is not an empty one."""
+    (candidates,) = [found for name, found in stolen.attacks.items() if "in all these days" in name]
+    alone = {install: min(found) for install, found in candidates.items() if len(found) == 1}
+    assert sum(stolen.truth[install] == other for install, other in alone.items()) >= 0.98 * len(alone) > 0
+    assert len(stolen.exposed("one beacon")) < len(stolen.exposed("in a day")) < len(stolen.exposed("in all these"))
+
+
+def test_the_command_tells_the_same_figures(stolen: Stolen) -> None:
+    """`pharos privacy linkage` says of a live system what the attacks find."""
+    assert stolen.told.startswith(f"installs={len(stolen.truth)} days=7 k=5\n")
+    told = dict(re.findall(r"^(.+?) +exposed=(\d+) ", stolen.told, re.MULTILINE))
+    for name in stolen.attacks:
+        if name != "parts not merged yet" and "any two" not in name:
+            assert int(told[name]) == len(stolen.exposed(name))
