@@ -11,8 +11,9 @@ run: .venv/runtime
 demo: .venv/runtime
 	@PHAROS_HOME="$${PHAROS_HOME:-var/demo}" exec $(BIN)/pharos demo
 
+# Most of what the tests take is waiting: three at a time, each file by itself.
 test: .venv/development packages lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile
 
 lint: .venv/development
 	$(BIN)/ruff check
