@@ -153,7 +153,7 @@ def files_with(system: System, mark: str) -> list[str]:
         for parent, _, names in os.walk(folder):  # which passes over what is merged away meanwhile
             for path in (Path(parent, name) for name in names):
                 with contextlib.suppress(FileNotFoundError):
-                    if mark.encode() in path.read_bytes():
+                    if path.is_file() and mark.encode() in path.read_bytes():  # no socket
                         found.append(str(path.relative_to(folder)))
     return found
 
