@@ -47,7 +47,12 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
 def begin(system: System, *words: str) -> subprocess.Popen[bytes]:
     """A `pharos` command that goes on while the test does."""
     return subprocess.Popen(
-        [sys.executable, "-m", "pharos", *words], env=system.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [sys.executable, "-m", "pharos", *words],
+        env=system.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # Whoever runs the tests in the background has Ctrl-C ignored, and so would the command.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -40,7 +40,7 @@ def test_a_php_module_s_heartbeat_is_in_the_figures(system: System, tmp_path: Pa
         "--license-status=unlicensed", "--license-source=whmcs-addon-modules", "--license-key=SECRET-KEY",
     )  # fmt: skip
     assert sent["status"] == "sent", sent
-    assert 12 * 3600 <= sent["next_in"] <= 36 * 3600
+    assert 12 * 3600 * 9 // 10 <= sent["next_in"] <= 36 * 3600  # the client takes nine tenths of what it is told
     again = heartbeat(system, state, "--module=invoice_pro")
     assert again["status"] == "not_due"
     system.drain()
