@@ -211,7 +211,7 @@ def test_a_restored_backup_brings_back_nobody_who_was_erased_since(system: Syste
     system.drain()
     assert system.run("backup", str(tmp_path / "backup")).returncode == 0
     ticket = system.run("rights", "request", "erase", mine["install_id"]).stdout.decode().strip()
-    wait_for(lambda: b'"done"' in system.run("rights", "status", ticket).stdout, "the erasure", 60)
+    wait_for(lambda: b'"done"' in system.run("rights", "status", ticket).stdout, "the erasure", 120)
     decisions = tmp_path / "decisions.json"
     decisions.write_bytes(system.run("rights", "decisions").stdout)
     assert mine["install_id"] not in decisions.read_text()
