@@ -26,11 +26,6 @@ class Taken:
     dropped: Dropped
 
     @property
-    def erased(self) -> bool:
-        """Whether it was sent before its install was erased: a late retry, which must not bring anything back."""
-        return self.split.sent <= self.standing.erased
-
-    @property
     def undeclared(self) -> bool:
         """Whether the catalog does not let its module in."""
         return "module" in self.dropped and not self.standing.objected

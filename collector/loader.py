@@ -174,6 +174,7 @@ class Loader:
         if idle and now - self._forgot_at >= FORGET_SECONDS:
             while self._spool.forget(now):
                 pass
+            self._register.forget(now)
             self._forgot_at, self._to_clear = now, True
         if idle and self._to_clear and now - self._cleared_at >= CLEAR_SECONDS:
             with suppress(Unavailable):  # the disk is full: the log stays as it is

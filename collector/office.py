@@ -7,7 +7,6 @@ id that was fixed with the request, so that ClickHouse takes it once, and what i
 import logging
 import secrets
 import time
-import uuid
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,11 +26,6 @@ OVERLAP_SECONDS = 300.0
 log = logging.getLogger("pharos.rights")
 
 Rows = dict[rights.Plane, list[dict[str, Any]]]
-
-
-def new_batches() -> dict[str, str]:
-    """Batch ids for what a request may insert."""
-    return {plane: str(uuid.uuid4()) for plane in ("usage", "license", "sealed")}
 
 
 class Office:

@@ -101,8 +101,8 @@ def ask(
     planes: Planes,
     install_id: str,
     action: str,
-    module: str = "",
-    corrections: Corrections | None = None,
+    module: str,
+    corrections: Corrections,
 ) -> str:
     """Put a request on disk; returns its ticket, which is shown now or never. Raises `Full` and `Unavailable`."""
     ticket = secrets.token_urlsafe(32)
