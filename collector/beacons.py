@@ -13,7 +13,7 @@ from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DUPLICATE, REASON
 from collector.planes import Planes
 from collector.problems import Refused
 from collector.spool import Unavailable
-from collector.validate import MAX_BATCH, Reason, Rejected, decode, validate
+from collector.validate import MAX_BATCH, Reason, Rejected, validate
 from collector.writer import OverLimit, Stale, Writer
 from warehouse.credentials import Credentials, IngestKey, bearer
 from warehouse.settings import Settings
@@ -39,7 +39,7 @@ def blueprint(
     def post_beacons() -> Response:
         now = datetime.now(UTC)
         key = _authorized(request, credentials)
-        beacons, rejected, many = _sort_out(_beacons(body.read(request)), key)
+        beacons, rejected, many = _sort_out(body.read_json(request), key)
         if not beacons:
             _count(0, 0, [], [], rejected)
             raise _refused(rejected, many)
@@ -87,7 +87,7 @@ def blueprint(
     def check_beacons() -> Response:
         now = datetime.now(UTC)
         key = _authorized(request, credentials)
-        beacons, rejected, many = _sort_out(_beacons(body.read(request)), key)
+        beacons, rejected, many = _sort_out(body.read_json(request), key)
         if not beacons:
             raise _refused(rejected, many)
         address = client.address(request, settings.trusted_proxies)
@@ -116,13 +116,6 @@ def _authorized(request: Request, credentials: Credentials) -> IngestKey:
         detail = "the ingest key is not known" if secret else "Authorization: Bearer <ingest key> is missing"
         raise Refused(Rejected(Reason.UNAUTHORIZED, detail=detail))
     return key
-
-
-def _beacons(raw: bytes) -> Any:
-    try:
-        return decode(raw)
-    except Rejected as rejected:
-        raise Refused(rejected) from None
 
 
 _Rejections = list[tuple[int, Rejected]]

@@ -7,13 +7,13 @@ decoded. Large ones are decoded in turn.
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
-from typing import IO
+from typing import IO, Any
 
 from flask import Request, Response, after_this_request
 
 from collector.problems import Refused
 from collector.room import Room
-from collector.validate import Reason, Rejected
+from collector.validate import Reason, Rejected, decode
 
 LIMIT = 1 << 20
 # Each member of a gzip body costs a new inflater; nobody has a reason for more than one or two.
@@ -51,6 +51,15 @@ def read(request: Request) -> bytes:
     if len(body) > _SMALL:
         _take_room(len(body))
     return body
+
+
+def read_json(request: Request) -> Any:
+    """The JSON value that the body holds. Raises `Refused`, as `read` and for what is no JSON."""
+    raw = read(request)
+    try:
+        return decode(raw)
+    except Rejected as rejected:
+        raise Refused(rejected) from None
 
 
 def _check_media_type(request: Request) -> None:

@@ -122,10 +122,7 @@ class Register:
         """Note that requests are `done` or `failed`, and forget what they were about."""
         erased = [request for request in requests if request.action == "erase" and state == "done"]
         with self.spool.transaction():
-            self.spool.db.executemany(
-                "INSERT OR IGNORE INTO retired VALUES (?, ?)",
-                [(plane, str(request.work[plane])) for request in erased for plane in ("usage", "license")],
-            )
+            self._retire([(plane, request.work[plane]) for request in erased for plane in ("usage", "license")])
             self.spool.db.executemany(
                 "UPDATE requests SET state = ?, done = ?, result = ?, work = NULL, step = '', told = 0 WHERE id = ?",
                 [(state, int(now), result, request.id) for request in requests],
@@ -196,12 +193,14 @@ class Register:
                 for who, epoch, erased, objected, restricted, changed in decisions.standings
             ]
         )
+        retired = [("usage", each) for each in decisions.usage] + [("license", each) for each in decisions.license]
         with self.spool.transaction():
-            self.spool.db.executemany(
-                "INSERT OR IGNORE INTO retired VALUES (?, ?)",
-                [("usage", str(each)) for each in decisions.usage]
-                + [("license", str(each)) for each in decisions.license],
-            )
+            self._retire(retired)
+
+    def _retire(self, pseudonyms: list[tuple[str, int]]) -> None:
+        # As text: SQLite's integers have a sign.
+        named = [(plane, str(install)) for plane, install in pseudonyms]
+        self.spool.db.executemany("INSERT OR IGNORE INTO retired VALUES (?, ?)", named)
 
     def forget(self, now: float) -> None:
         """Drop results that were not fetched, and records that are old."""

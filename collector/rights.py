@@ -23,7 +23,7 @@ from collector.register import Full, Register
 from collector.seal import unseal
 from collector.spool import Group, Spool, Unavailable
 from collector.standing import Standing
-from collector.validate import Reason, Rejected, decode, type_of
+from collector.validate import Reason, Rejected, type_of
 from warehouse.catalog import Catalog
 from warehouse.fields import FIELDS, OBJECTS, UUID, value_schema
 from warehouse.home import Home, derive
@@ -55,7 +55,7 @@ def blueprint(settings: Settings, home: Home, planes: Planes, catalog: Callable[
 
     @routes.post("/v1/rights")
     def post_rights() -> Response:
-        install_id, action, module, corrections = parse(decoded(body.read(request)))
+        install_id, action, module, corrections = parse(body.read_json(request))
         corrections = declared_corrections(corrections, catalog(), datetime.now(UTC).date())
         address = client.address(request, settings.trusted_proxies)
         spool = Spool(home.spool)
@@ -86,14 +86,6 @@ def blueprint(settings: Settings, home: Home, planes: Planes, catalog: Callable[
         return answer
 
     return routes
-
-
-def decoded(raw: bytes) -> Any:
-    """The JSON of a body. Raises `Refused`."""
-    try:
-        return decode(raw)
-    except Rejected as rejected:
-        raise Refused(rejected) from None
 
 
 def ask(
