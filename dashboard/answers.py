@@ -15,6 +15,7 @@ from warehouse.access_log import AccessLog
 from warehouse.catalog import Catalog
 from warehouse.engine import Engine
 from warehouse.home import Home
+from warehouse.settings import Settings
 
 # The charts of one page ask at the same moment, and half of them for the same total. Far below the ten seconds after
 # which a beacon must be in the figures.
@@ -33,10 +34,10 @@ class Answers:
     """
 
     def __init__(
-        self, engine: Engine, k: int, home: Home, catalog: Callable[[], Catalog], access_log: AccessLog
+        self, engine: Engine, settings: Settings, home: Home, catalog: Callable[[], Catalog], access_log: AccessLog
     ) -> None:
         self._engine = engine
-        self.k = k
+        self.k, self.rounded = settings.k, settings.rounded
         self.catalog = catalog
         self.access_log = access_log
         self.looks = Looks(engine, access_log)
@@ -56,7 +57,7 @@ class Answers:
         with lock:
             kept = self._kept.get(question)
             if kept is None or kept[0] < time.monotonic():
-                answer = queries.answer(self._engine, query, self.k)
+                answer = queries.answer(self._engine, query, self.k, rounded=self.rounded)
                 kept = self._kept[question] = time.monotonic() + KEPT_SECONDS, answer
         return kept[1]
 

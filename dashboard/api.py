@@ -62,7 +62,7 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
         if metric not in queries.METRICS:
             raise _Problem(404, "not_found", "", f"the metrics are {', '.join(queries.METRICS)}")
         query = queries.parse(metric, _arguments(), datetime.now(UTC).date())
-        return _json(200, queries.answer(engine, query, settings.k))
+        return _json(200, queries.answer(engine, query, settings.k, rounded=settings.rounded))
 
     @routes.get("/api/v1/licensing/installs")
     def get_licensing_installs() -> Response:

@@ -68,7 +68,7 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_
     dash_app.layout = lambda: shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
     # A catalog that is broken stops the collector, and not the pages: they do without its names.
-    answers = Answers(engine, settings.k, home, Watched(place(settings, home)), access_log)
+    answers = Answers(engine, settings, home, Watched(place(settings, home)), access_log)
     shell.register(dash_app, callbacks, answers)
     for order, page in enumerate(access.PAGES):
         module: Any = import_module(f"dashboard.pages.{page.name}")

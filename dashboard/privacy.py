@@ -154,8 +154,5 @@ class Totals:
 
     def _rows(self, start: date, end: date, by: str) -> list[tuple[str | None, int | None]]:
         args = {"from": start.isoformat(), "to": end.isoformat(), "grain": "period", "by": by}
-        rows = queries.answer(self._engine, queries.parse("installs", args, end), self._k)["rows"]
-        return [
-            ("other modules" if row["key"] == OTHER else row["key"], row["value"] and row["value"] // self._k * self._k)
-            for row in rows
-        ]
+        rows = queries.answer(self._engine, queries.parse("installs", args, end), self._k, rounded=True)["rows"]
+        return [("other modules" if row["key"] == OTHER else row["key"], row["value"]) for row in rows]

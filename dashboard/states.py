@@ -6,6 +6,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import html
 
+from dashboard.answers import Answers
 from dashboard.format import duration, fewer, moment
 from warehouse.access_log import AccessLogError
 from warehouse.engine import EngineError, Trouble
@@ -81,15 +82,20 @@ def empty(anything_yet: bool) -> Any:
 
 
 def too_few(k: int) -> Any:
-    """In place of the charts when all installs of the range together are under k."""
+    """In place of the charts when all installs of the range together are under k, or the module leaves out too few."""
     return html.Div(
         [
-            dmc.Text(f"{fewer(k).capitalize()} installs in this range", fw=600),
-            dmc.Text(f"Beacons arrive. Groups under {k} installs are not shown, so that none can be told apart.",
-                     c="dimmed", size="sm"),
+            dmc.Text("Too few installs in this range to show", fw=600),
+            dmc.Text(f"Beacons arrive. So that none can be told apart, neither {fewer(k)} installs are shown, nor a "
+                     f"module that leaves out {fewer(k)}.", c="dimmed", size="sm"),
         ],
         className="empty",
     )  # fmt: skip
+
+
+def rounding(answers: Answers) -> str:
+    """The sentence of a page with rounded figures."""
+    return f"Installs are rounded down to multiples of {answers.k}, uses to two digits. " if answers.rounded else ""
 
 
 def no_features() -> Any:

@@ -6,7 +6,7 @@ under k. A bucket that is under k as a whole is told as such, without a figure.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OTHER = "(other)"
 
@@ -69,8 +69,26 @@ def fold(
         value = _sum([*small, smallest]) if add else smallest.installs + len(members) - both
         rows += [*_shown(group for group in large if group is not smallest), Row(smallest.bucket, OTHER, value)]
         suppressed += len(small) + 1
-    rows.sort(key=lambda row: (row.bucket, row.value is None, -(row.value or 0), row.key))
-    return rows, suppressed
+    return ordered(rows), suppressed
+
+
+def round_down(rows: Iterable[Row], k: int, *, add: bool) -> list[Row]:
+    """Counts of installs in whole multiples of k; sums (`add`) to two significant digits.
+
+    Two such counts that are apart stand for any difference from 1 to twice k less 1, two that are the same for any from
+    0 to k - 1: subtracting tells nobody how many installs came or went, from day to day or from filter to filter.
+    """
+
+    def rounded(value: int) -> int:
+        step = 10 ** max(len(str(value)) - 2, 0) if add else k
+        return value // step * step
+
+    return ordered(replace(row, value=row.value if row.value is None else rounded(row.value)) for row in rows)
+
+
+def ordered(rows: Iterable[Row]) -> list[Row]:
+    """By bucket; within one the largest first, equals by key, and what is not told last."""
+    return sorted(rows, key=lambda row: (row.bucket, row.value is None, -(row.value or 0), row.key))
 
 
 def _shown(groups: Iterable[Group]) -> list[Row]:

@@ -1,18 +1,19 @@
 """One definition of each number: the charts, the tables, the CSV files and the read API all come through here.
 
-`parse` turns a query string into a `MetricQuery` (pure), `answer` runs it and folds groups under k.
+`parse` turns a query string into a `MetricQuery` (pure), `answer` runs it and folds groups under k. What folding hides
+is not told to who asks for it by name either: a filter tells no more than the rows of a grouping do.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from typing import Any
 
 from warehouse.accounts import Account
 from warehouse.engine import Engine
 from warehouse.fields import COUNTRY, DIMENSIONS
-from warehouse.groups import Group, Overlap, fold
+from warehouse.groups import OTHER, Group, Overlap, Row, fold, ordered, round_down
 
 METRICS = ("installs", "feature_installs", "feature_uses")
 # What a row's bucket is called: always a date, the first of it (ISO weeks begin on Monday).
@@ -24,6 +25,8 @@ GRAINS = {
 }
 DEFAULT_DAYS = 30
 MOST_DAYS = 3660
+# Of one answer: four filters take 32 at most, and seldom more than four. What is not found out by then is withheld.
+MOST_GROUPINGS = 64
 
 # The license plane shares no key with the usage plane: a license source can be crossed only with what it holds itself.
 LICENSE_DIMENSIONS = ("module", "version", "license_status", "license_source", COUNTRY)
@@ -115,36 +118,14 @@ def _printable(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z_]{1,32}", name) else "query"
 
 
-def answer(engine: Engine, query: MetricQuery, k: int) -> dict[str, Any]:
+def answer(engine: Engine, query: MetricQuery, k: int, *, rounded: bool = False) -> dict[str, Any]:
     """The answer of the read API: rows by bucket, then value descending; no group of fewer than k installs.
 
-    Raises `EngineError`.
+    `rounded`: no two answers differ by a count from 1 to k - 1, whatever was asked of which days. Raises `EngineError`.
     """
-    rows, parameters = _rows_sql(query)
-    reader = engine.as_account(Account.LICENSING if _of_license_plane(query) else Account.PRODUCT)
-    groups = [
-        Group(bucket.isoformat(), key, value, installs, frozenset(members))
-        for bucket, key, value, installs, members in reader.query(
-            f"""
-            SELECT bucket, key, {"sum(amount)" if query.metric == "feature_uses" else "uniqExact(install)"} AS value,
-                uniqExact(install) AS installs,
-                if(installs < {{k:UInt64}}, groupUniqArray(install), []) AS members
-            FROM ({rows}) GROUP BY bucket, key
-            """,  # noqa: S608
-            {**parameters, "k": k},
-        )
-    ]
-
-    def overlap(members: frozenset[int]) -> Overlap:
-        found = reader.query_each(
-            f"SELECT DISTINCT bucket, key, install FROM ({rows}) WHERE install IN {{members:Array(UInt64)}}",  # noqa: S608
-            "members",
-            members,
-            parameters,
-        )
-        return {(bucket.isoformat(), key, install) for bucket, key, install in found}
-
-    folded, suppressed = fold(groups, k, overlap, add=query.metric == "feature_uses")
+    rows, suppressed = _Asking(engine, k).told(query)
+    if rounded:
+        rows = round_down(rows, k, add=query.metric == "feature_uses")
     return {
         "metric": query.metric,
         "from": query.start.isoformat(),
@@ -152,11 +133,73 @@ def answer(engine: Engine, query: MetricQuery, k: int) -> dict[str, Any]:
         "grain": query.grain,
         "by": query.by,
         "k": k,
-        "rows": [{"bucket": row.bucket, "key": row.key if query.by else None, "value": row.value} for row in folded],
+        "rows": [{"bucket": row.bucket, "key": row.key if query.by else None, "value": row.value} for row in rows],
         "suppressed": suppressed,
         "fresh_to": fresh_to(engine),
-        "exact": True,
+        "exact": not rounded,
     }
+
+
+class _Asking:
+    """What one answer asks: its question, and the groupings that say in which buckets the filters may be told."""
+
+    def __init__(self, engine: Engine, k: int) -> None:
+        self._engine, self._k = engine, k
+        self._groupings: dict[tuple[str | None, frozenset[tuple[str, str]]], list[Row]] = {}
+
+    def told(self, query: MetricQuery) -> tuple[list[Row], int]:
+        """The rows that may be shown, and how many groups are not among them. Raises `EngineError`."""
+        rows, suppressed = self._fold(query)
+        shown = {row.bucket for row in rows if row.value is not None}
+        withheld = shown - self._named(query, shown)
+        suppressed += sum(row.key != OTHER for row in rows if row.bucket in withheld)
+        rows = [row for row in rows if row.bucket not in withheld] + [Row(bucket, OTHER, None) for bucket in withheld]
+        return ordered(rows), suppressed
+
+    def _named(self, query: MetricQuery, buckets: set[str]) -> set[str]:
+        """Those of the buckets in which a grouping by one of the filters, under the others, has its value as a row."""
+        named: set[str] = set() if query.filters and self._k > 1 else buckets
+        for name, value in sorted(query.filters.items()):
+            if buckets <= named:
+                break
+            others = {other: query.filters[other] for other in query.filters if other != name}
+            rows = self._grouping(replace(query, by=name, filters=others))
+            named |= {row.bucket for row in rows if row.key == value and row.value is not None}
+        return named
+
+    def _grouping(self, query: MetricQuery) -> list[Row]:
+        question = query.by, frozenset(query.filters.items())
+        if question not in self._groupings and len(self._groupings) < MOST_GROUPINGS:
+            self._groupings[question] = []
+            self._groupings[question], _ = self.told(query)
+        return self._groupings.get(question, [])
+
+    def _fold(self, query: MetricQuery) -> tuple[list[Row], int]:
+        rows, parameters = _rows_sql(query)
+        figure = "sum(amount)" if query.metric == "feature_uses" else "uniqExact(install)"
+        reader = self._engine.as_account(Account.LICENSING if _of_license_plane(query) else Account.PRODUCT)
+        groups = [
+            Group(bucket.isoformat(), key, value, installs, frozenset(members))
+            for bucket, key, value, installs, members in reader.query(
+                f"""
+                SELECT bucket, key, {figure} AS value, uniqExact(install) AS installs,
+                    if(installs < {{k:UInt64}}, groupUniqArray(install), []) AS members
+                FROM ({rows}) GROUP BY bucket, key
+                """,  # noqa: S608
+                {**parameters, "k": self._k},
+            )
+        ]
+
+        def overlap(members: frozenset[int]) -> Overlap:
+            found = reader.query_each(
+                f"SELECT DISTINCT bucket, key, install FROM ({rows}) WHERE install IN {{members:Array(UInt64)}}",  # noqa: S608
+                "members",
+                members,
+                parameters,
+            )
+            return {(bucket.isoformat(), key, install) for bucket, key, install in found}
+
+        return fold(groups, self._k, overlap, add=query.metric == "feature_uses")
 
 
 def _rows_sql(query: MetricQuery) -> tuple[str, dict[str, Any]]:

@@ -109,6 +109,11 @@ class Settings:
     )
     clickhouse_cluster: str = _setting("", _cluster, "Name of a ClickHouse cluster: replicated, distributed tables.")
     k: int = _setting(5, _whole(1, 1_000_000), "Smallest group of installs that is ever shown.")
+    figures: str = _setting(
+        "exact",
+        _one_of("exact", "rounded"),
+        "Counts of installs: exact, or rounded down to multiples of PHAROS_K.",
+    )
     trusted_proxies: int = _setting(0, _whole(0, 10), "Hops whose X-Forwarded-For is believed.")
     secret: str = _setting("", _text, "Root secret of all pseudonyms; unset: made once in the home.")
     ingest_key: str = _setting("", _text, "First ingest key, in place of a generated one.")
@@ -129,6 +134,11 @@ class Settings:
     region: str = _setting("", _text, "Where all is held, for the public page: Frankfurt, Germany.")
     policy_version: str = _setting("", _policy_version, "Version of the privacy policy, for the public page: 2026-11.")
     contact: str = _setting("", _text, "Whom to ask about privacy, for the public page: privacy@example.com.")
+
+    @property
+    def rounded(self) -> bool:
+        """Whether counts of installs are rounded down."""
+        return self.figures == "rounded"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":

@@ -109,8 +109,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             return stale, hidden, html.Div(nothing, className="card"), fresh, [], _options([]), [], {}, ""
         note = (
             f"{days(chosen.start, chosen.end)}, {count(total or 0)} active installs. "
-            f"Rarely used: by under {RARE:.0%} of them, candidates to drop."
-        )
+            f"Rarely used: by under {RARE:.0%} of them, candidates to drop. {states.rounding(answers)}"
+        ).strip()
         if other:
             note += f" {OTHER}: features that {fewer(answers.k)} installs used, together."
         first = {"ids": [rows[0]["feature"]]} if rows else []
@@ -196,7 +196,7 @@ def _trend(answers: Answers, chosen: Filters, feature: str) -> tuple[Any, str]:
     )
     note = f"Share of the installs active in each {grain} that used the feature in it."
     if any(adoption.small):
-        note += f" Breaks without shade: {fewer(answers.k)} installs used it, or none was active."
+        note += " Breaks without shade: too few installs used it to show, or none was active."
     silence = gaps.in_days(gaps.silent_days(received, chosen.start, chosen.end, filters.today()))
     return graph("adoption_per_bucket", chart.figure(adoption, grain), summary), f"{silence} {note}".strip()
 

@@ -11,7 +11,7 @@ from dashboard.answers import Answers
 from dashboard.cards import chart_card, figure_card, graph, heading, loading
 from dashboard.charts import CHARTS, MOST_BARS, line, shown_rows
 from dashboard.filters import Filters
-from dashboard.format import count, days, fewer, share
+from dashboard.format import count, days, share
 from warehouse.engine import EngineError
 from warehouse.groups import OTHER
 from warehouse.queries import QueryError
@@ -71,6 +71,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         except (QueryError, EngineError) as error:
             return states.notice(error), hidden, "", [], "", {}, ""
         k = f"Groups under {answers.k} installs are folded into {OTHER}. " if answers.k > 1 else ""
+        k += states.rounding(answers)
         note = f"{k}An install counts under each value that it reported in the range: shares may exceed 100% together."
         return stale, {}, fresh, cards, nothing, hidden if nothing else {}, note
 
@@ -119,7 +120,7 @@ def _figures(answers: Answers, chosen: Filters) -> list[Any]:
     total = answers.total(chosen.args())
     before = answers.total(chosen.before.args())
     span = "1 day" if chosen.days == 1 else f"{chosen.days} days"
-    active = count(total) if total is not None else fewer(answers.k).capitalize()
+    active = count(total) if total is not None else "Too few"
     # Installs that were not counted yet are no growth.
     whole = answers.total(chosen.before.beginning.args()) != 0
     if total and before and whole:
@@ -166,7 +167,7 @@ def _over_time(answers: Answers, chosen: Filters) -> tuple[Any, str]:
     if any(over_time.incomplete):
         notes.append(f"Hollow points and dotted lines: the {chosen.grain} is not over, or only in part in the range.")
     if any(over_time.small):
-        notes.append(f"Breaks without shade: {fewer(answers.k)} installs.")
+        notes.append("Breaks without shade: too few installs to show.")
     silence = gaps.in_days(gaps.silent_days(received, *span, filters.today()))
     known = [int(value) for value in over_time.values if value is not None]
     summary = f"Active installs per {chosen.grain}, {days(chosen.start, chosen.end)}: " + (

@@ -58,7 +58,7 @@ def test_a_name_with_all_about_it(mode: str, name: str, day: date, label: str, a
     assert (found.label, found.about) == (label, about)
 
 
-def some_features(_engine: Any, query: Any, _k: int) -> dict[str, Any]:
+def some_features(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
     """Four features and a fold, of 100 installs."""
     used = [("bulk_email", 50), ("old_engine", 40), ("undeclared_one", 30), ("(other)", 3)]
     rows = used if query.by else [(None, 100)]

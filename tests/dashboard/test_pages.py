@@ -164,12 +164,12 @@ def test_what_the_address_holds_beside_the_filters_is_ignored(visit: Visit) -> N
 def test_installs_under_k_are_said_to_be_there(visit: Visit, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Who posts a first beacon must not be told that there is none."""
 
-    def answer(*_: Any) -> dict[str, Any]:
+    def answer(*_: Any, **__: Any) -> dict[str, Any]:
         return {"rows": [{"bucket": "2026-11-01", "key": None, "value": None}], "fresh_to": "2026-11-23T14:02:00Z"}
 
     monkeypatch.setattr(queries, "answer", answer)
     text = page(visit("product"), name)
-    assert "Fewer than 5 installs in this range" in text
+    assert "Too few installs in this range to show" in text
     assert "Data up to 23 Nov 2026, 14:02 UTC" in text
 
 
@@ -179,7 +179,7 @@ def test_a_chart_of_what_nobody_tells_is_not_there(
 ) -> None:
     """Without a country database no install has a country; with one the chart stands beside the others."""
 
-    def answer(_engine: Any, query: Any, _k: int) -> dict[str, Any]:
+    def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
         rows = countries if query.by == "country" else [(None, 16)]
         return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
 

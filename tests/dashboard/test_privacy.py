@@ -42,13 +42,15 @@ class Figures:
         self.total, self.modules = total, modules
         self.asked: list[queries.MetricQuery] = []
 
-    def __call__(self, _engine: Any, query: queries.MetricQuery, k: int) -> dict[str, Any]:
+    def __call__(self, _engine: Any, query: queries.MetricQuery, k: int, *, rounded: bool) -> dict[str, Any]:
         self.asked.append(query)
         assert k == 5
+        assert rounded
         rows: list[tuple[str | None, int | None]] = [(None, self.total)]
         if query.by == "module":
             rows = [(name.replace("other", "(other)"), value) for name, value in self.modules.items()]
-        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows if value != 0]}
+        rows = [(key, value and value // k * k) for key, value in rows if value != 0]
+        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows]}
 
 
 def told(client: FlaskClient) -> Any:
@@ -236,7 +238,7 @@ def test_the_engine_is_asked_once_a_minute(engine: EmptyEngine, monkeypatch: pyt
         assert totals.get() is not None
     assert len(figures.asked) == 2
 
-    def away(_engine: Any, query: queries.MetricQuery, _k: int) -> Any:
+    def away(_engine: Any, query: queries.MetricQuery, _k: int, *, rounded: bool) -> Any:
         figures.asked.append(query)
         raise EngineError("gone")
 
@@ -257,10 +259,10 @@ def test_nobody_waits_while_another_asks(engine: EmptyEngine, monkeypatch: pytes
     before = totals.get()
     entered, go_on = threading.Event(), threading.Event()
 
-    def hangs(*args: Any) -> dict[str, Any]:
+    def hangs(*args: Any, rounded: bool) -> dict[str, Any]:
         entered.set()
         assert go_on.wait(10)
-        return Figures(90)(*args)
+        return Figures(90)(*args, rounded=rounded)
 
     monkeypatch.setattr(queries, "answer", hangs)
     clock.now += KEPT_SECONDS

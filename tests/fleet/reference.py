@@ -50,7 +50,7 @@ def dated(beacons: Iterable[Beacon]) -> list[Dated]:
 
 
 def metric(
-    beacons: Iterable[Dated],
+    beacons: Sequence[Dated],
     metric: Metric,
     frm: date,
     to: date,
@@ -59,26 +59,46 @@ def metric(
     filters: Mapping[str, str] | None = None,
     k: int = 5,
 ) -> list[Row]:
-    """The rows that `GET /api/v1/metrics/<metric>` must answer, given every accepted beacon once."""
+    """The rows that `GET /api/v1/metrics/<metric>` must answer, given every accepted beacon once.
+
+    A filter tells what a grouping by it tells: in a bucket in which none of the filters is a row of its own, grouped
+    under the others, nothing is told.
+    """
     filters = filters or {}
     buckets: dict[str, dict[str, Group]] = {}
     for day, beacon in beacons:
         if not frm <= day <= to:
             continue
-        if not all(wanted in _carried(beacon, dimension, metric) for dimension, wanted in filters.items()):
+        if not all(wanted in carried(beacon, dimension, metric) for dimension, wanted in filters.items()):
             continue
         groups = buckets.setdefault(_bucket(day, frm, grain), {})
         for key, uses in _counted(beacon, metric, by, filters.get("feature")):
             group = groups.setdefault(key, Group())
             group.installs.add(beacon["install_id"])
             group.uses += uses
+    named = _named(beacons, (metric, frm, to, grain), filters, k) if filters and k > 1 else set(buckets)
     rows: list[Row] = []
     for bucket, groups in sorted(buckets.items()):
+        if bucket not in named:
+            rows.append({"bucket": bucket, "key": OTHER if by else None, "value": None})
+            continue
         for key, group in sorted(fold(groups, k).items(), key=lambda one: (-_figure(one[1], metric), one[0])):
             # Still under k although all was folded: that there was something is all that may be said.
             value = None if len(group.installs) < k else _figure(group, metric)
             rows.append({"bucket": bucket, "key": key if by else None, "value": value})
     return rows
+
+
+def _named(
+    beacons: Sequence[Dated], question: tuple[Metric, date, date, Grain], filters: Mapping[str, str], k: int
+) -> set[str]:
+    """The buckets in which one of the filters is a row, grouped by it under the others."""
+    named: set[str] = set()
+    for name, wanted in filters.items():
+        others = {other: value for other, value in filters.items() if other != name}
+        rows = metric(beacons, *question, name, others, k)
+        named |= {row["bucket"] for row in rows if row["key"] == wanted and row["value"] is not None}
+    return named
 
 
 def fold(groups: Mapping[str, Group], k: int) -> dict[str, Group]:
@@ -122,7 +142,7 @@ def licensing(beacons: Sequence[Beacon], times: Sequence[datetime] | None = None
     return rows
 
 
-def _carried(beacon: Beacon, dimension: str, metric: Metric) -> set[str]:
+def carried(beacon: Beacon, dimension: str, metric: Metric) -> set[str]:
     """The values that one beacon carries of a dimension: none where the field is missing."""
     if dimension == "feature":
         # To have reported a feature is enough for an install to run it; to use it takes a count above 0.
@@ -137,7 +157,7 @@ def _carried(beacon: Beacon, dimension: str, metric: Metric) -> set[str]:
 
 def _counted(beacon: Beacon, metric: Metric, by: str | None, feature: str | None) -> Iterator[tuple[str, int]]:
     """The keys under which a beacon's install counts, each with the uses that the beacon adds to it."""
-    keys = _carried(beacon, by, metric) if by else {""}
+    keys = carried(beacon, by, metric) if by else {""}
     if by == "feature" and feature is not None:
         keys &= {feature}  # asked for one feature, nobody wants the others that were reported beside it
     if metric == "installs":

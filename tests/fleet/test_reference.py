@@ -41,7 +41,7 @@ def figures(
     k: int = 1,
     **filters: str,
 ) -> list[tuple[str | None, int | None]]:
-    rows = reference.metric(beacons, metric, SUNDAY, SUNDAY, grain, by, filters, k)
+    rows = reference.metric(list(beacons), metric, SUNDAY, SUNDAY, grain, by, filters, k)
     assert {row["bucket"] for row in rows} <= {"2026-11-22"}
     return [(row["key"], row["value"]) for row in rows]
 

@@ -1,11 +1,22 @@
 """What may be asked of the read API, and why the rest may not."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
+from warehouse.engine import Engine
 from warehouse.fields import DIMENSIONS
-from warehouse.queries import GRAINS, LICENSE_DIMENSIONS, METRICS, MetricQuery, QueryError, parse
+from warehouse.queries import (
+    GRAINS,
+    LICENSE_DIMENSIONS,
+    METRICS,
+    MOST_GROUPINGS,
+    MetricQuery,
+    QueryError,
+    answer,
+    parse,
+)
 
 TODAY = date(2026, 11, 22)
 
@@ -138,3 +149,30 @@ def test_the_license_plane_answers_for_itself(name: str) -> None:
     """What both planes hold may be crossed with a license source."""
     assert parse("installs", {"by": "license_source", name: "x"}, TODAY).by == "license_source"
     assert parse("installs", {"by": name, "license_source": "x"}, TODAY).by == name
+
+
+class Lopsided(Engine):
+    """Whatever is asked: 97 installs say "x", and three say "y"."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def as_account(self, account: Any) -> Any:
+        return self
+
+    def query(self, sql: str, *_: Any) -> list[tuple[Any, ...]]:
+        self.asked += "AS members" in sql
+        return [(TODAY, "x", 97, 97, []), (TODAY, "y", 3, 3, [1, 2, 3])] if "AS members" in sql else [(None, 0)]
+
+    def query_each(self, *_: Any) -> list[tuple[Any, ...]]:
+        return []
+
+
+@pytest.mark.parametrize(("filters", "asked"), [(0, 1), (1, 2), (2, 5), (3, 13), (13, 1 + MOST_GROUPINGS)])
+def test_the_questions_of_one_answer_are_bounded(filters: int, asked: int) -> None:
+    """Each grouping that may tell of the filters is asked for once; what is not found out by then is withheld."""
+    engine = Lopsided()
+    dimensions = [name for name in DIMENSIONS if name != "license_source"][:filters]
+    told = answer(engine, parse("installs", dict.fromkeys(dimensions, "x"), TODAY), 5)
+    assert engine.asked == asked
+    assert [row["value"] for row in told["rows"]] == ([None] if filters else [100])

@@ -1,0 +1,193 @@
+"""Attacks on the read API by subtraction: what two answers tell about fewer than k installs that neither has."""
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from pharos.fleet import beacons
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, System, running
+from tests.fleet import reference
+from tests.fleet.reference import Dated, Grain, Metric
+
+K = 5
+INSTALLS, DAYS = 80, 14
+PAIRS = 150
+GRAINS: tuple[Grain, ...] = ("day", "week", "period")
+DIMENSIONS = [name for name in reference.PATHS if name != "license_source"]
+Told = dict[tuple[str, str | None], int | None]  # by bucket and key
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of the read API."""
+
+    start: date
+    end: date
+    grain: Grain = "period"
+    by: str | None = None
+    filters: tuple[tuple[str, str], ...] = ()
+    metric: Metric = "installs"
+
+
+@dataclass
+class Fleet:
+    """A system with a small fleet, in which small groups are everywhere."""
+
+    system: System
+    beacons: list[Dated]
+    start: date
+    end: date
+
+    def told(self, asked: Question) -> Told:
+        """What the read API answers."""
+        span = {"from": str(asked.start), "to": str(asked.end), "grain": asked.grain}
+        rows = self.system.rows(asked.metric, **span, by=asked.by or "none", **dict(asked.filters))
+        return {(row["bucket"], row["key"]): row["value"] for row in rows}
+
+    def true(self, asked: Question) -> Told:
+        """What nobody may be told: each group as it is."""
+        span = asked.start, asked.end, asked.grain
+        rows = reference.metric(self.beacons, asked.metric, *span, asked.by, dict(asked.filters), k=1)
+        return {(row["bucket"], row["key"]): row["value"] for row in rows}
+
+    def values(self, dimension: str) -> list[str]:
+        """All values of a dimension that some install reported."""
+        return sorted({key or "" for _, key in self.true(Question(self.start, self.end, by=dimension))})
+
+    def days_of_one_value(self, dimension: str) -> set[str]:
+        """The days on which each install reported exactly one value of a dimension."""
+        values: dict[str, dict[str, set[str]]] = {}
+        for day, sent in self.beacons:
+            carried = reference.carried(sent, dimension, "installs")
+            values.setdefault(str(day), {}).setdefault(sent["install_id"], set()).update(carried)
+        return {day for day, installs in values.items() if {len(carried) for carried in installs.values()} == {1}}
+
+    def question(self, rng: random.Random) -> Question:
+        """Any question without a filter."""
+        start, end = sorted(self.start + timedelta(days=rng.randrange(DAYS)) for _ in range(2))
+        return Question(start, end, rng.choice(GRAINS))
+
+    def narrowed(self, asked: Question, rng: random.Random) -> Question:
+        """One filter more."""
+        dimension = rng.choice([name for name in DIMENSIONS if name not in dict(asked.filters)])
+        return replace(asked, filters=(*asked.filters, (dimension, rng.choice(self.values(dimension)))))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Some 80 installs over two weeks, of whose beacons none lacks a field: what lacks one counts in no row."""
+    end = datetime.now(UTC).date() - timedelta(days=1)
+    every = beacons(20261201, INSTALLS, DAYS, end)
+    sent = [one for one in every if all(reference.carried(one, name, "installs") for name in DIMENSIONS)]
+    with running(tmp_path_factory.mktemp("subtraction") / "home", request.param, PHAROS_K=str(K)) as system:
+        done = system.run("import", "-", stdin="\n".join(map(json.dumps, sent)).encode())
+        assert done.stdout.decode().splitlines()[-1] == f"imported={len(sent)} duplicates=0 rejected=0"
+        system.drain()
+        yield Fleet(system, reference.dated(sent), end - timedelta(days=DAYS - 1), end)
+
+
+def test_a_filter_tells_no_more_than_a_grouping(fleet: Fleet) -> None:
+    """Who asks for a value by its name is told what its row tells, and nothing where it is folded."""
+    rng = random.Random(1)
+    withheld = told = 0
+    for _ in range(PAIRS):
+        asked = fleet.question(rng)
+        narrow = fleet.narrowed(asked, rng)
+        dimension, value = narrow.filters[0]
+        rows = fleet.told(replace(asked, by=dimension))
+        true = fleet.true(narrow)
+        for (bucket, _), figure in fleet.told(narrow).items():
+            assert figure == rows.get((bucket, value)), narrow
+            withheld += figure is None and (true[bucket, None] or 0) >= K
+            told += figure is not None
+    assert withheld > 20
+    assert told > 20
+
+
+def test_what_is_folded_cannot_be_had_by_subtraction(fleet: Fleet) -> None:
+    """On a day on which each install reported one value, all less that value are none, or k and more."""
+    rng = random.Random(2)
+    compared = 0
+    asked = Question(fleet.start, fleet.end, "day")
+    everybody = fleet.told(asked)
+    for dimension in DIMENSIONS:
+        clear = fleet.days_of_one_value(dimension)
+        values = fleet.values(dimension)
+        for value in rng.sample(values, min(len(values), 5)):
+            for (day, _), figure in fleet.told(replace(asked, filters=((dimension, value),))).items():
+                whole = everybody[day, None]
+                if day not in clear or figure is None or whole is None:
+                    continue
+                compared += 1
+                assert whole - figure not in range(1, K), (dimension, value, day)
+    assert compared > 50
+
+
+def nested(fleet: Fleet, rng: random.Random) -> tuple[Question, Question]:
+    """A question, and one of which every install counts in it as well: narrower by days, by a filter, or by both."""
+    wide = replace(fleet.question(rng), grain="period", metric=rng.choice(("installs", "feature_installs")))
+    for _ in range(rng.randrange(2)):
+        wide = fleet.narrowed(wide, rng)
+    narrow = fleet.narrowed(wide, rng) if rng.random() < 0.6 else wide
+    if narrow == wide or rng.random() < 0.5:
+        narrow = replace(narrow, end=wide.start + (wide.end - wide.start) * rng.random())
+    return wide, narrow
+
+
+def learnt(fleet: Fleet, seed: int) -> int:
+    """How many counts from 1 to k - 1 a number of random pairs tell by subtraction."""
+    rng = random.Random(seed)
+    found = 0
+    for _ in range(PAIRS):
+        wide, narrow = nested(fleet, rng)
+        most, least = fleet.told(wide), fleet.told(narrow)
+        pairs = zip(most.values(), least.values(), strict=False)
+        found += sum(a is not None and b is not None and 0 < a - b < K for a, b in pairs)
+    return found
+
+
+def test_exact_figures_of_two_spans_do_tell(fleet: Fleet) -> None:
+    """The attack is a real one: what is exact and moves with each beacon tells of single installs, as the docs say."""
+    assert learnt(fleet, 3) > 0
+
+
+@pytest.fixture(scope="module")
+def rounded(fleet: Fleet) -> Fleet:
+    """The same from here on with rounded figures."""
+    fleet.system.stop()
+    fleet.system.environ["PHAROS_FIGURES"] = "rounded"
+    fleet.system.start()
+    return fleet
+
+
+def test_rounded_figures_tell_no_small_difference(rounded: Fleet) -> None:
+    """Two filters, two spans of days, a week and its days: what random pairs of answers tell is no count under k."""
+    assert learnt(rounded, 3) == 0
+    rng = random.Random(4)
+    for _ in range(PAIRS // 3):
+        asked = replace(rounded.question(rng), by=rng.choice([None, *DIMENSIONS]))
+        true = rounded.true(asked)
+        for group, figure in rounded.told(asked).items():
+            if figure is not None:
+                assert figure % K == 0
+                assert group[1] == reference.OTHER or figure == (true[group] or 0) // K * K
+    uses = rounded.told(Question(rounded.start, rounded.end, by="feature", metric="feature_uses")).values()
+    assert any(uses)
+    assert all(number is None or not str(number)[2:].strip("0") for number in uses)
+    assert rounded.system.read("/api/v1/metrics/installs")[1]["exact"] is False
+
+
+def test_rounded_figures_tell_nobody_who_comes(rounded: Fleet) -> None:
+    """Whoever asks before and after a beacon sees no single install come."""
+    today = datetime.now(UTC).date()
+    seen = []
+    for _ in range(K + 2):
+        assert rounded.system.post(beacon())[0] == 202
+        rounded.system.drain()
+        seen.append(rounded.told(Question(today, today, "day"))[str(today), None])
+    assert seen == [None] * (K - 1) + [K] * 3
