@@ -92,7 +92,7 @@ def _cleared_on_error(folder: Path) -> Iterator[None]:
 
 def _home_files(home: Home, folder: Path) -> Iterator[File]:
     """Copy the files; the secret after the spool, for none of its beacons is older than the secret."""
-    for path in (home.spool, home.credentials, home.path / "secret", home.synthetic, home.catalog):
+    for path in (home.spool, home.credentials, home.access_log, home.path / "secret", home.synthetic, home.catalog):
         if not path.exists():
             continue
         if path.suffix == ".sqlite":

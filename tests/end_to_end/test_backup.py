@@ -91,6 +91,7 @@ def test_a_lost_machine_goes_on_from_its_backup(system: System, tmp_path: Path) 
     reports = licensing(system, "ticket_ai")
     assert len(reports) == 20
     secret = (system.home / "secret").read_bytes()
+    (look,) = system.run("access", "list").stdout.splitlines()
     clients = Remembering(system)
     with clients:
         clients.wait_for_more(300)
@@ -119,6 +120,8 @@ def test_a_lost_machine_goes_on_from_its_backup(system: System, tmp_path: Path) 
         assert (status, answer["accepted"]) == (202, 0)
     assert Credentials(system.home / "credentials.sqlite").log_in("kim", password)
     assert (system.home / "secret").read_bytes() == secret
+    assert look in system.run("access", "list").stdout.splitlines()
+    assert system.run("access", "verify").returncode == 0
     found = verdict(system, ledger(planes_of(system), [*before, *late]))
     # What was sent again lies twice in the license plane until ClickHouse merges its rows, and is in no figure twice.
     sightings = {name: found.tables[name].lost for name in list(found.tables) if "license_sightings" in name}
