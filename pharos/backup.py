@@ -18,7 +18,7 @@ from pharos import manifest
 from pharos.manifest import BackupError, File, Manifest
 from warehouse import lending
 from warehouse.engine import Engine
-from warehouse.export import Catalog, Owned, Source
+from warehouse.export import Contents, Owned, Source
 from warehouse.home import Home, HomeError, put, sync_folder
 from warehouse.settings import Settings
 
@@ -40,19 +40,19 @@ def backup(settings: Settings, home: Home, folder: Path, progress: Progress, *, 
         raise BackupError("there are no tables in the home: set PHAROS_CLICKHOUSE_URL, or leave them out (--home-only)")
     with _alone(home), _cleared_on_error(folder):
         files = list(_home_files(home, folder))
-        catalog, parts = Catalog("", {}, []), []
+        contents, parts = Contents("", {}, []), []
         if tables:
             with _source(settings, home) as source:
-                catalog = source.catalog()
-                parts = list(_tables(source, catalog, folder / "tables", progress))
+                contents = source.contents()
+                parts = list(_tables(source, contents, folder / "tables", progress))
         whole = Manifest(
             format=manifest.FORMAT,
             pharos=version("pharos"),
             made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             fingerprint=_fingerprint(settings, home, folder),
             tables=tables,
-            clickhouse=catalog.clickhouse,
-            migrations=catalog.migrations,
+            clickhouse=contents.clickhouse,
+            migrations=contents.migrations,
             files=files + parts,
         )
         manifest.write(folder, whole)
@@ -133,10 +133,10 @@ def _serves(home: Home) -> bool:
     return False
 
 
-def _tables(source: Source, catalog: Catalog, folder: Path, progress: Progress) -> Iterator[File]:
-    done, total = 0, sum(part.rows for part in catalog.parts)
+def _tables(source: Source, contents: Contents, folder: Path, progress: Progress) -> Iterator[File]:
+    done, total = 0, sum(part.rows for part in contents.parts)
     progress(done, total)
-    for part in catalog.parts:
+    for part in contents.parts:
         path = folder / f"{part.name}.native.gz"
         put(path, gzip.compress(source.read(part), 1, mtime=0))
         yield manifest.describe(folder.parent, f"{folder.name}/{path.name}", part)

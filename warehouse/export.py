@@ -43,7 +43,7 @@ class Part(msgspec.Struct, frozen=True):
         return ".".join(filter(None, (self.table, self.day, str(self.number))))
 
 
-class Catalog(msgspec.Struct):
+class Contents(msgspec.Struct):
     """What a database holds: its ClickHouse's version, its migrations with their SHA-256, and its parts."""
 
     clickhouse: str
@@ -54,7 +54,7 @@ class Catalog(msgspec.Struct):
 class Source(Protocol):
     """Whoever can be asked for tables."""
 
-    def catalog(self) -> Catalog:
+    def contents(self) -> Contents:
         """What there is to read."""
 
     def read(self, part: Part) -> bytes:
@@ -67,15 +67,15 @@ class Owned:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def catalog(self) -> Catalog:
+    def contents(self) -> Contents:
         """What there is to read; all that was inserted before the call is in it. Raises `EngineError`."""
         engine = self._engine
         there = {name for (name,) in engine.query("SELECT name FROM system.tables WHERE database = currentDatabase()")}
         if "migrations" not in there:
-            return Catalog(engine.version(), {}, [])
+            return Contents(engine.version(), {}, [])
         migrations = dict(engine.query("SELECT DISTINCT name, sha256 FROM migrations"))
         parts = [part for table in TABLES if table in there for part in self._parts(table)]
-        return Catalog(engine.version(), migrations, parts)
+        return Contents(engine.version(), migrations, parts)
 
     def _parts(self, table: str) -> list[Part]:
         engine = self._engine

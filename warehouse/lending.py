@@ -1,6 +1,6 @@
 """The embedded engine has one owner; a command beside it gets tables through a socket in the home.
 
-A question is one line of JSON: a part, or null for the catalog. The answer is a line with its size, or with what went
+A question is one line of JSON: a part, or null for the contents. The answer is a line with its size, or with what went
 wrong, and then so many bytes. Who may connect is who may enter the home.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import msgspec
 
 from warehouse.engine import Engine, EngineError
-from warehouse.export import TABLES, Catalog, Owned, Part
+from warehouse.export import TABLES, Contents, Owned, Part
 from warehouse.home import Home
 
 SOCKET = "engine.sock"
@@ -84,7 +84,7 @@ class Lender:
             return  # who only wanted to know whether we are there
         part = msgspec.json.decode(line, type=Part | None)
         try:
-            answer = msgspec.json.encode(self._tables.catalog()) if part is None else self._read(part)
+            answer = msgspec.json.encode(self._tables.contents()) if part is None else self._read(part)
         except EngineError as error:
             connection.sendall(msgspec.json.encode(_Head(error=str(error))) + b"\n")
             return
@@ -103,9 +103,9 @@ class Borrowed:
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    def catalog(self) -> Catalog:
+    def contents(self) -> Contents:
         """What there is to read. Raises `EngineError`."""
-        return msgspec.json.decode(self._ask(None), type=Catalog)
+        return msgspec.json.decode(self._ask(None), type=Contents)
 
     def read(self, part: Part) -> bytes:
         """The rows of a part, in Native format. Raises `EngineError`."""

@@ -141,7 +141,7 @@ def _modules(answers: Answers, chosen: Filters) -> Any:
     rows = answers.ask("installs", chosen.args(by="module", grain="period"))["rows"]
     named = [row for row in rows if row["key"] != OTHER]
     if rows and not named:
-        return figure_card("Modules", "–", f"none with {answers.k} installs or more")
+        return figure_card("Modules", "–", "too few installs of any")
     hint = f"and others under {answers.k} installs" if len(named) < len(rows) else "with beacons in the range"
     return figure_card("Modules", count(len(named)), hint)
 

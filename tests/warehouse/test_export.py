@@ -41,7 +41,7 @@ def taken_out(engine: Engine, home: Home) -> tuple[Exported, list[tuple[Any, ...
     engine.command(f"ALTER TABLE license_sightings{local} DELETE WHERE 1 SETTINGS mutations_sync = 2")
     export.PART_ROWS = 25
     tables = export.Owned(engine)
-    return [(part, tables.read(part)) for part in tables.catalog().parts], reports(engine)
+    return [(part, tables.read(part)) for part in tables.contents().parts], reports(engine)
 
 
 def brought_in(exported: Exported, engine: Engine, home: Home) -> tuple[Any, ...]:
@@ -68,7 +68,7 @@ def test_tables_are_brought_to_another_clickhouse(kind: str, tmp_path: Path) -> 
 
 def nothing(engine: Engine, home: Home) -> list[export.Part]:
     engine.create_database()
-    return export.Owned(engine).catalog().parts
+    return export.Owned(engine).contents().parts
 
 
 def test_a_database_without_tables_has_no_parts(kind: str, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from warehouse import lending
 from warehouse.engine import Engine, EngineError
-from warehouse.export import Catalog, Part
+from warehouse.export import Contents, Part
 from warehouse.home import Home
 
 PART = Part("usage_beacons", "2026-11-22", 0, 1, 9)
@@ -53,10 +53,10 @@ def home(tmp_path: Path, engine: FakeEngine) -> Iterator[Home]:
 
 
 def test_tables_are_lent(home: Home) -> None:
-    """The catalog, and a part of any size, are what the owner has; the socket is for us alone."""
+    """The contents, and a part of any size, are what the owner has; the socket is for us alone."""
     assert lending.lends(home)
     tables = lending.Borrowed(home)
-    assert tables.catalog() == Catalog("26.9", {"001_usage.sql": "ab"}, [PART])
+    assert tables.contents() == Contents("26.9", {"001_usage.sql": "ab"}, [PART])
     assert tables.read(PART) == ROWS
     assert (home.path / lending.SOCKET).stat().st_mode & 0o777 == 0o600
 
@@ -83,7 +83,7 @@ def test_an_owner_that_is_gone_is_waited_for_in_vain(tmp_path: Path, monkeypatch
     monkeypatch.setattr(lending, "AWAY_SECONDS", 0.5)
     began = time.monotonic()
     with pytest.raises(EngineError, match="does not answer"):
-        lending.Borrowed(Home(tmp_path / "home")).catalog()
+        lending.Borrowed(Home(tmp_path / "home")).contents()
     assert 0.5 < time.monotonic() - began < 5
 
 
