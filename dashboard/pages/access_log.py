@@ -3,15 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import dash_ag_grid as dag
 from dash import Dash, Input, Output, html
 
 from dashboard import states
 from dashboard.access import Callbacks, Page
 from dashboard.answers import Answers
-from dashboard.cards import heading, loading
+from dashboard.cards import heading
 from dashboard.format import count
-from dashboard.grids import GRID
+from dashboard.grids import grid_card
 from warehouse.access_log import AccessLogError, Look
 
 MOST = 5000
@@ -32,31 +31,9 @@ def layout() -> html.Div:
     return html.Div(
         [
             heading("access_log", "Access log", "Every look at the license plane. Nothing in it can be changed here."),
-            html.Div(
-                html.Section(
-                    [
-                        html.Div(html.H2(id="access_log-title", children="Looks"), className="card-head"),
-                        html.Div(
-                            loading(
-                                dag.AgGrid(
-                                    id="access_log-grid", columnDefs=COLUMNS, rowData=[], className="grid",
-                                    defaultColDef={"resizable": True, "sortable": True},
-                                    dashGridOptions={**GRID, "pagination": True, "paginationPageSize": 50,
-                                                     "paginationPageSizeSelector": [25, 50, 200]},
-                                    style={"height": "max(420px, calc(100vh - 340px))"},
-                                ),
-                                420,
-                            ),
-                        ),
-                        html.P(id="access_log-note", className="card-note"),
-                    ],
-                    className="card",
-                    **{"aria-labelledby": "access_log-title"},
-                ),
-                id="access_log-body",
-            ),
+            html.Div(grid_card("access_log", "Looks", COLUMNS, around=340), id="access_log-body"),
         ]
-    )  # fmt: skip
+    )
 
 
 def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:

@@ -3,16 +3,15 @@
 from typing import Any
 from urllib.parse import parse_qs
 
-import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
 from dashboard import freshness, states
 from dashboard.access import Callbacks, Page
 from dashboard.answers import Answers
-from dashboard.cards import heading, loading
+from dashboard.cards import heading
 from dashboard.format import count
-from dashboard.grids import GRID, csv_name, download
+from dashboard.grids import csv_name, download, grid_card
 from dashboard.looks import MOST_ROWS
 from warehouse.access_log import AccessLogError
 from warehouse.engine import EngineError
@@ -27,7 +26,7 @@ def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
 TEXT = {"filter": "agTextColumnFilter"}
 COLUMNS = [
     _column("status", "Reported", 145, cellRenderer="Status", headerTooltip="License status, by the module", **TEXT),
-    _column("review", "Needs review", 175, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
+    _column("review", "Needs review", 255, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
     _column("module", "Module", 120, cellClass="strong", **TEXT),
     _column("version", "Version", 80),
     _column("source", "Source", 135, **TEXT),
@@ -49,50 +48,21 @@ def layout() -> html.Div:
                 "Licensing",
                 "Installs that report another status than licensed: a reason to ask, not a verdict.",
             ),
+            dcc.Store(id="licensing-taken"),
             html.Div(
-                html.Section(
-                    [
-                        html.Div(
-                            [
-                                html.H2(id="licensing-title", children="Installs"),
-                                dmc.Group(
-                                    [
-                                        dmc.MultiSelect(
-                                            id="status-filter", data=list(STATUSES), placeholder="All but licensed",
-                                            clearable=True, size="xs", className="status-filter",
-                                            **{"aria-label": "Reported status"},
-                                        ),
-                                        download("licensing"),
-                                    ],
-                                    gap="xs",
-                                ),
-                            ],
-                            className="card-head",
-                        ),
-                        dcc.Store(id="licensing-taken"),
-                        html.Div(id="licensing-empty"),
-                        html.Div(
-                            loading(
-                                dag.AgGrid(
-                                    id="licensing-grid", columnDefs=COLUMNS, rowData=[], className="grid",
-                                    defaultColDef={"resizable": True, "sortable": True},
-                                    dashGridOptions={**GRID, "pagination": True, "paginationPageSize": 50,
-                                                     "paginationPageSizeSelector": [25, 50, 200]},
-                                    style={"height": "max(420px, calc(100vh - 340px))"},
-                                ),
-                                420,
-                            ),
-                            id="licensing-rows",
-                        ),
-                        html.P(id="licensing-note", className="card-note"),
-                    ],
-                    className="card",
-                    **{"aria-labelledby": "licensing-title"},
-                ),
+                grid_card("licensing", "Installs", COLUMNS, around=340, tools=_tools()),
                 id="licensing-body",
             ),
         ]
+    )
+
+
+def _tools() -> dmc.Group:
+    statuses = dmc.MultiSelect(
+        id="status-filter", data=list(STATUSES), placeholder="All but licensed", clearable=True, size="xs",
+        className="status-filter", **{"aria-label": "Reported status"},
     )  # fmt: skip
+    return dmc.Group([statuses, download("licensing")], gap="xs")
 
 
 def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import dash_ag_grid as dag
 from dash import Dash, Input, Output, dcc, html
 
 from dashboard import freshness, states
@@ -11,7 +10,7 @@ from dashboard.access import Callbacks, Page
 from dashboard.answers import Answers
 from dashboard.cards import figure_card, heading
 from dashboard.format import count, duration, plural
-from dashboard.grids import GRID
+from dashboard.grids import grid_card
 from warehouse.engine import EngineError
 from warehouse.rights import MOST_REQUESTS, Requested
 
@@ -38,31 +37,12 @@ def layout() -> html.Div:
             html.Div(
                 [
                     html.Dl(id="rights-figures", className="figures"),
-                    html.Section(
-                        [
-                            html.Div(html.H2("Requests", id="rights-title"), className="card-head"),
-                            html.Div(id="rights-empty"),
-                            html.Div(
-                                dag.AgGrid(
-                                    id="rights-grid", columnDefs=COLUMNS, rowData=[], className="grid",
-                                    getRowId="params.data.id",
-                                    defaultColDef={"resizable": True, "sortable": True},
-                                    dashGridOptions={**GRID, "pagination": True, "paginationPageSize": 50,
-                                                     "paginationPageSizeSelector": [25, 50, 200]},
-                                    style={"height": "max(360px, calc(100vh - 420px))"},
-                                ),
-                                id="rights-rows",
-                            ),
-                            html.P(id="rights-note", className="card-note"),
-                        ],
-                        className="card",
-                        **{"aria-labelledby": "rights-title"},
-                    ),
+                    grid_card("rights", "Requests", COLUMNS, around=420, refreshed=True),
                 ],
                 id="rights-body",
             ),
         ]
-    )  # fmt: skip
+    )
 
 
 def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
