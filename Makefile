@@ -22,6 +22,7 @@ lint: .venv/development
 
 bench: .venv/development
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.rights
 
 # Known vulnerabilities of what is installed, as far as the package registry tells; what it does not know is listed.
 audit: .venv/development
