@@ -4,7 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dashboard.filters import Filters, today
@@ -14,6 +14,7 @@ from warehouse import health, queries, rights
 from warehouse.access_log import AccessLog
 from warehouse.catalog import Catalog
 from warehouse.engine import Engine
+from warehouse.groups import OTHER
 from warehouse.home import Home
 from warehouse.settings import Settings
 
@@ -22,6 +23,7 @@ from warehouse.settings import Settings
 KEPT_SECONDS = 2.0
 # Counting the beacons of three days reads a column of a month, and the page that shows them asks every few seconds.
 HOURS_KEPT_SECONDS = 30.0
+DAYS_HELD = 396  # 13 months
 
 Answer = dict[str, Any]
 Question = tuple[str, frozenset[tuple[str, str]]]
@@ -104,8 +106,14 @@ class Answers:
         return usage.free, usage.total
 
     def modules(self) -> list[str]:
-        """The names for the module filter. Raises `EngineError`."""
-        return queries.modules(self._engine, self.k)
+        """The names for the module filter: those that are no small group in what is held. Raises `EngineError`."""
+        span = {"from": (today() - timedelta(days=DAYS_HELD)).isoformat(), "grain": "period"}
+        rows = self.ask("installs", {**span, "by": "module"})["rows"]
+        return sorted(row["key"] for row in rows if row["key"] != OTHER)
+
+    def anything(self) -> bool:
+        """Whether any beacon ever came. Raises `EngineError`."""
+        return queries.days_with_beacons(self._engine, today(), today())[0] is not None
 
     def _forget_old(self) -> None:
         now = time.monotonic()

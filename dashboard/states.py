@@ -86,8 +86,8 @@ def too_few(k: int) -> Any:
     return html.Div(
         [
             dmc.Text("Too few installs in this range to show", fw=600),
-            dmc.Text(f"Beacons arrive. So that none can be told apart, neither {fewer(k)} installs are shown, nor a "
-                     f"module that leaves out {fewer(k)}.", c="dimmed", size="sm"),
+            dmc.Text(f"Beacons arrive. So that none can be told apart, {fewer(k)} installs are not shown, nor the "
+                     f"smallest module beside a group of {fewer(k)}.", c="dimmed", size="sm"),
         ],
         className="empty",
     )  # fmt: skip

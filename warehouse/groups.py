@@ -73,14 +73,14 @@ def fold(
 
 
 def round_down(rows: Iterable[Row], k: int, *, add: bool) -> list[Row]:
-    """Counts of installs in whole multiples of k; sums (`add`) to two significant digits.
+    """Counts of installs in whole multiples of k; sums (`add`) to two significant digits, and no finer than k.
 
     Two such counts that are apart stand for any difference from 1 to twice k less 1, two that are the same for any from
-    0 to k - 1: subtracting tells nobody how many installs came or went, from day to day or from filter to filter.
+    0 to k - 1: from two counts nobody learns how few installs came or went, from day to day or from filter to filter.
     """
 
     def rounded(value: int) -> int:
-        step = 10 ** max(len(str(value)) - 2, 0) if add else k
+        step = max(k, 10 ** (len(str(value)) - 2)) if add else k
         return value // step * step
 
     return ordered(replace(row, value=row.value if row.value is None else rounded(row.value)) for row in rows)

@@ -1,7 +1,7 @@
 """One definition of each number: the charts, the tables, the CSV files and the read API all come through here.
 
 `parse` turns a query string into a `MetricQuery` (pure), `answer` runs it and folds groups under k. What folding hides
-is not told to who asks for it by name either: a filter tells no more than the rows of a grouping do.
+is not told to who asks for it by name either: a filter tells no more than a grouping has rows for.
 """
 
 import re
@@ -121,7 +121,7 @@ def _printable(name: str) -> str:
 def answer(engine: Engine, query: MetricQuery, k: int, *, rounded: bool = False) -> dict[str, Any]:
     """The answer of the read API: rows by bucket, then value descending; no group of fewer than k installs.
 
-    `rounded`: no two answers differ by a count from 1 to k - 1, whatever was asked of which days. Raises `EngineError`.
+    `rounded`: no two counts of installs differ by 1 to k - 1, whatever was asked of which days. Raises `EngineError`.
     """
     rows, suppressed = _Asking(engine, k).told(query)
     if rounded:
@@ -248,16 +248,6 @@ def fresh_to(engine: Engine) -> str | None:
     )
     moment, loaders = rows[0]
     return moment.replace(tzinfo=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") if loaders else None
-
-
-def modules(engine: Engine, k: int) -> list[str]:
-    """The modules that at least k installs have, by name: what a filter may offer."""
-    rows = engine.as_account(Account.PRODUCT).query(
-        "SELECT module FROM installs_per_day_by_dimension GROUP BY module "
-        "HAVING uniqExact(install) >= {k:UInt64} ORDER BY module",
-        {"k": k},
-    )
-    return [module for (module,) in rows]
 
 
 def days_with_beacons(engine: Engine, start: date, end: date) -> tuple[date | None, frozenset[date]]:

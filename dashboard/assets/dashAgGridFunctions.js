@@ -1,5 +1,5 @@
 // How the grids write values: plain for the CSV file, dressed for the screen. A text in place of a number is shown as it
-// is ("fewer than 5").
+// is ("too few").
 
 (function () {
   const thin = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");

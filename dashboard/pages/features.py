@@ -12,7 +12,7 @@ from dashboard.answers import Answers
 from dashboard.cards import chart_card, graph, heading, loading
 from dashboard.charts import CHARTS, line, ratio
 from dashboard.filters import Filters
-from dashboard.format import count, days, fewer, share
+from dashboard.format import count, days, share
 from dashboard.grids import GRID, csv_name, download, register_download
 from dashboard.names import called
 from warehouse.engine import EngineError
@@ -22,6 +22,7 @@ from warehouse.queries import QueryError
 Shown = list[dict[str, Any]]  # rows of the grid
 Selected = Shown | dict[str, Any] | None
 
+FEW = "too few"
 RARE = 0.05  # adoption under which a feature is called rarely used
 WEEKS_FROM = 92  # days from which the trend is by week: a point per day is no longer readable
 
@@ -112,7 +113,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             f"Rarely used: by under {RARE:.0%} of them, candidates to drop. {states.rounding(answers)}"
         ).strip()
         if other:
-            note += f" {OTHER}: features that {fewer(answers.k)} installs used, together."
+            note += f" {OTHER}: features that too few installs used to show each, together."
         first = {"ids": [rows[0]["feature"]]} if rows else []
         name = csv_name("features", chosen, chosen.module)
         return stale, {}, "", fresh, rows, _options(other), first, name, note
@@ -149,7 +150,7 @@ def _nothing(answers: Answers, total: int | None, features: bool) -> Any:
     if total is None:
         return states.too_few(answers.k)
     if total == 0:
-        return states.empty(anything_yet=bool(answers.modules()))
+        return states.empty(anything_yet=answers.anything())
     return None if features else states.no_features()
 
 
@@ -160,7 +161,6 @@ def _rows(answers: Answers, chosen: Filters, total: int | None) -> tuple[Shown, 
     installs = answers.ask("feature_installs", chosen.args(by="feature", grain="period"))["rows"]
     counted = answers.ask("feature_uses", chosen.args(by="feature", grain="period"))["rows"]
     uses = {row["key"]: row["value"] for row in counted}
-    under = fewer(answers.k)
     catalog, today = answers.catalog(), filters.today()
     rows: Shown = []
     other: Shown = []
@@ -173,9 +173,9 @@ def _rows(answers: Answers, chosen: Filters, total: int | None) -> tuple[Shown, 
             "feature": row["key"],
             "title": name.title,
             "about": row["key"] if folded else name.about,
-            "adoption": under if adoption is None else adoption,
-            "installs": under if row["value"] is None else row["value"],
-            "uses": under if uses.get(row["key"]) is None else uses[row["key"]],
+            "adoption": FEW if adoption is None else adoption,
+            "installs": FEW if row["value"] is None else row["value"],
+            "uses": FEW if uses.get(row["key"]) is None else uses[row["key"]],
             "hint": "" if folded else name.mark or rare,
         }
         (other if folded else rows).append(shown)

@@ -113,7 +113,7 @@ def _nothing(answers: Answers, total: int | None) -> Any:
     """What to say in place of a chart, when it cannot be drawn."""
     if total is None:
         return states.too_few(answers.k)
-    return states.empty(anything_yet=bool(answers.modules()))
+    return states.empty(anything_yet=answers.anything())
 
 
 def _figures(answers: Answers, chosen: Filters) -> list[Any]:

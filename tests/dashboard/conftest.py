@@ -90,8 +90,13 @@ def credentials(home: Home, users: Path) -> Credentials:
 
 
 @pytest.fixture
-def app(home: Home, engine: EmptyEngine, credentials: Credentials) -> Flask:
-    return create_app(Settings(), home, engine)
+def settings() -> Settings:
+    return Settings()
+
+
+@pytest.fixture
+def app(settings: Settings, home: Home, engine: EmptyEngine, credentials: Credentials) -> Flask:
+    return create_app(settings, home, engine)
 
 
 @pytest.fixture

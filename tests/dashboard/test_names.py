@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from dashboard.answers import Answers
 from dashboard.names import called
 from tests.dashboard.conftest import EmptyEngine, call
 from warehouse import queries
@@ -95,11 +96,22 @@ def modules(client: FlaskClient) -> Any:
     return answer["response"]["module-filter"]["data"]
 
 
+def test_the_module_filter_offers_none_that_is_folded(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small module is not named, nor the one that is folded with it."""
+
+    def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
+        keys = ["invoice_pro", "(other)", "ticket_ai"] if query.by == "module" and query.grain == "period" else []
+        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": 9} for key in keys]}
+
+    monkeypatch.setattr(queries, "answer", answer)
+    assert [each["value"] for each in modules(visit("product"))] == ["invoice_pro", "ticket_ai", "one_more"]
+
+
 def test_the_module_filter_has_titles(
     visit: Visit, home: Home, engine: EmptyEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also that of the module in the address; a catalog that breaks does not take them away, nor the page."""
-    monkeypatch.setattr(queries, "modules", lambda *_: ["invoice_pro"])
+    monkeypatch.setattr(Answers, "modules", lambda *_: ["invoice_pro"])
     monkeypatch.setattr("warehouse.catalog.CHECK_SECONDS", 0.0)
     client = visit("product")
     home.catalog.write_text("mode = ")

@@ -14,6 +14,7 @@ from tests.dashboard.conftest import EmptyEngine, call
 from warehouse import queries
 from warehouse.engine import Trouble
 from warehouse.home import Home
+from warehouse.settings import Settings
 
 Visit = Callable[[str | None], FlaskClient]
 
@@ -171,6 +172,26 @@ def test_installs_under_k_are_said_to_be_there(visit: Visit, monkeypatch: pytest
     text = page(visit("product"), name)
     assert "Too few installs in this range to show" in text
     assert "Data up to 23 Nov 2026, 14:02 UTC" in text
+
+
+@pytest.mark.parametrize("name", ["overview", "features"])
+@pytest.mark.parametrize("settings", [Settings(figures="rounded")])
+def test_rounded_figures_are_asked_for_and_said_to_be_so(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Whatever a page shows comes rounded, and the page says so."""
+    asked: list[bool] = []
+
+    def answer(_engine: Any, query: Any, _k: int, *, rounded: bool) -> dict[str, Any]:
+        asked.append(rounded)
+        rows = [("x", 10)] if query.by else [(None, 20)]
+        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
+
+    monkeypatch.setattr(queries, "answer", answer)
+    text = page(visit("product"), name)
+    assert "Installs are rounded down to multiples of 5, uses to two digits." in text
+    assert asked
+    assert all(asked)
 
 
 @pytest.mark.parametrize(("countries", "style"), [([], {"display": "none"}), ([("NL", 9), ("DE", 7)], {})])

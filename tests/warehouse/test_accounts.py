@@ -191,7 +191,7 @@ def test_the_queries_choose_the_user_by_the_plane(engine: Engine, monkeypatch: p
         queries.answer(engine, queries.parse("installs", {"by": by}, today), 5)
     assert set(asked) == {Account.PRODUCT, Account.LICENSING}
     asked.clear()
-    queries.modules(engine, 5)
+    queries.fresh_to(engine)
     queries.days_with_beacons(engine, today, today)
     health.loaders(engine)
     assert set(asked) == {Account.PRODUCT}
@@ -238,15 +238,15 @@ def test_a_process_that_comes_before_the_migration_waits_for_it(engine: Engine, 
     """No database yet is an `EngineError`; afterwards the same engine answers. A changed password is no obstacle."""
     early = engine_at(clickhouse_url("server"), tmp_path)
     with pytest.raises(EngineError):
-        queries.modules(early, 5)
+        queries.fresh_to(early)
     migrate(engine_at(early._url, tmp_path))
-    assert queries.modules(early, 5) == []
+    assert queries.fresh_to(early) is None
     user = Account.PRODUCT.user(early.database)
     cluster = f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
     engine.command(f"ALTER USER {user}{cluster} IDENTIFIED BY 'another'")
     with pytest.raises(EngineError, match="AUTHENTICATION_FAILED"):
-        queries.modules(early, 5)
-    assert queries.modules(early, 5) == []
+        queries.fresh_to(early)
+    assert queries.fresh_to(early) is None
     early.close()
 
 

@@ -97,13 +97,13 @@ def test_rows_come_by_bucket_then_value_then_key() -> None:
 
 
 def test_rounded_rows_by_hand() -> None:
-    """Installs in multiples of k, uses to two digits; what is equal then is ordered by its key."""
+    """Installs in multiples of k, uses to two digits at most; what is equal then is ordered by its key."""
     rows = [Row(DAY, "b", 14), Row(DAY, "c", 13), Row(DAY, "a", 10), Row(DAY, OTHER, None), Row("2026-11-21", "a", 5)]
     assert [(row.key, row.value) for row in round_down(rows, 5, add=False)] == [
         ("a", 5), ("a", 10), ("b", 10), ("c", 10), (OTHER, None),
     ]  # fmt: skip
     uses = [Row(DAY, key, value) for key, value in (("a", 123_456), ("b", 129), ("c", 99), ("d", 7), ("e", 0))]
-    assert [row.value for row in round_down(uses, 5, add=True)] == [120_000, 120, 99, 7, 0]
+    assert [row.value for row in round_down(uses, 5, add=True)] == [120_000, 120, 95, 5, 0]
 
 
 fleets = st.dictionaries(
