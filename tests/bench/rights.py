@@ -2,7 +2,8 @@
 
     python -m tests.bench.rights [ROWS]
 
-ROWS (ten million) beacons of 13 months lie in each plane; the install that asks sent one on each day.
+ROWS (ten million) beacons of 13 months lie in each plane; the install that asks sent one on each day. With
+CLICKHOUSE_URL on a server, else on the embedded engine.
 """
 
 import sys
@@ -16,6 +17,7 @@ from collector.planes import Planes
 from collector.register import Register
 from collector.rights import Corrections, ask
 from collector.spool import Spool
+from tests.end_to_end.system import ENGINES, clickhouse_url
 from warehouse import rights
 from warehouse.engine import Engine
 from warehouse.home import Home
@@ -54,7 +56,7 @@ def main() -> None:
     install = planes.pseudonyms(uuid.UUID(owner).bytes, 0)
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        engine = Engine(Settings(home=home.path), home)
+        engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(ENGINES[-1])), home)
         migrate(engine)
         began = time.perf_counter()
         for month in range(MONTHS):

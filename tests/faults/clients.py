@@ -1,13 +1,12 @@
 """Clients that post as SDKs do: the same body again, later and later, until it is answered 202."""
 
 import random
-import threading
 import time
 from collections import Counter
 from http.client import HTTPException
-from typing import Any
 
 from tests.end_to_end.system import System, wait_for
+from tests.faults.background import Background
 from tests.faults.stream import Post, Stream
 from tests.faults.verdict import Answered, ledger, planes_of
 
@@ -15,7 +14,7 @@ CLIENTS = 6
 BACKOFF_SECONDS = (0.05, 1.0)
 
 
-class Clients:
+class Clients(Background):
     """Threads that post, and the ledger of what they were answered 202 for.
 
     `pause` is how long each waits between two posts, on average: 6 clients of 0.1 s send some 500 beacons a second.
@@ -23,26 +22,13 @@ class Clients:
     """
 
     def __init__(self, system: System, seed: object, pause: float = 0.1, fleet: int = 0) -> None:
+        super().__init__(f"{seed} client {n}" for n in range(CLIENTS))
         self.ledger: list[Answered] = []  # beacons that were answered 202, each once
         self.posts: Counter[str] = Counter()
         self.wrong: list[str] = []  # answers that nobody should get
         self._system = system
         self._planes = planes_of(system)
         self._pause, self._fleet = pause, fleet
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run, args=(f"{seed} client {n}",)) for n in range(CLIENTS)]
-
-    def __enter__(self) -> "Clients":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(120)
-            assert not thread.is_alive()
 
     def wait_for_more(self, beacons: int = 50) -> None:
         """Return once that many beacons have come in from here on."""

@@ -2,15 +2,14 @@
 
 import json
 import random
-import threading
 import urllib.error
 import urllib.request
 from collections import Counter
 from http.client import HTTPException
-from typing import Any
 
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import KEY, System
+from tests.faults.background import Background
 
 READERS = 2
 PAUSE_SECONDS = 0.3  # of each, on average
@@ -44,28 +43,16 @@ _POSTS: tuple[tuple[str, bytes | None, dict[str, str], int], ...] = (
 )
 
 
-class Readers:
+class Readers(Background):
     """Threads that ask at random until they are told to stop; an answer is right, 503, none, or wrong."""
 
     def __init__(self, system: System, seed: object) -> None:
+        super().__init__(f"{seed} reader {n}" for n in range(READERS))
         self.answers: Counter[str] = Counter()
         self.wrong: list[str] = []
         self._system = system
         token = system.run("tokens", "new", "--role", "admin").stdout.decode().strip()
         self._token = {"Authorization": f"Bearer {token}"}
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._run, args=(f"{seed} reader {n}",)) for n in range(READERS)]
-
-    def __enter__(self) -> "Readers":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *error: Any) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join(120)
 
     def _run(self, seed: str) -> None:
         rng = random.Random(seed)

@@ -1,0 +1,28 @@
+"""Threads that work beside a test, from the beginning of a `with` to its end."""
+
+import threading
+from collections.abc import Iterable
+from typing import Self
+
+
+class Background:
+    """A thread for each seed, in which `_run(seed)` goes on until `_stop` is set."""
+
+    def __init__(self, seeds: Iterable[str]) -> None:
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._threads = [threading.Thread(target=self._run, args=(seed,)) for seed in seeds]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(120)
+            assert not thread.is_alive()
+
+    def _run(self, seed: str) -> None:
+        raise NotImplementedError
