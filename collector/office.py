@@ -73,14 +73,14 @@ class Office:
             if following.action != "erase" or not self._register.spool.loaded_up_to(following.after):
                 break
             erasures.append(following)
-        for plane in rights.TABLES:
-            installs = sorted({each.work[plane] for each in erasures})
-            lines = [encode({"install": install}) for install in installs]
+        installs = {plane: sorted({each.work[plane] for each in erasures}) for plane in rights.TABLES}
+        for plane in installs:
+            lines = [encode({"install": install}) for install in installs[plane]]
             self._engine.insert(rights.RETIRED[plane], lines, token=request.work["batches"][plane])
-            rights.erase(self._engine, plane, installs)
-            for id, _ in self._register.quarantined(plane, set(installs)):
+        rights.erase(self._engine, installs, sorted({each.work["who"] for each in erasures}))
+        for plane in installs:
+            for id, _ in self._register.quarantined(plane, set(installs[plane])):
                 self._register.spool.drop_quarantined(id)
-        rights.erase_sealed(self._engine, sorted({each.work["who"] for each in erasures}))
         self._register.finish(erasures, "done", time.time())
         self._register.spool.checkpoint()
 
@@ -91,7 +91,7 @@ class Office:
             work["rows"] = {plane: [_corrected(row, plane, work) for row in held[plane]] for plane in held}
             self._register.note(request, "staged", work)
         if request.step in ("", "staged"):
-            self._erase_planes(work)
+            rights.erase(self._engine, {plane: [work[plane]] for plane in rights.TABLES})
             self._register.note(request, "erased", work)
         self._insert(work, work["rows"])
 
@@ -102,7 +102,7 @@ class Office:
         lines = [encode(sealed_row(key, work["who"], row, None)) for row in held["usage"]]
         lines += [encode(sealed_row(key, work["who"], None, row)) for row in held["license"]]
         insert_batch(self._engine, "sealed", work["batches"]["sealed"], lines)
-        self._erase_planes(work)
+        rights.erase(self._engine, {plane: [work[plane]] for plane in rights.TABLES})
 
     def _lift(self, request: Request) -> None:
         rows: Rows = {"usage": [], "license": []}
@@ -114,7 +114,7 @@ class Office:
         self._insert(
             request.work, {plane: list({row["beacon"]: row for row in rows[plane]}.values()) for plane in rows}
         )
-        rights.erase_sealed(self._engine, [request.work["who"]])
+        rights.erase(self._engine, {}, [request.work["who"]])
 
     def _object(self, request: Request) -> None:
         """Nothing is left to do: the collector stores nothing more since the request was."""
@@ -127,10 +127,6 @@ class Office:
             ]
             for plane in rights.TABLES
         }
-
-    def _erase_planes(self, work: dict[str, Any]) -> None:
-        for plane in rights.TABLES:
-            rights.erase(self._engine, plane, [work[plane]])
 
     def _insert(self, work: dict[str, Any], rows: Rows) -> None:
         for plane in rows:

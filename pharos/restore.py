@@ -161,10 +161,10 @@ def _erase(engine: Engine, decisions: Decisions, attempt: str) -> None:
             lines = [msgspec.json.encode({"install": install}) for install in retired]
             engine.insert(rights.RETIRED[plane], lines, f"restore {attempt} {rights.RETIRED[plane]}")
             for first in range(0, len(retired), MOST_ERASED):
-                rights.erase(engine, plane, retired[first : first + MOST_ERASED])
+                rights.erase(engine, {plane: retired[first : first + MOST_ERASED]})
     epochs = dict(engine.query("SELECT who, max(epoch) FROM standings GROUP BY who"))
     if since := [who for who, epoch, *_ in decisions.standings if epoch > epochs.get(who, 0)]:
-        rights.erase_sealed(engine, since)
+        rights.erase(engine, {}, since)
 
 
 def _spool(home: Home, copy: Path, decisions: Decisions | None) -> int:

@@ -4,7 +4,8 @@ Every table of a plane names its installs by that plane's pseudonym, aggregates 
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -45,10 +46,22 @@ def rows(engine: Engine, table: str, install: int) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in found]
 
 
-def erase(engine: Engine, plane: Plane, installs: Sequence[int]) -> None:
-    """Delete all rows of these installs in a plane, physically; returns when it is done. Raises `EngineError`."""
-    for table in TABLES[plane]:
-        _delete(engine, table, f"install IN ({', '.join(map(str, installs))})")
+def erase(engine: Engine, installs: Mapping[Plane, Sequence[int]], who: Sequence[int] = ()) -> None:
+    """Delete all rows of these installs in each plane, and what is sealed of `who`, physically.
+
+    Returns when it is done. All tables at once: on the embedded engine a deletion is mostly waiting for each part's
+    turn. Raises `EngineError`.
+    """
+    deletions = [
+        (table, f"install IN ({', '.join(map(str, found))})")
+        for plane, found in installs.items()
+        if found
+        for table in TABLES[plane]
+    ]
+    if who:
+        deletions.append((SEALED, f"who IN ({', '.join(map(str, who))})"))
+    with ThreadPoolExecutor(max(len(deletions), 1)) as threads:
+        list(threads.map(lambda deletion: _delete(engine, *deletion), deletions))
 
 
 def sealed(engine: Engine, who: int) -> list[tuple[str, bytes, bytes]]:
@@ -59,11 +72,6 @@ def sealed(engine: Engine, who: int) -> list[tuple[str, bytes, bytes]]:
         UNLOGGED,
     )
     return [(day, base64.b64decode(row), base64.b64decode(ip)) for day, row, ip in found]
-
-
-def erase_sealed(engine: Engine, who: Sequence[int]) -> None:
-    """Delete what is sealed of these installs. Raises `EngineError`."""
-    _delete(engine, SEALED, f"who IN ({', '.join(map(str, who))})")
 
 
 def retired(engine: Engine, plane: Plane, installs: set[int]) -> set[int]:
