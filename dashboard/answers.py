@@ -23,7 +23,6 @@ from warehouse.settings import Settings
 KEPT_SECONDS = 2.0
 # Counting the beacons of three days reads a column of a month, and the page that shows them asks every few seconds.
 HOURS_KEPT_SECONDS = 30.0
-DAYS_HELD = 396  # 13 months
 
 Answer = dict[str, Any]
 Question = tuple[str, frozenset[tuple[str, str]]]
@@ -107,13 +106,9 @@ class Answers:
 
     def modules(self) -> list[str]:
         """The names for the module filter: those that are no small group in what is held. Raises `EngineError`."""
-        span = {"from": (today() - timedelta(days=DAYS_HELD)).isoformat(), "grain": "period"}
+        span = {"from": (today() - timedelta(days=queries.MOST_DAYS - 1)).isoformat(), "grain": "period"}
         rows = self.ask("installs", {**span, "by": "module"})["rows"]
         return sorted(row["key"] for row in rows if row["key"] != OTHER)
-
-    def anything(self) -> bool:
-        """Whether any beacon ever came. Raises `EngineError`."""
-        return queries.days_with_beacons(self._engine, today(), today())[0] is not None
 
     def _forget_old(self) -> None:
         now = time.monotonic()

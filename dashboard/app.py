@@ -32,7 +32,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         hops = settings.trusted_proxies
         server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     credentials = Credentials(home.credentials)
-    access_log = AccessLog(home.access_log, derive(home.root_secret(settings), "access log"))
+    access_log = AccessLog.of(settings, home)
     public = access.PUBLIC if settings.public_page == "on" else frozenset()
     login.register(server, credentials, public)
     access.guard(server, public)

@@ -8,7 +8,6 @@ import click
 from pharos.context import fail, load_settings, open_home
 from warehouse.access_log import AccessLog
 from warehouse.credentials import Credentials, Role
-from warehouse.home import derive
 from warehouse.passwords import weakness
 
 ROLES = click.Choice([str(role) for role in Role])
@@ -125,8 +124,7 @@ def access_verify() -> None:
 
 def _access_log() -> AccessLog:
     settings = load_settings()
-    home = open_home(settings)
-    return AccessLog(home.access_log, derive(home.root_secret(settings), "access log"))
+    return AccessLog.of(settings, open_home(settings))
 
 
 def _credentials() -> Credentials:

@@ -16,6 +16,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from warehouse.home import Home, derive
+from warehouse.settings import Settings
+
 KEPT_DAYS = 396  # 13 months, as what was looked at
 # More than any filter of the page or the API holds.
 MOST_TEXT = 100
@@ -59,6 +62,11 @@ class AccessLog:
 
     def __init__(self, path: Path, key: bytes) -> None:
         self._path, self._key = path, key
+
+    @classmethod
+    def of(cls, settings: Settings, home: Home) -> "AccessLog":
+        """The access log of a home. Raises `HomeError`."""
+        return cls(home.access_log, derive(home.root_secret(settings), "access log"))
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

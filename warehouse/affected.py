@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from warehouse.engine import Engine
+from warehouse.retention import interval
 
 # Each table of beacons or of what is made of them, with the expression for a row's first day.
 TABLES = {
@@ -14,8 +15,6 @@ TABLES = {
     "sightings_by_install": "toDate(first_seen)",
     "sealed_beacons": "day",
 }
-MONTHS = 13
-ADDRESS_DAYS = 30
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Affected:
 def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
     """What lay in ClickHouse at any time from `since` to `until`, as far as it still does. Raises `EngineError`."""
     span = {"since": since, "until": until}
-    kept = f"BETWEEN {{since:Date}} - INTERVAL {MONTHS} MONTH AND {{until:Date}}"
+    kept = _kept("license_sightings")
     by_module = engine.query(
         "SELECT module::String, uniqExact(install) FROM license_sightings "  # noqa: S608
         f"WHERE toDate(time) {kept} GROUP BY module ORDER BY module",
@@ -59,7 +58,7 @@ def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
     )
     ((addresses, with_address),) = engine.query(
         "SELECT count(), countIf(ip != '' OR ip_claim != '') FROM license_sightings "  # noqa: S608
-        f"WHERE toDate(time) BETWEEN {{since:Date}} - {ADDRESS_DAYS} AND {{until:Date}}",
+        f"WHERE toDate(time) {_kept('license_sightings.ip')}",
         span,
     )
     return Affected(
@@ -68,13 +67,18 @@ def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
         {module: number // k * k or None for module, number in by_module},
         addresses,
         with_address,
-        [_held(engine, table, day, kept, span) for table, day in TABLES.items()],
+        [_held(engine, table, day, span) for table, day in TABLES.items()],
     )
 
 
-def _held(engine: Engine, table: str, day: str, kept: str, span: dict[str, date]) -> Held:
-    if table == "sightings_by_install":
-        kept = "<= {until:Date}"  # kept for as long as the install reports
+def _kept(name: str) -> str:
+    """The days of what lay there at any time of the span, for a condition."""
+    return f"BETWEEN {{since:Date}} - INTERVAL {interval(name)} AND {{until:Date}}"
+
+
+def _held(engine: Engine, table: str, day: str, span: dict[str, date]) -> Held:
+    # What is known of an install is kept for as long as it reports.
+    kept = "<= {until:Date}" if table == "sightings_by_install" else _kept(table)
     ((rows,),) = engine.query(f"SELECT count() FROM {table} WHERE {day} {kept}", span)  # noqa: S608
     columns = engine.query(
         "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String} "

@@ -70,6 +70,11 @@ KEPT = (
 )
 
 
+def interval(name: str) -> str:
+    """How long what is called `name` is kept, for ClickHouse: `13 MONTH`."""
+    return next(kept.interval for kept in KEPT if kept.name == name)
+
+
 def overdue(engine: Engine, days: int) -> Iterator[tuple[Kept, str]]:
     """What has been too old for more than `days` days and is still there: the entry, and the table's partition.
 

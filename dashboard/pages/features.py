@@ -103,7 +103,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
             total = answers.total(chosen.args())
             rows, other = _rows(answers, chosen, total)
             fresh, stale = freshness.told(answers, answers.ask("installs", chosen.args(grain="period"))["fresh_to"])
-            nothing = _nothing(answers, total, bool(rows or other))
+            nothing = _nothing(answers, chosen, total, bool(rows or other))
         except (QueryError, EngineError) as error:
             return states.notice(error), hidden, "", "", [], _options([]), [], {}, ""
         if nothing is not None:
@@ -146,11 +146,11 @@ def _feature(selected: Selected) -> str | None:
     return str(selected[0]["feature"]) if selected else None
 
 
-def _nothing(answers: Answers, total: int | None, features: bool) -> Any:
+def _nothing(answers: Answers, chosen: Filters, total: int | None, features: bool) -> Any:
     if total is None:
         return states.too_few(answers.k)
     if total == 0:
-        return states.empty(anything_yet=answers.anything())
+        return states.empty(anything_yet=answers.received(chosen).first is not None)
     return None if features else states.no_features()
 
 

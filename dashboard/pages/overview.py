@@ -65,7 +65,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         try:
             chosen = filters.read(search, filters.today())
             total = answers.total(chosen.args())
-            nothing = None if total else html.Div(_nothing(answers, total), className="card")
+            nothing = None if total else html.Div(_nothing(answers, chosen, total), className="card")
             cards = _figures(answers, chosen)
             fresh, stale = freshness.told(answers, answers.ask("installs", chosen.args(grain="period"))["fresh_to"])
         except (QueryError, EngineError) as error:
@@ -109,11 +109,11 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     )
 
 
-def _nothing(answers: Answers, total: int | None) -> Any:
+def _nothing(answers: Answers, chosen: Filters, total: int | None) -> Any:
     """What to say in place of a chart, when it cannot be drawn."""
     if total is None:
         return states.too_few(answers.k)
-    return states.empty(anything_yet=answers.anything())
+    return states.empty(anything_yet=answers.received(chosen).first is not None)
 
 
 def _figures(answers: Answers, chosen: Filters) -> list[Any]:
@@ -157,7 +157,7 @@ def _licensed(answers: Answers, chosen: Filters, total: int | None) -> Any:
 def _over_time(answers: Answers, chosen: Filters) -> tuple[Any, str]:
     total = answers.total(chosen.args())
     if not total:
-        return _nothing(answers, total), ""
+        return _nothing(answers, chosen, total), ""
     rows = answers.ask("installs", chosen.args(grain=chosen.grain))["rows"]
     span = chosen.start, chosen.end
     received = answers.received(chosen)
@@ -185,7 +185,7 @@ def _bars(answers: Answers, name: str, chosen: Filters) -> tuple[Any, str, dict[
     if total and not rows:
         return "", "", {"display": "none"}  # installs, and none tells this: no country without a database, for one
     if not total or not shown:
-        return _nothing(answers, total if total == 0 else None), "", {}
+        return _nothing(answers, chosen, total if total == 0 else None), "", {}
     words = ", ".join(f"{row['key']} {count(row['value'])} ({share(row['value'] / total)})" for row in shown)
     hidden = len(rows) - len(shown)
     notes = [f"The {MOST_BARS} largest of {len(rows)}."] if hidden > 0 else []
