@@ -12,20 +12,21 @@ import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from collector import beacons, client, metrics, openapi, problems, rights
+from collector import beacon_api, client_address, metrics, openapi, problems
 from collector.country import lookup
-from collector.intake import Intake
+from collector.group_commit import Writer
+from collector.ingestion import Ingestion
 from collector.planes import Planes
+from collector.rights import api
+from collector.rights.install_states import InstallStates
 from collector.spool import Spool, Unavailable
-from collector.standing import Standings
 from collector.validate import Reason, Rejected
-from collector.writer import Writer
-from warehouse.catalog import Catalog
-from warehouse.credentials import Credentials, Role, bearer
-from warehouse.fields import json_schema
-from warehouse.home import Home
-from warehouse.logs import with_request_ids
-from warehouse.settings import Settings
+from core.catalog import Catalog
+from core.credentials import Credentials, Role, bearer
+from core.fields import json_schema
+from core.home import Home
+from core.logs import with_request_ids
+from core.settings import Settings
 
 log = logging.getLogger("pharos.requests")
 
@@ -35,9 +36,9 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     app = Flask("pharos-collector", static_folder=None)
     credentials = Credentials(home.credentials)
     planes = Planes(home.root_secret(settings), lookup(settings))
-    intake = Intake(planes, Standings(home.spool), catalog)
-    app.register_blueprint(beacons.blueprint(settings, credentials, planes, intake, writer))
-    app.register_blueprint(rights.blueprint(settings, home, planes, catalog))
+    ingestion = Ingestion(planes, InstallStates(home.spool), catalog)
+    app.register_blueprint(beacon_api.blueprint(settings, credentials, planes, ingestion, writer))
+    app.register_blueprint(api.blueprint(settings, home, planes, catalog))
     schema, description = msgspec.json.encode(json_schema()), msgspec.json.encode(openapi.document())
 
     @app.get("/v1/schema.json")
@@ -57,7 +58,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
         try:
             writer.check()
         except Unavailable as error:
-            raise beacons.unavailable(error) from None
+            raise beacon_api.unavailable(error) from None
         ready = {"status": "ready", **(_loading(home.spool) if _from_operator() else {})}
         return Response(msgspec.json.encode(ready), content_type="application/json")
 
@@ -73,14 +74,14 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
             return True
         # A proxy on this machine also connects from loopback: only a direct connection is one from here.
         forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-        return not forwarded and client.address(request, 0) in ("127.0.0.1", "::1")
+        return not forwarded and client_address.address(request, 0) in ("127.0.0.1", "::1")
 
     @app.errorhandler(problems.Refused)
     def refused(error: problems.Refused) -> Response:
         metrics.REFUSED.labels(error.why.reason).inc()
         status = problems.STATUS[error.why.reason]
         log.info(
-            "refused: %s %s", status, error.why.reason, extra={"told": {"status": status, "reason": error.why.reason}}
+            "refused: %s %s", status, error.why.reason, extra={"fields": {"status": status, "reason": error.why.reason}}
         )
         return problems.answer(error)
 
@@ -92,7 +93,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     def failed(error: Exception) -> Response:
         # By its type only: a traceback's values may hold what must not be in a log.
         log.error("a request failed: %s at %s", type(error).__name__, _where(error))
-        return problems.answer(beacons.unavailable(Unavailable("the collector failed on this request")))
+        return problems.answer(beacon_api.unavailable(Unavailable("the collector failed on this request")))
 
     app.wsgi_app = with_request_ids(app.wsgi_app, _HEADERS)  # type: ignore[method-assign]
     return app

@@ -16,16 +16,16 @@ from importlib.metadata import version
 
 import msgspec
 
-from collector.batches import TABLES, insert_batch, mark
-from collector.office import Office
+from collector.batch_insert import TABLES, insert_batch, mark
 from collector.planes import Planes, encode
-from collector.register import Register
+from collector.rights.executor import RightsExecutor
+from collector.rights.request_store import RequestStore
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
-from warehouse import retention, rights
-from warehouse.accounts import Account
+from core.fields import example
+from warehouse import install_data, retention
 from warehouse.engine import ContentError, Engine, EngineError
-from warehouse.fields import example
 from warehouse.migrate import MigrationError, migrate
+from warehouse.server_users import ServerUser
 
 # 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms; a tenth of them costs nearly as much.
 BATCH = 10_000
@@ -56,15 +56,15 @@ class Loader:
         self._spool = spool
         self._engine = engine
         self._id = spool.loader_id()
-        self._register = Register(spool)
-        self._office = Office(self._register, engine)
+        self._store = RequestStore(spool)
+        self._office = RightsExecutor(self._store, engine)
         self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = float("-inf")
         self._to_clear = True  # a loader before this one may have left something
 
     @property
     def _loading(self) -> Engine:
         """The engine as the user that may load and do nothing else; what keeps the database takes its administrator."""
-        return self._engine.as_account(Account.LOADER)
+        return self._engine.as_user(ServerUser.LOADER)
 
     def run(self, stop: threading.Event) -> None:
         """Migrate, then load until `stop` is set; whatever fails is tried again, later and later."""
@@ -97,12 +97,12 @@ class Loader:
             # On a full disk an insert may land in its table and in none of the aggregates.
             self._spool.check_space()
         began = time.time()
-        request = self._register.next()
+        request = self._store.next()
         batch = self._spool.seal(BATCH, request.after if request else None)
         if batch is not None:
             self.load(batch)
         elif request is not None:
-            self._office.carry_out(request)
+            self._office.execute(request)
             return True
         self._keep_house(began, idle=batch is None)
         return batch is not None and batch.last - batch.first + 1 >= BATCH // 10
@@ -123,16 +123,16 @@ class Loader:
         self._to_clear = True
 
     def _insert(self, plane: Plane, id: str, rows: list[bytes]) -> None:
-        if plane != "sealed" and self._register.any_erased():
+        if plane != "sealed" and self._store.any_erased():
             rows = self._without_erased(plane, rows)
         if plane == "usage" and rows:
             rows = self._without_known(id, rows)
         insert_batch(self._loading, plane, id, rows)
 
-    def _without_erased(self, plane: rights.Plane, rows: list[bytes]) -> list[bytes]:
+    def _without_erased(self, plane: install_data.Plane, rows: list[bytes]) -> list[bytes]:
         """The rows of installs that were not erased: another collector may have learned of an erasure late."""
         installs = [msgspec.json.decode(row, type=_Install).install for row in rows]
-        erased = rights.retired(self._engine, plane, set(installs))
+        erased = install_data.retired(self._engine, plane, set(installs))
         return [row for row, install in zip(rows, installs, strict=True) if install not in erased]
 
     def _without_known(self, id: str, rows: list[bytes]) -> list[bytes]:
@@ -174,7 +174,7 @@ class Loader:
         if idle and now - self._forgot_at >= FORGET_SECONDS:
             while self._spool.forget(now):
                 pass
-            self._register.forget(now)
+            self._store.forget(now)
             self._forgot_at, self._to_clear = now, True
         if idle and self._to_clear and now - self._cleared_at >= CLEAR_SECONDS:
             with suppress(Unavailable):  # the disk is full: the log stays as it is

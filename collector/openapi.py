@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from collector import rights
 from collector.problems import STATUS, TITLES
+from collector.rights import api
 from collector.validate import MAX_BATCH, Reason
-from warehouse.fields import json_schema
+from core.fields import json_schema
 
 # What is refused before it is known which operation is meant, and what any of them answers when it fails.
 _ANY = (
@@ -140,11 +140,11 @@ def document() -> dict[str, Any]:
                     beacons={"type": "array", "items": {"type": "object"}},
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
                 ),
-                "RightsRequest": rights.request_schema(),
+                "RightsRequest": api.request_schema(),
                 "Receipt": _closed(request={"type": "string"}, status={"type": "string"}),
                 "Outcome": _closed(
                     state={"type": "string", "enum": ["pending", "done", "failed"]},
-                    action={"type": "string", "enum": list(rights.ACTIONS)},
+                    action={"type": "string", "enum": list(api.ACTIONS)},
                     result={"type": ["object", "null"], "description": "Of an access: all that is held, by plane."},
                 ),
                 "Problem": {

@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 import msgspec
 
-from collector.client import canonical
-from collector.seal import seal
+from collector.client_address import canonical
+from collector.rights.encryption import encrypt
 from collector.spool import Row
-from warehouse.fields import columns
-from warehouse.home import derive
-from warehouse.rights import Plane
+from core.fields import columns
+from core.home import derive
+from warehouse.install_data import Plane
 
 # A beacon's own date is believed between these; outside, its clock is wrong or it lay somewhere.
 OLDEST = timedelta(days=7)
@@ -192,7 +192,7 @@ def sent_year(beacon: dict[str, Any]) -> int:
 def sealed_row(key: bytes, who: int, usage: dict[str, Any] | None, license: dict[str, Any] | None) -> dict[str, Any]:
     """The planes' rows of one beacon, or one of them, sealed: the addresses apart, because they are kept for less."""
     addresses = {name: license.pop(name) for name in ("ip", "ip_claim") if license and name in license}
-    sealed, sealed_ip = seal(key, {"usage": usage, "license": license}), seal(key, addresses)
+    sealed, sealed_ip = encrypt(key, {"usage": usage, "license": license}), encrypt(key, addresses)
     day = usage["day"] if usage else str(license["time"])[:10] if license else ""
     return {
         "who": who,

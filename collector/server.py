@@ -17,10 +17,10 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from collector.problems import document
 from collector.validate import Reason, Rejected
-from warehouse import logs
-from warehouse.catalog import watch
-from warehouse.home import Home, derive
-from warehouse.settings import Settings
+from core import logs
+from core.catalog import watch
+from core.home import Home, derive
+from core.settings import Settings
 
 # Far more than run at once: a client that sends its request byte by byte holds one until `REQUEST_SECONDS` are over,
 # and all of those clients may have come to one worker.
@@ -134,7 +134,7 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
     def load(self) -> Any:
         """The application of one worker."""
         from collector.app import create_app
-        from collector.writer import Writer
+        from collector.group_commit import Writer
 
         self._writer = Writer(self._home.spool)
         return create_app(self._settings, self._home, self._writer, self._catalog)

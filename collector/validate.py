@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from warehouse.fields import FIELDS, MAX_COUNT, MAX_FEATURES, OBJECTS, REQUIRED_OBJECTS, Field
+from core.fields import FIELDS, MAX_COUNT, MAX_FEATURES, OBJECTS, REQUIRED_OBJECTS, Field
 
 MAX_BATCH = 500
 

@@ -9,14 +9,14 @@ from flask import Blueprint, Response, g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
 
-from dashboard.access import API_RULES
-from dashboard.looks import Looks
-from warehouse import queries
-from warehouse.access_log import AccessLog, AccessLogError
-from warehouse.credentials import Credentials, bearer
+from core.access_log import AccessLog, AccessLogError
+from core.credentials import Credentials, bearer
+from core.settings import Settings
+from dashboard.audited_licensing import AuditedLicensing
+from dashboard.permissions import API_RULES
 from warehouse.engine import Engine, EngineError, Trouble
-from warehouse.queries import QueryError
-from warehouse.settings import Settings
+from warehouse.queries import metrics
+from warehouse.queries.metrics import QueryError
 
 log = logging.getLogger("pharos.api")
 
@@ -42,7 +42,7 @@ _TITLES = {
 def blueprint(settings: Settings, engine: Engine, credentials: Credentials, access_log: AccessLog) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
-    looks = Looks(engine, access_log)
+    audited = AuditedLicensing(engine, access_log)
 
     @routes.before_request
     def check() -> None:
@@ -59,18 +59,18 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
 
     @routes.get("/api/v1/metrics/<metric>")
     def get_metric(metric: str) -> Response:
-        if metric not in queries.METRICS:
-            raise _Problem(404, "not_found", "", f"the metrics are {', '.join(queries.METRICS)}")
-        query = queries.parse(metric, _arguments(), datetime.now(UTC).date())
-        return _json(200, queries.answer(engine, query, settings.k, rounded=settings.rounded))
+        if metric not in metrics.METRICS:
+            raise _Problem(404, "not_found", "", f"the metrics are {', '.join(metrics.METRICS)}")
+        query = metrics.parse(metric, _arguments(), datetime.now(UTC).date())
+        return _json(200, metrics.answer(engine, query, settings.k, rounded=settings.rounded))
 
     @routes.get("/api/v1/licensing/installs")
     def get_licensing_installs() -> Response:
-        return _json(200, looks.installs(g.token, _arguments()))
+        return _json(200, audited.installs(g.token, _arguments()))
 
     @routes.get("/api/v1/licensing/flags")
     def get_licensing_flags() -> Response:
-        return _json(200, looks.flags(g.token))
+        return _json(200, audited.flags(g.token))
 
     @routes.get("/api/", defaults={"rest": ""})
     @routes.get("/api/<path:rest>")
@@ -84,7 +84,7 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
     @routes.get("/readyz")
     def get_readyz() -> Response:
         engine.version()  # a server that hangs is found out sooner than by a query
-        queries.fresh_to(engine)
+        metrics.fresh_to(engine)
         return _json(200, {"status": "ready"})
 
     @routes.app_errorhandler(405)

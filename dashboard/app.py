@@ -8,15 +8,15 @@ from dash import Dash
 from flask import Flask, Response, render_template, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dashboard import access, login, packages, privacy, shell, states
-from dashboard.access import Callbacks
-from dashboard.answers import Answers
-from warehouse.access_log import AccessLog
-from warehouse.catalog import Watched, place
-from warehouse.credentials import Credentials
+from core.access_log import AccessLog
+from core.catalog import Watched, place
+from core.credentials import Credentials
+from core.home import Home, derive
+from core.settings import Settings
+from dashboard import app_shell, login, messages, permissions, public_page, script_assets
+from dashboard.data_source import DataSource
+from dashboard.permissions import Callbacks
 from warehouse.engine import Engine
-from warehouse.home import Home, derive
-from warehouse.settings import Settings
 
 REFUSALS = {
     403: ("Not open to your role", "An administrator can give you a login of another role."),
@@ -33,11 +33,11 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
     credentials = Credentials(home.credentials)
     access_log = AccessLog.of(settings, home)
-    public = access.PUBLIC if settings.public_page == "on" else frozenset()
+    public = permissions.PUBLIC if settings.public_page == "on" else frozenset()
     login.register(server, credentials, public)
-    access.guard(server, public)
+    permissions.guard(server, public)
     if public:
-        server.register_blueprint(privacy.blueprint(settings, home, engine))
+        server.register_blueprint(public_page.blueprint(settings, home, engine))
     server.register_blueprint(import_module("dashboard.api").blueprint(settings, engine, credentials, access_log))
     _register_refusals(server)
     dash_app = _dash(server, settings, home, engine, access_log)
@@ -45,7 +45,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     with server.test_request_context("/healthz"):
         server.preprocess_request()
     _register_headers(server, dash_app)
-    packages.register(server)
+    script_assets.register(server)
     return server
 
 
@@ -65,12 +65,12 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_
         include_pages_meta=False,
     )
     dash_app.index_string = _INDEX
-    dash_app.layout = lambda: shell.layout(home.synthetic.exists())
+    dash_app.layout = lambda: app_shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
     # A catalog that is broken stops the collector, and not the pages: they do without its names.
-    answers = Answers(engine, settings, home, Watched(place(settings, home)), access_log)
-    shell.register(dash_app, callbacks, answers)
-    for order, page in enumerate(access.PAGES):
+    data = DataSource(engine, settings, home, Watched(place(settings, home)), access_log)
+    app_shell.register(dash_app, callbacks, data)
+    for order, page in enumerate(permissions.PAGES):
         module: Any = import_module(f"dashboard.pages.{page.name}")
         dash.register_page(
             module.__name__,
@@ -78,9 +78,9 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_
             name=page.title,
             title=f"{page.title} · Pharos",
             order=order,
-            layout=access.guarded(page, module.layout, states.no_access),
+            layout=permissions.guarded(page, module.layout, messages.no_access),
         )
-        module.register(page, dash_app, callbacks, answers)
+        module.register(page, dash_app, callbacks, data)
     return dash_app
 
 
@@ -88,7 +88,7 @@ def _register_refusals(server: Flask) -> None:
     def refuse(status: int) -> None:
         @server.errorhandler(status)
         def show(error: Any) -> Any:
-            if request.path.startswith(access.API) or not access.is_page_request():
+            if request.path.startswith(permissions.API) or not permissions.is_page_request():
                 return error.get_response()
             title, text = REFUSALS[status]
             return render_template("message.html", title=title, text=text), status

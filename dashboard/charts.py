@@ -10,9 +10,9 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from dashboard.format import count, day, days, moment, plural, share
+from dashboard.formatting import count, day, days, moment, plural, share
 from dashboard.gaps import HOUR, Received, silent_days, silent_hours
-from warehouse.groups import OTHER
+from warehouse.queries.small_groups import OTHER
 
 ACCENT, ACCENT_PALE, GREY = "#5c7cfa", "rgba(92,124,250,0.16)", "#909296"
 SHADE = "rgba(144,146,150,0.22)"

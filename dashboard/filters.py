@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs
 
-from warehouse import queries
-from warehouse.queries import QueryError
+from warehouse.queries import metrics
+from warehouse.queries.metrics import QueryError
 
 NAMES = ("module", "from", "to", "grain")
 GRAINS = ("day", "week", "month")
@@ -50,7 +50,7 @@ def read(search: str | None, now: date) -> Filters:
     """The filters of an address' query; what it does not name is ignored. Raises `QueryError`."""
     given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
     known: dict[str, str] = {name: value for name, value in given.items() if name in NAMES}
-    query = queries.parse("installs", known, now)
+    query = metrics.parse("installs", known, now)
     if query.grain not in GRAINS:
         raise QueryError("bad_format", "grain", f"must be one of {', '.join(GRAINS)}")
     return Filters(query.filters.get("module", ""), query.start, query.end, query.grain)

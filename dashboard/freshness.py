@@ -5,15 +5,15 @@ from typing import Any
 
 from dash import html
 
-from dashboard.answers import Answers
-from dashboard.format import duration, moment
-from dashboard.states import warning
-from warehouse.health import LATE, Loader
+from dashboard.data_source import DataSource
+from dashboard.formatting import duration, moment
+from dashboard.messages import warning
+from warehouse.queries.health import LATE, Loader
 
 MOST_NAMED = 3
 
 
-def told(answers: Answers, fresh_to: str | None) -> tuple[str, Any]:
+def describe(data: DataSource, fresh_to: str | None) -> tuple[str, Any]:
     """For the page's heading: up to when the figures go, and a notice where that is too long ago.
 
     Raises `EngineError`.
@@ -23,7 +23,7 @@ def told(answers: Answers, fresh_to: str | None) -> tuple[str, Any]:
         return "", stale(None, [], now)
     moment_of = datetime.fromisoformat(fresh_to)
     late = now - moment_of > LATE
-    return f"Data up to {moment(fresh_to)}", stale(moment_of, answers.loaders(), now) if late else ""
+    return f"Data up to {moment(fresh_to)}", stale(moment_of, data.loaders(), now) if late else ""
 
 
 def stale(fresh_to: datetime | None, loaders: list[Loader], now: datetime) -> html.Div:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TypeVar
 
-from dashboard.format import count, day, days, moment
+from dashboard.formatting import count, day, days, moment
 
 MOST_NAMED = 3
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -10,9 +10,9 @@ from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from dashboard.access import page_at
-from dashboard.throttle import Throttle
-from warehouse.credentials import Credentials, Role, User
+from core.credentials import Credentials, Role, User
+from dashboard.login_throttle import Throttle
+from dashboard.permissions import page_at
 
 SESSION_HOURS = 12
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
-from warehouse import logs, queries
+from core import logs
+from core.home import Home
+from core.settings import Settings
 from warehouse.engine import Engine, EngineError
-from warehouse.home import Home
-from warehouse.settings import Settings
+from warehouse.queries import metrics
 
 THREADS = 8
 GRACEFUL_SECONDS = 20
@@ -73,4 +74,4 @@ def _warm(engine: Engine) -> None:
     """Ask what the first page will ask: the first query of a new engine takes a second that no visitor should wait."""
     with contextlib.suppress(EngineError):
         for by in ("none", "version"):
-            queries.answer(engine, queries.parse("installs", {"by": by}, datetime.now(UTC).date()), k=2)
+            metrics.answer(engine, metrics.parse("installs", {"by": by}, datetime.now(UTC).date()), k=2)

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from core.home import Home, HomeError, put, sync_folder
+from core.settings import Settings
 from pharos import manifest
 from pharos.manifest import BackupError, File, Manifest
-from warehouse import lending
+from warehouse import export_socket
 from warehouse.engine import Engine
-from warehouse.export import Contents, Owned, Source
-from warehouse.home import Home, HomeError, put, sync_folder
-from warehouse.settings import Settings
+from warehouse.export import Contents, EngineTables, Source
 
 # Rows that are done, and of how many.
 Progress = Callable[[int, int], None]
@@ -114,12 +114,12 @@ def _snapshot(path: Path, copy: Path) -> None:
 @contextlib.contextmanager
 def _source(settings: Settings, home: Home) -> Iterator[Source]:
     """Where the tables can be read: where Pharos runs on the embedded engine, from the process that owns it."""
-    if not settings.clickhouse_url and (lending.lends(home) or _serves(home)):
-        yield lending.Borrowed(home)
+    if not settings.clickhouse_url and (export_socket.lends(home) or _serves(home)):
+        yield export_socket.ExportClient(home)
         return
     engine = Engine(settings, home)
     try:
-        yield Owned(engine)
+        yield EngineTables(engine)
     finally:
         engine.close()
 

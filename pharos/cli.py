@@ -12,18 +12,18 @@ from typing import Any, NoReturn
 
 import click
 
-from pharos.access import access, keys, tokens, users
-from pharos.catalog import catalog
+from core import logs
+from core.access_log import AccessLogError
+from core.catalog import CatalogError, watch
+from core.credentials import CredentialError, Credentials, Role
+from core.home import Home, HomeError
+from core.settings import SettingError, Settings
+from pharos.commands.catalog import catalog
+from pharos.commands.credentials import access, keys, tokens, users
+from pharos.commands.maintenance import backup, quarantine, recount, restore
+from pharos.commands.privacy import privacy
+from pharos.commands.rights import rights
 from pharos.context import fail, load_settings, open_home
-from pharos.privacy import privacy
-from pharos.rights import rights
-from pharos.upkeep import backup, quarantine, recount, restore
-from warehouse import logs
-from warehouse.access_log import AccessLogError
-from warehouse.catalog import CatalogError, watch
-from warehouse.credentials import CredentialError, Credentials, Role
-from warehouse.home import Home, HomeError
-from warehouse.settings import SettingError, Settings
 
 
 def main() -> None:

@@ -6,8 +6,8 @@ from typing import NoReturn
 
 import click
 
-from warehouse.home import Home, HomeError
-from warehouse.settings import Settings
+from core.home import Home, HomeError
+from core.settings import Settings
 
 
 def fail(message: str) -> NoReturn:

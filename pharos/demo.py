@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime
 
 from collector.country import lookup
 from collector.planes import Planes
-from pharos.fleet import beacons
+from core.catalog import watch
+from core.home import Home, HomeError
+from core.settings import Settings
 from pharos.imports import Importer
-from warehouse.catalog import watch
-from warehouse.home import Home, HomeError
-from warehouse.settings import Settings
+from pharos.synthetic_fleet import beacons
 
 
 def fill(

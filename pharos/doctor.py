@@ -12,13 +12,13 @@ from pathlib import Path
 
 from collector.country import Countries, CountryError
 from collector.spool import Spool, Unavailable
+from core.catalog import CatalogError, watch
+from core.credentials import Credentials, Role
+from core.home import Home, HomeError
+from core.settings import SettingError, Settings
 from warehouse import retention
-from warehouse.accounts import Account
-from warehouse.catalog import CatalogError, watch
-from warehouse.credentials import Credentials, Role
 from warehouse.engine import Engine, EngineError
-from warehouse.home import Home, HomeError
-from warehouse.settings import SettingError, Settings
+from warehouse.server_users import ServerUser
 
 LATE_SECONDS = 300
 EMBEDDED = "embedded: no users, the planes are separated in the code alone"
@@ -160,9 +160,9 @@ def _engine(settings: Settings, home: Home) -> Iterator[Check]:
 def _grants(engine: Engine) -> Check:
     if engine.embedded:
         return Check("grants", True, EMBEDDED)
-    for account in Account:
+    for account in ServerUser:
         try:
-            ((user,),) = engine.as_account(account).query("SELECT currentUser()")
+            ((user,),) = engine.as_user(account).query("SELECT currentUser()")
         except EngineError as error:
             return Check("grants", False, f"{account}: {error}")
         if engine.one_user:

@@ -10,14 +10,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from collector.body import LIMIT
-from collector.intake import Intake
+from collector.ingestion import Ingestion
 from collector.planes import Planes, sent_year
+from collector.request_body import LIMIT
+from collector.rights.install_states import InstallStates
 from collector.spool import Group, Spool, Unavailable
-from collector.standing import Standings
 from collector.validate import Reason, Rejected, decode, validate
-from warehouse.catalog import Catalog, Kind
-from warehouse.home import Home
+from core.catalog import Catalog, Kind
+from core.home import Home
 
 BATCH = 500
 FULL_SECONDS = 5.0
@@ -48,15 +48,15 @@ class Importer:
     def __init__(self, planes: Planes, home: Home, catalog: Callable[[], Catalog]) -> None:
         self.counts = Counts()
         self._spool = Spool(home.spool)
-        self._standings = Standings(home.spool)
-        self._intake = Intake(planes, self._standings, catalog)
+        self._install_states = InstallStates(home.spool)
+        self._ingestion = Ingestion(planes, self._install_states, catalog)
         self._batch: list[tuple[int, dict[str, Any]]] = []
         self._reject: Callable[[int, Rejected], None] = lambda number, rejected: None
 
     def close(self) -> None:
         """Close the spool; what was not flushed is not stored."""
         self._spool.close()
-        self._standings.close()
+        self._install_states.close()
 
     def lines(self, lines: IO[bytes], reject: Callable[[int, Rejected], None], progress: Callable[[int], None]) -> None:
         """Store every beacon of `lines`; a line that is none goes to `reject` with its number.
@@ -95,8 +95,8 @@ class Importer:
         """Put what is gathered on disk."""
         now = datetime.now(UTC)
         while self._batch:
-            taken, version = self._intake.take([beacon for _, beacon in self._batch], "", now, keep_date=True)
-            rows = [each.row for each in taken if each.row]
+            processed, version = self._ingestion.process([beacon for _, beacon in self._batch], "", now, keep_date=True)
+            rows = [each.row for each in processed if each.row]
             try:
                 self._spool.check_space()
                 (fresh,) = self._spool.store_groups([Group(rows, version=version)], time.time())
@@ -105,14 +105,14 @@ class Importer:
                 time.sleep(FULL_SECONDS)
                 continue
             if not isinstance(fresh, list):  # somebody has decided something meanwhile
-                self._intake.refresh()
+                self._ingestion.refresh()
                 continue
             self.counts.imported += sum(fresh)
             self.counts.duplicates += len(fresh) - sum(fresh)
-            for each, new in zip((each for each in taken if each.row), fresh, strict=True):
+            for each, new in zip((each for each in processed if each.row), fresh, strict=True):
                 if new:
                     self.counts.undeclared.update(each.dropped)
-            for (number, _), each in zip(self._batch, taken, strict=True):
+            for (number, _), each in zip(self._batch, processed, strict=True):
                 if each.undeclared:
                     why = Rejected(Reason.UNDECLARED, "module.name", "the catalog does not declare this module")
                     self._refuse(number, why)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import msgspec
 
+from core.home import derive, put
 from warehouse.export import Part
-from warehouse.home import derive, put
 
 NAME = "manifest.json"
 FORMAT = 1

@@ -17,16 +17,16 @@ from pathlib import Path
 
 import msgspec
 
-from collector.register import Decisions, Register
+from collector.rights.request_store import Decisions, RequestStore
 from collector.spool import Spool, Unavailable
+from core.home import Home, put, sync_folder
+from core.settings import Settings
 from pharos import manifest
 from pharos.backup import Progress
 from pharos.manifest import BackupError, Manifest
-from warehouse import export, rights
+from warehouse import export, install_data
 from warehouse.engine import Engine, EngineError
-from warehouse.home import Home, put, sync_folder
 from warehouse.migrate import MigrationError, sql_files
-from warehouse.settings import Settings
 
 MOST_ERASED = 1000  # in one statement
 AGAIN = "run the same pharos restore again"
@@ -155,16 +155,16 @@ def _tables(whole: Manifest, folder: Path, engine: Engine, attempt: str, progres
 
 def _erase(engine: Engine, decisions: Decisions, attempt: str) -> None:
     """Erase who was erased after the backup was made; what still lies in the spool the loader then leaves out."""
-    installs: dict[rights.Plane, list[int]] = {"usage": decisions.usage, "license": decisions.license}
+    installs: dict[install_data.Plane, list[int]] = {"usage": decisions.usage, "license": decisions.license}
     for plane, retired in installs.items():
         if retired:
             lines = [msgspec.json.encode({"install": install}) for install in retired]
-            engine.insert(rights.RETIRED[plane], lines, f"restore {attempt} {rights.RETIRED[plane]}")
+            engine.insert(install_data.RETIRED[plane], lines, f"restore {attempt} {install_data.RETIRED[plane]}")
             for first in range(0, len(retired), MOST_ERASED):
-                rights.erase(engine, {plane: retired[first : first + MOST_ERASED]})
+                install_data.erase(engine, {plane: retired[first : first + MOST_ERASED]})
     epochs = dict(engine.query("SELECT who, max(epoch) FROM standings GROUP BY who"))
     if since := [who for who, epoch, *_ in decisions.standings if epoch > epochs.get(who, 0)]:
-        rights.erase(engine, {}, since)
+        install_data.erase(engine, {}, since)
 
 
 def _spool(home: Home, copy: Path, decisions: Decisions | None) -> int:
@@ -178,7 +178,7 @@ def _spool(home: Home, copy: Path, decisions: Decisions | None) -> int:
     # The database knows no token of before: under its old ids a batch that was under way would be summed twice.
     spool.renumber()
     if decisions is not None:
-        Register(spool).restore(decisions)
+        RequestStore(spool).restore(decisions)
     spooled = spool.stats().beacons
     spool.checkpoint()
     spool.close()

@@ -16,10 +16,10 @@ from functools import partial
 
 from collector.loader import Loader
 from collector.spool import Spool
+from core.home import Home
+from core.settings import Bind, Settings
 from warehouse.engine import Engine
-from warehouse.home import Home
-from warehouse.lending import Lender
-from warehouse.settings import Bind, Settings
+from warehouse.export_socket import ExportServer
 
 STOP_SECONDS = 40.0
 RESTART_SECONDS = (0.5, 15.0)
@@ -47,7 +47,7 @@ def start_loader(home: Home) -> Callable[[Engine], Callable[[], None]]:
 
         thread = threading.Thread(target=run, name="loader", daemon=True)
         thread.start()
-        lender = Lender(home, engine)
+        lender = ExportServer(home, engine)
 
         def end() -> None:
             stop.set()

@@ -14,9 +14,9 @@ from datetime import UTC, datetime, timedelta
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
-from warehouse.accounts import Account, Server
-from warehouse.home import Home
-from warehouse.settings import Settings
+from core.home import Home
+from core.settings import Settings
+from warehouse.server_users import Server, ServerUser
 
 # Said with every insert, and not left to a server's profile: async_insert is on by default from 26.2 on, and without
 # these the token of a sealed batch does nothing, or nothing for the aggregates behind a materialized view.
@@ -92,7 +92,7 @@ class Engine:
         self._url = settings.clickhouse_url
         self._home = home
         self._lock: IO[bytes] | None = None
-        self._idle: dict[Account | None, list[Any]] = {}
+        self._idle: dict[ServerUser | None, list[Any]] = {}
         self._idle_lock = threading.Lock()
         self._opening = threading.Lock()
         self._first: Any = None
@@ -139,11 +139,11 @@ class Engine:
         if self._lock is not None:
             self._lock.close()
 
-    def as_account(self, account: Account) -> "Engine":
+    def as_user(self, account: ServerUser) -> "Engine":
         """The same engine, asked as that user of the server; the embedded engine, which has no users, as it is."""
-        return self if self.embedded or self.one_user else _AsAccount(self, account)
+        return self if self.embedded or self.one_user else _AsUser(self, account)
 
-    def make_accounts(self, *, anew: bool = False) -> None:
+    def create_users(self, *, anew: bool = False) -> None:
         """Make the server's users and their grants, or find out that it cannot be: `one_user` then says why.
 
         `anew` also those that have the grants that they should have, with their passwords. Raises `EngineError`.
@@ -154,7 +154,7 @@ class Engine:
         why = server.obstacle
         try:
             if not why:
-                self._make_accounts(server, anew)
+                self._create_users(server, anew)
         except EngineError as error:
             if getattr(error.__cause__, "code", None) not in NO_ACCESS_MANAGEMENT:
                 raise
@@ -163,8 +163,8 @@ class Engine:
             log.warning("ClickHouse is asked as one user for both planes: %s", why)
         self.one_user = why
 
-    def _make_accounts(self, server: Server, anew: bool) -> None:
-        for account in Account:
+    def _create_users(self, server: Server, anew: bool) -> None:
+        for account in ServerUser:
             # Asked first: on a cluster each of these statements waits for every replica, also for one that is down.
             if not anew and set(self._held(account)) == server.right(account):
                 continue
@@ -179,7 +179,7 @@ class Engine:
         for (view,) in views:
             self.command(server.open_view(view))
 
-    def _held(self, account: Account) -> list[tuple[Any, ...]]:
+    def _held(self, account: ServerUser) -> list[tuple[Any, ...]]:
         return self.query(
             "SELECT toString(access_type), ifNull(table, ''), ifNull(column, '') FROM system.grants "
             "WHERE user_name = {name:String}",
@@ -284,7 +284,7 @@ class Engine:
 
     @contextlib.contextmanager
     def _client(
-        self, database: str | None = None, seconds: int | None = None, account: Account | None = None
+        self, database: str | None = None, seconds: int | None = None, account: ServerUser | None = None
     ) -> Iterator[Any]:
         """A client for this thread alone: one connection of the embedded engine runs one statement at a time."""
         import clickhouse_connect.driver.exceptions as driver
@@ -313,7 +313,7 @@ class Engine:
             else:
                 client.close()
 
-    def _put_back(self, client: Any, account: Account | None) -> None:
+    def _put_back(self, client: Any, account: ServerUser | None) -> None:
         with self._idle_lock:
             self._idle.setdefault(account, []).append(client)
 
@@ -345,7 +345,7 @@ class Engine:
                     client.close()
         return EngineError(_first_line(error), trouble)
 
-    def _connect(self, database: str, seconds: int, account: Account | None) -> Any:
+    def _connect(self, database: str, seconds: int, account: ServerUser | None) -> Any:
         import clickhouse_connect.driver.exceptions as driver
 
         if self.embedded:
@@ -358,10 +358,10 @@ class Engine:
             if account is None or error.code != AUTHENTICATION_FAILED:
                 raise
         # Not made yet, or the password of the URL's user is another since.
-        self.make_accounts(anew=True)
+        self.create_users(anew=True)
         return self._connect_server(database, seconds, None if self.one_user else account)
 
-    def _connect_server(self, database: str, seconds: int, account: Account | None = None) -> Any:
+    def _connect_server(self, database: str, seconds: int, account: ServerUser | None = None) -> Any:
         import clickhouse_connect  # here: a process that never asks (a collector) never loads it
 
         url = urlsplit(self._url)
@@ -396,10 +396,10 @@ class Engine:
             return clickhouse_connect.get_client(interface="chdb", path=path, database=database, settings=limits)
 
 
-class _AsAccount(Engine):
+class _AsUser(Engine):
     """An engine as one of the server's users sees it; connections and state are the engine's."""
 
-    def __init__(self, engine: Engine, account: Account) -> None:
+    def __init__(self, engine: Engine, account: ServerUser) -> None:
         self._engine, self._account = engine, account
         self.cluster, self.database = engine.cluster, engine.database
 
@@ -411,13 +411,15 @@ class _AsAccount(Engine):
     def trouble(self) -> Trouble | None:
         return self._engine.trouble
 
-    def as_account(self, account: Account) -> Engine:
-        return self._engine.as_account(account)
+    def as_user(self, account: ServerUser) -> Engine:
+        return self._engine.as_user(account)
 
     def close(self) -> None:
         """Nothing: the engine is closed by who made it."""
 
-    def _client(self, database: str | None = None, seconds: int | None = None, account: Account | None = None) -> Any:
+    def _client(
+        self, database: str | None = None, seconds: int | None = None, account: ServerUser | None = None
+    ) -> Any:
         return self._engine._client(database, seconds, self._account)
 
 

@@ -61,7 +61,7 @@ class Source(Protocol):
         """The rows of a part, in Native format."""
 
 
-class Owned:
+class EngineTables:
     """The tables of an engine that this process has open."""
 
     def __init__(self, engine: Engine) -> None:

@@ -42,7 +42,7 @@ def migrate(engine: Engine) -> list[str]:
     unknown = set(done) - {int(name[:3]) for name, _ in sql_files()}
     if unknown:
         raise MigrationError(f"the database is newer than this Pharos: it has migration {max(unknown)}")
-    engine.make_accounts()
+    engine.create_users()
     return applied
 
 

@@ -5,13 +5,13 @@ from typing import Any
 
 from dash import Dash, Input, Output, html
 
-from dashboard import states
-from dashboard.access import Callbacks, Page
-from dashboard.answers import Answers
+from core.access_log import AccessLogEntry, AccessLogError
+from dashboard import messages
 from dashboard.cards import heading
-from dashboard.format import count
+from dashboard.data_source import DataSource
+from dashboard.formatting import count
 from dashboard.grids import grid_card
-from warehouse.access_log import AccessLogError, Look
+from dashboard.permissions import Callbacks, Page
 
 MOST = 5000
 WHAT = {"page": "Page", "csv": "CSV file", "api installs": "API, installs", "api flags": "API, flags"}
@@ -36,7 +36,7 @@ def layout() -> html.Div:
     )
 
 
-def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callbacks of the page."""
 
     @callbacks.add(
@@ -50,9 +50,9 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     )
     def access_log(_search: str) -> tuple[Any, ...]:
         try:
-            looks = answers.access_log.looks(MOST + 1)
+            looks = data.access_log.entries(MOST + 1)
         except AccessLogError as error:
-            return states.notice(error), {"display": "none"}, "Looks", [], ""
+            return messages.notice(error), {"display": "none"}, "Looks", [], ""
         more = len(looks) > MOST
         looks = looks[:MOST]
         title = f"Last {count(MOST)} looks" if more else f"{count(len(looks))} {'look' if len(looks) == 1 else 'looks'}"
@@ -61,7 +61,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         return "", {}, title, [_row(look) for look in looks], note
 
 
-def _row(look: Look) -> dict[str, Any]:
+def _row(look: AccessLogEntry) -> dict[str, Any]:
     return {
         "time": datetime.fromtimestamp(look.time, UTC).strftime("%Y-%m-%d %H:%M:%S"),
         "who": look.who,

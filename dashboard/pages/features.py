@@ -6,18 +6,18 @@ import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, html
 
-from dashboard import filters, freshness, gaps, states
-from dashboard.access import Callbacks, Page
-from dashboard.answers import Answers
+from dashboard import filters, freshness, gaps, messages
 from dashboard.cards import chart_card, graph, heading, loading
 from dashboard.charts import CHARTS, line, ratio
+from dashboard.data_source import DataSource
+from dashboard.display_names import called
 from dashboard.filters import Filters
-from dashboard.format import count, days, share
+from dashboard.formatting import count, days, share
 from dashboard.grids import GRID, csv_name, download, register_download
-from dashboard.names import called
+from dashboard.permissions import Callbacks, Page
 from warehouse.engine import EngineError
-from warehouse.groups import OTHER
-from warehouse.queries import QueryError
+from warehouse.queries.metrics import QueryError
+from warehouse.queries.small_groups import OTHER
 
 Shown = list[dict[str, Any]]  # rows of the grid
 Selected = Shown | dict[str, Any] | None
@@ -79,7 +79,7 @@ def layout() -> html.Div:
     )  # fmt: skip
 
 
-def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callbacks of the page."""
     search = Input("url", "search")
 
@@ -100,17 +100,17 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         hidden = {"display": "none"}
         try:
             chosen = filters.read(search, filters.today())
-            total = answers.total(chosen.args())
-            rows, other = _rows(answers, chosen, total)
-            fresh, stale = freshness.told(answers, answers.ask("installs", chosen.args(grain="period"))["fresh_to"])
-            nothing = _nothing(answers, chosen, total, bool(rows or other))
+            total = data.total(chosen.args())
+            rows, other = _rows(data, chosen, total)
+            fresh, stale = freshness.describe(data, data.ask("installs", chosen.args(grain="period"))["fresh_to"])
+            nothing = _nothing(data, chosen, total, bool(rows or other))
         except (QueryError, EngineError) as error:
-            return states.notice(error), hidden, "", "", [], _options([]), [], {}, ""
+            return messages.notice(error), hidden, "", "", [], _options([]), [], {}, ""
         if nothing is not None:
             return stale, hidden, html.Div(nothing, className="card"), fresh, [], _options([]), [], {}, ""
         note = (
             f"{days(chosen.start, chosen.end)}, {count(total or 0)} active installs. "
-            f"Rarely used: by under {RARE:.0%} of them, candidates to drop. {states.rounding(answers)}"
+            f"Rarely used: by under {RARE:.0%} of them, candidates to drop. {messages.rounding(data)}"
         ).strip()
         if other:
             note += f" {OTHER}: features that too few installs used to show each, together."
@@ -131,8 +131,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         if feature is None:
             return html.Div("Choose a row of the table to see its trend.", className="empty"), "", ""
         try:
-            name = called(answers.catalog(), "feature", feature, filters.today())
-            return *_trend(answers, filters.read(search, filters.today()), feature), name.title or feature
+            name = called(data.catalog(), "feature", feature, filters.today())
+            return *_trend(data, filters.read(search, filters.today()), feature), name.title or feature
         except (QueryError, EngineError):
             return "", "", ""
 
@@ -146,22 +146,22 @@ def _feature(selected: Selected) -> str | None:
     return str(selected[0]["feature"]) if selected else None
 
 
-def _nothing(answers: Answers, chosen: Filters, total: int | None, features: bool) -> Any:
+def _nothing(data: DataSource, chosen: Filters, total: int | None, features: bool) -> Any:
     if total is None:
-        return states.too_few(answers.k)
+        return messages.too_few(data.k)
     if total == 0:
-        return states.empty(anything_yet=answers.received(chosen).first is not None)
-    return None if features else states.no_features()
+        return messages.empty(anything_yet=data.received(chosen).first is not None)
+    return None if features else messages.no_features()
 
 
-def _rows(answers: Answers, chosen: Filters, total: int | None) -> tuple[Shown, Shown]:
+def _rows(data: DataSource, chosen: Filters, total: int | None) -> tuple[Shown, Shown]:
     """The rows of the grid by adoption, and apart from them the row of what is folded."""
     if not total:
         return [], []
-    installs = answers.ask("feature_installs", chosen.args(by="feature", grain="period"))["rows"]
-    counted = answers.ask("feature_uses", chosen.args(by="feature", grain="period"))["rows"]
+    installs = data.ask("feature_installs", chosen.args(by="feature", grain="period"))["rows"]
+    counted = data.ask("feature_uses", chosen.args(by="feature", grain="period"))["rows"]
     uses = {row["key"]: row["value"] for row in counted}
-    catalog, today = answers.catalog(), filters.today()
+    catalog, today = data.catalog(), filters.today()
     rows: Shown = []
     other: Shown = []
     for row in installs:
@@ -182,13 +182,13 @@ def _rows(answers: Answers, chosen: Filters, total: int | None) -> tuple[Shown, 
     return rows, other
 
 
-def _trend(answers: Answers, chosen: Filters, feature: str) -> tuple[Any, str]:
+def _trend(data: DataSource, chosen: Filters, feature: str) -> tuple[Any, str]:
     chart = CHARTS["adoption_per_bucket"]
     grain = "week" if chosen.days > WEEKS_FROM else "day"
-    received = answers.received(chosen)
+    received = data.received(chosen)
     span = chosen.start, chosen.end, grain, filters.today(), received
-    using = answers.ask(chart.metric, chosen.args(**chart.args, grain=grain, feature=feature))["rows"]
-    active = answers.ask("installs", chosen.args(grain=grain))["rows"]
+    using = data.ask(chart.metric, chosen.args(**chart.args, grain=grain, feature=feature))["rows"]
+    active = data.ask("installs", chosen.args(grain=grain))["rows"]
     adoption = ratio(line(using, *span), line(active, *span))
     known = [value for value in adoption.values if value is not None]
     summary = f"Adoption of {feature} per {grain}, {days(chosen.start, chosen.end)}: " + (

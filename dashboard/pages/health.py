@@ -6,14 +6,14 @@ from typing import Any
 
 from dash import Dash, Input, Output, dcc, html
 
-from dashboard import freshness, gaps, states
-from dashboard.access import Callbacks, Page
-from dashboard.answers import Answers
+from dashboard import freshness, gaps, messages
 from dashboard.cards import figure_card, graph, heading
 from dashboard.charts import CHARTS, Figure, Line, beacons_per_hour, line_of_hours
-from dashboard.format import count, duration, moment, plural, size
+from dashboard.data_source import DataSource
+from dashboard.formatting import count, duration, moment, plural, size
+from dashboard.permissions import Callbacks, Page
 from warehouse.engine import EngineError
-from warehouse.health import HOURS, Loader, hours
+from warehouse.queries.health import HOURS, Loader, hours
 
 REFRESH_SECONDS = 15
 CHART = "beacons_per_hour"
@@ -65,7 +65,7 @@ def layout() -> html.Div:
     )
 
 
-def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callback of the page."""
 
     @callbacks.add(
@@ -85,30 +85,30 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     def health(_refreshed: int | None) -> tuple[Any, ...]:
         now = datetime.now(UTC)
         try:
-            engine = figure_card("ClickHouse", "Answers", answers.engine())
-            loaders = answers.loaders()
-            fresh, stale = freshness.told(answers, answers.fresh_to())
+            engine = figure_card("ClickHouse", "Answers", data.engine())
+            loaders = data.loaders()
+            fresh, stale = freshness.describe(data, data.fresh_to())
         except EngineError as error:
             now = datetime.now(UTC)  # it may have taken seconds to find out
             engine = figure_card(
                 "ClickHouse", "Fails", f"for {duration(now - error.trouble.since)}" if error.trouble else ""
             )
             unknown = [figure_card(name, "–", "not known now") for name in ("Figures lag", "Beacons waiting")]
-            figures = [engine, *unknown, _disk(answers)]
-            return states.notice(error), "", figures, HIDDEN, HIDDEN, _figure(None, {}, now), "", "", "", ""
+            figures = [engine, *unknown, _disk(data)]
+            return messages.notice(error), "", figures, HIDDEN, HIDDEN, _figure(None, {}, now), "", "", "", ""
         told = [_loader(loader, now) for loader in loaders] or html.P("None was heard of in 7 days.", className="dim")
-        figures = [engine, _lag(loaders, now), _waiting(loaders, now), _disk(answers)]
-        return stale, fresh, figures, {}, *_hours(answers, now), told, _tables(answers, now)
+        figures = [engine, _lag(loaders, now), _waiting(loaders, now), _disk(data)]
+        return stale, fresh, figures, {}, *_hours(data, now), told, _tables(data, now)
 
 
 def _figure(first: datetime | None, beacons: Mapping[datetime, int], now: datetime) -> Figure:
     return beacons_per_hour(line_of_hours(first, beacons, hours(now)))
 
 
-def _hours(answers: Answers, now: datetime) -> tuple[dict[str, str], Figure, str, str]:
+def _hours(data: DataSource, now: datetime) -> tuple[dict[str, str], Figure, str, str]:
     """The style of the chart, the chart, what it shows in words, and its note."""
     try:
-        first, beacons = answers.beacons_per_hour(now)
+        first, beacons = data.beacons_per_hour(now)
     except EngineError as error:
         return HIDDEN, _figure(None, {}, now), "", _unreadable(error, now)
     silence = gaps.in_hours(gaps.silent_hours(first, beacons, hours(now)))
@@ -118,7 +118,7 @@ def _hours(answers: Answers, now: datetime) -> tuple[dict[str, str], Figure, str
 
 def _unreadable(error: EngineError, now: datetime) -> str:
     """In place of a part, where a table is missing and the rest can be read."""
-    return f"This cannot be read: ClickHouse {states.away(error.trouble, now)}."
+    return f"This cannot be read: ClickHouse {messages.away(error.trouble, now)}."
 
 
 def _lag(loaders: list[Loader], now: datetime) -> Any:
@@ -135,8 +135,8 @@ def _waiting(loaders: list[Loader], now: datetime) -> Any:
     return figure_card("Beacons waiting", count(sum(loader.waiting for loader in loaders)), hint)
 
 
-def _disk(answers: Answers) -> Any:
-    free, total = answers.disk()
+def _disk(data: DataSource) -> Any:
+    free, total = data.disk()
     return figure_card("Free disk", size(free), f"of {size(total)}, where the home is")
 
 
@@ -176,9 +176,9 @@ def _state(loader: Loader, now: datetime) -> tuple[str, str]:
     return ("Catching up", "good") if loader.late(now) else ("Loads", "good")
 
 
-def _tables(answers: Answers, now: datetime) -> Any:
+def _tables(data: DataSource, now: datetime) -> Any:
     try:
-        tables = answers.tables()
+        tables = data.tables()
     except EngineError as error:
         return html.P(_unreadable(error, now), className="dim")
     head = html.Tr([html.Th("Table", scope="col"), html.Th("Rows", scope="col"), html.Th("On disk", scope="col")])

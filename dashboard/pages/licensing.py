@@ -6,17 +6,17 @@ from urllib.parse import parse_qs
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 
-from dashboard import freshness, states
-from dashboard.access import Callbacks, Page
-from dashboard.answers import Answers
+from core.access_log import AccessLogError
+from dashboard import freshness, messages
+from dashboard.audited_licensing import MOST_ROWS
 from dashboard.cards import heading
-from dashboard.format import count
+from dashboard.data_source import DataSource
+from dashboard.formatting import count
 from dashboard.grids import csv_name, download, grid_card
-from dashboard.looks import MOST_ROWS
-from warehouse.access_log import AccessLogError
+from dashboard.permissions import Callbacks, Page
 from warehouse.engine import EngineError
-from warehouse.licensing import STATUSES
-from warehouse.queries import QueryError
+from warehouse.queries.licensing import STATUSES
+from warehouse.queries.metrics import QueryError
 
 
 def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _tools() -> dmc.Group:
     return dmc.Group([statuses, download("licensing")], gap="xs")
 
 
-def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callbacks of the page."""
     search = Input("url", "search")
 
@@ -86,20 +86,22 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         hidden = {"display": "none"}
         args = _asked(search)
         try:
-            rows, more = answers.looks.page(args)
-            anything_yet = bool(rows) or answers.looks.any_sighting()
-            fresh, stale = freshness.told(answers, answers.fresh_to())
+            rows, more = data.audited_licensing.page(args)
+            anything_yet = bool(rows) or data.audited_licensing.any_sighting()
+            fresh, stale = freshness.describe(data, data.fresh_to())
         except (QueryError, EngineError, AccessLogError) as error:
-            return states.notice(error), "", hidden, "", hidden, "Installs", [], {}, ""
+            return messages.notice(error), "", hidden, "", hidden, "Installs", [], {}, ""
         if not rows:
-            return stale, fresh, {}, states.none_reported(anything_yet), hidden, "Installs", [], {}, ""
+            return stale, fresh, {}, messages.none_reported(anything_yet), hidden, "Installs", [], {}, ""
         title = f"{count(len(rows))} {'install' if len(rows) == 1 else 'installs'}"
-        note = "Each row is an install's latest report for a module. Times are UTC; IP addresses are kept for 30 days."
+        record = (
+            "Each row is an install's latest report for a module. Times are UTC; IP addresses are kept for 30 days."
+        )
         if more:
             title = f"First {count(MOST_ROWS)} installs"
-            note = f"There are more than {count(MOST_ROWS)}: choose a module or a status to see the others. {note}"
+            record = f"There are more than {count(MOST_ROWS)}: choose a module or a status to see the others. {record}"
         name = csv_name("licensing", None, args.get("module", ""))
-        return stale, fresh, {}, "", {}, title, [_row(row) for row in rows], name, note
+        return stale, fresh, {}, "", {}, title, [_row(row) for row in rows], name, record
 
     # The grid alone knows how many rows its own filters leave; the file is made once the look is recorded.
     dash_app.clientside_callback(
@@ -122,9 +124,9 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         if not taken:
             return False, no_update
         try:
-            answers.looks.csv(_asked(search), int(taken["rows"]))
+            data.audited_licensing.csv(_asked(search), int(taken["rows"]))
         except AccessLogError as error:
-            return False, states.notice(error)
+            return False, messages.notice(error)
         return True, no_update
 
     dash_app.clientside_callback(

@@ -5,16 +5,16 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, html
 
-from dashboard import filters, freshness, gaps, states
-from dashboard.access import Callbacks, Page
-from dashboard.answers import Answers
+from dashboard import filters, freshness, gaps, messages
 from dashboard.cards import chart_card, figure_card, graph, heading, loading
 from dashboard.charts import CHARTS, MOST_BARS, line, shown_rows
+from dashboard.data_source import DataSource
 from dashboard.filters import Filters
-from dashboard.format import count, days, share
+from dashboard.formatting import count, days, share
+from dashboard.permissions import Callbacks, Page
 from warehouse.engine import EngineError
-from warehouse.groups import OTHER
-from warehouse.queries import QueryError
+from warehouse.queries.metrics import QueryError
+from warehouse.queries.small_groups import OTHER
 
 BARS = [name for name in CHARTS if name.startswith("installs_by_")]
 GRAINS = [{"value": "day", "label": "Day"}, {"value": "week", "label": "Week"}, {"value": "month", "label": "Month"}]
@@ -45,7 +45,7 @@ def layout() -> html.Div:
     )
 
 
-def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callbacks of the page."""
     search = Input("url", "search")
 
@@ -64,14 +64,14 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         hidden = {"display": "none"}
         try:
             chosen = filters.read(search, filters.today())
-            total = answers.total(chosen.args())
-            nothing = None if total else html.Div(_nothing(answers, chosen, total), className="card")
-            cards = _figures(answers, chosen)
-            fresh, stale = freshness.told(answers, answers.ask("installs", chosen.args(grain="period"))["fresh_to"])
+            total = data.total(chosen.args())
+            nothing = None if total else html.Div(_nothing(data, chosen, total), className="card")
+            cards = _figures(data, chosen)
+            fresh, stale = freshness.describe(data, data.ask("installs", chosen.args(grain="period"))["fresh_to"])
         except (QueryError, EngineError) as error:
-            return states.notice(error), hidden, "", [], "", {}, ""
-        k = f"Groups under {answers.k} installs are folded into {OTHER}. " if answers.k > 1 else ""
-        k += states.rounding(answers)
+            return messages.notice(error), hidden, "", [], "", {}, ""
+        k = f"Groups under {data.k} installs are folded into {OTHER}. " if data.k > 1 else ""
+        k += messages.rounding(data)
         note = f"{k}An install counts under each value that it reported in the range: shares may exceed 100% together."
         return stale, {}, fresh, cards, nothing, hidden if nothing else {}, note
 
@@ -83,7 +83,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     )
     def installs_per_bucket(search: str) -> tuple[Any, str]:
         try:
-            return _over_time(answers, filters.read(search, filters.today()))
+            return _over_time(data, filters.read(search, filters.today()))
         except (QueryError, EngineError):
             return "", ""
 
@@ -97,7 +97,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
         )
         def installs_by(search: str) -> tuple[Any, str, dict[str, str]]:
             try:
-                return _bars(answers, name, filters.read(search, filters.today()))
+                return _bars(data, name, filters.read(search, filters.today()))
             except (QueryError, EngineError):
                 return "", "", {}
 
@@ -109,20 +109,20 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     )
 
 
-def _nothing(answers: Answers, chosen: Filters, total: int | None) -> Any:
+def _nothing(data: DataSource, chosen: Filters, total: int | None) -> Any:
     """What to say in place of a chart, when it cannot be drawn."""
     if total is None:
-        return states.too_few(answers.k)
-    return states.empty(anything_yet=answers.received(chosen).first is not None)
+        return messages.too_few(data.k)
+    return messages.empty(anything_yet=data.received(chosen).first is not None)
 
 
-def _figures(answers: Answers, chosen: Filters) -> list[Any]:
-    total = answers.total(chosen.args())
-    before = answers.total(chosen.before.args())
+def _figures(data: DataSource, chosen: Filters) -> list[Any]:
+    total = data.total(chosen.args())
+    before = data.total(chosen.before.args())
     span = "1 day" if chosen.days == 1 else f"{chosen.days} days"
     active = count(total) if total is not None else "Too few"
     # Installs that were not counted yet are no growth.
-    whole = answers.total(chosen.before.beginning.args()) != 0
+    whole = data.total(chosen.before.beginning.args()) != 0
     if total and before and whole:
         change, hint = f"{total / before - 1:+.1%}".replace("-", "−"), f"from {count(before)} in the {span} before"
     elif before == 0:
@@ -132,35 +132,35 @@ def _figures(answers: Answers, chosen: Filters) -> list[Any]:
     return [
         figure_card("Active installs", active, days(chosen.start, chosen.end)),
         figure_card("Change", change, hint),
-        _modules(answers, chosen),
-        _licensed(answers, chosen, total),
+        _modules(data, chosen),
+        _licensed(data, chosen, total),
     ]
 
 
-def _modules(answers: Answers, chosen: Filters) -> Any:
-    rows = answers.ask("installs", chosen.args(by="module", grain="period"))["rows"]
+def _modules(data: DataSource, chosen: Filters) -> Any:
+    rows = data.ask("installs", chosen.args(by="module", grain="period"))["rows"]
     named = [row for row in rows if row["key"] != OTHER]
     if rows and not named:
         return figure_card("Modules", "–", "too few installs of any")
-    hint = f"and others under {answers.k} installs" if len(named) < len(rows) else "with beacons in the range"
+    hint = f"and others under {data.k} installs" if len(named) < len(rows) else "with beacons in the range"
     return figure_card("Modules", count(len(named)), hint)
 
 
-def _licensed(answers: Answers, chosen: Filters, total: int | None) -> Any:
-    rows = answers.ask("installs", chosen.args(by="license_status", grain="period"))["rows"]
+def _licensed(data: DataSource, chosen: Filters, total: int | None) -> Any:
+    rows = data.ask("installs", chosen.args(by="license_status", grain="period"))["rows"]
     licensed = next((row["value"] for row in rows if row["key"] == "licensed"), None)
     if not total or licensed is None:
         return figure_card("Licensed", "–", "of active installs")
     return figure_card("Licensed", share(licensed / total), f"{count(licensed)} installs report licensed")
 
 
-def _over_time(answers: Answers, chosen: Filters) -> tuple[Any, str]:
-    total = answers.total(chosen.args())
+def _over_time(data: DataSource, chosen: Filters) -> tuple[Any, str]:
+    total = data.total(chosen.args())
     if not total:
-        return _nothing(answers, chosen, total), ""
-    rows = answers.ask("installs", chosen.args(grain=chosen.grain))["rows"]
+        return _nothing(data, chosen, total), ""
+    rows = data.ask("installs", chosen.args(grain=chosen.grain))["rows"]
     span = chosen.start, chosen.end
-    received = answers.received(chosen)
+    received = data.received(chosen)
     over_time = line(rows, *span, chosen.grain, filters.today(), received)
     name = "installs_per_bucket"
     notes = []
@@ -176,16 +176,16 @@ def _over_time(answers: Answers, chosen: Filters) -> tuple[Any, str]:
     return graph(name, CHARTS[name].figure(over_time, chosen.grain), summary), " ".join([silence, *notes]).strip()
 
 
-def _bars(answers: Answers, name: str, chosen: Filters) -> tuple[Any, str, dict[str, str]]:
+def _bars(data: DataSource, name: str, chosen: Filters) -> tuple[Any, str, dict[str, str]]:
     """The chart, its note, and the style of its card."""
     chart = CHARTS[name]
-    total = answers.total(chosen.args())
-    rows = answers.ask(chart.metric, chosen.args(**chart.args))["rows"]
+    total = data.total(chosen.args())
+    rows = data.ask(chart.metric, chosen.args(**chart.args))["rows"]
     shown = shown_rows(rows)
     if total and not rows:
         return "", "", {"display": "none"}  # installs, and none tells this: no country without a database, for one
     if not total or not shown:
-        return _nothing(answers, chosen, total if total == 0 else None), "", {}
+        return _nothing(data, chosen, total if total == 0 else None), "", {}
     words = ", ".join(f"{row['key']} {count(row['value'])} ({share(row['value'] / total)})" for row in shown)
     hidden = len(rows) - len(shown)
     notes = [f"The {MOST_BARS} largest of {len(rows)}."] if hidden > 0 else []

@@ -5,14 +5,14 @@ from typing import Any
 
 from dash import Dash, Input, Output, dcc, html
 
-from dashboard import freshness, states
-from dashboard.access import Callbacks, Page
-from dashboard.answers import Answers
+from dashboard import freshness, messages
 from dashboard.cards import figure_card, heading
-from dashboard.format import count, duration, plural
+from dashboard.data_source import DataSource
+from dashboard.formatting import count, duration, plural
 from dashboard.grids import grid_card
+from dashboard.permissions import Callbacks, Page
 from warehouse.engine import EngineError
-from warehouse.rights import MOST_REQUESTS, Requested
+from warehouse.install_data import MOST_REQUESTS, Requested
 
 REFRESH_SECONDS = 15
 HIDDEN = {"display": "none"}
@@ -45,7 +45,7 @@ def layout() -> html.Div:
     )
 
 
-def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers) -> None:
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callback of the page."""
 
     @callbacks.add(
@@ -63,12 +63,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, answers: Answers)
     def rights(_refreshed: int | None) -> tuple[Any, ...]:
         now = datetime.now(UTC)
         try:
-            requests = answers.rights_requests()
-            fresh, stale = freshness.told(answers, answers.fresh_to())
+            requests = data.rights_requests()
+            fresh, stale = freshness.describe(data, data.fresh_to())
         except EngineError as error:
-            return states.notice(error), "", HIDDEN, [], "", HIDDEN, [], ""
+            return messages.notice(error), "", HIDDEN, [], "", HIDDEN, [], ""
         if not requests:
-            return stale, fresh, {}, _figures(requests, now), states.nothing_asked(), HIDDEN, [], ""
+            return stale, fresh, {}, _figures(requests, now), messages.nothing_asked(), HIDDEN, [], ""
         note = (
             "Times are UTC. The result of an access can be read with its ticket alone. Records are kept for 13 months."
         )

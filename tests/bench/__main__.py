@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pharos.fleet import beacons
+from pharos.synthetic_fleet import beacons
 from tests.bench import load
 from tests.end_to_end.system import free_ports
 

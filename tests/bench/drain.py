@@ -10,10 +10,10 @@ from pathlib import Path
 from collector.loader import Loader
 from collector.planes import Planes
 from collector.spool import Spool
+from core.home import Home
+from core.settings import Settings
 from warehouse.engine import Engine
-from warehouse.home import Home
 from warehouse.migrate import migrate
-from warehouse.settings import Settings
 
 
 def main() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 from flask import Flask, Response
 
 from collector.server import CollectorServer
-from warehouse.home import Home
-from warehouse.settings import Bind, Settings
+from core.home import Home
+from core.settings import Bind, Settings
 
 
 class FloorServer(CollectorServer):

@@ -12,17 +12,17 @@ import time
 import uuid
 from pathlib import Path
 
-from collector.office import Office
 from collector.planes import Planes
-from collector.register import Register
-from collector.rights import Corrections, ask
+from collector.rights.api import Corrections, ask
+from collector.rights.executor import RightsExecutor
+from collector.rights.request_store import RequestStore
 from collector.spool import Spool
+from core.home import Home
+from core.settings import Settings
 from tests.end_to_end.system import ENGINES, clickhouse_url
-from warehouse import rights
+from warehouse import install_data
 from warehouse.engine import Engine
-from warehouse.home import Home
 from warehouse.migrate import migrate
-from warehouse.settings import Settings
 
 ROWS = 10_000_000
 MONTHS, DAYS = 13, 30  # of which each of the others lives one
@@ -64,8 +64,8 @@ def main() -> None:
             engine.command(_LICENSE.format(month=month, install=install["license"], rows=rows // MONTHS))
         filling = time.perf_counter() - began
         print(f"{rows:,} beacons in each plane, inserted in {filling:.0f} s")
-        register = Register(Spool(home.spool))
-        office = Office(register, engine)
+        register = RequestStore(Spool(home.spool))
+        office = RightsExecutor(register, engine)
         corrections: Corrections = {"usage": {"php": "8.3.14"}, "license": {}}
         for action in ("access", "restrict", "lift", "rectify", "erase"):
             nothing: Corrections = {"usage": {}, "license": {}}
@@ -73,13 +73,15 @@ def main() -> None:
             request = register.next()
             assert request is not None
             began = time.perf_counter()
-            office.carry_out(request)
+            office.execute(request)
             took = time.perf_counter() - began
             assert register.all()[0].state == "done", action
             late = "" if took < MINUTE else "  over a minute"
             print(f"{action:44}{took:12.1f} s{took / filling:10.2f} of the filling{late}", flush=True)
         assert not any(
-            rights.rows(engine, table, install[plane]) for plane in rights.TABLES for table in rights.TABLES[plane]
+            install_data.rows(engine, table, install[plane])
+            for plane in install_data.TABLES
+            for table in install_data.TABLES[plane]
         )
         engine.close()
 

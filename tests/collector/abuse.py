@@ -23,10 +23,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from collector.validate import MAX_BATCH
+from core.fields import FIELDS, OBJECTS
 from tests import cases
 from tests.collector.live import KEY, Answer, Client, checked
 from tests.collector.sample import beacon
-from warehouse.fields import FIELDS, OBJECTS
 
 Case = dict[str, Any]
 # What the generators below yield: a bad beacon, with the reason and the path of its refusal.

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from collector.spool import PLANES, Group, Spool
+from core.credentials import Credentials
+from core.home import Home
+from core.settings import Settings
 from tests.collector.rows import rows
-from warehouse.credentials import Credentials
-from warehouse.home import Home
-from warehouse.settings import Settings
 
 NOON = 1_795_348_800.0
 HORIZON = 99 * 86400

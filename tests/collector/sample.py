@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from warehouse.fields import example
+from core.fields import example
 
 Beacon = dict[str, Any]
 

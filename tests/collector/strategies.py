@@ -5,8 +5,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from core.fields import FIELDS, MAX_COUNT, MAX_FEATURES, OBJECTS, REQUIRED_OBJECTS, Field
 from tests.collector.sample import Beacon, changed
-from warehouse.fields import FIELDS, MAX_COUNT, MAX_FEATURES, OBJECTS, REQUIRED_OBJECTS, Field
 
 ADDRESSES = st.sampled_from(["203.0.113.9", "8.8.8.8", "2001:db8::7", "2606:4700:4700::1111"])
 

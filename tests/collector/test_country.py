@@ -11,9 +11,9 @@ import pytest
 
 from collector.country import CHECK_SECONDS, Countries, CountryError, lookup
 from collector.planes import Planes, encode
+from core.settings import SettingError, Settings
 from tests.collector.mmdb import MADE, mmdb
 from tests.collector.sample import beacon
-from warehouse.settings import SettingError, Settings
 
 NETWORKS = {
     "198.51.100.0/25": {"country": {"iso_code": "NL", "names": {"en": "Netherlands"}}},

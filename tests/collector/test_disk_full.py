@@ -14,20 +14,20 @@ from typing import Any
 
 import pytest
 
+from collector.group_commit import SPACE_SECONDS
 from collector.loader import Loader
 from collector.planes import Planes
 from collector.spool import Spool, Unavailable
-from collector.writer import SPACE_SECONDS
+from core.home import Home
+from core.settings import Settings
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import Beacon, beacon
 from tests.collector.small_disk import SmallDisk, small_disk
 from tests.warehouse.test_engine import done_in
 from tests.warehouse.test_engine import rows as beacon_rows
 from warehouse.engine import Engine
-from warehouse.home import Home
 from warehouse.migrate import migrate
 from warehouse.recount import differences
-from warehouse.settings import Settings
 
 MIB = 1 << 20
 # `pharos`, as if the disk filled up between two looks at how much of it is free.

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from collector.validate import MAX_BATCH
+from core.credentials import CACHE_SECONDS
 from tests.collector import abuse
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
 from tests.pharos_cli.command import pharos
-from warehouse.credentials import CACHE_SECONDS
 
 
 def spooled(collector: Collector) -> list[tuple[dict[str, Any], dict[str, Any]]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.body import LIMIT
+from collector.request_body import LIMIT
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
 

@@ -18,14 +18,14 @@ import pytest
 from collector.openapi import document
 from collector.server import counters_folder
 from collector.validate import Reason
+from core.credentials import CACHE_SECONDS
+from core.fields import json_schema
+from core.home import Home
+from core.settings import Settings
 from tests.collector.json_schema import satisfies
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
 from tests.pharos_cli.command import pharos
-from warehouse.credentials import CACHE_SECONDS
-from warehouse.fields import json_schema
-from warehouse.home import Home
-from warehouse.settings import Settings
 
 LIMIT = 10
 
@@ -209,7 +209,7 @@ def test_a_revoked_key_is_refused(live: Collector) -> None:
 
 def _first_ids(live: Collector, key: str) -> set[str]:
     """The ids of all keys but this one."""
-    from warehouse.credentials import Credentials
+    from core.credentials import Credentials
 
     known = Credentials(live.home / "credentials.sqlite")
     presented = known.key(key)

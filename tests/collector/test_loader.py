@@ -9,12 +9,12 @@ from typing import Any, cast
 import pytest
 
 import collector.spool
-from collector.batches import TABLES, mark
+from collector.batch_insert import TABLES, mark
 from collector.loader import Loader
 from collector.spool import HORIZON_DAYS, Batch, Plane, Spool, Unavailable
 from tests.collector.rows import row, rows
-from warehouse.accounts import Account
 from warehouse.engine import ContentError, Engine, EngineError
+from warehouse.server_users import ServerUser
 
 NOON = 1_795_348_800.0
 
@@ -36,7 +36,7 @@ class FakeEngine:
         self.before: Callable[[str], None] = lambda table: None
         self.after: Callable[[str], None] = lambda table: None
 
-    def as_account(self, account: Account) -> "FakeEngine":
+    def as_user(self, account: ServerUser) -> "FakeEngine":
         return self
 
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:

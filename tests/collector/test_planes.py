@@ -13,10 +13,10 @@ from hypothesis import given, settings
 
 from collector.planes import Planes, Split, encode
 from collector.validate import decode, validate
+from core.fields import FIELDS, columns
 from tests.collector.sample import Beacon, beacon, value
 from tests.collector.strategies import beacons
-from warehouse.fields import FIELDS, columns
-from warehouse.rights import TABLES as PLANE_NAMES
+from warehouse.install_data import TABLES as PLANE_NAMES
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 SOURCE = "198.51.100.7"

@@ -13,13 +13,13 @@ import pytest
 
 from collector.server import MEMORY
 from collector.spool import Spool
+from core.credentials import Credentials
+from core.home import Home
+from core.settings import Settings
 from tests.collector import life_of_a_spool
 from tests.collector.life_of_a_spool import contents
 from tests.collector.power_cut import Call, Disk, marks, record
 from tests.collector.rows import rows
-from warehouse.credentials import Credentials
-from warehouse.home import Home
-from warehouse.settings import Settings
 
 SEEDS = 8
 NEW = rows(1_000_000)

@@ -11,15 +11,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from collector.batches import TABLES, token
+from collector.batch_insert import TABLES, token
 from collector.loader import Loader
 from collector.server import MEMORY
 from collector.spool import HORIZON_DAYS, Spool
 from tests.collector.rows import row, rows
 from tests.collector.test_loader import NOON, FakeEngine, Killed, loader
 from warehouse.engine import EngineError
-from warehouse.rights import TABLES as PLANES
-from warehouse.rights import Plane
+from warehouse.install_data import TABLES as PLANES
+from warehouse.install_data import Plane
 
 DAY = 86400
 BEACONS = 20

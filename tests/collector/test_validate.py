@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.validate import CONSENT_FULL, Reason, Rejected, decode, validate
+from core.fields import FIELDS, OBJECTS, json_schema
 from tests import cases
 from tests.collector.json_schema import satisfies
 from tests.collector.sample import Beacon, beacon, changed, value
 from tests.collector.strategies import beacons
-from warehouse.fields import FIELDS, OBJECTS, json_schema
 
 CASES = cases.read("fields")
 TABLE: dict[str, Any] = {**CASES["fields"], **CASES["objects"]}

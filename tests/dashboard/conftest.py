@@ -11,12 +11,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from core.credentials import Credentials, Role
+from core.home import Home
+from core.settings import Settings
 from dashboard.app import create_app
 from dashboard.login import session_id
-from warehouse.credentials import Credentials, Role
 from warehouse.engine import Engine, EngineError, Trouble
-from warehouse.home import Home
-from warehouse.settings import Settings
 
 PASSWORD = "correct horse"
 

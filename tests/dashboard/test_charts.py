@@ -10,7 +10,7 @@ import pytest
 from dashboard import charts
 from dashboard.charts import ACCENT, CHARTS, GREY, MOST_BARS, line, ratio, shown_rows
 from dashboard.gaps import Received
-from warehouse import queries
+from warehouse.queries import metrics
 
 TODAY = date(2026, 11, 23)  # a Monday
 
@@ -42,8 +42,8 @@ def test_a_chart_is_its_query_its_figure_function_and_its_key(name: str) -> None
     chart = CHARTS[name]
     assert name.startswith(chart.figure.__name__)
     assert getattr(charts, chart.figure.__name__) is chart.figure
-    if chart.metric in queries.METRICS:
-        queries.parse(chart.metric, {**chart.args, "grain": chart.args.get("grain", "day")}, TODAY)
+    if chart.metric in metrics.METRICS:
+        metrics.parse(chart.metric, {**chart.args, "grain": chart.args.get("grain", "day")}, TODAY)
     if "by" in chart.args and chart.args["by"] != "none":
         assert name == f"installs_by_{chart.args['by']}"
 

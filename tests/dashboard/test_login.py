@@ -7,12 +7,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from core.credentials import Credentials, Role
+from core.home import Home
+from core.settings import Settings
 from dashboard.app import create_app
 from dashboard.login import safe_next
 from tests.dashboard.conftest import PASSWORD, EmptyEngine, form_token
-from warehouse.credentials import Credentials, Role
-from warehouse.home import Home
-from warehouse.settings import Settings
 
 Visit = Callable[[str | None], FlaskClient]
 

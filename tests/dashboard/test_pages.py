@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from dashboard.access import PAGES
-from dashboard.format import moment
+from core.home import Home
+from core.settings import Settings
+from dashboard.formatting import moment
+from dashboard.permissions import PAGES
 from tests.dashboard.conftest import EmptyEngine, call
-from warehouse import queries
 from warehouse.engine import Trouble
-from warehouse.home import Home
-from warehouse.settings import Settings
+from warehouse.queries import metrics
 
 Visit = Callable[[str | None], FlaskClient]
 
 WITH_FILTERS = ["overview", "features", "licensing"]
-# The access log lies in the home: its page asks ClickHouse nothing (`tests/dashboard/test_looks.py`).
+# The access log lies in the home: its page asks ClickHouse nothing (`tests/dashboard/test_audited_licensing.py`).
 NAMES = [page.name for page in PAGES if page.name != "access_log"]
 
 
@@ -67,7 +67,7 @@ def test_figures_that_stand_still_are_said_to_do_so(
     visit: Visit, engine: EmptyEngine, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """From when on they lack beacons, and why: a loader that is silent, and one that says what is wrong."""
-    monkeypatch.setattr("dashboard.answers.KEPT_SECONDS", 0)
+    monkeypatch.setattr("dashboard.data_source.KEPT_SECONDS", 0)
     now = datetime.now(UTC)
     engine.has_loader(now - timedelta(seconds=3))
     assert "not all in the figures" not in page(visit("admin"), name)
@@ -168,7 +168,7 @@ def test_installs_under_k_are_said_to_be_there(visit: Visit, monkeypatch: pytest
     def answer(*_: Any, **__: Any) -> dict[str, Any]:
         return {"rows": [{"bucket": "2026-11-01", "key": None, "value": None}], "fresh_to": "2026-11-23T14:02:00Z"}
 
-    monkeypatch.setattr(queries, "answer", answer)
+    monkeypatch.setattr(metrics, "answer", answer)
     text = page(visit("product"), name)
     assert "Too few installs in this range to show" in text
     assert "Data up to 23 Nov 2026, 14:02 UTC" in text
@@ -187,7 +187,7 @@ def test_rounded_figures_are_asked_for_and_said_to_be_so(
         rows = [("x", 10)] if query.by else [(None, 20)]
         return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
 
-    monkeypatch.setattr(queries, "answer", answer)
+    monkeypatch.setattr(metrics, "answer", answer)
     text = page(visit("product"), name)
     assert "Installs are rounded down to multiples of 5, uses to two digits." in text
     assert asked
@@ -204,7 +204,7 @@ def test_a_chart_of_what_nobody_tells_is_not_there(
         rows = countries if query.by == "country" else [(None, 16)]
         return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
 
-    monkeypatch.setattr(queries, "answer", answer)
+    monkeypatch.setattr(metrics, "answer", answer)
     output = (
         "..installs_by_country-body.children...installs_by_country-note.children...installs_by_country-card.style.."
     )

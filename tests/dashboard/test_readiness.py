@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from flask.testing import FlaskClient
 
+from core.credentials import Credentials, Role
 from tests.dashboard.conftest import EmptyEngine
-from warehouse.credentials import Credentials, Role
 from warehouse.engine import Trouble
 
 Visit = Callable[[str | None], FlaskClient]

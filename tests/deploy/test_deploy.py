@@ -11,14 +11,14 @@ from pathlib import Path
 import click
 import pytest
 
-from collector.body import LIMIT
+from collector.group_commit import ANSWER_SECONDS
 from collector.problems import STATUS, document
+from collector.request_body import LIMIT
 from collector.validate import Reason, Rejected
-from collector.writer import ANSWER_SECONDS
+from core.settings import Settings
 from pharos.cli import cli
 from pharos.serve import STOP_SECONDS
 from warehouse.engine import QUERY_SECONDS
-from warehouse.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

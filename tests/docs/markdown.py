@@ -8,7 +8,7 @@ PAGES = (
     "README.md",
     "CHANGELOG.md",
     "docs/reference.md",
-    "docs/design.md",
+    "docs/architecture.md",
     "docs/reliability.md",
     "docs/privacy.md",
     "client_sdk/php/README.md",

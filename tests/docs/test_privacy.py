@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from core.settings import Settings
 from tests.docs.markdown import ROOT, page, spans
-from warehouse.settings import Settings
 
 PAGE = page("docs/privacy.md")
 CLAUSES = {
@@ -92,6 +92,6 @@ def test_a_clause_names_what_is_there(clause: str) -> None:
 
 def test_what_is_not_there_is_noticed() -> None:
     """The check itself: a name that is gone, a file that is gone."""
-    assert there("warehouse/groups.py:fold")
-    assert not there("warehouse/groups.py:unfold")
+    assert there("warehouse/queries/small_groups.py:fold")
+    assert not there("warehouse/queries/small_groups.py:unfold")
     assert not there("warehouse/no_such.py")

@@ -16,11 +16,11 @@ import pytest
 
 from collector.problems import document
 from collector.validate import Rejected, validate
+from core.credentials import Role
+from core.settings import Settings
 from pharos.cli import cli
 from tests.docs.markdown import PAGES, ROOT, blocks, code, links, page, spans, tables, without_blocks
 from tests.end_to_end.system import KEY, System, running
-from warehouse.credentials import Role
-from warehouse.settings import Settings
 
 README = page("README.md")
 FIRST, SECOND = (

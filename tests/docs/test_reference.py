@@ -2,16 +2,16 @@
 
 import re
 
-from collector.body import LIMIT
 from collector.planes import NEWEST, OLDEST
 from collector.problems import STATUS
+from collector.request_body import LIMIT
 from collector.spool import HORIZON_DAYS
 from collector.validate import CONSENT_FULL, MAX_BATCH, Reason
+from core.access_log import KEPT_DAYS
+from core.fields import DIMENSIONS, FIELDS, MAX_COUNT, MAX_FEATURES, REQUIRED_OBJECTS, Field, columns
 from tests.docs.markdown import ROOT, code, page, spans, tables
-from warehouse import licensing, queries
-from warehouse.access_log import KEPT_DAYS
-from warehouse.fields import DIMENSIONS, FIELDS, MAX_COUNT, MAX_FEATURES, REQUIRED_OBJECTS, Field, columns
 from warehouse.migrate import sql_files
+from warehouse.queries import licensing, metrics
 from warehouse.retention import ALARM_DAYS, FORCED_DAYS, KEPT
 
 REFERENCE = page("docs/reference.md")
@@ -66,8 +66,8 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"between {OLDEST.days} days ago and {NEWEST.seconds // 60} minutes ahead",
         f"recognizes a retry for {HORIZON_DAYS} days",
         f"{', '.join(f'`{path}`' for path in CONSENT_FULL[:-1])} and `{CONSENT_FULL[-1]}` must be absent",
-        f"at most {queries.MOST_DAYS} days from `from`",
-        f"| `from` | {queries.DEFAULT_DAYS - 1} days before `to` |",
+        f"at most {metrics.MOST_DAYS} days from `from`",
+        f"| `from` | {metrics.DEFAULT_DAYS - 1} days before `to` |",
         f"| `limit` | {licensing.DEFAULT_LIMIT} | 1 to {licensing.MOST} |",
     ):
         assert said in text
@@ -83,14 +83,14 @@ def test_the_reasons_are_those_of_the_code() -> None:
 def test_the_read_api_is_that_of_the_code() -> None:
     """Metrics, grains, dimensions and parameters are named, all of them and no others."""
     paths = [code(row[0]) for row in TABLES["path | roles | gives"]]
-    assert paths[:-2] == [f"/api/v1/metrics/{metric}" for metric in queries.METRICS]
+    assert paths[:-2] == [f"/api/v1/metrics/{metric}" for metric in metrics.METRICS]
     parameters = REFERENCE.partition("Parameters of the metrics:")[2].partition("The dimensions are")[0]
     (grain,) = [row[2] for row in tables(parameters)["parameter | default | values"] if row[0] == "`grain`"]
-    assert re.findall(r"`(\w+)`", grain) == list(queries.GRAINS)
+    assert re.findall(r"`(\w+)`", grain) == list(metrics.GRAINS)
     (sentence,) = re.findall(r"The dimensions are (.+)\.\n", REFERENCE)
     assert re.findall(r"`(\w+)`", sentence) == list(DIMENSIONS)
     (crossed,) = re.findall(r"can be crossed with (.+?), and with nothing", " ".join(REFERENCE.split()))
-    assert {*re.findall(r"`(\w+)`", crossed), "license_source"} == set(queries.LICENSE_DIMENSIONS)
+    assert {*re.findall(r"`(\w+)`", crossed), "license_source"} == set(metrics.LICENSE_DIMENSIONS)
 
 
 def test_the_flag_rules_are_those_of_the_code() -> None:
@@ -154,6 +154,6 @@ def test_the_metrics_are_those_of_the_code() -> None:
 
 def test_the_design_names_only_files_that_are_there() -> None:
     """Each path in the page on the design is a file or folder of the repository."""
-    paths = [span for span in spans(page("docs/design.md")) if re.fullmatch(r"[a-z_]+/[\w/.]*", span)]
+    paths = [span for span in spans(page("docs/architecture.md")) if re.fullmatch(r"[a-z_]+/[\w/.]*", span)]
     assert len(paths) > 5
     assert [path for path in paths if not (ROOT / path).exists()] == []

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from warehouse.settings import Settings
+from core.settings import Settings
 
 KEY = "ingest-key-of-the-tests"
 PASSWORD = "password-of-the-tests"

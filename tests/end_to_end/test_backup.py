@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
+from core.credentials import Credentials
+from core.home import Home
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, System, clickhouse_url, running, wait_for
 from tests.end_to_end.test_kills import kill
 from tests.faults.clients import Clients
 from tests.faults.stream import Post
 from tests.faults.verdict import ledger, planes_of, verdict
-from warehouse.credentials import Credentials
-from warehouse.home import Home
 
 
 class Remembering(Clients):

@@ -17,12 +17,12 @@ import pytest
 
 from collector import planes
 from collector.loader import CLEAR_SECONDS
-from pharos.fleet import Beacon, beacons
+from core.home import Home
+from pharos.synthetic_fleet import Beacon, beacons
 from tests.end_to_end.system import ENGINES, System, running
-from warehouse import linkage
 from warehouse.engine import Engine
-from warehouse.home import Home
-from warehouse.linkage import SHARED, Candidates, Planes, Row
+from warehouse.queries import linkage
+from warehouse.queries.linkage import SHARED, Candidates, Planes, Row
 
 INSTALLS = 5000
 DAYS = 3
@@ -101,7 +101,7 @@ def _recent(beacon: Beacon) -> bool:
 
 def _read(environ: dict[str, str], today: date, pairs: list[tuple[int, int]]) -> tuple[Planes, list[str]]:
     """Both planes' rows, and the engine's own logs that name an install."""
-    from warehouse.settings import Settings
+    from core.settings import Settings
 
     settings = Settings.from_environ(environ)
     engine = Engine(settings, Home(settings.home))

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from core.home import Home
+from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, System, clickhouse_url, fetch, running_at, wait_for
 from tests.faults.verdict import ledger, planes_of, verdict
 from warehouse.engine import Engine
-from warehouse.home import Home
-from warehouse.settings import Settings
 
 KINDS = [kind for kind in ENGINES if kind == "server"]
 MEGABYTE = 1 << 20

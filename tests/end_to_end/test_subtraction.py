@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from pharos.fleet import beacons
+from pharos.synthetic_fleet import beacons
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, System, running
 from tests.fleet import reference

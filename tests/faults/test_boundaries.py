@@ -14,18 +14,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from collector.batches import TABLES
+from collector.batch_insert import TABLES
 from collector.loader import Loader
 from collector.planes import Planes, encode
 from collector.spool import Row, Spool
+from core.home import Home
+from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
 from tests.faults.verdict import Difference, differences, ledger
 from warehouse import recount
 from warehouse.engine import Engine
-from warehouse.home import Home
 from warehouse.migrate import migrate
-from warehouse.settings import Settings
 
 BOTH, LICENSE, NEITHER = (1, 1), (0, 1), (0, 0)
 

@@ -13,10 +13,10 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from collector.planes import Planes, Split
+from core.home import Home
+from core.settings import Settings
 from tests.end_to_end.system import System, wait_for
 from warehouse.engine import Engine
-from warehouse.home import Home
-from warehouse.settings import Settings
 
 Key = tuple[Any, ...]
 # So late may a beacon be in the figures: a replica that was started again has to fetch first what it missed.

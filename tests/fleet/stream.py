@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from pharos import fleet
+from pharos import synthetic_fleet
 
 Beacon = dict[str, Any]
 
@@ -49,7 +49,7 @@ def _valid(rng: random.Random, seed: int, wanted: int, installs: int, days: int,
     sent: list[Beacon] = []
     while len(sent) < wanted:
         rate *= 1.5  # not every install lives on every day
-        sent = list(fleet.beacons(seed, installs, days, end, rate))
+        sent = list(synthetic_fleet.beacons(seed, installs, days, end, rate))
     return [sent[index] for index in sorted(rng.sample(range(len(sent)), wanted))]
 
 

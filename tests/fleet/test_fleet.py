@@ -11,7 +11,7 @@ from statistics import mean
 
 import pytest
 
-from pharos.fleet import beacons
+from pharos.synthetic_fleet import beacons
 from tests.fleet.wire import FIELDS, Beacon, flat, misfit
 
 END = date(2026, 11, 22)

@@ -7,13 +7,13 @@ from typing import Any
 
 from collector.loader import Loader
 from collector.spool import Spool
+from core.credentials import Credentials
+from core.home import Home
+from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.warehouse.test_engine import rows
-from warehouse.credentials import Credentials
 from warehouse.engine import Engine
-from warehouse.home import Home
 from warehouse.migrate import migrate
-from warehouse.settings import Settings
 
 
 def in_a_process(work: Callable[..., Any], *arguments: Any) -> int:

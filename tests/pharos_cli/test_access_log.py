@@ -3,19 +3,19 @@
 import sqlite3
 from pathlib import Path
 
+from core.access_log import AccessLog
+from core.home import Home, derive
+from core.settings import Settings
 from tests.pharos_cli.command import pharos
-from warehouse.access_log import AccessLog
-from warehouse.home import Home, derive
-from warehouse.settings import Settings
 
 
 def looked(folder: Path) -> Home:
     """A home in whose log three looks are."""
     home = Home(folder / "home")
     log = AccessLog(home.access_log, derive(home.root_secret(Settings()), "access log"))
-    log.note("lisa", "licensing", "page", {"status": "expired"}, 3)
-    log.note("token 01ab", "licensing", "api installs", {"module": "invoice_pro", "limit": "7"}, 7)
-    log.note("lisa", "licensing", "csv", {"status": "expired"}, 3)
+    log.record("lisa", "licensing", "page", {"status": "expired"}, 3)
+    log.record("token 01ab", "licensing", "api installs", {"module": "invoice_pro", "limit": "7"}, 7)
+    log.record("lisa", "licensing", "csv", {"status": "expired"}, 3)
     return home
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from collector.loader import Loader
 from collector.spool import Batch, Spool
+from core.home import Home
 from pharos import backup as made
 from pharos import manifest
 from pharos import restore as brought
@@ -20,7 +21,6 @@ from tests.pharos_cli.homes import fill, in_a_process, settings
 from tests.warehouse.test_engine import uses
 from warehouse import export
 from warehouse.engine import Engine
-from warehouse.home import Home
 from warehouse.recount import differences
 
 
@@ -166,7 +166,7 @@ def backup_while_it_loads(home: Path, url: str, folder: Path) -> None:
         return copying
 
     made._home_files, made._tables = then_load(made._home_files), then_load(made._tables)
-    made._source = lambda *_: nullcontext(export.Owned(engine))  # type: ignore[assignment]
+    made._source = lambda *_: nullcontext(export.EngineTables(engine))  # type: ignore[assignment]
     made.backup(settings(home, url), Home(home), folder, lambda done, total: None, tables=True)
     assert spool.stats().beacons == 0
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from core.credentials import Credentials
 from tests.pharos_cli.command import pharos
-from warehouse.credentials import Credentials
 
 
 def lines(home: Path, *words: str) -> list[str]:

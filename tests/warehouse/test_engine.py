@@ -10,17 +10,18 @@ from typing import Any
 
 import pytest
 
-from collector.batches import TABLES, insert_batch
+from collector.batch_insert import TABLES, insert_batch
 from collector.loader import Loader
 from collector.planes import Planes, encode
 from collector.spool import Row, Spool
+from core.fields import DIMENSIONS, columns
+from core.home import Home
+from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
-from warehouse import health, migrate, queries, recount
+from warehouse import migrate, recount
 from warehouse.engine import ContentError, Engine, EngineError
-from warehouse.fields import DIMENSIONS, columns
-from warehouse.home import Home
-from warehouse.settings import Settings
+from warehouse.queries import health, metrics
 
 pytestmark = pytest.mark.parametrize("kind", ENGINES)
 Work = Callable[[Engine, Home], Any]
@@ -122,8 +123,8 @@ def through_two_collectors(engine: Engine, home: Home) -> tuple[Any, ...]:
         spool.store(part, 1e9)
         Loader(spool, engine).step()
         assert spool.stats().beacons == 0
-    query = queries.parse("installs", {"grain": "period"}, datetime.now(UTC).date())
-    return uses(engine), queries.answer(engine, query, 5)["rows"][0]["value"], recount.differences(engine)
+    query = metrics.parse("installs", {"grain": "period"}, datetime.now(UTC).date())
+    return uses(engine), metrics.answer(engine, query, 5)["rows"][0]["value"], recount.differences(engine)
 
 
 def test_a_retry_through_another_collector_is_counted_once(kind: str, tmp_path: Path) -> None:
@@ -248,7 +249,7 @@ def test_a_loader_tells_how_it_is_doing(kind: str, tmp_path: Path) -> None:
 def with_gaps(engine: Engine, home: Home) -> Any:
     migrate.migrate(engine)
     empty = (
-        queries.days_with_beacons(engine, date(2026, 11, 1), date(2026, 11, 30)),
+        metrics.days_with_beacons(engine, date(2026, 11, 1), date(2026, 11, 30)),
         health.beacons_per_hour(engine, datetime.now(UTC)),
     )
     now = datetime.now(UTC)
@@ -256,7 +257,7 @@ def with_gaps(engine: Engine, home: Home) -> Any:
     spool = Spool(home.path / "spool")
     spool.store(rows([beacon(sent_at=(now - back).isoformat()) for back in ago]), 1e9)
     Loader(spool, engine).step()
-    days = queries.days_with_beacons(engine, now.date() - timedelta(days=3), now.date())
+    days = metrics.days_with_beacons(engine, now.date() - timedelta(days=3), now.date())
     return empty, now, days, health.beacons_per_hour(engine, now + timedelta(seconds=5)), health.tables(engine)
 
 

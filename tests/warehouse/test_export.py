@@ -8,12 +8,12 @@ import pytest
 
 from collector.loader import Loader
 from collector.spool import Spool
+from core.home import Home
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES
 from tests.warehouse.test_engine import done_in, rows, uses
 from warehouse import export
 from warehouse.engine import Engine
-from warehouse.home import Home
 from warehouse.migrate import migrate
 from warehouse.recount import differences
 
@@ -40,7 +40,7 @@ def taken_out(engine: Engine, home: Home) -> tuple[Exported, list[tuple[Any, ...
     local = "_local" if engine.cluster else ""
     engine.command(f"ALTER TABLE license_sightings{local} DELETE WHERE 1 SETTINGS mutations_sync = 2")
     export.PART_ROWS = 25
-    tables = export.Owned(engine)
+    tables = export.EngineTables(engine)
     return [(part, tables.read(part)) for part in tables.contents().parts], reports(engine)
 
 
@@ -68,7 +68,7 @@ def test_tables_are_brought_to_another_clickhouse(kind: str, tmp_path: Path) -> 
 
 def nothing(engine: Engine, home: Home) -> list[export.Part]:
     engine.create_database()
-    return export.Owned(engine).contents().parts
+    return export.EngineTables(engine).contents().parts
 
 
 def test_a_database_without_tables_has_no_parts(kind: str, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class UpToDate:
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         return [(int(name[:3]), hashlib.sha256(text.encode()).hexdigest()) for name, text in sql_files()]
 
-    def make_accounts(self) -> None:
+    def create_users(self) -> None:
         """As in `test_users_that_are_there_are_only_asked_for`."""
 
 

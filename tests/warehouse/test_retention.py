@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from collector.batches import TABLES
+from collector.batch_insert import TABLES
 from collector.planes import Planes, encode
+from core.home import Home
 from pharos import doctor
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES
 from tests.warehouse.test_engine import done_in
 from warehouse import retention
 from warehouse.engine import Engine
-from warehouse.home import Home
 from warehouse.migrate import migrate
 from warehouse.retention import KEPT
 

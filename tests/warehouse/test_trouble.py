@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from core.home import Home
+from core.settings import Settings
 from tests.end_to_end.system import free_ports
 from warehouse import engine as engine_module
 from warehouse.engine import Engine, EngineError, Trouble
-from warehouse.home import Home
-from warehouse.settings import Settings
 
 SECRET = "a-secret-password"
 

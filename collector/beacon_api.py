@@ -1,0 +1,203 @@
+"""`POST /v1/beacons`: key → body → validate → catalog → planes → spool → 202; `/check` stops before the spool."""
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Request, Response, request
+
+from collector import client_address, request_body
+from collector.group_commit import OverLimit, Stale, Writer
+from collector.ingestion import Ingestion, Processed
+from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DUPLICATE, REASONS, UNDECLARED
+from collector.planes import Planes
+from collector.problems import Refused
+from collector.spool import Unavailable
+from collector.validate import MAX_BATCH, Reason, Rejected, validate
+from core.credentials import Credentials, IngestKey, bearer
+from core.settings import Settings
+
+RETRY_SECONDS = 30
+
+
+def blueprint(
+    settings: Settings, credentials: Credentials, planes: Planes, ingestion: Ingestion, writer: Writer
+) -> Blueprint:
+    """The two ways in for beacons."""
+    routes = Blueprint("beacons", __name__)
+    per_key, per_address = settings.rate_limit, settings.address_rate_limit
+    limit = " and ".join(
+        f"{most} a minute for {whom}" for most, whom in ((per_key, "a key"), (per_address, "an address")) if most
+    )
+
+    def limits(key: IngestKey, address: str) -> tuple[tuple[str, int], ...]:
+        of_key = ((f"key {key.id}", per_key),) if per_key else ()
+        return of_key + (((planes.limited(address), per_address),) if per_address and address else ())
+
+    @routes.post("/v1/beacons")
+    def post_beacons() -> Response:
+        now = datetime.now(UTC)
+        key = _authorized(request, credentials)
+        beacons, rejected, many = _validate_all(request_body.read_json(request), key)
+        if not beacons:
+            _count(0, 0, [], [], rejected)
+            raise _refused(rejected, many)
+        address = client_address.address(request, settings.trusted_proxies)
+        try:
+            processed, fresh = _store(beacons, address, now, limits(key, address))
+        except OverLimit as error:
+            _reject_all(Reason.RATE_LIMITED, len(beacons))
+            raise Refused(
+                Rejected(Reason.RATE_LIMITED, detail=f"the limit is {limit}"), {"Retry-After": str(error.seconds)}
+            ) from None
+        except Unavailable as error:
+            _reject_all(Reason.UNAVAILABLE, len(beacons))
+            raise unavailable(error) from None
+        accepted = sum(fresh)
+        objected = sum(each.state.objected for each in processed)
+        undeclared = [each for each in processed if each.undeclared]
+        duplicates = len(processed) - objected - len(undeclared) - accepted
+        stored = [each for each, new in zip((t for t in processed if t.row), fresh, strict=True) if new]
+        _count(duplicates, objected, stored, undeclared, rejected)
+        return _json(
+            202,
+            {
+                "accepted": accepted,
+                "duplicates": duplicates,
+                **({"objected": objected} if objected else {}),
+                **({"undeclared": len(undeclared)} if undeclared else {}),
+                "rejected": _listed(rejected),
+                "next_in": planes.next_in(beacons[0]["install_id"], now),
+            },
+        )
+
+    def _store(
+        beacons: list[dict[str, Any]], address: str, now: datetime, counted: tuple[tuple[str, int], ...]
+    ) -> tuple[list[Processed], list[bool]]:
+        """Store what may be stored, under what is decided at the moment of the commit."""
+        while True:
+            processed, version = ingestion.process(beacons, address, now)
+            try:
+                return processed, writer.put([each.row for each in processed if each.row], counted, version)
+            except Stale:
+                ingestion.refresh()
+
+    @routes.post("/v1/beacons/check")
+    def check_beacons() -> Response:
+        now = datetime.now(UTC)
+        key = _authorized(request, credentials)
+        beacons, rejected, many = _validate_all(request_body.read_json(request), key)
+        if not beacons:
+            raise _refused(rejected, many)
+        address = client_address.address(request, settings.trusted_proxies)
+        ingestion.refresh()
+        processed, _ = ingestion.process(beacons, address, now)
+        return _json(
+            200,
+            {
+                "beacons": [_shown(each) for each in processed],
+                "rejected": _listed(rejected),
+            },
+        )
+
+    return routes
+
+
+def unavailable(error: Unavailable) -> Refused:
+    """503, with the time after which to try again."""
+    return Refused(Rejected(Reason.UNAVAILABLE, detail=str(error)), {"Retry-After": str(RETRY_SECONDS)})
+
+
+def _authorized(request: Request, credentials: Credentials) -> IngestKey:
+    secret = bearer(request.environ.get("HTTP_AUTHORIZATION"))
+    key = credentials.key(secret) if secret else None
+    if key is None:
+        detail = "the ingest key is not known" if secret else "Authorization: Bearer <ingest key> is missing"
+        raise Refused(Rejected(Reason.UNAUTHORIZED, detail=detail))
+    return key
+
+
+_Rejections = list[tuple[int, Rejected]]
+
+
+def _validate_all(value: Any, key: IngestKey) -> tuple[list[dict[str, Any]], _Rejections, bool]:
+    """The beacons of a body, what was rejected of it with its index, and whether the body was a batch."""
+    many = isinstance(value, list)
+    items = value if many else [value]
+    if many and len(items) > MAX_BATCH:
+        return [], [(0, Rejected(Reason.TOO_MANY_ITEMS, detail=f"a batch has at most {MAX_BATCH} beacons"))], False
+    if not items:
+        return [], [(0, Rejected(Reason.MISSING_FIELD, detail="the batch is empty"))], False
+    beacons: list[dict[str, Any]] = []
+    rejected: _Rejections = []
+    for index, item in enumerate(items):
+        try:
+            beacon = validate(item)
+            if not key.allows(beacon["module"]["name"]):
+                raise Rejected(Reason.MODULE_NOT_ALLOWED, "module.name", "the ingest key is not valid for this module")
+            beacons.append(beacon)
+        except Rejected as error:
+            # A copy: what was raised holds this frame, and the body in it until the next garbage collection.
+            rejected.append((index, Rejected(*error.args)))
+    return beacons, rejected, many
+
+
+def _refused(rejected: _Rejections, many: bool) -> Refused:
+    """Nothing was acceptable: the first reason speaks for all, and a batch lists each.
+
+    403 only where the key is all that is wrong: a beacon that is wrong in itself stays wrong under another key.
+    """
+    first = next((error for _, error in rejected if error.reason is not Reason.MODULE_NOT_ALLOWED), rejected[0][1])
+    return Refused(first, rejected=_listed(rejected)) if many else Refused(first)
+
+
+def _listed(rejected: _Rejections) -> list[dict[str, Any]]:
+    return [
+        {"index": index, "reason": error.reason, "path": error.path, "detail": error.detail}
+        for index, error in rejected
+    ]
+
+
+def _shown(processed: Processed) -> dict[str, Any]:
+    """What would be stored of a beacon: nothing a plane can read after an objection, or under a restriction.
+
+    Of what the catalog leaves out, only how much that is.
+    """
+    open_to_planes = processed.row is not None and not processed.row.sealed
+    return {
+        "usage": processed.split.usage if open_to_planes else None,
+        "license": processed.split.license if open_to_planes else None,
+        "clock_skewed": processed.split.clock_skewed,
+        **({"undeclared": processed.dropped} if processed.dropped else {}),
+    }
+
+
+def _count(
+    duplicates: int, objected: int, stored: list[Processed], undeclared: list[Processed], rejected: _Rejections
+) -> None:
+    if stored:
+        ACCEPTED.inc(len(stored))
+    if objected:
+        BEACONS.labels("objected", "").inc(objected)
+    if undeclared:
+        BEACONS.labels("undeclared", "").inc(len(undeclared))
+    if duplicates:
+        DUPLICATE.inc(duplicates)
+    if skewed := sum(each.split.clock_skewed for each in stored):
+        CLOCK_SKEWED.inc(skewed)
+    for reason, times in Counter(each.reason for each in stored).items():
+        REASONS.labels(reason).inc(times)
+    for each in (*stored, *undeclared):
+        for kind, times in each.dropped.items():
+            UNDECLARED.labels(kind).inc(times)
+    for _, error in rejected:
+        BEACONS.labels("rejected", error.reason).inc()
+
+
+def _reject_all(reason: Reason, beacons: int) -> None:
+    BEACONS.labels("rejected", reason).inc(beacons)
+
+
+def _json(status: int, value: Any) -> Response:
+    return Response(msgspec.json.encode(value), status, content_type="application/json")

@@ -1,0 +1,63 @@
+"""What becomes of a beacon by the catalog and by what its install's owner decided: stored, sealed, or not at all."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from collector.catalog_filter import Dropped, declared
+from collector.planes import Planes, Split
+from collector.rights.install_states import InstallState, InstallStates
+from collector.spool import Row
+from core.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class Processed:
+    """A beacon, split; `row` as the spool takes it, None when nothing of it may be stored.
+
+    `dropped` is what the catalog left out.
+    """
+
+    split: Split
+    state: InstallState
+    row: Row | None
+    reason: str
+    dropped: Dropped
+
+    @property
+    def undeclared(self) -> bool:
+        """Whether the catalog does not let its module in."""
+        return "module" in self.dropped and not self.state.objected
+
+
+class Ingestion:
+    """Splits beacons under one root secret, the standings of a spool, and the catalog that is in force."""
+
+    def __init__(self, planes: Planes, install_states: InstallStates, catalog: Callable[[], Catalog]) -> None:
+        self._planes, self._install_states, self._catalog = planes, install_states, catalog
+
+    def process(
+        self, beacons: list[dict[str, Any]], address: str, now: datetime, *, keep_date: bool = False
+    ) -> tuple[list[Processed], int]:
+        """Split validated beacons (as `Planes.split`); returns them with the version of the decisions it was under."""
+        version = self._install_states.version  # before the standings: if they change meanwhile, it is the older one
+        catalog = self._catalog()
+        return [self._process(beacon, catalog, address, now, keep_date) for beacon in beacons], version
+
+    def refresh(self) -> None:
+        """Learn what was decided since."""
+        self._install_states.refresh()
+
+    def _process(
+        self, beacon: dict[str, Any], catalog: Catalog, address: str, now: datetime, keep_date: bool
+    ) -> Processed:
+        beacon, dropped = declared(beacon, catalog, now.date())
+        install_id = beacon["install_id"]
+        state = self._install_states.of(self._planes.who(install_id))
+        split = self._planes.split(beacon, address, now, epoch=state.epoch, keep_date=keep_date)
+        if state.objected or split.sent <= state.erased or "module" in dropped:
+            row = None
+        else:
+            row = self._planes.sealed(split, install_id) if state.restricted else split.row()
+        return Processed(split, state, row, beacon.get("reason", "heartbeat"), dropped)

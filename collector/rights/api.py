@@ -1,0 +1,242 @@
+"""`/v1/rights`: what the owner of a server may ask about its data. The install_id is the proof, the ticket the receipt.
+
+Of a request nothing is kept that says who asked: the ticket only as a hash, and what carrying it out takes only until
+it is done. The result of `access` can be read with the ticket alone.
+"""
+
+import hashlib
+import re
+import secrets
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, request
+
+from collector import client_address, request_body
+from collector.catalog_filter import allowed_corrections
+from collector.planes import Planes
+from collector.problems import Refused
+from collector.rights.encryption import decrypt
+from collector.rights.install_states import InstallState
+from collector.rights.request_store import Full, RequestStore
+from collector.spool import Group, Spool, Unavailable
+from collector.validate import Reason, Rejected, type_of
+from core.catalog import Catalog
+from core.fields import FIELDS, OBJECTS, UUID, value_schema
+from core.home import Home, derive
+from core.settings import Settings
+
+ACTIONS = ("access", "erase", "rectify", "object", "restrict", "lift")
+MEMBERS = ("install_id", "action", "rectify")
+PER_MINUTE = 600  # requests from one address: each is a commit, and needs no key
+RETRY_SECONDS = 5
+_TICKET = re.compile(r"\A[A-Za-z0-9_-]{43}\Z")
+
+# What can be corrected: each field that a plane holds as it was sent.
+CORRECTABLE = {
+    field.path: field
+    for field in FIELDS
+    if field.kind == "string"
+    and (field.usage or field.license)
+    and field.path not in ("module.name", "license.key_hash")
+}
+
+_MODULE = next(field for field in FIELDS if field.path == "module.name")
+
+Corrections = dict[str, dict[str, str]]
+
+
+def blueprint(settings: Settings, home: Home, planes: Planes, catalog: Callable[[], Catalog]) -> Blueprint:
+    """The two ways in."""
+    routes = Blueprint("rights", __name__)
+
+    @routes.post("/v1/rights")
+    def post_rights() -> Response:
+        install_id, action, module, corrections = parse(request_body.read_json(request))
+        corrections = allowed_corrections(corrections, catalog(), datetime.now(UTC).date())
+        address = client_address.address(request, settings.trusted_proxies)
+        spool = Spool(home.spool)
+        try:
+            spool.check_space()
+            if address and spool.count(Group([], ((f"rights {planes.limited(address)}", PER_MINUTE),)), 1):
+                raise Refused(Rejected(Reason.RATE_LIMITED, detail="too many requests"), {"Retry-After": "60"})
+            ticket = ask(RequestStore(spool), planes, install_id, action, module, corrections)
+        except (Full, Unavailable) as error:
+            detail = str(error) or "too many requests wait"
+            raise Refused(Rejected(Reason.UNAVAILABLE, detail=detail), {"Retry-After": "30"}) from None
+        finally:
+            spool.close()
+        return _json(202, {"request": ticket, "status": f"/v1/rights/{ticket}"})
+
+    @routes.get("/v1/rights/<ticket>")
+    def get_rights(ticket: str) -> Response:
+        spool = Spool(home.spool)
+        try:
+            found = request_status(RequestStore(spool), ticket)
+        finally:
+            spool.close()
+        if found is None:
+            raise Refused(Rejected(Reason.NOT_FOUND, detail="there is no such request, or it is long done"))
+        answer = _json(200, found)
+        if found["state"] == "pending":
+            answer.headers["Retry-After"] = str(RETRY_SECONDS)
+        return answer
+
+    return routes
+
+
+def ask(
+    store: RequestStore,
+    planes: Planes,
+    install_id: str,
+    action: str,
+    module: str,
+    corrections: Corrections,
+) -> str:
+    """Put a request on disk; returns its ticket, which is shown now or never. Raises `Full` and `Unavailable`."""
+    ticket = secrets.token_urlsafe(32)
+    who = planes.who(install_id)
+
+    def work(state: InstallState) -> dict[str, Any]:
+        pseudonyms = planes.pseudonyms(uuid.UUID(install_id).bytes, state.epoch)
+        return {
+            "who": who,
+            "usage": pseudonyms["usage"],
+            "license": pseudonyms["license"],
+            "batches": {plane: str(uuid.uuid4()) for plane in ("usage", "license", "sealed")},
+            "sealing_key": planes.sealing_key(install_id).hex(),
+            "result_key": _result_key(ticket).hex(),
+            "standing": {"objected": state.objected, "restricted": state.restricted},
+            "module": module,
+            "corrections": corrections,
+        }
+
+    store.add(_hash(ticket), secrets.randbits(63), action, who, datetime.now(UTC).timestamp(), work)
+    return ticket
+
+
+def request_status(store: RequestStore, ticket: str) -> dict[str, Any] | None:
+    """`{"state", "action", "result"}` of the request under a ticket, None when there is none."""
+    found = store.find(_hash(ticket)) if _TICKET.match(ticket) else None
+    if found is None:
+        return None
+    request, result = found
+    return {
+        "state": request.state,
+        "action": request.action,
+        "result": decrypt(_result_key(ticket), result) if result else None,
+    }
+
+
+def parse(value: Any) -> tuple[str, str, str, Corrections]:
+    """The install_id, the action, and for `rectify` the module it is about ("" for all) and the corrected columns.
+
+    Raises `Refused`.
+    """
+    try:
+        if not isinstance(value, dict):
+            raise Rejected(Reason.WRONG_TYPE, detail="must be an object")
+        for name in value:
+            if name not in MEMBERS:
+                raise Rejected(Reason.UNKNOWN_FIELD, "", f"a request has {', '.join(MEMBERS)}")
+        install_id, action = (_text(value, name) for name in ("install_id", "action"))
+        if not re.fullmatch(UUID, install_id, re.ASCII):
+            raise Rejected(Reason.BAD_FORMAT, "install_id", "must be a UUID")
+        if action not in ACTIONS:
+            raise Rejected(Reason.BAD_FORMAT, "action", f"must be one of {', '.join(ACTIONS)}")
+        if ("rectify" in value) != (action == "rectify"):
+            reason = Reason.UNKNOWN_FIELD if "rectify" in value else Reason.MISSING_FIELD
+            raise Rejected(reason, "rectify", "belongs to the action rectify, and it to this")
+        return (install_id, action, *_corrections(value.get("rectify", {}), action))
+    except Rejected as rejected:
+        raise Refused(rejected) from None
+
+
+def request_schema() -> dict[str, Any]:
+    """The JSON Schema of a request."""
+    corrections = _closed_object(min_properties=1)
+    for path, field in {**CORRECTABLE, "module.name": _MODULE}.items():
+        *parents, name = path.split(".")
+        place = corrections
+        for parent in parents:
+            place = place["properties"].setdefault(parent, _closed_object(min_properties=1))
+        place["properties"][name] = value_schema(field)
+    # The module alone says whose rows are meant, and corrects nothing.
+    version = {"properties": {"module": {"required": ["version"]}}, "required": ["module"]}
+    corrections["anyOf"] = [version, *({"required": [name]} for name in ("license", "server", "platform"))]
+    corrections["description"] = "Corrected fields, as in a beacon; module.name says which module's rows are meant."
+    install_id = value_schema(next(field for field in FIELDS if field.path == "install_id"))
+    others = [action for action in ACTIONS if action != "rectify"]
+    return {
+        "oneOf": [
+            {**_closed_object(), "required": ["install_id", "action"],
+             "properties": {"install_id": install_id, "action": {"type": "string", "enum": others}}},
+            {**_closed_object(), "required": ["install_id", "action", "rectify"],
+             "properties": {"install_id": install_id, "action": {"const": "rectify"}, "rectify": corrections}},
+        ]
+    }  # fmt: skip
+
+
+def _closed_object(min_properties: int = 0) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "minProperties": min_properties, "properties": {}}
+
+
+def _text(value: dict[str, Any], name: str) -> str:
+    if name not in value:
+        raise Rejected(Reason.MISSING_FIELD, name, "is required")
+    if not isinstance(value[name], str):
+        raise Rejected(Reason.WRONG_TYPE, name, "must be str")
+    return str(value[name])
+
+
+def _corrections(value: Any, action: str) -> tuple[str, Corrections]:
+    """Corrected fields, written as in a beacon; `module.name` says which module's rows are meant."""
+    corrections: Corrections = {"usage": {}, "license": {}}
+    module = ""
+    for name, given in _leaves(value, ""):
+        path = f"rectify.{name}"
+        field = _MODULE if name == _MODULE.path else CORRECTABLE.get(name)
+        if field is None:
+            raise Rejected(Reason.UNKNOWN_FIELD, "rectify", f"what can be corrected is {', '.join(CORRECTABLE)}")
+        try:
+            msgspec.convert(given, type_of(field))
+        except msgspec.ValidationError:
+            reason = Reason.BAD_FORMAT if isinstance(given, str) else Reason.WRONG_TYPE
+            raise Rejected(reason, path, "is not as in a beacon") from None
+        if field is _MODULE:
+            module = given
+            continue
+        for plane, column in (("usage", field.usage), ("license", field.license)):
+            if column:
+                corrections[plane][column] = given
+    if action == "rectify" and not any(corrections.values()):
+        raise Rejected(Reason.MISSING_FIELD, "rectify", "names nothing to correct")
+    return module, corrections
+
+
+def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
+    """(dotted path, value) of what stands below the objects of a beacon."""
+    if not isinstance(value, dict):
+        raise Rejected(Reason.WRONG_TYPE, f"rectify.{path}".rstrip("."), "must be object")
+    if path and not value:
+        raise Rejected(Reason.MISSING_FIELD, f"rectify.{path}", "is empty")
+    found: list[tuple[str, Any]] = []
+    for name, inner in value.items():
+        below = f"{path}.{name}".lstrip(".")
+        found += _leaves(inner, below) if below in OBJECTS else [(below, inner)]
+    return found
+
+
+def _hash(ticket: str) -> bytes:
+    return hashlib.sha256(ticket.encode()).digest()
+
+
+def _result_key(ticket: str) -> bytes:
+    return derive(ticket.encode(), "result of a request")
+
+
+def _json(status: int, value: Any) -> Response:
+    return Response(msgspec.json.encode(value), status, content_type="application/json")

@@ -1,0 +1,1 @@
+"""What every part stands on: settings, home, field table, catalog, credentials, access log, logs."""

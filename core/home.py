@@ -1,0 +1,103 @@
+"""The home: the folder that holds the spool, the embedded engine, credentials and the root secret, for us alone."""
+
+import fcntl
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+from core.settings import Settings
+
+
+class HomeError(Exception):
+    """The home cannot be used; the message says why."""
+
+
+class Home:
+    """Paths below `PHAROS_HOME`, which is made (mode 0700) when it is not there."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        try:
+            missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in missing:
+                sync_folder(folder.parent)
+        except OSError as error:
+            raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
+        self.spool = self.path / "spool.sqlite"
+        self.credentials = self.path / "credentials.sqlite"
+        self.access_log = self.path / "access.sqlite"
+        self.catalog = self.path / "catalog.toml"
+        self.engine = self.path / "clickhouse"
+        self.temporary = self.path / "tmp"
+        self.metrics = self.path / "metrics"
+        # Where it is there the data are not real, and every page says so; it holds the last day of the fleet.
+        self.synthetic = self.path / "synthetic"
+        # Where it is there a restore did not come to its end; it names the backup.
+        self.restoring = self.path / "restoring"
+
+    def protect(self) -> None:
+        """Close a home that was there before us to others, where it is ours."""
+        if self.path.stat().st_uid == os.getuid():
+            self.path.chmod(0o700)
+
+    def lock(self, name: str) -> IO[bytes]:
+        """Hold `<home>/<name>.lock` until the returned file is closed; raises `HomeError` when another process does."""
+        file = (self.path / f"{name}.lock").open("ab")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise HomeError(f"Pharos runs already over {self.path} (another process holds {name}.lock)") from None
+        return file
+
+    def root_secret(self, settings: Settings) -> bytes:
+        """The root secret: the setting, or one that is made once and kept in the home (mode 0600)."""
+        if settings.secret:
+            return settings.secret.encode()
+        path = self.path / "secret"
+        if not path.exists():
+            # Written aside and linked: two processes that start at once agree, and a kill leaves no half secret.
+            aside = self.path / f"secret.{secrets.token_hex(4)}"
+            with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                file.write(secrets.token_hex(32))
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(aside, path)
+            except FileExistsError:
+                pass
+            finally:
+                aside.unlink()
+            sync_folder(self.path)
+        return path.read_bytes().strip()
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file, mode 0600, that is there whole or not at all, and outlives a power cut."""
+    aside = path.with_name(f"{path.name}.part")
+    aside.unlink(missing_ok=True)
+    with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.rename(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Put the folder's entries on disk: a new file outlives a power cut only then."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def derive(root: bytes, purpose: str) -> bytes:
+    """A 32-byte key for one purpose (HKDF-SHA256, RFC 5869, one block, no salt)."""
+    extracted = hmac.digest(bytes(32), root, hashlib.sha256)
+    return hmac.digest(extracted, f"pharos {purpose}".encode() + b"\x01", hashlib.sha256)

@@ -1,0 +1,158 @@
+"""The page for the world: what is collected, why, for how long, where, and what anybody may do about it.
+
+Off by default. It needs no login, sets and reads no cookie, asks nobody else, and runs no script.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, render_template
+
+from core.fields import FIELDS, Field
+from core.home import Home
+from core.settings import Settings
+from dashboard import formatting
+from dashboard.filters import today
+from warehouse.engine import Engine, EngineError
+from warehouse.queries import metrics
+from warehouse.queries.small_groups import OTHER
+from warehouse.retention import KEPT
+
+# The public cannot make the engine work more often than this.
+KEPT_SECONDS = 60.0
+DAYS = 30
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+PURPOSES = {
+    "usage": "To decide which versions, platforms and features of a module are supported and worked on. It is read as "
+    "counts of installs, and says nothing of who runs them.",
+    "license": "To see whether a module runs with a valid license, and to settle it where that is in doubt. It is read "
+    "by the licensing team, and says nothing of what an install runs on or what is used of it.",
+}
+# What the planes hold that is no field of a beacon: the field it is made of, if any, and what is made.
+MADE: tuple[tuple[str, Field], ...] = (
+    ("install_id", Field("pseudonym of the install", "integer", "A keyed hash, another one in each plane. The keys are "
+                         "not in the database: nothing there joins the two planes.", usage="install",
+                         license="install")),
+    ("beacon_id", Field("number of the beacon", "integer", "A keyed hash, another one in each plane, by which a beacon "
+                        "that is sent again counts once.", usage="beacon", license="beacon")),
+    ("sent_at", Field("day", "string", "The date (UTC), without a time.", usage="day")),
+    ("sent_at", Field("time", "time", "The time, to the millisecond.", license="time")),
+    ("", Field("address of the connection", "address", "Where the beacon came from, as any server is told.",
+               license="ip")),
+    ("", Field("country", "string", "That of the address, where the collector knows it. It is looked up before the "
+               "usage plane forgets the address.", usage="country", license="country")),
+)  # fmt: skip
+RIGHTS = {
+    "access": "A copy of all that is held about the install, in both planes, to read and to take elsewhere.",
+    "rectify": "What is wrong is corrected.",
+    "erase": "All of it is deleted, also from every count.",
+    "object": "From then on nothing about the install is stored.",
+    "restrict": "What is held is kept and used for nothing, until lift.",
+    "lift": "The restriction or the objection ends.",
+}
+
+
+def kept() -> list[tuple[str, str]]:
+    """What is kept, and for how long; not what says nothing of an install."""
+    return [(kept.what, kept.how_long) for kept in KEPT if kept.where not in ("freshness_by_loader", "migrations")]
+
+
+def blueprint(settings: Settings, home: Home, engine: Engine) -> Blueprint:
+    """`/privacy` for people and `/privacy.json` for programs, both of one document."""
+    routes = Blueprint("privacy", __name__)
+    totals = Totals(engine, settings.k)
+
+    def document() -> dict[str, Any]:
+        return {
+            "synthetic": home.synthetic.exists(),
+            "policy_version": settings.policy_version or None,
+            "region": settings.region or None,
+            "contact": settings.contact or None,
+            "k": settings.k,
+            "purposes": PURPOSES,
+            "beacon": [_told(field) for field in FIELDS],
+            "made": [{"of": of or None, **_told(field)} for of, field in MADE],
+            "kept": [{"what": what, "how_long": how_long} for what, how_long in kept()],
+            "rights": RIGHTS,
+            "active": totals.get(),
+        }
+
+    @routes.get("/privacy")
+    def show() -> Response:
+        html = render_template(
+            "privacy.html", **document(), count=formatting.count, fewer=formatting.fewer(settings.k), day=formatting.day
+        )
+        return _public(html, "text/html; charset=utf-8")
+
+    @routes.get("/privacy.json")
+    def tell() -> Response:
+        return _public(msgspec.json.encode(document()), "application/json")
+
+    return routes
+
+
+def _public(body: str | bytes, content_type: str) -> Response:
+    headers = {"Content-Security-Policy": POLICY, "Cache-Control": f"public, max-age={KEPT_SECONDS:.0f}"}
+    return Response(body, headers=headers, content_type=content_type)
+
+
+def _told(field: Field) -> dict[str, Any]:
+    held = [plane for plane in PURPOSES if getattr(field, plane)]
+    made = [name.path for of, name in MADE if of == field.path]
+    return {
+        "name": field.path,
+        "what": field.doc,
+        "choices": field.choices,
+        "planes": held,
+        "made_of_it": made,
+        "consent": ["full"] if field.full else ["license", "full"],
+    }
+
+
+class Totals:
+    """Active installs of the last days that are over, in all and by module, each rounded down to a multiple of k.
+
+    By the day and rounded, because whoever asks every minute could else see single installs come. Kept for
+    `KEPT_SECONDS`, also when they cannot be had; one visitor asks for them anew, and the others do not wait.
+    """
+
+    def __init__(self, engine: Engine, k: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine, self._k, self._clock = engine, k, clock
+        self._asking = threading.Lock()
+        self._until = float("-inf")
+        self._kept: dict[str, Any] | None = None
+
+    def get(self) -> dict[str, Any] | None:
+        """`{"from", "to", "installs", "modules"}`; `installs` None: fewer than k, or none. None when unknown."""
+        if self._clock() >= self._until and self._asking.acquire(blocking=False):
+            try:
+                self._kept = self._ask(today() - timedelta(days=1))
+            except EngineError:
+                self._kept = None
+            finally:
+                self._until = self._clock() + KEPT_SECONDS
+                self._asking.release()
+        return self._kept
+
+    def _ask(self, end: date) -> dict[str, Any]:
+        start = end - timedelta(days=DAYS - 1)
+        (installs,) = self._rows(start, end, "none") or [(None, None)]
+        modules = self._rows(start, end, "module")
+        return {
+            "from": start,
+            "to": end,
+            "installs": installs[1],
+            "modules": [{"module": name, "installs": value} for name, value in modules if value is not None],
+        }
+
+    def _rows(self, start: date, end: date, by: str) -> list[tuple[str | None, int | None]]:
+        args = {"from": start.isoformat(), "to": end.isoformat(), "grain": "period", "by": by}
+        rows = metrics.answer(self._engine, metrics.parse("installs", args, end), self._k, rounded=True)["rows"]
+        return [("other modules" if row["key"] == OTHER else row["key"], row["value"]) for row in rows]

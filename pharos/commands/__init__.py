@@ -1,0 +1,1 @@
+"""The groups of commands of `pharos`, one a file."""

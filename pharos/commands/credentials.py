@@ -1,0 +1,135 @@
+"""`pharos keys`, `users`, `tokens` and `access`: who may post, who may look, who did."""
+
+import sys
+from datetime import UTC, datetime
+
+import click
+
+from core.access_log import AccessLog
+from core.credentials import Credentials, Role
+from core.passwords import weakness
+from pharos.context import fail, load_settings, open_home
+
+ROLES = click.Choice([str(role) for role in Role])
+
+
+@click.group()
+def keys() -> None:
+    """Ingest keys: what a module posts with."""
+
+
+@keys.command("new")
+@click.option("--module", "modules", multiple=True, metavar="M", help="Valid for this module only; may be repeated.")
+def keys_new(modules: tuple[str, ...]) -> None:
+    """Make a key; prints it alone, once."""
+    click.echo(_credentials().add_key(modules))
+
+
+@keys.command("list")
+def keys_list() -> None:
+    """List keys: id, time, modules."""
+    for key in _credentials().keys():
+        click.echo(f"{key.id}  {key.created}  {' '.join(sorted(key.modules)) or 'all modules'}")
+
+
+@keys.command("revoke")
+@click.argument("id")
+def keys_revoke(id: str) -> None:
+    """Take a key back; beacons under it are refused a second later."""
+    _credentials().revoke_key(id)
+
+
+@click.group()
+def users() -> None:
+    """Dashboard logins."""
+
+
+@users.command("add")
+@click.argument("name")
+@click.option("--role", type=ROLES, required=True)
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def users_add(name: str, role: str, password_stdin: bool) -> None:
+    """Add a login; prints its password, unless that came by standard input."""
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    if password_stdin and (weak := weakness(password or "", name)):
+        fail(f"the password is too weak: {weak}")
+    password = _credentials().add_user(name, Role(role), password)
+    if not password_stdin:
+        click.echo(password)
+
+
+@users.command("list")
+def users_list() -> None:
+    """List logins: name, role, time."""
+    for user in _credentials().users():
+        click.echo(f"{user.name}  {user.role}  {user.created}")
+
+
+@users.command("remove")
+@click.argument("name")
+def users_remove(name: str) -> None:
+    """Remove a login; its sessions end with their next request."""
+    _credentials().remove_user(name)
+
+
+@click.group()
+def tokens() -> None:
+    """Read-API tokens."""
+
+
+@tokens.command("new")
+@click.option("--role", type=ROLES, required=True)
+def tokens_new(role: str) -> None:
+    """Make a token; prints it alone, once."""
+    click.echo(_credentials().add_token(Role(role)))
+
+
+@tokens.command("list")
+def tokens_list() -> None:
+    """List tokens: id, role, time."""
+    for token in _credentials().tokens():
+        click.echo(f"{token.id}  {token.role}  {token.created}")
+
+
+@tokens.command("revoke")
+@click.argument("id")
+def tokens_revoke(id: str) -> None:
+    """Take a token back; it is refused a second later."""
+    _credentials().revoke_token(id)
+
+
+@click.group()
+def access() -> None:
+    """The access log: who looked at the license plane."""
+
+
+@access.command("list")
+@click.option("--who", default="", help="Only of this login, or of `token ID`.")
+@click.option("--most", default=1000, show_default=True, type=click.IntRange(min=1), help="The newest so many.")
+def access_list(who: str, most: int) -> None:
+    """List looks, newest first: number, time, who, role, by what, rows given, what was asked."""
+    for look in _access_log().entries(most, who):
+        when = datetime.fromtimestamp(look.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        asked = " ".join(f"{name}={value}" for name, value in look.question.items())
+        click.echo(f"{look.id}  {when}  {look.who}  {look.role}  {look.what}  {look.rows} rows  {asked}".rstrip())
+
+
+@access.command("verify")
+def access_verify() -> None:
+    """Say whether every entry is there and as it was written; exit status 1 if not."""
+    if broken := _access_log().broken():
+        fail(f"the access log was changed: {broken}")
+    click.echo("the access log is as it was written")
+
+
+def _access_log() -> AccessLog:
+    settings = load_settings()
+    return AccessLog.of(settings, open_home(settings))
+
+
+def _credentials() -> Credentials:
+    settings = load_settings()
+    if not settings.home.exists():
+        # Typed in another folder, the default home is another one, and what is made there opens nothing.
+        click.echo(f"pharos: a new home is made in {settings.home.absolute()}", err=True)
+    return Credentials(open_home(settings).credentials)

@@ -1,0 +1,131 @@
+"""`pharos recount`, `backup`, `restore` and `quarantine`: for whoever looks after a Pharos."""
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+import click
+import msgspec
+
+from core.home import HomeError
+from pharos.context import fail, load_settings, open_home
+
+
+@click.command()
+def recount() -> None:
+    """Compare the aggregates with a recount of their rows; exit status 1 if they differ, 2 if that cannot be told.
+
+    On the embedded engine, which has one owner, while Pharos is stopped.
+    """
+    from warehouse.engine import Engine, EngineError
+    from warehouse.recount import differences
+
+    settings = load_settings()
+    try:
+        engine = Engine(settings, open_home(settings))
+        found = differences(engine)
+        engine.close()
+    except (EngineError, HomeError) as error:
+        click.echo(f"pharos: {error}", err=True)
+        sys.exit(2)
+    click.echo("\n".join(found) or "the aggregates equal a recount of their rows")
+    sys.exit(1 if found else 0)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DEST")
+@click.option("--home-only", is_flag=True, help="Leave out the tables, where another home's backup holds them.")
+def backup(folder: Path, home_only: bool) -> None:
+    """Copy home and tables into the new folder DEST, beside a running Pharos or without one."""
+    from pharos.backup import backup as run
+    from pharos.manifest import BackupError
+    from warehouse.engine import EngineError
+
+    settings = load_settings()
+    try:
+        with _progress("backup") as progress:
+            made = run(settings, open_home(settings), folder, progress, tables=not home_only)
+    except (BackupError, EngineError) as error:
+        fail(str(error))
+    click.echo(f"backed up files={len(made.files)} bytes={sum(file.size for file in made.files)}")
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="SRC")
+@click.option("--decisions", type=click.File("rb"), metavar="FILE", help="What `pharos rights decisions` said last.")
+def restore(folder: Path, decisions: IO[bytes] | None) -> None:
+    """Bring the backup SRC into a new home and an empty database, while Pharos is stopped."""
+    from collector.rights.request_store import Decisions
+    from pharos.manifest import BackupError
+    from pharos.restore import restore as run
+    from warehouse.engine import EngineError
+
+    settings = load_settings()
+    try:
+        with _progress("restore") as progress:
+            decided = msgspec.json.decode(decisions.read(), type=Decisions) if decisions else None
+            restored = run(settings, folder, progress, decided)
+    except msgspec.DecodeError:
+        fail("--decisions is not what pharos rights decisions prints")
+    except (BackupError, EngineError) as error:
+        fail(str(error))
+    click.echo(f"restored beacons={restored.beacons} installs={restored.installs} spooled={restored.spooled}")
+
+
+@contextlib.contextmanager
+def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over rows, on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    with click.progressbar(length=1, label=label, file=sys.stderr) as bar:
+
+        def tell(done: int, total: int) -> None:
+            bar.length = total
+            bar.update(done - bar.pos)
+
+        yield tell
+
+
+@click.group()
+def quarantine() -> None:
+    """Rows that ClickHouse refused for what they hold."""
+
+
+@quarantine.command("list")
+def quarantine_list() -> None:
+    """List rows: id, plane, time of receipt, what ClickHouse said."""
+    from collector.spool import Spool
+
+    for row in Spool(open_home().spool).quarantined():
+        received = datetime.fromtimestamp(row.received, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        click.echo(f"{row.id}  {row.plane}  {received}  {row.error}")
+
+
+@quarantine.command("retry")
+@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
+def quarantine_retry(ids: tuple[int, ...]) -> None:
+    """Give rows to the loader again."""
+    from collector.spool import Spool
+
+    spool = Spool(open_home().spool)
+    _each(ids, spool.retry_quarantined)
+
+
+@quarantine.command("drop")
+@click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
+def quarantine_drop(ids: tuple[int, ...]) -> None:
+    """Delete rows for good."""
+    from collector.spool import Spool
+
+    spool = Spool(open_home().spool)
+    _each(ids, spool.drop_quarantined)
+
+
+def _each(ids: tuple[int, ...], action: Callable[[int], bool]) -> None:
+    unknown = [str(id) for id in ids if not action(id)]
+    if unknown:
+        fail(f"there is no row {', '.join(unknown)} in quarantine")

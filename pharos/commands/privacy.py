@@ -1,0 +1,88 @@
+"""`pharos privacy`: what of the privacy policy can be measured, and what a notice of a breach needs."""
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from core.home import HomeError
+from core.settings import Settings
+from pharos.context import load_settings, open_home
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.group()
+def privacy() -> None:
+    """What the privacy policy promises, measured."""
+
+
+@privacy.command("linkage")
+@click.option("--days", type=click.IntRange(1, 400), default=7, show_default=True, help="Days up to today to look at.")
+def privacy_linkage(days: int) -> None:
+    """How many installs somebody with both planes, and without the root secret, could link; exit status 2 if unknown.
+
+    On the embedded engine, which has one owner, while Pharos is stopped.
+    """
+    from warehouse.queries import linkage
+
+    settings = load_settings()
+    today = datetime.now(UTC).date()
+    with _engine(settings) as engine:
+        figures = linkage.figures(linkage.read(engine, today - timedelta(days=days - 1)), settings.k)
+    click.echo(f"installs={figures[0].installs} days={days} k={settings.k}")
+    for figure in figures:
+        share = figure.exposed / figure.installs if figure.installs else 0.0
+        click.echo(f"{figure.attack:<52} exposed={figure.exposed} ({share:.1%}) alone={figure.alone}")
+
+
+@privacy.command("affected")
+@click.option("--since", type=_DAY, required=True, help="First day of the span, UTC.")
+@click.option("--until", type=_DAY, required=True, help="Last day of the span, UTC.")
+def privacy_affected(since: datetime, until: datetime) -> None:
+    """What was held in a span of days: what a notice of a breach needs; exit status 2 if it cannot be told.
+
+    On the embedded engine, which has one owner, while Pharos is stopped.
+    """
+    from collector.spool import Spool
+    from warehouse.queries.breach_report import affected
+
+    if until < since:
+        raise click.UsageError("--until is before --since")
+    settings = load_settings()
+    with _engine(settings) as engine:
+        found = affected(engine, since.date(), until.date(), settings.k)
+    few = f"fewer than {settings.k}"
+    click.echo(f"held from {since.date()} to {until.date()}, by the day that a beacon counts on")
+    click.echo(f"installs   {f'at least {found.installs}' if found.installs else few}")
+    click.echo(f"beacons    {few if found.beacons is None else found.beacons}")
+    for module, installs in found.modules.items():
+        click.echo(f"module     {module}: installs {f'at least {installs}' if installs else few}")
+    click.echo(
+        f"addresses  {'among it' if found.addresses else 'none'}: "
+        f"beacons={found.addresses}, of which {found.with_address} have one now"
+    )
+    for held in found.tables:
+        click.echo(f"table      {held.table}: rows={held.rows}: {', '.join(held.columns)}")
+    stats = Spool(open_home(settings).spool).stats()
+    click.echo(
+        f"spool      now: beacons={stats.beacons}, of both planes, with addresses; quarantined={stats.quarantined}"
+    )
+    click.echo("secret     with the root secret, who knows an install_id finds its rows in both planes")
+
+
+@contextlib.contextmanager
+def _engine(settings: Settings) -> Iterator[Any]:
+    """The engine; exit status 2 when it cannot be asked."""
+    from warehouse.engine import Engine, EngineError
+
+    try:
+        engine = Engine(settings, open_home(settings))
+        yield engine
+        engine.close()
+    except (EngineError, HomeError) as error:
+        click.echo(f"pharos: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,244 @@
+"""What the catalog keeps out: of a beacon, of the running collector's spool, answers and metrics."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.catalog_filter import UNDECLARED, declared
+from core.catalog import CHECK_SECONDS, Catalog, Entry, Kind
+from tests.collector.live import KEY, Collector
+from tests.collector.sample import Beacon, beacon, changed
+
+TODAY = date(2026, 11, 22)
+SENT = beacon()
+OLD, NEW = date(2026, 11, 21), date(2026, 11, 23)
+
+
+def catalog(mode: str, **names: str) -> Catalog:
+    """Entries by kind, their names with spaces between; `name!` has expired, `name?` does so tomorrow."""
+    entries: dict[tuple[Kind, str], Entry] = {}
+    kinds: tuple[Kind, ...] = ("module", "feature", "source")
+    for kind in kinds:
+        for word in names.get(kind, "").split():
+            expires = OLD if word.endswith("!") else NEW if word.endswith("?") else None
+            name = word.rstrip("!?")
+            entries[kind, name] = Entry(kind, name, "why", "who", expires=expires)
+    return Catalog(mode, entries)
+
+
+ALL = {"module": "invoice_pro", "feature": "invoice.pdf_export bulk_email", "source": "whmcs-addon-modules"}
+
+
+@pytest.mark.parametrize(
+    ("mode", "names", "dropped", "changes"),
+    [
+        ("open", {}, {}, {}),
+        ("open", {"feature": "another"}, {}, {}),
+        ("declared", ALL, {}, {}),
+        ("declared", {**ALL, "feature": "invoice.pdf_export? bulk_email"}, {}, {}),
+        ("declared", {**ALL, "feature": "bulk_email"}, {"feature": 1}, {"features": {"bulk_email": 1}}),
+        ("declared", {**ALL, "feature": ""}, {"feature": 2}, {"features": {}}),
+        ("open", {"feature": "bulk_email!"}, {"feature": 1}, {"features": {"invoice.pdf_export": 12}}),
+        ("declared", {**ALL, "source": "shop"}, {"source": 1}, {"license.source": UNDECLARED}),
+        ("open", {"source": "whmcs-addon-modules!"}, {"source": 1}, {"license.source": UNDECLARED}),
+        (
+            "declared",
+            {"module": "invoice_pro"},
+            {"feature": 2, "source": 1},
+            {"features": {}, "license.source": UNDECLARED},
+        ),
+        ("declared", {**ALL, "module": "another"}, {"module": 1}, {}),
+        ("open", {"module": "invoice_pro!"}, {"module": 1}, {}),
+        ("declared", {}, {"module": 1}, {}),
+    ],
+)
+def test_what_is_left_of_a_beacon(
+    mode: str, names: dict[str, str], dropped: dict[str, int], changes: dict[str, Any]
+) -> None:
+    """Undeclared features are gone, an undeclared source has no name; nothing else changes, nor the beacon itself."""
+    before = changed(SENT)
+    left, counted = declared(SENT, catalog(mode, **names), TODAY)
+    assert counted == dropped
+    assert left == changed(SENT, changes)
+    assert before == SENT
+
+
+def test_a_beacon_without_features_stays_without() -> None:
+    """As at consent level license."""
+    bare = changed(SENT, drop=["features"])
+    assert declared(bare, catalog("declared", **ALL), TODAY) == (bare, {})
+
+
+CATALOG = """
+mode = "declared"
+[[module]]
+name = "invoice_pro"
+purpose = "why"
+owner = "who"
+[[feature]]
+name = "bulk_email"
+purpose = "why"
+owner = "who"
+[[source]]
+name = "shop"
+purpose = "why"
+owner = "who"
+"""
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
+    """A collector in whose home there is a catalog."""
+    home = tmp_path_factory.mktemp("declared") / "home"
+    home.mkdir()
+    (home / "catalog.toml").write_text(CATALOG)
+    with Collector(home, PHAROS_INGEST_KEY=KEY) as collector:
+        yield collector
+
+
+def stored(collector: Collector) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """The rows of both planes in the spool."""
+    with sqlite3.connect(collector.home / "spool.sqlite") as db:
+        found = [(json.loads(usage), json.loads(license)) for usage, license in db.execute(
+            "SELECT usage, license FROM beacons ORDER BY seq"
+        )]  # fmt: skip
+    db.close()
+    return found
+
+
+def counts(collector: Collector) -> dict[str, float]:
+    """What the collector has counted of what the catalog keeps out."""
+    text = collector.request("GET", "/metrics").body.decode()
+    found = dict(re.findall(r'^pharos_undeclared_total\{kind="(\w+)"\} (\S+)$', text, re.MULTILINE))
+    (beacons,) = re.findall(r'^pharos_beacons_total\{outcome="undeclared",reason=""\} (\S+)$', text, re.MULTILINE) or [
+        0
+    ]
+    return {name: float(value) for name, value in {**found, "beacons": beacons}.items()}
+
+
+def of_others(**more: Any) -> Beacon:
+    """A beacon of a module that nobody declared."""
+    return beacon({"module.name": "jane_doe_private", **more})
+
+
+def test_only_what_was_declared_is_stored(live: Collector) -> None:
+    """What is not is in no row and no file, is counted by kind once, and named by no metric and no log line."""
+    before, rows = counts(live), len(stored(live))
+    sent = beacon(
+        {"features": {"bulk_email": 3, "jane_doe_clicked": 1, "zz.top": 2}, "license.source": "jane-doe-shop"}
+    )
+    answer = live.post(sent)
+    assert (answer.status, answer.json["accepted"], "undeclared" in answer.json) == (202, 1, False)
+    assert live.post(sent).json["duplicates"] == 1
+    ((usage, license),) = stored(live)[rows:]
+    assert usage["features"] == {"bulk_email": 3}
+    assert license["source"] == UNDECLARED
+    after = counts(live)
+    assert after["feature"] - before.get("feature", 0) == 2
+    assert after["source"] - before.get("source", 0) == 1
+    assert b"jane" not in live.request("GET", "/metrics").body
+    for file in [*live.home.glob("spool*"), live.log]:
+        assert b"jane" not in file.read_bytes(), file
+
+
+def test_a_beacon_of_a_module_that_is_not_declared_is_answered_and_not_stored(live: Collector) -> None:
+    """202, so that its install does not try again and again; it says how many, alone and beside others."""
+    before, rows = counts(live), len(stored(live))
+    alone = live.post(of_others())
+    assert alone.status == 202
+    assert (alone.json["accepted"], alone.json["duplicates"], alone.json["undeclared"]) == (0, 0, 1)
+    assert alone.json["rejected"] == []
+    mixed = live.post([of_others(), beacon({"license.source": "shop"}), of_others(reason="lost"), of_others()]).json
+    assert (mixed["accepted"], mixed["duplicates"], mixed["undeclared"], len(mixed["rejected"])) == (1, 0, 2, 1)
+    after = counts(live)
+    assert after["module"] - before.get("module", 0) == 3
+    assert after["beacons"] - before["beacons"] == 3
+    assert len(stored(live)) == rows + 1
+
+
+def test_an_objection_comes_first(live: Collector) -> None:
+    """Of an install that objects nothing is counted but that it does."""
+    of = of_others()
+    asked = live.post({"install_id": of["install_id"], "action": "object"}, "/v1/rights", key=None)
+    assert asked.status == 202
+    time.sleep(1.2)
+    answer = live.post(of).json
+    assert (answer["accepted"], answer["duplicates"], answer["objected"]) == (0, 0, 1)
+    assert "undeclared" not in answer
+
+
+def test_check_shows_what_the_catalog_lets_in(live: Collector) -> None:
+    """Exactly what would be stored, and of the rest how much it is."""
+    sent = beacon({"features": {"bulk_email": 3, "jane_doe_clicked": 1}, "license.source": "shop"})
+    answer = live.post([sent, of_others(), changed(sent, drop=["features"])], "/v1/beacons/check")
+    first, second, third = answer.json["beacons"]
+    assert (first["usage"]["features"], first["license"]["source"]) == ({"bulk_email": 3}, "shop")
+    assert first["undeclared"] == {"feature": 1}
+    assert (second["usage"], second["license"], second["undeclared"]) == (None, None, {"module": 1})
+    assert "undeclared" not in third
+    assert b"jane" not in answer.body
+
+
+def test_the_catalog_may_change_while_beacons_come(live: Collector) -> None:
+    """A second later it is in force in every worker; while it is broken, or gone, the one before stays so."""
+    file = live.home / "catalog.toml"
+
+    def takes(module: str) -> set[bool]:
+        time.sleep(CHECK_SECONDS + 0.2)
+        made = [live.post(beacon({"module.name": module, "license.source": "shop"})) for _ in range(8)]
+        assert all(answer.status == 202 for answer in made)
+        return {bool(answer.json["accepted"]) for answer in made}
+
+    try:
+        assert takes("billing") == {False}
+        file.write_text(CATALOG.replace("invoice_pro", "billing"))
+        assert takes("billing") == {True}
+        file.write_text(CATALOG.replace('"declared"', '"no such mode"'))
+        assert (takes("billing"), takes("invoice_pro")) == ({True}, {False})
+        file.unlink()
+        assert (takes("billing"), takes("invoice_pro")) == ({True}, {False})
+    finally:
+        file.write_text(CATALOG)
+    assert (takes("billing"), takes("invoice_pro")) == ({False}, {True})
+    said = [line for line in live.log.read_text().splitlines() if "stays in force" in line]
+    assert 2 <= len(said) <= 2 * len(live.workers()), "once for each worker and each time it broke"
+
+
+def test_a_correction_brings_in_no_source_that_is_not_declared(live: Collector) -> None:
+    """An owner may correct the source to one that is declared; of another there is no name."""
+
+    def asked(source: str) -> bytes:
+        body = {"install_id": SENT["install_id"], "action": "rectify", "rectify": {"license": {"source": source}}}
+        assert live.post(body, "/v1/rights", key=None).status == 202
+        with sqlite3.connect(live.home / "spool.sqlite") as db:
+            (work,) = db.execute("SELECT work FROM requests ORDER BY rowid DESC LIMIT 1").fetchone()
+        db.close()
+        return bytes(work)
+
+    assert b"jane-doe" not in asked("jane-doe-shop")
+    assert b'"shop"' in asked("shop")
+
+
+def test_a_worker_that_is_started_anew_over_a_broken_catalog_opens_nothing(tmp_path: Path) -> None:
+    """It has the one that its collector started with."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "catalog.toml").write_text(CATALOG)
+    with Collector(home, PHAROS_INGEST_KEY=KEY, PHAROS_COLLECTOR_WORKERS="1") as collector:
+        (home / "catalog.toml").write_text("mode = ")
+        (worker,) = collector.workers()
+        os.kill(worker, signal.SIGKILL)
+        deadline = time.monotonic() + 30
+        while collector.workers() in ([], [worker]) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        answer = collector.post([beacon({"license.source": "shop"}), of_others()])
+    assert (answer.json["accepted"], answer.json["undeclared"]) == (1, 1)

@@ -1,0 +1,240 @@
+"""The catalog: what it lets in and until when, what is said about a file that is wrong, and a file that changes."""
+
+import logging
+import os
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from core.catalog import CHECK_SECONDS, Catalog, CatalogError, Kind, Watched, read, watch
+from core.home import Home
+from core.settings import Settings
+
+WHOLE = """\
+mode = "declared"
+
+[[module]]
+name = "invoice_pro"
+title = "Invoice Pro"
+purpose = "To know which versions are in use"
+owner = "Invoice team"
+
+[[feature]]
+name = "invoice.pdf_export"
+purpose = "To decide about the old engine"
+owner = "Invoice team"
+expires = 2026-11-22
+
+[[source]]
+name = "shop"
+purpose = "To find what was not bought from us"
+owner = "Licensing team"
+"""
+ENTRY = '[[feature]]\nname = "x"\npurpose = "why"\nowner = "who"\n'
+TODAY = date(2026, 11, 22)
+
+
+def written(path: Path, text: str | bytes) -> Path:
+    """A catalog of that text."""
+    file = path / "catalog.toml"
+    file.write_bytes(text.encode() if isinstance(text, str) else text)
+    return file
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "day", "declared", "open_"),
+    [
+        ("module", "invoice_pro", TODAY, True, True),
+        ("module", "other", TODAY, False, True),
+        ("feature", "invoice.pdf_export", TODAY, True, True),
+        ("feature", "invoice.pdf_export", date(2026, 11, 23), False, False),
+        ("feature", "invoice_pro", TODAY, False, True),
+        ("source", "shop", date(2099, 1, 1), True, True),
+        ("source", "elsewhere", TODAY, False, True),
+    ],
+)
+def test_what_is_stored(tmp_path: Path, kind: Kind, name: str, day: date, declared: bool, open_: bool) -> None:
+    """Only what is declared as that kind, in mode declared; what has expired since yesterday, in neither mode."""
+    assert read(written(tmp_path, WHOLE)).stores(kind, name, day) is declared
+    assert read(written(tmp_path, WHOLE.replace('"declared"', '"open"'))).stores(kind, name, day) is open_
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", 'mode = "open"\n'])
+def test_a_catalog_of_nothing_takes_all(tmp_path: Path, text: str) -> None:
+    """Mode open is the default."""
+    assert read(written(tmp_path, text)).takes_all
+    assert not read(written(tmp_path, ENTRY)).takes_all, "it may have an expiry"
+    assert not read(written(tmp_path, 'mode = "declared"')).takes_all
+
+
+def test_an_entry_says_all_about_itself(tmp_path: Path) -> None:
+    """Title and expiry where it has them."""
+    entries = read(written(tmp_path, WHOLE)).entries
+    module, feature = entries["module", "invoice_pro"], entries["feature", "invoice.pdf_export"]
+    assert (module.title, module.owner, module.expires) == ("Invoice Pro", "Invoice team", None)
+    assert (feature.title, feature.purpose, feature.expires) == ("", "To decide about the old engine", TODAY)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("mode = \n", "line 1: Invalid value"),
+        ('mode = "open"\n\n[[feature\n', "line 3: Expected"),
+        ('mode = "open"\nmode = "open"\n', "line 2: Cannot overwrite a value"),
+        ("[[feature]]\nexpires = 2026-02-30\n", "line 2: Invalid date or datetime"),
+        ("x = " + "[" * 100_000, "is nested too deep"),
+        (b"# \xff\n", "is not UTF-8"),
+        ('mode = "closed"\n', "mode must be open or declared"),
+        ("mode = 1\n", "mode must be open or declared"),
+        ("mode = []\n", "mode must be open or declared"),
+        ('[[features]]\nname = "x"\n', "features is neither mode nor module, feature, source"),
+        ('[feature]\nname = "x"\n', "an entry begins with [[feature]]"),
+        ('feature = ["x"]\n', "an entry begins with [[feature]]"),
+        ('[[feature]]\npurpose = "why"\nowner = "who"\n', "line 1: feature number 1: has no name"),
+        ("\n" + ENTRY.replace('owner = "who"\n', ""), "line 2: feature x: has no owner"),
+        (ENTRY.replace('purpose = "why"\n', ""), "line 1: feature x: has no purpose"),
+        (ENTRY.replace('"why"', '" "'), "line 1: feature x: purpose must be a line of text"),
+        (ENTRY.replace('"why"', '"a\\nb"'), "line 1: feature x: purpose must be a line of text"),
+        (ENTRY.replace('"who"', "7"), "line 1: feature x: owner must be a line of text"),
+        (ENTRY + "title = true\n", "line 1: feature x: title must be a line of text"),
+        (ENTRY + 'color = "red"\n', "line 1: feature x: has no such key as color; known are name, purpose, owner"),
+        (ENTRY + 'mode = "open"\n', "line 1: feature x: has no such key as mode"),
+        (ENTRY.replace("feature", "source") + 'title = "X"\n', "line 1: source x: has no such key as title"),
+        (ENTRY.replace('"x"', '"X"'), "line 1: feature X: its name must match [a-z][a-z0-9_.]{0,63}"),
+        (ENTRY.replace('"x"', f'"{"x" * 65}"'), "line 1: feature x"),
+        (ENTRY.replace("feature", "module").replace('"x"', '"x.y"'), "line 1: module x.y: its name must match"),
+        (ENTRY.replace("feature", "source").replace('"x"', '"(undeclared)"'), "line 1: source (undeclared): its name"),
+        (ENTRY + 'expires = "2026-11-22"\n', "line 1: feature x: expires must be a date, as 2027-06-30, without"),
+        (ENTRY + "expires = 2026-11-22T00:00:00Z\n", "line 1: feature x: expires must be a date"),
+        (ENTRY + "expires = 2026\n", "line 1: feature x: expires must be a date"),
+        (ENTRY + "\n" + ENTRY, "line 6: feature x: is declared twice"),
+        ('feature = [{name = "x"}]\n', "feature x: has no purpose"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str | bytes, said: str) -> None:
+    """With the line, where one can be told."""
+    file = written(tmp_path, text)
+    with pytest.raises(CatalogError) as error:
+        read(file)
+    assert error.value.problems[0].startswith(said)
+    assert str(error.value).startswith(f"{file}: {said}")
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """In the order of the lines; one message names the first, and how many there are."""
+    bad = ENTRY.replace('owner = "who"\n', "")
+    with pytest.raises(CatalogError) as error:
+        read(written(tmp_path, 'color = "red"\n' + bad.replace("feature", "source") + bad.replace('"x"', '"y"')))
+    assert error.value.problems == (
+        "color is neither mode nor module, feature, source",
+        "line 2: source x: has no owner",
+        "line 5: feature y: has no owner",
+    )
+    assert str(error.value).endswith("(and 2 more: pharos catalog check)")
+
+
+def test_the_same_name_may_be_of_two_kinds(tmp_path: Path) -> None:
+    """A module and a feature are two things."""
+    assert len(read(written(tmp_path, ENTRY + ENTRY.replace("feature", "module"))).entries) == 2
+
+
+def test_what_expires_is_listed_in_time(tmp_path: Path) -> None:
+    """30 days before, by date; what has no expiry or a later one is not."""
+    dates = ["2026-12-22", "2026-12-23", "2026-11-21"]
+    text = ENTRY + "".join(
+        ENTRY.replace('"x"', f'"x{number}"') + f"expires = {when}\n" for number, when in enumerate(dates)
+    )
+    found = read(written(tmp_path, text)).expiring(TODAY)
+    assert [(each.name, each.expired(TODAY)) for each in found] == [("x2", True), ("x0", False)]
+
+
+class Clock:
+    """A clock that is moved by hand."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def stores(catalog: Catalog, name: str = "invoice_pro") -> bool:
+    """Whether that module is let in."""
+    return catalog.stores("module", name, TODAY)
+
+
+def test_a_change_is_seen_a_second_later(tmp_path: Path) -> None:
+    """And not looked for more often."""
+    clock = Clock()
+    file = written(tmp_path, WHOLE)
+    watched = Watched(file, clock=clock)
+    assert not stores(watched(), "new")
+    written(tmp_path, WHOLE.replace("invoice_pro", "new"))
+    clock.now += CHECK_SECONDS * 0.9
+    assert not stores(watched(), "new")
+    clock.now += CHECK_SECONDS * 0.2
+    assert stores(watched(), "new")
+    assert not stores(watched())
+
+
+@pytest.mark.parametrize("wrong", ["mode = ", 'mode = "closed"', None])
+def test_a_catalog_that_breaks_leaves_the_last_in_force(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, wrong: str | None
+) -> None:
+    """A file that is broken or gone is logged once and opens nothing; mended, it is in force again."""
+    caplog.set_level(logging.WARNING)
+    clock = Clock()
+    file = written(tmp_path, WHOLE)
+    watched = Watched(file, clock=clock)
+    assert stores(watched())
+    if wrong is None:
+        file.unlink()
+    else:
+        written(tmp_path, wrong)
+    for _ in range(5):
+        clock.now += CHECK_SECONDS
+        assert stores(watched())
+        assert not stores(watched(), "new")
+    assert len(caplog.records) == 1
+    assert "what was read before stays in force" in caplog.text
+    written(tmp_path, WHOLE.replace("invoice_pro", "new"))
+    clock.now += CHECK_SECONDS
+    assert stores(watched(), "new")
+
+
+def test_a_file_that_is_replaced_with_the_same_size_and_time_is_seen(tmp_path: Path) -> None:
+    """As configuration management does it: moved into its place."""
+    clock = Clock()
+    file = written(tmp_path, WHOLE)
+    watched = Watched(file, clock=clock)
+    assert stores(watched())
+    aside = tmp_path / "aside"
+    aside.write_text(WHOLE.replace("invoice_pro", "invoice_two"))
+    os.utime(aside, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+    aside.rename(file)
+    clock.now += CHECK_SECONDS
+    assert stores(watched(), "invoice_two")
+
+
+def test_without_a_file_all_is_taken_until_there_is_one(tmp_path: Path) -> None:
+    """A catalog that comes into the home later is found."""
+    home = Home(tmp_path / "home")
+    watched = watch(Settings(), home)
+    assert watched().takes_all
+    watched = Watched(home.catalog, clock=(clock := Clock()))
+    assert stores(watched(), "anything")
+    written(home.path, WHOLE)
+    clock.now += CHECK_SECONDS
+    assert not stores(watched(), "anything")
+
+
+def test_a_catalog_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
+    """The setting's file, and one in the home that leads nowhere: by mistake nothing is let in."""
+    home = Home(tmp_path / "home")
+    with pytest.raises(CatalogError, match=r"missing\.toml: cannot be read: No such file"):
+        watch(Settings(catalog=str(tmp_path / "missing.toml")), home)
+    home.catalog.symlink_to(tmp_path / "missing.toml")
+    with pytest.raises(CatalogError, match=r"home/catalog\.toml: cannot be read: No such file"):
+        watch(Settings(), home)
+    written(tmp_path, WHOLE)
+    assert not stores(watch(Settings(catalog=str(tmp_path / "catalog.toml")), home)(), "new")

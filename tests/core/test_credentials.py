@@ -1,0 +1,152 @@
+"""Keys, tokens and logins: each works until it is taken back, and none can be read from the file."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+import core.credentials
+from core.credentials import CredentialError, Credentials, Role
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Credentials:
+    return Credentials(tmp_path / "credentials.sqlite")
+
+
+def test_a_key_is_known_until_it_is_revoked(credentials: Credentials) -> None:
+    """A new key is valid at once, for all modules, and not after it was revoked."""
+    key = credentials.add_key()
+    known = credentials.key(key)
+    assert known is not None
+    assert known.allows("any_module")
+    assert credentials.keys() == [known]
+    credentials.revoke_key(known.id)
+    assert credentials.key(key) is None
+    assert credentials.keys() == []
+
+
+def test_a_key_may_be_for_some_modules(credentials: Credentials) -> None:
+    """A key that names modules is valid for those alone."""
+    known = credentials.key(credentials.add_key(("invoice_pro", "bulk_mail")))
+    assert known is not None
+    assert known.modules == {"invoice_pro", "bulk_mail"}
+    assert [known.allows(name) for name in ("invoice_pro", "bulk_mail", "invoice", "")] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("name", ["", "Invoice", "9a", "a-b", "a" * 65, "a\n", "jane@example.com"])
+def test_a_key_is_not_made_for_what_is_no_module(credentials: Credentials, name: str) -> None:
+    """A module that no beacon can name is refused before a key is made."""
+    with pytest.raises(CredentialError):
+        credentials.add_key((name,))
+    assert credentials.keys() == []
+
+
+def test_a_given_key_is_added_once(credentials: Credentials) -> None:
+    """The key of the setting is taken as it is, and starting again adds no second one."""
+    assert credentials.add_key(key="a-given-key") == "a-given-key" == credentials.add_key(key="a-given-key")
+    assert len(credentials.keys()) == 1
+    assert credentials.key("a-given-key") is not None
+
+
+@pytest.mark.parametrize("presented", ["", "x", "pik_", "A-GIVEN-KEY", "a-given-key ", "\ud800", "ключ"])
+def test_an_unknown_key_is_nobodys(credentials: Credentials, presented: str) -> None:
+    """Only the key itself is the key, whatever characters come."""
+    credentials.add_key(key="a-given-key")
+    assert credentials.key(presented) is None
+
+
+def test_keys_and_tokens_are_not_each_other(credentials: Credentials) -> None:
+    """A key reads nothing and a token posts nothing."""
+    key, token = credentials.add_key(), credentials.add_token(Role.ADMIN)
+    assert credentials.token(key) is None
+    assert credentials.key(token) is None
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_token_is_known_until_it_is_revoked(credentials: Credentials, role: Role) -> None:
+    """A token carries its role, and nothing after it was revoked."""
+    token = credentials.add_token(role)
+    known = credentials.token(token)
+    assert known is not None
+    assert known.role is role
+    assert credentials.tokens() == [known]
+    credentials.revoke_token(known.id)
+    assert credentials.token(token) is None
+
+
+def test_a_revoked_key_is_soon_unknown_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process learns of a new and of a revoked key once what it remembers is older than the cache lasts."""
+    here, there = (Credentials(tmp_path / "credentials.sqlite") for _ in range(2))
+    now = 1000.0
+    monkeypatch.setattr("core.credentials.time.monotonic", lambda: now)
+    assert there.key("k") is None
+    key = here.add_key()
+    now += core.credentials.CACHE_SECONDS + 0.01
+    known = there.key(key)
+    assert known is not None
+    here.revoke_key(known.id)
+    now += core.credentials.CACHE_SECONDS + 0.01
+    assert there.key(key) is None
+
+
+def test_a_login_is_the_right_password_alone(credentials: Credentials) -> None:
+    """A user logs in with their password, and with nothing else."""
+    password = credentials.add_user("jane", Role.LICENSING)
+    assert len(password) >= 12
+    user = credentials.log_in("jane", password)
+    assert user is not None
+    assert (user.name, user.role) == ("jane", Role.LICENSING)
+    for name, tried in (("jane", ""), ("jane", password + "x"), ("Jane", password), ("joan", password), ("", "")):
+        assert credentials.log_in(name, tried) is None
+
+
+def test_a_removed_user_is_gone(credentials: Credentials) -> None:
+    """After removal neither the login nor the name is there, and the name may be given anew."""
+    password = credentials.add_user("jane", Role.PRODUCT, "correct horse")
+    assert password == "correct horse"
+    credentials.remove_user("jane")
+    assert credentials.log_in("jane", password) is None
+    assert credentials.user("jane") is None
+    credentials.add_user("jane", Role.ADMIN, "another one")
+    assert [(user.name, user.role) for user in credentials.users()] == [("jane", Role.ADMIN)]
+
+
+def test_a_name_is_taken_once(credentials: Credentials) -> None:
+    """A second user of a name is refused, and the first keeps role and password."""
+    credentials.add_user("jane", Role.PRODUCT, "first password")
+    with pytest.raises(CredentialError, match="jane"):
+        credentials.add_user("jane", Role.ADMIN, "second password")
+    assert credentials.log_in("jane", "second password") is None
+    user = credentials.log_in("jane", "first password")
+    assert user is not None
+    assert user.role is Role.PRODUCT
+
+
+@pytest.mark.parametrize("name", ["", " ", "jane doe", "jane\n", ".jane", "a" * 65, "<b>", "jané"])
+def test_a_name_is_plain(credentials: Credentials, name: str) -> None:
+    """A name that would have to be escaped somewhere is refused."""
+    with pytest.raises(CredentialError):
+        credentials.add_user(name, Role.PRODUCT)
+
+
+def test_what_is_not_there_cannot_be_taken_back(credentials: Credentials) -> None:
+    """Revoking or removing what is unknown says so."""
+    for take_back in (credentials.revoke_key, credentials.revoke_token, credentials.remove_user):
+        with pytest.raises(CredentialError, match="nobody"):
+            take_back("nobody")
+
+
+def test_the_file_holds_no_secret(credentials: Credentials, tmp_path: Path) -> None:
+    """The file is for us alone, and neither keys, tokens nor passwords are in it."""
+    secrets = [credentials.add_key(), credentials.add_token(Role.ADMIN), credentials.add_user("jane", Role.ADMIN)]
+    path = tmp_path / "credentials.sqlite"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    stored = path.read_bytes()
+    assert b"jane" in stored
+    assert not any(secret.encode() in stored or secret[4:].encode() in stored for secret in secrets)
+
+
+def test_only_product_is_kept_from_the_license_plane() -> None:
+    """Licensing and admin see the license plane."""
+    assert [role.licensing for role in (Role.PRODUCT, Role.LICENSING, Role.ADMIN)] == [False, True, True]

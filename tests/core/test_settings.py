@@ -1,0 +1,212 @@
+"""The settings: each one read, each mistake named, no value ever told."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.settings import Bind, SettingError, Settings
+
+GOOD: dict[str, tuple[str, Any]] = {
+    "home": ("/srv/pharos", Path("/srv/pharos")),
+    "collector_bind": ("127.0.0.2:8100", Bind("127.0.0.2", 8100)),
+    "dashboard_bind": ("[::1]:8151", Bind("::1", 8151)),
+    "collector_workers": ("4", 4),
+    "clickhouse_url": ("https://u:p@db.example:8443/pharos", "https://u:p@db.example:8443/pharos"),
+    "clickhouse_cluster": ("main", "main"),
+    "k": ("10", 10),
+    "figures": ("rounded", "rounded"),
+    "trusted_proxies": ("2", 2),
+    "secret": ("correct horse battery staple 123", "correct horse battery staple 123"),
+    "ingest_key": ("a-key", "a-key"),
+    "admin_password": ("a password", "a password"),
+    "rate_limit": ("6000", 6000),
+    "address_rate_limit": ("60", 60),
+    "country_database": ("/usr/share/tor", "/usr/share/tor"),
+    "public_page": ("on", "on"),
+    "region": ("Frankfurt, Germany", "Frankfurt, Germany"),
+    "policy_version": ("2026-11", "2026-11"),
+    "contact": ("privacy@example.com", "privacy@example.com"),
+    "catalog": ("/etc/pharos/catalog.toml", "/etc/pharos/catalog.toml"),
+}
+DEFAULTS: dict[str, Any] = {
+    "home": Path("var"),
+    "collector_bind": Bind("127.0.0.1", 8000),
+    "dashboard_bind": Bind("127.0.0.1", 8050),
+    "collector_workers": 2,
+    "clickhouse_url": "",
+    "clickhouse_cluster": "",
+    "k": 5,
+    "figures": "exact",
+    "trusted_proxies": 0,
+    "secret": "",
+    "ingest_key": "",
+    "admin_password": "",
+    "rate_limit": 0,
+    "address_rate_limit": 0,
+    "country_database": "",
+    "public_page": "off",
+    "region": "",
+    "policy_version": "",
+    "contact": "",
+    "catalog": "",
+}
+BAD = {
+    "home": [" var", "va\nr"],
+    "collector_bind": [
+        "8000", ":8000", "localhost", "localhost:0", "localhost:65536", "::1:80", "http://localhost:80", "a b:1",
+    ],
+    "dashboard_bind": ["localhost:http", "[::1]", "localhost:-1"],
+    "collector_workers": ["0", "65", "two", "2.0", "-1", "+2", " 2", "²"],
+    "clickhouse_url": ["localhost", "tcp://localhost:9000", "http://", "http://h:port/db", "http://h:0/db", "http://[::1"],
+    "clickhouse_cluster": ["a b", "a;b", "9a", "a" * 65],
+    "k": ["0", "-5", "five", "1e3", "1000001"],
+    "figures": ["nearest", "Exact", "1"],
+    "trusted_proxies": ["-1", "11", "all"],
+    "secret": [" leading", "trailing ", "bell\a"],
+    "ingest_key": ["line\nbreak"],
+    "admin_password": ["tabbed\tword"],
+    "rate_limit": ["-1", "none", "1000000001"],
+    "address_rate_limit": ["-1", "none", "1000000001"],
+    "country_database": [" /usr/share/tor", "tor\a"],
+    "public_page": ["true", "yes", "1", "ON"],
+    "region": ["Frankfurt,\nGermany", " Frankfurt"],
+    "policy_version": ["of November", "-1", "2" * 33],
+    "contact": ["line\tbreak"],
+    "catalog": [" catalog.toml", "cata\alog"],
+}  # fmt: skip
+NAMES = [field.name for field in fields(Settings)]
+
+
+def read(**environ: str) -> Settings:
+    return Settings.from_environ(environ)
+
+
+def refusal(**environ: str) -> str:
+    with pytest.raises(SettingError) as caught:
+        read(**environ)
+    return str(caught.value)
+
+
+def needs(name: str) -> dict[str, str]:
+    """What must be set beside a setting."""
+    return {"PHAROS_CLICKHOUSE_URL": "http://db.example/pharos"} if name == "clickhouse_cluster" else {}
+
+
+def test_every_setting_has_cases() -> None:
+    """A setting that is added without a good value, a default and bad values fails here."""
+    assert set(NAMES) == set(GOOD) == set(DEFAULTS) == set(BAD)
+
+
+def test_nothing_need_be_set() -> None:
+    """Without any setting the defaults hold, on loopback; other programs' variables are left alone."""
+    assert read(PATH="/bin", PHARO="x", pharos_k="9") == Settings(**DEFAULTS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_setting_is_read(name: str) -> None:
+    """Each setting is taken from its `PHAROS_` name, and changes nothing else."""
+    text, value = GOOD[name]
+    beside = needs(name)
+    given = read(**{f"PHAROS_{name.upper()}": text}, **beside)
+    others = DEFAULTS | ({"clickhouse_url": beside["PHAROS_CLICKHOUSE_URL"]} if beside else {})
+    assert given == Settings(**{**others, name: value})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_setting_is_read_from_a_file(name: str, tmp_path: Path) -> None:
+    """Each setting may be a file's content, its last line end not counted."""
+    (tmp_path / "value").write_text(GOOD[name][0] + "\n")
+    given = read(**{f"PHAROS_{name.upper()}_FILE": str(tmp_path / "value")}, **needs(name))
+    assert getattr(given, name) == GOOD[name][1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_setting_is_as_none(name: str, tmp_path: Path) -> None:
+    """Compose files pass what is not given as an empty text: the default holds, or the file that is given."""
+    assert read(**{f"PHAROS_{name.upper()}": ""}) == read(**{f"PHAROS_{name.upper()}_FILE": ""}) == Settings(**DEFAULTS)
+    (tmp_path / "value").write_text(GOOD[name][0])
+    both = {f"PHAROS_{name.upper()}": "", f"PHAROS_{name.upper()}_FILE": str(tmp_path / "value")}
+    assert getattr(read(**both, **needs(name)), name) == GOOD[name][1]
+
+
+@pytest.mark.parametrize(("name", "bad"), [(name, bad) for name, texts in BAD.items() for bad in texts])
+def test_a_bad_value_is_named_and_not_told(name: str, bad: str, tmp_path: Path) -> None:
+    """The message holds the setting's name, as it was given, and not its value."""
+    message = refusal(**{f"PHAROS_{name.upper()}": bad}, **needs(name))
+    assert message.startswith(f"PHAROS_{name.upper()} must ")
+    assert len(bad) < 4 or bad.strip() not in message
+    (tmp_path / "value").write_text(bad, newline="")
+    message = refusal(**{f"PHAROS_{name.upper()}_FILE": str(tmp_path / "value")}, **needs(name))
+    assert message.startswith(f"PHAROS_{name.upper()}_FILE must ")
+
+
+@pytest.mark.parametrize(
+    "name", ["PHAROS_SECERT", "PHAROS_", "PHAROS_FILE", "PHAROS_K_FILE_FILE", "PHAROS_k", "PHAROS_KK"]
+)
+def test_a_misspelt_name_is_named(name: str) -> None:
+    """A name that is no setting stops the start, and its value is not told."""
+    message = refusal(**{name: "marked-value"})
+    assert message.startswith(f"{name} is no setting")
+    assert "marked-value" not in message
+
+
+def test_a_setting_is_given_once(tmp_path: Path) -> None:
+    """A value and a file for the same setting contradict each other."""
+    (tmp_path / "value").write_text("7")
+    message = refusal(PHAROS_K="7", PHAROS_K_FILE=str(tmp_path / "value"))
+    assert "PHAROS_K_FILE and PHAROS_K are both set" in message
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A missing file, a folder, bytes that are no text and an empty file stop the start by the setting's name."""
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe")
+    (tmp_path / "empty").write_bytes(b"\n")
+    for path in (tmp_path / "missing", tmp_path, tmp_path / "bytes", tmp_path / "empty"):
+        assert refusal(PHAROS_SECRET_FILE=str(path)).startswith("PHAROS_SECRET_FILE")
+
+
+def test_a_cluster_needs_a_server() -> None:
+    """A cluster without a server's address cannot be meant."""
+    assert "PHAROS_CLICKHOUSE_URL" in refusal(PHAROS_CLICKHOUSE_CLUSTER="main")
+
+
+WEAK = {
+    "PHAROS_SECRET": ["secret", "a" * 40, "x7Kq9" * 6, "please-change-me-to-something-long-1234"],
+    "PHAROS_INGEST_KEY": ["ingest", "aaaaaaaaaaaaaaaaaaaaaaaa", "changeme-changeme-123456"],
+    "PHAROS_ADMIN_PASSWORD": ["admin", "Changeme12345", "abababababab", "whmcs-admin-2026"],
+}
+OUTSIDE = ["0.0.0.0:8000", "[::]:8000", "192.0.2.1:8000", "pharos.example:8000"]
+
+
+@pytest.mark.parametrize("bind", ["PHAROS_COLLECTOR_BIND", "PHAROS_DASHBOARD_BIND"])
+@pytest.mark.parametrize(("name", "weak"), [(name, weak) for name, texts in WEAK.items() for weak in texts])
+def test_a_weak_secret_stays_on_loopback(bind: str, name: str, weak: str) -> None:
+    """What a person typed for a quick look works on loopback, and nowhere else."""
+    for inside in ("127.0.0.1:8000", "localhost:8000", "[::1]:8000", "127.8.8.8:8000"):
+        assert read(**{bind: inside, name: weak})
+    for outside in OUTSIDE:
+        message = refusal(**{bind: outside, name: weak})
+        assert message.startswith(f"{name} is too weak")
+        assert weak not in message
+
+
+@pytest.mark.parametrize("outside", OUTSIDE)
+def test_random_secrets_work_anywhere(outside: str) -> None:
+    """Secrets of random characters are taken on any address, and none at all is too: they are then generated."""
+    strong = {
+        "PHAROS_SECRET": "0f8c2b7d9e4a6153b8d7c0e2f4a19635",
+        "PHAROS_INGEST_KEY": "Zk3vQ8rT1yLw6XcN2bJd",
+        "PHAROS_ADMIN_PASSWORD": "vT9-qL2_xR7w",
+    }
+    assert read(PHAROS_COLLECTOR_BIND=outside, **strong).secret == strong["PHAROS_SECRET"]
+    assert read(PHAROS_COLLECTOR_BIND=outside).secret == ""
+
+
+def test_a_bind_reads_as_it_is_written() -> None:
+    """An address in a message or a URL is in the form of a URL."""
+    assert [str(read(PHAROS_COLLECTOR_BIND=text).collector_bind) for text in ("[::1]:80", "h:80")] == [
+        "[::1]:80",
+        "h:80",
+    ]

@@ -1,0 +1,157 @@
+"""Every look at the license plane is in the access log before it is given."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from core.access_log import AccessLog, AccessLogEntry
+from core.credentials import Credentials, Role
+from core.home import Home, derive
+from core.settings import Settings
+from tests.dashboard.conftest import call
+from warehouse.queries import licensing
+
+Visit = Callable[[str | None], FlaskClient]
+ROW: dict[str, Any] = dict.fromkeys(("id", "module", "version", "status", "source", "key", "ip", "country"), "") | {
+    "id": "00000000deadbeef", "ip": "203.0.113.77", "first_seen": "2026-11-23T14:02:00Z",
+    "last_seen": "2026-11-23T14:02:00Z", "flags": [], "review": None,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def three_installs(monkeypatch: pytest.MonkeyPatch) -> None:
+    def installs(engine: Any, args: Mapping[str, str]) -> dict[str, Any]:
+        licensing._conditions(args)
+        return {"rows": [ROW] * 3, "next_cursor": None}
+
+    monkeypatch.setattr(licensing, "installs", installs)
+
+
+@pytest.fixture
+def log(home: Home) -> AccessLog:
+    return AccessLog(home.access_log, derive(home.root_secret(Settings()), "access log"))
+
+
+def output(client: FlaskClient, beginning: str) -> str:
+    found: Any = client.get("/_dash-dependencies").json
+    return next(str(one["output"]) for one in found if one["output"].startswith(beginning))
+
+
+def open_page(client: FlaskClient, search: str = "") -> Any:
+    return call(client, output(client, "..licensing-notice.children"), {"url.search": search})
+
+
+def take_csv(client: FlaskClient, rows: int, search: str = "") -> Any:
+    taken = {"licensing-taken.data": {"press": 1, "rows": rows}}
+    return call(client, output(client, "..licensing-grid.exportDataAsCsv"), taken, {"url.search": search})
+
+
+def read(app: Flask, token: str, path: str) -> Any:
+    return app.test_client().get(f"/api/v1/licensing/{path}", headers={"Authorization": f"Bearer {token}"})
+
+
+def told(look: AccessLogEntry) -> tuple[Any, ...]:
+    return look.who, look.role, look.what, look.question, look.rows
+
+
+def test_the_page_is_a_look(visit: Visit, log: AccessLog) -> None:
+    """Who, as what, and the filters of the address; how many rows, and nothing of them."""
+    answer = open_page(visit("licensing"), "?module=invoice_pro&status=expired&utm_source=mail")
+    assert "203.0.113.77" in answer.text
+    (look,) = log.entries(10)
+    assert told(look) == ("licensing", "licensing", "page", {"module": "invoice_pro", "status": "expired"}, 3)
+    assert "203.0.113.77" not in str(look)
+
+
+def test_an_admin_s_look_is_one_too(visit: Visit, log: AccessLog) -> None:
+    """Nobody looks unseen."""
+    open_page(visit("admin"))
+    assert [told(look)[:3] for look in log.entries(10)] == [("admin", "admin", "page")]
+
+
+def test_the_csv_file_is_a_look_of_its_own(visit: Visit, log: AccessLog) -> None:
+    """The file is made only after the answer to the callback that records it."""
+    answer = take_csv(visit("licensing"), 2, "?status=trial")
+    assert json.loads(answer.text)["response"]["licensing-grid"]["exportDataAsCsv"] is True
+    assert [told(look) for look in log.entries(10)] == [("licensing", "licensing", "csv", {"status": "trial"}, 2)]
+
+
+def test_the_read_api_is_a_look_of_its_token(app: Flask, credentials: Credentials, log: AccessLog) -> None:
+    """By the token's id, with the filters; a cursor, which holds a pseudonym, is not written down."""
+    token = credentials.add_token(Role.LICENSING)
+    (known,) = credentials.tokens()
+    cursor = "aW52b2ljZV9wcm86NDI="
+    assert read(app, token, f"installs?flag=lapsed&limit=7&cursor={cursor}").status_code == 200
+    assert read(app, token, "flags").status_code == 200
+    flags, installs = log.entries(10)
+    assert told(installs) == (
+        f"token {known.id}", "licensing", "api installs", {"flag": "lapsed", "limit": "7", "page": "later"}, 3,
+    )  # fmt: skip
+    assert told(flags) == (f"token {known.id}", "licensing", "api flags", {}, len(licensing.RULES))
+    assert cursor.encode() not in log._path.read_bytes()
+    assert token.encode() not in log._path.read_bytes()
+
+
+def test_no_look_without_a_record(app: Flask, visit: Visit, home: Home, credentials: Credentials) -> None:
+    """Where the log cannot be written: 503 in the API, a notice in the page, no file, and no row anywhere."""
+    token = credentials.add_token(Role.LICENSING)
+    home.access_log.mkdir()
+    for path in ("installs", "flags"):
+        answer = read(app, token, path)
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"]
+        assert "deadbeef" not in answer.text
+        assert "access log" in answer.json["detail"]
+    answer = open_page(visit("licensing"))
+    assert "The access log cannot be used, so nothing is shown" in answer.text
+    assert "deadbeef" not in answer.text
+    answer = take_csv(visit("licensing"), 2)
+    assert json.loads(answer.text)["response"]["licensing-grid"]["exportDataAsCsv"] is False
+
+
+def test_what_is_refused_is_no_look(app: Flask, visit: Visit, credentials: Credentials, log: AccessLog) -> None:
+    """Nothing was given: a wrong role, a bad filter."""
+    product, admin = credentials.add_token(Role.PRODUCT), credentials.add_token(Role.ADMIN)
+    assert read(app, product, "installs").status_code == 403
+    assert read(app, admin, "installs?status=guilty").status_code == 422
+    callback = output(visit("admin"), "..licensing-notice.children")
+    assert call(visit("product"), callback, {"url.search": ""}).status_code == 403
+    open_page(visit("licensing"), "?status=guilty")
+    assert log.entries(10) == []
+
+
+def test_metrics_are_no_look(app: Flask, credentials: Credentials, log: AccessLog) -> None:
+    """Figures of k installs and more, also by license source, are for all roles."""
+    secret = credentials.add_token(Role.PRODUCT)
+    for by in ("version", "license_source"):
+        answer = app.test_client().get(
+            f"/api/v1/metrics/installs?by={by}", headers={"Authorization": f"Bearer {secret}"}
+        )
+        assert answer.status_code == 200
+    assert log.entries(10) == []
+
+
+def test_admin_reads_the_log_and_that_is_no_look(visit: Visit, log: AccessLog) -> None:
+    """Newest first, as the command tells it; the log holds nothing of the license plane."""
+    open_page(visit("licensing"), "?status=trial")
+    client = visit("admin")
+    answer = call(client, output(client, "..access_log-notice.children"), {"url.search": ""})
+    rows = json.loads(answer.text)["response"]["access_log-grid"]["rowData"]
+    assert [(row["who"], row["what"], row["question"], row["rows"]) for row in rows] == [
+        ("licensing", "Page", "status trial", 3)
+    ]
+    assert len(log.entries(10)) == 1
+
+
+def test_nothing_else_in_the_dashboard_asks_the_license_plane() -> None:
+    """Only what records it calls the queries that give its rows."""
+    sources = {path: path.read_text(encoding="utf-8") for path in Path("dashboard").rglob("*.py")}
+    asking = {path.name for path, text in sources.items() if re.search(r"licensing\.(installs|flags)\(", text)}
+    assert asking == {"audited_licensing.py"}
+    assert not any(re.search(r"engine\.(query|query_each|command)\(", text) for text in sources.values())

@@ -1,0 +1,129 @@
+"""Features and modules are called on the pages as the catalog calls them; what is stored no longer is marked."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from core.catalog import Catalog, Entry
+from core.home import Home
+from dashboard.data_source import DataSource
+from dashboard.display_names import called
+from tests.dashboard.conftest import EmptyEngine, call
+from warehouse.queries import metrics
+
+Visit = Callable[[str | None], FlaskClient]
+TODAY = date(2026, 11, 22)
+ENTRY = Entry("feature", "bulk_email", "To size its queue", "Delivery team", "Bulk e-mail", TODAY)
+CATALOG = """
+mode = "declared"
+[[module]]
+name = "invoice_pro"
+title = "Invoice Pro"
+purpose = "why"
+owner = "who"
+[[feature]]
+name = "bulk_email"
+title = "Bulk e-mail"
+purpose = "To size its queue"
+owner = "Delivery team"
+[[feature]]
+name = "old_engine"
+purpose = "To see it go"
+owner = "Invoice team"
+expires = 2020-06-30
+"""
+GRID = (
+    "..features-notice.children...features-body.style...features-empty.children...features-fresh.children"
+    "...features-grid.rowData...features-grid.dashGridOptions...features-grid.selectedRows"
+    "...features-grid.csvExportParams...features-note.children.."
+)
+
+
+@pytest.mark.parametrize(
+    ("mode", "name", "day", "label", "about"),
+    [
+        ("open", "bulk_email", TODAY, "Bulk e-mail (bulk_email)",
+         "bulk_email: To size its queue (owner: Delivery team; stored until 2026-11-22)"),
+        ("open", "bulk_email", date(2026, 11, 23), "Bulk e-mail (bulk_email) · expired",
+         "bulk_email: To size its queue (owner: Delivery team; stored until 2026-11-22)"),
+        ("open", "other", TODAY, "other", "other"),
+        ("declared", "other", TODAY, "other · undeclared", "other: not in the catalog"),
+    ],
+)  # fmt: skip
+def test_a_name_with_all_about_it(mode: str, name: str, day: date, label: str, about: str) -> None:
+    """Title and name, purpose and owner, and whether it is stored; in mode open what nobody declared is as it was."""
+    found = called(Catalog(mode, {("feature", "bulk_email"): ENTRY}), "feature", name, day)
+    assert (found.label, found.about) == (label, about)
+
+
+def some_features(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
+    """Four features and a fold, of 100 installs."""
+    used = [("bulk_email", 50), ("old_engine", 40), ("undeclared_one", 30), ("(other)", 3)]
+    rows = used if query.by else [(None, 100)]
+    return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
+
+
+def test_the_grid_calls_features_as_the_catalog_does(visit: Visit, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By title, with the name on the wire beside it for the CSV file; expired and undeclared ones are marked."""
+    monkeypatch.setattr(metrics, "answer", some_features)
+    home.catalog.write_text(CATALOG)
+    told: Any = call(visit("product"), GRID, {"url.search": ""}).json
+    rows = told["response"]["features-grid"]["rowData"]
+    assert [(row["feature"], row["title"], row["hint"]) for row in rows] == [
+        ("bulk_email", "Bulk e-mail", ""),
+        ("old_engine", "", "Expired"),
+        ("undeclared_one", "", "Undeclared"),
+    ]
+    assert rows[0]["about"] == "bulk_email: To size its queue (owner: Delivery team)"
+    (folded,) = told["response"]["features-grid"]["dashGridOptions"]["pinnedBottomRowData"]
+    assert (folded["feature"], folded["title"], folded["hint"]) == ("(other)", "", "")
+
+
+def test_without_a_catalog_names_are_as_on_the_wire(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And nothing is marked."""
+    monkeypatch.setattr(metrics, "answer", some_features)
+    told: Any = call(visit("product"), GRID, {"url.search": ""}).json
+    rows = told["response"]["features-grid"]["rowData"]
+    assert {(row["title"], row["hint"], row["about"] == row["feature"]) for row in rows} == {("", "", True)}
+
+
+def modules(client: FlaskClient) -> Any:
+    """What the module filter offers."""
+    answer: Any = call(client, "module-filter.data", {"url.pathname": "/"}, {"module-filter.value": "one_more"}).json
+    return answer["response"]["module-filter"]["data"]
+
+
+def test_the_module_filter_offers_none_that_is_folded(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small module is not named, nor the one that is folded with it."""
+
+    def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
+        keys = ["invoice_pro", "(other)", "ticket_ai"] if query.by == "module" and query.grain == "period" else []
+        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": 9} for key in keys]}
+
+    monkeypatch.setattr(metrics, "answer", answer)
+    assert [each["value"] for each in modules(visit("product"))] == ["invoice_pro", "ticket_ai", "one_more"]
+
+
+def test_the_module_filter_has_titles(
+    visit: Visit, home: Home, engine: EmptyEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also that of the module in the address; a catalog that breaks does not take them away, nor the page."""
+    monkeypatch.setattr(DataSource, "modules", lambda *_: ["invoice_pro"])
+    monkeypatch.setattr("core.catalog.CHECK_SECONDS", 0.0)
+    client = visit("product")
+    home.catalog.write_text("mode = ")
+    assert modules(client) == [
+        {"value": "invoice_pro", "label": "invoice_pro"},
+        {"value": "one_more", "label": "one_more"},
+    ]
+    home.catalog.write_text(CATALOG)
+    named = [
+        {"value": "invoice_pro", "label": "Invoice Pro (invoice_pro)"},
+        {"value": "one_more", "label": "one_more · undeclared"},
+    ]
+    assert modules(client) == named
+    home.catalog.write_text("mode = ")
+    assert modules(client) == named

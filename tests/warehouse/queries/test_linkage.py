@@ -1,0 +1,139 @@
+"""The attacks on the two planes find what joins them, where something does."""
+
+import random
+from typing import Any
+
+import pytest
+
+from warehouse.queries import linkage
+from warehouse.queries.linkage import Candidates, Planes, Row
+
+K = 5
+INSTALLS = 60
+DAYS = ("2026-11-21", "2026-11-22")
+
+
+def planes(batch: int = 0) -> Planes:
+    """Installs 0 to 59 with a beacon a day, of which groups of twenty say the same: nothing joins the planes.
+
+    An install's pseudonyms are what `usage` and `license` make of its number. `batch` > 0 is a column that groups so
+    many beacons, under another name in each plane.
+    """
+    rng = random.Random(1)
+    found: tuple[list[Row], list[Row]] = ([], [])
+    for day in DAYS:
+        for number in range(INSTALLS):
+            says = {"day": day, "module": "a", "version": str(number % 3), "license_status": "licensed", "country": ""}
+            for plane, name in zip(found, ("usage", "license"), strict=True):
+                row: Row = {**says, "install": pseudonym(name, number), "beacon": rng.getrandbits(64)}
+                plane.append(
+                    row | {"_part": "202611_1_9_1"} | ({"batch": f"{name} {number // batch}"} if batch else {})
+                )
+    for plane in found:
+        rng.shuffle(plane)
+    return Planes(*found)
+
+
+def pseudonym(plane: str, number: int) -> int:
+    """A random number of 64 bits for each plane and install."""
+    return random.Random(f"{plane} {number}").getrandbits(64)
+
+
+def changed(attacked: Planes, column: str, usage: Any, license: Any) -> Planes:
+    """With a column that `usage` and `license` make of a row."""
+    return Planes(
+        [row | {column: usage(row)} for row in attacked.usage],
+        [row | {column: license(row)} for row in attacked.license],
+    )
+
+
+def found(attacked: Planes, attack: str) -> Candidates:
+    return next(found for name, found in linkage.attacks(attacked) if attack in name)
+
+
+def truth(attacked: Planes) -> Candidates:
+    """Of each usage install the one that it is."""
+    return {pseudonym("usage", number): frozenset({pseudonym("license", number)}) for number in range(INSTALLS)}
+
+
+def test_nothing_is_found_where_nothing_joins() -> None:
+    """Groups of twenty stay groups of twenty, whatever is tried."""
+    for name, candidates in linkage.attacks(planes()):
+        assert all(len(each) >= 20 for each in candidates.values()), name
+    assert all(figure.exposed == figure.alone == 0 for figure in linkage.figures(planes(), K))
+
+
+def test_a_common_value_is_found() -> None:
+    """A column that is called one thing in one plane and another in the other, and holds the same."""
+    numbers = {pseudonym(plane, number): number + 1 for plane in ("usage", "license") for number in range(INSTALLS)}
+    attacked = planes()
+    for row in attacked.usage:
+        row["one"] = f"value {numbers[row['install']]}"
+    for row in attacked.license:
+        row["another"] = f"value {numbers[row['install']]}"
+    assert found(attacked, "equal values") == truth(attacked)
+
+
+@pytest.mark.parametrize(
+    "turn",
+    [
+        lambda id: id ^ 0x5EC2E75EC2E75EC2,
+        lambda id: (id + 0x5EC2E75EC2E75EC2) % 2**64,
+        lambda id: (0x5EC2E75EC2E75EC2 - id) % 2**64,
+        lambda id: id & 0xFFFFFFFFFFFF | 0x7777 << 48,
+        lambda id: id & ~0xFFFF | 0x7777,
+    ],
+    ids=["xor", "sum", "difference", "low", "high"],
+)
+def test_a_number_that_is_made_of_the_other_planes_is_found(turn: Any) -> None:
+    """One constant for all, or a piece that was left as it is."""
+    twins = {pseudonym("license", number): turn(pseudonym("usage", number)) for number in range(INSTALLS)}
+    attacked = changed(planes(), "id", lambda row: row["install"], lambda row: twins[row["install"]])
+    assert found(attacked, "a constant or a cut") == truth(attacked)
+
+
+@pytest.mark.parametrize(("batch", "exposed"), [(1, INSTALLS), (6, INSTALLS), (INSTALLS, 0)])
+def test_batches_are_found(batch: int, exposed: int) -> None:
+    """A column that says which beacons came together exposes small batches, under whatever name; not large ones."""
+    (figure,) = [figure for figure in linkage.figures(with_rare(planes(batch), batch), K) if "any two" in figure.attack]
+    assert figure.exposed == exposed
+
+
+def with_rare(attacked: Planes, batch: int) -> Planes:
+    """Each batch with a content of its own: so many of its beacons have an old version."""
+    for rows in (attacked.usage, attacked.license):
+        for row in rows:
+            number = int(row["batch"].split()[1])
+            if batch < INSTALLS:
+                row["version"] = f"{row['version']} of {number}"
+    return attacked
+
+
+def test_parts_that_were_not_merged_are_found() -> None:
+    """Six beacons of an insert of their own, in either plane, may only be one another."""
+    attacked = planes()
+    for plane, rows in (("usage", attacked.usage), ("license", attacked.license)):
+        late = {pseudonym(plane, number) for number in range(6)}
+        for row in rows:
+            if row["install"] in late:
+                row["_part"] = "202611_10_10_0"
+    candidates = found(attacked, "parts")
+    assert {len(candidates[pseudonym("usage", number)]) for number in range(6)} == {2}
+    assert {len(candidates[pseudonym("usage", number)]) for number in range(6, INSTALLS)} == {18}
+
+
+def test_what_nobody_else_says_is_found() -> None:
+    """An install that is alone with its version is exposed by one beacon; one that changed alone, by its history."""
+    attacked = planes()
+    for plane, rows in (("usage", attacked.usage), ("license", attacked.license)):
+        for row in rows:
+            if row["install"] == pseudonym(plane, 7):
+                row["version"] = "alone"
+            if row["install"] == pseudonym(plane, 8) and row["day"] == DAYS[1]:
+                row["version"] = "0"
+    one, day, history = (found(attacked, what) for what in ("one beacon", "in a day", "all these days"))
+    right = truth(attacked)
+    seventh, eighth = pseudonym("usage", 7), pseudonym("usage", 8)
+    assert one[seventh] == day[seventh] == history[seventh] == right[seventh]
+    assert history[eighth] == right[eighth]
+    assert len(one[eighth]) == len(day[eighth]) == 20

@@ -1,0 +1,178 @@
+"""What may be asked of the read API, and why the rest may not."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from core.fields import DIMENSIONS
+from warehouse.engine import Engine
+from warehouse.queries.metrics import (
+    GRAINS,
+    LICENSE_DIMENSIONS,
+    METRICS,
+    MOST_GROUPINGS,
+    MetricQuery,
+    QueryError,
+    answer,
+    parse,
+)
+
+TODAY = date(2026, 11, 22)
+
+
+def refusal(metric: str, **args: str) -> QueryError:
+    with pytest.raises(QueryError) as caught:
+        parse(metric, {name.rstrip("_"): value for name, value in args.items()}, TODAY)
+    return caught.value
+
+
+def test_the_defaults_are_the_last_30_days_by_day() -> None:
+    """Without parameters: 30 days up to today, a bucket each day, installs in one line and features by feature."""
+    start = date(2026, 10, 24)
+    assert parse("installs", {}, TODAY) == MetricQuery("installs", start, TODAY, "day", None, {})
+    assert parse("feature_uses", {}, TODAY) == MetricQuery("feature_uses", start, TODAY, "day", "feature", {})
+    assert parse("feature_installs", {"by": "none"}, TODAY).by is None
+
+
+def test_empty_parameters_count_as_not_given() -> None:
+    """A form that sends all its fields asks the same as one that sends none."""
+    args = dict.fromkeys(["from", "to", "grain", "by", "module", "php"], "")
+    assert parse("installs", args, TODAY) == parse("installs", {}, TODAY)
+
+
+def test_a_span_includes_both_its_days() -> None:
+    """`from` and `to` are UTC dates, both included; `from` follows `to` where it is not given."""
+    query = parse("installs", {"from": "2026-01-31", "to": "2026-01-31"}, TODAY)
+    assert (query.start, query.end) == (date(2026, 1, 31), date(2026, 1, 31))
+    assert parse("installs", {"to": "2026-03-30"}, TODAY).start == date(2026, 3, 1)
+    assert parse("installs", {"from": "2016-11-16"}, TODAY).end == TODAY
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("name", [name for name in DIMENSIONS if name != "license_source"])
+def test_every_dimension_groups_and_filters(metric: str, name: str) -> None:
+    """Any dimension of the usage plane may be crossed with any other of it."""
+    query = parse(metric, {"by": name, "php": "8.2.12", name: "x"}, TODAY)
+    assert query.by == name
+    assert query.filters == {"php": "8.2.12", name: "x"}
+
+
+@pytest.mark.parametrize("grain", GRAINS)
+def test_every_grain_may_be_asked_for(grain: str) -> None:
+    """day, week, month and period."""
+    assert parse("installs", {"grain": grain}, TODAY).grain == grain
+
+
+@pytest.mark.parametrize("value", ["8.2.12", "a" * 64, "it's", "100%", "{x:String}", "ä", "(other)"])
+def test_a_filter_is_any_printable_text(value: str) -> None:
+    """A filter's value is compared, never interpreted."""
+    assert parse("installs", {"module": value}, TODAY).filters == {"module": value}
+
+
+@pytest.mark.parametrize(
+    ("args", "reason", "param"),
+    [
+        ({"form": "2026-11-01"}, "unknown_field", "form"),
+        ({"From": "2026-11-01"}, "unknown_field", "From"),
+        ({"install": "1"}, "unknown_field", "install"),
+        ({"ip": "203.0.113.9"}, "unknown_field", "ip"),
+        ({"jane@example.com": "1"}, "unknown_field", "query"),
+        ({"from": "yesterday"}, "bad_format", "from"),
+        ({"from": "2026-11-31"}, "bad_format", "from"),
+        ({"from": "2026-11-1"}, "bad_format", "from"),
+        ({"from": "20261101"}, "bad_format", "from"),
+        ({"from": "2026-W47-1"}, "bad_format", "from"),
+        ({"from": "٢٠٢٦-11-01"}, "bad_format", "from"),
+        ({"from": "2026-11-01\n"}, "bad_format", "from"),
+        ({"to": "2026-11-01T00:00:00Z"}, "bad_format", "to"),
+        ({"to": "1970-12-31"}, "out_of_range", "to"),
+        ({"to": "2149-01-01"}, "out_of_range", "to"),
+        ({"from": "2026-11-23"}, "out_of_range", "from"),
+        ({"from": "2016-11-14"}, "out_of_range", "from"),
+        ({"grain": "hour"}, "bad_format", "grain"),
+        ({"grain": "Day"}, "bad_format", "grain"),
+        ({"by": "install"}, "bad_format", "by"),
+        ({"by": "os_family"}, "bad_format", "by"),
+        ({"by": "module,php"}, "bad_format", "by"),
+        ({"module": "a" * 65}, "bad_format", "module"),
+        ({"module": "a\0"}, "bad_format", "module"),
+        ({"php": "8\n"}, "bad_format", "php"),
+    ],
+)
+@pytest.mark.parametrize("metric", METRICS)
+def test_what_cannot_be_asked_is_refused(metric: str, args: dict[str, str], reason: str, param: str) -> None:
+    """A query that is wrong is refused with the reason and the parameter, and without its value."""
+    with pytest.raises(QueryError) as caught:
+        parse(metric, args, TODAY)
+    assert (caught.value.reason, caught.value.param) == (reason, param)
+    assert not [value for value in args.values() if len(value) > 3 and value in caught.value.detail]
+
+
+USAGE_ONLY = [name for name in DIMENSIONS if name not in LICENSE_DIMENSIONS]
+
+
+def test_the_planes_share_no_more_dimensions_than_their_rows_do() -> None:
+    """What may be crossed with a license source is what the license plane holds itself."""
+    assert set(LICENSE_DIMENSIONS) == {"module", "version", "license_status", "license_source", "country"}
+    assert {"os", "php", "whmcs", "virtualization", "feature"} <= set(USAGE_ONLY)
+
+
+@pytest.mark.parametrize("name", USAGE_ONLY)
+def test_no_query_joins_the_planes(name: str) -> None:
+    """A license source with anything that only the usage plane holds is refused, either way round, and says why."""
+    asked = [
+        {"by": "license_source", name: "x"},
+        {"by": name, "license_source": "x"},
+        {name: "x", "license_source": "y"},
+    ]
+    for args in asked:
+        error = refusal("installs", **args)
+        assert error.reason == "out_of_range"
+        assert error.param == name
+        assert "license plane" in error.detail
+        assert "usage plane" in error.detail
+
+
+@pytest.mark.parametrize("metric", ["feature_installs", "feature_uses"])
+@pytest.mark.parametrize(
+    "args", [{"by": "license_source"}, {"license_source": "x"}, {"by": "none", "license_source": "x"}]
+)
+def test_no_feature_is_told_by_license_source(metric: str, args: dict[str, str]) -> None:
+    """Features are in the usage plane alone."""
+    error = refusal(metric, **args)
+    assert (error.reason, error.param) == ("out_of_range", "license_source")
+
+
+@pytest.mark.parametrize("name", [name for name in LICENSE_DIMENSIONS if name != "license_source"])
+def test_the_license_plane_answers_for_itself(name: str) -> None:
+    """What both planes hold may be crossed with a license source."""
+    assert parse("installs", {"by": "license_source", name: "x"}, TODAY).by == "license_source"
+    assert parse("installs", {"by": name, "license_source": "x"}, TODAY).by == name
+
+
+class Lopsided(Engine):
+    """Whatever is asked: 97 installs say "x", and three say "y"."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def as_user(self, account: Any) -> Any:
+        return self
+
+    def query(self, sql: str, *_: Any) -> list[tuple[Any, ...]]:
+        self.asked += "AS members" in sql
+        return [(TODAY, "x", 97, 97, []), (TODAY, "y", 3, 3, [1, 2, 3])] if "AS members" in sql else [(None, 0)]
+
+    def query_each(self, *_: Any) -> list[tuple[Any, ...]]:
+        return []
+
+
+@pytest.mark.parametrize(("filters", "asked"), [(0, 1), (1, 2), (2, 5), (3, 13), (13, 1 + MOST_GROUPINGS)])
+def test_the_questions_of_one_answer_are_bounded(filters: int, asked: int) -> None:
+    """Each grouping that may tell of the filters is asked for once; what is not found out by then is withheld."""
+    engine = Lopsided()
+    dimensions = [name for name in DIMENSIONS if name != "license_source"][:filters]
+    told = answer(engine, parse("installs", dict.fromkeys(dimensions, "x"), TODAY), 5)
+    assert engine.asked == asked
+    assert [row["value"] for row in told["rows"]] == ([None] if filters else [100])

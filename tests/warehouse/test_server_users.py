@@ -1,0 +1,283 @@
+"""The users of a ClickHouse server: each tries to cross into what is not theirs."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from collector.loader import Loader
+from collector.spool import Spool
+from core.home import Home
+from core.settings import Settings
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import clickhouse_url, running
+from tests.pharos_cli.command import pharos
+from tests.warehouse.test_engine import rows
+from warehouse.engine import Engine, EngineError
+from warehouse.migrate import migrate
+from warehouse.queries import health, licensing, metrics
+from warehouse.server_users import GRANTS, Server, ServerUser
+
+on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
+USAGE = ("usage_beacons", "installs_per_day_by_dimension")
+LICENSE = ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install")
+RIGHTS = ("standings", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
+ACCESS_DENIED, READONLY = 497, 164
+VIEWS = {
+    "usage": ("installs_per_day_by_dimension_from_beacons",),
+    "license": ("installs_per_day_by_license_source_from_sightings", "sightings_by_install_from_sightings"),
+}
+
+
+def engine_at(url: str, folder: Path) -> Engine:
+    home = Home(folder / "home")
+    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "")
+    return Engine(Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster), home)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """A migrated database with ten beacons in it."""
+    engine = engine_at(clickhouse_url("server"), tmp_path)
+    migrate(engine)
+    spool = Spool(tmp_path / "spool")
+    spool.store(rows([beacon() for _ in range(10)]), 1e9)
+    Loader(spool, engine).step()
+    yield engine
+    engine.close()
+
+
+def refused(engine: Engine, account: ServerUser, statement: str) -> bool:
+    """Whether the server denies that user this, and for no other reason than that."""
+    try:
+        engine.as_user(account).command(statement)
+    except EngineError as error:
+        if getattr(error.__cause__, "code", None) not in (ACCESS_DENIED, READONLY):
+            raise
+        return True
+    return False
+
+
+def test_no_table_is_open_to_the_readers_of_both_planes() -> None:
+    """But freshness, which is about loaders: one query as one user can never join the planes."""
+    tables = {account: {table for _, table, _ in grants} for account, grants in GRANTS.items()}
+    assert tables[ServerUser.PRODUCT] & tables[ServerUser.LICENSING] == set()
+    assert tables[ServerUser.PRODUCT] == {"installs_per_day_by_dimension", "freshness_by_loader"}
+    assert tables[ServerUser.LICENSING] <= set(LICENSE)
+    readable = {table for what, table, columns in GRANTS[ServerUser.LOADER] if what == "SELECT" and not columns}
+    assert readable == set()
+
+
+def test_passwords_follow_from_the_url_s_and_from_nothing_that_is_public() -> None:
+    """Each user has its own, each database too; without a password there are users on the server's machine alone."""
+    logins = {
+        Server(database, "", password, loopback=False).login(account)
+        for database in ("one", "two")
+        for password in ("a", "b")
+        for account in ServerUser
+    }
+    assert len({password for _, password in logins}) == len(logins) == 12
+    assert Server("one", "", "", loopback=False).obstacle
+    local, guarded = (Server("one", "", password, loopback=True).make(ServerUser.PRODUCT) for password in ("", "a"))
+    assert all("HOST LOCAL" in statement for statement in local[:2])
+    assert all("HOST ANY" in statement for statement in guarded[:2])
+
+
+@on_a_server
+@pytest.mark.parametrize("account", list(ServerUser))
+def test_each_user_is_the_one_that_asks(engine: Engine, account: ServerUser) -> None:
+    """The views of the engine are connections of that user, not of the administrator."""
+    assert engine.as_user(account).query("SELECT currentUser()") == [(f"pharos_{engine.database}_{account}",)]
+    assert engine.query("SELECT currentUser()") != engine.as_user(account).query("SELECT currentUser()")
+
+
+@on_a_server
+def test_product_reads_aggregates_of_the_usage_plane_and_nothing_else(engine: Engine) -> None:
+    """No table of the license plane, no raw row, no view, no way around, no change."""
+    product = engine.as_user(ServerUser.PRODUCT)
+    assert product.query("SELECT uniqExact(install) FROM installs_per_day_by_dimension") == [(10,)]
+    closed = ["usage_beacons", *LICENSE, *RIGHTS, *VIEWS["usage"], *VIEWS["license"], "migrations"]
+    for table in [*closed, *(f"{table}_local" for table in closed if engine.cluster and table not in _views())]:
+        assert refused(engine, ServerUser.PRODUCT, f"SELECT * FROM {table} FORMAT Null"), table
+    for around in (
+        f"SELECT * FROM merge('{engine.database}', 'sight') FORMAT Null",
+        f"SELECT * FROM remote('127.0.0.1', '{engine.database}', 'license_sightings') FORMAT Null",
+        "SELECT * FROM url('http://127.0.0.1/', 'LineAsString') FORMAT Null",
+        "SELECT * FROM system.parts FORMAT Null",
+        "INSERT INTO installs_per_day_by_dimension (module) VALUES ('x')",
+        "CREATE TABLE copy ENGINE = Memory AS SELECT 1",
+        "CREATE USER nobody",
+    ):
+        assert refused(engine, ServerUser.PRODUCT, around), around
+    seen = {name for (name,) in product.query("SELECT name FROM system.tables WHERE database = currentDatabase()")}
+    assert "installs_per_day_by_dimension" in seen
+    assert {name.removesuffix("_local") for name in seen}.isdisjoint({*LICENSE, *VIEWS["license"], "usage_beacons"})
+
+
+def _views() -> set[str]:
+    return {view for views in VIEWS.values() for view in views}
+
+
+@on_a_server
+def test_licensing_reads_the_license_plane_and_nothing_else(engine: Engine) -> None:
+    """Not even aggregates of the usage plane: metrics are asked as product, whoever asks."""
+    assert engine.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(10,)]
+    for table in [*USAGE, *RIGHTS, *VIEWS["usage"], *VIEWS["license"]]:
+        assert refused(engine, ServerUser.LICENSING, f"SELECT * FROM {table} FORMAT Null"), table
+    assert refused(engine, ServerUser.LICENSING, "INSERT INTO license_sightings (module) VALUES ('x')")
+    assert refused(engine, ServerUser.LICENSING, "ALTER TABLE license_sightings DELETE WHERE 1")
+
+
+@on_a_server
+def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine) -> None:
+    """Of the usage plane it reads by what it knows a beacon again; the views behind its inserts run all the same."""
+    assert engine.query("SELECT count() FROM license_sightings") == [(10,)]
+    assert engine.query("SELECT uniqExact(install) FROM sightings_by_install") == [(10,)]
+    assert engine.as_user(ServerUser.LOADER).query("SELECT count(beacon) FROM usage_beacons") == [(10,)]
+    for table in [*LICENSE, "installs_per_day_by_dimension", *RIGHTS, *VIEWS["usage"], *VIEWS["license"]]:
+        assert refused(engine, ServerUser.LOADER, f"SELECT * FROM {table} FORMAT Null"), table
+    for statement in (
+        "SELECT install, features FROM usage_beacons FORMAT Null",
+        "SELECT ip FROM license_sightings FORMAT Null",
+        "ALTER TABLE usage_beacons DELETE WHERE 1",
+        "DROP TABLE usage_beacons",
+    ):
+        assert refused(engine, ServerUser.LOADER, statement), statement
+
+
+@on_a_server
+def test_a_grant_that_is_no_longer_in_the_table_is_taken_back(engine: Engine) -> None:
+    """What somebody gave by hand, or an older Pharos gave, ends with the next migration."""
+    cluster = f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
+    for end in ("", "_local") if engine.cluster else ("",):
+        product, loader = (account.user(engine.database) for account in (ServerUser.PRODUCT, ServerUser.LOADER))
+        engine.command(f"GRANT{cluster} SELECT ON license_sightings{end} TO {product}")
+        engine.command(f"GRANT{cluster} SELECT(features) ON usage_beacons{end} TO {loader}")
+    assert not refused(engine, ServerUser.PRODUCT, "SELECT * FROM license_sightings FORMAT Null")
+    migrate(engine)
+    assert refused(engine, ServerUser.PRODUCT, "SELECT * FROM license_sightings FORMAT Null")
+    assert refused(engine, ServerUser.LOADER, "SELECT features FROM usage_beacons FORMAT Null")
+
+
+@on_a_server
+def test_users_that_are_there_are_only_asked_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a cluster, so that a loader can start while a replica is down: no statement waits for it."""
+    commands: list[str] = []
+    monkeypatch.setattr(Engine, "command", lambda self, sql, settings=None: commands.append(sql))
+    assert migrate(engine) == []
+    assert commands == []
+
+
+@on_a_server
+def test_the_queries_choose_the_user_by_the_plane(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metrics are asked as product, what the license plane holds as licensing; the administrator is not used at all."""
+    asked: list[ServerUser | None] = []
+    client = Engine._client
+
+    def noted(
+        self: Engine, database: str | None = None, seconds: int | None = None, account: ServerUser | None = None
+    ) -> Any:
+        asked.append(account)
+        return client(self, database, seconds, account)
+
+    monkeypatch.setattr(Engine, "_client", noted)
+    today = datetime.now(UTC).date()
+    for by in ("version", "license_source"):
+        metrics.answer(engine, metrics.parse("installs", {"by": by}, today), 5)
+    assert set(asked) == {ServerUser.PRODUCT, ServerUser.LICENSING}
+    asked.clear()
+    metrics.fresh_to(engine)
+    metrics.days_with_beacons(engine, today, today)
+    health.loaders(engine)
+    assert set(asked) == {ServerUser.PRODUCT}
+    asked.clear()
+    health.beacons_per_hour(engine, datetime.now(UTC))
+    licensing.installs(engine, {})
+    licensing.flags(engine)
+    assert set(asked) == {ServerUser.LICENSING}
+
+
+def administrator(engine: Engine, grants: str) -> str:
+    """The URL of a new user of the server with a password and these grants."""
+    name, cluster = f"admin_{uuid.uuid4().hex[:8]}", f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
+    engine.command(f"CREATE USER {name}{cluster} IDENTIFIED BY 'a long password'")
+    engine.command(f"GRANT{cluster} {grants} TO {name} WITH GRANT OPTION")
+    url = urlsplit(os.environ["CLICKHOUSE_URL"])
+    netloc = f"{name}:a%20long%20password@{url.hostname}:{url.port}"
+    return urlunsplit(url._replace(netloc=netloc, path=f"/pharos_{uuid.uuid4().hex[:12]}"))
+
+
+DATABASE_ALONE = (
+    "SELECT, INSERT, ALTER, CREATE DATABASE, CREATE TABLE, CREATE VIEW, DROP, OPTIMIZE, CLUSTER, REMOTE ON *.*"
+)
+
+
+@on_a_server
+def test_without_access_management_all_works_as_one_user_and_says_so(engine: Engine, tmp_path: Path) -> None:
+    """Migrations and queries go on; `one_user` tells why the planes are not separated by users."""
+    poor = engine_at(administrator(engine, DATABASE_ALONE), tmp_path)
+    migrate(poor)
+    assert poor.one_user == "the user of PHAROS_CLICKHOUSE_URL may not make users"
+    assert poor.as_user(ServerUser.PRODUCT).query("SELECT currentUser()") == poor.query("SELECT currentUser()")
+    again = engine_at(poor._url, tmp_path)
+    assert again.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(0,)]
+    assert again.one_user
+    done = pharos(tmp_path / "home", "doctor", PHAROS_CLICKHOUSE_URL=poor._url, PHAROS_CLICKHOUSE_CLUSTER=poor.cluster)
+    assert "FAIL grants       both planes are read as the user admin_" in done.stdout
+    poor.close()
+    again.close()
+
+
+@on_a_server
+def test_a_process_that_comes_before_the_migration_waits_for_it(engine: Engine, tmp_path: Path) -> None:
+    """No database yet is an `EngineError`; afterwards the same engine answers. A changed password is no obstacle."""
+    early = engine_at(clickhouse_url("server"), tmp_path)
+    with pytest.raises(EngineError):
+        metrics.fresh_to(early)
+    migrate(engine_at(early._url, tmp_path))
+    assert metrics.fresh_to(early) is None
+    user = ServerUser.PRODUCT.user(early.database)
+    cluster = f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
+    engine.command(f"ALTER USER {user}{cluster} IDENTIFIED BY 'another'")
+    with pytest.raises(EngineError, match="AUTHENTICATION_FAILED"):
+        metrics.fresh_to(early)
+    assert metrics.fresh_to(early) is None
+    early.close()
+
+
+@on_a_server
+def test_the_running_system_is_asked_as_its_users(tmp_path: Path) -> None:
+    """What is taken from a user fails in the part of the system that works as that user, and in no other."""
+    with running(tmp_path / "home", "server") as system:
+        admin = engine_at(system.environ["PHAROS_CLICKHOUSE_URL"], tmp_path / "aside")
+        cluster = f" ON CLUSTER {admin.cluster}" if admin.cluster else ""
+
+        def take(what: str, table: str, account: ServerUser) -> None:
+            for name in (table, f"{table}_local") if admin.cluster else (table,):
+                admin.command(f"REVOKE{cluster} {what} ON {admin.database}.{name} FROM {account.user(admin.database)}")
+
+        def metrics() -> int:
+            return system.read("/api/v1/metrics/installs", grain="period")[0]
+
+        def licenses() -> int:
+            return system.read("/api/v1/licensing/installs", role="licensing")[0]
+
+        assert system.post([beacon() for _ in range(6)])[0] == 202
+        system.drain()
+        assert (metrics(), licenses()) == (200, 200)
+        take("SELECT", "installs_per_day_by_dimension", ServerUser.PRODUCT)
+        assert (metrics(), licenses()) == (503, 200)
+        take("SELECT", "sightings_by_install", ServerUser.LICENSING)
+        assert (metrics(), licenses()) == (503, 503)
+        take("INSERT", "license_sightings", ServerUser.LOADER)
+        assert system.post(beacon())[0] == 202
+        assert system.run("drain", "--timeout", "2").returncode == 1
+        assert system.run("migrate").returncode == 0
+        system.drain()
+        assert (metrics(), licenses()) == (200, 200)
+        admin.close()

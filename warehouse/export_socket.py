@@ -1,0 +1,168 @@
+"""The embedded engine has one owner; a command beside it gets tables through a socket in the home.
+
+A question is one line of JSON: a part, or null for the contents. The answer is a line with its size, or with what went
+wrong, and then so many bytes. Who may connect is who may enter the home.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import msgspec
+
+from core.home import Home
+from warehouse.engine import Engine, EngineError
+from warehouse.export import TABLES, Contents, EngineTables, Part
+
+SOCKET = "engine.sock"
+# A part may take the engine a while; an owner that was killed is back sooner.
+ANSWER_SECONDS = 120.0
+AWAY_SECONDS = 60.0
+CLOSE_SECONDS = 5.0
+
+log = logging.getLogger("pharos.lending")
+
+
+class _Head(msgspec.Struct):
+    size: int = 0
+    error: str = ""
+
+
+class ExportServer:
+    """A thread of the engine's owner that answers one question after another."""
+
+    def __init__(self, home: Home, engine: Engine) -> None:
+        self._tables = EngineTables(engine)
+        self._closed = threading.Event()
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(0.5)
+        self._thread: threading.Thread | None = None
+        try:
+            with _folder(home) as folder:
+                (home.path / SOCKET).unlink(missing_ok=True)  # of an owner that was killed: we hold its lock now
+                self._socket.bind(f"{folder}/{SOCKET}")
+            (home.path / SOCKET).chmod(0o600)
+            self._socket.listen()
+        except OSError as error:  # not every file system has sockets, and all else works without
+            log.warning("a backup will have to wait until Pharos is stopped: %s: %s", home.path / SOCKET, error)
+            return
+        self._thread = threading.Thread(target=self._run, name="lender", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Answer no more questions."""
+        self._closed.set()
+        self._socket.close()
+        if self._thread is not None:
+            self._thread.join(CLOSE_SECONDS)
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            try:
+                connection, _ = self._socket.accept()
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            with connection:
+                try:
+                    connection.settimeout(ANSWER_SECONDS)
+                    self._answer(connection)
+                except OSError as error:  # who asked is gone
+                    log.info("a question for tables was broken off: %s", error)
+                except Exception:
+                    log.exception("a question for tables failed")
+
+    def _answer(self, connection: socket.socket) -> None:
+        with connection.makefile("rb") as lines:
+            line = lines.readline()
+        if not line:
+            return  # who only wanted to know whether we are there
+        part = msgspec.json.decode(line, type=Part | None)
+        try:
+            answer = msgspec.json.encode(self._tables.contents()) if part is None else self._read(part)
+        except EngineError as error:
+            connection.sendall(msgspec.json.encode(_Head(error=str(error))) + b"\n")
+            return
+        connection.sendall(msgspec.json.encode(_Head(size=len(answer))) + b"\n")
+        connection.sendall(answer)
+
+    def _read(self, part: Part) -> bytes:
+        if part.table not in TABLES:
+            raise EngineError(f"there is no table {part.table} to lend")
+        return self._tables.read(part)
+
+
+class ExportClient:
+    """The tables of an engine that another process owns; one that is killed is asked again once it is back."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+
+    def contents(self) -> Contents:
+        """What there is to read. Raises `EngineError`."""
+        return msgspec.json.decode(self._ask(None), type=Contents)
+
+    def read(self, part: Part) -> bytes:
+        """The rows of a part, in Native format. Raises `EngineError`."""
+        return self._ask(part)
+
+    def _ask(self, part: Part | None) -> bytes:
+        deadline = time.monotonic() + AWAY_SECONDS
+        while True:
+            try:
+                return _ask(self._home, part)
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    raise EngineError("the process that owns the engine does not answer") from error
+                time.sleep(0.2)
+
+
+def lends(home: Home) -> bool:
+    """Whether an owner of the engine of this home answers."""
+    try:
+        _connect(home).close()
+    except OSError:
+        return False
+    return True
+
+
+def _ask(home: Home, part: Part | None) -> bytes:
+    with _connect(home) as connection, connection.makefile("rb") as answer:
+        connection.sendall(msgspec.json.encode(part) + b"\n")
+        line = answer.readline()
+        if not line.endswith(b"\n"):
+            raise ConnectionError("the owner of the engine is gone")
+        head = msgspec.json.decode(line, type=_Head)
+        if head.error:
+            raise EngineError(head.error)
+        content = answer.read(head.size)
+        if len(content) < head.size:
+            raise ConnectionError("the owner of the engine is gone")
+        return content
+
+
+def _connect(home: Home) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(ANSWER_SECONDS)
+    try:
+        with _folder(home) as folder:
+            connection.connect(f"{folder}/{SOCKET}")
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def _folder(home: Home) -> Iterator[str]:
+    """A short path of the home: a socket's may have 107 bytes."""
+    descriptor = os.open(home.path, os.O_PATH | os.O_DIRECTORY)
+    try:
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

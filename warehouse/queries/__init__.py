@@ -1,0 +1,1 @@
+"""What is asked of ClickHouse, one question a file."""

@@ -1,0 +1,93 @@
+"""How Pharos itself is doing, as ClickHouse knows it: its loaders, what came by the hour, its tables."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from warehouse.engine import Engine
+from warehouse.server_users import ServerUser
+
+# A loader tells every five seconds how far it is; later than this something stands still.
+LATE = timedelta(minutes=2)
+HOURS = 72
+
+
+@dataclass(frozen=True)
+class Loader:
+    """What a loader last told of itself. `trouble` is why it cannot load, "" while it can."""
+
+    id: str
+    fresh_to: datetime
+    written: datetime
+    waiting: int
+    oldest: datetime | None
+    sealed: int
+    quarantined: int
+    free_bytes: int
+    pharos: str
+    trouble: str
+    trouble_since: datetime | None
+
+    def silent(self, now: datetime) -> bool:
+        """Whether it has not been heard of for a while: it is stopped, or does not reach ClickHouse."""
+        return now - self.written > LATE
+
+    def late(self, now: datetime) -> bool:
+        """Whether it holds back figures."""
+        return now - self.fresh_to > LATE
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table's rows and bytes on disk."""
+
+    name: str
+    rows: int
+    bytes: int
+
+
+def loaders(engine: Engine) -> list[Loader]:
+    """All loaders that were heard of in the last 7 days, the one that is furthest behind first."""
+    rows = engine.as_user(ServerUser.PRODUCT).query(
+        "SELECT toString(loader), fresh_to, written, waiting, oldest, sealed, quarantined, free_bytes, pharos, "
+        "trouble, trouble_since FROM freshness_by_loader WHERE written > now() - INTERVAL 7 DAY "
+        "ORDER BY written DESC LIMIT 1 BY loader"
+    )
+    return sorted((Loader(id[:8], *map(_utc, rest)) for id, *rest in rows), key=lambda one: one.fresh_to)
+
+
+def beacons_per_hour(engine: Engine, now: datetime) -> tuple[datetime | None, dict[datetime, int]]:
+    """The first beacon's time ever, and the beacons of each of the last `HOURS` hours that has any.
+
+    By the time that a beacon says of itself, where that is within 7 days, else of its receipt. Counts of beacons, not
+    of installs, and of the license plane: for those who run Pharos and may see that plane anyway, so k does not apply.
+    """
+    reader = engine.as_user(ServerUser.LICENSING)
+    (first, count) = reader.query("SELECT min(time), count() FROM license_sightings")[0]
+    rows = reader.query(
+        "SELECT toStartOfHour(time) AS hour, count() FROM license_sightings "
+        "WHERE time BETWEEN toDateTime({start:UInt32}) AND toDateTime({end:UInt32}) GROUP BY hour",
+        {"start": int(hours(now)[0].timestamp()), "end": int(now.timestamp())},
+    )
+    return _utc(first) if count else None, {_utc(hour): beacons for hour, beacons in rows}
+
+
+def hours(now: datetime) -> list[datetime]:
+    """The beginnings of the last `HOURS` hours, that of this one last."""
+    this = now.replace(minute=0, second=0, microsecond=0)
+    return [this - timedelta(hours=back) for back in reversed(range(HOURS))]
+
+
+def tables(engine: Engine) -> list[Table]:
+    """The tables, largest first; on a cluster the shards together, each replica once. For the administrator alone."""
+    parts = f"cluster('{engine.cluster}', system.parts)" if engine.cluster else "system.parts"
+    rows = engine.query(
+        f"SELECT table, sum(rows), sum(bytes_on_disk) AS bytes FROM {parts} "  # noqa: S608
+        "WHERE active AND database = {database:String} GROUP BY table ORDER BY bytes DESC, table",
+        {"database": engine.database},
+    )
+    return [Table(name.removesuffix("_local"), count, bytes) for name, count, bytes in rows]
+
+
+def _utc(value: Any) -> Any:
+    return value.replace(tzinfo=UTC) if isinstance(value, datetime) else value
