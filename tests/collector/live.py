@@ -19,7 +19,7 @@ from tests.end_to_end.system import free_ports
 from tests.pharos_cli.command import PHAROS, environment
 
 KEY = "the-first-ingest-key"
-START_SECONDS = 30.0
+START_SECONDS = 90.0
 PROBLEM = {"type", "title", "status", "reason", "path", "detail"}
 # All that an answer's headers may be: none repeats anything of the request.
 HEADERS = {
@@ -159,7 +159,7 @@ class Collector(Client):
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
         try:
-            return self._process.wait(30)
+            return self._process.wait(90)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

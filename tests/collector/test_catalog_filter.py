@@ -170,7 +170,6 @@ def test_an_objection_comes_first(live: Collector) -> None:
     of = of_others()
     asked = live.post({"install_id": of["install_id"], "action": "object"}, "/v1/rights", key=None)
     assert asked.status == 202
-    time.sleep(1.2)
     answer = live.post(of).json
     assert (answer["accepted"], answer["duplicates"], answer["objected"]) == (0, 0, 1)
     assert "undeclared" not in answer

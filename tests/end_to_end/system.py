@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -44,12 +44,14 @@ class System:
         self._tokens: dict[str, str] = {}
 
     def start(self) -> None:
-        """Start it and wait until both addresses answer."""
+        """Start it and wait until beacons are taken and figures can be read."""
         with (self.home.parent / f"{self.home.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pharos", "serve"], env=self.environ, stdout=log, stderr=log
             )
-        wait_for(lambda: self.answers(self.collector) and self.answers(self.dashboard), "the system to answer", 60)
+        wait_for(
+            lambda: self.answers(self.collector) and self.answers(self.dashboard, "/readyz"), "the system to start", 180
+        )
 
     def stop(self) -> int:
         """SIGTERM; returns the exit status."""
@@ -109,11 +111,14 @@ class System:
 
     def read(self, path: str, role: str = "admin", **arguments: str) -> tuple[int, Any]:
         """Ask the read API; returns status and answer."""
-        if role not in self._tokens:
+        new = role not in self._tokens
+        if new:
             self._tokens[role] = self.run("tokens", "new", "--role", role).stdout.decode().strip()
-            time.sleep(1.1)  # a running system knows a new token a second later
         url = f"{self.dashboard}{path}?{urlencode(arguments)}"
-        return fetch(urllib.request.Request(url, headers={"Authorization": f"Bearer {self._tokens[role]}"}))
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self._tokens[role]}"})
+        if new:  # a running system knows it a second later
+            wait_for(lambda: fetch(request)[0] != 401, "the token to be known")
+        return fetch(request)
 
     def rows(self, metric: str, **arguments: str) -> list[dict[str, Any]]:
         """The rows of a metric."""
@@ -122,10 +127,10 @@ class System:
         rows: list[dict[str, Any]] = answer["rows"]
         return rows
 
-    def answers(self, address: str) -> bool:
-        """Whether a part says that it is healthy."""
+    def answers(self, address: str, path: str = "/healthz") -> bool:
+        """Whether a part says that it is healthy, or with `/readyz` that it is ready."""
         try:
-            return fetch(f"{address}/healthz")[0] == 200
+            return fetch(address + path)[0] == 200
         except (OSError, HTTPException):  # not up yet, or killed while it answered
             return False
 
@@ -158,8 +163,8 @@ def free_ports(count: int) -> list[int]:
     return found
 
 
-def wait_for(condition: Any, what: str, seconds: float = 30) -> None:
-    """Return once `condition()` holds; fail with `what` when it does not within `seconds`."""
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 90) -> None:
+    """Return once `condition()` is true; fail with `what` when it is not within `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"

@@ -12,7 +12,7 @@ from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, PASSWORD, System, running
 
 CHROMIUM = "/usr/bin/chromium"
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
@@ -36,7 +36,7 @@ def browser() -> Iterator[Browser]:
 def logged_in(browser: Browser, system: System, name: str, password: str) -> Page:
     """A page of somebody who came through the login form."""
     page = browser.new_context().new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(60_000)
     page.goto(system.dashboard)
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)

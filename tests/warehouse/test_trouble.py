@@ -92,17 +92,17 @@ def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path, hung: int, monke
 
     It has failed since it was asked, not since it was given up.
     """
-    monkeypatch.setattr(engine_module, "QUERY_SECONDS", 3)
+    monkeypatch.setattr(engine_module, "QUERY_SECONDS", 8)
     monkeypatch.setattr(engine_module, "PROBE_SECONDS", 1)
     engine = engine_at(hung, tmp_path)
     began = time.monotonic()
     trouble = failure(engine)
     assert trouble.message == "does not answer (not in time)"
-    assert time.monotonic() - began > 2.5
-    assert datetime.now(UTC) - trouble.since > timedelta(seconds=2.5)
+    assert time.monotonic() - began > 7.5
+    assert datetime.now(UTC) - trouble.since > timedelta(seconds=7.5)
     began = time.monotonic()
     assert failure(engine).since == trouble.since
-    assert time.monotonic() - began < 2.5
+    assert time.monotonic() - began < 7
 
 
 def test_who_only_asks_whether_it_is_there_waits_no_minute(
@@ -114,5 +114,5 @@ def test_who_only_asks_whether_it_is_there_waits_no_minute(
     began = time.monotonic()
     with pytest.raises(EngineError):
         engine.version()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30  # and not the minute of a query
     assert engine.trouble is not None
