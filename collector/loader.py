@@ -16,6 +16,7 @@ from importlib.metadata import version
 
 import msgspec
 
+from collector import compaction
 from collector.batch_insert import TABLES, insert_batch, mark
 from collector.planes import Planes, encode
 from collector.rights.executor import RightsExecutor
@@ -33,6 +34,7 @@ POLL_SECONDS = 0.5
 BACKOFF_SECONDS = (0.5, 30.0)
 FRESHNESS_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
+STOP_SECONDS = 5.0
 RETENTION_SECONDS = 86400.0
 # For so long at most, once nothing more comes in, the spool's log keeps rows of both planes side by side.
 CLEAR_SECONDS = 10.0
@@ -67,7 +69,15 @@ class Loader:
         return self._engine.as_user(ServerUser.LOADER)
 
     def run(self, stop: threading.Event) -> None:
-        """Migrate, then load until `stop` is set; whatever fails is tried again, later and later."""
+        """Migrate, then load until `stop` is set; whatever fails is tried again, later and later.
+
+        Beside it a thread keeps the memory of duplicates small, also while ClickHouse is away.
+        """
+        compacting = compaction.start(self._spool.path, stop)
+        self._load(stop)
+        compacting.join(STOP_SECONDS)
+
+    def _load(self, stop: threading.Event) -> None:
         wait = BACKOFF_SECONDS[0]
         migrated = False
         while not stop.is_set():
@@ -172,8 +182,7 @@ class Loader:
             self._tell_freshness(began)
             self._fresh_at = now
         if idle and now - self._forgot_at >= FORGET_SECONDS:
-            while self._spool.forget(now):
-                pass
+            self._spool.forget_limits(now)
             self._store.forget(now)
             self._forgot_at, self._to_clear = now, True
         if idle and self._to_clear and now - self._cleared_at >= CLEAR_SECONDS:

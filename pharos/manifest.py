@@ -1,6 +1,7 @@
 """What a backup is: a folder of files, and a manifest, written last, that says what each of them must be.
 
 secret, credentials.sqlite, spool.sqlite, synthetic, catalog.toml    of the home, as far as it has them
+spool.duplicates/NAME.ids, NAME.filter                 duplicate ids that are not in the spool's file
 tables/TABLE.DAY.NUMBER.native.gz                      rows, in ClickHouse's format Native
 manifest.json                                          without it the folder is no backup
 """
@@ -14,7 +15,7 @@ from core.home import derive, put
 from warehouse.export import Part
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2  # 2: duplicate ids beside the spool's file; who does not know of them would take a beacon twice
 
 
 class BackupError(Exception):

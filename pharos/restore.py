@@ -9,7 +9,6 @@ import gzip
 import hashlib
 import os
 import secrets
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ import msgspec
 
 from collector.rights.request_store import Decisions, RequestStore
 from collector.spool import Spool, Unavailable
-from core.home import Home, put, sync_folder
+from collector.spool.duplicates import files_of, folder_of
+from core.home import Home, copy_file, put, sync_folder
 from core.settings import Settings
 from pharos import manifest
 from pharos.backup import Progress
@@ -172,8 +172,13 @@ def _spool(home: Home, copy: Path, decisions: Decisions | None) -> int:
     aside = home.path / "restoring.sqlite"
     for leftover in home.path.glob(f"{aside.name}*"):
         leftover.unlink()
-    with copy.open("rb") as source, os.fdopen(os.open(aside, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+    copy_file(copy, aside)
+    filed = folder_of(home.spool)
+    for name in sorted(files_of(copy)):  # before the spool's file is there: nobody may miss them
+        filed.mkdir(mode=0o700, exist_ok=True)
+        copy_file(folder_of(copy) / name, filed / name)
+    if filed.exists():
+        sync_folder(filed)
     spool = Spool(aside)
     # The database knows no token of before: under its old ids a batch that was under way would be summed twice.
     spool.renumber()

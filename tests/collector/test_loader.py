@@ -4,14 +4,17 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-import collector.spool
+import collector.spool.database
 from collector.batch_insert import TABLES, mark
+from collector.compaction import Compactor
 from collector.loader import Loader
 from collector.spool import HORIZON_DAYS, Batch, Plane, Spool, Unavailable
+from tests.collector.remembered import HandClock
 from tests.collector.rows import row, rows
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.server_users import ServerUser
@@ -195,8 +198,8 @@ def test_the_embedded_engine_gets_nothing_on_a_nearly_full_disk(
     spool.store(rows(*range(10)), NOON)
     engine.embedded = True
     with monkeypatch.context() as full:
-        full.setattr(collector.spool, "WATERMARK_BYTES", 1 << 62)
-        full.setattr(collector.spool, "WATERMARK_SHARE", 1.0)
+        full.setattr(collector.spool.database, "WATERMARK_BYTES", 1 << 62)
+        full.setattr(collector.spool.database, "WATERMARK_SHARE", 1.0)
         with pytest.raises(Unavailable, match="nearly full"):
             loader(spool, engine).step()
         assert engine.inserts == 0
@@ -247,11 +250,15 @@ def test_a_loader_that_cannot_load_says_so_where_it_can(spool: Spool, engine: Fa
     assert spool.loading().since is None
 
 
-def test_a_beacon_that_is_twice_in_a_batch_is_counted_once(spool: Spool, engine: FakeEngine) -> None:
+def test_a_beacon_that_is_twice_in_a_batch_is_counted_once(tmp_path: Path, engine: FakeEngine) -> None:
     """Sent again after the horizon, while ClickHouse was away all the time: it is summed once."""
+    clock = HandClock()
+    spool = Spool(tmp_path / "spool.sqlite", clock)
     spool.store(rows(1, 2), NOON)
+    clock.days(HORIZON_DAYS + 1)
+    Compactor(spool).forget()
     later = NOON + (HORIZON_DAYS + 1) * 86400
-    assert spool.forget(later) == 2
     assert spool.store(rows(1), later) == [True]
     drain(spool, engine)
     assert engine.held("usage") == once(1, 2)
+    spool.close()
