@@ -14,6 +14,7 @@ from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
 from dashboard.filters import Filters, today
 from dashboard.gaps import Received
+from dashboard.largest import MOST_ROWS, largest
 from warehouse import install_data
 from warehouse.engine import Engine
 from warehouse.queries import health, metrics
@@ -63,10 +64,14 @@ class DataSource:
                 kept = self._kept[question] = time.monotonic() + KEPT_SECONDS, answer
         return kept[1]
 
+    def largest(self, metric: str, args: Mapping[str, str]) -> Answer:
+        """The answer with the largest `MOST_ROWS` rows of each bucket; `more` counts the others."""
+        return largest(self.ask(metric, args), MOST_ROWS)
+
     def total(self, args: Mapping[str, str]) -> int | None:
-        """Active installs over the whole period; 0 when there are none, None when they are fewer than k."""
+        """The active installs of the whole period. None: fewer than k, or none; the two must not be told apart."""
         rows = self.ask("installs", {**args, "grain": "period"})["rows"]
-        return int(rows[0]["value"]) if rows and rows[0]["value"] is not None else None if rows else 0
+        return int(rows[0]["value"]) if rows and rows[0]["value"] is not None else None
 
     def received(self, chosen: Filters) -> Received:
         """Of which days there are beacons of any module. Raises `EngineError`."""
@@ -106,10 +111,10 @@ class DataSource:
         return usage.free, usage.total
 
     def modules(self) -> list[str]:
-        """The names for the module filter: those that are no small group in what is held. Raises `EngineError`."""
+        """The names of the modules that are not a small group. Raises `EngineError`."""
         span = {"from": (today() - timedelta(days=metrics.MOST_DAYS - 1)).isoformat(), "grain": "period"}
         rows = self.ask("installs", {**span, "by": "module"})["rows"]
-        return sorted(row["key"] for row in rows if row["key"] != OTHER)
+        return sorted(row["key"] for row in rows if row["key"] != OTHER and row["value"] is not None)
 
     def _forget_old(self) -> None:
         now = time.monotonic()
