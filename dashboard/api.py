@@ -13,6 +13,7 @@ from core.access_log import AccessLog, AccessLogError
 from core.credentials import Credentials, bearer
 from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
+from dashboard.largest import largest, parse_limit
 from dashboard.permissions import API_RULES
 from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.queries import metrics
@@ -61,8 +62,11 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
     def get_metric(metric: str) -> Response:
         if metric not in metrics.METRICS:
             raise _Problem(404, "not_found", "", f"the metrics are {', '.join(metrics.METRICS)}")
-        query = metrics.parse(metric, _arguments(), datetime.now(UTC).date())
-        return _json(200, metrics.answer(engine, query, settings.k, rounded=settings.rounded))
+        arguments = _arguments()
+        limit = parse_limit(arguments.pop("limit", ""))
+        query = metrics.parse(metric, arguments, datetime.now(UTC).date())
+        answer = metrics.answer(engine, query, settings.k, rounded=settings.rounded)
+        return _json(200, answer if limit is None else largest(answer, limit))
 
     @routes.get("/api/v1/licensing/installs")
     def get_licensing_installs() -> Response:

@@ -25,8 +25,10 @@ def largest(answer: Mapping[str, Any], limit: int) -> dict[str, Any]:
     return {**answer, "rows": rows, "more": len(answer["rows"]) - len(rows)}
 
 
-def parse_limit(text: str) -> int:
-    """The value of the parameter `limit`. Raises `QueryError`."""
+def parse_limit(text: str) -> int | None:
+    """The value of the parameter `limit`; None when it is not given. Raises `QueryError`."""
+    if not text:
+        return None
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and 1 <= int(text) <= MOST_LIMIT):
         raise QueryError("out_of_range", "limit", f"must be a whole number from 1 to {MOST_LIMIT}")
     return int(text)

@@ -24,9 +24,7 @@ class Line:
     silent: list[bool] = field(default_factory=list)
 
 
-def line(
-    rows: Sequence[Row], start: date, end: date, grain: str, today: date, received: Received, *, k: int = 1
-) -> Line:
+def line(rows: Sequence[Row], start: date, end: date, grain: str, today: date, received: Received, *, k: int) -> Line:
     """A line with a point for every bucket from `start` to `end`, from the rows of a metric without grouping.
 
     A bucket without a row, or with a row without a value, has fewer than k installs or none. With k = 1 that is zero.

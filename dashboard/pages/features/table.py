@@ -13,18 +13,18 @@ from dashboard.pages.features import csv_file, rows
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import fill, loading, region
 
-MOST_VISIBLE = 14  # rows; more of them scroll
+MOST_VISIBLE = 16  # rows; more of them scroll
 COLUMNS = [
-    {"field": "feature", "headerName": "Feature", "minWidth": 165, "flex": 3, "cellClass": "strong",
+    {"field": "feature", "headerName": "Feature", "minWidth": 205, "flex": 4, "cellClass": "strong",
      "cellRenderer": "Named", "tooltipField": "about"},
     {
-        "field": "adoption", "headerName": "Adoption", "minWidth": 120, "flex": 3, "sort": "desc",
+        "field": "adoption", "headerName": "Adoption", "minWidth": 115, "flex": 2, "sort": "desc",
         "cellRenderer": "Share", "sortingOrder": ["desc", "asc"],
         "headerTooltip": "Installs that used the feature, as a share of the active installs",
     },
-    {"field": "installs", "headerName": "Installs", "minWidth": 96, "flex": 1, "type": "rightAligned",
+    {"field": "installs", "headerName": "Installs", "minWidth": 92, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
-    {"field": "uses", "headerName": "Uses", "minWidth": 108, "flex": 2, "type": "rightAligned",
+    {"field": "uses", "headerName": "Uses", "minWidth": 108, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
     {"field": "hint", "headerName": "Hint", "minWidth": 122, "width": 122, "cellRenderer": "Hint", "sortable": False},
 ]  # fmt: skip

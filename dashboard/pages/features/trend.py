@@ -65,7 +65,7 @@ def _drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
     )
     notes = [
         gaps.in_days(gaps.silent_days(received, chosen.start, chosen.end, filters.today())),
-        f"Share of the installs active in each {grain} that used the feature in it.",
+        f"For each {grain}: the share of the active installs that used the feature.",
     ]
     if any(adoption.small):
         notes.append(f"A break without a grey band: no installs, or {fewer(data.k)}.")
