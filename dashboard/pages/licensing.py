@@ -23,11 +23,11 @@ def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
 TEXT = {"filter": "agTextColumnFilter"}
 COLUMNS = [
     _column("status", "Reported", 145, cellRenderer="Status", headerTooltip="As the module reports it", **TEXT),
-    _column("review", "Needs review", 255, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
-    _column("module", "Module", 120, cellClass="strong", **TEXT),
-    _column("version", "Version", 80),
-    _column("source", "Source", 135, **TEXT),
-    _column("ip", "IP", 130, cellClass="mono", tooltipField="ip", **TEXT),
+    _column("review", "Needs review", 195, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
+    _column("module", "Module", 150, cellClass="strong", **TEXT),
+    _column("version", "Version", 100),
+    _column("source", "Source", 190, **TEXT),
+    _column("ip", "IP", 150, cellClass="mono", tooltipField="ip", **TEXT),
     _column("last_seen", "Last seen", 160, cellClass="number", sort="desc"),
     _column("first_seen", "First seen", 160, cellClass="number"),
     _column("country", "Country", 90),
@@ -47,7 +47,7 @@ def layout() -> html.Div:
             ),
             dcc.Store(id="licensing-exported"),
             message("licensing-csv"),
-            grid_card("licensing", "Installs", COLUMNS, around=340, tools=_tools()),
+            grid_card("licensing", "Installs", COLUMNS, around=400, tools=_tools()),
         ]
     )
 

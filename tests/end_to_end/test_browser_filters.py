@@ -1,7 +1,6 @@
 """The filters in a real browser: what is shown belongs to the address, and nothing is mounted again for a filter."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,7 +34,7 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def page(system: System, browser: Browser) -> Iterator[Page]:  # noqa: F811
+def page(system: System, browser: Browser) -> Iterator[Page]:
     page = logged_in(browser, system, "admin", PASSWORD)
     expect(page.locator("#installs_by_version-summary")).to_contain_text("1.1.1")
     yield page
