@@ -52,7 +52,8 @@ def _sentence(spans: list[str], number: int, unit: str) -> str:
         many = f"{'on' if unit == 'day' else 'in'} {count(number)} {unit}s"
         return f"No beacons of any module {many}, most recently {spans[-1]}: gaps in the data, not drops."
     named = " and ".join(filter(None, [", ".join(spans[:-1]), spans[-1]]))
-    return f"No beacons of any module {named}: {'a gap in the data, not a drop' if len(spans) == 1 else 'gaps in the data'}."
+    what = "a gap in the data, not a drop" if len(spans) == 1 else "gaps in the data"
+    return f"No beacons of any module {named}: {what}."
 
 
 def _runs(moments: list[Moment], step: timedelta) -> list[tuple[Moment, Moment]]:

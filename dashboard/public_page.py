@@ -40,8 +40,8 @@ MADE: tuple[tuple[str, Field], ...] = (
     ("install_id", Field("pseudonym of the install", "integer", "A keyed hash, different in each plane. The keys are "
                          "not in the database, so nothing there joins the two planes.", usage="install",
                          license="install")),
-    ("beacon_id", Field("id of the beacon", "integer", "A keyed hash, different in each plane. With it a beacon that is "
-                        "sent twice counts once.", usage="beacon", license="beacon")),
+    ("beacon_id", Field("id of the beacon", "integer", "A keyed hash, different in each plane. With it a beacon that "
+                        "is sent twice counts once.", usage="beacon", license="beacon")),
     ("sent_at", Field("day", "string", "The date in UTC, without a time.", usage="day")),
     ("sent_at", Field("time", "time", "The time with milliseconds.", license="time")),
     ("", Field("address of the connection", "address", "The IP address that the beacon came from.",
