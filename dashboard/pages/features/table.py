@@ -15,10 +15,10 @@ from dashboard.regions import fill, loading, region
 
 MOST_VISIBLE = 16  # rows; more of them scroll
 COLUMNS = [
-    {"field": "feature", "headerName": "Feature", "minWidth": 205, "flex": 4, "cellClass": "strong",
+    {"field": "feature", "headerName": "Feature", "minWidth": 195, "flex": 4, "cellClass": "strong",
      "cellRenderer": "Named", "tooltipField": "about"},
     {
-        "field": "adoption", "headerName": "Adoption", "minWidth": 115, "flex": 2, "sort": "desc",
+        "field": "adoption", "headerName": "Adoption", "minWidth": 132, "flex": 3, "sort": "desc",
         "cellRenderer": "Share", "sortingOrder": ["desc", "asc"],
         "headerTooltip": "Installs that used the feature, as a share of the active installs",
     },
@@ -90,6 +90,6 @@ def options(folded: list[rows.Row]) -> dict[str, Any]:
 
 
 def style(features: int, folded: int) -> dict[str, Any]:
-    """A height for so many rows, with room for a scroll bar below them."""
+    """A height for so many rows, up to `MOST_VISIBLE`."""
     visible = max(1, min(features, MOST_VISIBLE)) + folded
-    return {"height": GRID["headerHeight"] + GRID["rowHeight"] * visible + 18}
+    return {"height": GRID["headerHeight"] + GRID["rowHeight"] * visible + 4}
