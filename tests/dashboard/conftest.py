@@ -1,5 +1,6 @@
 """A dashboard without ClickHouse behind it: an engine that is empty, or away."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -140,3 +141,29 @@ def call(client: FlaskClient, output: str, inputs: Mapping[str, Any], state: Map
         "changedPropIds": list(inputs),
     }
     return client.post("/_dash-update-component", json=body)
+
+
+def output_of(client: FlaskClient, region: str) -> str:
+    """The output of the callback that fills a region."""
+    dependencies: Any = client.get("/_dash-dependencies").json
+    return next(
+        str(one["output"]) for one in dependencies if one["output"].startswith((f"..{region}-message.", f"{region}-m"))
+    )
+
+
+def fill(client: FlaskClient, region: str, search: str = "", **inputs: Any) -> Any:
+    """Call the callback of a region as the browser does; returns its answer by component and property.
+
+    `inputs` are the values of other inputs and states, by component (`features_grid` is `features-grid`).
+    """
+    dependencies: Any = client.get("/_dash-dependencies").json
+    output = output_of(client, region)
+    found = next(one for one in dependencies if one["output"] == output)
+    known = {"url": search, **{name.replace("_", "-"): value for name, value in inputs.items()}}
+
+    def given(kind: str) -> dict[str, Any]:
+        return {f"{one['id']}.{one['property']}": known.get(one["id"]) for one in found[kind]}
+
+    answer = call(client, output, given("inputs"), given("state"))
+    assert answer.status_code == 200, answer.status_code
+    return json.loads(answer.text)["response"]
