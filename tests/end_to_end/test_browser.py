@@ -57,7 +57,7 @@ def test_a_posted_beacon_is_seen_in_a_chart(system: System, browser: Browser) ->
     page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.reload()
-    expect(page.locator("#overview-figures")).to_contain_text("6")
+    expect(page.locator("#overview-figures-content")).to_contain_text("6")
     expect(page.locator("#overview-content")).to_contain_text("7.7.7")
     assert hosts == {"127.0.0.1"}
     assert errors == []
@@ -97,7 +97,7 @@ def test_a_gap_shows_as_a_gap_and_health_tells_of_it(system: System, browser: Br
     expect(page.locator("#installs_per_bucket-note")).to_contain_text("No beacons of any module on")
     page.clock.install()
     page.goto(f"{system.dashboard}/health")
-    expect(page.locator("#health-figures")).to_contain_text("Connected")
+    expect(page.locator("#health-figures-content")).to_contain_text("Connected")
     expect(page.locator("#health-loaders")).to_contain_text("Running")
     expect(page.locator("#beacons_per_hour-note")).to_contain_text("No beacons of any module from")
     expect(page.locator("#beacons_per_hour-summary")).to_contain_text("6 in this hour")
