@@ -157,7 +157,7 @@ class Loader:
 
     def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
         """Halve a batch that ClickHouse refuses for what it holds, until the bad row stands alone; set that aside."""
-        if not self._loading.reads(TABLES[plane], good_row(plane)):
+        if not self._engine.reads(TABLES[plane], good_row(plane)):
             # Else hours of beacons would end in quarantine, one by one, for want of a column.
             raise EngineError(f"the table {TABLES[plane]} is not as the migrations made it") from error
         if batch.first == batch.last:

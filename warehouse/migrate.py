@@ -7,6 +7,7 @@ from importlib.resources import files
 from string import Template
 
 from warehouse.engine import Engine, EngineError
+from warehouse.identifiers import quoted
 
 # On a cluster each table stands on its shards as `X_local`, and `X` spreads over them by these.
 _SHARDING = {
@@ -69,7 +70,7 @@ def _apply(engine: Engine, text: str) -> None:
     cluster = engine.cluster
     values = {
         "local": "_local" if cluster else "",
-        "on_cluster": f"ON CLUSTER {cluster}" if cluster else "",
+        "on_cluster": engine.on_cluster,
         "replicated": "Replicated" if cluster else "",
         "deduplication_window": "replicated_deduplication_window" if cluster else "non_replicated_deduplication_window",
     }
@@ -85,6 +86,6 @@ def _apply(engine: Engine, text: str) -> None:
         if cluster and table:
             name = table[1]
             engine.command(
-                f"CREATE TABLE IF NOT EXISTS {name} ON CLUSTER {cluster} AS {name}_local "
-                f"ENGINE = Distributed({cluster}, currentDatabase(), {name}_local, {_SHARDING.get(name, 'install')})"
+                f"CREATE TABLE IF NOT EXISTS {name}{engine.on_cluster} AS {name}_local ENGINE = "
+                f"Distributed({quoted(cluster)}, currentDatabase(), {name}_local, {_SHARDING.get(name, 'install')})"
             )

@@ -18,6 +18,7 @@ from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import clickhouse_url, running
 from tests.pharos_cli.command import pharos
 from tests.warehouse.test_engine import rows
+from warehouse.connections import Connections
 from warehouse.engine import Engine, EngineError
 from warehouse.migrate import migrate
 from warehouse.queries import health, licensing, metrics
@@ -177,15 +178,13 @@ def test_users_that_are_there_are_only_asked_for(engine: Engine, monkeypatch: py
 def test_the_queries_choose_the_user_by_the_plane(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metrics are asked as product, what the license plane holds as licensing; the administrator is not used at all."""
     asked: list[ServerUser | None] = []
-    client = Engine._client
+    client = Connections.client
 
-    def noted(
-        self: Engine, database: str | None = None, seconds: int | None = None, account: ServerUser | None = None
-    ) -> Any:
+    def noted(self: Connections, account: ServerUser | None = None, **how: Any) -> Any:
         asked.append(account)
-        return client(self, database, seconds, account)
+        return client(self, account, **how)
 
-    monkeypatch.setattr(Engine, "_client", noted)
+    monkeypatch.setattr(Connections, "client", noted)
     today = datetime.now(UTC).date()
     for by in ("version", "license_source"):
         metrics.answer(engine, metrics.parse("installs", {"by": by}, today), 5)
@@ -220,14 +219,15 @@ DATABASE_ALONE = (
 @on_a_server
 def test_without_access_management_all_works_as_one_user_and_says_so(engine: Engine, tmp_path: Path) -> None:
     """Migrations and queries go on; `one_user` tells why the planes are not separated by users."""
-    poor = engine_at(administrator(engine, DATABASE_ALONE), tmp_path)
+    url = administrator(engine, DATABASE_ALONE)
+    poor = engine_at(url, tmp_path)
     migrate(poor)
     assert poor.one_user == "the user of PHAROS_CLICKHOUSE_URL may not make users"
     assert poor.as_user(ServerUser.PRODUCT).query("SELECT currentUser()") == poor.query("SELECT currentUser()")
-    again = engine_at(poor._url, tmp_path)
+    again = engine_at(url, tmp_path)
     assert again.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(0,)]
     assert again.one_user
-    done = pharos(tmp_path / "home", "doctor", PHAROS_CLICKHOUSE_URL=poor._url, PHAROS_CLICKHOUSE_CLUSTER=poor.cluster)
+    done = pharos(tmp_path / "home", "doctor", PHAROS_CLICKHOUSE_URL=url, PHAROS_CLICKHOUSE_CLUSTER=poor.cluster)
     assert "FAIL grants       both planes are read as the user admin_" in done.stdout
     poor.close()
     again.close()
@@ -236,10 +236,11 @@ def test_without_access_management_all_works_as_one_user_and_says_so(engine: Eng
 @on_a_server
 def test_a_process_that_comes_before_the_migration_waits_for_it(engine: Engine, tmp_path: Path) -> None:
     """No database yet is an `EngineError`; afterwards the same engine answers. A changed password is no obstacle."""
-    early = engine_at(clickhouse_url("server"), tmp_path)
+    url = clickhouse_url("server")
+    early = engine_at(url, tmp_path)
     with pytest.raises(EngineError):
         metrics.fresh_to(early)
-    migrate(engine_at(early._url, tmp_path))
+    migrate(engine_at(url, tmp_path))
     assert metrics.fresh_to(early) is None
     user = ServerUser.PRODUCT.user(early.database)
     cluster = f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
