@@ -20,11 +20,12 @@ A power cut leaves each of them done or not begun. The order of writes, which SQ
 """
 
 import os
+import re
 import shutil
 import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,6 +41,8 @@ LOCK_SECONDS = 5.0
 # Refuse before the disk is full: ClickHouse on the same disk breaks in worse ways than we do.
 WATERMARK_BYTES = 256 << 20
 WATERMARK_SHARE = 0.05
+# ClickHouse writes a file for each month of a batch, in each table, and refuses a batch of too many.
+MOST_MONTHS = 100
 _NO_END = 2**63 - 1
 
 _SCHEMA = """
@@ -74,6 +77,12 @@ DROP TABLE IF EXISTS rates;
 """
 # Columns that spools of before do not have.
 _ADDED = (("beacons", "sealed", "BLOB NOT NULL DEFAULT x''"), ("batches", "sealed", "TEXT"))
+# The beginning of whichever row a beacon has: its date is there.
+_HEADS = """
+SELECT seq, substr(coalesce(nullif(usage, x''), nullif(sealed, x''), license), 1, 128) FROM beacons
+WHERE seq <= ? ORDER BY seq LIMIT ?
+"""
+_MONTH = re.compile(rb'"(?:day|time)":"(\d{4}-\d{2})')
 
 
 class Unavailable(Exception):
@@ -257,18 +266,17 @@ class Spool:
     def seal(self, most: int, last: int | None = None) -> Batch | None:
         """The next batch to load: the oldest sealed one, else up to `most` beacons sealed now; None for none.
 
-        No beacon behind number `last` is sealed.
+        No beacon behind number `last` is sealed, and a batch spans at most `MOST_MONTHS` months.
         """
         if batch := self._oldest_batch():
             return batch
+        # Read before the lock: only the loader, which calls this, takes beacons away.
+        heads = self.db.execute(_HEADS, (_NO_END if last is None else last, most))
+        numbers = _within_months(heads, MOST_MONTHS)
+        if not numbers:
+            return None
+        batch = Batch(numbers[0], numbers[-1], *(str(uuid.uuid4()) for _ in PLANES))
         with self.transaction():
-            row = self.db.execute(
-                "SELECT min(seq), max(seq) FROM (SELECT seq FROM beacons WHERE seq <= ? ORDER BY seq LIMIT ?)",
-                (_NO_END if last is None else last, most),
-            ).fetchone()
-            if row[0] is None:
-                return None
-            batch = Batch(row[0], row[1], *(str(uuid.uuid4()) for _ in PLANES))
             self._add_batch(batch)
         return batch
 
@@ -452,6 +460,18 @@ class Spool:
             if isinstance(error, sqlite3.OperationalError):
                 raise Unavailable(f"the spool cannot be written: {error}") from error
             raise
+
+
+def _within_months(heads: Iterable[tuple[int, bytes]], most: int) -> list[int]:
+    """The numbers of the first beacons that are of at most so many months together."""
+    months = set()
+    numbers = []
+    for number, head in heads:
+        months.add(found[1] if (found := _MONTH.search(head)) else b"")
+        if len(months) > most:
+            break
+        numbers.append(number)
+    return numbers
 
 
 @dataclass(frozen=True)

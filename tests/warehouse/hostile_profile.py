@@ -31,10 +31,14 @@ HOSTILE: dict[str, str | int] = {
     "session_timezone": "Pacific/Auckland",
     # Not pinned, and no reason to answer differently:
     "max_threads": 1,
-    "max_block_size": 3,
 }
-# Refuses whatever anybody asks, before a client can send settings of its own.
-_LEFT_OUT = ("implicit_transaction", *(name for name, value in PINNED.items() if value == "throw"))
+# Each of these breaks a client before it can send settings of its own: it cannot connect, and says so.
+_LEFT_OUT = (
+    "implicit_transaction",
+    "offset",
+    "output_format_native_encode_types_in_binary_format",
+    *(name for name, value in PINNED.items() if value == "throw"),
+)
 
 
 def settings() -> dict[str, str | int]:
