@@ -30,6 +30,8 @@ from warehouse.server_users import ServerUser
 # 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms; a tenth of them costs nearly as much.
 BATCH = 10_000
 POLL_SECONDS = 0.5
+# Beside a server a small batch is followed by a pause: the tables remember the tokens of a million batches.
+PAUSE_SECONDS = 3.0
 BACKOFF_SECONDS = (0.5, 30.0)
 FRESHNESS_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
@@ -58,6 +60,7 @@ class Loader:
         self._id = spool.loader_id()
         self._store = RequestStore(spool)
         self._office = RightsExecutor(self._store, engine)
+        self._pauses = False
         self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = float("-inf")
         self._to_clear = True  # a loader before this one may have left something
 
@@ -89,7 +92,7 @@ class Loader:
                 wait = min(wait * 2, BACKOFF_SECONDS[1])
                 continue
             if not busy:
-                stop.wait(POLL_SECONDS)
+                stop.wait(PAUSE_SECONDS if self._pauses else POLL_SECONDS)
 
     def step(self) -> bool:
         """Load one batch and keep house; returns whether there may be more to load at once."""
@@ -105,6 +108,7 @@ class Loader:
             self._office.execute(request)
             return True
         self._keep_house(began, idle=batch is None)
+        self._pauses = batch is not None and not self._engine.embedded
         return batch is not None and batch.last - batch.first + 1 >= BATCH // 10
 
     def load(self, batch: Batch) -> None:

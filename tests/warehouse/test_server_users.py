@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from collector.loader import Loader
+from collector.loader import Loader, good_row
 from collector.spool import Spool
 from core.home import Home
 from core.settings import Settings
@@ -20,6 +20,7 @@ from tests.pharos_cli.command import pharos
 from tests.warehouse.test_engine import rows
 from warehouse.connections import Connections
 from warehouse.engine import Engine, EngineError
+from warehouse.identifiers import quoted
 from warehouse.migrate import migrate
 from warehouse.queries import health, licensing, metrics
 from warehouse.server_users import GRANTS, Server, ServerUser
@@ -149,6 +150,40 @@ def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine
         "DROP TABLE usage_beacons",
     ):
         assert refused(engine, ServerUser.LOADER, statement), statement
+
+
+@on_a_server
+def test_the_loader_reads_no_table_through_another(engine: Engine) -> None:
+    """`loop` and its like read any table for whoever may use table functions; the loader may use none."""
+    for table in ("license_sightings", "usage_beacons", "installs_per_day_by_dimension"):
+        for source in (
+            f"loop({quoted(engine.database)}, {table})",
+            f"merge('{engine.database}', '^{table}$')",
+            f"remote('127.0.0.1', '{engine.database}', '{table}')",
+            f"view(SELECT * FROM {table})",
+        ):
+            assert refused(engine, ServerUser.LOADER, f"SELECT * FROM {source} LIMIT 1 FORMAT Null"), source
+    for statement in (
+        "CREATE TEMPORARY TABLE copy (a UInt8)",
+        f"CREATE TABLE {quoted(engine.database)}.copy ENGINE = Memory AS SELECT 1",
+        "INSERT INTO FUNCTION null('a UInt8') VALUES (1)",
+    ):
+        assert refused(engine, ServerUser.LOADER, statement), statement
+    assert engine.reads("usage_beacons", good_row("usage"))
+    assert not engine.reads("usage_beacons", b'{"day":"no day"}')
+
+
+@on_a_server
+def test_a_profile_that_is_read_only_stops_no_loader(engine: Engine, tmp_path: Path) -> None:
+    """A server may give it to all users that do not say otherwise."""
+    cluster, profile = engine.on_cluster, f"read_only_{engine.database}"
+    loader = quoted(ServerUser.LOADER.user(engine.database))
+    engine.command(f"CREATE SETTINGS PROFILE {profile}{cluster} SETTINGS readonly = 1 TO {loader}")
+    spool = Spool(tmp_path / "another")
+    spool.store(rows([beacon() for _ in range(3)]), 1e9)
+    Loader(spool, engine).step()
+    engine.command(f"DROP SETTINGS PROFILE {profile}{cluster}")
+    assert engine.query("SELECT count() FROM usage_beacons") == [(13,)]
 
 
 @on_a_server
