@@ -32,6 +32,7 @@ _MEANING: dict[str, str | int] = {
     "offset": 0,
     "prefer_column_name_to_alias": 0,
     "session_timezone": "UTC",
+    "single_join_prefer_left_table": 1,
     "skip_unavailable_shards": 0,
     "transform_null_in": 0,
     "use_query_cache": 0,
