@@ -31,6 +31,8 @@ from warehouse.server_users import ServerUser
 # 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms; a tenth of them costs nearly as much.
 BATCH = 10_000
 POLL_SECONDS = 0.5
+# Beside a server a small batch is followed by a pause: the tables remember the tokens of a million batches.
+PAUSE_SECONDS = 3.0
 BACKOFF_SECONDS = (0.5, 30.0)
 FRESHNESS_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
@@ -60,6 +62,7 @@ class Loader:
         self._id = spool.loader_id()
         self._store = RequestStore(spool)
         self._office = RightsExecutor(self._store, engine)
+        self._pauses = False
         self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = float("-inf")
         self._to_clear = True  # a loader before this one may have left something
 
@@ -99,7 +102,7 @@ class Loader:
                 wait = min(wait * 2, BACKOFF_SECONDS[1])
                 continue
             if not busy:
-                stop.wait(POLL_SECONDS)
+                stop.wait(PAUSE_SECONDS if self._pauses else POLL_SECONDS)
 
     def step(self) -> bool:
         """Load one batch and keep house; returns whether there may be more to load at once."""
@@ -115,6 +118,7 @@ class Loader:
             self._office.execute(request)
             return True
         self._keep_house(began, idle=batch is None)
+        self._pauses = batch is not None and not self._engine.embedded
         return batch is not None and batch.last - batch.first + 1 >= BATCH // 10
 
     def load(self, batch: Batch) -> None:
@@ -167,7 +171,7 @@ class Loader:
 
     def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
         """Halve a batch that ClickHouse refuses for what it holds, until the bad row stands alone; set that aside."""
-        if not self._loading.reads(TABLES[plane], good_row(plane)):
+        if not self._engine.reads(TABLES[plane], good_row(plane)):
             # Else hours of beacons would end in quarantine, one by one, for want of a column.
             raise EngineError(f"the table {TABLES[plane]} is not as the migrations made it") from error
         if batch.first == batch.last:

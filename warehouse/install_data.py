@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from warehouse.engine import UNLOGGED, Engine
+from warehouse.engine import Engine
+from warehouse.statement_settings import UNLOGGED
 
 Plane = Literal["usage", "license"]
 # Of each plane the raw table first.
@@ -111,7 +112,6 @@ def requests(engine: Engine) -> list[Requested]:
 
 
 def _delete(engine: Engine, table: str, condition: str) -> None:
-    target = f"{table}_local ON CLUSTER {engine.cluster}" if engine.cluster else table
-    engine.command(f"ALTER TABLE {target} DELETE WHERE {condition}", _ERASING)
+    engine.command(f"ALTER TABLE {engine.altered(table)} DELETE WHERE {condition}", _ERASING)
     # ClickHouse keeps the last statement of this kind on disk: let it be one that names nobody.
-    engine.command(f"ALTER TABLE {target} DELETE WHERE 0", _ERASING)
+    engine.command(f"ALTER TABLE {engine.altered(table)} DELETE WHERE 0", _ERASING)

@@ -99,8 +99,8 @@ def apply(engine: Engine) -> list[str]:
     """
     found = list(overdue(engine, FORCED_DAYS))
     for table, partition in dict.fromkeys((kept.where, partition) for kept, partition in found):
-        target = f"{table}_local ON CLUSTER {engine.cluster}" if engine.cluster else table
-        engine.command(f"ALTER TABLE {target} MATERIALIZE TTL IN PARTITION ID '{partition}'", {"mutations_sync": 0})
+        statement = f"ALTER TABLE {engine.altered(table)} MATERIALIZE TTL IN PARTITION ID '{partition}'"
+        engine.command(statement, {"mutations_sync": 0})
     return list(dict.fromkeys(kept.name for kept, _ in found))
 
 

@@ -1,13 +1,23 @@
 """How beacons leave the spool: in sealed batches, of which the loader notes how far they are."""
 
+import re
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from collector.spool.beacons import PLANES, Plane
 from collector.spool.database import Database
 
+# ClickHouse writes a file for each month of a batch, in each table, and refuses a batch of too many.
+MOST_MONTHS = 100
 _NO_END = 2**63 - 1
+# The beginning of whichever row a beacon has: its date is there.
+_HEADS = """
+SELECT seq, substr(coalesce(nullif(usage, x''), nullif(sealed, x''), license), 1, 128) FROM beacons
+WHERE seq <= ? ORDER BY seq LIMIT ?
+"""
+_MONTH = re.compile(rb'"(?:day|time)":"(\d{4}-\d{2})')
 
 
 @dataclass(frozen=True)
@@ -32,18 +42,17 @@ class Batches(Database):
     def seal(self, most: int, last: int | None = None) -> Batch | None:
         """The next batch to load: the oldest sealed one, else up to `most` beacons sealed now; None for none.
 
-        No beacon behind number `last` is sealed.
+        No beacon behind number `last` is sealed, and a batch spans at most `MOST_MONTHS` months.
         """
         if batch := self._oldest_batch():
             return batch
+        # Read before the lock: only the loader, which calls this, takes beacons away.
+        heads = self.db.execute(_HEADS, (_NO_END if last is None else last, most))
+        numbers = _within_months(heads, MOST_MONTHS)
+        if not numbers:
+            return None
+        batch = Batch(numbers[0], numbers[-1], *(str(uuid.uuid4()) for _ in PLANES))
         with self.transaction():
-            row = self.db.execute(
-                "SELECT min(seq), max(seq) FROM (SELECT seq FROM beacons WHERE seq <= ? ORDER BY seq LIMIT ?)",
-                (_NO_END if last is None else last, most),
-            ).fetchone()
-            if row[0] is None:
-                return None
-            batch = Batch(row[0], row[1], *(str(uuid.uuid4()) for _ in PLANES))
             self._add_batch(batch)
         return batch
 
@@ -100,3 +109,15 @@ class Batches(Database):
             for first, *ids in self.db.execute("SELECT first, usage, license, sealed FROM batches").fetchall():
                 new = [id and str(uuid.uuid4()) for id in ids]
                 self.db.execute("UPDATE batches SET usage = ?, license = ?, sealed = ? WHERE first = ?", (*new, first))
+
+
+def _within_months(heads: Iterable[tuple[int, bytes]], most: int) -> list[int]:
+    """The numbers of the first beacons that are of at most so many months together."""
+    months = set()
+    numbers = []
+    for number, head in heads:
+        months.add(found[1] if (found := _MONTH.search(head)) else b"")
+        if len(months) > most:
+            break
+        numbers.append(number)
+    return numbers

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import collector.spool.database
-from collector.spool import PLANES, Batch, Group, Spool, Unavailable
+from collector.spool import PLANES, Batch, Group, Row, Spool, Unavailable
+from collector.spool.batches import MOST_MONTHS
 from tests.collector.rows import row, rows
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
@@ -239,3 +240,21 @@ def test_a_copy_sends_what_was_sealed_under_other_ids(spool: Spool) -> None:
     again = sealed(spool)
     assert (again.first, again.last, again.usage) == (first.first, first.last, None)
     assert again.license not in (None, first.license)
+
+
+def test_a_batch_spans_a_bounded_number_of_months(spool: Spool) -> None:
+    """It ends before the first beacon that would make it too many, whichever row of a beacon has the date."""
+    months = [f"{2000 + month // 12}-{month % 12 + 1:02}" for month in range(MOST_MONTHS + 1)]
+    dated = [b'{"install":1,"day":"%s-01"}' % month.encode() for month in months]
+    timed = [b'{"install":1,"time":"%s-01 00:00:00.000"}' % month.encode() for month in months]
+    rows = [Row(bytes([1, n]), dated[n], b"") for n in range(0, MOST_MONTHS, 2)]
+    rows += [Row(bytes([2, n]), b"", timed[n]) for n in range(1, MOST_MONTHS, 2)]
+    rows += [Row(bytes([3, n]), b"", b"", dated[n]) for n in range(MOST_MONTHS + 1)]
+    spool.store(rows, 1e9)
+    batch = spool.seal(10_000)
+    assert batch is not None
+    assert batch.last == len(rows) - 1
+    spool.delete(batch)
+    rest = spool.seal(10_000)
+    assert rest is not None
+    assert (rest.first, rest.last) == (len(rows), len(rows))

@@ -59,8 +59,11 @@ BAD = {
     ],
     "dashboard_bind": ["localhost:http", "[::1]", "localhost:-1"],
     "collector_workers": ["0", "65", "two", "2.0", "-1", "+2", " 2", "²"],
-    "clickhouse_url": ["localhost", "tcp://localhost:9000", "http://", "http://h:port/db", "http://h:0/db", "http://[::1"],
-    "clickhouse_cluster": ["a b", "a;b", "9a", "a" * 65],
+    "clickhouse_url": [
+        "localhost", "tcp://localhost:9000", "http://", "http://h:port/db", "http://h:0/db", "http://[::1",
+        "http://h/a/b", "http://h/a%60b", "http://h/system", "http://h/" + "a" * 65,
+    ],
+    "clickhouse_cluster": ["a b", "a;b", "a`b", "-a", "a" * 65],
     "k": ["0", "-5", "five", "1e3", "1000001"],
     "figures": ["nearest", "Exact", "1"],
     "trusted_proxies": ["-1", "11", "all"],

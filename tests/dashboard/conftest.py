@@ -28,11 +28,19 @@ class EmptyEngine(Engine):
     def __init__(self) -> None:
         self.away = False
         self.missing = ""  # a table
-        self.cluster = self._url = ""
+        self.cluster = ""
         self.database = "pharos"
         self._trouble: Trouble | None = None
         self.loaders: list[tuple[Any, ...]] = []
         self.requests: list[tuple[Any, ...]] = []
+
+    @property
+    def embedded(self) -> bool:
+        return True
+
+    @property
+    def trouble(self) -> Trouble | None:
+        return self._trouble
 
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
