@@ -12,7 +12,8 @@ from warehouse.engine import Engine, EngineError
 _SHARDING = {
     "freshness_by_loader": "cityHash64(loader)",
     "migrations": "version",
-    "standings": "who",
+    "standings": "who",  # until it is dropped
+    "install_states": "who",
     "sealed_beacons": "who",
     "rights_requests": "id",
 }

@@ -35,6 +35,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
     ServerUser.LICENSING: (
         ("SELECT", "license_sightings", ()),
         ("SELECT", "sightings_by_install", ()),
+        ("SELECT", "owner_statements", ()),
         ("SELECT", "installs_per_day_by_license_source", ()),
     ),
     ServerUser.LOADER: (

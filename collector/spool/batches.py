@@ -7,8 +7,6 @@ from typing import Any
 from collector.spool.beacons import PLANES, Plane
 from collector.spool.database import Database
 
-_NO_END = 2**63 - 1
-
 
 @dataclass(frozen=True)
 class Batch:
@@ -29,17 +27,13 @@ class Batch:
 class Batches(Database):
     """The way out."""
 
-    def seal(self, most: int, last: int | None = None) -> Batch | None:
-        """The next batch to load: the oldest sealed one, else up to `most` beacons sealed now; None for none.
-
-        No beacon behind number `last` is sealed.
-        """
+    def seal(self, most: int) -> Batch | None:
+        """The next batch to load: the oldest sealed one, else up to `most` beacons sealed now; None for none."""
         if batch := self._oldest_batch():
             return batch
         with self.transaction():
             row = self.db.execute(
-                "SELECT min(seq), max(seq) FROM (SELECT seq FROM beacons WHERE seq <= ? ORDER BY seq LIMIT ?)",
-                (_NO_END if last is None else last, most),
+                "SELECT min(seq), max(seq) FROM (SELECT seq FROM beacons ORDER BY seq LIMIT ?)", (most,)
             ).fetchone()
             if row[0] is None:
                 return None

@@ -1,0 +1,14 @@
+"""What the loaders told of themselves: the row with the latest time of each loader counts."""
+
+import uuid
+
+from warehouse.engine import Engine
+from warehouse.install_data import altered
+
+
+def forget_loader(engine: Engine, loader: str) -> None:
+    """Delete what a loader told so far. Raises `EngineError`."""
+    engine.command(
+        f"ALTER TABLE {altered(engine, 'freshness_by_loader')} DELETE WHERE loader = '{uuid.UUID(loader)}'",
+        {"mutations_sync": 2},
+    )
