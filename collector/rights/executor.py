@@ -1,7 +1,7 @@
 """Carries out what owners ask about their data: access, erasure, rectification, objection, restriction, and its end.
 
 Nothing waits for a deletion: ClickHouse is told to delete what is there, the loader goes on, and the requests are done
-once the deleted rows are off the disk. Requests that wait share one deletion in each table, and a request about an
+once ClickHouse is, an erasure once the deleted rows are off the disk. Requests that wait share one deletion in each table, and a request about an
 install of which nothing is held costs none. Each step may be cut off anywhere and is then done again.
 """
 
@@ -178,7 +178,8 @@ class RightsExecutor:
             install_data.delete(self._engine, dict.fromkeys(tables, ()))
             self._covered = True
             return False
-        left = install_data.left_on_disk(self._engine)
+        erasing = any(request.action == "erase" for request in self._deleting)
+        left = install_data.left_on_disk(self._engine) if erasing else set()
         self._leaving = left if self._leaving is None else self._leaving & left
         if self._leaving:
             return False

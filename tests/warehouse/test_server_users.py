@@ -25,7 +25,7 @@ from warehouse.server_users import GRANTS, Server, ServerUser
 
 on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
 USAGE = ("usage_beacons", "installs_per_day_by_dimension")
-LICENSE = ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install")
+LICENSE = ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install", "owner_statements")
 RIGHTS = ("install_states", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
 ACCESS_DENIED, READONLY = 497, 164
 VIEWS = {
