@@ -1,8 +1,9 @@
 """Carries out what owners ask about their data: access, erasure, rectification, objection, restriction, and its end.
 
-Nothing waits for a deletion: ClickHouse is told to delete what is there, the loader goes on, and the requests are done
-once ClickHouse is, an erasure once the deleted rows are off the disk. Requests that wait share one deletion in each table, and a request about an
-install of which nothing is held costs none. Each step may be cut off anywhere and is then done again.
+Nothing waits for a deletion: ClickHouse is told to delete what is there, and the loader goes on. The requests are done
+once ClickHouse is, an erasure once the deleted rows are off the disk. Requests that wait share one deletion in each
+table, and a request about an install of which nothing is held costs none. Each step may be cut off anywhere and is then
+done again.
 """
 
 import logging
