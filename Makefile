@@ -25,6 +25,7 @@ bench: .venv/development
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.rights
 	$(BIN)/python -m tests.bench.duplicates
+	$(BIN)/python -m tests.bench.decisions
 
 # Known vulnerabilities of what is installed, as far as the package registry tells; what it does not know is listed.
 audit: .venv/development

@@ -136,6 +136,9 @@ class Settings:
     address_rate_limit: int = _setting(
         0, _whole(0, 10**9), "Beacons per minute and address (of IPv6: its /64 network); 0: no limit."
     )
+    rights_rate_limit: int = _setting(
+        600, _whole(1, 10**9), "Requests of owners (/v1/rights) per minute, from all addresses together."
+    )
     country_database: str = _setting(
         "", _text, "An MMDB file, or the folder of Debian's tor-geoipdb (/usr/share/tor); unset: no country."
     )

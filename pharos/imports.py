@@ -95,11 +95,11 @@ class Importer:
         """Put what is gathered on disk."""
         now = datetime.now(UTC)
         while self._batch:
-            processed, version = self._ingestion.process([beacon for _, beacon in self._batch], "", now, keep_date=True)
+            processed, basis = self._ingestion.process([beacon for _, beacon in self._batch], "", now, keep_date=True)
             rows = [each.row for each in processed if each.row]
             try:
                 self._spool.check_space()
-                (fresh,) = self._spool.store_groups([Group(rows, version=version)], time.time())
+                (fresh,) = self._spool.store_groups([Group(rows, basis=basis)], time.time())
             except Unavailable as error:
                 print(f"waiting: {error}", file=sys.stderr)
                 time.sleep(FULL_SECONDS)

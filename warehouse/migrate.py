@@ -13,7 +13,8 @@ from warehouse.identifiers import quoted
 _SHARDING = {
     "freshness_by_loader": "cityHash64(loader)",
     "migrations": "version",
-    "standings": "who",
+    "standings": "who",  # until it is dropped
+    "install_states": "who",
     "sealed_beacons": "who",
     "rights_requests": "id",
 }

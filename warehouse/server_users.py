@@ -38,6 +38,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
     ServerUser.LICENSING: (
         ("SELECT", "license_sightings", ()),
         ("SELECT", "sightings_by_install", ()),
+        ("SELECT", "owner_statements", ()),
         ("SELECT", "installs_per_day_by_license_source", ()),
     ),
     ServerUser.LOADER: (

@@ -20,7 +20,7 @@ A power cut leaves each of them done or not begun. The order of writes, which SQ
 """
 
 from collector.spool.batches import Batch, Batches
-from collector.spool.beacons import PLANES, Group, Plane, Row, Stored
+from collector.spool.beacons import PLANES, Basis, Group, Plane, Row, Stored
 from collector.spool.database import Unavailable
 from collector.spool.duplicates import HORIZON_DAYS
 from collector.spool.progress import Loading, Progress, Stats
@@ -29,6 +29,7 @@ from collector.spool.quarantine import Quarantine, Quarantined
 __all__ = (
     "HORIZON_DAYS",
     "PLANES",
+    "Basis",
     "Batch",
     "Group",
     "Loading",

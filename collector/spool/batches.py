@@ -11,11 +11,10 @@ from collector.spool.database import Database
 
 # ClickHouse writes a file for each month of a batch, in each table, and refuses a batch of too many.
 MOST_MONTHS = 100
-_NO_END = 2**63 - 1
 # The beginning of whichever row a beacon has: its date is there.
 _HEADS = """
 SELECT seq, substr(coalesce(nullif(usage, x''), nullif(sealed, x''), license), 1, 128) FROM beacons
-WHERE seq <= ? ORDER BY seq LIMIT ?
+ORDER BY seq LIMIT ?
 """
 _MONTH = re.compile(rb'"(?:day|time)":"(\d{4}-\d{2})')
 
@@ -39,15 +38,15 @@ class Batch:
 class Batches(Database):
     """The way out."""
 
-    def seal(self, most: int, last: int | None = None) -> Batch | None:
+    def seal(self, most: int) -> Batch | None:
         """The next batch to load: the oldest sealed one, else up to `most` beacons sealed now; None for none.
 
-        No beacon behind number `last` is sealed, and a batch spans at most `MOST_MONTHS` months.
+        A batch spans at most `MOST_MONTHS` months.
         """
         if batch := self._oldest_batch():
             return batch
         # Read before the lock: only the loader, which calls this, takes beacons away.
-        heads = self.db.execute(_HEADS, (_NO_END if last is None else last, most))
+        heads = self.db.execute(_HEADS, (most,))
         numbers = _within_months(heads, MOST_MONTHS)
         if not numbers:
             return None

@@ -27,13 +27,21 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Basis:
+    """What beacons were split under: the states of these installs, as of a version of the decisions."""
+
+    version: int
+    installs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Group:
-    """The beacons of one request, the limits that they count against (who, beacons a minute), and the version of the
-    decisions under which they were split (None: none of them can be concerned)."""
+    """The beacons of one request, the limits that they count against (who, beacons a minute), and what they were split
+    under (None: no decision can concern them)."""
 
     rows: list[Row]
     limits: tuple[tuple[str, int], ...] = ()
-    version: int | None = None
+    basis: Basis | None = None
 
 
 # New or duplicate, for each row; or seconds to wait; or None: to be split again.
@@ -57,11 +65,11 @@ class Beacons(Database):
     def store_groups(self, groups: list[Group], now: float) -> list[Stored]:
         """Put the beacons of several requests on disk in one commit.
 
-        For each group: as `store`; or the seconds to wait when it is over a limit; or None when somebody has decided
-        something since `Group.version`, and its beacons have to be split again.
+        For each group: as `store`; or the seconds to wait when it is over a limit; or None when the state of one of its
+        installs has changed since `Group.basis`, and its beacons have to be split again.
         """
         self.days.advance()
-        versions = {group.version for group in groups if group.version is not None}
+        versions = {group.basis.version for group in groups if group.basis is not None}
         rows = [row for group in groups for row in group.rows]
         if (
             rows
@@ -77,10 +85,9 @@ class Beacons(Database):
             except sqlite3.IntegrityError:
                 pass  # a duplicate is among them, and nothing was stored
         with self.transaction():
-            version = self.version()
             return [
                 (self._over_limit(group, now) or self._store_new(group.rows, int(now)))
-                if group.version in (None, version)
+                if group.basis is None or self._holds(group.basis)
                 else None
                 for group in groups
             ]
@@ -123,14 +130,20 @@ class Beacons(Database):
         return recent | self.duplicates.filed(ids)
 
     def version(self) -> int:
-        """How many decisions of owners there were: the version of `standings`."""
+        """How many decisions of owners there were."""
         return int(self.db.execute("SELECT version FROM decisions").fetchone()[0])
 
-    def standings(self) -> tuple[int, list[tuple[int, int, float, int, int]]]:
-        """The version, and of each install that decided anything (who, epoch, erased, objected, restricted)."""
-        with self.transaction():
-            rows = self.db.execute("SELECT who, epoch, erased, objected, restricted FROM installs").fetchall()
-            return self.version(), rows
+    def _holds(self, basis: Basis) -> bool:
+        """Whether no install of a basis has got another state since."""
+        version, forgotten = self.db.execute("SELECT version, forgotten FROM decisions").fetchone()
+        if basis.version == version:
+            return True
+        marks = ",".join("?" * len(basis.installs))
+        changed = self.db.execute(
+            f"SELECT 1 FROM install_states WHERE who IN ({marks}) AND version > ? LIMIT 1",  # noqa: S608
+            (*basis.installs, basis.version),
+        )
+        return basis.version >= forgotten and changed.fetchone() is None
 
     def count(self, group: Group, things: int) -> int:
         """Count things that are no beacons against the limits of a group; as `store_groups`, 0 or seconds to wait."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from collector.rights import schema as rights_schema
 from collector.spool.schema import ADDED, SCHEMA, TRIGGER
 
 # A writer waits at most this long for the others (a stopped process may hold the lock).
@@ -34,6 +35,7 @@ class Database:
         self.db.execute("PRAGMA synchronous = FULL")
         self.db.execute("PRAGMA secure_delete = ON")
         self.db.executescript(SCHEMA)
+        rights_schema.create(self.db)
         for table, column, kind in ADDED:
             if column not in [name for _, name, *_ in self.db.execute(f"PRAGMA table_info({table})")]:
                 self.db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")

@@ -22,13 +22,14 @@ class Loading:
     """How the loader gets on; times are epoch seconds, None for not yet.
 
     `loaded` beacons since the spool was made; all that was taken up to `fresh_to` is in the aggregates; `since` when
-    it cannot load, None while it can, and `why`.
+    it cannot load, None while it can, and `why`; `written` when it last told ClickHouse of that.
     """
 
     loaded: int
     fresh_to: float | None
     since: float | None
     why: str
+    written: float
 
 
 class Progress(Database):
@@ -58,13 +59,20 @@ class Progress(Database):
 
     def loading(self) -> Loading:
         """How the loader gets on."""
-        loaded, fresh_to, since, why = self.db.execute("SELECT loaded, fresh_to, since, why FROM loading").fetchone()
-        return Loading(loaded, fresh_to, since, why or "")
+        loaded, fresh_to, since, why, written = self.db.execute(
+            "SELECT loaded, fresh_to, since, why, written FROM loading"
+        ).fetchone()
+        return Loading(loaded, fresh_to, since, why or "", written)
 
     def note_fresh(self, fresh_to: float) -> None:
         """Note up to when the aggregates hold all, and that the loader can load."""
         with self.transaction():
             self.db.execute("UPDATE loading SET fresh_to = ?, since = NULL, why = NULL", (fresh_to,))
+
+    def note_written(self, now: float) -> None:
+        """Note when ClickHouse was last told how the loader gets on."""
+        with self.transaction():
+            self.db.execute("UPDATE loading SET written = ?", (now,))
 
     def note_trouble(self, now: float, why: str) -> None:
         """Note that the loader cannot load; `since` stays that of the first time."""

@@ -20,19 +20,9 @@ CREATE TABLE IF NOT EXISTS quarantine (
 CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), loader TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS limits (who TEXT PRIMARY KEY, minute INTEGER NOT NULL, beacons INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS loading (
-    one INTEGER PRIMARY KEY CHECK (one = 1), loaded INTEGER NOT NULL DEFAULT 0, fresh_to REAL, since REAL, why TEXT);
+    one INTEGER PRIMARY KEY CHECK (one = 1), loaded INTEGER NOT NULL DEFAULT 0, fresh_to REAL, since REAL, why TEXT,
+    written REAL NOT NULL DEFAULT 0);
 INSERT OR IGNORE INTO loading (one) VALUES (1);
-CREATE TABLE IF NOT EXISTS installs (
-    who INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, erased REAL NOT NULL, objected INTEGER NOT NULL,
-    restricted INTEGER NOT NULL, changed REAL NOT NULL, told INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS retired (plane TEXT NOT NULL, install TEXT NOT NULL, PRIMARY KEY (plane, install))
-    WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS decisions (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL);
-INSERT OR IGNORE INTO decisions VALUES (1, 0);
-CREATE TABLE IF NOT EXISTS requests (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, ticket BLOB UNIQUE NOT NULL, public INTEGER NOT NULL, action TEXT NOT NULL,
-    received INTEGER NOT NULL, after INTEGER NOT NULL, work BLOB, step TEXT NOT NULL DEFAULT '', state TEXT NOT NULL,
-    done INTEGER, result BLOB, told INTEGER NOT NULL DEFAULT 0);
 DROP TABLE IF EXISTS rates;
 """
 # In one transaction: no beacon is stored while neither trigger is there, or both. The old one took its day from the
@@ -45,4 +35,8 @@ CREATE TRIGGER IF NOT EXISTS remember_id AFTER INSERT ON beacons
 COMMIT;
 """
 # Columns that spools of before do not have.
-ADDED = (("beacons", "sealed", "BLOB NOT NULL DEFAULT x''"), ("batches", "sealed", "TEXT"))
+ADDED = (
+    ("beacons", "sealed", "BLOB NOT NULL DEFAULT x''"),
+    ("batches", "sealed", "TEXT"),
+    ("loading", "written", "REAL NOT NULL DEFAULT 0"),
+)

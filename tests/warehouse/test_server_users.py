@@ -27,8 +27,8 @@ from warehouse.server_users import GRANTS, Server, ServerUser
 
 on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
 USAGE = ("usage_beacons", "installs_per_day_by_dimension")
-LICENSE = ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install")
-RIGHTS = ("standings", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
+LICENSE = ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install", "owner_statements")
+RIGHTS = ("install_states", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
 ACCESS_DENIED, READONLY = 497, 164
 VIEWS = {
     "usage": ("installs_per_day_by_dimension_from_beacons",),
