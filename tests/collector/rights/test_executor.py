@@ -120,7 +120,7 @@ def test_requests_that_wait_share_one_deletion_in_each_table(
     for install, action in zip(installs, itertools.cycle(("erase", "restrict", "rectify", "erase"))):
         collector.ask(install, action, **correction(action))
     collector.finish()
-    deletions = Counter(re.findall(r"ALTER TABLE (\w+?)(?:_local)? .*(DELETE|UPDATE)", "\n".join(statements)))
+    deletions = Counter(re.findall(r"ALTER TABLE `?(\w+?)(?:_local)?`? .*(DELETE|UPDATE)", "\n".join(statements)))
     assert deletions[("usage_beacons", "UPDATE")] == 1
     assert deletions[("installs_per_day_by_dimension", "DELETE")] <= 3  # of corrections a statement of their own
     assert all(number <= 2 for (table, _), number in deletions.items() if table != "installs_per_day_by_dimension")
