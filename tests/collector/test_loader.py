@@ -37,7 +37,6 @@ class FakeEngine:
         self.told: list[dict[str, Any]] = []
         self.wrong_schema = False
         self.embedded = False
-        self.cluster = ""
         self.poison: Callable[[str, dict[str, Any]], bool] = lambda table, row: False
         self.before: Callable[[str], None] = lambda table: None
         self.after: Callable[[str], None] = lambda table: None
@@ -56,6 +55,9 @@ class FakeEngine:
             raise ContentError("ClickHouse refuses the rows")
         assert self.tables[table].setdefault(token, found) == found, "one token, two contents"
         self.after(table)
+
+    def altered(self, table: str) -> str:
+        return table
 
     def command(self, sql: str, settings: Mapping[str, Any] | None = None) -> None:
         assert sql.startswith("ALTER TABLE freshness_by_loader DELETE WHERE loader = ")
