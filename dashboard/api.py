@@ -48,7 +48,7 @@ def blueprint(
 ) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
-    audited = AuditedLicensing(engine, access_log)
+    audited = AuditedLicensing(engine, access_log, settings.k)
 
     @routes.before_request
     def check() -> None:

@@ -54,7 +54,7 @@ class DataSource:
         self.catalog = catalog
         self.access_log = access_log
         self.narrow_questions = narrow_questions
-        self.audited_licensing = AuditedLicensing(engine, access_log)
+        self.audited_licensing = AuditedLicensing(engine, access_log, settings.k)
         self._home = home
         self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
         self._kept: dict[Question, tuple[float, Answer]] = {}

@@ -17,6 +17,7 @@ from core.home import Home
 from core.settings import Settings
 from pharos.synthetic_fleet import beacons
 from tests.end_to_end.attacks import Ask, Budget, Values, difference, polling, yes_or_no
+from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
 from tests.fleet import reference
 from tests.warehouse.test_engine import rows
@@ -133,7 +134,7 @@ def play_difference(played: Played) -> tuple[int, int, int, int]:
 
 
 def play_polling(played: Played) -> tuple[int, int, int]:
-    """Of 30 beacons that came after 60 others: how many were told apart, and how many of their values."""
+    """Of 30 beacons that came one after the other: how many values were told of how many, and of how many beacons."""
     today = datetime.now(UTC).date()
     sent = fleet(today, 120)
     late = sent[-30:]
@@ -141,10 +142,68 @@ def play_polling(played: Played) -> tuple[int, int, int]:
     seen = polling(
         played.asker(Role.PRODUCT), today, lambda number: played.load(late[number : number + 1]), len(late), DIMENSIONS
     )
-    isolated = sum(bool(row) for row in seen)
-    right = sum(
-        value in reference.carried(one, name, "installs")
+    right = [
+        sum(value in reference.carried(one, name, "installs") for name, value in row.items())
         for row, one in zip(seen, late, strict=True)
-        for name, value in row.items()
-    )
-    return isolated, right, len(late) * len(DIMENSIONS)
+    ]
+    return sum(right), len(late) * len(DIMENSIONS), sum(number >= 3 for number in right)
+
+
+QUESTIONS: list[tuple[reference.Metric, reference.Grain, str | None, dict[str, str]]] = [
+    ("installs", "day", None, {}),
+    ("installs", "period", None, {"module": MODULE}),
+    ("installs", "week", "php", {}),
+    ("installs", "period", "version", {"os": "debian"}),
+    ("installs", "period", "license_source", {}),
+    ("feature_installs", "day", "feature", {}),
+    ("feature_installs", "period", "php", {"module": MODULE}),
+    ("feature_uses", "day", "feature", {}),
+    ("feature_uses", "period", None, {}),
+]
+
+
+def play_steps(played: Played) -> list[Any]:
+    """What product, licensing and admin are told otherwise than they should be, of days that hold today."""
+    today = datetime.now(UTC).date()
+    sent = fleet(today, 150, 3)
+    played.load(sent)
+    start = today - timedelta(days=2)
+    wrong: list[Any] = []
+    for metric, grain, by, filters in QUESTIONS:
+        span = {"from": str(start), "to": str(today), "grain": grain, "by": by or "none"}
+        for role in Role:
+            open_from = None if role is Role.ADMIN else today
+            told = played.asker(role)(metric, **span, **filters)
+            dated = reference.dated(sent)
+            true = reference.metric(dated, metric, start, today, grain, by, filters, K, open_from)
+            if (told["rows"], told["open_from"]) != (true, open_from and str(open_from)):
+                wrong.append((role, metric, span, filters, told["rows"], true))
+    return wrong
+
+
+def test_a_day_that_is_not_over_is_told_in_steps(kind: str, tmp_path: Path) -> None:
+    """Every figure that holds today is the reference's: exact for the admin, in steps of k for all others."""
+    assert played(kind, tmp_path, play_steps) == []
+
+
+def play_one_by_one(played: Played) -> tuple[list[Any], ...]:
+    """What each role is told after each of a dozen beacons of today; then the times of the licensing rows."""
+    today = str(datetime.now(UTC).date())
+    seen: dict[Role, list[Any]] = {role: [] for role in Role}
+    for _ in range(12):
+        played.load([beacon()])
+        for role, figures in seen.items():
+            told = played.asker(role)("installs", **{"from": today, "to": today}, by="php")
+            figures.append(told["rows"][0]["value"])
+    headers = {"Authorization": f"Bearer {played.tokens[Role.ADMIN]}"}
+    answer: Any = played.client.get("/api/v1/licensing/installs", headers=headers).json
+    rows = answer["rows"]
+    return *seen.values(), sorted({row["last_seen"] for row in rows} | {row["first_seen"] for row in rows})
+
+
+def test_who_looks_after_each_beacon_sees_none_come(kind: str, tmp_path: Path) -> None:
+    """For all but the admin a figure moves by k; a licensing row says on which day it was seen, to every role."""
+    product, licensing, admin, times = played(kind, tmp_path, play_one_by_one)
+    assert product == licensing == [None] * 4 + [5] * 5 + [10] * 3
+    assert admin == [None] * 4 + list(range(5, 13))
+    assert times == [str(datetime.now(UTC).date())]
