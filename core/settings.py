@@ -133,8 +133,11 @@ class Settings:
     ingest_key: str = _setting("", _text, "First ingest key, in place of a generated one.")
     admin_password: str = _setting("", _text, "Password of the first admin, in place of a generated one.")
     rate_limit: int = _setting(0, _whole(0, 10**9), "Beacons per minute and ingest key; 0: no limit.")
+    # A host that relays for hundreds of installs sends batches of 500, one of them for each install a day.
     address_rate_limit: int = _setting(
-        0, _whole(0, 10**9), "Beacons per minute and address (of IPv6: its /64 network); 0: no limit."
+        1000,
+        _whole(0, 10**9),
+        "Beacons per minute and address (of IPv6: its /64 network), but for loopback; 0: no limit.",
     )
     rights_rate_limit: int = _setting(
         600, _whole(1, 10**9), "Requests of owners (/v1/rights) per minute, from all addresses together."

@@ -45,7 +45,7 @@ DEFAULTS: dict[str, Any] = {
     "ingest_key": "",
     "admin_password": "",
     "rate_limit": 0,
-    "address_rate_limit": 0,
+    "address_rate_limit": 1000,
     "rights_rate_limit": 600,
     "country_database": "",
     "public_page": "off",
