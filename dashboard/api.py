@@ -4,6 +4,7 @@ import contextlib
 import logging
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,6 +21,7 @@ from dashboard.narrow_questions import NarrowQuestions, tells
 from dashboard.permissions import API_RULES
 from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.queries import disclosure, metrics
+from warehouse.queries.differencing import Differencing
 from warehouse.queries.metrics import MetricQuery, QueryError
 
 log = logging.getLogger("pharos.api")
@@ -49,6 +51,8 @@ def blueprint(
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
     audited = AuditedLicensing(engine, access_log, settings.k)
+    differencing = Differencing(settings.k)
+    strict = settings.strict and settings.k > 1 and not settings.rounded
 
     @routes.before_request
     def check() -> None:
@@ -72,7 +76,11 @@ def blueprint(
         today = datetime.now(UTC).date()
         query = metrics.parse(metric, arguments, today)
         open_from = disclosure.open_from(g.token.role, settings.k, today)
-        answer = metrics.answer(engine, query, settings.k, rounded=settings.rounded, open_from=open_from)
+        token = g.token
+        withhold = partial(differencing.withhold, token.id) if strict and token.role is not Role.ADMIN else None
+        answer = metrics.answer(
+            engine, query, settings.k, rounded=settings.rounded, open_from=open_from, withhold=withhold
+        )
         if g.token.role is not Role.ADMIN and settings.k > 1:
             _hold_back(g.token, query, answer)
         return _json(200, answer if limit is None else largest(answer, limit))

@@ -4,7 +4,7 @@ They know the values that beacons may hold, as everybody does who has looked at 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 Answer = Mapping[str, Any]
@@ -104,6 +104,19 @@ def difference(ask: Ask, start: date, end: date, module: str, values: Values) ->
                         found.add(tuple(sorted(row.items())))
     except Budget.Spent:
         pass
+    return found
+
+
+def history(ask: Ask, start: date, end: date, modules: list[str]) -> int:
+    """How many joins of fewer than five installs are told to who compares a period with the same less its last day."""
+    found = 0
+    for module in modules:
+        before: int | None = None
+        for number in range((end - start).days + 1):
+            span = {"from": str(start), "to": str(start + timedelta(days=number)), "grain": "period", "by": "none"}
+            value = ask("installs", **span, module=module)["rows"][0]["value"]
+            found += before is not None and value is not None and 0 < value - before < 5
+            before = value if value is not None else before
     return found
 
 

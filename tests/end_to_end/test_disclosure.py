@@ -16,7 +16,7 @@ from core.credentials import Credentials, Role
 from core.home import Home
 from core.settings import Settings
 from pharos.synthetic_fleet import beacons
-from tests.end_to_end.attacks import Ask, Budget, Values, difference, polling, yes_or_no
+from tests.end_to_end.attacks import Ask, Budget, Values, difference, history, polling, yes_or_no
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
 from tests.fleet import reference
@@ -207,3 +207,34 @@ def test_who_looks_after_each_beacon_sees_none_come(kind: str, tmp_path: Path) -
     assert product == licensing == [None] * 4 + [5] * 5 + [10] * 3
     assert admin == [None] * 4 + list(range(5, 13))
     assert times == [str(datetime.now(UTC).date())]
+
+
+def play_history(played: Played) -> tuple[int, int]:
+    """How many small joins two weeks of periods tell, and how many answers have a figure at all."""
+    sent = fleet(yesterday(), 150, 14)
+    played.load(sent)
+    ask = played.asker(Role.PRODUCT)
+    start = yesterday() - timedelta(days=13)
+    found = history(ask, start, yesterday(), sorted({one["module"]["name"] for one in sent}))
+    told = ask("installs", **{"from": str(start), "to": str(yesterday())}, by="none")["rows"]
+    return found, sum(row["value"] is not None for row in told)
+
+
+def test_strict_tells_no_small_difference_of_two_periods(kind: str, tmp_path: Path) -> None:
+    """Exact figures do tell who joined on a day, as the docs say; in mode `strict` none of them does."""
+    assert played(kind, tmp_path / "standard", play_history)[0] > 0
+    found, told = played(kind, tmp_path / "strict", play_history, disclosure="strict")
+    assert found == 0
+    assert told > 3
+
+
+def play_difference_small(played: Played) -> int:
+    sent = fleet(yesterday())
+    played.load(sent)
+    budget = Budget(played.asker(Role.PRODUCT), 300)
+    return len(difference(budget, yesterday(), yesterday(), MODULE, values(sent)))
+
+
+def test_strict_tells_no_install_by_one_filter_more(kind: str, tmp_path: Path) -> None:
+    """A count less the same under a filter is never one install."""
+    assert played(kind, tmp_path, play_difference_small, disclosure="strict") == 0

@@ -5,7 +5,7 @@ is not told to who asks for it by name either: a filter tells no more than a gro
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from core.fields import COUNTRY, DIMENSIONS
 from warehouse.engine import Engine
 from warehouse.queries import disclosure
+from warehouse.queries.differencing import Cell
 from warehouse.queries.small_groups import OTHER, Bucket, Group, Row, fold, ordered, round_down, withheld
 from warehouse.server_users import ServerUser
 
@@ -124,15 +125,25 @@ def _printable(name: str) -> str:
 
 
 def answer(
-    engine: Engine, query: MetricQuery, k: int, *, rounded: bool = False, open_from: date | None = None
+    engine: Engine,
+    query: MetricQuery,
+    k: int,
+    *,
+    rounded: bool = False,
+    open_from: date | None = None,
+    withhold: Callable[[Iterable[Cell]], set[str]] | None = None,
 ) -> dict[str, Any]:
     """The answer of the read API: rows by bucket, then value descending; no group of fewer than k installs.
 
     Each bucket of the span has a row. `rounded`: no two counts of installs differ by 1 to k - 1, whatever was asked of
     which days. `open_from`: figures that hold this day or a later one change in steps of k installs
-    (`warehouse/queries/disclosure.py`). Raises `EngineError`.
+    (`warehouse/queries/disclosure.py`). `withhold` says which buckets must not be told beside what the asker knows
+    (`warehouse/queries/differencing.py`). Raises `EngineError`.
     """
     rows = _Question(engine, k, open_from).rows_of(query)
+    if withhold:
+        bad = withhold(_cells(query, rows))
+        rows = ordered([*(row for row in rows if row.bucket not in bad), *map(withheld, bad)])
     if rounded:
         rows = round_down(rows, k, add=query.metric == "feature_uses")
     return {
@@ -150,8 +161,8 @@ def answer(
     }
 
 
-def buckets(query: MetricQuery) -> list[str]:
-    """The first days of the buckets of a span, in order; that of a week or month may lie before the span."""
+def buckets(query: MetricQuery) -> dict[str, tuple[date, date]]:
+    """The buckets of a span, in order: each by its first day, which may lie before the span, with its days in it."""
     days = (query.start + timedelta(days=number) for number in range((query.end - query.start).days + 1))
     first: dict[str, Callable[[date], date]] = {
         "day": lambda day: day,
@@ -159,7 +170,21 @@ def buckets(query: MetricQuery) -> list[str]:
         "month": lambda day: day.replace(day=1),
         "period": lambda day: query.start,
     }
-    return list(dict.fromkeys(first[query.grain](day).isoformat() for day in days))
+    found: dict[str, tuple[date, date]] = {}
+    for day in days:
+        bucket = first[query.grain](day).isoformat()
+        found[bucket] = found.get(bucket, (day, day))[0], day
+    return found
+
+
+def _cells(query: MetricQuery, rows: list[Row]) -> Iterator[Cell]:
+    """The counts of installs in an answer: who used a feature is one of those who are counted as there."""
+    used = {("", "used")} if query.metric != "installs" else set()
+    spans = buckets(query)
+    for row in rows:
+        if row.value is not None:
+            conditions = frozenset({*query.filters.items(), *({(query.by, row.key)} if query.by else ()), *used})
+            yield Cell(row.bucket, *spans[row.bucket], conditions, row.installs)
 
 
 class _Question:
