@@ -128,13 +128,21 @@ class Settings:
         _one_of("exact", "rounded"),
         "Counts of installs: exact, or rounded down to multiples of PHAROS_K.",
     )
+    disclosure: str = _setting(
+        "standard",
+        _one_of("standard", "strict"),
+        "What two answers may tell by their difference: standard, or strict, which withholds the later one.",
+    )
     trusted_proxies: int = _setting(0, _whole(0, 10), "Hops whose X-Forwarded-For is believed.")
     secret: str = _setting("", _text, "Root secret of all pseudonyms; unset: made once in the home.")
     ingest_key: str = _setting("", _text, "First ingest key, in place of a generated one.")
     admin_password: str = _setting("", _text, "Password of the first admin, in place of a generated one.")
     rate_limit: int = _setting(0, _whole(0, 10**9), "Beacons per minute and ingest key; 0: no limit.")
+    # A host that relays for hundreds of installs sends batches of 500, one of them for each install a day.
     address_rate_limit: int = _setting(
-        0, _whole(0, 10**9), "Beacons per minute and address (of IPv6: its /64 network); 0: no limit."
+        1000,
+        _whole(0, 10**9),
+        "Beacons per minute and address (of IPv6: its /64 network), but for loopback; 0: no limit.",
     )
     rights_rate_limit: int = _setting(
         600, _whole(1, 10**9), "Requests of owners (/v1/rights) per minute, from all addresses together."
@@ -156,6 +164,11 @@ class Settings:
     def clickhouse_database(self) -> str:
         """The database that `PHAROS_CLICKHOUSE_URL` names."""
         return _database(self.clickhouse_url)
+
+    @property
+    def strict(self) -> bool:
+        """Whether what was told before limits what is told."""
+        return self.disclosure == "strict"
 
     @property
     def rounded(self) -> bool:

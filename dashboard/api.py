@@ -1,7 +1,10 @@
 """The read API: the figures of the charts as JSON. Clients authenticate with a token."""
 
+import contextlib
 import logging
+import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -10,14 +13,16 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
 
 from core.access_log import AccessLog, AccessLogError
-from core.credentials import Credentials, bearer
+from core.credentials import Credentials, Role, Token, bearer
 from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
 from dashboard.largest import largest, parse_limit
+from dashboard.narrow_questions import NarrowQuestions, tells
 from dashboard.permissions import API_RULES
 from warehouse.engine import Engine, EngineError, Trouble
-from warehouse.queries import metrics
-from warehouse.queries.metrics import QueryError
+from warehouse.queries import disclosure, metrics
+from warehouse.queries.differencing import Differencing
+from warehouse.queries.metrics import MetricQuery, QueryError
 
 log = logging.getLogger("pharos.api")
 
@@ -40,10 +45,14 @@ _TITLES = {
 }
 
 
-def blueprint(settings: Settings, engine: Engine, credentials: Credentials, access_log: AccessLog) -> Blueprint:
+def blueprint(
+    settings: Settings, engine: Engine, credentials: Credentials, access_log: AccessLog, narrow: NarrowQuestions
+) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
-    audited = AuditedLicensing(engine, access_log)
+    audited = AuditedLicensing(engine, access_log, settings.k)
+    differencing = Differencing(settings.k)
+    strict = settings.strict and settings.k > 1 and not settings.rounded
 
     @routes.before_request
     def check() -> None:
@@ -64,9 +73,27 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
             raise _Problem(404, "not_found", "", f"the metrics are {', '.join(metrics.METRICS)}")
         arguments = _arguments()
         limit = parse_limit(arguments.pop("limit", ""))
-        query = metrics.parse(metric, arguments, datetime.now(UTC).date())
-        answer = metrics.answer(engine, query, settings.k, rounded=settings.rounded)
+        today = datetime.now(UTC).date()
+        query = metrics.parse(metric, arguments, today)
+        open_from = disclosure.open_from(g.token.role, settings.k, today)
+        token = g.token
+        withhold = partial(differencing.withhold, token.id) if strict and token.role is not Role.ADMIN else None
+        answer = metrics.answer(
+            engine, query, settings.k, rounded=settings.rounded, open_from=open_from, withhold=withhold
+        )
+        if g.token.role is not Role.ADMIN and settings.k > 1:
+            _hold_back(g.token, query, answer)
         return _json(200, answer if limit is None else largest(answer, limit))
+
+    def _hold_back(token: Token, query: MetricQuery, answer: dict[str, Any]) -> None:
+        """Let a token that looks for single installs wait, and tell the admin of it."""
+        seconds, number = narrow.asked(token.id, query, answer["rows"])
+        if tells(number):
+            log.warning("token %s asked %d different narrow questions within an hour", token.id, number)
+            with contextlib.suppress(AccessLogError):
+                asked = {"questions": str(number), "metric": query.metric}
+                access_log.record(f"token {token.id}", token.role, "narrow questions", asked, 0)
+        time.sleep(seconds)
 
     @routes.get("/api/v1/licensing/installs")
     def get_licensing_installs() -> Response:

@@ -14,6 +14,7 @@ from core.home import Home, derive
 from core.settings import Settings
 from dashboard import app_shell, login, messages, permissions, public_page, router, script_assets
 from dashboard.data_source import DataSource
+from dashboard.narrow_questions import NarrowQuestions
 from dashboard.permissions import Callbacks
 from warehouse.engine import Engine
 
@@ -37,9 +38,11 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     permissions.guard(server, public)
     if public:
         server.register_blueprint(public_page.blueprint(settings, home, engine))
-    server.register_blueprint(import_module("dashboard.api").blueprint(settings, engine, credentials, access_log))
+    narrow = NarrowQuestions()
+    api = import_module("dashboard.api").blueprint(settings, engine, credentials, access_log, narrow)
+    server.register_blueprint(api)
     _register_refusals(server)
-    dash_app = _dash(server, settings, home, engine, access_log)
+    dash_app = _dash(server, settings, home, engine, access_log, narrow)
     # Dash completes its set-up in the first request. Here that is not a visitor's, and no second one runs beside it.
     with server.test_request_context("/healthz"):
         server.preprocess_request()
@@ -48,7 +51,9 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     return server
 
 
-def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_log: AccessLog) -> Dash:
+def _dash(
+    server: Flask, settings: Settings, home: Home, engine: Engine, access_log: AccessLog, narrow: NarrowQuestions
+) -> Dash:
     dash_app = Dash(
         "dashboard",
         server=server,
@@ -64,7 +69,7 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_
     dash_app.layout = lambda: app_shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
     # A broken catalog stops the collector but not the pages, which then show names without titles.
-    data = DataSource(engine, settings, home, Watched(place(settings, home)), access_log)
+    data = DataSource(engine, settings, home, Watched(place(settings, home)), access_log, narrow)
     app_shell.register(dash_app, callbacks, data)
     layouts = {}
     for page in permissions.PAGES:

@@ -17,8 +17,9 @@ Row = dict[str, Any]
 class AuditedLicensing:
     """Queries of the license plane. They raise `QueryError`, `EngineError`, and `AccessLogError` when logging fails."""
 
-    def __init__(self, engine: Engine, log: AccessLog) -> None:
+    def __init__(self, engine: Engine, log: AccessLog, k: int) -> None:
         self._engine, self._log = engine, log
+        self._seconds = k == 1
 
     def page(self, args: Mapping[str, str]) -> tuple[list[Row], bool]:
         """The rows for a page and its user, and whether there are more than `MOST_ROWS`."""
@@ -26,7 +27,7 @@ class AuditedLicensing:
         cursor: str | None = ""
         while cursor is not None and len(rows) < MOST_ROWS:
             more = {"cursor": cursor} if cursor else {}
-            found = licensing.installs(self._engine, {**args, **more, "limit": "1000"})
+            found = licensing.installs(self._engine, {**args, **more, "limit": "1000"}, seconds=self._seconds)
             rows += found["rows"]
             cursor = found["next_cursor"]
         self._note_user("page", args, len(rows))
@@ -42,7 +43,7 @@ class AuditedLicensing:
 
     def installs(self, token: Token, args: Mapping[str, str]) -> dict[str, Any]:
         """The read API's answer."""
-        answer = licensing.installs(self._engine, args)
+        answer = licensing.installs(self._engine, args, seconds=self._seconds)
         # A cursor contains a pseudonym, so the log only says that this was a later page.
         question = {name: value for name, value in args.items() if name != "cursor"}
         later = {"page": "later"} if args.get("cursor") else {}

@@ -4,8 +4,10 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
+
+from flask_login import current_user
 
 from core.access_log import AccessLog
 from core.catalog import Catalog
@@ -15,9 +17,10 @@ from dashboard.audited_licensing import AuditedLicensing
 from dashboard.filters import Filters, today
 from dashboard.gaps import Received
 from dashboard.largest import MOST_ROWS, largest
+from dashboard.narrow_questions import NarrowQuestions
 from warehouse import install_data
 from warehouse.engine import Engine
-from warehouse.queries import health, metrics
+from warehouse.queries import disclosure, health, metrics
 from warehouse.queries.small_groups import OTHER
 
 # The charts of a page run their queries at the same moment, and half of them need the same total. This is far below
@@ -27,7 +30,8 @@ KEPT_SECONDS = 2.0
 HOURS_KEPT_SECONDS = 30.0
 
 Answer = dict[str, Any]
-Question = tuple[str, frozenset[tuple[str, str]]]
+# What is asked, and from which day on the figures are told to the asker in steps: roles do not share those answers.
+Question = tuple[str, frozenset[tuple[str, str]], date | None]
 
 
 class DataSource:
@@ -37,13 +41,20 @@ class DataSource:
     """
 
     def __init__(
-        self, engine: Engine, settings: Settings, home: Home, catalog: Callable[[], Catalog], access_log: AccessLog
+        self,
+        engine: Engine,
+        settings: Settings,
+        home: Home,
+        catalog: Callable[[], Catalog],
+        access_log: AccessLog,
+        narrow_questions: NarrowQuestions,
     ) -> None:
         self._engine = engine
         self.k, self.rounded = settings.k, settings.rounded
         self.catalog = catalog
         self.access_log = access_log
-        self.audited_licensing = AuditedLicensing(engine, access_log)
+        self.narrow_questions = narrow_questions
+        self.audited_licensing = AuditedLicensing(engine, access_log, settings.k)
         self._home = home
         self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
         self._kept: dict[Question, tuple[float, Answer]] = {}
@@ -51,16 +62,17 @@ class DataSource:
         self._lock = threading.Lock()
 
     def ask(self, metric: str, args: Mapping[str, str]) -> Answer:
-        """The answer of the read API. Raises `QueryError` and `EngineError`."""
+        """The answer of the read API to the current user. Raises `QueryError` and `EngineError`."""
         query = metrics.parse(metric, args, today())
-        question = metric, frozenset(args.items())
+        open_from = disclosure.open_from(current_user.role, self.k, today())
+        question = metric, frozenset(args.items()), open_from
         with self._lock:
             self._forget_old()
             lock = self._locks.setdefault(question, threading.Lock())
         with lock:
             kept = self._kept.get(question)
             if kept is None or kept[0] < time.monotonic():
-                answer = metrics.answer(self._engine, query, self.k, rounded=self.rounded)
+                answer = metrics.answer(self._engine, query, self.k, rounded=self.rounded, open_from=open_from)
                 kept = self._kept[question] = time.monotonic() + KEPT_SECONDS, answer
         return kept[1]
 

@@ -11,7 +11,8 @@ def count(number: int) -> str:
 
 
 def share(part: float) -> str:
-    """`45%`, or `4.5%`: one decimal below ten percent."""
+    """`45%`, or `4.5%`: one decimal below ten percent; at most `100%`."""
+    part = min(part, 1)
     if 0 < part < 0.001:
         return "<0.1%"
     return f"{part:.1%}" if part < 0.1 and part else f"{part:.0%}"

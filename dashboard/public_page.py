@@ -143,7 +143,7 @@ class Totals:
 
     def _ask(self, end: date) -> dict[str, Any]:
         start = end - timedelta(days=DAYS - 1)
-        (installs,) = self._rows(start, end, "none") or [(None, None)]
+        (installs,) = self._rows(start, end, "none")
         modules = self._rows(start, end, "module")
         return {
             "from": start,

@@ -49,6 +49,7 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
     yield _home(home)
     yield _secret(settings, home)
     yield _credentials(home)
+    yield _keys(home)
     yield _country(settings)
     yield _catalog(settings, home)
     yield from _spool(home)
@@ -88,6 +89,23 @@ def _credentials(home: Home) -> Check:
     # The home of a collector alone has only keys, that of a dashboard alone only logins.
     return Check(
         "credentials", bool(keys or admins), f"{len(keys)} ingest keys, {len(users)} users, {admins} of them admins"
+    )
+
+
+def _keys(home: Home) -> Check:
+    """No failure: the first start knows no module that a key could be bound to."""
+    try:
+        keys = Credentials(home.credentials).keys() if home.credentials.exists() else []
+    except sqlite3.Error:
+        return Check("keys", False, f"{home.credentials} cannot be read")
+    unbound = [key.id for key in keys if not key.modules]
+    if not unbound:
+        return Check("keys", True, "each ingest key is bound to its modules")
+    return Check(
+        "keys",
+        True,
+        f"warning: {', '.join(unbound)} bound to no module: who finds such a key in a module may send beacons of any "
+        "(pharos keys new --module M)",
     )
 
 

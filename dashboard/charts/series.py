@@ -65,7 +65,7 @@ def line_of_hours(first: datetime | None, beacons: Mapping[datetime, int], hours
 def ratio(part: Line, whole: Line) -> Line:
     """`part` as a share of `whole`. Both have the same buckets; a bucket in which either has no value has none."""
     pairs = list(zip(part.values, whole.values, strict=True))
-    values = [None if above is None or not below else above / below for above, below in pairs]
+    values = [None if above is None or not below else min(above / below, 1) for above, below in pairs]
     small = [a or b or below == 0 for a, b, (_, below) in zip(part.small, whole.small, pairs, strict=True)]
     return Line(part.buckets, list(values), part.incomplete, small, whole.silent)
 

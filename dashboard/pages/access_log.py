@@ -15,7 +15,10 @@ from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill
 
 MOST = 5000
-CHANNELS = {"page": "Page", "csv": "CSV file", "api installs": "API, installs", "api flags": "API, flags"}
+CHANNELS = {
+    "page": "Page", "csv": "CSV file", "api installs": "API, installs", "api flags": "API, flags",
+    "narrow questions": "API, metrics",
+}  # fmt: skip
 TEXT = {"filter": "agTextColumnFilter", "floatingFilter": True}
 COLUMNS = [
     {"field": "time", "headerName": "Time (UTC)", "width": 190, "cellClass": "number", "sort": "desc"},

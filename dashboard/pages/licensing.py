@@ -142,6 +142,6 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _minute(rfc3339: str) -> str:
-    """`2026-11-23 14:02`, which also sorts as text."""
-    return rfc3339[:16].replace("T", " ")
+def _minute(time: str) -> str:
+    """`2026-11-23 14:02`, or the day alone; both also sort as text."""
+    return time[:16].replace("T", " ")

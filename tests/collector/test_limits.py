@@ -47,6 +47,11 @@ def test_an_ipv6_network_has_one_limit(limited: Collector) -> None:
     assert statuses(limited, "2001:db8:0:2::1") == [202]
 
 
+def test_loopback_has_no_limit_of_an_address(limited: Collector) -> None:
+    """Tools on this machine, and everybody behind a proxy on it that nobody said to trust."""
+    assert statuses(limited, *["127.0.0.1"] * 15, *["::1"] * 15) == [202] * 30
+
+
 def test_over_the_limit_says_when_to_come_again(limited: Collector) -> None:
     """429 carries Retry-After, and which limit it was."""
     assert statuses(limited, *["198.51.100.9"] * LIMIT) == [202] * LIMIT

@@ -18,14 +18,14 @@ from warehouse.queries import licensing
 
 Visit = Callable[[str | None], FlaskClient]
 ROW: dict[str, Any] = dict.fromkeys(("id", "module", "version", "status", "source", "key", "ip", "country"), "") | {
-    "id": "00000000deadbeef", "ip": "203.0.113.77", "first_seen": "2026-11-23T14:02:00Z",
-    "last_seen": "2026-11-23T14:02:00Z", "flags": [], "review": None,
+    "id": "00000000deadbeef", "ip": "203.0.113.77", "first_seen": "2026-11-23",
+    "last_seen": "2026-11-23", "flags": [], "review": None,
 }  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
 def three_installs(monkeypatch: pytest.MonkeyPatch) -> None:
-    def installs(engine: Any, args: Mapping[str, str]) -> dict[str, Any]:
+    def installs(engine: Any, args: Mapping[str, str], *, seconds: bool = False) -> dict[str, Any]:
         licensing._conditions(args)
         return {"rows": [ROW] * 3, "next_cursor": None}
 

@@ -49,7 +49,7 @@ class Figures:
         rows: list[tuple[str | None, int | None]] = [(None, self.total)]
         if query.by == "module":
             rows = [(name.replace("other", "(other)"), value) for name, value in self.modules.items()]
-        rows = [(key, value and value // k * k) for key, value in rows if value != 0]
+        rows = [(key, value // k * k if value else None) for key, value in rows]
         return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows]}
 
 

@@ -47,8 +47,8 @@ def test_a_php_module_s_heartbeat_is_in_the_figures(system: System, tmp_path: Pa
     uses = {row["key"]: row["value"] for row in system.rows("feature_uses", grain="period")}
     assert uses == {"invoice.pdf_export": 2, "bulk_email": 1}
     php = subprocess.run(["php", "-r", "echo PHP_VERSION;"], capture_output=True, text=True, check=True).stdout
-    assert [(row["key"], row["value"]) for row in system.rows("installs", by="php")] == [(php, 1)]
-    assert [row["key"] for row in system.rows("installs", by="arch")] != []
+    assert [(row["key"], row["value"]) for row in system.rows("installs", by="php", grain="period")] == [(php, 1)]
+    assert [row["key"] for row in system.rows("installs", by="arch", grain="period")] != []
     (row,) = system.read("/api/v1/licensing/installs")[1]["rows"]
     assert (row["module"], row["status"]) == ("invoice_pro", "unlicensed")
     assert row["key"] is not None

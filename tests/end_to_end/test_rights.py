@@ -70,7 +70,7 @@ def figures(system: System) -> tuple[int, int, int]:
     """Installs, uses and rows of licensing that anybody may see."""
     system.drain()
     installs, uses = (
-        sum(row["value"] for row in system.rows(metric, grain="period", by="none"))
+        sum(row["value"] or 0 for row in system.rows(metric, grain="period", by="none"))
         for metric in ("installs", "feature_uses")
     )
     return installs, uses, len(system.read("/api/v1/licensing/installs", limit="1000")[1]["rows"])

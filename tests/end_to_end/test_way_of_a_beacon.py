@@ -27,7 +27,7 @@ def test_a_beacon_is_in_the_figures_soon_after_its_202(system: System) -> None:
     posted = beacon()
     status, answer = system.post(posted)
     assert (status, answer["accepted"], answer["duplicates"], answer["rejected"]) == (202, 1, 0, [])
-    wait_for(lambda: [row["value"] for row in system.rows("installs")] == [1], "the beacon in the figures", PROMPTLY)
+    wait_for(lambda: system.rows("installs", grain="period")[0]["value"] == 1, "the beacon in the figures", PROMPTLY)
     wait_for(lambda: system.read("/api/v1/licensing/installs")[1]["rows"], "the install in the license plane", PROMPTLY)
     (row,) = system.read("/api/v1/licensing/installs")[1]["rows"]
     assert (row["module"], row["version"], row["status"], row["source"]) == (
@@ -47,7 +47,7 @@ def test_a_beacon_that_is_sent_again_changes_nothing(system: System) -> None:
     system.start()
     assert system.post([posted, posted])[1]["duplicates"] == 2
     system.drain()
-    assert [row["value"] for row in system.rows("feature_uses")] == [3]
+    assert [row["value"] for row in system.rows("feature_uses", grain="period")] == [3]
 
 
 def test_sigterm_ends_it_cleanly_and_what_was_taken_is_there_at_the_next_start(system: System) -> None:
@@ -57,7 +57,7 @@ def test_sigterm_ends_it_cleanly_and_what_was_taken_is_there_at_the_next_start(s
     assert system.processes() == {}
     system.start()
     system.drain()
-    assert [row["value"] for row in system.rows("installs")] == [100]
+    assert [row["value"] for row in system.rows("installs", grain="period")] == [100]
 
 
 def test_roles_hold_in_the_read_api(system: System) -> None:

@@ -171,8 +171,8 @@ def verdict(system: System, ledger: list[Answered], wrong: Sequence[str] = ()) -
 
 
 def _told_uses(system: System) -> int:
-    rows = system.rows("feature_uses", grain="period", by="none")
-    return int(rows[0]["value"]) if rows else 0
+    (row,) = system.rows("feature_uses", grain="period", by="none")
+    return int(row["value"] or 0)
 
 
 def _compared(settings: Settings, ledger: list[Answered]) -> dict[str, Difference]:

@@ -33,10 +33,18 @@ PATHS = {
 
 @dataclass
 class Group:
-    """The installs behind one key in one bucket, and how often they used what is counted."""
+    """The installs behind one key in one bucket, those of them seen before today, and the uses of what is counted."""
 
     installs: set[str] = field(default_factory=set)
     uses: int = 0
+    earlier: set[str] = field(default_factory=set)
+    least: int = 0
+
+    def size(self, k: int, *, steps: bool) -> int:
+        """How many installs are told: of those that came today only every k-th makes a difference, with `steps`."""
+        if not steps:
+            return len(self.installs)
+        return max(self.least, len(self.earlier) + (len(self.installs) - len(self.earlier)) // k * k)
 
 
 def sent_at(beacon: Beacon) -> datetime:
@@ -58,16 +66,21 @@ def metric(
     by: str | None = None,
     filters: Mapping[str, str] | None = None,
     k: int = 5,
+    open_from: date | None = None,
 ) -> list[Row]:
     """The rows that `GET /api/v1/metrics/<metric>` must answer, given every accepted beacon once.
+
+    Each bucket of the span has a row; one without installs looks as one of fewer than k. From `open_from` on counts
+    grow in steps of k, and uses are not told.
 
     A filter tells what a grouping by it tells: in a bucket in which none of the filters is a row of its own, grouped
     under the others, nothing is told.
     """
     filters = filters or {}
-    buckets: dict[str, dict[str, Group]] = {}
+    days = [frm + timedelta(days=number) for number in range((to - frm).days + 1)]
+    buckets: dict[str, dict[str, Group]] = {_bucket(day, frm, grain): {} for day in days}
     for day, beacon in beacons:
-        if not frm <= day <= to:
+        if not frm <= day <= to or (metric == "feature_uses" and open_from and day >= open_from):
             continue
         if not all(wanted in carried(beacon, dimension, metric) for dimension, wanted in filters.items()):
             continue
@@ -75,42 +88,55 @@ def metric(
         for key, uses in _counted(beacon, metric, by, filters.get("feature")):
             group = groups.setdefault(key, Group())
             group.installs.add(beacon["install_id"])
+            if open_from and day < open_from:
+                group.earlier.add(beacon["install_id"])
             group.uses += uses
-    named = _named(beacons, (metric, frm, to, grain), filters, k) if filters and k > 1 else set(buckets)
+    steps = open_from is not None and metric != "feature_uses"
+    named = _named(beacons, (metric, frm, to, grain), filters, k, open_from) if filters and k > 1 else set(buckets)
     rows: list[Row] = []
     for bucket, groups in sorted(buckets.items()):
-        if bucket not in named:
+        folded = fold(groups, k, steps=steps)
+        if bucket not in named or not groups or any(group.size(k, steps=steps) < k for group in folded.values()):
             rows.append({"bucket": bucket, "key": OTHER if by else None, "value": None})
             continue
-        for key, group in sorted(fold(groups, k).items(), key=lambda one: (-_figure(one[1], metric), one[0])):
-            # Still under k although all was folded: that there was something is all that may be said.
-            value = None if len(group.installs) < k else _figure(group, metric)
+        told = {
+            key: group.uses if metric == "feature_uses" else group.size(k, steps=steps) for key, group in folded.items()
+        }
+        for key, value in sorted(told.items(), key=lambda one: (-one[1], one[0])):
             rows.append({"bucket": bucket, "key": key if by else None, "value": value})
     return rows
 
 
 def _named(
-    beacons: Sequence[Dated], question: tuple[Metric, date, date, Grain], filters: Mapping[str, str], k: int
+    beacons: Sequence[Dated],
+    question: tuple[Metric, date, date, Grain],
+    filters: Mapping[str, str],
+    k: int,
+    open_from: date | None,
 ) -> set[str]:
     """The buckets in which one of the filters is a row, grouped by it under the others."""
     named: set[str] = set()
     for name, wanted in filters.items():
         others = {other: value for other, value in filters.items() if other != name}
-        rows = metric(beacons, *question, name, others, k)
+        rows = metric(beacons, *question, name, others, k, open_from)
         named |= {row["bucket"] for row in rows if row["key"] == wanted and row["value"] is not None}
     return named
 
 
-def fold(groups: Mapping[str, Group], k: int) -> dict[str, Group]:
+def fold(groups: Mapping[str, Group], k: int, *, steps: bool = False) -> dict[str, Group]:
     """The groups that may be told apart, and under `(other)` the union of those that may not."""
-    smallest_first = sorted(groups, key=lambda key: (len(groups[key].installs), key))
+    sizes = {key: group.size(k, steps=steps) for key, group in groups.items()}
+    smallest_first = sorted(groups, key=lambda key: (sizes[key], key))
     folded: list[str] = []
     other = Group()
     for key in smallest_first:
-        if len(groups[key].installs) >= k and (not folded or len(other.installs) >= k):
+        if sizes[key] >= k and (not folded or other.size(k, steps=steps) >= k):
             break
+        group = groups[key]
         folded.append(key)
-        other = Group(other.installs | groups[key].installs, other.uses + groups[key].uses)
+        other = Group(
+            other.installs | group.installs, other.uses + group.uses, other.earlier | group.earlier, sizes[key]
+        )
     told = {key: group for key, group in groups.items() if key not in folded}
     return told | {OTHER: other} if folded else told
 
@@ -168,10 +194,6 @@ def _counted(beacon: Beacon, metric: Metric, by: str | None, feature: str | None
         yield from used.items()
     elif used:
         yield from ((key, sum(used.values())) for key in keys)
-
-
-def _figure(group: Group, metric: Metric) -> int:
-    return group.uses if metric == "feature_uses" else len(group.installs)
 
 
 def _bucket(day: date, frm: date, grain: Grain) -> str:

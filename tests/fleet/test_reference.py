@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.fleet import reference
-from tests.fleet.reference import Dated, Grain, Metric, Row
+from tests.fleet.reference import OTHER, Dated, Grain, Metric, Row
 from tests.fleet.stream import COMPLETE
 
 SUNDAY = date(2026, 11, 22)
@@ -62,13 +62,23 @@ def test_a_missing_value_counts_under_no_key() -> None:
     beacons = [(SUNDAY, beacon(1, php="8.2")), (SUNDAY, beacon(2)), (SUNDAY, beacon(3, platform={"whmcs": "9.0.1"}))]
     assert figures(beacons) == [(None, 3)]
     assert figures(beacons, by="php") == [("8.2", 1)]
-    assert figures(beacons, by="os") == []
+    assert figures(beacons, by="os") == [(OTHER, None)]
 
 
 @pytest.mark.parametrize(
     ("grain", "buckets"),
     [
-        ("day", {"2025-12-31": 1, "2026-01-01": 2, "2026-01-05": 1}),
+        (
+            "day",
+            {
+                "2025-12-31": 1,
+                "2026-01-01": 2,
+                "2026-01-02": None,
+                "2026-01-03": None,
+                "2026-01-04": None,
+                "2026-01-05": 1,
+            },
+        ),
         # New Year's Day of 2026 was a Thursday: its week began in the old year.
         ("week", {"2025-12-29": 2, "2026-01-05": 1}),
         ("month", {"2025-12-01": 1, "2026-01-01": 3}),
@@ -94,7 +104,7 @@ def test_filters_hold_for_one_and_the_same_beacon() -> None:
     ]
     assert figures(beacons, by="php", module="a") == [("8.1", 1)]
     assert figures(beacons, module="a") == [(None, 2)]
-    assert figures(beacons, module="a", php="8.2") == []
+    assert figures(beacons, module="a", php="8.2") == [(None, None)]
     assert figures(beacons, by="module", php="8.2") == [("b", 1)]
 
 
@@ -113,7 +123,7 @@ def test_each_dimension_is_its_field(by: str, key: str) -> None:
     asked: dict[str, Any] = {by: key}
     assert figures(beacons, **asked) == [(None, 1)]
     asked[by] = "else"
-    assert figures(beacons, **asked) == []
+    assert figures(beacons, **asked) == [(None, None)]
 
 
 def test_a_feature_reported_with_0_is_there_but_not_used() -> None:
@@ -123,7 +133,7 @@ def test_a_feature_reported_with_0_is_there_but_not_used() -> None:
     assert figures(beacons, feature="pdf") == [(None, 2)]
     assert figures(beacons, "feature_installs", by="feature") == [("pdf", 1)]
     assert figures(beacons, "feature_uses", by="feature") == [("pdf", 3)]
-    assert figures(beacons, "feature_uses", feature="xml") == []
+    assert figures(beacons, "feature_uses", feature="xml") == [(None, None)]
 
 
 def test_feature_figures_add_up_over_beacons_and_features() -> None:
@@ -181,7 +191,7 @@ def test_a_whole_under_k_has_no_value() -> None:
     """Without `by`, a bucket of fewer than k installs is there, and says nothing."""
     assert figures(running(v1=[1, 2]), k=3) == [(None, None)]
     assert figures(running(v1=[1, 2, 3]), k=3) == [(None, 3)]
-    assert figures([], k=3) == []
+    assert figures([], k=3) == [(None, None)]
 
 
 def test_features_are_folded_by_their_users() -> None:
@@ -213,6 +223,29 @@ def test_each_bucket_is_folded_by_itself() -> None:
         row("2026-11-23", "v3", 3),
         row("2026-11-23", "v1", 2),
     ]
+
+
+def test_a_day_that_is_not_over_counts_in_steps() -> None:
+    """Of those that came first today only every k-th is told, beside all who came on the days before."""
+
+    def told(today: Iterable[int], grain: Grain) -> list[int | None]:
+        beacons = [*running(v1=range(4)), *((MONDAY, beacon(install)) for install in today)]
+        return [
+            row["value"] for row in reference.metric(beacons, "installs", SUNDAY, MONDAY, grain, k=3, open_from=MONDAY)
+        ]
+
+    assert told(range(10, 12), "day") == [4, None]
+    assert told(range(10, 15), "day") == [4, 3]
+    assert told(range(3, 6), "period") == [4]
+    assert told(range(3, 7), "period") == [7]
+    assert told([], "period") == [4]
+
+
+def test_uses_of_a_day_that_is_not_over_are_not_told() -> None:
+    """A sum tells of each install that adds to it."""
+    beacons = [*using({"pdf": {1: 3, 2: 4}}), *((MONDAY, beacon(i, features={"pdf": 9})) for i in range(9))]
+    rows = reference.metric(beacons, "feature_uses", SUNDAY, MONDAY, "day", k=2, open_from=MONDAY)
+    assert rows == [row("2026-11-22", None, 7), row("2026-11-23", None, None)]
 
 
 def test_a_beacon_belongs_to_its_utc_day() -> None:

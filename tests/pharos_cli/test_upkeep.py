@@ -116,3 +116,12 @@ def test_the_doctor_looks_at_the_country_database(tmp_path: Path) -> None:
     done = pharos(tmp_path / "home", "doctor", PHAROS_COUNTRY_DATABASE=str(file))
     assert "FAIL country      PHAROS_COUNTRY_DATABASE is no MMDB file that can be read\n" in done.stdout
     assert done.returncode == 1
+
+
+def test_the_doctor_warns_of_a_key_that_is_bound_to_no_module(tmp_path: Path) -> None:
+    """Whoever finds it in a module may send beacons of any; the first start cannot know better, so it is no failure."""
+    home = tmp_path / "home"
+    pharos(home, "keys", "new", "--module", "invoice_pro")
+    assert "ok   keys         each ingest key is bound to its modules" in pharos(home, "doctor").stdout
+    pharos(home, "keys", "new")
+    assert "ok   keys         warning: " in pharos(home, "doctor").stdout

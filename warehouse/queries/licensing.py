@@ -5,9 +5,9 @@ A flag is a reason to ask, never a verdict: its evidence says what was seen, and
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from core.fields import FIELDS
@@ -33,12 +33,12 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         "reported_unlicensed", "warning", "status IN ('unlicensed', 'invalid')",
-        "the module itself reports {status}, last at {last_seen}",
+        "the module itself reports {status}, last on {last_seen}",
         "The module reports that it has no valid license. A new install may not have been given its key yet.",
     ),
     Rule(
         "lapsed", "notice", "status IN ('expired', 'suspended')",
-        "the module itself reports {status}, last at {last_seen}",
+        "the module itself reports {status}, last on {last_seen}",
         "The license ran out or was suspended. A renewal may be under way.",
     ),
     Rule(
@@ -77,9 +77,10 @@ LEFT JOIN (
 _COLUMNS = "module", "install", "first_seen", "last_seen", "status", "since", "version", "source", "key", "country"
 
 
-def installs(engine: Engine, args: Mapping[str, str]) -> dict[str, Any]:
+def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> dict[str, Any]:
     """A page of rows, ordered by module and pseudonym: `{"rows": [...], "next_cursor": str | None}`.
 
+    Times are to the day, or with `seconds` to the second: a time of day joins a row with a figure that just changed.
     `args`: `module`, `status` (several with commas; `!licensed`: all but), `flag`, `limit` (100, at most 1000),
     `cursor` (of the page before). Raises `QueryError` and `EngineError`.
     """
@@ -97,11 +98,12 @@ def installs(engine: Engine, args: Mapping[str, str]) -> dict[str, Any]:
     rows = rows[:limit]
     addresses = _addresses(engine, rows)
     disputed = _disputed(engine, rows)
+    spelled = _second if seconds else _day
     cursor = f"{rows[-1]['module']}:{rows[-1]['install']}" if more else ""
+    pairs = [(row["module"], row["install"]) for row in rows]
     return {
         "rows": [
-            _row(row, addresses.get((row["module"], row["install"]), ""), (row["module"], row["install"]) in disputed)
-            for row in rows
+            _row(row, addresses.get(pair, ""), pair in disputed, spelled) for row, pair in zip(rows, pairs, strict=True)
         ],
         "next_cursor": base64.urlsafe_b64encode(cursor.encode()).decode() if more else None,
     }
@@ -183,8 +185,8 @@ def _disputed(engine: Engine, rows: list[dict[str, Any]]) -> set[tuple[str, int]
     return {(module, install) for module, install in pairs if stated & {(module, install), ("", install)}}
 
 
-def _row(row: dict[str, Any], ip: str, disputed: bool) -> dict[str, Any]:
-    told = {**row, "last_seen": _rfc3339(row["last_seen"])}
+def _row(row: dict[str, Any], ip: str, disputed: bool, spelled: Callable[[datetime], str]) -> dict[str, Any]:
+    told = {**row, "last_seen": spelled(row["last_seen"])}
     return {
         "id": f"{row['install']:016x}",
         "module": row["module"],
@@ -194,13 +196,13 @@ def _row(row: dict[str, Any], ip: str, disputed: bool) -> dict[str, Any]:
         "key": f"{row['key']:016x}" if row["key"] else None,
         "ip": ip or None,
         "country": row["country"] or None,
-        "first_seen": _rfc3339(row["first_seen"]),
+        "first_seen": spelled(row["first_seen"]),
         "last_seen": told["last_seen"],
         "flags": [
             {
                 "rule": rule.name,
                 "severity": rule.severity,
-                "since": _rfc3339(row["since"]),
+                "since": spelled(row["since"]),
                 "evidence": rule.evidence.format(**told),
             }
             for rule in RULES
@@ -210,5 +212,9 @@ def _row(row: dict[str, Any], ip: str, disputed: bool) -> dict[str, Any]:
     }
 
 
-def _rfc3339(moment: datetime) -> str:
-    return moment.replace(tzinfo=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _day(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d}"
+
+
+def _second(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

@@ -5,14 +5,16 @@ is not told to who asks for it by name either: a filter tells no more than a gro
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, timedelta
 from typing import Any
 
 from core.fields import COUNTRY, DIMENSIONS
 from warehouse.engine import Engine
-from warehouse.queries.small_groups import OTHER, Group, Overlap, Row, fold, ordered, round_down
+from warehouse.queries import disclosure
+from warehouse.queries.differencing import Cell
+from warehouse.queries.small_groups import OTHER, Bucket, Group, Row, fold, ordered, round_down, withheld
 from warehouse.server_users import ServerUser
 
 METRICS = ("installs", "feature_installs", "feature_uses")
@@ -27,6 +29,10 @@ DEFAULT_DAYS = 30
 MOST_DAYS = 3660
 # Of one answer: four filters take 32 at most, and seldom more than four. What is not found out by then is withheld.
 MOST_GROUPINGS = 64
+# Of one bucket: the groups beyond the largest are folded, so that invented values cannot fill the memory.
+MOST_GROUPS = 2000
+# The server takes a parameter of 128 KiB at most.
+PORTION = 1000
 
 # The license plane shares no key with the usage plane: a license source can be crossed only with what it holds itself.
 LICENSE_DIMENSIONS = ("module", "version", "license_status", "license_source", COUNTRY)
@@ -118,12 +124,26 @@ def _printable(name: str) -> str:
     return name if re.fullmatch(r"[A-Za-z_]{1,32}", name) else "query"
 
 
-def answer(engine: Engine, query: MetricQuery, k: int, *, rounded: bool = False) -> dict[str, Any]:
+def answer(
+    engine: Engine,
+    query: MetricQuery,
+    k: int,
+    *,
+    rounded: bool = False,
+    open_from: date | None = None,
+    withhold: Callable[[Iterable[Cell]], set[str]] | None = None,
+) -> dict[str, Any]:
     """The answer of the read API: rows by bucket, then value descending; no group of fewer than k installs.
 
-    `rounded`: no two counts of installs differ by 1 to k - 1, whatever was asked of which days. Raises `EngineError`.
+    Each bucket of the span has a row. `rounded`: no two counts of installs differ by 1 to k - 1, whatever was asked of
+    which days. `open_from`: figures that hold this day or a later one change in steps of k installs
+    (`warehouse/queries/disclosure.py`). `withhold` says which buckets must not be told beside what the asker knows
+    (`warehouse/queries/differencing.py`). Raises `EngineError`.
     """
-    rows, suppressed = _Question(engine, k).rows_of(query)
+    rows = _Question(engine, k, open_from).rows_of(query)
+    if withhold:
+        bad = withhold(_cells(query, rows))
+        rows = ordered([*(row for row in rows if row.bucket not in bad), *map(withheld, bad)])
     if rounded:
         rows = round_down(rows, k, add=query.metric == "feature_uses")
     return {
@@ -134,27 +154,53 @@ def answer(engine: Engine, query: MetricQuery, k: int, *, rounded: bool = False)
         "by": query.by,
         "k": k,
         "rows": [{"bucket": row.bucket, "key": row.key if query.by else None, "value": row.value} for row in rows],
-        "suppressed": suppressed,
+        "suppressed": sum(row.folded for row in rows),
         "fresh_to": fresh_to(engine),
         "exact": not rounded,
+        "open_from": open_from.isoformat() if open_from and open_from <= query.end else None,
     }
+
+
+def buckets(query: MetricQuery) -> dict[str, tuple[date, date]]:
+    """The buckets of a span, in order: each by its first day, which may lie before the span, with its days in it."""
+    days = (query.start + timedelta(days=number) for number in range((query.end - query.start).days + 1))
+    first: dict[str, Callable[[date], date]] = {
+        "day": lambda day: day,
+        "week": lambda day: day - timedelta(days=day.weekday()),
+        "month": lambda day: day.replace(day=1),
+        "period": lambda day: query.start,
+    }
+    found: dict[str, tuple[date, date]] = {}
+    for day in days:
+        bucket = first[query.grain](day).isoformat()
+        found[bucket] = found.get(bucket, (day, day))[0], day
+    return found
+
+
+def _cells(query: MetricQuery, rows: list[Row]) -> Iterator[Cell]:
+    """The counts of installs in an answer: who used a feature is one of those who are counted as there."""
+    used = {("", "used")} if query.metric != "installs" else set()
+    spans = buckets(query)
+    for row in rows:
+        if row.value is not None:
+            conditions = frozenset({*query.filters.items(), *({(query.by, row.key)} if query.by else ()), *used})
+            yield Cell(row.bucket, *spans[row.bucket], conditions, row.installs)
 
 
 class _Question:
     """What one answer asks: its question, and the groupings that say in which buckets the filters may be told."""
 
-    def __init__(self, engine: Engine, k: int) -> None:
-        self._engine, self._k = engine, k
+    def __init__(self, engine: Engine, k: int, open_from: date | None) -> None:
+        self._engine, self._k, self._open_from = engine, k, open_from
         self._groupings: dict[tuple[str | None, frozenset[tuple[str, str]]], list[Row]] = {}
 
-    def rows_of(self, query: MetricQuery) -> tuple[list[Row], int]:
-        """The rows that may be shown, and how many groups are not among them. Raises `EngineError`."""
-        rows, suppressed = self._fold(query)
-        shown = {row.bucket for row in rows if row.value is not None}
-        withheld = shown - self._named(query, shown)
-        suppressed += sum(row.key != OTHER for row in rows if row.bucket in withheld)
-        rows = [row for row in rows if row.bucket not in withheld] + [Row(bucket, OTHER, None) for bucket in withheld]
-        return ordered(rows), suppressed
+    def rows_of(self, query: MetricQuery) -> list[Row]:
+        """The rows that may be shown, and one without a figure for each other bucket. Raises `EngineError`."""
+        rows = [row for row in self._fold(query) if row.value is not None]
+        named = self._named(query, {row.bucket for row in rows})
+        rows = [row for row in rows if row.bucket in named]
+        told = {row.bucket for row in rows}
+        return ordered([*rows, *(withheld(bucket) for bucket in buckets(query) if bucket not in told)])
 
     def _named(self, query: MetricQuery, buckets: set[str]) -> set[str]:
         """Those of the buckets in which a grouping by one of the filters, under the others, has its value as a row."""
@@ -171,39 +217,85 @@ class _Question:
         question = query.by, frozenset(query.filters.items())
         if question not in self._groupings and len(self._groupings) < MOST_GROUPINGS:
             self._groupings[question] = []
-            self._groupings[question], _ = self.rows_of(query)
+            self._groupings[question] = self.rows_of(query)
         return self._groupings.get(question, [])
 
-    def _fold(self, query: MetricQuery) -> tuple[list[Row], int]:
-        rows, parameters = _rows_sql(query)
-        figure = "sum(amount)" if query.metric == "feature_uses" else "uniqExact(install)"
+    def _fold(self, query: MetricQuery) -> list[Row]:
+        over = disclosure.days_that_count(query.metric, query.end, self._open_from)
+        if over < query.start:
+            return []
+        query = replace(query, end=over)
         reader = self._engine.as_user(ServerUser.LICENSING if _of_license_plane(query) else ServerUser.PRODUCT)
-        groups = [
-            Group(bucket.isoformat(), key, value, installs, frozenset(members))
-            for bucket, key, value, installs, members in reader.query(
-                f"""
-                SELECT bucket, key, {figure} AS value, uniqExact(install) AS installs,
-                    if(installs < {{k:UInt64}}, groupUniqArray(install), []) AS members
-                FROM ({rows}) GROUP BY bucket, key
-                """,  # noqa: S608
-                {**parameters, "k": self._k},
-            )
-        ]
+        open_from = self._open_from if self._open_from and self._open_from <= over else None
+        groups, parameters = _groups_sql(query, self._k, open_from)
+        found = reader.query(
+            f"""
+            SELECT bucket, groupArrayIf((key, value, installs), large), countIf(NOT large),
+                {_together(query, open_from)}
+            FROM ({groups}) GROUP BY bucket
+            """,  # noqa: S608
+            parameters,
+        )
 
-        def overlap(members: frozenset[int]) -> Overlap:
-            found = reader.query_each(
-                f"SELECT DISTINCT bucket, key, install FROM ({rows}) WHERE install IN {{members:Array(UInt64)}}",  # noqa: S608
-                "members",
-                members,
-                parameters,
-            )
-            return {(bucket.isoformat(), key, install) for bucket, key, install in found}
+        def merge(smallest: Mapping[str, str]) -> dict[str, Group]:
+            merged: dict[str, Group] = {}
+            for first in range(0, len(smallest), PORTION):
+                part = dict(list(smallest.items())[first : first + PORTION])
+                told = reader.query(
+                    f"""
+                    SELECT bucket, {_together(query, open_from, "1")}
+                    FROM ({groups}) WHERE has({{buckets:Array(Date)}}, bucket)
+                        AND (NOT large OR key = {{keys:Array(String)}}[indexOf({{buckets:Array(Date)}}, bucket)])
+                    GROUP BY bucket
+                    """,  # noqa: S608
+                    {**parameters, "buckets": [date.fromisoformat(start) for start in part], "keys": [*part.values()]},
+                )
+                merged |= {bucket.isoformat(): Group(OTHER, value, installs) for bucket, value, installs in told}
+            return merged
 
-        return fold(groups, self._k, overlap, add=query.metric == "feature_uses")
+        return fold(
+            (
+                Bucket(bucket.isoformat(), [Group(*group) for group in large], others, Group(OTHER, value, installs))
+                for bucket, large, others, value, installs in found
+            ),
+            self._k,
+            merge,
+        )
+
+
+def _groups_sql(query: MetricQuery, k: int, open_from: date | None) -> tuple[str, dict[str, Any]]:
+    """A SELECT of each group with its figure, its installs and whether it is `large` enough to be a row.
+
+    `everybody`, `earlier` and `amount` are what several groups together are counted from.
+    """
+    rows, parameters = _rows_sql(query)
+    earlier = ", uniqExactStateIf(install, day < {open_from:Date}) AS earlier" if open_from else ""
+    installs = _stepped("finalizeAggregation(everybody)", "finalizeAggregation(earlier)", open_from)
+    sql = f"""
+        SELECT *, {installs} AS installs, {"amount" if query.metric == "feature_uses" else "installs"} AS value,
+            installs >= {{k:UInt64}}
+            AND row_number() OVER (PARTITION BY bucket ORDER BY installs DESC, key) <= {MOST_GROUPS} AS large
+        FROM (
+            SELECT bucket, key, uniqExactState(install) AS everybody{earlier}, sum(amount) AS amount
+            FROM ({rows}) GROUP BY bucket, key
+        )
+    """  # noqa: S608
+    return sql, {**parameters, "k": k, **({"open_from": open_from} if open_from else {})}
+
+
+def _together(query: MetricQuery, open_from: date | None, which: str = "NOT large") -> str:
+    """Two columns, the figure and the installs of several groups together."""
+    installs = _stepped(f"uniqExactMergeIf(everybody, {which})", f"uniqExactMergeIf(earlier, {which})", open_from)
+    return f"{f'sumIf(amount, {which})' if query.metric == 'feature_uses' else installs}, {installs}"
+
+
+def _stepped(everybody: str, earlier: str, open_from: date | None) -> str:
+    """As `disclosure.stepped`."""
+    return f"{earlier} + intDiv({everybody} - {earlier}, {{k:UInt64}}) * {{k:UInt64}}" if open_from else everybody
 
 
 def _rows_sql(query: MetricQuery) -> tuple[str, dict[str, Any]]:
-    """A SELECT of (bucket, key, install, amount), a row for each install-day that counts, and its parameters."""
+    """A SELECT of (day, bucket, key, install, amount), a row for each install-day that counts, and its parameters."""
     table = "installs_per_day_by_license_source" if _of_license_plane(query) else "installs_per_day_by_dimension"
     conditions = ["day BETWEEN {start:Date} AND {end:Date}"]
     parameters: dict[str, Any] = {"start": query.start, "end": query.end}
@@ -234,7 +326,7 @@ def _rows_sql(query: MetricQuery) -> tuple[str, dict[str, Any]]:
             amount = "uses[{is_feature:String}]" if feature else "arraySum(mapValues(uses))"
     bucket = GRAINS[query.grain]
     sql = (
-        f"SELECT {bucket} AS bucket, {key}::String AS key, install, {amount}::UInt64 AS amount "  # noqa: S608
+        f"SELECT day, {bucket} AS bucket, {key}::String AS key, install, {amount}::UInt64 AS amount "  # noqa: S608
         f"FROM {table} {join} WHERE {' AND '.join(conditions)}"
     )
     return sql, parameters

@@ -1,75 +1,77 @@
 """Small groups: no figure that stands for fewer than k installs leaves this module. Pure.
 
 Within a bucket, groups under k go into `(other)`, and with them the next smallest group while `(other)` itself would be
-under k. A bucket that is under k as a whole is told as such, without a figure.
+under k. A bucket that is under k as a whole has no figure, and neither has an empty one: the two look alike.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 OTHER = "(other)"
 
-Overlap = set[tuple[str, str, int]]  # (bucket, key, install)
-
 
 @dataclass(frozen=True)
 class Group:
-    """A key in a bucket: its figure, the number of installs behind it, and who they are while fewer than k."""
+    """A key in a bucket: its figure, and the installs behind it that count towards k."""
 
-    bucket: str
     key: str
     value: int
     installs: int
-    members: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The groups of a bucket: those of k installs or more, how many others there are, and those together as one."""
+
+    start: str
+    large: list[Group]
+    others: int
+    other: Group
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row that may be shown; `value` None: fewer than k."""
+    """A row that may be shown; `value` None: fewer than k, or none. `folded` groups are in it."""
 
     bucket: str
     key: str
     value: int | None
+    installs: int = 0
+    folded: int = 0
 
 
-def fold(
-    groups: Iterable[Group], k: int, overlap: Callable[[frozenset[int]], Overlap], *, add: bool
-) -> tuple[list[Row], int]:
-    """Fold small groups; returns the rows, ordered, and how many groups are not among them.
+# Given a key for each bucket: all small groups of the bucket and the group of that key, together as one.
+Merge = Callable[[Mapping[str, str]], Mapping[str, Group]]
 
-    `add`: the figure is a sum over installs (uses), else it is the number of distinct installs, and an install that
-    is in two folded groups counts once in `(other)`. `overlap` tells in which (bucket, key) some installs are; it is
-    asked at most once, and only when a group of k or more has to be folded.
+
+def fold(buckets: Iterable[Bucket], k: int, merge: Merge) -> list[Row]:
+    """Fold small groups; returns the rows, ordered.
+
+    `merge` is called at most once, and only when a group of k or more has to be folded.
     """
-    buckets: dict[str, list[Group]] = defaultdict(list)
-    for group in groups:
-        buckets[group.bucket].append(group)
     rows: list[Row] = []
-    suppressed = 0
-    thin: list[tuple[frozenset[int], list[Group], list[Group]]] = []
-    for of_bucket in buckets.values():
-        small = [group for group in of_bucket if group.installs < k]
-        large = [group for group in of_bucket if group.installs >= k]
-        members: frozenset[int] = frozenset().union(*(group.members for group in small))
-        if not small:
-            rows += _shown(large)
-        elif len(members) >= k:
-            rows += [*_shown(large), Row(small[0].bucket, OTHER, _sum(small) if add else len(members))]
-            suppressed += len(small)
-        elif not large:
-            rows.append(Row(small[0].bucket, OTHER, None))
-            suppressed += len(small)
+    thin: dict[str, tuple[Bucket, Group]] = {}
+    for bucket in buckets:
+        if not bucket.others:
+            rows += _rows(bucket, bucket.large)
+        elif bucket.other.installs >= k:
+            rows += [*_rows(bucket, bucket.large), _other(bucket, bucket.other, bucket.others)]
+        elif not bucket.large:
+            rows.append(withheld(bucket.start))
         else:
-            thin.append((members, small, large))
-    known = overlap(frozenset().union(*(members for members, _, _ in thin))) if thin and not add else set()
-    for members, small, large in thin:
-        smallest = min(large, key=lambda group: (group.installs, group.key))
-        both = sum((smallest.bucket, smallest.key, member) in known for member in members)
-        value = _sum([*small, smallest]) if add else smallest.installs + len(members) - both
-        rows += [*_shown(group for group in large if group is not smallest), Row(smallest.bucket, OTHER, value)]
-        suppressed += len(small) + 1
-    return ordered(rows), suppressed
+            thin[bucket.start] = bucket, min(bucket.large, key=lambda group: (group.installs, group.key))
+    merged = merge({start: smallest.key for start, (_, smallest) in thin.items()}) if thin else {}
+    for start, (bucket, smallest) in thin.items():
+        rows += _rows(bucket, (group for group in bucket.large if group is not smallest))
+        # An install that came today to the one may have come earlier to the other: stepped, both together may be less.
+        other = max(merged[start], smallest, key=lambda group: group.installs)
+        rows.append(_other(bucket, other, bucket.others + 1))
+    return ordered(rows)
+
+
+def withheld(bucket: str) -> Row:
+    """The one row of a bucket that has no figure."""
+    return Row(bucket, OTHER, None)
 
 
 def round_down(rows: Iterable[Row], k: int, *, add: bool) -> list[Row]:
@@ -87,13 +89,13 @@ def round_down(rows: Iterable[Row], k: int, *, add: bool) -> list[Row]:
 
 
 def ordered(rows: Iterable[Row]) -> list[Row]:
-    """By bucket; within one the largest first, equals by key, and what is not told last."""
+    """By bucket; within one the largest first, equals by key, and what has no figure last."""
     return sorted(rows, key=lambda row: (row.bucket, row.value is None, -(row.value or 0), row.key))
 
 
-def _shown(groups: Iterable[Group]) -> list[Row]:
-    return [Row(group.bucket, group.key, group.value) for group in groups]
+def _rows(bucket: Bucket, groups: Iterable[Group]) -> list[Row]:
+    return [Row(bucket.start, group.key, group.value, group.installs) for group in groups]
 
 
-def _sum(groups: list[Group]) -> int:
-    return sum(group.value for group in groups)
+def _other(bucket: Bucket, group: Group, folded: int) -> Row:
+    return Row(bucket.start, OTHER, group.value, group.installs, folded)

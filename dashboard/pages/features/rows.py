@@ -72,7 +72,8 @@ def _row(feature: str, title: str, about: str, installs: int | None, uses: int |
         "feature": feature,
         "title": title,
         "about": about,
-        "adoption": FEW if installs is None else installs / total,
+        # Figures of a day that is not over change in steps, each at its own time.
+        "adoption": FEW if installs is None else min(installs / total, 1),
         "installs": FEW if installs is None else installs,
         "uses": FEW if uses is None else uses,
         "hint": hint,

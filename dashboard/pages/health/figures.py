@@ -18,6 +18,7 @@ CARDS = {
     "figures_lag": "Lag of the figures",
     "beacons_waiting": "Beacons waiting",
     "free_disk": "Free disk",
+    "narrow_questions": "Narrow questions",
 }
 
 
@@ -38,9 +39,9 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, refresh: Any) -
         except EngineError as error:
             since = f"for {duration(datetime.now(UTC) - error.trouble.since)}" if error.trouble else ""
             unknown = FigureText("–", "unknown")
-            return figure_values(FigureText("Unreachable", since), unknown, unknown, _disk(data))
+            return figure_values(FigureText("Unreachable", since), unknown, unknown, _disk(data), _narrow(data))
         now = datetime.now(UTC)
-        return figure_values(engine, _lag(loaders, now), _waiting(loaders, now), _disk(data))
+        return figure_values(engine, _lag(loaders, now), _waiting(loaders, now), _disk(data), _narrow(data))
 
 
 def _lag(loaders: list[Loader], now: datetime) -> FigureText:
@@ -60,3 +61,11 @@ def _waiting(loaders: list[Loader], now: datetime) -> FigureText:
 def _disk(data: DataSource) -> FigureText:
     free, total = data.disk()
     return FigureText(size(free), f"of {size(total)} where the home is")
+
+
+def _narrow(data: DataSource) -> FigureText:
+    """The token that asks the most questions about groups that are not shown."""
+    askers = data.narrow_questions.many()
+    if not askers:
+        return FigureText("–", "no token asks many")
+    return FigureText(count(askers[0].questions), f"within an hour, by token {askers[0].who}")

@@ -1,34 +1,44 @@
 """Folding: no group under k is ever shown, and nothing else is lost."""
 
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warehouse.queries.small_groups import OTHER, Group, Overlap, Row, fold, round_down
+from warehouse.queries.small_groups import OTHER, Bucket, Group, Row, fold, round_down
 
 DAY = "2026-11-22"
 Installs = dict[str, dict[str, dict[int, int]]]  # bucket → key → install → uses
 
 
-def folded(data: Installs, k: int, *, add: bool) -> tuple[list[Row], int, int]:
-    """Rows, suppressed groups, and how often the overlap was asked for."""
-    asked: list[frozenset[int]] = []
+def folded(data: Installs, k: int, *, add: bool) -> tuple[list[Row], int]:
+    """The rows, and how often groups had to be merged."""
+    asked: list[Mapping[str, str]] = []
 
-    def overlap(members: frozenset[int]) -> Overlap:
-        asked.append(members)
-        return {(b, key, i) for b, keys in data.items() for key, uses in keys.items() for i in uses if i in members}
+    def together(groups: list[dict[int, int]]) -> Group:
+        installs = {install for uses in groups for install in uses}
+        return Group(OTHER, sum(sum(uses.values()) for uses in groups) if add else len(installs), len(installs))
 
-    groups = [
-        Group(
-            bucket, key, sum(uses.values()) if add else len(uses), len(uses), frozenset(uses if len(uses) < k else ())
+    def merge(smallest: Mapping[str, str]) -> dict[str, Group]:
+        asked.append(smallest)
+        return {
+            start: together([uses for name, uses in data[start].items() if len(uses) < k or name == key])
+            for start, key in smallest.items()
+        }
+
+    buckets = [
+        Bucket(
+            start,
+            [replace(together([uses]), key=key) for key, uses in keys.items() if len(uses) >= k],
+            sum(len(uses) < k for uses in keys.values()),
+            together([uses for uses in keys.values() if len(uses) < k]),
         )
-        for bucket, keys in data.items()
-        for key, uses in keys.items()
+        for start, keys in data.items()
     ]
-    rows, suppressed = fold(groups, k, overlap, add=add)
-    return rows, suppressed, len(asked)
+    return fold(buckets, k, merge), len(asked)
 
 
 def of(**installs: range | set[int]) -> Installs:
@@ -41,10 +51,10 @@ def of(**installs: range | set[int]) -> Installs:
     [
         ("nothing", {}, [], [], 0),
         ("all large", of(a=range(9), b=range(5)), [("a", 9), ("b", 5)], [("a", 18), ("b", 10)], 0),
-        ("one small alone", of(a=range(4)), [(OTHER, None)], [(OTHER, None)], 1),
-        ("all small, too few", of(a={1, 2}, b={2, 3}), [(OTHER, None)], [(OTHER, None)], 2),
+        ("one small alone", of(a=range(4)), [(OTHER, None)], [(OTHER, None)], 0),
+        ("all small, too few", of(a={1, 2}, b={2, 3}), [(OTHER, None)], [(OTHER, None)], 0),
         ("all small, enough", of(a={1, 2, 3}, b={4, 5}), [(OTHER, 5)], [(OTHER, 10)], 2),
-        ("the same four twice", of(a=range(4), b=range(4)), [(OTHER, None)], [(OTHER, None)], 2),
+        ("the same four twice", of(a=range(4), b=range(4)), [(OTHER, None)], [(OTHER, None)], 0),
         (
             "small beside large",
             of(a=range(9), b={1, 2, 3}, c={10, 11}),
@@ -79,18 +89,18 @@ def of(**installs: range | set[int]) -> Installs:
 def test_a_fold_by_hand(
     it: str, data: Installs, counts: list[tuple[str, int | None]], sums: list[tuple[str, int | None]], suppressed: int
 ) -> None:
-    """With k = 5: what is shown, in order, and how many groups are not among it."""
+    """With k = 5: what is shown, in order, and how many groups are folded in what is shown."""
     for add, expected in ((False, counts), (True, sums)):
-        rows, hidden, asked = folded(data, 5, add=add)
+        rows, asked = folded(data, 5, add=add)
         assert [(row.key, row.value) for row in rows] == expected, it
-        assert hidden == suppressed
-        assert asked <= (0 if add else 1)
+        assert sum(row.folded for row in rows) == suppressed
+        assert asked <= 1
 
 
 def test_rows_come_by_bucket_then_value_then_key() -> None:
     """Buckets in order of time; within one the largest first, equals by name, and what is not told last."""
     data = {"2026-11-02": of(a=range(5), b=range(7), c=range(5))[DAY], "2026-11-01": of(z=range(9))[DAY]}
-    rows, _, _ = folded(data, 5, add=False)
+    rows, _ = folded(data, 5, add=False)
     assert [(row.bucket[-1], row.key, row.value) for row in rows] == [
         ("1", "z", 9), ("2", "b", 7), ("2", "a", 5), ("2", "c", 5),
     ]  # fmt: skip
@@ -119,16 +129,17 @@ fleets = st.dictionaries(
 @given(fleets, st.integers(1, 9), st.booleans())
 def test_no_row_stands_for_fewer_than_k(data: Installs, k: int, add: bool) -> None:
     """Every figure stands for k installs or more; totals are kept; k = 1 hides nothing."""
-    rows, suppressed, asked = folded(data, k, add=add)
+    rows, asked = folded(data, k, add=add)
     by_bucket: dict[str, dict[str, int | None]] = defaultdict(dict)
     for row in rows:
         assert row.key not in by_bucket[row.bucket]
         by_bucket[row.bucket][row.key] = row.value
     assert set(by_bucket) == set(data)
     assert asked <= 1
-    assert k > 1 or suppressed == 0
-    shown = sum(key != OTHER for keys in by_bucket.values() for key in keys)
-    assert shown + suppressed == sum(map(len, data.values()))
+    assert k > 1 or not any(row.folded for row in rows)
+    for bucket, keys in by_bucket.items():
+        told = sum(1 if row.key != OTHER else row.folded for row in rows if row.bucket == bucket)
+        assert told == (0 if None in keys.values() else len(data[bucket]))
     for bucket, keys in by_bucket.items():
         hidden = {key: uses for key, uses in data[bucket].items() if key not in keys}
         members = {install for uses in hidden.values() for install in uses}

@@ -1,0 +1,143 @@
+"""Attacks on the read API by somebody with a product token. Each takes `ask` and returns what it recovered.
+
+They know the values that beacons may hold, as everybody does who has looked at a page or at the list of PHP's releases.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date, timedelta
+from typing import Any
+
+Answer = Mapping[str, Any]
+Ask = Callable[..., Answer]  # (metric, **arguments)
+Recovered = set[tuple[tuple[str, str], ...]]  # of each install: (dimension, value), by dimension
+Values = Mapping[str, list[str]]
+
+
+class Budget:
+    """Asks, and refuses once so many questions were asked."""
+
+    class Spent(Exception):
+        """No question is left."""
+
+    def __init__(self, ask: Ask, questions: int) -> None:
+        self._ask, self.left, self.asked = ask, questions, 0
+
+    def __call__(self, metric: str, **arguments: str) -> Answer:
+        if not self.left:
+            raise self.Spent
+        self.left -= 1
+        self.asked += 1
+        return self._ask(metric, **arguments)
+
+
+def yes_or_no(ask: Ask, day: date, module: str, values: Values) -> Recovered:
+    """Ask for more and more filters, and follow each answer that is not that of a value which nobody reports.
+
+    Of groups of k installs and more the figure says how large they are, so that none of those is an install's row.
+    """
+    found: Recovered = set()
+    known: dict[frozenset[tuple[str, str]], tuple[Any, ...]] = {}
+
+    def told(filters: Mapping[str, str]) -> tuple[Any, ...]:
+        question = frozenset(filters.items())
+        if question not in known:
+            span = {"from": str(day), "to": str(day), "grain": "day", "by": "none"}
+            answer = ask("installs", **span, module=module, **filters)
+            rows = [(row["bucket"], row["key"], row["value"]) for row in answer["rows"]]
+            known[question] = answer["suppressed"], rows
+        return known[question]
+
+    def follow(filters: dict[str, str], rest: list[str]) -> None:
+        if not rest:
+            if not any(row[2] for row in told(filters)[1]):
+                found.add(tuple(sorted(filters.items())))
+            return
+        for value in values[rest[0]]:
+            narrower = {**filters, rest[0]: value}
+            if told(narrower) != nobody:
+                follow(narrower, rest[1:])
+
+    dimensions = list(values)
+    try:
+        nobody = told({dimensions[0]: "0.no-such-value"})
+        for first in range(len(dimensions)):
+            follow({}, dimensions[first:] + dimensions[:first])
+    except Budget.Spent:
+        pass
+    return found
+
+
+def difference(ask: Ask, start: date, end: date, module: str, values: Values) -> Recovered:
+    """Compare each count with the same one under a filter more: where it is one less, that install says all it has."""
+    found: Recovered = set()
+    known: dict[frozenset[tuple[str, str]], int | None] = {}
+
+    def count(filters: Mapping[str, str]) -> int | None:
+        question = frozenset(filters.items())
+        if question not in known:
+            span = {"from": str(start), "to": str(end), "grain": "period", "by": "none"}
+            (row,) = ask("installs", **span, module=module, **filters)["rows"] or [{"value": None}]
+            known[question] = row["value"]
+        return known[question]
+
+    def less(filters: Mapping[str, str], dimension: str, value: str) -> int | None:
+        most, least = count(filters), count({**filters, dimension: value})
+        return None if most is None or least is None else most - least
+
+    def bases() -> Iterator[dict[str, str]]:
+        yield {}
+        yield from ({dimension: value} for dimension in values for value in values[dimension])
+
+    try:
+        for base in bases():
+            for dimension in (name for name in values if name not in base):
+                for value in values[dimension]:
+                    if less(base, dimension, value) != 1:
+                        continue
+                    row = dict(base)
+                    for other in (name for name in values if name not in base):
+                        for one in values[other]:
+                            narrower = {**base, other: one}
+                            if (other, one) != (dimension, value) and less(narrower, dimension, value) == 1:
+                                row[other] = one
+                    if len(row) > len(base) + 1:
+                        found.add(tuple(sorted(row.items())))
+    except Budget.Spent:
+        pass
+    return found
+
+
+def history(ask: Ask, start: date, end: date, modules: list[str]) -> int:
+    """How many joins of fewer than five installs are told to who compares a period with the same less its last day."""
+    found = 0
+    for module in modules:
+        before: int | None = None
+        for number in range((end - start).days + 1):
+            span = {"from": str(start), "to": str(start + timedelta(days=number)), "grain": "period", "by": "none"}
+            value = ask("installs", **span, module=module)["rows"][0]["value"]
+            found += before is not None and value is not None and 0 < value - before < 5
+            before = value if value is not None else before
+    return found
+
+
+def polling(
+    ask: Ask, day: date, send: Callable[[int], None], beacons: int, dimensions: list[str]
+) -> list[dict[str, str]]:
+    """Look before and after each beacon: for each, what it says where a figure grew."""
+    seen: list[dict[str, str]] = []
+
+    def look() -> dict[tuple[str, str], int]:
+        return {
+            (dimension, row["key"]): row["value"] or 0
+            for dimension in dimensions
+            for row in ask("installs", **{"from": str(day), "to": str(day)}, by=dimension)["rows"]
+        }
+
+    before = look()
+    for number in range(beacons):
+        send(number)
+        after = look()
+        grown = {key for key in after if after[key] > before.get(key, 0) and key[1] != "(other)"}
+        seen.append(dict(grown))
+        before = after
+    return seen

@@ -1,0 +1,240 @@
+"""Attacks by somebody with a product token on the read API in process, over a real ClickHouse."""
+
+import multiprocessing
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.batch_insert import insert_batch
+from core.credentials import Credentials, Role
+from core.home import Home
+from core.settings import Settings
+from pharos.synthetic_fleet import beacons
+from tests.end_to_end.attacks import Ask, Budget, Values, difference, history, polling, yes_or_no
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, clickhouse_url
+from tests.fleet import reference
+from tests.warehouse.test_engine import rows
+from warehouse import migrate
+from warehouse.engine import Engine
+
+pytestmark = pytest.mark.parametrize("kind", ENGINES)
+K = 5
+BUDGET = 2000
+DIMENSIONS = [name for name in reference.PATHS if name not in ("module", "license_source")]
+MODULE = "invoice_pro"
+
+
+class Played:
+    """A database and the read API over it, in this process."""
+
+    def __init__(self, url: str, folder: Path, **settings: Any) -> None:
+        from dashboard import app
+
+        self.home = Home(folder / "home")
+        self.settings = Settings(home=self.home.path, clickhouse_url=url, k=K, **settings)
+        self.engine = Engine(self.settings, self.home)
+        migrate.migrate(self.engine)
+        credentials = Credentials(self.home.credentials)
+        self.client = app.create_app(self.settings, self.home, self.engine).test_client()
+        self.tokens = {role: credentials.add_token(role) for role in Role}
+
+    def asker(self, role: Role) -> Ask:
+        """The read API as somebody of this role asks it."""
+
+        def ask(metric: str, **arguments: str) -> Any:
+            headers = {"Authorization": f"Bearer {self.tokens[role]}"}
+            answer = self.client.get(f"/api/v1/metrics/{metric}", query_string=arguments, headers=headers)
+            assert answer.status_code == 200, answer.text
+            return answer.json
+
+        return ask
+
+    def load(self, sent: list[reference.Beacon]) -> None:
+        """Insert beacons into both planes."""
+        spooled = rows(sent)
+        insert_batch(self.engine, "usage", str(uuid.uuid4()), [row.usage for row in spooled])
+        insert_batch(self.engine, "license", str(uuid.uuid4()), [row.license for row in spooled])
+
+
+Attack = Callable[[Played], Any]
+
+
+def played(kind: str, folder: Path, attack: Attack, **settings: Any) -> Any:
+    """What `attack` returns, in a process of its own: one that loaded chDB must not fork any more."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_play, clickhouse_url(kind), folder, attack, settings).result(300)
+
+
+def _play(url: str, folder: Path, attack: Attack, settings: dict[str, Any]) -> Any:
+    played = Played(url, folder, **settings)
+    try:
+        return attack(played)
+    finally:
+        played.engine.close()
+
+
+def yesterday() -> date:
+    return datetime.now(UTC).date() - timedelta(days=1)
+
+
+def fleet(end: date, installs: int = 60, days: int = 1) -> list[reference.Beacon]:
+    """A fleet of which every beacon has every field."""
+    every = beacons(20261201, installs, days, end)
+    return [one for one in every if all(reference.carried(one, name, "installs") for name in DIMENSIONS)]
+
+
+def values(sent: list[reference.Beacon]) -> Values:
+    """The values of each dimension, those with the fewest first: as an attacker asks who wants to be done soon."""
+    found = {
+        name: sorted({value for one in sent for value in reference.carried(one, name, "installs")})
+        for name in DIMENSIONS
+    }
+    return dict(sorted(found.items(), key=lambda item: len(item[1])))
+
+
+def truth(sent: list[reference.Beacon]) -> Counter[tuple[tuple[str, str], ...]]:
+    """The complete rows of a module's installs, with how many have them."""
+    installs = {one["install_id"]: one for one in sent if one["module"]["name"] == MODULE}
+    return Counter(
+        tuple(sorted((name, *reference.carried(one, name, "installs")) for name in DIMENSIONS))  # type: ignore[misc]
+        for one in installs.values()
+    )
+
+
+def play_yes_or_no(played: Played) -> tuple[int, int, int]:
+    """How many rows were recovered, how many of those are true, after how many questions."""
+    sent = fleet(yesterday())
+    played.load(sent)
+    budget = Budget(played.asker(Role.PRODUCT), BUDGET)
+    found = yes_or_no(budget, yesterday(), MODULE, values(sent))
+    return len(found), len(found & set(truth(sent))), budget.asked
+
+
+def test_a_null_is_no_answer_to_who_is_there(kind: str, tmp_path: Path) -> None:
+    """Filter after filter, a budget of 2,000 questions recovers no install's row."""
+    recovered, true, asked = played(kind, tmp_path, play_yes_or_no)
+    print(f"yes or no: {recovered} rows recovered, {true} of them true, {asked} questions")
+    assert recovered == true == 0
+
+
+def play_difference(played: Played) -> tuple[int, int, int, int]:
+    sent = fleet(yesterday())
+    played.load(sent)
+    budget = Budget(played.asker(Role.PRODUCT), BUDGET)
+    found = difference(budget, yesterday(), yesterday(), MODULE, values(sent))
+    true = [row for row in found if any(set(row) <= set(one) for one in truth(sent))]
+    return len(found), len(true), sum(len(row) == len(DIMENSIONS) for row in true), budget.asked
+
+
+def play_polling(played: Played) -> tuple[int, int, int]:
+    """Of 30 beacons that came one after the other: how many values were told of how many, and of how many beacons."""
+    today = datetime.now(UTC).date()
+    sent = fleet(today, 120)
+    late = sent[-30:]
+    played.load(sent[:-30])
+    seen = polling(
+        played.asker(Role.PRODUCT), today, lambda number: played.load(late[number : number + 1]), len(late), DIMENSIONS
+    )
+    right = [
+        sum(value in reference.carried(one, name, "installs") for name, value in row.items())
+        for row, one in zip(seen, late, strict=True)
+    ]
+    return sum(right), len(late) * len(DIMENSIONS), sum(number >= 3 for number in right)
+
+
+QUESTIONS: list[tuple[reference.Metric, reference.Grain, str | None, dict[str, str]]] = [
+    ("installs", "day", None, {}),
+    ("installs", "period", None, {"module": MODULE}),
+    ("installs", "week", "php", {}),
+    ("installs", "period", "version", {"os": "debian"}),
+    ("installs", "period", "license_source", {}),
+    ("feature_installs", "day", "feature", {}),
+    ("feature_installs", "period", "php", {"module": MODULE}),
+    ("feature_uses", "day", "feature", {}),
+    ("feature_uses", "period", None, {}),
+]
+
+
+def play_steps(played: Played) -> list[Any]:
+    """What product, licensing and admin are told otherwise than they should be, of days that hold today."""
+    today = datetime.now(UTC).date()
+    sent = fleet(today, 150, 3)
+    played.load(sent)
+    start = today - timedelta(days=2)
+    wrong: list[Any] = []
+    for metric, grain, by, filters in QUESTIONS:
+        span = {"from": str(start), "to": str(today), "grain": grain, "by": by or "none"}
+        for role in Role:
+            open_from = None if role is Role.ADMIN else today
+            told = played.asker(role)(metric, **span, **filters)
+            dated = reference.dated(sent)
+            true = reference.metric(dated, metric, start, today, grain, by, filters, K, open_from)
+            if (told["rows"], told["open_from"]) != (true, open_from and str(open_from)):
+                wrong.append((role, metric, span, filters, told["rows"], true))
+    return wrong
+
+
+def test_a_day_that_is_not_over_is_told_in_steps(kind: str, tmp_path: Path) -> None:
+    """Every figure that holds today is the reference's: exact for the admin, in steps of k for all others."""
+    assert played(kind, tmp_path, play_steps) == []
+
+
+def play_one_by_one(played: Played) -> tuple[list[Any], ...]:
+    """What each role is told after each of a dozen beacons of today; then the times of the licensing rows."""
+    today = str(datetime.now(UTC).date())
+    seen: dict[Role, list[Any]] = {role: [] for role in Role}
+    for _ in range(12):
+        played.load([beacon()])
+        for role, figures in seen.items():
+            told = played.asker(role)("installs", **{"from": today, "to": today}, by="php")
+            figures.append(told["rows"][0]["value"])
+    headers = {"Authorization": f"Bearer {played.tokens[Role.ADMIN]}"}
+    answer: Any = played.client.get("/api/v1/licensing/installs", headers=headers).json
+    rows = answer["rows"]
+    return *seen.values(), sorted({row["last_seen"] for row in rows} | {row["first_seen"] for row in rows})
+
+
+def test_who_looks_after_each_beacon_sees_none_come(kind: str, tmp_path: Path) -> None:
+    """For all but the admin a figure moves by k; a licensing row says on which day it was seen, to every role."""
+    product, licensing, admin, times = played(kind, tmp_path, play_one_by_one)
+    assert product == licensing == [None] * 4 + [5] * 5 + [10] * 3
+    assert admin == [None] * 4 + list(range(5, 13))
+    assert times == [str(datetime.now(UTC).date())]
+
+
+def play_history(played: Played) -> tuple[int, int]:
+    """How many small joins two weeks of periods tell, and how many answers have a figure at all."""
+    sent = fleet(yesterday(), 150, 14)
+    played.load(sent)
+    ask = played.asker(Role.PRODUCT)
+    start = yesterday() - timedelta(days=13)
+    found = history(ask, start, yesterday(), sorted({one["module"]["name"] for one in sent}))
+    told = ask("installs", **{"from": str(start), "to": str(yesterday())}, by="none")["rows"]
+    return found, sum(row["value"] is not None for row in told)
+
+
+def test_strict_tells_no_small_difference_of_two_periods(kind: str, tmp_path: Path) -> None:
+    """Exact figures do tell who joined on a day, as the docs say; in mode `strict` none of them does."""
+    assert played(kind, tmp_path / "standard", play_history)[0] > 0
+    found, told = played(kind, tmp_path / "strict", play_history, disclosure="strict")
+    assert found == 0
+    assert told > 3
+
+
+def play_difference_small(played: Played) -> int:
+    sent = fleet(yesterday())
+    played.load(sent)
+    budget = Budget(played.asker(Role.PRODUCT), 300)
+    return len(difference(budget, yesterday(), yesterday(), MODULE, values(sent)))
+
+
+def test_strict_tells_no_install_by_one_filter_more(kind: str, tmp_path: Path) -> None:
+    """A count less the same under a filter is never one install."""
+    assert played(kind, tmp_path, play_difference_small, disclosure="strict") == 0
