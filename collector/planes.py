@@ -83,7 +83,7 @@ class Planes:
         """Split a validated beacon.
 
         `address` is the address of the connection ("" for an import). `now` is the time of receipt (UTC). `epoch` is
-        the epoch of the install (`Standing`). `keep_date` trusts any `sent_at`; imports use it.
+        the epoch of the install (`InstallState`). `keep_date` trusts any `sent_at`; imports use it.
         """
         # Three pieces of one HMAC reveal nothing about each other: a duplicate id for the spool and one for each plane.
         duplicate = hmac.digest(self._beacon, _uuid(beacon["beacon_id"]), "sha256")
