@@ -182,7 +182,7 @@ def test_a_backup_is_one_at_a_time_and_can_be_broken_off(embedded: System, tmp_p
     assert embedded.run("backup", str(tmp_path / "backup")).returncode == 0
     over_it = embedded.run("restore", str(tmp_path / "backup"))
     assert (over_it.returncode, b"Pharos runs already over" in over_it.stderr) == (1, True)
-    assert "a question for tables failed" not in embedded.log()
+    assert "a table export failed" not in embedded.log()
 
 
 @pytest.mark.skipif("server" not in ENGINES, reason="needs CLICKHOUSE_URL")

@@ -257,7 +257,7 @@ def test_without_access_management_all_works_as_one_user_and_says_so(engine: Eng
     url = administrator(engine, DATABASE_ALONE)
     poor = engine_at(url, tmp_path)
     migrate(poor)
-    assert poor.one_user == "the user of PHAROS_CLICKHOUSE_URL may not make users"
+    assert poor.one_user == "the user of PHAROS_CLICKHOUSE_URL may not create users"
     assert poor.as_user(ServerUser.PRODUCT).query("SELECT currentUser()") == poor.query("SELECT currentUser()")
     again = engine_at(url, tmp_path)
     assert again.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(0,)]
