@@ -109,6 +109,9 @@ class Settings:
     )
     clickhouse_cluster: str = _setting("", _cluster, "Name of a ClickHouse cluster: replicated, distributed tables.")
     k: int = _setting(5, _whole(1, 1_000_000), "Smallest group of installs that is ever shown.")
+    query_seconds: int = _setting(
+        5, _whole(1, 60), "Seconds that ClickHouse may take for one question of the dashboard or the read API."
+    )
     figures: str = _setting(
         "exact",
         _one_of("exact", "rounded"),

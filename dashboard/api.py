@@ -14,7 +14,10 @@ from core.credentials import Credentials, bearer
 from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
 from dashboard.permissions import API_RULES
+from dashboard.question_limit import QuestionLimit, TooManyQuestions
+from dashboard.readiness import Readiness
 from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.limited_engine import LimitExceeded
 from warehouse.queries import metrics
 from warehouse.queries.metrics import QueryError
 
@@ -35,14 +38,18 @@ _TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     422: "Unprocessable Content",
+    429: "Too Many Requests",
     503: "Service Unavailable",
 }
 
 
-def blueprint(settings: Settings, engine: Engine, credentials: Credentials, access_log: AccessLog) -> Blueprint:
+def blueprint(
+    settings: Settings, engine: Engine, credentials: Credentials, access_log: AccessLog, questions: QuestionLimit
+) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
     audited = AuditedLicensing(engine, access_log)
+    readiness = Readiness(engine)
 
     @routes.before_request
     def check() -> None:
@@ -56,6 +63,10 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
         if token.role not in roles:
             raise _Problem(403, "forbidden", "", f"open to the roles {' and '.join(sorted(roles)) or '(none)'} alone")
         g.token = token
+        try:
+            questions.begin(f"token {token.id}")
+        except TooManyQuestions:
+            raise _Problem(429, "rate_limited", "", "too many questions of this token at once") from None
 
     @routes.get("/api/v1/metrics/<metric>")
     def get_metric(metric: str) -> Response:
@@ -83,8 +94,7 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
 
     @routes.get("/readyz")
     def get_readyz() -> Response:
-        engine.version()  # a server that hangs is found out sooner than by a query
-        metrics.fresh_to(engine)
+        readiness.check()
         return _json(200, {"status": "ready"})
 
     @routes.app_errorhandler(405)
@@ -102,6 +112,10 @@ def blueprint(settings: Settings, engine: Engine, credentials: Credentials, acce
     @routes.errorhandler(QueryError)
     def query_error(error: QueryError) -> Response:
         return _problem(_Problem(422, error.reason, error.param, error.detail))
+
+    @routes.errorhandler(LimitExceeded)
+    def limit_exceeded(error: LimitExceeded) -> Response:
+        return _problem(_Problem(422, "too_expensive", "query", f"{error}: ask for fewer days, or by less"))
 
     @routes.errorhandler(EngineError)
     def engine_error(error: EngineError) -> Response:
@@ -141,7 +155,7 @@ def _problem(error: _Problem) -> Response:
     response = Response(msgspec.json.encode(body), error.status, content_type="application/problem+json")
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
-    if error.status == 503:
+    if error.status in (429, 503):
         response.headers["Retry-After"] = "10"
     return response
 

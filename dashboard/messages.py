@@ -10,6 +10,7 @@ from core.access_log import AccessLogError
 from dashboard.data_source import DataSource
 from dashboard.formatting import duration, fewer, moment
 from warehouse.engine import EngineError, Trouble
+from warehouse.limited_engine import LimitExceeded
 from warehouse.queries.metrics import QueryError
 
 NAMES = {
@@ -25,6 +26,8 @@ def notice(error: QueryError | EngineError | AccessLogError) -> html.Div:
     """The page's one message when its figures cannot be had."""
     if isinstance(error, AccessLogError):
         return _not_recorded()
+    if isinstance(error, LimitExceeded):
+        return _too_expensive(error)
     return _bad_address(error) if isinstance(error, QueryError) else _engine_away(error.trouble)
 
 
@@ -33,6 +36,16 @@ def _bad_address(error: QueryError) -> html.Div:
         "This address holds a value that cannot be used",
         [
             html.P(f"{NAMES.get(error.param, 'A part')} ({error.param}) {error.detail}."),
+            dmc.Anchor("Show the last 30 days", href="?", refresh=True),
+        ],
+    )
+
+
+def _too_expensive(error: LimitExceeded) -> html.Div:
+    return warning(
+        "This is too much to ask at once",
+        [
+            html.P(f"The question was ended: {error}. Choose fewer days or one module."),
             dmc.Anchor("Show the last 30 days", href="?", refresh=True),
         ],
     )

@@ -298,8 +298,13 @@ class Engine:
             client = client or self._connect(database or self.database, seconds or QUERY_SECONDS, account)
             yield client
         except driver.Error as error:
-            if database is None and client is not None and error.code not in (None, AUTHENTICATION_FAILED):
-                self._put_back(client, account)
+            if client is not None:
+                # A connection of the embedded engine may answer the next query with the rest of the one that failed.
+                if database is None and not self.embedded and error.code not in (None, AUTHENTICATION_FAILED):
+                    self._put_back(client, account)
+                else:
+                    with contextlib.suppress(Exception):
+                        client.close()
             if error.code in CONTENT_ERRORS:
                 # By its name only: the message quotes what it could not read.
                 raise ContentError(f"ClickHouse refuses the rows: {error.name or 'code'} ({error.code})") from None

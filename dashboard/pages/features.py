@@ -5,6 +5,7 @@ from typing import Any
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
 from dash import Dash, Input, Output, html
+from flask import abort
 
 from dashboard import filters, freshness, gaps, messages
 from dashboard.cards import chart_card, graph, heading, loading
@@ -141,9 +142,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
 
 def _feature(selected: Selected) -> str | None:
     """The feature of the chosen row; set by the server it is `{"ids": [...]}`, by the grid the row itself."""
-    if isinstance(selected, dict):
-        return str(selected["ids"][0]) if selected.get("ids") else None
-    return str(selected[0]["feature"]) if selected else None
+    try:
+        if isinstance(selected, dict):
+            return str(selected["ids"][0]) if selected.get("ids") else None
+        return str(selected[0]["feature"]) if selected else None
+    except (KeyError, IndexError, TypeError):
+        abort(400)  # no row of our grid
 
 
 def _nothing(data: DataSource, chosen: Filters, total: int | None, features: bool) -> Any:

@@ -5,6 +5,7 @@ from urllib.parse import parse_qs
 
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from flask import abort
 
 from core.access_log import AccessLogError
 from dashboard import freshness, messages
@@ -123,8 +124,11 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     def take(taken: dict[str, int] | None, search: str) -> tuple[Any, Any]:
         if not taken:
             return False, no_update
+        rows = taken.get("rows") if isinstance(taken, dict) else None
+        if not (isinstance(rows, int) and 0 <= rows <= MOST_ROWS):
+            abort(400)  # not what our grid counts
         try:
-            data.audited_licensing.csv(_asked(search), int(taken["rows"]))
+            data.audited_licensing.csv(_asked(search), rows)
         except AccessLogError as error:
             return False, messages.notice(error)
         return True, no_update

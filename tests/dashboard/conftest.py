@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 
 from core.credentials import Credentials, Role
 from core.home import Home
+from core.sessions import Sessions
 from core.settings import Settings
 from dashboard.app import create_app
-from dashboard.login import session_id
 from warehouse.engine import Engine, EngineError, Trouble
 
 PASSWORD = "correct horse"
@@ -109,7 +109,7 @@ def visit(app: Flask, credentials: Credentials) -> Callable[[str | None], FlaskC
             user = credentials.user(name)
             assert user is not None
             with client.session_transaction() as session:
-                session.update(_user_id=session_id(user), _fresh=True)
+                session.update(_user_id=Sessions(credentials).begin(user), _fresh=True)
         return client
 
     return visit

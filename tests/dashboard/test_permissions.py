@@ -64,7 +64,7 @@ def test_a_callback_answers_its_roles_alone(app: Flask, visit: Visit, visitor: s
         page = callbacks_of(app).pages.get(dependency["output"])
         if page is None or dependency["output"] == ROUTER:
             continue
-        inputs = {f"{one['id']}.{one['property']}": "" for one in dependency["inputs"]}
+        inputs = {f"{one['id']}.{one['property']}": None for one in dependency["inputs"]}
         state = {f"{one['id']}.{one['property']}": None for one in dependency["state"]}
         status = call(client, dependency["output"], inputs, state).status_code
         expected = 401 if visitor is NOBODY else 200 if allowed(page, visitor) else 403
@@ -248,7 +248,7 @@ def test_a_change_of_role_counts_at_the_next_request(visit: Visit, credentials: 
     """No session keeps what was taken away."""
     client = visit("licensing")
     assert client.get("/licensing").status_code == 200
-    with credentials._open() as db:
+    with credentials.connect() as db:
         db.execute("UPDATE users SET role = 'product' WHERE name = 'licensing'")
     assert client.get("/licensing").status_code == 403
 
