@@ -123,7 +123,7 @@ class Callbacks:
         page = self.pages.get(output) if isinstance(output, str) else None
         if page is None or current_user.role not in page.roles:
             abort(403)
-        if not is_well_formed(body, self._dash.callback_map[output]):
+        if not isinstance(body, dict) or not is_well_formed(body, self._dash.callback_map[output]):
             abort(400)
 
 

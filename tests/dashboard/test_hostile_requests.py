@@ -18,8 +18,8 @@ from dashboard.permissions import CALLBACKS, EXTENSION
 
 Visit = Callable[[str | None], FlaskClient]
 # What stands in for any part of a call.
-JUNK = (None, 5, -1, 1e400, True, "", "x", "\ud800", "../../etc", [], [5], [[]], {}, {"id": 5}, {"ids": 5},
-        {"rows": "x"}, {"rows": -1}, {"ids": [None]}, {"rows": 10**30})  # fmt: skip
+JUNK: tuple[Any, ...] = (None, 5, -1, 1e400, True, "", "x", "\ud800", "../../etc", [], [5], [[]], {}, {"id": 5},
+        {"ids": 5},        {"rows": "x"}, {"rows": -1}, {"ids": [None]}, {"rows": 10**30})  # fmt: skip
 
 
 @pytest.fixture

@@ -97,7 +97,7 @@ def test_behind_a_proxy_the_cookie_of_the_login_is_for_https(
     assert found is not None
     form = {"name": "admin", "password": PASSWORD, "token": found[1]}
     # The client that is tried sends a `Secure` cookie over https alone, as a browser does; the proxy speaks http.
-    sent = "; ".join(f"{cookie.key}={cookie.value}" for cookie in client._cookies.values())
+    sent = "; ".join(f"{cookie.key}={cookie.value}" for cookie in (client._cookies or {}).values())
     answer = client.post("/login", data=form, headers={**https, "Cookie": sent})
     assert answer.status_code == 303
     cookie = answer.headers["Set-Cookie"]
