@@ -139,6 +139,9 @@ def _register_headers(server: Flask, dash_app: Dash) -> None:
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "same-origin"
         headers["X-Frame-Options"] = "DENY"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
         headers.setdefault("Content-Security-Policy", policy)
         if "Cache-Control" not in headers:
             headers["Cache-Control"] = "no-store"
