@@ -27,6 +27,7 @@ STOP_SECONDS = 40.0
 SECRETS = {
     "PHAROS_SECRET": {"collector", "dashboard"},
     "PHAROS_CLICKHOUSE_URL": {"dashboard", "load"},
+    "PHAROS_CLICKHOUSE_READERS": {"dashboard"},
     "PHAROS_CLICKHOUSE_CLUSTER": {"dashboard", "load"},  # no secret, and of no use without the URL
     "PHAROS_INGEST_KEY": set[str](),
     "PHAROS_ADMIN_PASSWORD": set[str](),

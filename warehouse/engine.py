@@ -90,6 +90,7 @@ class Engine:
     def __init__(self, settings: Settings, home: Home) -> None:
         self.cluster = settings.clickhouse_cluster
         self._url = settings.clickhouse_url
+        self._readers = settings.clickhouse_readers
         self._home = home
         self._lock: IO[bytes] | None = None
         self._idle: dict[ServerUser | None, list[Any]] = {}
@@ -150,6 +151,8 @@ class Engine:
         """
         if self.embedded:
             return
+        if self._readers:
+            raise EngineError("the readers' logins may not make users: pharos migrate does, with the administrator's")
         server = self._server()
         why = server.obstacle
         try:
@@ -162,6 +165,10 @@ class Engine:
         if why and not self.one_user:
             log.warning("ClickHouse is asked as one user for both planes: %s", why)
         self.one_user = why
+
+    def readers_passwords(self) -> str:
+        """What `PHAROS_CLICKHOUSE_READERS` is set to for a process that may read alone; "" where there are no users."""
+        return "" if self.embedded or self.one_user else self._server().readers_passwords()
 
     def _create_users(self, server: Server, anew: bool) -> None:
         for account in ServerUser:
@@ -189,7 +196,7 @@ class Engine:
     def _server(self) -> Server:
         url = urlsplit(self._url)
         loopback = url.hostname in ("127.0.0.1", "::1", "localhost")
-        return Server(self.database, self.cluster, unquote(url.password or ""), loopback)
+        return Server(self.database, self.cluster, unquote(url.password or ""), loopback, self._readers)
 
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
@@ -360,7 +367,7 @@ class Engine:
         try:
             return self._connect_server(database, seconds, account)
         except driver.Error as error:
-            if account is None or error.code != AUTHENTICATION_FAILED:
+            if account is None or self._readers or error.code != AUTHENTICATION_FAILED:
                 raise
         # Not made yet, or the password of the URL's user is another since.
         self.create_users(anew=True)
@@ -371,6 +378,9 @@ class Engine:
 
         url = urlsplit(self._url)
         user, password = unquote(url.username or "default"), unquote(url.password or "")
+        if self._readers:
+            # There is no administrator here; what is asked of none of the planes is asked as a reader of one.
+            account = account or ServerUser.PRODUCT
         if account is not None:
             user, password = self._server().login(account)
         return clickhouse_connect.get_client(

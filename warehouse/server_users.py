@@ -31,6 +31,8 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
     ServerUser.PRODUCT: (
         ("SELECT", "installs_per_day_by_dimension", ()),
         ("SELECT", "freshness_by_loader", ()),
+        # The state of requests; nothing of it says who asked.
+        ("SELECT", "rights_requests", ()),
     ),
     ServerUser.LICENSING: (
         ("SELECT", "license_sightings", ()),
@@ -55,6 +57,8 @@ class Server:
     cluster: str
     password: str
     loopback: bool
+    # `PHAROS_CLICKHOUSE_READERS`: the passwords of the readers, where the administrator's is not known.
+    readers: str = ""
 
     @property
     def obstacle(self) -> str:
@@ -64,7 +68,13 @@ class Server:
     def login(self, account: ServerUser) -> tuple[str, str]:
         """Name and password of an account."""
         name = account.user(self.database)
+        if self.readers:
+            return name, dict(each.split(":") for each in self.readers.split())[str(account)]
         return name, derive(self.password.encode(), f"clickhouse user {name}").hex()
+
+    def readers_passwords(self) -> str:
+        """What `PHAROS_CLICKHOUSE_READERS` is set to where only the readers' logins may be known."""
+        return " ".join(f"{account}:{self.login(account)[1]}" for account in (ServerUser.PRODUCT, ServerUser.LICENSING))
 
     def make(self, account: ServerUser) -> list[str]:
         """Statements that make a user and its grants, or change what is there; to be run again and again."""

@@ -177,6 +177,8 @@ def _state(loader: Loader, now: datetime) -> tuple[str, str]:
 
 
 def _tables(data: DataSource, now: datetime) -> Any:
+    if not data.administers:
+        return html.P("Not known here: this dashboard has the logins of the readers alone.", className="dim")
     try:
         tables = data.tables()
     except EngineError as error:

@@ -16,6 +16,10 @@ GOOD: dict[str, tuple[str, Any]] = {
     "clickhouse_url": ("https://u:p@db.example:8443/pharos", "https://u:p@db.example:8443/pharos"),
     "clickhouse_cluster": ("main", "main"),
     "query_seconds": ("20", 20),
+    "clickhouse_readers": (
+        "product:" + "ab" * 32 + " licensing:" + "cd" * 32,
+        "product:" + "ab" * 32 + " licensing:" + "cd" * 32,
+    ),
     "k": ("10", 10),
     "figures": ("rounded", "rounded"),
     "trusted_proxies": ("2", 2),
@@ -39,6 +43,7 @@ DEFAULTS: dict[str, Any] = {
     "clickhouse_url": "",
     "clickhouse_cluster": "",
     "query_seconds": 5,
+    "clickhouse_readers": "",
     "k": 5,
     "figures": "exact",
     "trusted_proxies": 0,
@@ -64,6 +69,7 @@ BAD = {
     "clickhouse_url": ["localhost", "tcp://localhost:9000", "http://", "http://h:port/db", "http://h:0/db", "http://[::1"],
     "clickhouse_cluster": ["a b", "a;b", "9a", "a" * 65],
     "query_seconds": ["0", "61", "5s", "1.5"],
+    "clickhouse_readers": ["product:secret", "hunter2 hunter2"],
     "k": ["0", "-5", "five", "1e3", "1000001"],
     "figures": ["nearest", "Exact", "1"],
     "trusted_proxies": ["-1", "11", "all"],
@@ -94,7 +100,11 @@ def refusal(**environ: str) -> str:
 
 def needs(name: str) -> dict[str, str]:
     """What must be set beside a setting."""
-    return {"PHAROS_CLICKHOUSE_URL": "http://db.example/pharos"} if name == "clickhouse_cluster" else {}
+    return (
+        {"PHAROS_CLICKHOUSE_URL": "http://db.example/pharos"}
+        if name in ("clickhouse_cluster", "clickhouse_readers")
+        else {}
+    )
 
 
 def test_every_setting_has_cases() -> None:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -31,6 +32,10 @@ def test_an_asker_has_so_many_turns_at_once() -> None:
     limit.enter("c")
 
 
+def _waits(limit: QuestionLimit, count: int) -> bool:
+    return limit._waiting["a"] == count
+
+
 def test_who_waits_gets_the_next_turn() -> None:
     """As soon as one ends; and more than so many do not wait at all."""
     limit = QuestionLimit(wait_seconds=60)
@@ -44,7 +49,7 @@ def test_who_waits_gets_the_next_turn() -> None:
         limit.enter("a")
     for left in reversed(range(MOST_WAITING)):
         limit.leave("a")
-        wait_for(lambda left=left: limit._waiting["a"] == left, "the next turn")
+        wait_for(partial(_waits, limit, left), "the next turn")
     for thread in waiting:
         thread.join(60)
     assert limit._running == {"a": EACH}

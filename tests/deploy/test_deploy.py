@@ -76,31 +76,40 @@ def test_no_file_names_a_setting_that_does_not_exist(name: str) -> None:
 def test_compose_runs_commands_that_exist() -> None:
     """Each service of ours runs a `pharos` command, and so does each check."""
     started = re.findall(r'(?:"CMD", |command: \[)"pharos", "(\w+)"', COMPOSE)
-    assert started == ["collector", "load", "drain", "dashboard"]
+    assert started == ["migrate", "collector", "load", "drain", "dashboard"]
     assert all(isinstance(cli.commands[command], click.Command) for command in started)
 
 
 def test_compose_gives_each_service_settings_that_it_starts_with() -> None:
     """With the two secrets that it asks for, each service's environment is valid, also outside loopback."""
     given = {"PHAROS_SECRET": SECRET, "CLICKHOUSE_PASSWORD": SECRET}
-    collector, loader, dashboard = (
-        Settings.from_environ(environment(service, given)) for service in ("collector", "loader", "dashboard")
-    )
+    environments = {service: environment(service, given) for service in ("collector", "loader", "dashboard", "migrate")}
+    # What migrate writes.
+    assert environments["dashboard"].pop("PHAROS_CLICKHOUSE_READERS_FILE").startswith("/var/lib/pharos-readers/")
+    collector, loader, dashboard, migrate = map(Settings.from_environ, environments.values())
     assert (str(collector.collector_bind), str(dashboard.dashboard_bind)) == ("0.0.0.0:8000", "0.0.0.0:8050")
-    assert loader.clickhouse_url == dashboard.clickhouse_url == f"http://pharos:{SECRET}@clickhouse:8123/pharos"
+    assert loader.clickhouse_url == migrate.clickhouse_url == f"http://pharos:{SECRET}@clickhouse:8123/pharos"
+    assert dashboard.clickhouse_url == "http://clickhouse:8123/pharos"
     assert collector.trusted_proxies == dashboard.trusted_proxies == 1
 
 
 def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
     """A setting of the env file reaches the services, but for those that compose decides."""
     passed = set(re.findall(r"\$\{(PHAROS_\w+)", COMPOSE))
-    decided = {"PHAROS_HOME", "PHAROS_COLLECTOR_BIND", "PHAROS_DASHBOARD_BIND", "PHAROS_CLICKHOUSE_URL"}
+    decided = {
+        "PHAROS_HOME",
+        "PHAROS_COLLECTOR_BIND",
+        "PHAROS_DASHBOARD_BIND",
+        "PHAROS_CLICKHOUSE_URL",
+        "PHAROS_CLICKHOUSE_READERS",
+    }
     assert passed == set(SETTINGS) - decided
 
 
 def test_compose_keeps_secrets_where_they_are_needed() -> None:
-    """The collector cannot reach ClickHouse, and nothing but the collector has the root secret."""
+    """The collector cannot reach ClickHouse, the dashboard only reads it, the collector alone has the root secret."""
     texts = services()
+    assert "CLICKHOUSE_PASSWORD" not in texts["dashboard"]
     assert "CLICKHOUSE" not in texts["collector"]
     assert "back" not in texts["collector"]
     assert [name for name, text in texts.items() if "PHAROS_SECRET" in text] == ["collector"]
@@ -115,7 +124,13 @@ def test_compose_publishes_on_loopback_alone() -> None:
 def test_compose_loads_from_the_collector_s_spool() -> None:
     """Loader and collector share a home; the dashboard has one of its own."""
     homes = {name: re.findall(r'"(\w+):/var/lib/pharos"', text) for name, text in services().items()}
-    assert homes == {"clickhouse": [], "collector": ["spool"], "loader": ["spool"], "dashboard": ["logins"]}
+    assert homes == {
+        "clickhouse": [],
+        "migrate": [],
+        "collector": ["spool"],
+        "loader": ["spool"],
+        "dashboard": ["logins"],
+    }
 
 
 def test_the_images_run_commands_that_exist_as_a_user_without_rights() -> None:
