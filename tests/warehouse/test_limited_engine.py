@@ -39,6 +39,7 @@ def test_a_question_that_takes_too_much_is_ended(kind: str, tmp_path: Path) -> N
 
 
 def without_limits(engine: Engine, home: Home) -> int:
+    engine.create_database()
     return len(engine.query(HUNGRY["rows"]))
 
 
