@@ -1,6 +1,7 @@
 # Two commands are enough: `make run` and `make test`. Both install what they need into .venv first.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# The Python to use; without one deploy/venv.sh looks for the newest that is suitable.
+PYTHON ?=
 BIN := .venv/bin
 
 .PHONY: run demo test lint bench faults soak audit packages constraints clean
@@ -23,6 +24,8 @@ lint: .venv/development
 bench: .venv/development
 	$(BIN)/python -m tests.bench
 	$(BIN)/python -m tests.bench.rights
+	$(BIN)/python -m tests.bench.duplicates
+	$(BIN)/python -m tests.bench.decisions
 
 # Known vulnerabilities of what is installed, as far as the package registry tells; what it does not know is listed.
 audit: .venv/development
@@ -42,17 +45,23 @@ packages:
 	@touch .venv/runtime $@
 
 .venv/bin/pip:
-	@deploy/venv.sh "$(PYTHON)"
+	@deploy/venv.sh .venv $(PYTHON)
 
 clean:
 	rm -rf .venv build *.egg-info
 
-# After a change of the requirements: the versions of a fresh install become the ones that everybody gets.
+# After a change of the requirements: the versions of a fresh install become the ones that everybody gets, on every Python that is
+# supported. The second step fails where one of them has no wheel.
+COMPILE := build/constraints/bin/uv pip compile --quiet --no-header --no-annotate
 constraints:
-	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
-	build/constraints/bin/pip install --quiet '.[embedded,geo,test]'
-	{ head -1 constraints.txt; build/constraints/bin/pip freeze | grep -v '^pharos'; } > constraints.new
-	mv constraints.new constraints.txt
+	rm -rf build/constraints && deploy/venv.sh build/constraints $(PYTHON)
+	build/constraints/bin/pip install --quiet 'uv>=0.13'
+	head -1 constraints.txt > build/constraints/new
+	$(COMPILE) --universal --fork-strategy fewest --python-version 3.11 --all-extras --no-emit-package pip setup.cfg >> build/constraints/new
+	for version in 3.11 3.12 3.13 3.14; do \
+	    $(COMPILE) --python-version $$version --python-platform x86_64-manylinux_2_28 --only-binary :all: build/constraints/new >/dev/null || exit 1; \
+	done
+	mv build/constraints/new constraints.txt
 
 # Faults at random moments, for a quarter of an hour and more: make faults KILLS=500
 KILLS ?= 100

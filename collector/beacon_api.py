@@ -77,9 +77,9 @@ def blueprint(
     ) -> tuple[list[Processed], list[bool]]:
         """Store what may be stored, under what is decided at the moment of the commit."""
         while True:
-            processed, version = ingestion.process(beacons, address, now)
+            processed, basis = ingestion.process(beacons, address, now)
             try:
-                return processed, writer.put([each.row for each in processed if each.row], counted, version)
+                return processed, writer.put([each.row for each in processed if each.row], counted, basis)
             except Stale:
                 ingestion.refresh()
 

@@ -9,7 +9,7 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 
-from collector.spool import Group, Row, Spool, Stored, Unavailable
+from collector.spool import Basis, Group, Row, Spool, Stored, Unavailable
 
 # How many beacons one commit takes at most: it holds the lock that the other workers wait for.
 MOST = 5000  # five values each, and a statement of SQLite has at most 32,766
@@ -20,7 +20,7 @@ _Pending = tuple[Group, "Future[Stored]"]
 
 
 class Stale(Exception):
-    """Somebody has decided something meanwhile: read the standings again and split the beacons anew."""
+    """The owner of one of the installs has decided something meanwhile: split the beacons again."""
 
 
 class OverLimit(Exception):
@@ -43,10 +43,10 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._thread.start()
 
-    def put(self, rows: list[Row], limits: tuple[tuple[str, int], ...] = (), version: int | None = None) -> list[bool]:
+    def put(self, rows: list[Row], limits: tuple[tuple[str, int], ...] = (), basis: Basis | None = None) -> list[bool]:
         """Return once the rows are on disk: True for each that is new, False for a duplicate.
 
-        `limits` and `version` are those of `Group`; raises `Stale` when the version is no longer that.
+        `limits` and `basis` are those of `Group`; raises `Stale` when the basis no longer holds.
 
         Raises `OverLimit` and `Unavailable`; after `Unavailable` the rows may be stored all the same, so a retry finds
         duplicates, never a loss.
@@ -55,7 +55,7 @@ class Writer:
         with self._closing:  # nothing is queued behind the last item
             if self._closed:
                 raise Unavailable("the collector is stopping")
-            self._queue.put((Group(rows, limits, version), future))
+            self._queue.put((Group(rows, limits, basis), future))
         try:
             result = future.result(ANSWER_SECONDS)
         except TimeoutError:

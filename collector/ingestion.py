@@ -7,8 +7,8 @@ from typing import Any
 
 from collector.catalog_filter import Dropped, declared
 from collector.planes import Planes, Split
-from collector.rights.install_states import InstallState, InstallStates
-from collector.spool import Row
+from collector.rights.install_states import NONE, InstallState, InstallStates
+from collector.spool import Basis, Row
 from core.catalog import Catalog
 
 
@@ -32,29 +32,39 @@ class Processed:
 
 
 class Ingestion:
-    """Splits beacons under one root secret, the standings of a spool, and the catalog that is in force."""
+    """Splits beacons under one root secret, the install states of a spool, and the catalog that is in force."""
 
     def __init__(self, planes: Planes, install_states: InstallStates, catalog: Callable[[], Catalog]) -> None:
         self._planes, self._install_states, self._catalog = planes, install_states, catalog
 
     def process(
         self, beacons: list[dict[str, Any]], address: str, now: datetime, *, keep_date: bool = False
-    ) -> tuple[list[Processed], int]:
-        """Split validated beacons (as `Planes.split`); returns them with the version of the decisions it was under."""
-        version = self._install_states.version  # before the standings: if they change meanwhile, it is the older one
+    ) -> tuple[list[Processed], Basis]:
+        """Split validated beacons (as `Planes.split`); returns them and what they were split under."""
+        installs = [self._planes.who(beacon["install_id"]) for beacon in beacons]
+        states, basis = self._install_states.of(installs)
         catalog = self._catalog()
-        return [self._process(beacon, catalog, address, now, keep_date) for beacon in beacons], version
+        processed = [
+            self._process(beacon, states.get(who, NONE), catalog, address, now, keep_date)
+            for beacon, who in zip(beacons, installs, strict=True)
+        ]
+        return processed, basis
 
     def refresh(self) -> None:
         """Learn what was decided since."""
         self._install_states.refresh()
 
     def _process(
-        self, beacon: dict[str, Any], catalog: Catalog, address: str, now: datetime, keep_date: bool
+        self,
+        beacon: dict[str, Any],
+        state: InstallState,
+        catalog: Catalog,
+        address: str,
+        now: datetime,
+        keep_date: bool,
     ) -> Processed:
         beacon, dropped = declared(beacon, catalog, now.date())
         install_id = beacon["install_id"]
-        state = self._install_states.of(self._planes.who(install_id))
         split = self._planes.split(beacon, address, now, epoch=state.epoch, keep_date=keep_date)
         if state.objected or split.sent <= state.erased or "module" in dropped:
             row = None

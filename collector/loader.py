@@ -10,19 +10,21 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 
 import msgspec
 
-from collector.batch_insert import TABLES, insert_batch, mark
+from collector import compaction
+from collector.batch_insert import TABLES, insert_batch, without_known
 from collector.planes import Planes, encode
 from collector.rights.executor import RightsExecutor
 from collector.rights.request_store import RequestStore
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
 from core.fields import example
-from warehouse import install_data, retention
+from warehouse import freshness, install_data, retention
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.migrate import MigrationError, migrate
 from warehouse.server_users import ServerUser
@@ -30,10 +32,14 @@ from warehouse.server_users import ServerUser
 # 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms; a tenth of them costs nearly as much.
 BATCH = 10_000
 POLL_SECONDS = 0.5
+# Beside a server a small batch is followed by a pause: the tables remember the tokens of a million batches.
+PAUSE_SECONDS = 3.0
 BACKOFF_SECONDS = (0.5, 30.0)
 FRESHNESS_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
+STOP_SECONDS = 5.0
 RETENTION_SECONDS = 86400.0
+RIGHTS_RETRY_SECONDS = 5.0
 # For so long at most, once nothing more comes in, the spool's log keeps rows of both planes side by side.
 CLEAR_SECONDS = 10.0
 
@@ -44,21 +50,27 @@ class _Install(msgspec.Struct):
     install: int
 
 
-class _UsageRow(msgspec.Struct):
-    beacon: int
-    day: str
-
-
 class Loader:
-    """Drains one spool. Of one spool there is one loader: hold the home's `loader` lock."""
+    """Drains one spool. Of one spool there is one loader: hold the home's `loader` lock.
 
-    def __init__(self, spool: Spool, engine: Engine) -> None:
+    `clock` is what the time is; all intervals are those of `steady`, which no one sets.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        engine: Engine,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._spool = spool
         self._engine = engine
+        self._clock, self._steady = clock, steady
         self._id = spool.loader_id()
         self._store = RequestStore(spool)
-        self._office = RightsExecutor(self._store, engine)
-        self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = float("-inf")
+        self._rights = RightsExecutor(self._store, engine, clock)
+        self._pauses = False
+        self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = self._rights_at = float("-inf")
         self._to_clear = True  # a loader before this one may have left something
 
     @property
@@ -67,7 +79,15 @@ class Loader:
         return self._engine.as_user(ServerUser.LOADER)
 
     def run(self, stop: threading.Event) -> None:
-        """Migrate, then load until `stop` is set; whatever fails is tried again, later and later."""
+        """Migrate, then load until `stop` is set; whatever fails is tried again, later and later.
+
+        Beside it a thread keeps the memory of duplicates small, also while ClickHouse is away.
+        """
+        compacting = compaction.start(self._spool.path, stop)
+        self._load(stop)
+        compacting.join(STOP_SECONDS)
+
+    def _load(self, stop: threading.Event) -> None:
         wait = BACKOFF_SECONDS[0]
         migrated = False
         while not stop.is_set():
@@ -83,29 +103,39 @@ class Loader:
                 why = str(error) if known else f"the loader failed: {type(error).__name__}"
                 log.warning("cannot load, next try in %.1f s: %s", wait, why, exc_info=not known)
                 with suppress(Unavailable, EngineError):
-                    self._spool.note_trouble(time.time(), why)
-                    self._tell_freshness(time.time(), why)
+                    self._spool.note_trouble(self._clock(), why)
+                    self._tell_freshness(self._clock(), why)
                 stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311
                 wait = min(wait * 2, BACKOFF_SECONDS[1])
                 continue
             if not busy:
-                stop.wait(POLL_SECONDS)
+                stop.wait(PAUSE_SECONDS if self._pauses else POLL_SECONDS)
 
     def step(self) -> bool:
         """Load one batch and keep house; returns whether there may be more to load at once."""
         if self._engine.embedded:
             # On a full disk an insert may land in its table and in none of the aggregates.
             self._spool.check_space()
-        began = time.time()
-        request = self._store.next()
-        batch = self._spool.seal(BATCH, request.after if request else None)
+        began = self._clock()
+        batch = self._spool.seal(BATCH)
         if batch is not None:
+            self._store.note_later(batch)
             self.load(batch)
-        elif request is not None:
-            self._office.execute(request)
-            return True
+        asked = self._carry_out()
         self._keep_house(began, idle=batch is None)
-        return batch is not None and batch.last - batch.first + 1 >= BATCH // 10
+        self._pauses = batch is not None and not self._engine.embedded
+        return asked or (batch is not None and batch.last - batch.first + 1 >= BATCH // 10)
+
+    def _carry_out(self) -> bool:
+        """Carry out what owners ask; whatever is wrong with that holds up no beacon."""
+        if self._steady() < self._rights_at:
+            return False
+        try:
+            return self._rights.step()
+        except (EngineError, Unavailable) as error:
+            log.warning("cannot carry out requests of owners, next try in %.0f s: %s", RIGHTS_RETRY_SECONDS, error)
+            self._rights_at = self._steady() + RIGHTS_RETRY_SECONDS
+            return False
 
     def load(self, batch: Batch) -> None:
         """Bring a sealed batch to both planes, then drop it from the spool."""
@@ -123,10 +153,10 @@ class Loader:
         self._to_clear = True
 
     def _insert(self, plane: Plane, id: str, rows: list[bytes]) -> None:
-        if plane != "sealed" and self._store.any_erased():
+        if plane != "sealed" and self._store.decisions.any_erased():
             rows = self._without_erased(plane, rows)
         if plane == "usage" and rows:
-            rows = self._without_known(id, rows)
+            rows = without_known(self._loading, id, rows)
         insert_batch(self._loading, plane, id, rows)
 
     def _without_erased(self, plane: install_data.Plane, rows: list[bytes]) -> list[bytes]:
@@ -135,29 +165,9 @@ class Loader:
         erased = install_data.retired(self._engine, plane, set(installs))
         return [row for row, install in zip(rows, installs, strict=True) if install not in erased]
 
-    def _without_known(self, id: str, rows: list[bytes]) -> list[bytes]:
-        """The rows whose beacon no other batch brought: a retry through another collector, an import of long ago.
-
-        Each once: one that was sent again after the horizon may find itself still in the spool.
-        Only the usage plane sums anything; in the license plane a second row changes no figure.
-        """
-        keys = [msgspec.json.decode(row, type=_UsageRow) for row in rows]
-        known = self._loading.query_each(
-            "SELECT beacon, mark FROM usage_beacons "
-            "WHERE day IN {days:Array(Date)} AND beacon IN {beacons:Array(UInt64)}",
-            "beacons",
-            [key.beacon for key in keys],
-            {"days": sorted({key.day for key in keys})},
-        )
-        beacons = {key.beacon: row for row, key in zip(rows, keys, strict=True)}
-        for beacon, marked in known:
-            if marked != mark(id, beacon):
-                beacons.pop(beacon, None)
-        return list(beacons.values())
-
     def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
         """Halve a batch that ClickHouse refuses for what it holds, until the bad row stands alone; set that aside."""
-        if not self._loading.reads(TABLES[plane], good_row(plane)):
+        if not self._engine.reads(TABLES[plane], good_row(plane)):
             # Else hours of beacons would end in quarantine, one by one, for want of a column.
             raise EngineError(f"the table {TABLES[plane]} is not as the migrations made it") from error
         if batch.first == batch.last:
@@ -167,14 +177,13 @@ class Loader:
             self._spool.split(batch)
 
     def _keep_house(self, began: float, *, idle: bool) -> None:
-        now = time.time()
+        now, wall = self._steady(), self._clock()
         if now - self._fresh_at >= (FRESHNESS_SECONDS if idle else FRESHNESS_SECONDS / 5):
             self._tell_freshness(began)
             self._fresh_at = now
         if idle and now - self._forgot_at >= FORGET_SECONDS:
-            while self._spool.forget(now):
-                pass
-            self._store.forget(now)
+            self._spool.forget_limits(wall)
+            self._store.forget(wall)
             self._forgot_at, self._to_clear = now, True
         if idle and self._to_clear and now - self._cleared_at >= CLEAR_SECONDS:
             with suppress(Unavailable):  # the disk is full: the log stays as it is
@@ -197,10 +206,14 @@ class Loader:
         stats = self._spool.stats()
         fresh_to = began - 1 if stats.oldest is None else min(began - 1.0, stats.oldest)
         since = self._spool.loading().since if why else None
+        written = self._clock()
+        if written < self._spool.loading().written:
+            # The clock stepped back: what was told before would count as the newest until the old time comes again.
+            freshness.forget_loader(self._engine, self._id)
         row = {
             "loader": self._id,
             "fresh_to": _datetime64(fresh_to),
-            "written": _datetime64(time.time()),
+            "written": _datetime64(written),
             "waiting": stats.beacons,
             "oldest": None if stats.oldest is None else _datetime64(stats.oldest),
             "sealed": stats.sealed,
@@ -211,8 +224,10 @@ class Loader:
             "trouble_since": None if since is None else _datetime64(since),
         }
         self._loading.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
+        self._spool.note_written(written)
         if not why:
-            self._office.exchange()
+            self._store.decisions.correct_erasures(written)
+            self._rights.exchange()
             self._spool.note_fresh(fresh_to)
 
 

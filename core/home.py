@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import shutil
 from pathlib import Path
 from typing import IO
 
@@ -87,6 +88,16 @@ def put(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
     aside.rename(path)
     sync_folder(path.parent)
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file of any size, mode 0600, and put its content on disk; its folder's entry takes `sync_folder`."""
+    target.unlink(missing_ok=True)
+    descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with source.open("rb") as read, os.fdopen(descriptor, "wb") as written:
+        shutil.copyfileobj(read, written, 1 << 20)
+        written.flush()
+        os.fsync(written.fileno())
 
 
 def sync_folder(path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from core.fields import VERSION
 from core.passwords import weakness
@@ -54,6 +54,11 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+# Of a database or a cluster. ClickHouse makes files and users of such names.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_RESERVED_DATABASES = ("system", "information_schema")
+
+
 def _clickhouse_url(text: str) -> str:
     try:
         url = urlsplit(text)
@@ -62,12 +67,21 @@ def _clickhouse_url(text: str) -> str:
         usable = False
     if not usable:
         raise ValueError("must be http[s]://user:password@host:port/database")
+    database = _database(text)
+    if not _NAME.fullmatch(database) or database.lower() in _RESERVED_DATABASES:
+        raise ValueError(
+            "must end in the name of one database: letters, digits, _ . and -, at most 64, and none of ClickHouse's own"
+        )
     return text
 
 
+def _database(url: str) -> str:
+    return unquote(urlsplit(url).path.strip("/")) or "default"
+
+
 def _cluster(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]{0,63}", text):
-        raise ValueError("must be the name of a cluster")
+    if not _NAME.fullmatch(text):
+        raise ValueError("must be the name of a cluster: letters, digits, _ . and -, at most 64")
     return text
 
 
@@ -137,6 +151,9 @@ class Settings:
     address_rate_limit: int = _setting(
         0, _whole(0, 10**9), "Beacons per minute and address (of IPv6: its /64 network); 0: no limit."
     )
+    rights_rate_limit: int = _setting(
+        600, _whole(1, 10**9), "Requests of owners (/v1/rights) per minute, from all addresses together."
+    )
     country_database: str = _setting(
         "", _text, "An MMDB file, or the folder of Debian's tor-geoipdb (/usr/share/tor); unset: no country."
     )
@@ -149,6 +166,11 @@ class Settings:
     region: str = _setting("", _text, "Where all is held, for the public page: Frankfurt, Germany.")
     policy_version: str = _setting("", _policy_version, "Version of the privacy policy, for the public page: 2026-11.")
     contact: str = _setting("", _text, "Whom to ask about privacy, for the public page: privacy@example.com.")
+
+    @property
+    def clickhouse_database(self) -> str:
+        """The database that `PHAROS_CLICKHOUSE_URL` names."""
+        return _database(self.clickhouse_url)
 
     @property
     def rounded(self) -> bool:

@@ -1,4 +1,4 @@
-"""The read API: the charts' figures for programs, with a token instead of a login."""
+"""The read API: the figures of the charts as JSON. Clients authenticate with a token."""
 
 import logging
 from datetime import UTC, datetime
@@ -13,6 +13,7 @@ from core.access_log import AccessLog, AccessLogError
 from core.credentials import Credentials, bearer
 from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
+from dashboard.largest import largest, parse_limit
 from dashboard.permissions import API_RULES
 from dashboard.question_limit import QuestionLimit, TooManyQuestions
 from dashboard.readiness import Readiness
@@ -25,7 +26,7 @@ log = logging.getLogger("pharos.api")
 
 
 class _Problem(Exception):
-    """An answer that is no figure."""
+    """An error that is answered as `application/problem+json`."""
 
     def __init__(self, status: int, reason: str, path: str, detail: str) -> None:
         super().__init__(detail)
@@ -59,9 +60,9 @@ def blueprint(
             return
         token = credentials.token(bearer(request.headers.get("Authorization")))
         if token is None:
-            raise _Problem(401, "unauthorized", "", "Authorization: Bearer <read-API token> is missing or not known")
+            raise _Problem(401, "unauthorized", "", "Authorization: Bearer <read-API token> is missing or unknown")
         if token.role not in roles:
-            raise _Problem(403, "forbidden", "", f"open to the roles {' and '.join(sorted(roles)) or '(none)'} alone")
+            raise _Problem(403, "forbidden", "", f"requires one of the roles {', '.join(sorted(roles)) or '(none)'}")
         g.token = token
         try:
             questions.begin(f"token {token.id}")
@@ -72,8 +73,11 @@ def blueprint(
     def get_metric(metric: str) -> Response:
         if metric not in metrics.METRICS:
             raise _Problem(404, "not_found", "", f"the metrics are {', '.join(metrics.METRICS)}")
-        query = metrics.parse(metric, _arguments(), datetime.now(UTC).date())
-        return _json(200, metrics.answer(engine, query, settings.k, rounded=settings.rounded))
+        arguments = _arguments()
+        limit = parse_limit(arguments.pop("limit", ""))
+        query = metrics.parse(metric, arguments, datetime.now(UTC).date())
+        answer = metrics.answer(engine, query, settings.k, rounded=settings.rounded)
+        return _json(200, answer if limit is None else largest(answer, limit))
 
     @routes.get("/api/v1/licensing/installs")
     def get_licensing_installs() -> Response:
@@ -86,7 +90,7 @@ def blueprint(
     @routes.get("/api/", defaults={"rest": ""})
     @routes.get("/api/<path:rest>")
     def get_nothing(rest: str) -> Response:
-        raise _Problem(404, "not_found", "", "there is no such path in the read API")
+        raise _Problem(404, "not_found", "", "the read API has no such path")
 
     @routes.get("/healthz")
     def get_healthz() -> Response:
@@ -101,7 +105,7 @@ def blueprint(
     def not_allowed(error: MethodNotAllowed) -> ResponseReturnValue:
         if not request.path.startswith("/api/"):
             return error
-        answer = _problem(_Problem(405, "method_not_allowed", "", "the read API is only read: GET"))
+        answer = _problem(_Problem(405, "method_not_allowed", "", "the read API only supports GET"))
         answer.headers["Allow"] = "GET, HEAD, OPTIONS"
         return answer
 
@@ -119,12 +123,14 @@ def blueprint(
 
     @routes.errorhandler(EngineError)
     def engine_error(error: EngineError) -> Response:
-        return _problem(_Problem(503, "unavailable", "", f"ClickHouse {_away(error.trouble)}; beacons are still taken"))
+        return _problem(
+            _Problem(503, "unavailable", "", f"ClickHouse {_away(error.trouble)}; beacons are still accepted")
+        )
 
     @routes.errorhandler(AccessLogError)
     def access_log_error(error: AccessLogError) -> Response:
-        log.error("a look at the license plane was refused: %s", error)
-        return _problem(_Problem(503, "unavailable", "", "the access log cannot be written, so nothing is given"))
+        log.error("an access to the license plane was refused: %s", error)
+        return _problem(_Problem(503, "unavailable", "", "the access log cannot be written, so no rows are returned"))
 
     return routes
 

@@ -1,10 +1,9 @@
-"""Wires the dashboard: Flask, login, guard, read API, Dash and its pages. Nothing happens before `create_app`."""
+"""Builds the dashboard: Flask, login, guard, read API, Dash and its pages. Importing the module does nothing."""
 
 import logging
 from importlib import import_module
 from typing import Any
 
-import dash
 from dash import Dash
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -17,7 +16,7 @@ from core.credentials import Credentials
 from core.home import Home, derive
 from core.sessions import Sessions
 from core.settings import Settings
-from dashboard import account, app_shell, login, messages, permissions, public_page, script_assets
+from dashboard import account, app_shell, login, messages, permissions, public_page, router, script_assets
 from dashboard.data_source import DataSource
 from dashboard.login_throttle import Throttle
 from dashboard.permissions import Callbacks
@@ -30,13 +29,13 @@ log = logging.getLogger("pharos.requests")
 # A browser sends no more than filters and a row of a grid.
 MOST_BODY_BYTES = 1 << 20
 REFUSALS = {
-    403: ("Not open to your role", "An administrator can give you a login of another role."),
-    404: ("No such page", "The address may be mistyped, or the page is gone."),
+    403: ("Access denied", "Your role cannot open this page. An administrator can change your role."),
+    404: ("Page not found", "The address may be mistyped, or the page was removed."),
 }
 
 
 def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
-    """The dashboard and the read API as one WSGI app; may be made more than once in a process."""
+    """The dashboard and the read API as one WSGI app. A process may create several."""
     server = Flask("dashboard", static_folder=None)
     server.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
     engine = LimitedEngine(engine, settings.query_seconds)
@@ -60,7 +59,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     )
     _register_refusals(server)
     dash_app = _dash(server, settings, home, engine, access_log)
-    # Dash finishes itself in the first request; here that is not a visitor's, and no second one can overtake it.
+    # Dash completes its set-up in the first request. Here that is not a visitor's, and no second one runs beside it.
     with server.test_request_context("/healthz"):
         server.preprocess_request()
     _register_headers(server, dash_app)
@@ -72,8 +71,6 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_
     dash_app = Dash(
         "dashboard",
         server=server,
-        use_pages=True,
-        pages_folder="",
         title="Pharos",
         update_title="",
         serve_locally=True,
@@ -81,25 +78,19 @@ def _dash(server: Flask, settings: Settings, home: Home, engine: Engine, access_
         suppress_callback_exceptions=True,
         add_log_handler=False,
         enable_mcp=False,
-        include_pages_meta=False,
     )
     dash_app.index_string = _INDEX
     dash_app.layout = lambda: app_shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
-    # A catalog that is broken stops the collector, and not the pages: they do without its names.
+    # A broken catalog stops the collector but not the pages, which then show names without titles.
     data = DataSource(engine, settings, home, Watched(place(settings, home)), access_log)
     app_shell.register(dash_app, callbacks, data)
-    for order, page in enumerate(permissions.PAGES):
+    layouts = {}
+    for page in permissions.PAGES:
         module: Any = import_module(f"dashboard.pages.{page.name}")
-        dash.register_page(
-            module.__name__,
-            path=page.path,
-            name=page.title,
-            title=f"{page.title} · Pharos",
-            order=order,
-            layout=permissions.guarded(page, module.layout, messages.no_access),
-        )
+        layouts[page.name] = permissions.guarded(page, module.layout, messages.no_access)
         module.register(page, dash_app, callbacks, data)
+    router.register(dash_app, callbacks, layouts)
     return dash_app
 
 
@@ -125,7 +116,7 @@ def _register_refusals(server: Flask) -> None:
 
 
 def _register_headers(server: Flask, dash_app: Dash) -> None:
-    # Grids and charts set styles from scripts; there is no way to allow those alone.
+    # Grids and charts set inline styles from scripts. CSP cannot allow only those.
     scripts = " ".join(dash_app.csp_hashes())
     policy = (
         f"default-src 'none'; script-src 'self' {scripts}; style-src 'self' 'unsafe-inline'; "

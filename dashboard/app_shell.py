@@ -1,19 +1,21 @@
-"""What is around every page: header, navigation, filters, color scheme, the user's menu."""
+"""The shell around every page: header, navigation, filters, color scheme, user menu."""
 
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, page_container
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 from flask import has_request_context
 from flask_login import current_user
 
 from core.credentials import Role
+from dashboard import router
 from dashboard.data_source import DataSource
-from dashboard.display_names import called
+from dashboard.display_names import display_name
 from dashboard.filters import today
 from dashboard.icons import icon
 from dashboard.login import csrf_token
 from dashboard.permissions import ACCOUNT, SHELL, Callbacks, pages_for
+from dashboard.regions import fill, message
 from warehouse.engine import EngineError
 
 THEME = {
@@ -23,7 +25,7 @@ THEME = {
     "defaultRadius": "md",
     "headings": {"fontWeight": "650"},
     "cursorType": "pointer",
-    # Mantine's own dark greys, a little bluer, as the style sheet's.
+    # Mantine's dark greys, slightly bluer, to match the style sheet.
     "colors": {
         "dark": [
             "#e6e8eb",
@@ -46,17 +48,18 @@ PRESETS = [{"value": str(days), "label": f"{days} days"} for days in (7, 30, 90)
 
 
 def layout(synthetic: bool) -> dmc.MantineProvider:
-    """The app around the pages, for the user of this request. It holds no figure."""
-    # Dash asks once at the start too, when nobody is there.
+    """The shell for the user of this request. It contains no figures."""
+    # Dash also asks once at the start, without a user.
     user = current_user if has_request_context() and current_user.is_authenticated else None
     if user is None:
-        return dmc.MantineProvider(html.Div(page_container))
+        return dmc.MantineProvider(html.Div())
     return dmc.MantineProvider(
         theme=THEME,
         defaultColorScheme="auto",
         children=[
             html.A("Skip to content", href="#content", className="skip"),
             dcc.Location(id="url", refresh=False),
+            dcc.Store(id="modules"),
             dmc.AppShell(
                 id="app-shell",
                 header={"height": 60},
@@ -68,7 +71,7 @@ def layout(synthetic: bool) -> dmc.MantineProvider:
                         [
                             *([_synthetic()] if synthetic else []),
                             _filters(),
-                            html.Div(page_container, id="content", tabIndex=-1),
+                            *router.layout(),
                         ]
                     ),
                 ],
@@ -80,30 +83,36 @@ def layout(synthetic: bool) -> dmc.MantineProvider:
 def register(dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callbacks of the shell."""
 
-    @callbacks.add(SHELL, Output("module-filter", "data"), Input("url", "pathname"), State("module-filter", "value"))
-    def modules(_pathname: str, chosen: str | None) -> list[dict[str, str]]:
+    @fill(callbacks, SHELL, "modules", [Output("modules", "data")], Input("url", "pathname"), content=False)
+    def modules(_pathname: str) -> tuple[list[dict[str, str]]]:
         try:
-            known = data.modules()
+            names = data.modules()
         except EngineError:
-            known = []  # the page says that the engine is away
-        if chosen and chosen not in known:
-            known = [*known, chosen]
+            names = []  # the page says that ClickHouse is away
         catalog = data.catalog()
-        return [{"value": name, "label": called(catalog, "module", name, today()).label} for name in known]
+        return ([{"value": name, "label": display_name(catalog, "module", name, today()).label} for name in names],)
 
     def in_browser(function: str, *args: Any) -> None:
         dash_app.clientside_callback(ClientsideFunction("pharos", function), *args)
 
+    search, pathname = Input("url", "search"), Input("url", "pathname")
+    in_browser(
+        "showModule",
+        Output("module-filter", "data"),
+        Output("module-filter", "value"),
+        search,
+        Input("modules", "data"),
+    )
     in_browser(
         "showFilters",
-        Output("module-filter", "value"),
         Output("range-preset", "value"),
         Output("range-days", "value"),
         Output("range-filter", "style"),
         Output("filters", "style"),
         Output({"nav": ALL}, "href"),
-        Input("url", "search"),
-        Input("url", "pathname"),
+        search,
+        pathname,
+        State("pages", "data"),
     )
     in_browser("chooseModule", Input("module-filter", "value"), State("url", "search"))
     in_browser("choosePreset", Input("range-preset", "value"), State("url", "search"))
@@ -111,7 +120,7 @@ def register(dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     in_browser(
         "toggleNavigation", Output("app-shell", "navbar"), Input("burger", "opened"), State("app-shell", "navbar")
     )
-    in_browser("closeNavigation", Output("burger", "opened"), Input("url", "pathname"))
+    in_browser("closeNavigation", Output("burger", "opened"), pathname)
 
 
 def _header(name: str, role: Role) -> dmc.Group:
@@ -129,16 +138,16 @@ def _header(name: str, role: Role) -> dmc.Group:
                 [
                     dmc.ColorSchemeToggle(
                         lightIcon=icon("sun"), darkIcon=icon("moon"), variant="subtle", color="gray", size="lg",
-                        **{"aria-label": "Light or dark"},
+                        **{"aria-label": "Switch between light and dark"},
                     ),
                     dmc.Menu(
                         [
-                            # The target's wrapper is the button: Mantine says on it that it opens a menu.
+                            # The wrapper is the button, because Mantine sets its aria attributes there.
                             dmc.MenuTarget(
                                 [icon("user"), html.Span(name, className="user-name")],
                                 boxWrapperProps={
                                     "component": "button", "type": "button", "className": "user-menu",
-                                    "aria-label": f"Account of {name}",
+                                    "aria-label": f"Account menu of {name}",
                                 },
                             ),
                             dmc.MenuDropdown(
@@ -188,7 +197,7 @@ def _filters() -> html.Div:
         [
             dmc.Select(
                 id="module-filter", data=[], placeholder="All modules", clearable=True, searchable=True, w=240,
-                nothingFoundMessage="No such module", **{"aria-label": "Module"},
+                nothingFoundMessage="No matching module", limit=200, **{"aria-label": "Module"},
             ),
             html.Div(
                 [
@@ -203,6 +212,7 @@ def _filters() -> html.Div:
                 id="range-filter",
                 className="range-filter",
             ),
+            message("modules"),
         ],
         id="filters",
         className="filters",

@@ -1,4 +1,4 @@
-"""The only way to the license plane's rows: each look is recorded before it is given, or it is not given."""
+"""Access to the rows of the license plane. Each access is logged before any row is returned."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 class AuditedLicensing:
-    """Looks at the license plane. They raise `QueryError`, `EngineError`, and `AccessLogError` if not recorded."""
+    """Queries of the license plane. They raise `QueryError`, `EngineError`, and `AccessLogError` when logging fails."""
 
     def __init__(self, engine: Engine, log: AccessLog) -> None:
         self._engine, self._log = engine, log
@@ -33,17 +33,17 @@ class AuditedLicensing:
         return rows, cursor is not None
 
     def csv(self, args: Mapping[str, str], rows: int) -> None:
-        """The page's user takes that many rows away as a file. It is made in the browser, of rows that were given."""
+        """Log that the page's user exports rows to a file. The browser makes the file from rows that it already has."""
         self._note_user("csv", args, rows)
 
     def any_sighting(self) -> bool:
-        """Whether any install has reported a license. No row is given, so it is no look."""
+        """Whether any install has ever reported a license. No row is returned, so this is not logged."""
         return bool(licensing.installs(self._engine, {"limit": "1"})["rows"])
 
     def installs(self, token: Token, args: Mapping[str, str]) -> dict[str, Any]:
         """The read API's answer."""
         answer = licensing.installs(self._engine, args)
-        # A cursor holds a pseudonym; that it was a later page is all that the log needs.
+        # A cursor contains a pseudonym, so the log only says that this was a later page.
         question = {name: value for name, value in args.items() if name != "cursor"}
         later = {"page": "later"} if args.get("cursor") else {}
         self._note(f"token {token.id}", token.role, "api installs", {**question, **later}, len(answer["rows"]))

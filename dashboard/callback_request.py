@@ -1,6 +1,6 @@
 """What a call of a Dash callback must look like. Dash answers a malformed one with a 500 and a traceback. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 # What the browser sends for a property; None is a component that has no value yet.
@@ -14,6 +14,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "value": (str,),
     "data": (dict, list, str),
     "selectedRows": (dict, list),
+    "getRowsRequest": (dict,),
 }
 
 
@@ -58,6 +59,38 @@ def _given(given: Any, registered: Sequence[Mapping[str, Any]]) -> bool:
 
 def _fits(name: str, value: Any) -> bool:
     types = _TYPES.get(name)
-    if name == "pathname" and isinstance(value, str) and not value.startswith("/"):
-        return False
-    return value is None or types is None or (isinstance(value, types) and not isinstance(value, bool))
+    if value is None or types is None:
+        return True
+    return isinstance(value, types) and not isinstance(value, bool) and _MORE.get(name, _anything)(value)
+
+
+def _anything(_value: Any) -> bool:
+    return True
+
+
+def _is_rows_request(value: dict[str, Any]) -> bool:
+    """What an AG Grid asks for: a block of rows, in the order of columns."""
+    order = value.get("sortModel", [])
+    return (
+        all(type(value.get(name, 0)) is int and 0 <= value.get(name, 0) < 1 << 31 for name in ("startRow", "endRow"))
+        and isinstance(order, list)
+        and all(
+            isinstance(by, dict) and isinstance(by.get("colId"), str) and by.get("sort") in ("asc", "desc")
+            for by in order
+        )
+    )
+
+
+def _are_selected(value: dict[str, Any] | list[Any]) -> bool:
+    """Rows of an AG Grid, or, where the server chose them, their ids."""
+    if isinstance(value, dict):
+        ids = value.get("ids", [])
+        return isinstance(ids, list) and all(isinstance(id, str) for id in ids)
+    return all(isinstance(row, dict) and isinstance(row.get("feature"), str) for row in value)
+
+
+_MORE: dict[str, Callable[[Any], bool]] = {
+    "pathname": lambda value: value.startswith("/"),
+    "getRowsRequest": _is_rows_request,
+    "selectedRows": _are_selected,
+}

@@ -1,15 +1,18 @@
-"""The building blocks of the pages: heading, figure card, chart card."""
+"""The building blocks of pages: heading, figure card, chart card."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import dcc, html
+from dash import Output, dcc, html
 
-from dashboard.charts import CHARTS, CONFIG, Figure
+from dashboard.charts.registry import CHARTS
+from dashboard.charts.style import BLANK, CONFIG, Figure
+from dashboard.regions import loading, region
 
 
 def heading(page: str, title: str, text: str) -> html.Div:
-    """The page's title; `<page>-fresh` says later how fresh the figures are, `<page>-notice` what is wrong."""
+    """The title of a page; `freshness.register` fills `<page>-fresh` and `<page>-notice`."""
     return html.Div(
         [
             html.Div(
@@ -17,28 +20,66 @@ def heading(page: str, title: str, text: str) -> html.Div:
                 className="heading",
             ),
             dmc.Text(text, c="dimmed", size="sm", className="lead"),
+            html.Div(id=f"{page}-freshness-message"),
             html.Div(id=f"{page}-notice", role="status"),
         ]
     )
 
 
-def figure_card(label: str, value: str, hint: str = "") -> html.Div:
-    """One number with its name above and what it means below."""
-    told = [html.Span(value, className="figure-value"), html.Span(hint, className="figure-hint")]
-    return html.Div(
-        [html.Dt(label), html.Dd(told)],
-        className="card figure-card",
+@dataclass(frozen=True)
+class FigureText:
+    """The texts of a figure card: the number, and below it what it means."""
+
+    value: str
+    hint: str = ""
+
+
+def figure_card(name: str, label: str) -> html.Div:
+    """One number: its label, `<name>-value`, and `<name>-hint`."""
+    number = [
+        html.Span(id=f"{name}-value", className="figure-value"),
+        html.Span(id=f"{name}-hint", className="figure-hint"),
+    ]
+    return html.Div([html.Dt(label), html.Dd(number)], className="card figure-card")
+
+
+def figure_outputs(*names: str) -> list[Output]:
+    """The outputs of figure cards, for the values that `figure_values` returns."""
+    return [Output(f"{name}-{part}", "children") for name in names for part in ("value", "hint")]
+
+
+def figure_values(*texts: FigureText) -> tuple[str, ...]:
+    """The texts of figure cards, in the order of their outputs."""
+    return tuple(part for text in texts for part in (text.value, text.hint))
+
+
+@dataclass(frozen=True)
+class DrawnChart:
+    """A chart as its card shows it; `summary` says in words what the figure shows, for screen readers."""
+
+    figure: Figure
+    summary: str
+    note: str = ""
+
+
+def chart_card(name: str, tools: Any = None, height: int = 220, *, refreshed: bool = False) -> html.Section:
+    """The card of a chart of the registry. The card is `<name>-card`, its region and its graph `<name>`.
+
+    With `refreshed` the graph is not dimmed while its callback runs, because it would flicker at every refresh.
+    """
+    graph = html.Div(
+        dcc.Graph(id=name, figure=BLANK, config=CONFIG, style={"height": height}), **{"aria-hidden": "true"}
     )
-
-
-def chart_card(name: str, tools: Any = None, height: int = 220) -> html.Section:
-    """The place of the chart `name` of the registry, `<name>-card`; `<name>-body` is filled by its callback."""
-    chart = CHARTS[name]
     return html.Section(
         [
-            html.Div([html.H2(chart.title, id=f"{name}-title"), tools], className="card-head"),
-            loading(html.Div(id=f"{name}-body", className="chart", style={"minHeight": height}), height),
-            html.P(chart.note, className="card-note", id=f"{name}-note"),
+            html.Div([html.H2(CHARTS[name].title, id=f"{name}-title"), tools], className="card-head"),
+            *region(
+                name,
+                graph if refreshed else loading(graph, height),
+                html.P(id=f"{name}-summary", className="visually-hidden"),
+                html.P(id=f"{name}-note", className="card-note"),
+                className="chart",
+            ),
         ],
         className="card",
         id=f"{name}-card",
@@ -46,22 +87,16 @@ def chart_card(name: str, tools: Any = None, height: int = 220) -> html.Section:
     )
 
 
-def loading(content: Any, height: int) -> dcc.Loading:
-    """`content`, dimmed while it is fetched; a grey block where there is nothing to dim yet."""
-    return dcc.Loading(
-        content,
-        delay_show=250,
-        overlay_style={"visibility": "visible", "opacity": 0.45},
-        custom_spinner=html.Div(className="loading", style={"height": height}),
-    )
-
-
-def graph(name: str, figure: Figure, summary: str) -> list[Any]:
-    """The drawn chart, and in words (`<name>-summary`) what it shows for those who do not see it."""
+def chart_outputs(name: str) -> list[Output]:
+    """The outputs of a chart card, for the values that `chart_values` returns."""
     return [
-        html.Div(
-            dcc.Graph(id=name, figure=figure, config=CONFIG, style={"height": figure["layout"]["height"]}),
-            **{"aria-hidden": "true"},
-        ),
-        html.P(summary, id=f"{name}-summary", className="visually-hidden"),
+        Output(name, "figure"),
+        Output(name, "style"),
+        Output(f"{name}-summary", "children"),
+        Output(f"{name}-note", "children"),
     ]
+
+
+def chart_values(drawn: DrawnChart) -> tuple[Any, ...]:
+    """A chart as the outputs of its card take it."""
+    return drawn.figure, {"height": drawn.figure["layout"]["height"]}, drawn.summary, drawn.note

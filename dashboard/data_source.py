@@ -1,4 +1,4 @@
-"""Asks the warehouse for a page: each question once, however many charts of the page have it."""
+"""The query layer of the pages. It runs each query once, however many charts of a page need it."""
 
 import shutil
 import threading
@@ -14,15 +14,16 @@ from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
 from dashboard.filters import Filters, today
 from dashboard.gaps import Received
+from dashboard.largest import MOST_ROWS, largest
 from warehouse import install_data
 from warehouse.engine import Engine
 from warehouse.queries import health, metrics
 from warehouse.queries.small_groups import OTHER
 
-# The charts of one page ask at the same moment, and half of them for the same total. Far below the ten seconds after
-# which a beacon must be in the figures.
+# The charts of a page run their queries at the same moment, and half of them need the same total. This is far below
+# the ten seconds within which a beacon must be counted.
 KEPT_SECONDS = 2.0
-# Counting the beacons of three days reads a column of a month, and the page that shows them asks every few seconds.
+# Counting the beacons of three days reads a whole month of a column, and the page refreshes every few seconds.
 HOURS_KEPT_SECONDS = 30.0
 
 Answer = dict[str, Any]
@@ -30,9 +31,9 @@ Question = tuple[str, frozenset[tuple[str, str]]]
 
 
 class DataSource:
-    """The answers of the read API's queries, each kept for `KEPT_SECONDS`. Threads that ask the same wait for one.
+    """Runs the queries of the read API, and caches each answer for `KEPT_SECONDS`.
 
-    `catalog` says how features and modules are called.
+    Threads that need the same answer wait for one query. `catalog` returns the catalog, for display names.
     """
 
     def __init__(
@@ -51,7 +52,7 @@ class DataSource:
         self._lock = threading.Lock()
 
     def ask(self, metric: str, args: Mapping[str, str]) -> Answer:
-        """The contract's answer. Raises `QueryError` and `EngineError`."""
+        """The answer of the read API. Raises `QueryError` and `EngineError`."""
         query = metrics.parse(metric, args, today())
         question = metric, frozenset(args.items())
         with self._lock:
@@ -64,29 +65,33 @@ class DataSource:
                 kept = self._kept[question] = time.monotonic() + KEPT_SECONDS, answer
         return kept[1]
 
+    def largest(self, metric: str, args: Mapping[str, str]) -> Answer:
+        """The answer with the largest `MOST_ROWS` rows of each bucket; `more` counts the others."""
+        return largest(self.ask(metric, args), MOST_ROWS)
+
     def total(self, args: Mapping[str, str]) -> int | None:
-        """Active installs over the whole period; 0 when there are none, None when they are fewer than k."""
+        """The active installs of the whole period. None: fewer than k, or none; the two must not be told apart."""
         rows = self.ask("installs", {**args, "grain": "period"})["rows"]
-        return int(rows[0]["value"]) if rows and rows[0]["value"] is not None else None if rows else 0
+        return int(rows[0]["value"]) if rows and rows[0]["value"] is not None else None
 
     def received(self, chosen: Filters) -> Received:
-        """Of which days there are beacons of any module. Raises `EngineError`."""
+        """The days with beacons of any module. Raises `EngineError`."""
         return Received(*metrics.days_with_beacons(self._engine, chosen.start, chosen.end))
 
     def fresh_to(self) -> str | None:
-        """Up to when all beacons are in the figures. Raises `EngineError`."""
+        """The time up to which all beacons are counted. Raises `EngineError`."""
         return metrics.fresh_to(self._engine)
 
     def loaders(self) -> list[health.Loader]:
-        """What the loaders tell of themselves. Raises `EngineError`."""
+        """The loaders, as they last reported. Raises `EngineError`."""
         return health.loaders(self._engine)
 
     def engine(self) -> str:
-        """Which ClickHouse this is. Raises `EngineError`."""
+        """Kind and version of ClickHouse. Raises `EngineError`."""
         return f"{'embedded' if self._engine.embedded else 'server'}, version {self._engine.version()}"
 
     def beacons_per_hour(self, now: datetime) -> tuple[datetime | None, dict[datetime, int]]:
-        """The first beacon's time ever, and the beacons of each of the last hours. Raises `EngineError`."""
+        """The time of the first beacon ever, and the beacons of each of the last hours. Raises `EngineError`."""
         kept = self._hours
         if kept is None or kept[0] < time.monotonic():
             found = health.beacons_per_hour(self._engine, now)
@@ -94,23 +99,23 @@ class DataSource:
         return kept[1]
 
     def tables(self) -> list[health.Table]:
-        """The tables with their sizes. Raises `EngineError`."""
+        """The tables and their sizes. Raises `EngineError`."""
         return health.tables(self._engine)
 
     def rights_requests(self) -> list[install_data.Requested]:
-        """What owners asked, newest first. Raises `EngineError`."""
+        """Owners' requests, newest first. Raises `EngineError`."""
         return install_data.requests(self._engine)
 
     def disk(self) -> tuple[int, int]:
-        """The bytes that are free on the disk of this home, and its size."""
+        """Free bytes and size of the disk that the home is on."""
         usage = shutil.disk_usage(self._home.path)
         return usage.free, usage.total
 
     def modules(self) -> list[str]:
-        """The names for the module filter: those that are no small group in what is held. Raises `EngineError`."""
+        """The names of the modules that are not a small group. Raises `EngineError`."""
         span = {"from": (today() - timedelta(days=metrics.MOST_DAYS - 1)).isoformat(), "grain": "period"}
         rows = self.ask("installs", {**span, "by": "module"})["rows"]
-        return sorted(row["key"] for row in rows if row["key"] != OTHER)
+        return sorted(row["key"] for row in rows if row["key"] != OTHER and row["value"] is not None)
 
     def _forget_old(self) -> None:
         now = time.monotonic()

@@ -1,4 +1,4 @@
-"""What features and modules are called on the pages: by the catalog."""
+"""The names that pages show for features and modules, from the catalog."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -9,10 +9,11 @@ EXPIRED, UNDECLARED = "Expired", "Undeclared"
 
 
 @dataclass(frozen=True)
-class Called:
-    """The name on the wire, the catalog's title ("" for none), what there is to say about it, and whether it is stored.
+class DisplayName:
+    """How a page shows a name.
 
-    `mark` says why it is stored no longer, "" while it is.
+    `name` is the name in beacons, `title` the catalog's title or "", `about` the tooltip. `mark` says why the name is
+    no longer stored, and is "" while it is.
     """
 
     name: str
@@ -22,17 +23,17 @@ class Called:
 
     @property
     def label(self) -> str:
-        """All of it in one line."""
+        """Title, name and mark in one line."""
         label = f"{self.title} ({self.name})" if self.title else self.name
         return f"{label} · {self.mark.lower()}" if self.mark else label
 
 
-def called(catalog: Catalog, kind: Kind, name: str, today: date) -> Called:
-    """What something is called."""
+def display_name(catalog: Catalog, kind: Kind, name: str, today: date) -> DisplayName:
+    """How pages show a feature or a module."""
     entry = catalog.entries.get((kind, name))
     if entry is None:
         mark = "" if catalog.stores(kind, name, today) else UNDECLARED
-        return Called(name, "", f"{name}: not in the catalog" if mark else name, mark)
+        return DisplayName(name, "", f"{name}: not in the catalog" if mark else name, mark)
     about = f"{name}: {entry.purpose} (owner: {entry.owner}"
     about += f"; stored until {entry.expires})" if entry.expires else ")"
-    return Called(name, entry.title, about, EXPIRED if entry.expired(today) else "")
+    return DisplayName(name, entry.title, about, EXPIRED if entry.expired(today) else "")

@@ -1,4 +1,4 @@
-"""The filters of a page, as its address holds them: `?module=&from=&to=&grain=`."""
+"""The filters of a page, read from its address: `?module=&from=&to=&grain=`."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +13,7 @@ GRAINS = ("day", "week", "month")
 
 @dataclass(frozen=True)
 class Filters:
-    """The days `start` to `end`, both included; `module` "" is all of them."""
+    """The days from `start` to `end`, both included. An empty `module` means all modules."""
 
     module: str
     start: date
@@ -22,32 +22,32 @@ class Filters:
 
     @property
     def days(self) -> int:
-        """How many days are asked for."""
+        """The number of days."""
         return (self.end - self.start).days + 1
 
     @property
     def before(self) -> "Filters":
-        """The period of equal length just before."""
+        """The previous period of the same length."""
         return replace(self, start=self.start - timedelta(days=self.days), end=self.start - timedelta(days=1))
 
     @property
     def beginning(self) -> "Filters":
-        """The first days of the period: whether there were beacons then already."""
+        """The first week of the period."""
         return replace(self, end=min(self.end, self.start + timedelta(days=6)))
 
     def args(self, **more: str) -> dict[str, str]:
-        """The query string of the read API, as a mapping."""
+        """The filters as parameters of the read API."""
         module = {"module": self.module} if self.module else {}
         return {"from": self.start.isoformat(), "to": self.end.isoformat(), **module, **more}
 
 
 def today() -> date:
-    """The day it is, in UTC, as everywhere in the figures."""
+    """Today's date in UTC, like all dates in the figures."""
     return datetime.now(UTC).date()
 
 
 def read(search: str | None, now: date) -> Filters:
-    """The filters of an address' query; what it does not name is ignored. Raises `QueryError`."""
+    """Read the filters from the query of an address. Other parameters are ignored. Raises `QueryError`."""
     given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
     known: dict[str, str] = {name: value for name, value in given.items() if name in NAMES}
     query = metrics.parse("installs", known, now)

@@ -1,8 +1,8 @@
-"""How figures read: thousands, shares, days, moments."""
+"""Formats numbers, shares, dates, times and sizes for people."""
 
 from datetime import date, datetime, timedelta
 
-THIN = " "  # thin space: a separator that no country reads as a decimal sign
+THIN = " "  # thin space, which no locale reads as a decimal separator
 
 
 def count(number: int) -> str:
@@ -11,14 +11,14 @@ def count(number: int) -> str:
 
 
 def share(part: float) -> str:
-    """`45%`; one decimal below ten, because there it is the difference that counts."""
+    """`45%`, or `4.5%`: one decimal below ten percent."""
     if 0 < part < 0.001:
         return "<0.1%"
     return f"{part:.1%}" if part < 0.1 and part else f"{part:.0%}"
 
 
 def fewer(k: int) -> str:
-    """What stands where a group is too small to be shown."""
+    """The phrase for a group that is too small to be shown."""
     return f"fewer than {k}"
 
 
@@ -37,13 +37,13 @@ def days(start: date, end: date) -> str:
 
 
 def moment(time: datetime | str) -> str:
-    """`23 Nov 2026, 14:02 UTC`; text is RFC 3339."""
+    """`23 Nov 2026, 14:02 UTC`. A text argument is RFC 3339."""
     time = datetime.fromisoformat(time) if isinstance(time, str) else time
     return f"{day(time.date())}, {time:%H:%M} UTC"
 
 
 def duration(span: timedelta) -> str:
-    """`3 hours`, `1 minute`, `5 seconds`: the largest unit of which there are two, or nearly."""
+    """`3 hours`, `1 minute`, `5 seconds`. Days and hours are used from two on."""
     seconds = max(0, int(span.total_seconds()))
     for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
         if seconds >= 2 * length or (unit == "minute" and seconds >= length):
@@ -57,7 +57,7 @@ def plural(number: int, word: str) -> str:
 
 
 def size(number: int) -> str:
-    """`12.3 GB`, `640 MB`, `0 MB`: decimal units, as disks are sold and `df -H` counts."""
+    """`12.3 GB`, `640 MB`, `0 MB`, in decimal units as in `df -H`."""
     for unit, length in (("TB", 10**12), ("GB", 10**9)):
         if number >= length:
             return f"{number / length:.1f} {unit}"

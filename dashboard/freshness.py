@@ -1,59 +1,71 @@
-"""How fresh a page's figures are, and why they are not fresher: nobody should take what is not loaded for a drop."""
+"""How fresh the figures of a page are, and why they are late: a reader must not mistake missing data for a drop."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from dash import html
+from dash import Output, html
 
 from dashboard.data_source import DataSource
-from dashboard.formatting import duration, moment
+from dashboard.formatting import duration, moment, plural
 from dashboard.messages import warning
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import fill
+from warehouse.engine import EngineError
 from warehouse.queries.health import LATE, Loader
 
 MOST_NAMED = 3
 
 
-def describe(data: DataSource, fresh_to: str | None) -> tuple[str, Any]:
-    """For the page's heading: up to when the figures go, and a notice where that is too long ago.
+def register(callbacks: Callbacks, page: Page, data: DataSource, trigger: Any) -> None:
+    """Fill `<page>-fresh` and `<page>-notice` of the page's heading."""
+    outputs = [Output(f"{page.name}-fresh", "children"), Output(f"{page.name}-notice", "children")]
 
-    Raises `EngineError`.
-    """
+    @fill(callbacks, page, f"{page.name}-freshness", outputs, trigger, content=False)
+    def freshness(_trigger: Any) -> tuple[str, Any]:
+        try:
+            return describe(data)
+        except EngineError:
+            return "", ""  # the message of the page's own region says so
+
+
+def describe(data: DataSource) -> tuple[str, Any]:
+    """The time up to which beacons are counted, and a notice when that is too long ago. Raises `EngineError`."""
     now = datetime.now(UTC)
+    fresh_to = data.fresh_to()
     if fresh_to is None:
         return "", stale(None, [], now)
-    moment_of = datetime.fromisoformat(fresh_to)
-    late = now - moment_of > LATE
-    return f"Data up to {moment(fresh_to)}", stale(moment_of, data.loaders(), now) if late else ""
+    time = datetime.fromisoformat(fresh_to)
+    return f"Data up to {moment(fresh_to)}", stale(time, data.loaders(), now) if now - time > LATE else ""
 
 
 def stale(fresh_to: datetime | None, loaders: list[Loader], now: datetime) -> html.Div:
-    """The notice: from when on beacons are missing in the figures, and why."""
+    """The notice that recent beacons are not counted yet, and why."""
     if fresh_to is None:
         return warning(
-            "No loader was heard of in the last 7 days",
-            [html.P("Beacons are accepted and kept, and come into the figures once a loader runs.")],
+            "No loader has reported in the last 7 days",
+            [html.P("Beacons are accepted and stored. They are counted once a loader runs.")],
         )
     late = [loader for loader in loaders if loader.late(now)]
-    more = [html.P(f"And {len(late) - MOST_NAMED} loaders more.")] if len(late) > MOST_NAMED else []
+    more = [html.P(f"{plural(len(late) - MOST_NAMED, 'more loader')} are late.")] if len(late) > MOST_NAMED else []
     return warning(
-        f"Beacons received after {moment(fresh_to)} are not all in the figures yet ({duration(now - fresh_to)})",
+        f"Beacons received after {moment(fresh_to)} are not all counted yet ({duration(now - fresh_to)})",
         [
             *(html.P(f"Loader {loader.id} {why(loader, now)}.") for loader in late[:MOST_NAMED]),
             *more,
-            html.P("They are kept, and will be counted. Until then a drop at the end of a line may be none."),
+            html.P("They are stored and will be counted. Until then, a drop at the end of a line may not be real."),
         ],
     )
 
 
 def why(loader: Loader, now: datetime) -> str:
-    """What keeps a loader that is late, in words that complete its name."""
+    """Why a loader is late: a predicate for the subject "Loader"."""
     if loader.silent(now):
-        trouble = f"; before that it could not load: {loader.trouble}" if loader.trouble else ""
+        trouble = f". Its last error: {loader.trouble}" if loader.trouble else ""
         return (
-            f"was last heard of on {moment(loader.written)} ({duration(now - loader.written)} ago), so it is stopped "
-            f"or does not reach ClickHouse{trouble}"
+            f"last reported on {moment(loader.written)} ({duration(now - loader.written)} ago): it is stopped or "
+            f"cannot reach ClickHouse{trouble}"
         )
     if loader.trouble:
         since = loader.trouble_since or loader.written
-        return f"cannot load since {moment(since)} ({duration(now - since)}): {loader.trouble}"
+        return f"has failed to load since {moment(since)} ({duration(now - since)}): {loader.trouble}"
     return "is catching up"

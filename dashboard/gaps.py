@@ -1,4 +1,4 @@
-"""Gaps in the data: days and hours of which there is no beacon of any module, named in words."""
+"""Gaps in the data: finds days and hours without a beacon of any module, and describes them in words."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ Moment = TypeVar("Moment", bound=date)
 
 @dataclass(frozen=True)
 class Received:
-    """The first day ever with a beacon of any module, and such days of a span; before the first there is no gap."""
+    """The first day ever with a beacon of any module, and all days of a span that have one."""
 
     first: date | None
     days: Collection[date]
 
 
 def silent_days(received: Received, start: date, end: date, today: date) -> list[date]:
-    """The days from `start` to `end` that are over and without any beacon."""
+    """The days from `start` to `end` without a beacon. Today, and days before the first beacon, are not among them."""
     if received.first is None:
         return []
     start, end = max(start, received.first), min(end, today - DAY)
@@ -30,18 +30,18 @@ def silent_days(received: Received, start: date, end: date, today: date) -> list
 
 
 def silent_hours(first: datetime | None, received: Collection[datetime], hours: Iterable[datetime]) -> list[datetime]:
-    """The same of `hours`, the last of which is not over."""
+    """The same for `hours`. The last hour is not over."""
     *over, _ = hours
     return [hour for hour in over if hour not in received and first is not None and hour > first]
 
 
 def in_days(silent: list[date]) -> str:
-    """A sentence that names the days, "" where there are none."""
+    """A sentence that lists the days, "" for none."""
     return _sentence([f"on {days(start, end)}" for start, end in _runs(silent, DAY)], len(silent), "day")
 
 
 def in_hours(silent: list[datetime]) -> str:
-    """A sentence that names the hours, "" where there are none."""
+    """A sentence that lists the hours, "" for none."""
     return _sentence([_span(start, end + HOUR) for start, end in _runs(silent, HOUR)], len(silent), "hour")
 
 
@@ -50,9 +50,10 @@ def _sentence(spans: list[str], number: int, unit: str) -> str:
         return ""
     if len(spans) > MOST_NAMED:
         many = f"{'on' if unit == 'day' else 'in'} {count(number)} {unit}s"
-        return f"No beacons at all {many}, the last time {spans[-1]}: gaps in the data, not drops."
+        return f"No beacons of any module {many}, most recently {spans[-1]}: gaps in the data, not drops."
     named = " and ".join(filter(None, [", ".join(spans[:-1]), spans[-1]]))
-    return f"No beacons at all {named}: {'a gap in the data, not a drop' if len(spans) == 1 else 'gaps in the data'}."
+    what = "a gap in the data, not a drop" if len(spans) == 1 else "gaps in the data"
+    return f"No beacons of any module {named}: {what}."
 
 
 def _runs(moments: list[Moment], step: timedelta) -> list[tuple[Moment, Moment]]:
@@ -66,7 +67,7 @@ def _runs(moments: list[Moment], step: timedelta) -> list[tuple[Moment, Moment]]
 
 
 def _span(start: datetime, end: datetime) -> str:
-    """`from 02:00 to 05:00 UTC on 23 Nov 2026`; `end` is not included."""
+    """`from 02:00 to 05:00 UTC on 23 Nov 2026`; `end` is exclusive."""
     if (end - HOUR).date() == start.date():
         return f"from {start:%H:%M} to {end:%H:%M} UTC on {day(start.date())}"
     return f"from {moment(start)} to {moment(end)}"

@@ -1,14 +1,14 @@
-"""What the grids have in common, and their CSV files: what is shown, in the order in which it is shown."""
+"""What the grids have in common, and the names of their CSV files."""
 
 from typing import Any
 
 import dash_ag_grid as dag
 import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, html
+from dash import html
 
-from dashboard.cards import loading
 from dashboard.filters import Filters
 from dashboard.icons import icon
+from dashboard.regions import loading, region
 
 GRID: dict[str, Any] = {
     "animateRows": False,
@@ -24,10 +24,10 @@ GRID: dict[str, Any] = {
 def grid_card(
     page: str, title: str, columns: list[dict[str, Any]], *, around: int, tools: Any = None, refreshed: bool = False
 ) -> html.Section:
-    """A card with `<page>-title`, the paged `<page>-grid` in `<page>-rows`, `<page>-empty` and `<page>-note`.
+    """A card with the paged `<page>-grid` and `<page>-note`. Its region is `<page>-rows`.
 
-    `around` are the pixels of a window's height that are not the grid's. `refreshed`: its rows, each with an `id`, come
-    anew every few seconds, and are not dimmed while they do.
+    `around` is the height in pixels of everything else in the window. With `refreshed` the rows, each with an `id`, are
+    replaced every few seconds, and the grid is not dimmed meanwhile.
     """
     grid = dag.AgGrid(
         id=f"{page}-grid", columnDefs=columns, rowData=[], className="grid",
@@ -40,9 +40,11 @@ def grid_card(
     return html.Section(
         [
             html.Div([html.H2(title, id=f"{page}-title"), tools], className="card-head"),
-            html.Div(id=f"{page}-empty"),
-            html.Div(grid if refreshed else loading(grid, 380), id=f"{page}-rows"),
-            html.P(id=f"{page}-note", className="card-note"),
+            *region(
+                f"{page}-rows",
+                grid if refreshed else loading(grid, 380),
+                html.P(id=f"{page}-note", className="card-note"),
+            ),
         ],
         className="card",
         **{"aria-labelledby": f"{page}-title"},
@@ -50,25 +52,15 @@ def grid_card(
 
 
 def download(page: str) -> dmc.Button:
-    """The button that downloads `<page>-grid` as CSV."""
+    """The button `<page>-csv`, which downloads the table."""
     return dmc.Button(
         "CSV", id=f"{page}-csv", leftSection=icon("download"), variant="default", size="xs",
         **{"aria-label": "Download the table as CSV"},
     )  # fmt: skip
 
 
-def register_download(dash_app: Dash, page: str) -> None:
-    """Let the button do so, in the browser: the grid alone knows its filter and order."""
-    dash_app.clientside_callback(
-        ClientsideFunction("pharos", "pressed"),
-        Output(f"{page}-grid", "exportDataAsCsv"),
-        Input(f"{page}-csv", "n_clicks"),
-        prevent_initial_call=True,
-    )
-
-
-def csv_name(page: str, chosen: Filters | None, module: str) -> dict[str, Any]:
-    """The grid's export parameters: a file name that says what is inside."""
+def csv_name(page: str, chosen: Filters | None, module: str) -> str:
+    """A file name that says what the file contains."""
     span = f"{chosen.start}_{chosen.end}" if chosen else ""
     parts = ["pharos", page, "".join(char for char in module if char.isalnum() or char in "_-"), span]
-    return {"fileName": "-".join(part for part in parts if part) + ".csv", "allColumns": True}
+    return "-".join(part for part in parts if part) + ".csv"

@@ -1,4 +1,4 @@
-"""Icons as inline SVG (paths drawn for this project, 24 px grid, stroked in the color of the text around them)."""
+"""Icons as inline SVG: drawn for this project on a 24 px grid, in the color of the surrounding text."""
 
 from urllib.parse import quote
 
@@ -21,12 +21,12 @@ _PATHS = {
 
 
 def icon(name: str) -> html.Span:
-    """An icon of text size; decoration only, the words beside it say what it means."""
+    """An icon of text size. It is decoration; the text next to it carries the meaning."""
     svg = (
         "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='black' stroke-width='1.8' "
         f"stroke-linecap='round' stroke-linejoin='round'><path d='{_PATHS[name]}'/></svg>"
     )
-    # As a mask, so that the icon takes the color of the text: Dash has no svg elements of its own.
+    # A mask lets the icon take the color of the text. Dash has no SVG components.
     return html.Span(
         className="icon", style={"--icon": f'url("data:image/svg+xml,{quote(svg)}")'}, **{"aria-hidden": "true"}
     )

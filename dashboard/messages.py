@@ -1,4 +1,4 @@
-"""What a page says when it has no figures to show, and what may be done about it."""
+"""The messages that a page shows in place of figures, and what a reader can do about each."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +13,7 @@ from warehouse.engine import EngineError, Trouble
 from warehouse.limited_engine import LimitExceeded
 from warehouse.queries.metrics import QueryError
 
-NAMES = {
+PARAMETERS = {
     "from": "The first day",
     "to": "The last day",
     "grain": "The grain",
@@ -22,20 +22,25 @@ NAMES = {
 }
 
 
-def notice(error: QueryError | EngineError | AccessLogError) -> html.Div:
-    """The page's one message when its figures cannot be had."""
+def failure(error: QueryError | EngineError | AccessLogError) -> html.Div:
+    """The message for an error that a query may raise."""
     if isinstance(error, AccessLogError):
-        return _not_recorded()
+        return _not_audited()
     if isinstance(error, LimitExceeded):
         return _too_expensive(error)
-    return _bad_address(error) if isinstance(error, QueryError) else _engine_away(error.trouble)
+    return _bad_address(error) if isinstance(error, QueryError) else _clickhouse_away(error.trouble)
+
+
+def unreadable() -> html.Div:
+    """The message for an error that nobody expects; the log has its traceback."""
+    return warning("This could not be read", [html.P("An unexpected error occurred. The dashboard's log has details.")])
 
 
 def _bad_address(error: QueryError) -> html.Div:
     return warning(
-        "This address holds a value that cannot be used",
+        "The address contains an invalid value",
         [
-            html.P(f"{NAMES.get(error.param, 'A part')} ({error.param}) {error.detail}."),
+            html.P(f"{PARAMETERS.get(error.param, 'The parameter')} ({error.param}) {error.detail}."),
             dmc.Anchor("Show the last 30 days", href="?", refresh=True),
         ],
     )
@@ -51,28 +56,28 @@ def _too_expensive(error: LimitExceeded) -> html.Div:
     )
 
 
-def _engine_away(trouble: Trouble | None) -> html.Div:
+def _clickhouse_away(trouble: Trouble | None) -> html.Div:
     return warning(
         f"The figures cannot be read right now: ClickHouse {away(trouble, datetime.now(UTC))}",
         [
-            html.P("Beacons are still accepted and kept; they will be counted as soon as it is back."),
+            html.P("Beacons are still accepted and stored. They are counted once ClickHouse is back."),
             dmc.Anchor("Try again", href="", refresh=True),
         ],
     )
 
 
-def _not_recorded() -> html.Div:
+def _not_audited() -> html.Div:
     return warning(
-        "The access log cannot be used, so nothing is shown",
+        "License data is not shown because the access log cannot be used",
         [
-            html.P("Every look at the license plane is recorded first. The operator's log says what is wrong."),
+            html.P("Each access to the license plane must be logged first. The dashboard's log has details."),
             dmc.Anchor("Try again", href="", refresh=True),
         ],
     )
 
 
 def away(trouble: Trouble | None, now: datetime) -> str:
-    """What ClickHouse does instead of answering, and since when, in words that complete its name."""
+    """How ClickHouse fails, and since when: a predicate for the subject "ClickHouse"."""
     if trouble is None:
         return "does not answer"
     since = "since" if trouble.exact else "at least since"
@@ -80,79 +85,82 @@ def away(trouble: Trouble | None, now: datetime) -> str:
 
 
 def warning(title: str, text: list[Any]) -> html.Div:
-    """A notice that stands above the figures."""
+    """A notice above the figures, or in place of them."""
     return html.Div([html.Strong(title), *text], className="notice")
 
 
-def empty(anything_yet: bool) -> Any:
-    """In place of the charts when nothing came in the range, or nothing ever."""
-    if anything_yet:
-        title, text = "No beacons in this range", "Choose other days or another module."
-    else:
-        title = "No beacons yet"
-        text = "Post a first beacon: the README has the curl line. It counts within ten seconds."
-    return html.Div([dmc.Text(title, fw=600), dmc.Text(text, c="dimmed", size="sm")], className="empty")
+def no_beacons_yet() -> html.Div:
+    """For a system that never received a beacon."""
+    return _empty("No beacons yet", "Post a first beacon: the README has the curl line. It counts within ten seconds.")
 
 
-def too_few(k: int) -> Any:
-    """In place of the charts when all installs of the range together are under k, or the module leaves out too few."""
-    return html.Div(
-        [
-            dmc.Text("Too few installs in this range to show", fw=600),
-            dmc.Text(f"Beacons arrive. So that none can be told apart, {fewer(k)} installs are not shown, nor the "
-                     f"smallest module beside a group of {fewer(k)}.", c="dimmed", size="sm"),
-        ],
-        className="empty",
-    )  # fmt: skip
+def none_in_range() -> html.Div:
+    """For a range in which no module sent a beacon."""
+    return _empty("No beacons in this range", "Choose other days or another module.")
 
 
-def rounding(data: DataSource) -> str:
-    """The sentence of a page with rounded figures."""
-    return f"Installs are rounded down to multiples of {data.k}, uses to two digits. " if data.rounded else ""
+def unknown_module(module: str, k: int) -> html.Div:
+    """For a module without figures. Whether it is small or does not exist must not be told apart."""
+    few = f", or {fewer(k)} installs report it" if k > 1 else ""
+    return _empty(f'No figures for the module "{module}"', f"The module is unknown{few}. Choose another module.")
 
 
-def no_features() -> Any:
-    """In place of the table when there are installs, and none of them used a feature."""
-    return html.Div(
-        [
-            dmc.Text("No feature was used in this range", fw=600),
-            dmc.Text("Installs were active; their beacons counted no use of a feature.", c="dimmed", size="sm"),
-        ],
-        className="empty",
+def too_few(k: int) -> html.Div:
+    """For figures of fewer than k installs; also for none, which must not be told apart."""
+    return _empty(
+        "Too few installs to show",
+        f"Groups of {fewer(k)} installs are hidden, and so is the smallest group next to one. Choose other days "
+        "or another module.",
     )
 
 
-def none_reported(anything_yet: bool) -> Any:
-    """In place of the licensing rows when there are none."""
-    if not anything_yet:
-        return empty(anything_yet=False)
+def no_features() -> html.Div:
+    """For active installs that used no feature."""
+    return _empty("No feature use to show", "The installs of this range reported no feature use that can be shown.")
+
+
+def no_feature_selected() -> html.Div:
+    """For the trend, before a feature is selected."""
+    return _empty("No feature selected", "Select a row of the table to see its trend.")
+
+
+def none_to_review(module: str) -> html.Div:
+    """For a license query without rows."""
+    where = f' of the module "{module}"' if module else ""
+    return _empty("No matching installs", f"No install{where} reports the selected license status.")
+
+
+def no_requests() -> html.Div:
+    """For a system without owners' requests."""
+    return _empty("No requests yet", "Owners send requests to POST /v1/rights; operators use pharos rights request.")
+
+
+def no_accesses() -> html.Div:
+    """For an empty access log."""
+    return _empty("No entries yet", "Each access to the license plane is logged here.")
+
+
+def no_such_page() -> html.Div:
+    """For an address without a page."""
+    return _empty("Page not found", "The address may be mistyped.")
+
+
+def no_access() -> html.Div:
+    """For a page that the role may not open."""
     return html.Div(
         [
-            dmc.Text("Nothing to look at", fw=600),
-            dmc.Text("No install reports a status like that.", c="dimmed", size="sm"),
-        ],
-        className="empty",
-    )
-
-
-def nothing_asked() -> Any:
-    """In place of the requests of owners when there are none."""
-    return html.Div(
-        [
-            dmc.Text("Nobody asked yet", fw=600),
-            dmc.Text("Requests come by POST /v1/rights, or by pharos rights request.", c="dimmed", size="sm"),
-        ],
-        className="empty",
-    )
-
-
-def no_access() -> Any:
-    """In place of a page that is not open to this role."""
-    return html.Div(
-        [
-            dmc.Title("Not open to your role", order=1, size="h2"),
-            dmc.Text("An administrator can give you a login of another role.", c="dimmed"),
+            dmc.Title("Access denied", order=1, size="h2"),
+            dmc.Text("Your role cannot open this page. An administrator can change your role.", c="dimmed"),
             dmc.Anchor("Go to the overview", href="/"),
         ],
         className="empty",
     )
+
+
+def _empty(title: str, text: str) -> html.Div:
+    return html.Div([html.P(title, className="empty-title"), html.P(text, className="empty-text")], className="empty")
+
+
+def rounding(data: DataSource) -> str:
+    """The sentence that a page with rounded figures adds."""
+    return f"Installs are rounded down to multiples of {data.k}, uses to two digits. " if data.rounded else ""

@@ -1,7 +1,7 @@
 """Who may see what: the one table of pages and roles, and the guard that holds every request against it.
 
-A page is closed in four places, because there are four ways in: its address (GET), its layout (handed out by Dash's
-own routing callback), each of its callbacks (POST), and the navigation, which does not offer it.
+A page is closed in four places, because there are four ways in: its address (GET), its layout (handed out by the
+routing callback), each of its callbacks (POST), and the navigation, which does not offer it.
 """
 
 from collections.abc import Callable
@@ -64,8 +64,6 @@ ACCOUNT = "/account"
 EXTENSION = "pharos callbacks"
 API = "/api/"
 CALLBACKS = "/_dash-update-component"
-# Dash's own callback that swaps pages. It runs the guarded layouts, so it gives nobody a page that is not theirs.
-ROUTER = ".._pages_content.children..._pages_store.data.."
 
 
 def page_at(path: str) -> Page | None:
@@ -99,7 +97,7 @@ class Callbacks:
     def __init__(self, dash_app: Dash) -> None:
         self._dash = dash_app
         dash_app.server.extensions[EXTENSION] = self
-        self.pages: dict[str, Page] = {ROUTER: Page("router", "", "", EVERYONE)}
+        self.pages: dict[str, Page] = {}
 
     def add(self, page: Page, *args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """As `Dash.callback`, for `page`."""

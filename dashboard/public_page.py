@@ -1,6 +1,6 @@
-"""The page for the world: what is collected, why, for how long, where, and what anybody may do about it.
+"""The public privacy page: what is collected, why, where and for how long, and the rights of owners.
 
-Off by default. It needs no login, sets and reads no cookie, asks nobody else, and runs no script.
+It is off by default. It needs no login, uses no cookies, loads nothing from other hosts, and runs no script.
 """
 
 import threading
@@ -22,7 +22,7 @@ from warehouse.queries import metrics
 from warehouse.queries.small_groups import OTHER
 from warehouse.retention import KEPT
 
-# The public cannot make the engine work more often than this.
+# Visitors cannot cause queries more often than this.
 KEPT_SECONDS = 60.0
 DAYS = 30
 POLICY = (
@@ -30,42 +30,42 @@ POLICY = (
 )
 
 PURPOSES = {
-    "usage": "To decide which versions, platforms and features of a module are supported and worked on. It is read as "
-    "counts of installs, and says nothing of who runs them.",
-    "license": "To see whether a module runs with a valid license, and to settle it where that is in doubt. It is read "
-    "by the licensing team, and says nothing of what an install runs on or what is used of it.",
+    "usage": "To decide which versions, platforms and features of a module to support and improve. This data is only "
+    "shown as counts of installs, and does not identify who runs them.",
+    "license": "To check whether a module runs with a valid license, and to resolve doubts. Only the licensing team "
+    "sees this data. It does not include the platform of an install or its use of features.",
 }
-# What the planes hold that is no field of a beacon: the field it is made of, if any, and what is made.
+# Stored values that are not fields of a beacon: the field that each one is derived from, if any, and the value.
 MADE: tuple[tuple[str, Field], ...] = (
-    ("install_id", Field("pseudonym of the install", "integer", "A keyed hash, another one in each plane. The keys are "
-                         "not in the database: nothing there joins the two planes.", usage="install",
+    ("install_id", Field("pseudonym of the install", "integer", "A keyed hash, different in each plane. The keys are "
+                         "not in the database, so nothing there joins the two planes.", usage="install",
                          license="install")),
-    ("beacon_id", Field("number of the beacon", "integer", "A keyed hash, another one in each plane, by which a beacon "
-                        "that is sent again counts once.", usage="beacon", license="beacon")),
-    ("sent_at", Field("day", "string", "The date (UTC), without a time.", usage="day")),
-    ("sent_at", Field("time", "time", "The time, to the millisecond.", license="time")),
-    ("", Field("address of the connection", "address", "Where the beacon came from, as any server is told.",
+    ("beacon_id", Field("id of the beacon", "integer", "A keyed hash, different in each plane. With it a beacon that "
+                        "is sent twice counts once.", usage="beacon", license="beacon")),
+    ("sent_at", Field("day", "string", "The date in UTC, without a time.", usage="day")),
+    ("sent_at", Field("time", "time", "The time with milliseconds.", license="time")),
+    ("", Field("address of the connection", "address", "The IP address that the beacon came from.",
                license="ip")),
-    ("", Field("country", "string", "That of the address, where the collector knows it. It is looked up before the "
-               "usage plane forgets the address.", usage="country", license="country")),
+    ("", Field("country", "string", "The country of the address, if the collector can look it up. The usage plane "
+               "stores only the country.", usage="country", license="country")),
 )  # fmt: skip
 RIGHTS = {
-    "access": "A copy of all that is held about the install, in both planes, to read and to take elsewhere.",
-    "rectify": "What is wrong is corrected.",
-    "erase": "All of it is deleted, also from every count.",
-    "object": "From then on nothing about the install is stored.",
-    "restrict": "What is held is kept and used for nothing, until lift.",
-    "lift": "The restriction or the objection ends.",
+    "access": "Get a copy of all data about the install, from both planes, in a machine-readable format.",
+    "rectify": "Correct wrong data.",
+    "erase": "Delete all data about the install. It is also removed from all counts.",
+    "object": "Stop storing data about the install.",
+    "restrict": "Keep the data but do not use it, until the restriction is lifted.",
+    "lift": "End a restriction or an objection.",
 }
 
 
 def kept() -> list[tuple[str, str]]:
-    """What is kept, and for how long; not what says nothing of an install."""
+    """What is stored about installs, and for how long."""
     return [(kept.what, kept.how_long) for kept in KEPT if kept.where not in ("freshness_by_loader", "migrations")]
 
 
 def blueprint(settings: Settings, home: Home, engine: Engine) -> Blueprint:
-    """`/privacy` for people and `/privacy.json` for programs, both of one document."""
+    """`/privacy` for people and `/privacy.json` for programs, both from the same document."""
     routes = Blueprint("privacy", __name__)
     totals = Totals(engine, settings.k)
 
@@ -117,10 +117,10 @@ def _told(field: Field) -> dict[str, Any]:
 
 
 class Totals:
-    """Active installs of the last days that are over, in all and by module, each rounded down to a multiple of k.
+    """Active installs of the last complete days, in total and by module, each rounded down to a multiple of k.
 
-    By the day and rounded, because whoever asks every minute could else see single installs come. Kept for
-    `KEPT_SECONDS`, also when they cannot be had; one visitor asks for them anew, and the others do not wait.
+    Live or exact counts would reveal single installs to a visitor who reloads the page every minute. The counts are
+    cached for `KEPT_SECONDS`, even when the query fails. One visitor renews them while the others get the old ones.
     """
 
     def __init__(self, engine: Engine, k: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -130,7 +130,7 @@ class Totals:
         self._kept: dict[str, Any] | None = None
 
     def get(self) -> dict[str, Any] | None:
-        """`{"from", "to", "installs", "modules"}`; `installs` None: fewer than k, or none. None when unknown."""
+        """`{"from", "to", "installs", "modules"}`; `installs` is None for fewer than k. Returns None while unknown."""
         if self._clock() >= self._until and self._asking.acquire(blocking=False):
             try:
                 self._kept = self._ask(today() - timedelta(days=1))

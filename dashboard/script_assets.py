@@ -1,4 +1,4 @@
-"""The scripts of Dash and its components, on their way to the browser: small, and sent again only when they changed."""
+"""Compresses the scripts of Dash and its components, and lets browsers cache them."""
 
 import gzip
 import threading
@@ -6,14 +6,14 @@ import threading
 from flask import Flask, Response, request
 
 SCRIPTS = "/_dash-component-suites/"
-# Asked for by the first chart only, when all figures are there already; named beside the page, it loads meanwhile.
+# The first chart requests this script only once its figure has arrived. A preload header starts it with the page.
 PLOTLY = f"{SCRIPTS}plotly/package_data/plotly.min.js"
 CHART_PAGES = ("/", "/features", "/health")
 LEAST = 2048
 
 
 def register(server: Flask) -> None:
-    """Send these scripts gzipped (10 MB become 3). Each is packed once and kept: they are as many as Dash has."""
+    """Send these scripts gzipped (3 MB in place of 10 MB). Each is compressed once and kept in memory."""
     packed: dict[str, bytes] = {}
     lock = threading.Lock()
 
@@ -23,7 +23,7 @@ def register(server: Flask) -> None:
             response.headers["Link"] = f"<{PLOTLY}>; rel=preload; as=script"
         if not request.path.startswith(SCRIPTS):
             return response
-        response.headers.setdefault("Cache-Control", "no-cache")  # kept, and asked for by its ETag
+        response.headers.setdefault("Cache-Control", "no-cache")  # cached, and revalidated by its ETag
         response.vary.add("Accept-Encoding")
         if response.status_code != 200 or not request.accept_encodings["gzip"] or len(response.get_data()) < LEAST:
             return response

@@ -1,7 +1,7 @@
 """`pharos backup`: all that a home and its database hold, copied while they work.
 
-First the spool, then the tables. What is loaded in between is in both, and counts once after a restore: the loader
-leaves out what the tables have. The other way round it would be in neither.
+First the spool, with the duplicate ids that were filed from it, then the tables. What is loaded in between is in both,
+and counts once after a restore: the loader leaves out what the tables have. The other way round it would be in neither.
 """
 
 import contextlib
@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from core.home import Home, HomeError, put, sync_folder
+from collector.spool.duplicates import files_of, folder_of, unlinking
+from core.home import Home, HomeError, copy_file, put, sync_folder
 from core.settings import Settings
 from pharos import manifest
 from pharos.manifest import BackupError, File, Manifest
@@ -100,11 +101,30 @@ def _home_files(home: Home, folder: Path, with_secret: bool) -> Iterator[File]:
     for path in (home.spool, home.credentials, home.access_log, *secret, home.synthetic, home.catalog):
         if not path.exists():
             continue
+        if path == home.spool:
+            yield from _spool(path, folder)
+            continue
         if path.suffix == ".sqlite":
             _snapshot(path, folder / path.name)
         else:
             put(folder / path.name, path.read_bytes())
         yield manifest.describe(folder, path.name)
+
+
+def _spool(path: Path, folder: Path) -> Iterator[File]:
+    """The spool's file, then the duplicate ids that were filed when it was copied: what it names stays meanwhile."""
+    with unlinking(path, wait=True):
+        _snapshot(path, folder / path.name)
+        yield manifest.describe(folder, path.name)
+        names = sorted(files_of(folder / path.name))
+        filed = folder_of(folder / path.name)
+        if names:
+            filed.mkdir(mode=0o700)
+        for name in names:
+            copy_file(folder_of(path) / name, filed / name)
+            yield manifest.describe(folder, f"{filed.name}/{name}")
+    if names:
+        sync_folder(filed)
 
 
 def _snapshot(path: Path, copy: Path) -> None:

@@ -125,6 +125,7 @@ def _spool(home: Home) -> Iterator[Check]:
     age = 0 if stats.oldest is None else int(time.time() - stats.oldest)
     message = f"{stats.beacons} beacons to load" + (f", the oldest for {age} s" if stats.beacons else "")
     yield Check("spool", age < LATE_SECONDS, message)
+    yield _duplicates(spool)
     yield Check("quarantine", not stats.quarantined, f"{stats.quarantined} rows that ClickHouse refused")
     try:
         spool.check_space()
@@ -132,6 +133,15 @@ def _spool(home: Home) -> Iterator[Check]:
     except Unavailable as error:
         yield Check("space", False, str(error))
     spool.close()
+
+
+def _duplicates(spool: Spool) -> Check:
+    try:
+        spool.duplicates.refresh()
+    except Unavailable as error:
+        return Check("duplicates", False, str(error))
+    segments = spool.duplicates.segments
+    return Check("duplicates", True, f"{sum(each.ids for each in segments)} ids filed in {len(segments)} files")
 
 
 def _engine(settings: Settings, home: Home) -> Iterator[Check]:

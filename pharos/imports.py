@@ -21,8 +21,8 @@ from core.home import Home
 
 BATCH = 500
 FULL_SECONDS = 5.0
-# What a ClickHouse Date can hold, less a year at each end.
-YEARS = range(1971, 2149)
+# What every table can hold: a DateTime ends in February 2106, and a row is kept for 13 months.
+YEARS = range(1971, 2105)
 
 
 @dataclass
@@ -95,11 +95,11 @@ class Importer:
         """Put what is gathered on disk."""
         now = datetime.now(UTC)
         while self._batch:
-            processed, version = self._ingestion.process([beacon for _, beacon in self._batch], "", now, keep_date=True)
+            processed, basis = self._ingestion.process([beacon for _, beacon in self._batch], "", now, keep_date=True)
             rows = [each.row for each in processed if each.row]
             try:
                 self._spool.check_space()
-                (fresh,) = self._spool.store_groups([Group(rows, version=version)], time.time())
+                (fresh,) = self._spool.store_groups([Group(rows, basis=basis)], time.time())
             except Unavailable as error:
                 print(f"waiting: {error}", file=sys.stderr)
                 time.sleep(FULL_SECONDS)

@@ -2,6 +2,7 @@
 
 credentials.sqlite, spool.sqlite, access.sqlite, synthetic, catalog.toml    of the home, as far as it has them
 secret                                                 only if it was asked for
+spool.duplicates/NAME.ids, NAME.filter                 duplicate ids that are not in the spool's file
 tables/TABLE.DAY.NUMBER.native.gz                      rows, in ClickHouse's format Native
 manifest.json                                          without it the folder is no backup
 """
@@ -15,7 +16,7 @@ from core.home import derive, put
 from warehouse.export import Part
 
 NAME = "manifest.json"
-FORMAT = 1
+FORMAT = 2  # 2: duplicate ids beside the spool's file; who does not know of them would take a beacon twice
 
 
 class BackupError(Exception):

@@ -9,17 +9,18 @@ import gzip
 import hashlib
 import os
 import secrets
-import shutil
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from collector.rights.request_store import Decisions, RequestStore
+from collector.rights.request_store import Kept, RequestStore
 from collector.spool import Spool, Unavailable
-from core.home import Home, put, sync_folder
+from collector.spool.duplicates import files_of, folder_of
+from core.home import Home, copy_file, put, sync_folder
 from core.settings import Settings
 from pharos import manifest
 from pharos.backup import Progress
@@ -41,7 +42,7 @@ class Restored:
     spooled: int = 0
 
 
-def restore(settings: Settings, folder: Path, progress: Progress, decisions: Decisions | None = None) -> Restored:
+def restore(settings: Settings, folder: Path, progress: Progress, decisions: Kept | None = None) -> Restored:
     """Bring a backup into an empty home and an empty database; what was decided since is carried out in it.
 
     Raises `BackupError`, `HomeError`, `EngineError`.
@@ -54,9 +55,7 @@ def restore(settings: Settings, folder: Path, progress: Progress, decisions: Dec
         raise BackupError(f"{getattr(error, 'strerror', '') or error}; {AGAIN}") from None
 
 
-def _restore(
-    settings: Settings, whole: Manifest, folder: Path, decisions: Decisions | None, progress: Progress
-) -> Restored:
+def _restore(settings: Settings, whole: Manifest, folder: Path, decisions: Kept | None, progress: Progress) -> Restored:
     home = Home(settings.home)
     home.protect()
     restored = Restored()
@@ -155,7 +154,7 @@ def _tables(whole: Manifest, folder: Path, engine: Engine, attempt: str, progres
         progress(done, total)
 
 
-def _erase(engine: Engine, decisions: Decisions, attempt: str) -> None:
+def _erase(engine: Engine, decisions: Kept, attempt: str) -> None:
     """Erase who was erased after the backup was made; what still lies in the spool the loader then leaves out."""
     installs: dict[install_data.Plane, list[int]] = {"usage": decisions.usage, "license": decisions.license}
     for plane, retired in installs.items():
@@ -164,23 +163,28 @@ def _erase(engine: Engine, decisions: Decisions, attempt: str) -> None:
             engine.insert(install_data.RETIRED[plane], lines, f"restore {attempt} {install_data.RETIRED[plane]}")
             for first in range(0, len(retired), MOST_ERASED):
                 install_data.erase(engine, {plane: retired[first : first + MOST_ERASED]})
-    epochs = dict(engine.query("SELECT who, max(epoch) FROM standings GROUP BY who"))
-    if since := [who for who, epoch, *_ in decisions.standings if epoch > epochs.get(who, 0)]:
+    epochs = dict(engine.query("SELECT who, max(epoch) FROM install_states GROUP BY who"))
+    if since := [who for who, epoch, *_ in decisions.states if epoch > epochs.get(who, 0)]:
         install_data.erase(engine, {}, since)
 
 
-def _spool(home: Home, copy: Path, decisions: Decisions | None) -> int:
+def _spool(home: Home, copy: Path, decisions: Kept | None) -> int:
     """Put the spool in its place; returns how many beacons wait in it."""
     aside = home.path / "restoring.sqlite"
     for leftover in home.path.glob(f"{aside.name}*"):
         leftover.unlink()
-    with copy.open("rb") as source, os.fdopen(os.open(aside, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+    copy_file(copy, aside)
+    filed = folder_of(home.spool)
+    for name in sorted(files_of(copy)):  # before the spool's file is there: nobody may miss them
+        filed.mkdir(mode=0o700, exist_ok=True)
+        copy_file(folder_of(copy) / name, filed / name)
+    if filed.exists():
+        sync_folder(filed)
     spool = Spool(aside)
     # The database knows no token of before: under its old ids a batch that was under way would be summed twice.
     spool.renumber()
     if decisions is not None:
-        RequestStore(spool).restore(decisions)
+        RequestStore(spool).restore(decisions, time.time())
     spooled = spool.stats().beacons
     spool.checkpoint()
     spool.close()

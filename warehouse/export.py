@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from warehouse.engine import Engine
+from warehouse.identifiers import quoted
 from warehouse.migrate import migrate
 
 # By the expression for a row's day, "" where it has none, and what its rows are divided by.
@@ -18,7 +19,8 @@ TABLES = {
     "license_sightings": ("toDate(time)", "install"),
     "sightings_by_install": ("", "install"),
     "sealed_beacons": ("day", "who"),
-    "standings": ("", "who"),
+    "install_states": ("", "who"),
+    "owner_statements": ("toDate(stated)", "install"),
     "retired_usage_installs": ("", "install"),
     "retired_license_installs": ("", "install"),
     "rights_requests": ("", "id"),
@@ -81,7 +83,8 @@ class EngineTables:
         engine = self._engine
         if engine.cluster:
             # The replica that is asked may not have yet what another one was given.
-            engine.command(f"SYSTEM SYNC REPLICA ON CLUSTER {engine.cluster} {engine.database}.{table}_local")
+            replica = f"{quoted(engine.database)}.{quoted(f'{table}_local')}"
+            engine.command(f"SYSTEM SYNC REPLICA{engine.on_cluster} {replica}")
         days = engine.query(
             f"SELECT toString({TABLES[table][0] or repr('')}) AS day_of_row, count() FROM {table} "  # noqa: S608
             "GROUP BY day_of_row ORDER BY day_of_row"

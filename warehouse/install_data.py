@@ -4,7 +4,7 @@ Every table of a plane names its installs by that plane's pseudonym, aggregates 
 """
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from warehouse.engine import UNLOGGED, Engine
+from warehouse.engine import Engine
 from warehouse.server_users import ServerUser
+from warehouse.statement_settings import UNLOGGED
 
 Plane = Literal["usage", "license"]
 # Of each plane the raw table first.
@@ -21,10 +22,15 @@ TABLES: dict[Plane, tuple[str, ...]] = {
     "usage": ("usage_beacons", "installs_per_day_by_dimension"),
     "license": ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install"),
 }
-RETIRED: dict[Plane, str] = {"usage": "retired_usage_installs", "license": "retired_license_installs"}
+STATEMENTS = "owner_statements"
 SEALED = "sealed_beacons"
+# What an erasure deletes: a restriction leaves the owner's statements where they are.
+ALL_TABLES: dict[Plane, tuple[str, ...]] = {"usage": TABLES["usage"], "license": (*TABLES["license"], STATEMENTS)}
+RETIRED: dict[Plane, str] = {"usage": "retired_usage_installs", "license": "retired_license_installs"}
 MOST_REQUESTS = 5000
-_ERASING = {**UNLOGGED, "mutations_sync": 2}
+_OURS = "database = {database:String} AND table IN {tables:Array(String)}"
+# A replica that is down removes its parts when it is back.
+_ANY_REPLICA = {"skip_unavailable_shards": 1}
 
 
 def rows(engine: Engine, table: str, install: int) -> list[dict[str, Any]]:
@@ -47,22 +53,89 @@ def rows(engine: Engine, table: str, install: int) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in found]
 
 
-def erase(engine: Engine, installs: Mapping[Plane, Sequence[int]], who: Sequence[int] = ()) -> None:
-    """Delete all rows of these installs in each plane, and what is sealed of `who`, physically.
+def holding(engine: Engine, plane: Plane, installs: Collection[int]) -> set[int]:
+    """Those of these installs of which a table of the plane holds anything. Raises `EngineError`."""
+    return {install for table in ALL_TABLES[plane] for install in _named(engine, table, "install", installs)}
 
-    Returns when it is done. All tables at once: on the embedded engine a deletion is mostly waiting for each part's
-    turn. Raises `EngineError`.
+
+def holding_sealed(engine: Engine, who: Collection[int]) -> set[int]:
+    """Those of these installs of which anything is sealed. Raises `EngineError`."""
+    return _named(engine, SEALED, "who", who)
+
+
+def _named(engine: Engine, table: str, column: str, values: Collection[int]) -> set[int]:
+    found = engine.query_each(
+        f"SELECT DISTINCT {column} FROM {table} WHERE {column} IN {{values:Array(UInt64)}}",  # noqa: S608
+        "values",
+        values,
+    )
+    return {value for (value,) in found}
+
+
+def erase(engine: Engine, installs: Mapping[Plane, Collection[int]], who: Collection[int] = ()) -> None:
+    """Delete all rows of these installs in each plane, and what is sealed of `who`; returns when it is done.
+
+    Raises `EngineError`.
     """
-    deletions = [
-        (table, f"install IN ({', '.join(map(str, found))})")
-        for plane, found in installs.items()
-        if found
-        for table in TABLES[plane]
-    ]
-    if who:
-        deletions.append((SEALED, f"who IN ({', '.join(map(str, who))})"))
-    with ThreadPoolExecutor(max(len(deletions), 1)) as threads:
-        list(threads.map(lambda deletion: _delete(engine, *deletion), deletions))
+    found = {table: set(installs[plane]) for plane in installs for table in ALL_TABLES[plane]}
+    delete(engine, {**found, SEALED: set(who)}, wait=True)
+    delete(engine, {table: set() for table in (*found, SEALED)}, wait=True)
+
+
+def delete(engine: Engine, rows: Mapping[str, Collection[int]], *, wait: bool = False) -> None:
+    """Delete the rows of these installs, by table; with no installs the statement only replaces the one before it.
+
+    ClickHouse keeps the last statement of a table on disk. Without `wait` the call returns once ClickHouse has taken
+    note: it deletes what was there by then, and nothing that is inserted later. All tables at once: on the embedded
+    engine a deletion is mostly waiting for each part's turn. Raises `EngineError`.
+    """
+    statements = []
+    for table, installs in rows.items():
+        column = "who" if table == SEALED else "install"
+        condition = f"{column} IN ({', '.join(map(str, sorted(installs)))})" if installs else "0"
+        statements.append(f"ALTER TABLE {engine.altered(table)} DELETE WHERE {condition}")
+    settings = {**UNLOGGED, "mutations_sync": 2 if wait else 0}
+    with ThreadPoolExecutor(max(len(statements), 1)) as threads:
+        list(threads.map(lambda statement: engine.command(statement, settings), statements))
+
+
+def deleting(engine: Engine) -> bool:
+    """Whether ClickHouse still rewrites parts. Raises `EngineError`."""
+    ((unfinished,),) = engine.query(
+        f"SELECT count() FROM {_system(engine, 'mutations')} WHERE NOT is_done AND {_OURS}",  # noqa: S608
+        {"database": engine.database, "tables": _on_disk(engine)},
+        _ANY_REPLICA,
+    )
+    return bool(unfinished)
+
+
+def left_on_disk(engine: Engine) -> set[tuple[str, ...]]:
+    """The parts that others have replaced, and the statements that are done; ClickHouse removes both after seconds.
+
+    Raises `EngineError`.
+    """
+    parameters = {"database": engine.database, "tables": _on_disk(engine)}
+    parts = engine.query(
+        f"SELECT hostName(), path FROM {_system(engine, 'parts')} WHERE NOT active AND {_OURS}",  # noqa: S608
+        parameters,
+        _ANY_REPLICA,
+    )
+    statements = engine.query(
+        f"SELECT hostName(), table, mutation_id FROM {_system(engine, 'mutations')} "  # noqa: S608
+        f"WHERE {_OURS} AND command NOT LIKE '%DELETE WHERE 0%'",
+        parameters,
+        _ANY_REPLICA,
+    )
+    return {*parts, *statements}
+
+
+def _system(engine: Engine, table: str) -> str:
+    return f"clusterAllReplicas('{engine.cluster}', system.{table})" if engine.cluster else f"system.{table}"
+
+
+def _on_disk(engine: Engine) -> list[str]:
+    end = "_local" if engine.cluster else ""
+    return [f"{table}{end}" for table in (*ALL_TABLES["usage"], *ALL_TABLES["license"], SEALED)]
 
 
 def sealed(engine: Engine, who: int) -> list[tuple[str, bytes, bytes]]:
@@ -109,10 +182,3 @@ def requests(engine: Engine) -> list[Requested]:
         Requested(id, action, state, received.replace(tzinfo=UTC), done and done.replace(tzinfo=UTC))
         for id, (action, state, received, done) in found
     ]
-
-
-def _delete(engine: Engine, table: str, condition: str) -> None:
-    target = f"{table}_local ON CLUSTER {engine.cluster}" if engine.cluster else table
-    engine.command(f"ALTER TABLE {target} DELETE WHERE {condition}", _ERASING)
-    # ClickHouse keeps the last statement of this kind on disk: let it be one that names nobody.
-    engine.command(f"ALTER TABLE {target} DELETE WHERE 0", _ERASING)

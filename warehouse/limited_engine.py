@@ -1,6 +1,7 @@
 """The engine for questions: what one of them may take of ClickHouse, in time, memory and rows."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 from warehouse.engine import Engine, EngineError, Trouble
@@ -65,7 +66,5 @@ class LimitedEngine(Engine):
         """ClickHouse's version. Raises `EngineError` when it does not answer soon."""
         return self._engine.version()
 
-    def _client(
-        self, database: str | None = None, seconds: int | None = None, account: ServerUser | None = None
-    ) -> Any:
-        return self._engine._client(database, seconds, account)
+    def _client(self, *, database: str = "", probe: bool = False) -> AbstractContextManager[Any]:
+        return self._engine._client(database=database, probe=probe)

@@ -7,15 +7,23 @@ from importlib.resources import files
 from string import Template
 
 from warehouse.engine import Engine, EngineError
+from warehouse.identifiers import quoted
 
 # On a cluster each table stands on its shards as `X_local`, and `X` spreads over them by these.
 _SHARDING = {
     "freshness_by_loader": "cityHash64(loader)",
     "migrations": "version",
-    "standings": "who",
+    "standings": "who",  # until it is dropped
+    "install_states": "who",
     "sealed_beacons": "who",
     "rights_requests": "id",
 }
+# How many tokens a table with sums remembers. Loaders beside a server pause between small batches
+# (`collector/loader.py`), so five of them bring a million in a week. The embedded engine has one loader, which sends a
+# batch of unknown outcome again before any other.
+TOKENS = 1_000_000
+TOKEN_SECONDS = 14 * 86_400
+EMBEDDED_TOKENS = 10_000
 _MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS migrations$local $on_cluster (version UInt32, name String, sha256 String, applied DateTime)
 ENGINE = ${replicated}ReplacingMergeTree ORDER BY version
@@ -69,9 +77,10 @@ def _apply(engine: Engine, text: str) -> None:
     cluster = engine.cluster
     values = {
         "local": "_local" if cluster else "",
-        "on_cluster": f"ON CLUSTER {cluster}" if cluster else "",
+        "on_cluster": engine.on_cluster,
         "replicated": "Replicated" if cluster else "",
         "deduplication_window": "replicated_deduplication_window" if cluster else "non_replicated_deduplication_window",
+        "deduplication": _deduplication(engine),
     }
     for statement in re.split(r";\s*$", text, flags=re.M):
         statement = re.sub(r"^--.*\n?", "", statement, flags=re.M).strip()
@@ -85,6 +94,13 @@ def _apply(engine: Engine, text: str) -> None:
         if cluster and table:
             name = table[1]
             engine.command(
-                f"CREATE TABLE IF NOT EXISTS {name} ON CLUSTER {cluster} AS {name}_local "
-                f"ENGINE = Distributed({cluster}, currentDatabase(), {name}_local, {_SHARDING.get(name, 'install')})"
+                f"CREATE TABLE IF NOT EXISTS {name}{engine.on_cluster} AS {name}_local ENGINE = "
+                f"Distributed({quoted(cluster)}, currentDatabase(), {name}_local, {_SHARDING.get(name, 'install')})"
             )
+
+
+def _deduplication(engine: Engine) -> str:
+    """The settings of a table that remembers the tokens of its inserts for long enough: for tables with sums."""
+    if engine.cluster:
+        return f"replicated_deduplication_window = {TOKENS}, replicated_deduplication_window_seconds = {TOKEN_SECONDS}"
+    return f"non_replicated_deduplication_window = {EMBEDDED_TOKENS if engine.embedded else TOKENS}"

@@ -52,7 +52,8 @@ KEPT = (
     Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
     Kept("beacons of restricted installs, sealed", "sealed_beacons", "13 months", time="day"),
     Kept("addresses in them, sealed", "sealed_beacons", "30 days", "sealed_ip", "day"),
-    Kept("what owners decided", "standings", "always"),
+    Kept("what owners state about module and license", "owner_statements", "13 months", time="stated"),
+    Kept("what owners decided", "install_states", "always"),
     Kept("pseudonyms of erased installs in the usage plane", "retired_usage_installs", "always"),
     Kept("pseudonyms of erased installs in the license plane", "retired_license_installs", "always"),
     Kept("the state of each request", "rights_requests", "13 months", time="received"),
@@ -99,8 +100,8 @@ def apply(engine: Engine) -> list[str]:
     """
     found = list(overdue(engine, FORCED_DAYS))
     for table, partition in dict.fromkeys((kept.where, partition) for kept, partition in found):
-        target = f"{table}_local ON CLUSTER {engine.cluster}" if engine.cluster else table
-        engine.command(f"ALTER TABLE {target} MATERIALIZE TTL IN PARTITION ID '{partition}'", {"mutations_sync": 0})
+        statement = f"ALTER TABLE {engine.altered(table)} MATERIALIZE TTL IN PARTITION ID '{partition}'"
+        engine.command(statement, {"mutations_sync": 0})
     return list(dict.fromkeys(kept.name for kept, _ in found))
 
 

@@ -9,8 +9,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import unquote, urlsplit
 
 from core.home import derive
+from core.settings import Settings
+from warehouse.identifiers import on_cluster, quoted
 
 
 class ServerUser(StrEnum):
@@ -37,6 +40,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
     ServerUser.LICENSING: (
         ("SELECT", "license_sightings", ()),
         ("SELECT", "sightings_by_install", ()),
+        ("SELECT", "owner_statements", ()),
         ("SELECT", "installs_per_day_by_license_source", ()),
     ),
     ServerUser.LOADER: (
@@ -60,6 +64,19 @@ class Server:
     # `PHAROS_CLICKHOUSE_READERS`: the passwords of the readers, where the administrator's is not known.
     readers: str = ""
 
+    @classmethod
+    def of(cls, settings: Settings) -> "Server":
+        """The server of `PHAROS_CLICKHOUSE_URL`."""
+        url = urlsplit(settings.clickhouse_url)
+        loopback = url.hostname in ("127.0.0.1", "::1", "localhost")
+        return cls(
+            settings.clickhouse_database,
+            settings.clickhouse_cluster,
+            unquote(url.password or ""),
+            loopback,
+            settings.clickhouse_readers,
+        )
+
     @property
     def obstacle(self) -> str:
         """Why there can be no such users, "" when nothing is in the way: a derived password must not be guessable."""
@@ -82,19 +99,19 @@ class Server:
         # Without a password anybody on the server's machine is its administrator, but nobody from elsewhere.
         host = "HOST ANY" if self.password else "HOST LOCAL"
         how = f"IDENTIFIED WITH sha256_hash BY '{hashlib.sha256(password.encode()).hexdigest()}' {host}"
-        settings = "" if account is ServerUser.LOADER else "SETTINGS readonly = 2"
+        # Said for the loader too: a server's default profile may be read-only.
+        settings = f"SETTINGS readonly = {0 if account is ServerUser.LOADER else 2}"
+        cluster, grants = on_cluster(self.cluster), ", ".join(map(self._spelled, self.grants(account)))
         return [
-            f"CREATE USER IF NOT EXISTS {name}{self._on_cluster} {how} {settings}",
-            f"ALTER USER {name}{self._on_cluster} {how} {settings}",
-            f"GRANT{self._on_cluster} {', '.join(self._spelled(grant) for grant in self.grants(account))} TO {name}",
+            f"CREATE USER IF NOT EXISTS {quoted(name)}{cluster} {how} {settings}",
+            f"ALTER USER {quoted(name)}{cluster} {how} {settings}",
+            f"GRANT{cluster} {grants} TO {quoted(name)}",
         ]
 
     def grants(self, account: ServerUser) -> list[Grant]:
         """What an account may do, table by table as they stand on the server."""
         ends = ("", "_local") if self.cluster else ("",)
-        grants = [(what, table + end, columns) for what, table, columns in GRANTS[account] for end in ends]
-        # `Engine.reads` tries a row on a table function.
-        return grants + ([("CREATE TEMPORARY TABLE", "", ())] if account is ServerUser.LOADER else [])
+        return [(what, table + end, columns) for what, table, columns in GRANTS[account] for end in ends]
 
     def right(self, account: ServerUser) -> set[tuple[str, str, str]]:
         """The same, as the server tells of it: (what, table, column)."""
@@ -103,22 +120,18 @@ class Server:
     def take_back(self, account: ServerUser, held: Iterable[tuple[str, str, str]]) -> list[str]:
         """Statements for what a user holds and may no longer."""
         right = self.right(account)
-        name = account.user(self.database)
+        name = quoted(account.user(self.database))
         return [
-            f"REVOKE{self._on_cluster} {self._spelled((what, table, (column,) if column else ()))} FROM {name}"
+            f"REVOKE{on_cluster(self.cluster)} {self._spelled((what, table, (column,) if column else ()))} FROM {name}"
             for what, table, column in held
             if (what, table, column) not in right
         ]
 
     def open_view(self, view: str) -> str:
         """A statement that lets a view run for whoever inserts; else the loader would have to read what it reads."""
-        return f"ALTER TABLE {view}{self._on_cluster} MODIFY SQL SECURITY NONE"
-
-    @property
-    def _on_cluster(self) -> str:
-        return f" ON CLUSTER {self.cluster}" if self.cluster else ""
+        return f"ALTER TABLE {quoted(view)}{on_cluster(self.cluster)} MODIFY SQL SECURITY NONE"
 
     def _spelled(self, grant: Grant) -> str:
         what, table, columns = grant
-        where = f"{self.database}.{table}" if table else "*.*"
-        return f"{what}({', '.join(columns)}) ON {where}" if columns else f"{what} ON {where}"
+        where = f"{quoted(self.database)}.{quoted(table)}" if table else "*.*"
+        return f"{what}({', '.join(map(quoted, columns))}) ON {where}" if columns else f"{what} ON {where}"

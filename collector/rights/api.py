@@ -31,7 +31,7 @@ from core.settings import Settings
 
 ACTIONS = ("access", "erase", "rectify", "object", "restrict", "lift")
 MEMBERS = ("install_id", "action", "rectify")
-PER_MINUTE = 600  # requests from one address: each is a commit, and needs no key
+PER_MINUTE = 60  # requests from one address: each is a commit, and needs no key
 RETRY_SECONDS = 5
 _TICKET = re.compile(r"\A[A-Za-z0-9_-]{43}\Z")
 
@@ -43,6 +43,8 @@ CORRECTABLE = {
     and (field.usage or field.license)
     and field.path not in ("module.name", "license.key_hash")
 }
+# Pseudonyms that nobody has, which an erasure retires with the install's own, in each plane.
+DECOYS = 4
 
 _MODULE = next(field for field in FIELDS if field.path == "module.name")
 
@@ -61,7 +63,9 @@ def blueprint(settings: Settings, home: Home, planes: Planes, catalog: Callable[
         spool = Spool(home.spool)
         try:
             spool.check_space()
-            if address and spool.count(Group([], ((f"rights {planes.limited(address)}", PER_MINUTE),)), 1):
+            limits = [(f"rights {planes.limited(address)}", PER_MINUTE)] if address else []
+            limits.append(("rights", settings.rights_rate_limit))
+            if spool.count(Group([], tuple(limits)), 1):
                 raise Refused(Rejected(Reason.RATE_LIMITED, detail="too many requests"), {"Retry-After": "60"})
             ticket = ask(RequestStore(spool), planes, install_id, action, module, corrections)
         except (Full, Unavailable) as error:
@@ -101,7 +105,9 @@ def ask(
     who = planes.who(install_id)
 
     def work(state: InstallState) -> dict[str, Any]:
-        pseudonyms = planes.pseudonyms(uuid.UUID(install_id).bytes, state.epoch)
+        pseudonyms, following = (
+            planes.pseudonyms(uuid.UUID(install_id).bytes, epoch) for epoch in (state.epoch, state.epoch + 1)
+        )
         return {
             "who": who,
             "usage": pseudonyms["usage"],
@@ -109,7 +115,10 @@ def ask(
             "batches": {plane: str(uuid.uuid4()) for plane in ("usage", "license", "sealed")},
             "sealing_key": planes.sealing_key(install_id).hex(),
             "result_key": _result_key(ticket).hex(),
-            "standing": {"objected": state.objected, "restricted": state.restricted},
+            "next": following,
+            "decoys": {plane: [secrets.randbits(64) for _ in range(DECOYS)] for plane in pseudonyms},
+            "later": [],
+            "decisions": {"objected": state.objected, "restricted": state.restricted},
             "module": module,
             "corrections": corrections,
         }
@@ -193,7 +202,10 @@ def _text(value: dict[str, Any], name: str) -> str:
 
 
 def _corrections(value: Any, action: str) -> tuple[str, Corrections]:
-    """Corrected fields, written as in a beacon; `module.name` says which module's rows are meant."""
+    """Corrected fields, written as in a beacon; `module.name` says which module's rows are meant.
+
+    Those of `usage` are corrected; those of `license` are what the owner states.
+    """
     corrections: Corrections = {"usage": {}, "license": {}}
     module = ""
     for name, given in _leaves(value, ""):
@@ -209,9 +221,9 @@ def _corrections(value: Any, action: str) -> tuple[str, Corrections]:
         if field is _MODULE:
             module = given
             continue
-        for plane, column in (("usage", field.usage), ("license", field.license)):
-            if column:
-                corrections[plane][column] = given
+        # What the license plane holds was sighted: a correction of it is a statement, and changes no row.
+        plane, column = ("license", field.license) if field.license else ("usage", field.usage)
+        corrections[plane][column] = given
     if action == "rectify" and not any(corrections.values()):
         raise Rejected(Reason.MISSING_FIELD, "rectify", "names nothing to correct")
     return module, corrections

@@ -1,138 +1,262 @@
 """Carries out what owners ask about their data: access, erasure, rectification, objection, restriction, and its end.
 
-Each action may be cut off anywhere and is then done again from the step that was noted: what is inserted has a batch
-id that was fixed with the request, so that ClickHouse takes it once, and what is deleted may be deleted twice.
+Nothing waits for a deletion: ClickHouse is told to delete what is there, and the loader goes on. The requests are done
+once ClickHouse is, an erasure once the deleted rows are off the disk. Requests that wait share one deletion in each
+table, and a request about an install of which nothing is held costs none. Each step may be cut off anywhere and is then
+done again.
 """
 
 import logging
 import secrets
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from collector.batch_insert import insert_batch
+from collector.batch_insert import TABLES as PLANE_TABLES
+from collector.batch_insert import insert_batch, insert_id, without_known
 from collector.planes import encode, sealed_row
 from collector.rights.encryption import decrypt, encrypt
-from collector.rights.install_states import InstallState
-from collector.rights.request_store import Request, RequestStore
+from collector.rights.exchange import Exchange
+from collector.rights.request_store import DELETING, Request, RequestStore, retired
 from warehouse import install_data
+from warehouse.corrections import Correction, correct
 from warehouse.engine import ContentError, Engine, EngineError
+from warehouse.install_data import Plane
 
-MOST_ERASURES = 1000
-OVERLAP_SECONDS = 300.0
+MOST_AT_ONCE = 1000
+# How many of those whose rows are read into this process: the loader waits for that.
+MOST_READ = 20
+READING = ("access", "restrict", "lift")
 
 log = logging.getLogger("pharos.rights")
 
-Rows = dict[install_data.Plane, list[dict[str, Any]]]
-
 
 class RightsExecutor:
-    """Carries out the requests of one register, for the loader."""
+    """Carries out the requests of one spool, for its loader."""
 
-    def __init__(self, store: RequestStore, engine: Engine) -> None:
-        self._store, self._engine = store, engine
-        self._learned = float("-inf")
+    def __init__(self, store: RequestStore, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self._store, self._engine, self._clock = store, engine, clock
+        self._exchange = Exchange(store, engine, clock)
+        self._deleting = [request for request in store.pending() if request.step == DELETING]
+        # What has to leave the disk before they are done; None while ClickHouse still deletes.
+        self._leaving: set[tuple[str, ...]] | None = None
+        self._covered = False
 
-    def execute(self, request: Request) -> None:
-        """Carry out the oldest request; all beacons before it are loaded. Raises `EngineError`: try again."""
+    def step(self) -> bool:
+        """Carry out what is ready; returns whether anything was finished. Raises `EngineError`: try again."""
+        finished = self._finish_deleting()
+        return self._begin() or finished
+
+    def exchange(self) -> None:
+        """Tell other collectors and the dashboard what is new here, and learn what was decided at others."""
+        self._exchange.run()
+
+    def _begin(self) -> bool:
+        """Carry out what takes no deletion; begin with all else once the deletions before it are done."""
+        ready = self._look_up(self._store.ready(MOST_AT_ONCE))
+        ready = [request for request in ready if not (self._deleting and _takes_deletion(request))]
+        reading = [request for request in ready if request.held and request.action in READING]
+        ready = [request for request in ready if request not in reading[MOST_READ:]]
+        self._forget_erasures([request for request in ready if request.action == "erase" and not request.held])
+        self._exchange.share([request.work["who"] for request in ready])
+        now = [request for request in ready if not _takes_deletion(request)]
+        for request in now:
+            self._attempt(request, self._answer)
+        self._change([request for request in ready if _takes_deletion(request)])
+        return bool(now)
+
+    def _answer(self, request: Request) -> None:
+        """Finish a request that takes no deletion."""
+        if request.action == "rectify":
+            self._state(request)
+        result = self._access(request) if request.action == "access" else b""
+        self._store.finish([request], "done", self._clock(), result)
+
+    def _look_up(self, requests: list[Request]) -> list[Request]:
+        """The requests, each with whether anything is held of its install."""
+        unknown = [request for request in requests if request.held is None]
+        if not unknown:
+            return requests
+        held = {plane: self._holding(plane, {each.work[plane] for each in unknown}) for plane in install_data.TABLES}
+        sealed = install_data.holding_sealed(self._engine, {each.work["who"] for each in unknown})
+        found = {
+            each.id: replace(
+                each,
+                held=any(each.work[plane] in held[plane] for plane in held) or each.work["who"] in sealed,
+            )
+            for each in unknown
+        }
+        self._store.mark_held(found.values())
+        return [found.get(request.id, request) for request in requests]
+
+    def _holding(self, plane: Plane, installs: set[int]) -> set[int]:
+        aside = self._store.quarantined(plane, installs)
+        return install_data.holding(self._engine, plane, installs) | {
+            msgspec.json.decode(row)["install"] for _, row in aside
+        }
+
+    def _forget_erasures(self, erasures: list[Request]) -> None:
+        """Keep no state of installs of which nothing is held, and nothing came since."""
+        if not erasures:
+            return
+        held = {
+            plane: self._holding(plane, {each.work["next"][plane] for each in erasures})
+            for plane in install_data.TABLES
+        }
+        self._store.decisions.drop(
+            (each.work["who"], each.work["version"], each.work["next"], each.after)
+            for each in erasures
+            if not any(each.work["next"][plane] in held[plane] for plane in held)
+        )
+
+    def _change(self, requests: list[Request]) -> None:
+        """Insert what the requests add, then have ClickHouse delete and correct; `_finish_deleting` does the rest."""
+        rows: dict[str, set[int]] = {}
+        corrections: list[Correction] = []
+        erasures = [request for request in requests if request.action == "erase"]
+        for plane, table in install_data.RETIRED.items() if erasures else ():
+            lines = [encode({"install": install}) for request in erasures for install in retired(request, plane)]
+            self._engine.insert(table, sorted(lines), secrets.token_hex(16))
+        begun = [
+            request
+            for request in requests
+            if self._attempt(request, lambda request: self._prepare(request, rows, corrections))
+        ]
+        if rows:
+            install_data.delete(self._engine, rows)
+        if corrections:
+            correct(self._engine, corrections)
+        if begun:
+            self._store.mark_deleting(begun)
+            self._deleting, self._leaving, self._covered = begun, None, False
+
+    def _prepare(self, request: Request, rows: dict[str, set[int]], corrections: list[Correction]) -> None:
+        """Insert what a request adds; note what it deletes and corrects."""
+        work = request.work
+        delete: list[tuple[str, int]] = []
+        match request.action:
+            case "erase":
+                delete = _tables_of(work, install_data.ALL_TABLES)
+                delete.append((install_data.SEALED, work["who"]))
+            case "restrict":
+                self._seal(work)
+                delete = _tables_of(work, install_data.TABLES)
+            case "lift":
+                self._unseal(work)
+                delete = [(install_data.SEALED, work["who"])]
+            case "rectify":
+                self._state(request)
+                columns = work["corrections"]["usage"]
+                corrections.append(Correction(work["usage"], work["module"], columns, work["later"]))
+        for table, install in delete:
+            rows.setdefault(table, set()).add(install)
+
+    def _attempt(self, request: Request, action: Callable[[Request], None]) -> bool:
+        """Whether an action on a request succeeds; one that never will must not hold up the others."""
         try:
-            result = getattr(self, f"_{request.action}")(request)
+            action(request)
         except ContentError:
             log.exception("a request for %s cannot be carried out", request.action)
-            self._store.finish([request], "failed", time.time())
         except EngineError:
             raise
         except Exception as error:
-            # It must not hold up all that came after it.
             log.error("a request for %s failed: %s", request.action, type(error).__name__)
-            self._store.finish([request], "failed", time.time())
         else:
-            if request.action != "erase":
-                self._store.finish([request], "done", time.time(), result or b"")
+            return True
+        self._store.finish([request], "failed", self._clock())
+        return False
+
+    def _finish_deleting(self) -> bool:
+        """Finish what was begun, once ClickHouse has deleted the rows and their bytes are off the disk."""
+        if not self._deleting or install_data.deleting(self._engine):
+            return False
+        if not self._covered:
+            # ClickHouse keeps the last statement of a table: let it be one that names nobody.
+            tables = (*install_data.ALL_TABLES["usage"], *install_data.ALL_TABLES["license"], install_data.SEALED)
+            install_data.delete(self._engine, dict.fromkeys(tables, ()))
+            self._covered = True
+            return False
+        erasing = any(request.action == "erase" for request in self._deleting)
+        left = install_data.left_on_disk(self._engine) if erasing else set()
+        self._leaving = left if self._leaving is None else self._leaving & left
+        if self._leaving:
+            return False
+        for request in self._deleting:
+            if request.action == "erase":
+                for plane in install_data.TABLES:
+                    for id, _ in self._store.quarantined(plane, {request.work[plane]}):
+                        self._store.spool.drop_quarantined(id)
+        self._store.finish(self._deleting, "done", self._clock())
+        self._deleting = []
+        self._store.spool.checkpoint()
+        return True
 
     def _access(self, request: Request) -> bytes:
-        work = request.work
-        held: dict[str, Any] = {
-            plane: {table: install_data.rows(self._engine, table, work[plane]) for table in install_data.TABLES[plane]}
-            for plane in install_data.TABLES
-        }
+        work, held = request.work, {}
         for plane in install_data.TABLES:
-            held[plane]["quarantine"] = [
-                msgspec.json.decode(row) for _, row in self._store.quarantined(plane, {work[plane]})
-            ]
-        held["sealed"] = self._unsealed(work)
-        held["decisions"] = work["standing"]
-        return encrypt(bytes.fromhex(work["result_key"]), held)
-
-    def _erase(self, request: Request) -> None:
-        """Erase, together with the erasures that follow: a deletion costs the table, not the install."""
-        erasures = [request]
-        for following in self._store.pending(MOST_ERASURES)[1:]:
-            if following.action != "erase" or not self._store.spool.loaded_up_to(following.after):
-                break
-            erasures.append(following)
-        installs = {plane: sorted({each.work[plane] for each in erasures}) for plane in install_data.TABLES}
-        for plane in installs:
-            lines = [encode({"install": install}) for install in installs[plane]]
-            self._engine.insert(install_data.RETIRED[plane], lines, token=request.work["batches"][plane])
-        install_data.erase(self._engine, installs, sorted({each.work["who"] for each in erasures}))
-        for plane in installs:
-            for id, _ in self._store.quarantined(plane, set(installs[plane])):
-                self._store.spool.drop_quarantined(id)
-        self._store.finish(erasures, "done", time.time())
-        self._store.spool.checkpoint()
-
-    def _rectify(self, request: Request) -> None:
-        work = request.work
-        if request.step == "":
-            held = self._raw_rows(work)
-            work["rows"] = {plane: [_corrected(row, plane, work) for row in held[plane]] for plane in held}
-            self._store.save_step(request, "staged", work)
-        if request.step in ("", "staged"):
-            install_data.erase(self._engine, {plane: [work[plane]] for plane in install_data.TABLES})
-            self._store.save_step(request, "erased", work)
-        self._insert(work, work["rows"])
-
-    def _restrict(self, request: Request) -> None:
-        work = request.work
-        key = bytes.fromhex(work["sealing_key"])
-        held = self._raw_rows(work)
-        lines = [encode(sealed_row(key, work["who"], row, None)) for row in held["usage"]]
-        lines += [encode(sealed_row(key, work["who"], None, row)) for row in held["license"]]
-        insert_batch(self._engine, "sealed", work["batches"]["sealed"], lines)
-        install_data.erase(self._engine, {plane: [work[plane]] for plane in install_data.TABLES})
-
-    def _lift(self, request: Request) -> None:
-        rows: Rows = {"usage": [], "license": []}
-        for each in self._unsealed(request.work):
-            for plane in rows:
-                if each[plane]:
-                    rows[plane].append(each[plane])
-        # Another collector may have sealed the same beacon too.
-        self._insert(
-            request.work, {plane: list({row["beacon"]: row for row in rows[plane]}.values()) for plane in rows}
+            held[plane] = {
+                table: install_data.rows(self._engine, table, work[plane]) if request.held else []
+                for table in install_data.ALL_TABLES[plane]
+            }
+            aside = self._store.quarantined(plane, {work[plane]})
+            held[plane]["quarantine"] = [msgspec.json.decode(row) for _, row in aside]
+        return encrypt(
+            bytes.fromhex(work["result_key"]),
+            {**held, "sealed": self._sealed(work) if request.held else [], "decisions": work["decisions"]},
         )
-        install_data.erase(self._engine, {}, [request.work["who"]])
 
-    def _object(self, request: Request) -> None:
-        """Nothing is left to do: the collector stores nothing more since the request was."""
+    def _seal(self, work: dict[str, Any]) -> None:
+        """Insert an install's rows sealed. Raises `ContentError` for rows that could not be put back."""
+        key = bytes.fromhex(work["sealing_key"])
+        plain: dict[Plane, list[dict[str, Any]]] = {plane: self._raw_rows(plane, work) for plane in install_data.TABLES}
+        for plane, rows in plain.items():
+            self._require_readable(plane, rows)
+        id = insert_id(work["batches"]["sealed"], map(encode, (*plain["usage"], *plain["license"])))
+        lines = [encode(sealed_row(key, work["who"], row, None)) for row in plain["usage"]]
+        lines += [encode(sealed_row(key, work["who"], None, row)) for row in plain["license"]]
+        insert_batch(self._engine, "sealed", id, lines)
 
-    def _raw_rows(self, work: dict[str, Any]) -> Rows:
-        return {
-            plane: [
-                {name: value for name, value in row.items() if name != "mark"}
-                for row in install_data.rows(self._engine, install_data.TABLES[plane][0], work[plane])
-            ]
-            for plane in install_data.TABLES
-        }
+    def _unseal(self, work: dict[str, Any]) -> None:
+        """Insert an install's sealed rows into the planes again. Raises `ContentError` and then inserts none."""
+        rows: dict[Plane, dict[int, dict[str, Any]]] = {plane: {} for plane in install_data.TABLES}
+        for each in self._sealed(work):
+            for plane in rows:
+                if each[plane]:  # another collector may have sealed the same beacon too
+                    rows[plane][each[plane]["beacon"]] = each[plane]
+        for plane, found in rows.items():
+            self._require_readable(plane, list(found.values()))
+        for plane, found in rows.items():
+            lines = sorted(encode(row) for row in found.values())
+            id = insert_id(work["batches"][plane], lines)
+            if plane == "usage" and lines:
+                lines = without_known(self._engine, id, lines)
+            insert_batch(self._engine, plane, id, lines)
 
-    def _insert(self, work: dict[str, Any], rows: Rows) -> None:
-        for plane in rows:
-            insert_batch(self._engine, plane, work["batches"][plane], sorted(encode(row) for row in rows[plane]))
+    def _state(self, request: Request) -> None:
+        """Keep what the owner states about module and license beside what was sighted."""
+        work = request.work
+        statement = work["corrections"]["license"]
+        if request.held and statement and install_data.holding(self._engine, "license", {work["license"]}):
+            row = {"install": work["license"], "module": work["module"], "stated": request.received, **statement}
+            self._engine.insert(install_data.STATEMENTS, [encode(row)], work["batches"]["license"])
 
-    def _unsealed(self, work: dict[str, Any]) -> list[dict[str, Any]]:
+    def _require_readable(self, plane: Plane, rows: list[dict[str, Any]]) -> None:
+        # Marked as an insert marks them.
+        marked: Iterable[dict[str, Any]] = ({"mark": 0, **row} for row in rows) if plane == "usage" else rows
+        lines = b"\n".join(encode(row) for row in marked)
+        if lines and not self._engine.reads(PLANE_TABLES[plane], lines):
+            raise ContentError(f"the table {PLANE_TABLES[plane]} cannot read rows of its own")
+
+    def _raw_rows(self, plane: Plane, work: dict[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {name: value for name, value in row.items() if name != "mark"}
+            for row in install_data.rows(self._engine, install_data.TABLES[plane][0], work[plane])
+        ]
+
+    def _sealed(self, work: dict[str, Any]) -> list[dict[str, Any]]:
         key = bytes.fromhex(work["sealing_key"])
         found = []
         for _, sealed, sealed_ip in install_data.sealed(self._engine, work["who"]):
@@ -143,53 +267,12 @@ class RightsExecutor:
             found.append(rows)
         return found
 
-    def exchange(self) -> None:
-        """Tell other collectors and the dashboard what is new here, and learn what was decided at others."""
-        requests, standings = self._store.unshared()
-        now = time.time()
-        if requests:
-            lines = [
-                encode({
-                    "id": each.public, "action": each.action, "state": each.state, "received": each.received,
-                    "done": each.done, "written": _moment(now),
-                })
-                for each in requests
-            ]  # fmt: skip
-            self._engine.insert("rights_requests", lines, token=secrets.token_hex(16))
-        if standings:
-            lines = [
-                encode({
-                    "who": who, "epoch": each.epoch, "erased": _moment(max(each.erased, 0.0)),
-                    "objected": each.objected, "restricted": each.restricted, "changed": _moment(changed),
-                })
-                for who, each, changed in standings
-            ]  # fmt: skip
-            self._engine.insert("standings", lines, token=secrets.token_hex(16))
-        if requests or standings:
-            self._store.mark_shared(requests, standings)
-        self._learn(now)
 
-    def _learn(self, now: float) -> None:
-        found = self._engine.query(
-            "SELECT who, argMax((epoch, toUnixTimestamp64Milli(erased), objected, restricted), changed) AS newest, "
-            "toUnixTimestamp64Micro(max(changed)) FROM standings "
-            "WHERE changed > fromUnixTimestamp64Micro({since:Int64}) GROUP BY who",
-            {"since": int(max(self._learned - OVERLAP_SECONDS, 0.0) * 1e6)},
-        )
-        self._store.learn(
-            [
-                (who, InstallState(epoch, erased / 1e3 if erased else float("-inf"), bool(o), bool(r)), changed / 1e6)
-                for who, (epoch, erased, o, r), changed in found
-            ]
-        )
-        self._learned = now
+def _takes_deletion(request: Request) -> bool:
+    if not request.held or request.action in ("access", "object"):
+        return False
+    return request.action != "rectify" or bool(request.work["corrections"]["usage"])
 
 
-def _corrected(row: dict[str, Any], plane: install_data.Plane, work: dict[str, Any]) -> dict[str, Any]:
-    if work["module"] and row["module"] != work["module"]:
-        return row
-    return {**row, **work["corrections"][plane]}
-
-
-def _moment(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+def _tables_of(work: dict[str, Any], tables: dict[Plane, tuple[str, ...]]) -> list[tuple[str, int]]:
+    return [(table, work[plane]) for plane in tables for table in tables[plane]]

@@ -1,20 +1,30 @@
-"""Where an install stands: what its owner has decided about its data, known to every worker before it stores.
+"""The state of an install: what its owner decided about its data, known to every worker before it stores a beacon.
 
-Kept in the spool's file under a keyed hash of the install_id that neither plane holds. `version` changes with every
-decision; what was split under an older one is not stored but split again, so that no decision is slipped past.
+The spool's file holds the states under a keyed hash of the install_id that neither plane holds. Each decision has a
+version. A beacon that was split under an older state of its install is not stored: it is split again.
 """
 
 import threading
+import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from collector.spool import Spool
+from collector.spool import Basis, Spool
+
+# A worker's filter takes 8 MiB; with a million states it sends 1.5% of all other installs to the file as well.
+FILTER_BITS = 1 << 26
+REFRESH_SECONDS = 1.0
+PORTION = 500
 
 
 @dataclass(frozen=True)
 class InstallState:
-    """What was decided: `epoch` counts erasures, each of which retires the install's pseudonyms; `erased` is the time
-    of the last (epoch seconds)."""
+    """What was decided.
+
+    `epoch` counts erasures; each retires the install's pseudonyms. `erased` is the time of the last erasure (epoch
+    seconds).
+    """
 
     epoch: int = 0
     erased: float = float("-inf")
@@ -26,26 +36,50 @@ NONE = InstallState()
 
 
 class InstallStates:
-    """The standings of all installs that decided anything, as of `version`; for any number of threads."""
+    """The states of all installs, for any number of threads.
+
+    Memory holds one bit for each install that may have a state. The state itself is read by key.
+    """
 
     def __init__(self, path: Path) -> None:
         self._spool = Spool(path)
         self._lock = threading.Lock()
-        self._known: dict[int, InstallState] = {}
-        self.version = -1
+        self._filter = bytearray(FILTER_BITS // 8)
+        self._version = -1
+        self._refreshed = float("-inf")
         self.refresh()
 
-    def of(self, who: int) -> InstallState:
-        """The standing of an install."""
-        return self._known.get(who, NONE)
+    def of(self, installs: Collection[int]) -> tuple[dict[int, InstallState], Basis]:
+        """The states of those of these installs that have one, and the basis for storing their beacons."""
+        if time.monotonic() - self._refreshed > REFRESH_SECONDS:
+            self.refresh()
+        basis = Basis(self._version, tuple(installs))  # before the states are read: if they change meanwhile, too old
+        found: dict[int, InstallState] = {}
+        if wanted := [who for who in installs if self._filter[who % FILTER_BITS >> 3] >> (who & 7) & 1]:
+            with self._lock:
+                for first in range(0, len(wanted), PORTION):
+                    found |= self._read(wanted[first : first + PORTION])
+        return found, basis
+
+    def _read(self, installs: list[int]) -> dict[int, InstallState]:
+        rows = self._spool.db.execute(
+            "SELECT who, epoch, erased, objected, restricted FROM install_states "  # noqa: S608
+            f"WHERE who IN ({','.join('?' * len(installs))})",
+            installs,
+        )
+        return {who: InstallState(epoch, erased, bool(o), bool(r)) for who, epoch, erased, o, r in rows}
 
     def refresh(self) -> None:
-        """Read again what was decided, if anything was."""
+        """Learn which installs have a new state."""
         with self._lock:
-            if self._spool.version() != self.version:
-                version, rows = self._spool.standings()
-                self._known = {who: InstallState(epoch, erased, bool(o), bool(r)) for who, epoch, erased, o, r in rows}
-                self.version = version
+            self._refreshed = time.monotonic()
+            version = self._spool.version()
+            if version == self._version:
+                return
+            changed = self._spool.db.execute("SELECT who FROM install_states WHERE version > ?", (self._version,))
+            for (who,) in changed:
+                self._filter[who % FILTER_BITS >> 3] |= 1 << (who & 7)
+            self._version = version
 
     def close(self) -> None:
         """Close the connection."""

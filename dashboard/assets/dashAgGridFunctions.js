@@ -1,17 +1,11 @@
-// How the grids write values: plain for the CSV file, dressed for the screen. A text in place of a number is shown as it
-// is ("too few").
+// Cell renderers of the grids. A text in place of a number ("too few") is shown as it is. A row that is still loading has
+// neither data nor values.
 
 (function () {
   const thin = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");
   const percent = (value) =>
     typeof value !== "number" ? value : value > 0 && value < 0.001 ? "<0.1%" : (value * 100).toFixed(value < 0.1 && value ? 1 : 0) + "%";
   const element = (...parts) => window.React.createElement(...parts);
-
-  window.dashAgGridFunctions = Object.assign({}, window.dashAgGridFunctions, {
-    percent,
-    plain: (value) => (value === null || value === undefined ? "" : String(value)),
-    byTitle: (a, b, one, other) => (one.data.title || a).localeCompare(other.data.title || b),
-  });
 
   window.dashAgGridComponentFunctions = Object.assign({}, window.dashAgGridComponentFunctions, {
     Count: ({ value }) => element("span", { className: typeof value === "number" ? "number" : "dim" },
@@ -23,7 +17,7 @@
         element("span", { className: "share-bar", "aria-hidden": true }, element("span", { style: { width } })),
         element("span", { className: "number" }, percent(value)));
     },
-    Named: ({ value, data }) => (data.title ? element("span", { className: "named" },
+    Named: ({ value, data }) => (data && data.title ? element("span", { className: "named" },
       element("span", null, data.title), element("span", { className: "dim" }, value)) : value),
     Hint: ({ value }) => (value ? element("span", { className: "badge" }, value) : null),
     Status: ({ value }) => element("span", { className: "badge status-" + value }, value),

@@ -1,6 +1,8 @@
-// The filters live in the address: `?module=&from=&to=&grain=&status=`. `show…` sets the controls from it, `choose…`
-// writes a control's new value into it. A value that the address has already changes nothing, so the two never chase
-// each other.
+// The filters live in the address: `?module=&from=&to=&grain=&status=`. `show…` sets the controls from the address, and
+// `choose…` writes the value that a user chose into the address.
+//
+// A control that is given a value it does not know corrects it, which looks like a choice. Reading an address must not
+// change it, so `choose…` only acts when the user has touched the page since the controls were last set.
 
 (function () {
   const DAY = 86400000;
@@ -16,7 +18,18 @@
     return { days: [from, to], preset: to === today() && [7, 30, 90].includes(length) ? String(length) : "custom" };
   }
 
+  let touched = 0;
+  let shown = 0;
+  for (const event of ["pointerdown", "click", "keydown"]) {
+    document.addEventListener(event, () => (touched = performance.now()), true);
+  }
+  const show = (values) => {
+    shown = performance.now();
+    return values;
+  };
+
   function go(search, changes) {
+    if (touched <= shown) return;
     const params = new URLSearchParams(search || "");
     for (const [name, value] of Object.entries(changes)) value ? params.set(name, value) : params.delete(name);
     const text = params.toString().replaceAll("%2C", ",");
@@ -24,30 +37,36 @@
     if (next !== (search || "")) window.dash_clientside.set_props("url", { search: next });
   }
 
+  function pageAt(pathname, pages) {
+    const trimmed = (path) => (path || "/").replace(/^\/+|\/+$/g, "");
+    return Object.values(pages).find(({ path }) => trimmed(path) === trimmed(pathname));
+  }
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     pharos: {
-      showFilters(search, pathname) {
-        const params = new URLSearchParams(search || "");
-        const { days, preset } = range(params);
-        const path = (pathname || "/").replace(/\/+$/, "");
-        const filtered = ["", "/features", "/licensing"].includes(path);
-        const links = window.dash_clientside.callback_context.outputs_list[5];
-        const paths = {
-          overview: "/",
-          features: "/features",
-          licensing: "/licensing",
-          access_log: "/access-log",
-          rights: "/rights",
-          health: "/health",
-        };
-        return [
-          params.get("module") || null,
+      showFilters(search, pathname, pages) {
+        const { days, preset } = range(new URLSearchParams(search || ""));
+        const page = pageAt(pathname, pages);
+        const links = window.dash_clientside.callback_context.outputs_list[4];
+        const hidden = { display: "none" };
+        return show([
           preset,
           days,
-          path === "/licensing" ? { display: "none" } : {},
-          filtered ? {} : { display: "none" },
-          links.map((link) => paths[link.id.nav] + (search || "")),
-        ];
+          page && page.ranged ? {} : hidden,
+          page && page.filtered ? {} : hidden,
+          links.map((link) => pages[link.id.nav].path + (search || "")),
+        ]);
+      },
+      showTitle(pathname, pages) {
+        const page = pageAt(pathname, pages);
+        document.title = page ? page.title + " · Pharos" : "Pharos";
+      },
+      showModule(search, modules) {
+        const module = new URLSearchParams(search || "").get("module") || null;
+        const known = modules || [];
+        const unknown = module && !known.some(({ value }) => value === module);
+        const label = modules ? module + " (no figures)" : module;
+        return show([unknown ? [{ value: module, label }, ...known] : known, module]);
       },
       chooseModule(module, search) {
         if ((module || "") !== (new URLSearchParams(search || "").get("module") || "")) go(search, { module });
@@ -64,15 +83,15 @@
         go(search, { from: days[0], to: days[1] });
       },
       showGrain(search) {
-        const grain = new URLSearchParams(search || "").get("grain");
-        return ["week", "month"].includes(grain) ? grain : "day";
+        return show(new URLSearchParams(search || "").get("grain") || "day");
       },
       chooseGrain(grain, search) {
         if (grain !== (new URLSearchParams(search || "").get("grain") || "day")) go(search, { grain });
       },
-      showStatuses(search) {
+      showStatuses(search, statuses) {
         const status = new URLSearchParams(search || "").get("status") || "";
-        return status && !status.startsWith("!") ? status.split(",") : [];
+        const chosen = status && !status.startsWith("!") ? status.split(",") : [];
+        return show([[...new Set([...statuses, ...chosen])], chosen]);
       },
       chooseStatuses(statuses, search) {
         const status = (statuses || []).join(",");
@@ -88,21 +107,14 @@
       countRows(clicks, rows) {
         return clicks && rows ? { press: clicks, rows: rows.length } : window.dash_clientside.no_update;
       },
-      pressed(clicks) {
-        return Boolean(clicks);
+      // Setting the data source makes the grid drop its rows and load the first block.
+      reloadRows(_search, id) {
+        window.dash_ag_grid.getApiAsync(id).then((api) => {
+          const datasource = api.getGridOption("datasource");
+          if (datasource) api.setGridOption("datasource", Object.assign({}, datasource));
+        });
+        return window.dash_clientside.no_update;
       },
     },
   });
-})();
-
-// A session that has ended answers 401 to everything: back to the login, which leads here again.
-(function () {
-  const fetch = window.fetch;
-  window.fetch = async function (...request) {
-    const response = await fetch.apply(this, request);
-    if (response.status === 401) {
-      window.location.assign("/login?next=" + encodeURIComponent(window.location.pathname + window.location.search));
-    }
-    return response;
-  };
 })();

@@ -1,1 +1,1 @@
-"""The pages: each a layout without data, and the callbacks that fill it."""
+"""The pages. Each has `layout()`, without data, and `register()`, which adds the callbacks that fill it."""

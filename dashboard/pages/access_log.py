@@ -1,28 +1,29 @@
-"""Access log: who looked at the license plane, and at what. It holds nothing of that plane itself."""
+"""Access log: who accessed the license plane, and which query they ran. It contains no data of that plane."""
 
 from datetime import UTC, datetime
 from typing import Any
 
 from dash import Dash, Input, Output, html
 
-from core.access_log import AccessLogEntry, AccessLogError
+from core.access_log import AccessLogEntry
 from dashboard import messages
 from dashboard.cards import heading
 from dashboard.data_source import DataSource
 from dashboard.formatting import count
 from dashboard.grids import grid_card
 from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill
 
 MOST = 5000
-WHAT = {"page": "Page", "csv": "CSV file", "api installs": "API, installs", "api flags": "API, flags"}
+CHANNELS = {"page": "Page", "csv": "CSV file", "api installs": "API, installs", "api flags": "API, flags"}
 TEXT = {"filter": "agTextColumnFilter", "floatingFilter": True}
 COLUMNS = [
     {"field": "time", "headerName": "Time (UTC)", "width": 190, "cellClass": "number", "sort": "desc"},
-    {"field": "who", "headerName": "Who", "width": 180, "cellClass": "strong", **TEXT},
+    {"field": "who", "headerName": "User", "width": 180, "cellClass": "strong", **TEXT},
     {"field": "role", "headerName": "Role", "width": 130, **TEXT},
-    {"field": "what", "headerName": "By", "width": 150, **TEXT},
-    {"field": "question", "headerName": "Asked for", "minWidth": 240, "flex": 1, "tooltipField": "question"},
-    {"field": "rows", "headerName": "Rows given", "width": 130, "cellClass": "number"},
+    {"field": "what", "headerName": "Through", "width": 150, **TEXT},
+    {"field": "question", "headerName": "Query", "minWidth": 240, "flex": 1, "tooltipField": "question"},
+    {"field": "rows", "headerName": "Rows", "width": 130, "cellClass": "number"},
 ]
 
 
@@ -30,43 +31,34 @@ def layout() -> html.Div:
     """The page without its rows."""
     return html.Div(
         [
-            heading("access_log", "Access log", "Every look at the license plane. Nothing in it can be changed here."),
-            html.Div(grid_card("access_log", "Looks", COLUMNS, around=340), id="access_log-body"),
+            heading("access_log", "Access log", "Every access to the license plane. Entries cannot be changed here."),
+            grid_card("access_log", "Entries", COLUMNS, around=340),
         ]
     )
 
 
 def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
-    """The callbacks of the page."""
+    """The callback of the page."""
+    outputs = [Output("access_log-grid", "rowData"), Output("access_log-note", "children")]
 
-    @callbacks.add(
-        page,
-        Output("access_log-notice", "children"),
-        Output("access_log-body", "style"),
-        Output("access_log-title", "children"),
-        Output("access_log-grid", "rowData"),
-        Output("access_log-note", "children"),
-        Input("url", "search"),
-    )
-    def access_log(_search: str) -> tuple[Any, ...]:
-        try:
-            looks = data.access_log.entries(MOST + 1)
-        except AccessLogError as error:
-            return messages.notice(error), {"display": "none"}, "Looks", [], ""
-        more = len(looks) > MOST
-        looks = looks[:MOST]
-        title = f"Last {count(MOST)} looks" if more else f"{count(len(looks))} {'look' if len(looks) == 1 else 'looks'}"
-        older = " Older ones: pharos access list." if more else ""
-        note = f"Kept for 13 months. A token is named by its id, as pharos tokens list tells it.{older}"
-        return "", {}, title, [_row(look) for look in looks], note
+    @fill(callbacks, page, "access_log-rows", outputs, Input("url", "pathname"))
+    def access_log(_pathname: str) -> Instead | tuple[Any, ...]:
+        entries = data.access_log.entries(MOST + 1)
+        if not entries:
+            return Instead(messages.no_accesses())
+        shown, older = f"{count(len(entries))} {'entry' if len(entries) == 1 else 'entries'}.", ""
+        if len(entries) > MOST:
+            shown, older = f"The latest {count(MOST)} entries.", " Run pharos access list for older ones."
+        note = f"{shown} Entries are kept for 13 months. Tokens are shown by their id, see pharos tokens list.{older}"
+        return [_row(entry) for entry in entries[:MOST]], note
 
 
-def _row(look: AccessLogEntry) -> dict[str, Any]:
+def _row(entry: AccessLogEntry) -> dict[str, Any]:
     return {
-        "time": datetime.fromtimestamp(look.time, UTC).strftime("%Y-%m-%d %H:%M:%S"),
-        "who": look.who,
-        "role": look.role,
-        "what": WHAT.get(look.what, look.what),
-        "question": ", ".join(f"{name} {value}" for name, value in look.question.items()) or "everything",
-        "rows": look.rows,
+        "time": datetime.fromtimestamp(entry.time, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        "who": entry.who,
+        "role": entry.role,
+        "what": CHANNELS.get(entry.what, entry.what),
+        "question": ", ".join(f"{name} {value}" for name, value in entry.question.items()) or "all rows",
+        "rows": entry.rows,
     }

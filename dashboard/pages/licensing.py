@@ -1,23 +1,21 @@
-"""Licensing: the installs that report another license status than `licensed`, and what about them needs a look."""
+"""Licensing: the installs whose license status is not `licensed`, and what about them needs a review."""
 
 from typing import Any
 from urllib.parse import parse_qs
 
 import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from flask import abort
 
-from core.access_log import AccessLogError
 from dashboard import freshness, messages
 from dashboard.audited_licensing import MOST_ROWS
 from dashboard.cards import heading
 from dashboard.data_source import DataSource
-from dashboard.formatting import count
+from dashboard.formatting import plural
 from dashboard.grids import csv_name, download, grid_card
 from dashboard.permissions import Callbacks, Page
-from warehouse.engine import EngineError
+from dashboard.regions import Instead, fill, message
 from warehouse.queries.licensing import STATUSES
-from warehouse.queries.metrics import QueryError
 
 
 def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
@@ -26,17 +24,17 @@ def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
 
 TEXT = {"filter": "agTextColumnFilter"}
 COLUMNS = [
-    _column("status", "Reported", 145, cellRenderer="Status", headerTooltip="License status, by the module", **TEXT),
-    _column("review", "Needs review", 255, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
-    _column("module", "Module", 120, cellClass="strong", **TEXT),
-    _column("version", "Version", 80),
-    _column("source", "Source", 135, **TEXT),
-    _column("ip", "IP", 130, cellClass="mono", tooltipField="ip", **TEXT),
+    _column("status", "Reported", 145, cellRenderer="Status", headerTooltip="As the module reports it", **TEXT),
+    _column("review", "Needs review", 195, cellRenderer="Flags", tooltipField="evidence", flex=1, **TEXT),
+    _column("module", "Module", 150, cellClass="strong", **TEXT),
+    _column("version", "Version", 100),
+    _column("source", "Source", 190, **TEXT),
+    _column("ip", "IP", 150, cellClass="mono", tooltipField="ip", **TEXT),
     _column("last_seen", "Last seen", 160, cellClass="number", sort="desc"),
     _column("first_seen", "First seen", 160, cellClass="number"),
     _column("country", "Country", 90),
-    _column("id", "Install", 170, cellClass="mono", headerTooltip="Pseudonym of the license plane"),
-    _column("evidence", "Why", 200, hide=True),
+    _column("id", "Install", 170, cellClass="mono", headerTooltip="The install's pseudonym in the license plane"),
+    _column("evidence", "Evidence", 200, hide=True),
 ]  # fmt: skip
 
 
@@ -47,21 +45,19 @@ def layout() -> html.Div:
             heading(
                 "licensing",
                 "Licensing",
-                "Installs that report another status than licensed: a reason to ask, not a verdict.",
+                "Installs whose license status is not licensed. A row is a reason to ask, not a verdict.",
             ),
-            dcc.Store(id="licensing-taken"),
-            html.Div(
-                grid_card("licensing", "Installs", COLUMNS, around=340, tools=_tools()),
-                id="licensing-body",
-            ),
+            dcc.Store(id="licensing-exported"),
+            message("licensing-csv"),
+            grid_card("licensing", "Installs", COLUMNS, around=400, tools=_tools()),
         ]
     )
 
 
 def _tools() -> dmc.Group:
     statuses = dmc.MultiSelect(
-        id="status-filter", data=list(STATUSES), placeholder="All but licensed", clearable=True, size="xs",
-        className="status-filter", **{"aria-label": "Reported status"},
+        id="status-filter", data=list(STATUSES), placeholder="All except licensed", clearable=True, size="xs",
+        className="status-filter", **{"aria-label": "License status"},
     )  # fmt: skip
     return dmc.Group([statuses, download("licensing")], gap="xs")
 
@@ -69,87 +65,78 @@ def _tools() -> dmc.Group:
 def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callbacks of the page."""
     search = Input("url", "search")
-
-    @callbacks.add(
-        page,
-        Output("licensing-notice", "children"),
-        Output("licensing-fresh", "children"),
-        Output("licensing-body", "style"),
-        Output("licensing-empty", "children"),
-        Output("licensing-rows", "style"),
-        Output("licensing-title", "children"),
+    outputs = [
         Output("licensing-grid", "rowData"),
         Output("licensing-grid", "csvExportParams"),
         Output("licensing-note", "children"),
-        search,
-    )
-    def licensing(search: str) -> tuple[Any, ...]:
-        hidden = {"display": "none"}
-        args = _asked(search)
-        try:
-            rows, more = data.audited_licensing.page(args)
-            anything_yet = bool(rows) or data.audited_licensing.any_sighting()
-            fresh, stale = freshness.describe(data, data.fresh_to())
-        except (QueryError, EngineError, AccessLogError) as error:
-            return messages.notice(error), "", hidden, "", hidden, "Installs", [], {}, ""
-        if not rows:
-            return stale, fresh, {}, messages.none_reported(anything_yet), hidden, "Installs", [], {}, ""
-        title = f"{count(len(rows))} {'install' if len(rows) == 1 else 'installs'}"
-        record = (
-            "Each row is an install's latest report for a module. Times are UTC; IP addresses are kept for 30 days."
-        )
-        if more:
-            title = f"First {count(MOST_ROWS)} installs"
-            record = f"There are more than {count(MOST_ROWS)}: choose a module or a status to see the others. {record}"
-        name = csv_name("licensing", None, args.get("module", ""))
-        return stale, fresh, {}, "", {}, title, [_row(row) for row in rows], name, record
+    ]
 
-    # The grid alone knows how many rows its own filters leave; the file is made once the look is recorded.
+    @fill(callbacks, page, "licensing-rows", outputs, search)
+    def licensing(search: str) -> Instead | tuple[Any, ...]:
+        query = _query(search)
+        rows, more = data.audited_licensing.page(query)
+        module = query.get("module", "")
+        if not rows:
+            known = data.audited_licensing.any_sighting()
+            return Instead(messages.none_to_review(module) if known else messages.no_beacons_yet())
+        note = "Each row is the latest report of an install for a module. Times are UTC. IP addresses are kept 30 days."
+        shown = plural(len(rows), "install")
+        if more:
+            shown = f"The first {shown} of more: select a module or a status to see the others"
+        csv = {"fileName": csv_name("licensing", None, module), "allColumns": True}
+        return [_row(row) for row in rows], csv, f"{shown}. {note}"
+
+    freshness.register(callbacks, page, data, search)
+
+    # Only the grid knows how many rows its own filters leave. The file is made once the access is logged.
     dash_app.clientside_callback(
         ClientsideFunction("pharos", "countRows"),
-        Output("licensing-taken", "data"),
+        Output("licensing-exported", "data"),
         Input("licensing-csv", "n_clicks"),
         State("licensing-grid", "virtualRowData"),
         prevent_initial_call=True,
     )
 
-    @callbacks.add(
+    @fill(
+        callbacks,
         page,
-        Output("licensing-grid", "exportDataAsCsv"),
-        Output("licensing-notice", "children", allow_duplicate=True),
-        Input("licensing-taken", "data"),
+        "licensing-csv",
+        [Output("licensing-grid", "exportDataAsCsv")],
+        Input("licensing-exported", "data"),
         State("url", "search"),
+        content=False,
         prevent_initial_call=True,
     )
-    def take(taken: dict[str, int] | None, search: str) -> tuple[Any, Any]:
-        if not taken:
-            return False, no_update
-        rows = taken.get("rows") if isinstance(taken, dict) else None
+    def export(exported: dict[str, int] | None, search: str) -> tuple[bool]:
+        if not exported:
+            return (False,)
+        rows = exported.get("rows") if isinstance(exported, dict) else None
         if not (isinstance(rows, int) and 0 <= rows <= MOST_ROWS):
-            abort(400)  # not what our grid counts
-        try:
-            data.audited_licensing.csv(_asked(search), rows)
-        except AccessLogError as error:
-            return False, messages.notice(error)
-        return True, no_update
+            abort(400)  # not a count of this page's rows
+        data.audited_licensing.csv(_query(search), rows)
+        return (True,)
 
     dash_app.clientside_callback(
-        ClientsideFunction("pharos", "showStatuses"), Output("status-filter", "value"), Input("url", "search")
+        ClientsideFunction("pharos", "showStatuses"),
+        Output("status-filter", "data"),
+        Output("status-filter", "value"),
+        search,
+        State("status-filter", "data"),
     )
     dash_app.clientside_callback(
         ClientsideFunction("pharos", "chooseStatuses"), Input("status-filter", "value"), State("url", "search")
     )
 
 
-def _asked(search: str | None) -> dict[str, str]:
-    """What the page's address asks of the license plane."""
+def _query(search: str | None) -> dict[str, str]:
+    """The query of the license plane that the page's address stands for."""
     given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
     module = given.get("module", "")
     return {"status": given.get("status", "!licensed"), **({"module": module} if module else {})}
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    """A licensing row of the read API as the grid shows it."""
+    """A row of the grid, from a row of the read API."""
     flags = row["flags"]
     return {
         **{name: row[name] or "" for name in ("id", "module", "version", "status", "source", "ip", "country")},
@@ -161,5 +148,5 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _minute(rfc3339: str) -> str:
-    """`2026-11-23 14:02`: reads well, and sorts as text."""
+    """`2026-11-23 14:02`, which also sorts as text."""
     return rfc3339[:16].replace("T", " ")

@@ -68,7 +68,7 @@ def backup(folder: Path, home_only: bool, with_secret: bool) -> None:
 @click.option("--decisions", type=click.File("rb"), metavar="FILE", help="What `pharos rights decisions` said last.")
 def restore(folder: Path, decisions: IO[bytes] | None) -> None:
     """Bring the backup SRC into a new home and an empty database, while Pharos is stopped."""
-    from collector.rights.request_store import Decisions
+    from collector.rights.request_store import Kept
     from pharos.manifest import BackupError
     from pharos.restore import restore as run
     from warehouse.engine import EngineError
@@ -76,7 +76,7 @@ def restore(folder: Path, decisions: IO[bytes] | None) -> None:
     settings = load_settings()
     try:
         with _progress("restore") as progress:
-            decided = msgspec.json.decode(decisions.read(), type=Decisions) if decisions else None
+            decided = msgspec.json.decode(decisions.read(), type=Kept) if decisions else None
             restored = run(settings, folder, progress, decided)
     except msgspec.DecodeError:
         fail("--decisions is not what pharos rights decisions prints")

@@ -87,7 +87,7 @@ def rights_decisions() -> None:
     from collector.spool import Spool
 
     spool = Spool(open_home().spool)
-    click.echo(msgspec.json.encode(RequestStore(spool).decisions()))
+    click.echo(msgspec.json.encode(RequestStore(spool).kept()))
     spool.close()
 
 

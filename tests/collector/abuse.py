@@ -2,6 +2,7 @@
 
 A row says in `it` what is bad, and in `status`, `reason` and `at` (the path of the field) what must be answered. Where
 a proxy rightly answers otherwise, `nginx` says how and `why`; its `status` 0 is a connection closed without an answer.
+Versions of nginx differ there: what the collector itself would answer is right behind each of them.
 What is no refusal says with `shown` what the answer holds, by dotted path; `times` sends the request more than once.
 
 A request is `POST /v1/beacons` with our key and JSON, but for `method`, `path` and `headers` (null: left out). Its body
@@ -42,8 +43,9 @@ HEAD = (
 
 def hold(client: Client, case: Case, behind_nginx: bool = False) -> None:
     """Send the request of a row, and hold what comes back to what the row says."""
-    expected = case.get("nginx", case) if behind_nginx else case
     answer = _sent(client, case)
+    as_ours = answer is not None and answer.status == case["status"]
+    expected = case["nginx"] if behind_nginx and "nginx" in case and not as_ours else case
     if expected["status"] == 0:
         assert answer is None
         return

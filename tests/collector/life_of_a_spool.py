@@ -10,33 +10,36 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from collector.spool import PLANES, Group, Spool
+from collector.compaction import Compactor
+from collector.spool import HORIZON_DAYS, PLANES, Group, Spool
 from core.credentials import Credentials
 from core.home import Home
 from core.settings import Settings
+from tests.collector.remembered import HandClock, remembered, segments, small
 from tests.collector.rows import rows
 
 NOON = 1_795_348_800.0
-HORIZON = 99 * 86400
 PAGES = 12  # in the log before it is moved into the file: a thousand would take a long life
 
 
 def contents(spool: Spool) -> Any:
-    """All that a spool holds."""
+    """All that a spool holds, and the ids that it knows, wherever they are."""
     return [
-        [[cell.hex() if isinstance(cell, bytes) else cell for cell in row] for row in spool.db.execute(select)]
-        for select in (
-            "SELECT id, seq, usage, license FROM beacons ORDER BY seq",
-            "SELECT id FROM seen ORDER BY id",
-            "SELECT first, last, usage, license FROM batches ORDER BY first",
-            "SELECT plane, row FROM quarantine ORDER BY id",
-        )
+        [id.hex() for id in remembered(spool)],
+        *(
+            [[cell.hex() if isinstance(cell, bytes) else cell for cell in row] for row in spool.db.execute(select)]
+            for select in (
+                "SELECT id, seq, usage, license FROM beacons ORDER BY seq",
+                "SELECT first, last, usage, license FROM batches ORDER BY first",
+                "SELECT plane, row FROM quarantine ORDER BY id",
+            )
+        ),
     ]
 
 
-def opened(path: Path) -> Spool:
+def opened(path: Path, clock: HandClock) -> Spool:
     """The spool, with a log that is often moved."""
-    spool = Spool(path)
+    spool = Spool(path, clock)
     spool.db.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
     return spool
 
@@ -44,6 +47,7 @@ def opened(path: Path) -> Spool:
 def live(path: Path, tell: int) -> None:
     """The life, with one worker and one loader."""
     promised: dict[str, Any] = {}
+    clock = HandClock()
 
     def done(what: str, spool: Spool | None = None, **more: str) -> None:
         promised.update(done=what, **more)
@@ -55,12 +59,12 @@ def live(path: Path, tell: int) -> None:
     done("secret", secret=home.root_secret(Settings()).decode())
     credentials = Credentials(home.credentials)
     done("first key", key=credentials.add_key())
-    worker = opened(home.spool)
+    worker = opened(home.spool, clock)
     done("opened", worker)
     worker.store(rows(1), NOON)
     done("first 202", worker)
     credentials.add_key()
-    loader = opened(home.spool)
+    loader = opened(home.spool, clock)
     for first in range(10, 130, 40):
         worker.store_groups([Group(rows(*range(first, first + 9))), Group(rows(*range(first + 9, first + 20)))], NOON)
         done("two requests in one commit", worker)
@@ -84,7 +88,7 @@ def live(path: Path, tell: int) -> None:
     loader.close()
     worker.close()
     done("closed")
-    worker = opened(home.spool)
+    worker = opened(home.spool, clock)
     batch = worker.seal(1)
     assert batch is not None
     worker.split(batch)
@@ -95,8 +99,26 @@ def live(path: Path, tell: int) -> None:
     done("quarantined", worker)
     worker.retry_quarantined(worker.quarantined()[0].id)
     done("retried", worker)
-    worker.forget(NOON + HORIZON)
-    done("forgotten", worker)
+    with small(recent=4, portion=40, slice=12):
+        compactor = Compactor(worker)
+        for first in (200, 220, 240):
+            compactor.file()
+            done("filed", worker)
+            while compactor.fold():
+                done("folded", worker)
+            clock.days(1)
+            worker.store(rows(*range(first, first + 8)), NOON)
+            done("stored after filing", worker)
+        worker.store_groups([Group(rows(1, 10, 201)), Group(rows(300))], NOON)
+        done("duplicates of what was filed", worker)
+        for _ in range(2):
+            clock.days(HORIZON_DAYS / 2)
+            compactor.forget()
+            done("forgotten, of what was filed", worker)
+        while segments(worker):
+            clock.days(1)
+            compactor.forget()
+            done("forgotten, a day", worker)
     worker.close()
 
 

@@ -69,6 +69,8 @@ def _call(name: str, folder: Path, paths: list[str], texts: list[bytes], argumen
             return Call("truncate", path, number=int(_NUMBER.findall(arguments)[-1]))
         case "fsync" | "fdatasync":
             return Call("sync", path)
+        case "linkat":  # as Python 3.14 links
+            return Call("link", path, other=more[0])
         case "link" | "mkdir" | "unlink":
             return Call(name, path, other=more[0] if more else "")
     raise AssertionError(f"{name} is not known here: {path}")

@@ -33,7 +33,7 @@ MIB = 1 << 20
 # `pharos`, as if the disk filled up between two looks at how much of it is free.
 UNWATCHED = [
     sys.executable, "-c",
-    "import collector.spool as s; s.WATERMARK_BYTES = 0; from pharos.cli import main; main()",
+    "import collector.spool.database as s; s.WATERMARK_BYTES = 0; from pharos.cli import main; main()",
 ]  # fmt: skip
 
 

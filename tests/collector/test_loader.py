@@ -4,14 +4,19 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-import collector.spool
+import collector.spool.database
 from collector.batch_insert import TABLES, mark
-from collector.loader import Loader
+from collector.compaction import Compactor
+from collector.loader import FORGET_SECONDS, Loader
+from collector.rights.request_store import RequestStore
 from collector.spool import HORIZON_DAYS, Batch, Plane, Spool, Unavailable
+from tests.collector.remembered import HandClock
 from tests.collector.rows import row, rows
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.server_users import ServerUser
@@ -32,6 +37,7 @@ class FakeEngine:
         self.told: list[dict[str, Any]] = []
         self.wrong_schema = False
         self.embedded = False
+        self.cluster = ""
         self.poison: Callable[[str, dict[str, Any]], bool] = lambda table, row: False
         self.before: Callable[[str], None] = lambda table: None
         self.after: Callable[[str], None] = lambda table: None
@@ -51,9 +57,15 @@ class FakeEngine:
         assert self.tables[table].setdefault(token, found) == found, "one token, two contents"
         self.after(table)
 
+    def command(self, sql: str, settings: Mapping[str, Any] | None = None) -> None:
+        assert sql.startswith("ALTER TABLE freshness_by_loader DELETE WHERE loader = ")
+        self.told.clear()
+
     def query_each(
-        self, sql: str, name: str, values: Sequence[Any], parameters: Mapping[str, Any]
+        self, sql: str, name: str, values: Sequence[Any], parameters: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
+        if parameters is None:  # what is held of an install that asks for something
+            return []
         assert "FROM usage_beacons" in sql
         assert name == "beacons"
         return [
@@ -63,8 +75,12 @@ class FakeEngine:
             if each["day"] in parameters["days"] and each["beacon"] in values
         ]
 
-    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        assert "FROM standings" in sql or "_partition_id" in sql
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        if "now64" in sql:
+            return [(0,)]
+        assert "FROM install_states" in sql or "_partition_id" in sql
         return []  # nobody decided anything, and nothing is too old
 
     def reads(self, table: str, line: bytes) -> bool:
@@ -195,8 +211,8 @@ def test_the_embedded_engine_gets_nothing_on_a_nearly_full_disk(
     spool.store(rows(*range(10)), NOON)
     engine.embedded = True
     with monkeypatch.context() as full:
-        full.setattr(collector.spool, "WATERMARK_BYTES", 1 << 62)
-        full.setattr(collector.spool, "WATERMARK_SHARE", 1.0)
+        full.setattr(collector.spool.database, "WATERMARK_BYTES", 1 << 62)
+        full.setattr(collector.spool.database, "WATERMARK_SHARE", 1.0)
         with pytest.raises(Unavailable, match="nearly full"):
             loader(spool, engine).step()
         assert engine.inserts == 0
@@ -247,11 +263,63 @@ def test_a_loader_that_cannot_load_says_so_where_it_can(spool: Spool, engine: Fa
     assert spool.loading().since is None
 
 
-def test_a_beacon_that_is_twice_in_a_batch_is_counted_once(spool: Spool, engine: FakeEngine) -> None:
+def test_a_beacon_that_is_twice_in_a_batch_is_counted_once(tmp_path: Path, engine: FakeEngine) -> None:
     """Sent again after the horizon, while ClickHouse was away all the time: it is summed once."""
+    clock = HandClock()
+    spool = Spool(tmp_path / "spool.sqlite", clock)
     spool.store(rows(1, 2), NOON)
+    clock.days(HORIZON_DAYS + 1)
+    Compactor(spool).forget()
     later = NOON + (HORIZON_DAYS + 1) * 86400
-    assert spool.forget(later) == 2
     assert spool.store(rows(1), later) == [True]
     drain(spool, engine)
     assert engine.held("usage") == once(1, 2)
+    spool.close()
+
+
+class Clock:
+    """A wall clock that somebody sets, and a steady one that goes on."""
+
+    def __init__(self) -> None:
+        self.wall, self.steady = NOON, 0.0
+
+    def pass_by(self, seconds: float) -> None:
+        self.wall += seconds
+        self.steady += seconds
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("step", [3600.0, -3600.0, 7 * 86400.0, -7 * 86400.0])
+def test_freshness_and_housekeeping_follow_a_clock_that_steps(
+    spool: Spool, engine: FakeEngine, step: float, restart: bool
+) -> None:
+    """Live or across a restart, forth and back: what ClickHouse takes for the newest is never of the future, and never
+    older than what was loaded; the house is kept as often as ever."""
+    clock = Clock()
+
+    def started() -> Loader:
+        return Loader(spool, cast(Engine, engine), lambda: clock.wall, lambda: clock.steady)
+
+    running = started()
+    forgotten: list[float] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RequestStore, "forget", lambda store, now: forgotten.append(now))
+        for number, by in enumerate((0.0, step, -step)):
+            clock.wall += by
+            running = started() if restart else running
+            spool.store(rows(number), clock.wall)
+            for _ in range(3):
+                running.step()
+                clock.pass_by(6.0)
+            told = max(engine.told, key=lambda row: row["written"])
+            assert _epoch(told["fresh_to"]) <= clock.wall
+            assert _epoch(told["fresh_to"]) >= clock.wall - 15
+            assert (told["waiting"], spool.loading().fresh_to) == (0, _epoch(told["fresh_to"]))
+            forgotten.clear()
+            clock.pass_by(FORGET_SECONDS)
+            running.step()
+            assert forgotten == [clock.wall]
+
+
+def _epoch(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-import collector.spool
-from collector.spool import HORIZON_DAYS, PLANES, Batch, Group, Spool, Unavailable
+import collector.spool.database
+from collector.spool import PLANES, Batch, Group, Row, Spool, Unavailable
+from collector.spool.batches import MOST_MONTHS
 from tests.collector.rows import row, rows
 
 NOON = 1_795_348_800.0  # 2026-11-22 12:00:00 UTC
-DAY = 86400
 
 
 def sealed(spool: Spool, most: int = 1000) -> Batch:
@@ -157,16 +157,6 @@ def test_a_quarantined_row_is_kept_and_the_other_plane_gets_its_own(spool: Spool
     assert (spool.stats().beacons, spool.stats().quarantined) == (0, 1)
 
 
-def test_duplicate_ids_are_forgotten_after_the_horizon(spool: Spool) -> None:
-    """A duplicate id stays for the whole horizon, and goes after it, a few at a time."""
-    spool.store(rows(1, 2, 3), NOON)
-    spool.store(rows(4), NOON + DAY)
-    assert spool.forget(NOON + HORIZON_DAYS * DAY) == 0
-    after = NOON + (HORIZON_DAYS + 1) * DAY
-    assert [spool.forget(after, most=2), spool.forget(after, most=2), spool.forget(after, most=2)] == [2, 1, 0]
-    assert spool.known([row(n).seen for n in (1, 2, 3, 4)]) == {row(4).seen}
-
-
 def test_the_limit_counts_the_beacons_of_a_key_and_minute(spool: Spool) -> None:
     """Up to the limit a key's beacons are stored; then it waits for the next minute, and other keys do not."""
     assert spool.store_groups([Group(rows(1, 2, 3), (("a", 4),))], NOON) == [[True, True, True]]
@@ -195,7 +185,7 @@ def test_a_lock_that_is_held_is_not_waited_for_without_end(
     spool: Spool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While another process holds the lock for too long nothing is stored, and the caller is told."""
-    monkeypatch.setattr(collector.spool, "LOCK_SECONDS", 0.05)
+    monkeypatch.setattr(collector.spool.database, "LOCK_SECONDS", 0.05)
     holder = sqlite3.connect(tmp_path / "spool.sqlite", isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="locked"):
@@ -222,8 +212,8 @@ def test_a_full_disk_stores_nothing(spool: Spool) -> None:
 def test_a_nearly_full_disk_is_told_before_it_is_full(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Below the watermark of free space the spool says that it is unavailable."""
     spool.check_space()
-    monkeypatch.setattr(collector.spool, "WATERMARK_BYTES", 1 << 62)
-    monkeypatch.setattr(collector.spool, "WATERMARK_SHARE", 1.0)
+    monkeypatch.setattr(collector.spool.database, "WATERMARK_BYTES", 1 << 62)
+    monkeypatch.setattr(collector.spool.database, "WATERMARK_SHARE", 1.0)
     with pytest.raises(Unavailable, match="nearly full"):
         spool.check_space()
 
@@ -250,3 +240,21 @@ def test_a_copy_sends_what_was_sealed_under_other_ids(spool: Spool) -> None:
     again = sealed(spool)
     assert (again.first, again.last, again.usage) == (first.first, first.last, None)
     assert again.license not in (None, first.license)
+
+
+def test_a_batch_spans_a_bounded_number_of_months(spool: Spool) -> None:
+    """It ends before the first beacon that would make it too many, whichever row of a beacon has the date."""
+    months = [f"{2000 + month // 12}-{month % 12 + 1:02}" for month in range(MOST_MONTHS + 1)]
+    dated = [b'{"install":1,"day":"%s-01"}' % month.encode() for month in months]
+    timed = [b'{"install":1,"time":"%s-01 00:00:00.000"}' % month.encode() for month in months]
+    rows = [Row(bytes([1, n]), dated[n], b"") for n in range(0, MOST_MONTHS, 2)]
+    rows += [Row(bytes([2, n]), b"", timed[n]) for n in range(1, MOST_MONTHS, 2)]
+    rows += [Row(bytes([3, n]), b"", b"", dated[n]) for n in range(MOST_MONTHS + 1)]
+    spool.store(rows, 1e9)
+    batch = spool.seal(10_000)
+    assert batch is not None
+    assert batch.last == len(rows) - 1
+    spool.delete(batch)
+    rest = spool.seal(10_000)
+    assert rest is not None
+    assert (rest.first, rest.last) == (len(rows), len(rows))

@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from collector.compaction import Compactor
 from collector.spool import Spool, Unavailable
+from tests.collector.remembered import HandClock, recent, remembered, small, whole
 from tests.collector.rows import rows
 from tests.collector.small_disk import SmallDisk, small_disk
 
 NOON = 1_795_348_800.0
 PAGE = 4096
+CLOCK = HandClock()
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def tiny(tmp_path: Path) -> Iterator[SmallDisk]:
 @pytest.fixture
 def unwatched(tiny: SmallDisk) -> Iterator[Spool]:
     """A spool of 300 beacons on the tiny disk, the first 100 of them sealed."""
-    spool = Spool(tiny.path / "spool.sqlite")
+    spool = Spool(tiny.path / "spool.sqlite", CLOCK)
     spool.store(rows(*range(300)), NOON)
     spool.seal(100)
     spool.checkpoint()
@@ -40,10 +43,16 @@ def contents(path: Path) -> dict[str, list[Any]]:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         return {
             table: db.execute(f"SELECT * FROM {table}").fetchall()
-            for table in ("beacons", "seen", "batches", "quarantine")
+            for table in ("beacons", "seen", "segments", "batches", "quarantine")
         }
     finally:
         db.close()
+
+
+def forget(spool: Spool) -> None:
+    """Forget all ids; they are in the table of recent ones."""
+    CLOCK.days(99)
+    Compactor(spool).forget()
 
 
 def oldest(spool: Spool) -> Any:
@@ -58,7 +67,7 @@ OPERATIONS: dict[str, Callable[[Spool], object]] = {
     "delete": lambda spool: spool.delete(oldest(spool)),
     "split": lambda spool: spool.split(oldest(spool)),
     "quarantine": lambda spool: spool.quarantine(oldest(spool), "usage", "unreadable"),
-    "forget": lambda spool: spool.forget(NOON + 99 * 86400),
+    "forget": forget,
 }
 
 
@@ -84,6 +93,32 @@ def test_no_space_in_the_middle_of_a_commit_is_as_if_it_had_not_begun(
     assert failed > 0
     assert contents(path) != before
     assert all(unwatched.store(rows(*range(5000, 5400)), NOON))
+
+
+def test_no_space_for_the_files_of_the_duplicate_memory(tiny: SmallDisk, unwatched: Spool) -> None:
+    """Whichever page of a file or of a commit finds no space, no id is unknown then, and none comes in twice."""
+    before, failed = remembered(unwatched), 0
+    with small(recent=100, portion=1000, slice=100), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(unwatched, "check_space", lambda needed=0: None)
+        for pages in range(1000):
+            unwatched.checkpoint()
+            tiny.fill(leave=pages * PAGE)
+            compactor = Compactor(unwatched)
+            try:
+                while compactor.step():
+                    pass
+            except (Unavailable, OSError):
+                failed += 1
+                tiny.free()
+                assert unwatched.known(before) == set(before)
+            else:
+                break
+    tiny.free()
+    assert failed > 0
+    assert remembered(unwatched) == before
+    assert recent(unwatched) == []
+    assert whole(unwatched)
+    assert len(list(unwatched.duplicates.folder.iterdir())) == 2
 
 
 def test_no_space_to_seal(tiny: SmallDisk, unwatched: Spool) -> None:

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from collector.batch_insert import TABLES, token
+from collector.compaction import Compactor
 from collector.loader import Loader
 from collector.server import MEMORY
 from collector.spool import HORIZON_DAYS, Spool
+from tests.collector.remembered import HandClock, small
 from tests.collector.rows import row, rows
 from tests.collector.test_loader import NOON, FakeEngine, Killed, loader
 from warehouse.engine import EngineError
@@ -49,12 +51,13 @@ class Collector:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._dead: list[Spool] = []
+        self.clock = HandClock()
         self.seen: dict[int, int] = {}  # beacon: day of its receipt
         self.start()
 
     def start(self) -> None:
         """Begin with what is on disk."""
-        self.spool = ToldSpool(self._path)
+        self.spool = ToldSpool(self._path, self.clock)
         self.loader: Loader | None = None
 
     def crash(self) -> None:
@@ -89,6 +92,8 @@ class SpoolsAndLoaders(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self._small = small(recent=3, portion=6, slice=2)
+        self._small.__enter__()
         self._folder = tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None)
         self.collectors = [Collector(Path(self._folder.name) / f"spool{n}.sqlite") for n in range(2)]
         self.engine = FakeEngine()
@@ -111,7 +116,7 @@ class SpoolsAndLoaders(RuleBasedStateMachine):
         for number, new in zip(numbers, fresh, strict=True):
             assert new is (number not in collector.seen)
             if new:
-                collector.seen[number] = int(self.now) // DAY
+                collector.seen[number] = collector.spool.days.today()
                 self.accepted[number] += 1
 
     @rule(at=which, most=st.integers(1, 12), moment=st.sampled_from(MOMENTS), dies=st.booleans())
@@ -156,16 +161,33 @@ class SpoolsAndLoaders(RuleBasedStateMachine):
                 self.bad[TABLES[plane]].discard(number)
             assert collector.spool.retry_quarantined(id)
 
+    @rule(days=st.integers(-40, 40))
+    def set_the_clock(self, days: int) -> None:
+        """Somebody sets the clock on the wall; no id is forgotten for that, and none is kept."""
+        self.now = max(self.now + days * DAY, 0.0)
+
+    @rule(at=which, what=st.sampled_from(["file", "clear", "fold"]))
+    def compact(self, at: int, what: str) -> None:
+        """Ids go from the table into files, or from files into others."""
+        getattr(Compactor(self.collectors[at].spool), what)()
+
     @rule(at=which, days=st.integers(0, HORIZON_DAYS + 2))
     def forget(self, at: int, days: int) -> None:
         """Time goes by, and a collector forgets what it saw before the horizon."""
         self.now += days * DAY
-        collector, oldest = self.collectors[at], int(self.now) // DAY - HORIZON_DAYS
-        while collector.spool.forget(self.now, most=3):
-            pass
+        for each in self.collectors:
+            each.clock.days(days)
+        collector = self.collectors[at]
+        Compactor(collector.spool).forget()
+        oldest = collector.spool.days.today() - HORIZON_DAYS
         collector.seen = {number: day for number, day in collector.seen.items() if day >= oldest}
-        known = {row(number).seen for number in collector.seen}
-        assert collector.spool.known([row(number).seen for number in range(BEACONS + 1)]) == known
+
+    @invariant()
+    def each_spool_knows_what_it_saw(self) -> None:
+        """And nothing else, wherever its ids are."""
+        for collector in self.collectors:
+            known = {row(number).seen for number in collector.seen}
+            assert collector.spool.known([row(number).seen for number in range(BEACONS + 1)]) == known
 
     def held(self, plane: Plane) -> tuple[Counter[int], Counter[int]]:
         """How often each beacon is in a plane of the engine, and how often it waits or lies aside for it."""
@@ -204,6 +226,7 @@ class SpoolsAndLoaders(RuleBasedStateMachine):
             assert collector.spool.stats().sealed == collector.spool.stats().quarantined == 0
             collector.close()
         self._folder.cleanup()
+        self._small.__exit__(None, None, None)
         assert self.engine.held("license") == self.accepted - self.dropped["license"]
         held = self.engine.held("usage")
         assert all(times == 1 for times in held.values())

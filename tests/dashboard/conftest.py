@@ -1,5 +1,6 @@
 """A dashboard without ClickHouse behind it: an engine that is empty, or away."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -27,11 +28,19 @@ class EmptyEngine(Engine):
     def __init__(self) -> None:
         self.away = False
         self.missing = ""  # a table
-        self.cluster = self._url = ""
+        self.cluster = ""
         self.database = "pharos"
         self._trouble: Trouble | None = None
         self.loaders: list[tuple[Any, ...]] = []
         self.requests: list[tuple[Any, ...]] = []
+
+    @property
+    def embedded(self) -> bool:
+        return True
+
+    @property
+    def trouble(self) -> Trouble | None:
+        return self._trouble
 
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
@@ -140,3 +149,32 @@ def call(client: FlaskClient, output: str, inputs: Mapping[str, Any], state: Map
         "changedPropIds": list(inputs),
     }
     return client.post("/_dash-update-component", json=body)
+
+
+def output_of(client: FlaskClient, region: str) -> str:
+    """The output of the callback that fills a region."""
+    dependencies: Any = client.get("/_dash-dependencies").json
+    return next(
+        str(one["output"]) for one in dependencies if one["output"].startswith((f"..{region}-message.", f"{region}-m"))
+    )
+
+
+def fill(client: FlaskClient, region: str, search: str = "", **inputs: Any) -> Any:
+    """Call the callback of a region as the browser does; returns its answer by component and property.
+
+    `inputs` are the values of other inputs and states, by component (`features_grid` is `features-grid`).
+    """
+    dependencies: Any = client.get("/_dash-dependencies").json
+    output = output_of(client, region)
+    found = next(one for one in dependencies if one["output"] == output)
+    known = {"url": search, **{name.replace("_", "-"): value for name, value in inputs.items()}}
+
+    def given(kind: str) -> dict[str, Any]:
+        return {
+            f"{one['id']}.{one['property']}": "/" if one["property"] == "pathname" else known.get(one["id"])
+            for one in found[kind]
+        }
+
+    answer = call(client, output, given("inputs"), given("state"))
+    assert answer.status_code == 200, answer.status_code
+    return json.loads(answer.text)["response"]

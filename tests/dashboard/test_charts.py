@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from dashboard import charts
-from dashboard.charts import ACCENT, CHARTS, GREY, MOST_BARS, line, ratio, shown_rows
+from dashboard.charts import bars, over_time
+from dashboard.charts.bars import MOST_BARS, shown_rows
+from dashboard.charts.registry import CHARTS
+from dashboard.charts.series import Line, line, line_of_hours, ratio
+from dashboard.charts.style import ACCENT, GREY
 from dashboard.gaps import Received
 from warehouse.queries import metrics
 
@@ -32,8 +35,8 @@ def november(*numbers: int) -> list[date]:
     return [date(2026, 11, number) for number in numbers]
 
 
-def days(values: list[dict[str, Any]], start: int, end: int, received: Received = ALWAYS) -> charts.Line:
-    return line(values, date(2026, 11, start), date(2026, 11, end), "day", TODAY, received)
+def days(values: list[dict[str, Any]], start: int, end: int, received: Received = ALWAYS, k: int = 5) -> Line:
+    return line(values, date(2026, 11, start), date(2026, 11, end), "day", TODAY, received, k=k)
 
 
 @pytest.mark.parametrize("name", CHARTS)
@@ -41,7 +44,6 @@ def test_a_chart_is_its_query_its_figure_function_and_its_key(name: str) -> None
     """One name for all four; the function of a family names the family."""
     chart = CHARTS[name]
     assert name.startswith(chart.figure.__name__)
-    assert getattr(charts, chart.figure.__name__) is chart.figure
     if chart.metric in metrics.METRICS:
         metrics.parse(chart.metric, {**chart.args, "grain": chart.args.get("grain", "day")}, TODAY)
     if "by" in chart.args and chart.args["by"] != "none":
@@ -50,7 +52,7 @@ def test_a_chart_is_its_query_its_figure_function_and_its_key(name: str) -> None
 
 def test_bars_go_from_large_to_small_and_other_is_last_and_grey() -> None:
     """Even when it is the largest."""
-    bar = charts.installs_by(rows(("(other)", 90), ("8.2", 20), ("8.3", 40)), 150)["data"][0]
+    bar = bars.installs_by(rows(("(other)", 90), ("8.2", 20), ("8.3", 40)), 150)["data"][0]
     assert bar["y"] == ["8.3", "8.2", "(other)"]
     assert bar["x"] == [40, 20, 90]
     assert bar["marker"]["color"] == [ACCENT, ACCENT, GREY]
@@ -58,7 +60,7 @@ def test_bars_go_from_large_to_small_and_other_is_last_and_grey() -> None:
 
 def test_a_bar_says_its_share_of_the_active_installs() -> None:
     """Of the total that is given, not of the sum of the bars: an install may be in two of them."""
-    bar = charts.installs_by(rows(("8.3", 1500), ("8.2", 600)), 2000)["data"][0]
+    bar = bars.installs_by(rows(("8.3", 1500), ("8.2", 600)), 2000)["data"][0]
     assert "75%" in bar["text"][0]
     assert "1 500" in bar["text"][0]
     assert "30%" in bar["text"][1]
@@ -80,17 +82,21 @@ def test_only_the_largest_are_drawn() -> None:
 
 def test_a_long_name_is_cut_on_the_axis_and_whole_in_the_hover() -> None:
     """Or it would leave no room for the bars."""
-    bar = charts.installs_by(rows(("x" * 60, 9)), 9)["data"][0]
+    bar = bars.installs_by(rows(("x" * 60, 9)), 9)["data"][0]
     assert len(bar["y"][0]) < 30
     assert bar["customdata"][0][0] == "x" * 60
 
 
-def test_a_bucket_without_a_row_is_zero_and_one_under_k_has_no_value() -> None:
-    """No beacon of this module, where others had some, is a figure; fewer than k is none."""
-    drawn = days(buckets(d20=7, d22=None), 20, 22)
-    assert drawn.values == [7, 0, None]
-    assert drawn.small == [False, False, True]
+@pytest.mark.parametrize("values", [buckets(d20=7), buckets(d20=7, d21=None, d22=None)], ids=["no row", "null"])
+def test_no_install_and_fewer_than_k_cannot_be_told_apart(values: list[dict[str, Any]]) -> None:
+    """Whether the bucket has no row or a row without a value. With k = 1 it is zero."""
+    drawn = days(values, 20, 22)
+    assert drawn.values == [7, None, None]
+    assert drawn.small == [False, True, True]
     assert not any(drawn.silent)
+    alone = days(values, 20, 22, k=1)
+    assert alone.values == [7, 0, 0]
+    assert not any(alone.small)
 
 
 def test_a_day_without_any_beacon_is_a_gap_and_no_zero() -> None:
@@ -99,7 +105,7 @@ def test_a_day_without_any_beacon_is_a_gap_and_no_zero() -> None:
     drawn = days(buckets(d18=7, d21=6, d22=7), 18, 22, received)
     assert drawn.values == [7, None, None, 6, 7]
     assert drawn.silent == [False, True, True, False, False]
-    (shade,) = charts.installs_per_bucket(drawn, "day")["layout"]["shapes"]
+    (shade,) = over_time.installs_per_bucket(drawn, "day")["layout"]["shapes"]
     assert (shade["x0"], shade["x1"]) == ("2026-11-18T12:00:00", "2026-11-20T12:00:00")
 
 
@@ -123,7 +129,7 @@ def test_a_bucket_with_some_beacons_is_no_gap(grain: str, silent: Collection[int
     """A week is one when all of its days are."""
     received = Received(date(2026, 11, 1), november(*range(1, 9), *range(18, 23)))
     rows = [] if grain == "month" else buckets(d02=5, d16=5)
-    drawn = line(rows, date(2026, 11, 2), date(2026, 11, 22), grain, TODAY, received)
+    drawn = line(rows, date(2026, 11, 2), date(2026, 11, 22), grain, TODAY, received, k=1)
     assert drawn.silent == [bool(value) for value in silent]
     assert [value is None for value in drawn.values] == drawn.silent
 
@@ -131,11 +137,11 @@ def test_a_bucket_with_some_beacons_is_no_gap(grain: str, silent: Collection[int
 def test_an_hour_without_any_beacon_is_a_gap_and_the_last_hour_not_over() -> None:
     """Before the first beacon ever there is none."""
     every = [datetime(2026, 11, 23, hour, tzinfo=UTC) for hour in range(6)]
-    drawn = charts.line_of_hours(every[1] + timedelta(minutes=9), {every[1]: 4, every[4]: 2}, every)
+    drawn = line_of_hours(every[1] + timedelta(minutes=9), {every[1]: 4, every[4]: 2}, every)
     assert drawn.values == [None, 4, None, None, 2, None]
     assert drawn.silent == [False, False, True, True, False, False]
     assert drawn.incomplete == [False] * 5 + [True]
-    figure = charts.beacons_per_hour(drawn)
+    figure = over_time.beacons_per_hour(drawn)
     assert "4 beacons" in figure["data"][2]["text"][1]
     (shade,) = figure["layout"]["shapes"]
     assert shade["x0"] == "2026-11-23T01:30:00+00:00"
@@ -161,14 +167,14 @@ def test_buckets_that_the_range_cuts_are_incomplete(
     start: tuple[int, int], end: tuple[int, int], grain: str, names: list[str], incomplete: list[int]
 ) -> None:
     """Weeks begin on Monday; a bucket is named for its first day, also where that is before the range."""
-    drawn = line([], date(2026, *start), date(2026, *end), grain, TODAY, ALWAYS)
+    drawn = line([], date(2026, *start), date(2026, *end), grain, TODAY, ALWAYS, k=5)
     assert [bucket.isoformat() for bucket in drawn.buckets] == names
     assert drawn.incomplete == [bool(part) for part in incomplete]
 
 
 def test_the_line_is_dotted_only_to_what_is_incomplete() -> None:
     """And solid everywhere else."""
-    figure = charts.installs_per_bucket(days(buckets(d20=5, d21=6, d22=7, d23=3), 20, 23), "day")
+    figure = over_time.installs_per_bucket(days(buckets(d20=5, d21=6, d22=7, d23=3), 20, 23), "day")
     _, dotted, points, solid = figure["data"]
     assert solid["y"] == [5, 6, 7, None]
     assert dotted["y"] == [None, None, 7, 3]
@@ -181,7 +187,7 @@ def test_adoption_is_a_share_of_the_installs_of_its_bucket() -> None:
     whole = days(buckets(d19=50, d20=40, d22=None), 19, 22)
     part = days(buckets(d19=10, d20=None), 19, 22)
     assert ratio(part, whole).values == [0.2, None, None, None]
-    assert "20% of installs" in charts.adoption_per_bucket(ratio(part, whole), "day")["data"][2]["text"][0]
+    assert "20% of installs" in over_time.adoption_per_bucket(ratio(part, whole), "day")["data"][2]["text"][0]
 
 
 @pytest.mark.parametrize("grain", ["day", "week", "month"])
@@ -189,8 +195,8 @@ def test_adoption_is_a_share_of_the_installs_of_its_bucket() -> None:
 def test_any_line_can_be_drawn(grain: str, values: list[int | None]) -> None:
     """Empty, one point, gaps, long."""
     start = date(2026, 8, 1)
-    named = line([], start, date(2026, 11, 20), grain, TODAY, ALWAYS)
+    named = line([], start, date(2026, 11, 20), grain, TODAY, ALWAYS, k=5)
     named.values[:] = list(itertools.islice(itertools.cycle(values or [0]), len(named.buckets)))
-    figure = charts.installs_per_bucket(named, grain)
+    figure = over_time.installs_per_bucket(named, grain)
     assert figure["layout"]["yaxis"]["range"][0] == 0
     assert len(figure["data"]) == 4

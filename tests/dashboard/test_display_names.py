@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 from core.catalog import Catalog, Entry
 from core.home import Home
 from dashboard.data_source import DataSource
-from dashboard.display_names import called
-from tests.dashboard.conftest import EmptyEngine, call
+from dashboard.display_names import display_name
+from tests.dashboard.conftest import fill
 from warehouse.queries import metrics
 
 Visit = Callable[[str | None], FlaskClient]
@@ -35,11 +35,6 @@ purpose = "To see it go"
 owner = "Invoice team"
 expires = 2020-06-30
 """
-GRID = (
-    "..features-notice.children...features-body.style...features-empty.children...features-fresh.children"
-    "...features-grid.rowData...features-grid.dashGridOptions...features-grid.selectedRows"
-    "...features-grid.csvExportParams...features-note.children.."
-)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +50,7 @@ GRID = (
 )  # fmt: skip
 def test_a_name_with_all_about_it(mode: str, name: str, day: date, label: str, about: str) -> None:
     """Title and name, purpose and owner, and whether it is stored; in mode open what nobody declared is as it was."""
-    found = called(Catalog(mode, {("feature", "bulk_email"): ENTRY}), "feature", name, day)
+    found = display_name(Catalog(mode, {("feature", "bulk_email"): ENTRY}), "feature", name, day)
     assert (found.label, found.about) == (label, about)
 
 
@@ -70,30 +65,29 @@ def test_the_grid_calls_features_as_the_catalog_does(visit: Visit, home: Home, m
     """By title, with the name on the wire beside it for the CSV file; expired and undeclared ones are marked."""
     monkeypatch.setattr(metrics, "answer", some_features)
     home.catalog.write_text(CATALOG)
-    told: Any = call(visit("product"), GRID, {"url.search": ""}).json
-    rows = told["response"]["features-grid"]["rowData"]
+    client = visit("product")
+    rows = fill(client, "features-rows")["features-grid"]["getRowsResponse"]["rowData"]
     assert [(row["feature"], row["title"], row["hint"]) for row in rows] == [
         ("bulk_email", "Bulk e-mail", ""),
         ("old_engine", "", "Expired"),
         ("undeclared_one", "", "Undeclared"),
     ]
     assert rows[0]["about"] == "bulk_email: To size its queue (owner: Delivery team)"
-    (folded,) = told["response"]["features-grid"]["dashGridOptions"]["pinnedBottomRowData"]
+    (folded,) = fill(client, "features")["features-grid"]["dashGridOptions"]["pinnedBottomRowData"]
     assert (folded["feature"], folded["title"], folded["hint"]) == ("(other)", "", "")
 
 
 def test_without_a_catalog_names_are_as_on_the_wire(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     """And nothing is marked."""
     monkeypatch.setattr(metrics, "answer", some_features)
-    told: Any = call(visit("product"), GRID, {"url.search": ""}).json
-    rows = told["response"]["features-grid"]["rowData"]
+    client = visit("product")
+    rows = fill(client, "features-rows")["features-grid"]["getRowsResponse"]["rowData"]
     assert {(row["title"], row["hint"], row["about"] == row["feature"]) for row in rows} == {("", "", True)}
 
 
 def modules(client: FlaskClient) -> Any:
-    """What the module filter offers."""
-    answer: Any = call(client, "module-filter.data", {"url.pathname": "/"}, {"module-filter.value": "one_more"}).json
-    return answer["response"]["module-filter"]["data"]
+    """What the module filter offers. The browser adds the module of the address."""
+    return fill(client, "modules")["modules"]["data"]
 
 
 def test_the_module_filter_offers_none_that_is_folded(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,14 +98,12 @@ def test_the_module_filter_offers_none_that_is_folded(visit: Visit, monkeypatch:
         return {"rows": [{"bucket": "2026-11-01", "key": key, "value": 9} for key in keys]}
 
     monkeypatch.setattr(metrics, "answer", answer)
-    assert [each["value"] for each in modules(visit("product"))] == ["invoice_pro", "ticket_ai", "one_more"]
+    assert [each["value"] for each in modules(visit("product"))] == ["invoice_pro", "ticket_ai"]
 
 
-def test_the_module_filter_has_titles(
-    visit: Visit, home: Home, engine: EmptyEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also that of the module in the address; a catalog that breaks does not take them away, nor the page."""
-    monkeypatch.setattr(DataSource, "modules", lambda *_: ["invoice_pro"])
+def test_the_module_filter_has_titles(visit: Visit, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catalog that breaks takes neither them nor the page away."""
+    monkeypatch.setattr(DataSource, "modules", lambda *_: ["invoice_pro", "one_more"])
     monkeypatch.setattr("core.catalog.CHECK_SECONDS", 0.0)
     client = visit("product")
     home.catalog.write_text("mode = ")

@@ -39,11 +39,17 @@ def test_silent_hours_are_over_and_after_the_first_beacon() -> None:
     ("silent", "said"),
     [
         ([], ""),
-        ([4], "No beacons at all on 4 Nov 2026: a gap in the data, not a drop."),
-        ([3, 4], "No beacons at all on 3 – 4 Nov 2026: a gap in the data, not a drop."),
-        ([3, 4, 8], "No beacons at all on 3 – 4 Nov 2026 and on 8 Nov 2026: gaps in the data."),
-        ([1, 3, 4, 8], "No beacons at all on 1 Nov 2026, on 3 – 4 Nov 2026 and on 8 Nov 2026: gaps in the data."),
-        ([1, 3, 5, 7, 8], "No beacons at all on 5 days, the last time on 7 – 8 Nov 2026: gaps in the data, not drops."),
+        ([4], "No beacons of any module on 4 Nov 2026: a gap in the data, not a drop."),
+        ([3, 4], "No beacons of any module on 3 – 4 Nov 2026: a gap in the data, not a drop."),
+        ([3, 4, 8], "No beacons of any module on 3 – 4 Nov 2026 and on 8 Nov 2026: gaps in the data."),
+        (
+            [1, 3, 4, 8],
+            "No beacons of any module on 1 Nov 2026, on 3 – 4 Nov 2026 and on 8 Nov 2026: gaps in the data.",
+        ),
+        (
+            [1, 3, 5, 7, 8],
+            "No beacons of any module on 5 days, most recently on 7 – 8 Nov 2026: gaps in the data, not drops.",
+        ),
     ],
 )
 def test_days_are_named_while_they_are_few(silent: list[int], said: str) -> None:
@@ -61,4 +67,4 @@ def test_days_are_named_while_they_are_few(silent: list[int], said: str) -> None
 )
 def test_hours_are_named_to_their_end(silent: list[int], span: str) -> None:
     """The hour from four to five ends at five."""
-    assert in_hours(hours(*silent)) == f"No beacons at all {span}: a gap in the data, not a drop."
+    assert in_hours(hours(*silent)) == f"No beacons of any module {span}: a gap in the data, not a drop."

@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from core.credentials import Credentials, Role
 from core.home import Home
-from dashboard.permissions import API, API_RULES, EVERYONE, EXTENSION, PAGES, PUBLIC, ROUTER, Callbacks, Page
-from tests.dashboard.conftest import EmptyEngine, call
+from dashboard.permissions import API, API_RULES, EVERYONE, EXTENSION, PAGES, PUBLIC, Callbacks, Page
+from tests.dashboard.conftest import EmptyEngine, call, output_of
 
 Visit = Callable[[str | None], FlaskClient]
 NOBODY = None
@@ -51,7 +51,7 @@ def test_a_page_opens_for_its_roles_alone(visit: Visit, page: Page, visitor: str
         assert "_dash-renderer" in answer.text
     else:
         assert answer.status_code == 403
-        assert "Not open to your role" in answer.text
+        assert "Access denied" in answer.text
         assert "_dash-renderer" not in answer.text
 
 
@@ -62,7 +62,7 @@ def test_a_callback_answers_its_roles_alone(app: Flask, visit: Visit, visitor: s
     tried = 0
     for dependency in dependencies(visit):
         page = callbacks_of(app).pages.get(dependency["output"])
-        if page is None or dependency["output"] == ROUTER:
+        if page is None:
             continue
         inputs = {f"{one['id']}.{one['property']}": None for one in dependency["inputs"]}
         state = {f"{one['id']}.{one['property']}": None for one in dependency["state"]}
@@ -95,18 +95,8 @@ def test_the_table_names_the_roles_of_what_is_not_for_all() -> None:
 @pytest.mark.parametrize("visitor", VISITORS)
 @pytest.mark.parametrize("pathname", ["/licensing", "/licensing/", "//licensing"])
 def test_the_routing_callback_gives_no_closed_layout(visit: Visit, visitor: str | None, pathname: str) -> None:
-    """Dash's own callback, which swaps pages, is open to all; the layout that it hands out is not."""
-    inputs = {"_pages_location.pathname": pathname, "_pages_location.search": ""}
-    body = {
-        "output": ROUTER,
-        "outputs": [{"id": "_pages_content", "property": "children"}, {"id": "_pages_store", "property": "data"}],
-        "inputs": [
-            {"id": "_pages_location", "property": name.rpartition(".")[2], "value": inputs[name]} for name in inputs
-        ],
-        "state": [],
-        "changedPropIds": list(inputs),
-    }
-    answer = visit(visitor).post("/_dash-update-component", json=body)
+    """The routing callback is open to all who are logged in; a closed layout is not."""
+    answer = call(visit(visitor), output_of(visit("admin"), "page"), {"url.pathname": pathname})
     assert answer.status_code == (401 if visitor is NOBODY else 200)
     assert ("licensing-grid" in answer.text) == allowed(LICENSING, visitor)
 
@@ -119,7 +109,7 @@ def test_the_navigation_offers_what_opens(visit: Visit, role: Role) -> None:
         assert (f'"nav":"{page.name}"' in layout) == (role in page.roles), page.name
 
 
-@pytest.mark.parametrize("output", ["nothing.children", "app-shell.navbar", "", None, ["overview-notice.children"]])
+@pytest.mark.parametrize("output", ["nothing.children", "app-shell.navbar", "", None, ["overview-message.children"]])
 def test_an_unregistered_callback_is_refused(visit: Visit, output: Any) -> None:
     """Also one that runs in the browser only."""
     answer = visit("admin").post("/_dash-update-component", json={"output": output, "inputs": [], "state": []})
@@ -208,7 +198,7 @@ def test_the_table_of_the_read_api_names_who_sees_licenses() -> None:
         {"headers": {"Sec-Fetch-Site": "cross-site"}},
         {"headers": {"Sec-Fetch-Site": "same-site"}, "json": {}},
         {"data": {"name": "admin", "token": "made up"}},
-        {"data": f'{{"output": "{ROUTER}", "inputs": []}}', "content_type": "text/plain"},
+        {"data": '{"output": "page", "inputs": []}', "content_type": "text/plain"},
         {"data": b'--x\r\nContent-Disposition: form-data; name="token"\r\n\r\nx\r\n--x--\r\n',
          "content_type": "multipart/form-data; boundary=x"},
     ],
@@ -233,7 +223,7 @@ def test_an_address_that_is_no_page_is_404(visit: Visit) -> None:
     """In the app's look, for those who are logged in."""
     answer = visit("product").get("/nothing")
     assert answer.status_code == 404
-    assert "No such page" in answer.text
+    assert "Page not found" in answer.text
     assert visit(NOBODY).get("/nothing").status_code == 302
 
 
@@ -256,7 +246,7 @@ def test_a_change_of_role_counts_at_the_next_request(visit: Visit, credentials: 
 def test_a_post_from_another_site_is_refused(visit: Visit) -> None:
     """The browser says where it comes from."""
     client = visit("admin")
-    answer = client.post("/_dash-update-component", json={"output": ROUTER}, headers={"Sec-Fetch-Site": "cross-site"})
+    answer = client.post("/_dash-update-component", json={"output": "page"}, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
     assert client.post("/logout", headers={"Sec-Fetch-Site": "same-site"}).status_code == 403
 
@@ -280,7 +270,7 @@ def test_every_answer_has_the_security_headers(visit: Visit, path: str, visitor:
 
 
 def test_a_second_app_in_one_process_is_as_good(app: Flask, visit: Visit, home: Home, engine: EmptyEngine) -> None:
-    """Dash keeps its pages in a global; neither app may lose or lend what is its own."""
+    """Neither app may lose or lend what is its own."""
     from core.settings import Settings
     from dashboard.app import create_app
 

@@ -131,12 +131,12 @@ def test_every_field_is_told_with_its_plane_and_consent_level(visit: Visit) -> N
     )
     assert [(name, what) for name, what, _ in shown] == [(field.path, escape(field.doc)) for field in FIELDS]
     where = {name: place.strip() for name, _, place in shown}
-    assert where["module.name"] == "Held in both planes"
-    assert where["license.source"] == "Held in the license plane"
-    assert where["features"] == "Held in the usage plane · at consent level full alone"
-    assert where["install_id"] == "Held only as pseudonym of the install"
-    assert where["sent_at"] == "Held only as day and time"
-    assert where["reason"] == "Not held"
+    assert where["module.name"] == "Stored in both planes"
+    assert where["license.source"] == "Stored in the license plane"
+    assert where["features"] == "Stored in the usage plane · only at consent level full"
+    assert where["install_id"] == "Stored only as pseudonym of the install"
+    assert where["sent_at"] == "Stored only as day and time"
+    assert where["reason"] == "Not stored"
 
 
 def test_how_long_is_what_the_reference_says(visit: Visit) -> None:

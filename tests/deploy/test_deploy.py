@@ -18,7 +18,7 @@ from collector.validate import Reason, Rejected
 from core.settings import Settings
 from pharos.cli import cli
 from pharos.serve import STOP_SECONDS
-from warehouse.engine import QUERY_SECONDS
+from warehouse.connections import QUERY_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

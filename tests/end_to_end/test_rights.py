@@ -158,23 +158,30 @@ def files_with(system: System, mark: str) -> list[str]:
     return found
 
 
-def test_rectify_corrects_what_was_wrong(system: System) -> None:
-    """The corrected values stand in both planes and every figure, the others stay, and nothing is counted twice."""
+def test_rectify_corrects_what_was_wrong_and_leaves_what_was_sighted(system: System) -> None:
+    """Corrected values of the usage plane stand in every figure, and nothing is counted twice. What the owner says of
+    module and license changes no sighting, no flag and no figure: it is kept beside them, with its history."""
     mine = str(uuid.uuid4())
     system.post([*days_of(mine, license={"status": "unlicensed", "source": "warez"}), *days_of(str(uuid.uuid4()))])
     correction = {"license": {"status": "licensed", "source": "own-shop"}, "platform": {"php": "8.3.1"}}
     request(system, mine, "rectify", rectify=correction)
+    request(system, mine, "rectify", rectify={"module": {"name": "invoice_pro", "version": "9.9.9"}})
     assert figures(system) == (2, 6, 2)
+    for by, values in {"license_status": {"licensed", "unlicensed"}, "version": {"3.2.1"}}.items():
+        assert {row["key"] for row in system.rows("installs", by=by, grain="period")} == values
     assert {row["key"]: row["value"] for row in system.rows("installs", by="php", grain="period")} == {
         "8.3.1": 1, "8.2.12": 1,
     }  # fmt: skip
     rows = system.read("/api/v1/licensing/installs")[1]["rows"]
-    assert {(row["status"], row["source"]) for row in rows} == {
-        ("licensed", "own-shop"), ("licensed", "whmcs-addon-modules"),
+    told = {(row["status"], row["source"], row["review"], *(flag["rule"] for flag in row["flags"])) for row in rows}
+    assert told == {
+        ("unlicensed", "warez", "disputed", "reported_unlicensed"), ("licensed", "whmcs-addon-modules", None),
     }  # fmt: skip
     held = request(system, mine, "access")
-    assert {row["os"] for row in held["usage"]["usage_beacons"]} == {"debian"}
-    assert "warez" not in json.dumps(held)
+    assert {(row["os"], row["php"]) for row in held["usage"]["usage_beacons"]} == {("debian", "8.3.1")}
+    assert {(row["status"], row["source"]) for row in held["license"]["license_sightings"]} == {("unlicensed", "warez")}
+    stated = {(row["module"], row["status"], row["version"]) for row in held["license"]["owner_statements"]}
+    assert stated == {("", "licensed", ""), ("invoice_pro", "", "9.9.9")}
     assert system.stop() == 0
     assert system.run("recount").returncode == 0
 

@@ -81,7 +81,7 @@ def rewritten(**changes: Any) -> Callable[[Path], None]:
         (lambda backup: shutil.rmtree(backup / "tables"), "cannot be read: No such file"),
         (lambda backup: os.truncate(backup / "spool.sqlite", 4096), "spool.sqlite is damaged"),
         (lambda backup: os.truncate(backup / "manifest.json", 200), "manifest.json is damaged"),
-        (newer, "was made by a newer Pharos: its format is 2"),
+        (newer, f"was made by a newer Pharos: its format is {manifest.FORMAT + 1}"),
         (rewritten(migrations={"999_later.sql": "ab"}), "was made by a newer Pharos (0.1.0): its database has 999"),
         (rewritten(migrations={"001_usage.sql": "ab"}), "001_usage.sql is not the file that was applied"),
         (shutil.rmtree, "is no backup"),

@@ -14,6 +14,7 @@ from collector.batch_insert import TABLES, insert_batch
 from collector.loader import Loader
 from collector.planes import Planes, encode
 from collector.spool import Row, Spool
+from collector.spool.batches import MOST_MONTHS
 from core.fields import DIMENSIONS, columns
 from core.home import Home
 from core.settings import Settings
@@ -272,3 +273,24 @@ def test_what_came_when_is_known_by_day_and_by_hour(kind: str, tmp_path: Path) -
     (usage,) = [table for table in tables if table.name == "usage_beacons"]
     assert usage.rows == 4
     assert usage.bytes > 0
+
+
+def of_many_months(engine: Engine, home: Home) -> tuple[Any, ...]:
+    migrate.migrate(engine)
+    planes = Planes(b"root secret of the tests")
+    sent = [f"{2096 + month // 12}-{month % 12 + 1:02}-15T12:00:00Z" for month in range(MOST_MONTHS + 8)]
+    splits = [planes.split(beacon(sent_at=at), "", datetime.now(UTC), keep_date=True) for at in sent]
+    spool = Spool(home.path / "spool")
+    spool.store([split.row() for split in splits], 1e9)
+    loader = Loader(spool, engine)
+    batches = 0
+    while spool.stats().beacons:
+        loader.step()
+        batches += 1
+    ((kept, last),) = engine.query("SELECT count(), toString(max(time)) FROM license_sightings")
+    return batches, kept, last[:10], recount.differences(engine)
+
+
+def test_an_import_of_many_months_is_loaded(kind: str, tmp_path: Path) -> None:
+    """In batches of a hundred months, up to the last date that is accepted: retention drops no date to come."""
+    assert done_in(kind, tmp_path, of_many_months) == (2, MOST_MONTHS + 8, "2104-12-15", [])

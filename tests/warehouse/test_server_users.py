@@ -10,7 +10,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from collector.loader import Loader
+from collector.loader import Loader, good_row
 from collector.spool import Spool
 from core.home import Home
 from core.settings import Settings
@@ -19,15 +19,17 @@ from tests.end_to_end.system import clickhouse_url, running
 from tests.pharos_cli.command import pharos
 from tests.warehouse.test_engine import rows
 from warehouse import install_data
+from warehouse.connections import Connections
 from warehouse.engine import Engine, EngineError
+from warehouse.identifiers import quoted
 from warehouse.migrate import migrate
 from warehouse.queries import health, licensing, metrics
 from warehouse.server_users import GRANTS, Server, ServerUser
 
 on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
 USAGE = ("usage_beacons", "installs_per_day_by_dimension")
-LICENSE = ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install")
-RIGHTS = ("standings", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
+LICENSE = ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install", "owner_statements")
+RIGHTS = ("install_states", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
 ACCESS_DENIED, READONLY = 497, 164
 VIEWS = {
     "usage": ("installs_per_day_by_dimension_from_beacons",),
@@ -67,7 +69,7 @@ def refused(engine: Engine, account: ServerUser, statement: str) -> bool:
 @on_a_server
 def test_the_readers_logins_are_enough_for_a_dashboard(engine: Engine, tmp_path: Path) -> None:
     """Every page's questions are answered without the administrator's login, and nothing can be changed with them."""
-    url = urlsplit(engine._url)
+    url = engine._connections._url
     without_login = urlunsplit(url._replace(netloc=f"{url.hostname}:{url.port}"))
     passwords = engine.readers_passwords()
     settings = Settings(clickhouse_url=without_login, clickhouse_cluster=engine.cluster, clickhouse_readers=passwords)
@@ -179,6 +181,40 @@ def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine
 
 
 @on_a_server
+def test_the_loader_reads_no_table_through_another(engine: Engine) -> None:
+    """`loop` and its like read any table for whoever may use table functions; the loader may use none."""
+    for table in ("license_sightings", "usage_beacons", "installs_per_day_by_dimension"):
+        for source in (
+            f"loop({quoted(engine.database)}, {table})",
+            f"merge('{engine.database}', '^{table}$')",
+            f"remote('127.0.0.1', '{engine.database}', '{table}')",
+            f"view(SELECT * FROM {table})",
+        ):
+            assert refused(engine, ServerUser.LOADER, f"SELECT * FROM {source} LIMIT 1 FORMAT Null"), source
+    for statement in (
+        "CREATE TEMPORARY TABLE copy (a UInt8)",
+        f"CREATE TABLE {quoted(engine.database)}.copy ENGINE = Memory AS SELECT 1",
+        "INSERT INTO FUNCTION null('a UInt8') VALUES (1)",
+    ):
+        assert refused(engine, ServerUser.LOADER, statement), statement
+    assert engine.reads("usage_beacons", good_row("usage"))
+    assert not engine.reads("usage_beacons", b'{"day":"no day"}')
+
+
+@on_a_server
+def test_a_profile_that_is_read_only_stops_no_loader(engine: Engine, tmp_path: Path) -> None:
+    """A server may give it to all users that do not say otherwise."""
+    cluster, profile = engine.on_cluster, f"read_only_{engine.database}"
+    loader = quoted(ServerUser.LOADER.user(engine.database))
+    engine.command(f"CREATE SETTINGS PROFILE {profile}{cluster} SETTINGS readonly = 1 TO {loader}")
+    spool = Spool(tmp_path / "another")
+    spool.store(rows([beacon() for _ in range(3)]), 1e9)
+    Loader(spool, engine).step()
+    engine.command(f"DROP SETTINGS PROFILE {profile}{cluster}")
+    assert engine.query("SELECT count() FROM usage_beacons") == [(13,)]
+
+
+@on_a_server
 def test_a_grant_that_is_no_longer_in_the_table_is_taken_back(engine: Engine) -> None:
     """What somebody gave by hand, or an older Pharos gave, ends with the next migration."""
     cluster = f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
@@ -205,15 +241,13 @@ def test_users_that_are_there_are_only_asked_for(engine: Engine, monkeypatch: py
 def test_the_queries_choose_the_user_by_the_plane(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metrics are asked as product, what the license plane holds as licensing; the administrator is not used at all."""
     asked: list[ServerUser | None] = []
-    client = Engine._client
+    client = Connections.client
 
-    def noted(
-        self: Engine, database: str | None = None, seconds: int | None = None, account: ServerUser | None = None
-    ) -> Any:
+    def noted(self: Connections, account: ServerUser | None = None, **how: Any) -> Any:
         asked.append(account)
-        return client(self, database, seconds, account)
+        return client(self, account, **how)
 
-    monkeypatch.setattr(Engine, "_client", noted)
+    monkeypatch.setattr(Connections, "client", noted)
     today = datetime.now(UTC).date()
     for by in ("version", "license_source"):
         metrics.answer(engine, metrics.parse("installs", {"by": by}, today), 5)
@@ -248,14 +282,15 @@ DATABASE_ALONE = (
 @on_a_server
 def test_without_access_management_all_works_as_one_user_and_says_so(engine: Engine, tmp_path: Path) -> None:
     """Migrations and queries go on; `one_user` tells why the planes are not separated by users."""
-    poor = engine_at(administrator(engine, DATABASE_ALONE), tmp_path)
+    url = administrator(engine, DATABASE_ALONE)
+    poor = engine_at(url, tmp_path)
     migrate(poor)
     assert poor.one_user == "the user of PHAROS_CLICKHOUSE_URL may not make users"
     assert poor.as_user(ServerUser.PRODUCT).query("SELECT currentUser()") == poor.query("SELECT currentUser()")
-    again = engine_at(poor._url, tmp_path)
+    again = engine_at(url, tmp_path)
     assert again.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(0,)]
     assert again.one_user
-    done = pharos(tmp_path / "home", "doctor", PHAROS_CLICKHOUSE_URL=poor._url, PHAROS_CLICKHOUSE_CLUSTER=poor.cluster)
+    done = pharos(tmp_path / "home", "doctor", PHAROS_CLICKHOUSE_URL=url, PHAROS_CLICKHOUSE_CLUSTER=poor.cluster)
     assert "FAIL grants       both planes are read as the user admin_" in done.stdout
     poor.close()
     again.close()
@@ -264,10 +299,11 @@ def test_without_access_management_all_works_as_one_user_and_says_so(engine: Eng
 @on_a_server
 def test_a_process_that_comes_before_the_migration_waits_for_it(engine: Engine, tmp_path: Path) -> None:
     """No database yet is an `EngineError`; afterwards the same engine answers. A changed password is no obstacle."""
-    early = engine_at(clickhouse_url("server"), tmp_path)
+    url = clickhouse_url("server")
+    early = engine_at(url, tmp_path)
     with pytest.raises(EngineError):
         metrics.fresh_to(early)
-    migrate(engine_at(early._url, tmp_path))
+    migrate(engine_at(url, tmp_path))
     assert metrics.fresh_to(early) is None
     user = ServerUser.PRODUCT.user(early.database)
     cluster = f" ON CLUSTER {engine.cluster}" if engine.cluster else ""

@@ -14,7 +14,7 @@ import pytest
 from core.home import Home
 from core.settings import Settings
 from tests.end_to_end.system import free_ports
-from warehouse import engine as engine_module
+from warehouse import connections
 from warehouse.engine import Engine, EngineError, Trouble
 
 SECRET = "a-secret-password"
@@ -92,8 +92,8 @@ def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path, hung: int, monke
 
     It has failed since it was asked, not since it was given up.
     """
-    monkeypatch.setattr(engine_module, "QUERY_SECONDS", 8)
-    monkeypatch.setattr(engine_module, "PROBE_SECONDS", 1)
+    monkeypatch.setattr(connections, "QUERY_SECONDS", 8)
+    monkeypatch.setattr(connections, "PROBE_SECONDS", 1)
     engine = engine_at(hung, tmp_path)
     began = time.monotonic()
     trouble = failure(engine)
@@ -109,7 +109,7 @@ def test_who_only_asks_whether_it_is_there_waits_no_minute(
     tmp_path: Path, hung: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As `/readyz` does, which monitors call."""
-    monkeypatch.setattr(engine_module, "PROBE_SECONDS", 1)
+    monkeypatch.setattr(connections, "PROBE_SECONDS", 1)
     engine = engine_at(hung, tmp_path)
     began = time.monotonic()
     with pytest.raises(EngineError):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from warehouse.engine import Engine
+from warehouse.identifiers import quoted
 from warehouse.server_users import ServerUser
 
 # A loader tells every five seconds how far it is; later than this something stands still.
@@ -80,7 +81,7 @@ def hours(now: datetime) -> list[datetime]:
 
 def tables(engine: Engine) -> list[Table]:
     """The tables, largest first; on a cluster the shards together, each replica once. For the administrator alone."""
-    parts = f"cluster('{engine.cluster}', system.parts)" if engine.cluster else "system.parts"
+    parts = f"cluster({quoted(engine.cluster)}, system.parts)" if engine.cluster else "system.parts"
     rows = engine.query(
         f"SELECT table, sum(rows), sum(bytes_on_disk) AS bytes FROM {parts} "  # noqa: S608
         "WHERE active AND database = {database:String} GROUP BY table ORDER BY bytes DESC, table",

@@ -98,9 +98,13 @@ def installs(engine: Engine, args: Mapping[str, str]) -> dict[str, Any]:
     more = len(rows) > limit
     rows = rows[:limit]
     addresses = _addresses(engine, rows)
+    disputed = _disputed(engine, rows)
     cursor = f"{rows[-1]['module']}:{rows[-1]['install']}" if more else ""
     return {
-        "rows": [_row(row, addresses.get((row["module"], row["install"]), "")) for row in rows],
+        "rows": [
+            _row(row, addresses.get((row["module"], row["install"]), ""), (row["module"], row["install"]) in disputed)
+            for row in rows
+        ],
         "next_cursor": base64.urlsafe_b64encode(cursor.encode()).decode() if more else None,
     }
 
@@ -173,7 +177,19 @@ def _addresses(engine: Engine, rows: list[dict[str, Any]]) -> dict[tuple[str, in
     return {(module, install): ip for module, install, ip in found}
 
 
-def _row(row: dict[str, Any], ip: str) -> dict[str, Any]:
+def _disputed(engine: Engine, rows: list[dict[str, Any]]) -> set[tuple[str, int]]:
+    """The (module, install) about which the owner states something else than was sighted."""
+    found = engine.query_each(
+        "SELECT DISTINCT module, install FROM owner_statements WHERE install IN {installs:Array(UInt64)}",
+        "installs",
+        {row["install"] for row in rows},
+    )
+    stated = set(found)
+    pairs = {(row["module"], row["install"]) for row in rows}
+    return {(module, install) for module, install in pairs if stated & {(module, install), ("", install)}}
+
+
+def _row(row: dict[str, Any], ip: str, disputed: bool) -> dict[str, Any]:
     told = {**row, "last_seen": _rfc3339(row["last_seen"])}
     return {
         "id": f"{row['install']:016x}",
@@ -196,7 +212,7 @@ def _row(row: dict[str, Any], ip: str) -> dict[str, Any]:
             for rule in RULES
             if rule.name in row["flags"]
         ],
-        "review": None,
+        "review": "disputed" if disputed else None,
     }
 
 

@@ -1,32 +1,32 @@
 """The register: what is kept of a request, and for how long."""
 
-import pytest
+from typing import cast
 
-from collector.loader import FORGET_SECONDS
+from collector.loader import FORGET_SECONDS, Loader
 from collector.planes import Planes
 from collector.rights.api import ask, request_status
 from collector.rights.request_store import RECORD_DAYS, RESULT_DAYS, RequestStore
 from collector.spool import Spool
-from tests.collector.test_loader import FakeEngine, loader
+from tests.collector.test_loader import FakeEngine
+from warehouse.engine import Engine
 
 DAY = 86400
 INSTALL = "5f0c1c0e-3b1e-4b7e-8f7a-6d5c4b3a2f1e"
 NONE: dict[str, dict[str, str]] = {"usage": {}, "license": {}}
 
 
-def test_results_and_records_are_forgotten_by_the_loader(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_and_records_are_forgotten_by_the_loader(spool: Spool) -> None:
     """A result is kept for 7 days and a record for 13 months; whoever loads sees to it, without being told."""
     store = RequestStore(spool)
     ticket = ask(store, Planes(b"a secret"), INSTALL, "object", "", NONE)
-    (request,) = store.pending(9)
+    (request,) = store.pending()
     done = request.received
     store.finish([request], "done", done, b"sealed")
     clock = [float(done)]
-    monkeypatch.setattr("time.time", lambda: clock[0])
     found = []
     for days in (RESULT_DAYS - 1, RESULT_DAYS + 1, RECORD_DAYS - 1, RECORD_DAYS + 1):
         clock[0] = done + days * DAY + FORGET_SECONDS
-        loader(spool, FakeEngine()).step()
+        Loader(spool, cast(Engine, FakeEngine()), lambda: clock[0]).step()
         held = store.find(_hash(ticket))
         found.append((held is not None, bool(held and held[1])))
     assert found == [(True, True), (True, False), (True, False), (False, False)]

@@ -1,0 +1,96 @@
+"""The spool's file: one connection to it, transactions, and the space on its disk."""
+
+import os
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from collector.rights import schema as rights_schema
+from collector.spool.schema import ADDED, SCHEMA, TRIGGER
+
+# A writer waits at most this long for the others (a stopped process may hold the lock).
+LOCK_SECONDS = 5.0
+# Refuse before the disk is full: ClickHouse on the same disk breaks in worse ways than we do.
+WATERMARK_BYTES = 256 << 20
+WATERMARK_SHARE = 0.05
+
+
+class Unavailable(Exception):
+    """The spool cannot take beacons now; the message says why."""
+
+
+class Database:
+    """One connection to the spool file; for one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.exists():
+            path.touch(mode=0o600)  # -wal and -shm take their mode from it
+        self.db = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+        self.db.execute("PRAGMA journal_mode = WAL")
+        self.db.execute("PRAGMA synchronous = FULL")
+        self.db.execute("PRAGMA secure_delete = ON")
+        self.db.executescript(SCHEMA)
+        rights_schema.create(self.db)
+        for table, column, kind in ADDED:
+            if column not in [name for _, name, *_ in self.db.execute(f"PRAGMA table_info({table})")]:
+                self.db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+        if self.db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall() != [("remember_id",)]:
+            self.db.executescript(TRIGGER)
+        # SQLite's own waiting sleeps up to 100 ms at a time; `_locked` asks again every half millisecond.
+        self.db.execute("PRAGMA busy_timeout = 0")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.db.close()
+
+    def checkpoint(self) -> bool:
+        """Move the log into the file and empty it, so that loaded beacons leave no bytes behind.
+
+        Returns False while somebody reads the log, raises `Unavailable` when the file cannot grow: the log then keeps
+        what it has.
+        """
+        busy, *_ = self._locked("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        return not busy
+
+    def free_bytes(self) -> int:
+        """How much of the disk is free."""
+        return shutil.disk_usage(self.path.parent).free
+
+    def check_space(self, needed: int = 0) -> None:
+        """Raise `Unavailable` when the disk is fuller than the watermark, or would be with `needed` bytes more."""
+        disk = os.statvfs(self.path.parent)
+        free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+        if free - needed < min(WATERMARK_BYTES, size * WATERMARK_SHARE):
+            raise Unavailable(f"the disk is nearly full: {free >> 20} MiB free")
+
+    def _locked(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        """Run a statement that takes the write lock, as soon as the other writers let it. Raises `Unavailable`."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                return self.db.execute(sql, values)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise Unavailable(f"the spool cannot be written: {error}") from error
+                if time.monotonic() > deadline:
+                    raise Unavailable("the spool is locked by another process") from error
+                time.sleep(0.0005)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """One commit, or nothing. Raises `Unavailable`."""
+        self._locked("BEGIN IMMEDIATE")
+        try:
+            yield
+            self.db.execute("COMMIT")
+        except BaseException as error:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            if isinstance(error, sqlite3.OperationalError):
+                raise Unavailable(f"the spool cannot be written: {error}") from error
+            raise

@@ -1,0 +1,127 @@
+"""The memory of duplicate ids: the recent ones in the table `seen`, the others in segments beside the spool's file.
+
+`seen` stays small, because ids have no order: each new one changes a page of its own. `collector/compaction.py` files
+its ids in segments. Which segments there are is in the table `segments`, and `memory.generation` is another one with
+each change of it. An id is in `seen` or in a segment at each moment, and who inserts a beacon
+
+1. looks for its id in the segments of a generation,
+2. inserts it on condition that this is still the generation, and that `seen` does not have it.
+"""
+
+import fcntl
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from collector.spool.database import Database, Unavailable
+from collector.spool.segments import Damaged, Filter, Ids, Segment, filter_file, ids_file, marks, open_filter, open_ids
+
+# A duplicate id is kept for so many days after that of its receipt.
+HORIZON_DAYS = 30
+
+
+class Duplicates:
+    """The segments of one spool, as of `generation`; -1 when they were not looked for yet."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.folder = folder_of(database.path)
+        self.generation = -1
+        self.segments: list[Segment] = []
+        self._filters: dict[str, Filter] = {}
+        self._ids: dict[str, Ids] = {}
+        self._lookup: list[tuple[int, memoryview, list[Ids]]] = []
+
+    def filed(self, ids: list[bytes]) -> set[bytes]:
+        """Which of these ids are in a segment of `generation`. Raises `Unavailable`."""
+        if self.generation < 0:
+            self.refresh()
+        found: set[bytes] = set()
+        if not self._lookup:
+            return found
+        for id in ids:
+            place, bits = marks(id)
+            for size, words, segments in self._lookup:
+                if words[place * size >> 64] & bits == bits and any(id in segment for segment in segments):
+                    found.add(id)
+                    break
+        return found
+
+    def refresh(self) -> None:
+        """Take up the segments that there are now. Raises `Unavailable`."""
+        while self._database.db.execute("SELECT generation FROM memory").fetchone()[0] != self.generation:
+            generation, segments = registered(self._database)
+            try:
+                self._open(segments)
+            except (OSError, Damaged) as error:
+                if registered(self._database)[0] != generation:
+                    continue  # what was to be opened was replaced and is gone
+                raise Unavailable(f"the memory of duplicates cannot be read: {error}") from error
+            self.generation = generation
+
+    def _open(self, segments: list[Segment]) -> None:
+        names = dict.fromkeys(segment.filter for segment in segments)
+        filters = {name: self._filters.get(name) or open_filter(self.folder, name) for name in names}
+        ids = {one.name: self._ids.get(one.name) or open_ids(self.folder, one) for one in segments}
+        self.segments, self._filters, self._ids = segments, filters, ids
+        self._lookup = [
+            (filter.size, filter.words, [ids[one.name] for one in segments if one.filter == name])
+            for name, filter in filters.items()
+        ]
+
+    def ids(self, segment: Segment) -> Ids:
+        """The ids of one of `segments`."""
+        return self._ids[segment.name]
+
+
+def registered(database: Database) -> tuple[int, list[Segment]]:
+    """The generation, and the segments of it."""
+    rows = database.db.execute(
+        "SELECT generation, name, segments.day, ids, filter, cleared FROM memory LEFT JOIN segments "
+        "ORDER BY segments.day DESC, name"
+    ).fetchall()
+    segments = [Segment(name, day, ids, filter, bool(cleared)) for _, name, day, ids, filter, cleared in rows if name]
+    return int(rows[0][0]), segments
+
+
+def files_of(path: Path) -> set[str]:
+    """The names of the files that a spool's file of its own, which nobody has open, needs beside it."""
+    with closing(sqlite3.connect(path)) as db:
+        if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'segments'").fetchone():
+            return set()  # one of before
+        return files([Segment(*row) for row in db.execute("SELECT name, day, ids, filter, cleared FROM segments")])
+
+
+def folder_of(path: Path) -> Path:
+    """Where the segments of a spool's file are."""
+    return path.with_suffix(".duplicates")
+
+
+def files(segments: list[Segment]) -> set[str]:
+    """The names of the files that these segments need."""
+    return {ids_file(one.name) for one in segments} | {filter_file(one.filter) for one in segments}
+
+
+@contextmanager
+def unlinking(spool: Path, *, wait: bool) -> Iterator[bool]:
+    """While this is held nobody else removes files of segments; gives False when it is, and we do not `wait`."""
+    with spool.with_suffix(".lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+
+
+def sweep(database: Database) -> None:
+    """Remove the files that no segment needs, unless a backup is being made."""
+    folder = folder_of(database.path)
+    if not folder.exists():
+        return
+    with unlinking(database.path, wait=False) as ours:
+        if ours:
+            there = {path.name for path in folder.iterdir()}  # first: what is registered later is none of these
+            for name in there - files(registered(database)[1]):
+                (folder / name).unlink(missing_ok=True)

@@ -1,0 +1,195 @@
+"""Files of duplicate ids: sorted ids of one day, and filters that tell quickly which ids are in none of them.
+
+Both are written once and never changed, so any number of processes can map them, and share what they read. Ids are 16
+bytes of a keyed hash, so their places in a file can be calculated from their values.
+
+NAME.ids      the ids, one after the other
+NAME.filter   64-bit words; an id sets up to four bits of the word at its place, so words lie in the order of the ids
+"""
+
+import contextlib
+import mmap
+import os
+import secrets
+import struct
+from array import array
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
+from typing import BinaryIO
+
+from core.home import sync_folder
+
+WIDTH = 16
+# 16 bits for an id: of a thousand ids that are in none of its files, a filter passes five.
+IDS_PER_WORD = 4
+# Files are written piece by piece of so many ids, and take no memory to speak of.
+PIECE = 1 << 16
+_PAIR = struct.Struct(">QQ")
+_ID = struct.Struct(f"{WIDTH}s")
+_TWO_BITS = tuple(1 << (number & 63) | 1 << (number >> 6) for number in range(1 << 12))
+
+
+class Damaged(Exception):
+    """A file is not what it was; the message says which."""
+
+
+class Ids:
+    """Sorted ids, of a file or in memory."""
+
+    def __init__(self, data: mmap.mmap | bytes) -> None:
+        self._data = data
+        self._count = len(data) // WIDTH
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, at: int) -> bytes:
+        return self._data[at * WIDTH : (at + 1) * WIDTH]
+
+    def __contains__(self, id: bytes) -> bool:
+        at = self.place(id)
+        return at < self._count and self[at] == id
+
+    def place(self, id: bytes) -> int:
+        """How many ids are smaller."""
+        guess = int.from_bytes(id[:8]) * self._count >> 64
+        spread = 4 * isqrt(self._count) + 16  # eight standard deviations
+        low, high = max(0, guess - spread), min(self._count, guess + spread)
+        if low and self[low - 1] >= id:
+            low = 0
+        if high < self._count and self[high] < id:
+            high = self._count
+        return bisect_left(self, id, low, high)
+
+    def data(self, first: int, end: int) -> bytes:
+        """The ids from one place up to another, one after the other."""
+        return self._data[first * WIDTH : end * WIDTH]
+
+    def __iter__(self) -> Iterator[bytes]:
+        for first in range(0, self._count, PIECE):
+            for (id,) in _ID.iter_unpack(self.data(first, first + PIECE)):
+                yield id
+
+
+class Filter:
+    """Tells of ids that they are in none of the files that it was made of, or that they may be."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self.words = memoryview(data).cast("Q")
+        self.size = len(self.words)
+
+
+def marks(id: bytes) -> tuple[int, int]:
+    """Where an id's word is, as a share of 2^64 of all words, and which bits of it are set."""
+    place, rest = _PAIR.unpack(id)
+    return place, _TWO_BITS[rest & 4095] | _TWO_BITS[rest >> 12 & 4095]
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A file of ids as the spool knows it; `day` is that of their receipt, `cleared` is whether they left `seen`."""
+
+    name: str
+    day: int
+    ids: int
+    filter: str
+    cleared: bool
+
+
+def ids_file(name: str) -> str:
+    """The name of a segment's file."""
+    return f"{name}.ids"
+
+
+def filter_file(name: str) -> str:
+    """The name of a filter's file."""
+    return f"{name}.filter"
+
+
+def open_ids(folder: Path, segment: Segment) -> Ids:
+    """The ids of a segment. Raises `FileNotFoundError` and `Damaged`."""
+    ids = Ids(_mapped(folder / ids_file(segment.name)))
+    if len(ids) != segment.ids:
+        raise Damaged(f"{folder / ids_file(segment.name)} holds {len(ids)} ids in place of {segment.ids}")
+    return ids
+
+
+def open_filter(folder: Path, name: str) -> Filter:
+    """A filter. Raises `FileNotFoundError` and `Damaged`."""
+    return Filter(_mapped(folder / filter_file(name)))
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if not size or size % 8:
+            raise Damaged(f"{path} is {size} bytes long")
+        return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+
+
+def write(
+    folder: Path, merged: dict[int, list[Ids]], kept: list[Ids], rest: Callable[[], None]
+) -> tuple[str, list[Segment]]:
+    """Write a segment for each day of `merged`, and a filter over these and `kept`; returns its name and the segments.
+
+    All is on disk when this returns; nothing is left when it raises. `rest` is called after each piece.
+    """
+    names = {day: secrets.token_hex(8) for day in merged}
+    filter_name = secrets.token_hex(8)
+    paths = [folder / ids_file(name) for name in names.values()] + [folder / filter_file(filter_name)]
+    try:
+        with contextlib.ExitStack() as stack:
+            *files, filter = (stack.enter_context(_created(path)) for path in paths)
+            days = list(zip(merged.values(), files, strict=True))
+            for words in _pieces(days, kept):
+                filter.write(words)
+                rest()
+            for file in (*files, filter):
+                file.flush()
+                os.fsync(file.fileno())
+            sizes = [file.tell() // WIDTH for file in files]
+        sync_folder(folder)
+    except BaseException:
+        for path in paths:
+            path.unlink(missing_ok=True)
+        raise
+    found = zip(names.items(), sizes, strict=True)
+    return filter_name, [Segment(name, day, size, filter_name, cleared=False) for (day, name), size in found]
+
+
+def _created(path: Path) -> BinaryIO:
+    return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb")
+
+
+def _pieces(days: list[tuple[list[Ids], BinaryIO]], kept: list[Ids]) -> Iterator["array[int]"]:
+    """Write the ids of each day into its file, and yield the words of the filter, piece by piece in their order."""
+    sources = [source for group, _ in days for source in group] + kept
+    total = sum(len(source) for source in sources)
+    pieces = max(1, -(-total // PIECE))
+    each = max(8, -(-total // (pieces * IDS_PER_WORD)))
+    begins = {id(source): 0 for source in sources}
+    for piece in range(pieces):
+        limit = -(-(piece + 1 << 64) // pieces)
+        words = array("Q", bytes(8 * each))
+
+        def take(source: Ids, limit: int = limit) -> bytes:
+            first = begins[id(source)]
+            end = begins[id(source)] = len(source) if limit >> 64 else source.place(limit.to_bytes(8) + bytes(8))
+            return source.data(first, end)
+
+        for group, file in days:
+            taken = [take(source) for source in group]
+            data = taken[0] if len(taken) == 1 else b"".join(sorted(one for (one,) in _ID.iter_unpack(b"".join(taken))))
+            file.write(data)
+            _mark(words, data, pieces * each, piece * each)
+        for source in kept:
+            _mark(words, take(source), pieces * each, piece * each)
+        yield words
+
+
+def _mark(words: "array[int]", data: bytes, size: int, first: int) -> None:
+    for place, rest in _PAIR.iter_unpack(data):
+        words[(place * size >> 64) - first] |= _TWO_BITS[rest & 4095] | _TWO_BITS[rest >> 12 & 4095]

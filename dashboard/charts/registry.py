@@ -1,0 +1,40 @@
+"""The registry of charts: the title of each, the metric it queries, and the function that draws it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dashboard.charts.bars import installs_by
+from dashboard.charts.over_time import adoption_per_bucket, beacons_per_hour, installs_per_bucket
+from dashboard.charts.style import Figure
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart. `args` are the parameters of its metric query.
+
+    `optional` charts are hidden while they have nothing to show: without a country database no install has a country.
+    """
+
+    title: str
+    metric: str
+    args: dict[str, str]
+    figure: Callable[..., Figure]
+    optional: bool = False
+
+
+def _by(dimension: str, title: str, *, optional: bool = False) -> Chart:
+    return Chart(title, "installs", {"by": dimension, "grain": "period"}, installs_by, optional)
+
+
+CHARTS: dict[str, Chart] = {
+    "installs_per_bucket": Chart("Active installs", "installs", {}, installs_per_bucket),
+    "installs_by_version": _by("version", "Module versions"),
+    "installs_by_license_status": _by("license_status", "License status"),
+    "installs_by_os": _by("os", "Operating systems"),
+    "installs_by_virtualization": _by("virtualization", "Virtualization"),
+    "installs_by_php": _by("php", "PHP versions"),
+    "installs_by_whmcs": _by("whmcs", "WHMCS versions"),
+    "installs_by_country": _by("country", "Countries", optional=True),
+    "beacons_per_hour": Chart("Beacons per hour (sent time, UTC)", "beacons", {}, beacons_per_hour),
+    "adoption_per_bucket": Chart("Adoption over time", "feature_installs", {"by": "none"}, adoption_per_bucket),
+}

@@ -1,0 +1,57 @@
+"""Features: which are used, by what share of the active installs, and how that changes."""
+
+from typing import Any
+
+from dash import Dash, Input, Output, html
+
+from dashboard import filters, freshness, messages
+from dashboard.cards import heading
+from dashboard.data_source import DataSource
+from dashboard.empty_ranges import why_empty
+from dashboard.formatting import count, days, plural
+from dashboard.pages.features import csv_file, rows, table, trend
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill, region
+from warehouse.queries.small_groups import OTHER
+
+
+def layout() -> html.Div:
+    """The page without its figures."""
+    return html.Div(
+        [
+            heading("features", "Features", "Which features are used, and by what share of the active installs."),
+            *region("features", html.Div([table.layout(), trend.layout()], className="features")),
+        ]
+    )
+
+
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
+    """The callbacks of the page."""
+    search = Input("url", "search")
+    outputs = [
+        Output("features-grid", "dashGridOptions"),
+        Output("features-grid", "style"),
+        Output("features-note", "children"),
+    ]
+
+    @fill(callbacks, page, "features", outputs, search)
+    def features(search: str) -> Instead | tuple[Any, ...]:
+        chosen = filters.read(search, filters.today())
+        total = data.total(chosen.args())
+        if not total:
+            return Instead(why_empty(data, chosen))
+        found = rows.read(data, chosen)
+        if not found.features and not found.folded:
+            return Instead(messages.no_features())
+        note = (
+            f"{plural(len(found.features), 'feature')}, {days(chosen.start, chosen.end)}, {count(total)} active "
+            f"installs. Rarely used: by under {rows.RARE:.0%} of them, candidates to drop. {messages.rounding(data)}"
+        ).strip()
+        if found.folded:
+            note += f" {OTHER}: all features that too few installs used to show separately."
+        return table.options(found.folded), table.style(len(found.features), len(found.folded)), note
+
+    freshness.register(callbacks, page, data, search)
+    table.register(page, dash_app, callbacks, data)
+    trend.register(page, callbacks, data)
+    csv_file.register(page, callbacks, data)

@@ -1,0 +1,72 @@
+"""The trend of the selected feature, or of the most used one while none is selected."""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Input, Output, html
+
+from dashboard import filters, gaps, messages
+from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
+from dashboard.charts.registry import CHARTS
+from dashboard.charts.series import line, ratio
+from dashboard.data_source import DataSource
+from dashboard.display_names import display_name
+from dashboard.filters import Filters
+from dashboard.formatting import days, fewer, share
+from dashboard.pages.features import rows
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill
+
+CHART = "adoption_per_bucket"
+WEEKS_FROM = 92  # days from which the trend is by week, because a point per day would be unreadable
+
+
+def layout() -> html.Section:
+    """The card of the trend."""
+    return chart_card(CHART, dmc.Text(id="features-selected", size="sm"), 280)
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
+    """The callback of the trend."""
+
+    @fill(
+        callbacks,
+        page,
+        CHART,
+        [*chart_outputs(CHART), Output("features-selected", "children")],
+        Input("features-grid", "selectedRows"),
+        Input("url", "search"),
+    )
+    def adoption_per_bucket(selected: list[rows.Row] | None, search: str) -> Instead | tuple[Any, ...]:
+        chosen = filters.read(search, filters.today())
+        feature = selected[0]["feature"] if selected else _most_used(data, chosen)
+        if feature is None:
+            return Instead(messages.no_feature_selected())
+        name = display_name(data.catalog(), "feature", feature, filters.today())
+        return *chart_values(_drawn(data, chosen, feature)), name.title or feature
+
+
+def _most_used(data: DataSource, chosen: Filters) -> str | None:
+    found = rows.read(data, chosen).features
+    return str(found[0]["feature"]) if found else None
+
+
+def _drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
+    chart = CHARTS[CHART]
+    grain = "week" if chosen.days > WEEKS_FROM else "day"
+    received = data.received(chosen)
+    span = chosen.start, chosen.end, grain, filters.today(), received
+    using = data.ask(chart.metric, chosen.args(**chart.args, grain=grain, feature=feature))["rows"]
+    active = data.ask("installs", chosen.args(grain=grain))["rows"]
+    adoption = ratio(line(using, *span, k=data.k), line(active, *span, k=data.k))
+    known = [value for value in adoption.values if value is not None]
+    summary = f"Adoption of {feature} per {grain}, {days(chosen.start, chosen.end)}: " + (
+        f"from {share(min(known))} to {share(max(known))}, last {share(known[-1])}." if known else "too few to show."
+    )
+    notes = [
+        gaps.in_days(gaps.silent_days(received, chosen.start, chosen.end, filters.today())),
+        f"For each {grain}: the share of the active installs that used the feature.",
+    ]
+    if any(adoption.small):
+        notes.append(f"A break without a grey band: no installs, or {fewer(data.k)}.")
+    return DrawnChart(chart.figure(adoption, grain), summary, " ".join(filter(None, notes)))

@@ -1,0 +1,53 @@
+"""The cards of installs by one dimension, one for each such chart of the registry."""
+
+from typing import Any
+
+from dash import Input, Output
+
+from dashboard import filters, messages
+from dashboard.cards import DrawnChart, chart_outputs, chart_values
+from dashboard.charts.bars import MOST_BARS, shown_rows
+from dashboard.charts.registry import CHARTS
+from dashboard.charts.style import BLANK
+from dashboard.data_source import DataSource
+from dashboard.filters import Filters
+from dashboard.formatting import count, share
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import HIDDEN, SHOWN, Instead, fill
+
+NAMES = [name for name in CHARTS if name.startswith("installs_by_")]
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
+    """The callbacks of the cards."""
+    for name in NAMES:
+        _register(page, callbacks, data, name)
+
+
+def _register(page: Page, callbacks: Callbacks, data: DataSource, name: str) -> None:
+    outputs = [*chart_outputs(name), Output(f"{name}-card", "style")]
+
+    @fill(callbacks, page, name, outputs, Input("url", "search"))
+    def installs_by(search: str) -> Instead | tuple[Any, ...]:
+        drawn = _drawn(data, name, filters.read(search, filters.today()))
+        if drawn is not None:
+            return *chart_values(drawn), SHOWN
+        if CHARTS[name].optional:
+            return *chart_values(DrawnChart(BLANK, "")), HIDDEN
+        return Instead(messages.too_few(data.k))
+
+
+def _drawn(data: DataSource, name: str, chosen: Filters) -> DrawnChart | None:
+    """The chart, or None when there is nothing to show."""
+    chart = CHARTS[name]
+    total = data.total(chosen.args())
+    answer = data.largest(chart.metric, chosen.args(**chart.args))
+    shown = shown_rows(answer["rows"])
+    if not total or not shown:
+        return None
+    words = ", ".join(f"{row['key']} {count(row['value'])} ({share(row['value'] / total)})" for row in shown)
+    rows = len(answer["rows"]) + answer["more"]
+    notes = [f"The {MOST_BARS} largest of {count(rows)}."] if rows > len(shown) else []
+    if name == "installs_by_version" and not chosen.module:
+        notes.append("All modules; choose one to see its versions.")
+    return DrawnChart(chart.figure(answer["rows"], total), f"{chart.title}: {words}.", " ".join(notes))

@@ -1,0 +1,65 @@
+"""The figure cards of the overview: active installs, their change, modules, licensed installs."""
+
+from dash import Input, html
+
+from dashboard import filters
+from dashboard.cards import FigureText, figure_card, figure_outputs, figure_values
+from dashboard.charts.bars import known_rows
+from dashboard.data_source import DataSource
+from dashboard.filters import Filters
+from dashboard.formatting import count, days, share
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import fill, loading, region
+from warehouse.queries.small_groups import OTHER
+
+CARDS = {
+    "active_installs": "Active installs",
+    "installs_change": "Change",
+    "active_modules": "Modules",
+    "licensed_installs": "Licensed",
+}
+
+
+def layout() -> html.Div:
+    """The cards without their figures."""
+    cards = html.Dl([figure_card(name, label) for name, label in CARDS.items()], className="figures")
+    return html.Div(region("overview-figures", loading(cards, 112)))
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
+    """The callback of the cards."""
+
+    @fill(callbacks, page, "overview-figures", figure_outputs(*CARDS), Input("url", "search"))
+    def figures(search: str) -> tuple[str, ...]:
+        chosen = filters.read(search, filters.today())
+        total = data.total(chosen.args())
+        active = FigureText(count(total) if total else "–", days(chosen.start, chosen.end))
+        return figure_values(
+            active, _change(data, chosen, total), _modules(data, chosen), _licensed(data, chosen, total)
+        )
+
+
+def _change(data: DataSource, chosen: Filters, total: int | None) -> FigureText:
+    previous = "the previous day" if chosen.days == 1 else f"the previous {chosen.days} days"
+    before = data.total(chosen.before.args())
+    # Installs that reported for the first time during the previous period would show as growth.
+    if not (total and before and data.total(chosen.before.beginning.args())):
+        return FigureText("–", f"no complete figure for {previous}")
+    return FigureText(f"{total / before - 1:+.1%}".replace("-", "−"), f"vs. {previous} ({count(before)})")
+
+
+def _modules(data: DataSource, chosen: Filters) -> FigureText:
+    rows = data.ask("installs", chosen.args(by="module", grain="period"))["rows"]
+    named = [row for row in known_rows(rows) if row["key"] != OTHER]
+    if not named:
+        return FigureText("–", "too few installs of any module")
+    others = any(row["key"] == OTHER for row in rows)
+    return FigureText(count(len(named)), f"and others under {data.k} installs" if others else "active in the range")
+
+
+def _licensed(data: DataSource, chosen: Filters, total: int | None) -> FigureText:
+    rows = data.ask("installs", chosen.args(by="license_status", grain="period"))["rows"]
+    licensed = next((row["value"] for row in known_rows(rows) if row["key"] == "licensed"), None)
+    if not total or licensed is None:
+        return FigureText("–", "of active installs")
+    return FigureText(share(licensed / total), f"{count(licensed)} installs report licensed")

@@ -1,0 +1,184 @@
+"""What the memory of duplicates costs: beacons a second by how many ids it holds, and how long its upkeep locks it.
+
+    python -m tests.bench.duplicates [IDS]
+
+At most IDS (a hundred million) ids lie as filing and folding leave them after 30 days, with the table of recent ids
+full; without any, all is empty. The spools take turns, so what else the machine does falls on all of them alike. The
+longest lock of ordinary commits tells what the disk did meanwhile: each lock ends with one write to it.
+"""
+
+import os
+import statistics
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from collector.compaction import RECENT, Compactor
+from collector.spool import HORIZON_DAYS, Row, Spool
+from collector.spool.days import DAY
+from collector.spool.segments import WIDTH, Ids, Segment, open_ids, write
+
+COUNTS = (0, 1_000_000, 10_000_000, 100_000_000)
+SCRATCH = Path("build")  # 1.9 GB on the disk: where /tmp is in memory, a commit costs no write
+ROUNDS = 15
+COMMITS = 100
+PER_COMMIT = 16
+USAGE, LICENSE = b"u" * 330, b"l" * 330
+LONGEST_MS = 50.0
+
+
+class Uptime:
+    """A clock that is set forward by hand."""
+
+    def __init__(self) -> None:
+        self.seconds = 90.0 * DAY
+
+    def __call__(self) -> tuple[str, float]:
+        return "bench", self.seconds
+
+
+def main() -> None:
+    """Fill, take turns, forget, and print the table."""
+    most = int(sys.argv[1]) if len(sys.argv) > 1 else COUNTS[-1]
+    clock = Uptime()
+    SCRATCH.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=SCRATCH) as folder:
+        spools = {count: filled(Path(folder, f"{count}.sqlite"), clock, count) for count in COUNTS if count <= most}
+        rates: dict[int, list[float]] = {count: [] for count in spools}
+        for _ in range(ROUNDS):
+            for count, spool in spools.items():
+                rates[count].append(rate(spool))
+        print(f"{'':38}{'longest lock in ms':>42}")
+        print(f"{'ids remembered':>16}{'beacons/s':>12}{'to none':>10}{'opens in ms':>14}", end="")
+        print(f"{'forgetting':>12}{'filing':>8}{'a commit':>10}")
+        for count, spool in spools.items():
+            speed = statistics.median(rates[count])
+            ratio = statistics.median(one / none for one, none in zip(rates[count], rates[0], strict=True))
+            print(f"{count:16,}{speed:12,.0f}{ratio:10.2f}{opening(spool, clock):14.1f}", end="", flush=True)
+            compactor = Compactor(spool)
+            filing = longest(spool, compactor.file)
+            commits = longest(spool, partial(ordinary, spool))
+            spool.db.executemany("INSERT INTO seen VALUES (?, 1)", [(os.urandom(WIDTH),) for _ in range(RECENT)])
+            clock.seconds += HORIZON_DAYS / 2 * DAY
+            forgetting = longest(spool, compactor.forget)
+            clock.seconds -= HORIZON_DAYS / 2 * DAY
+            late = "" if forgetting < LONGEST_MS else f"  over {LONGEST_MS:.0f} ms"
+            print(f"{forgetting:12.1f}{filing:8.1f}{commits:10.1f}{late}", flush=True)
+            spool.close()
+
+
+def filled(path: Path, clock: Uptime, count: int) -> Spool:
+    """A spool that got `count` beacons in its 30 days, and filed and folded them as they came."""
+    spool = Spool(path, clock)
+    if not count:
+        return spool
+    folder = spool.duplicates.folder
+    folder.mkdir()
+    today = spool.days.today()
+    per_day = -(-count // HORIZON_DAYS)
+    done = 0
+    for size in sizes(count - RECENT):
+        segments: list[Segment] = []
+        ids: list[Ids] = []
+        while size:
+            day, left = done // per_day, per_day - done % per_day
+            number = min(left, size)
+            name = f"{today - HORIZON_DAYS + day}-{done}"
+            with (folder / f"{name}.ids").open("wb") as file:
+                for piece in sorted_ids(number):
+                    file.write(piece)
+            segments.append(Segment(name, today - HORIZON_DAYS + day, number, "", cleared=True))
+            ids.append(open_ids(folder, segments[-1]))
+            done, size = done + number, size - number
+        filter, _ = write(folder, {}, ids, lambda: None)
+        with spool.transaction():
+            spool.db.executemany(
+                "INSERT INTO segments VALUES (?, ?, ?, ?, 1)",
+                [(each.name, each.day, each.ids, filter) for each in segments],
+            )
+    with spool.transaction():
+        spool.db.executemany(
+            "INSERT INTO seen VALUES (?, ?)",
+            [(os.urandom(WIDTH), today - number % 2) for number in range(RECENT)],
+        )
+        spool.db.execute("UPDATE memory SET generation = 1")
+    return spool
+
+
+def sizes(count: int) -> Iterator[int]:
+    """How many ids each filter is over, the oldest first: no two of one size, as folding leaves them."""
+    units, rest = divmod(count, RECENT)
+    for power in reversed(range(units.bit_length())):
+        if units >> power & 1:
+            yield RECENT << power
+    if rest:
+        yield rest
+
+
+def sorted_ids(count: int) -> Iterator[bytes]:
+    """So many random ids in order, in pieces."""
+    for first in range(256):
+        number = count * (first + 1) // 256 - count * first // 256
+        rest = sorted(one for (one,) in struct.iter_unpack("15s", os.urandom(15 * number)))
+        yield b"".join(bytes([first]) + one for one in rest)
+
+
+def longest(spool: Spool, work: Callable[[], object]) -> float:
+    """The longest time in ms for which some work holds the spool's lock."""
+    real, held = spool.transaction, [0.0]
+
+    @contextmanager
+    def timed() -> Iterator[None]:
+        began = float("inf")
+        try:
+            with real():
+                began = time.perf_counter()
+                yield
+        finally:
+            held.append((time.perf_counter() - began) * 1000)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spool, "transaction", timed)
+        work()
+    return max(held)
+
+
+def row() -> Row:
+    """A new beacon of about 1 KB."""
+    return Row(os.urandom(WIDTH), USAGE, LICENSE)
+
+
+def opening(spool: Spool, clock: Uptime) -> float:
+    """How long a process takes until it has stored its first beacon, in ms."""
+    began = time.perf_counter()
+    again = Spool(spool.path, clock)
+    assert again.store([row()], time.time()) == [True]
+    took = (time.perf_counter() - began) * 1000
+    again.close()
+    return took
+
+
+def ordinary(spool: Spool) -> None:
+    """Commits that write next to nothing."""
+    for moment in range(200):
+        spool.note_fresh(moment)
+
+
+def rate(spool: Spool) -> float:
+    """Beacons a second, in commits of 16."""
+    commits = [[row() for _ in range(PER_COMMIT)] for _ in range(COMMITS)]
+    began = time.perf_counter()
+    for rows in commits:
+        spool.store(rows, time.time())
+    return COMMITS * PER_COMMIT / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""The memory of duplicates as tests see it: a clock that is set by hand, and all ids that are remembered."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from collector import compaction
+from collector.spool import Spool
+from collector.spool.duplicates import Duplicates
+from collector.spool.segments import Segment, open_ids
+
+DAY = 86400
+
+
+class HandClock:
+    """How long the machine has been on: as long as the test says."""
+
+    def __init__(self) -> None:
+        self.boot = "first"
+        self.seconds = 1000.0
+
+    def __call__(self) -> tuple[str, float]:
+        return self.boot, self.seconds
+
+    def days(self, days: float) -> None:
+        """Let time go by."""
+        self.seconds += days * DAY
+
+    def reboot(self) -> None:
+        """The machine goes down and up again."""
+        self.boot += "'"
+        self.seconds = 5.0
+
+
+def at_dawn(path: Path, clock: HandClock) -> Spool:
+    """A new spool, of which the first day begins now."""
+    spool = Spool(path, clock)
+    day = spool.days.today()
+    spool.db.execute("UPDATE memory SET seconds = ?", (day * DAY,))
+    return spool
+
+
+def recent(spool: Spool) -> list[bytes]:
+    """The ids that are not filed, or not yet cleared, in order."""
+    return [id for (id,) in spool.db.execute("SELECT id FROM seen ORDER BY id")]
+
+
+def segments(spool: Spool) -> list[Segment]:
+    """The segments that are registered."""
+    duplicates = Duplicates(spool)
+    duplicates.refresh()
+    return duplicates.segments
+
+
+def remembered(spool: Spool) -> list[bytes]:
+    """All ids that are duplicates, in order; each of them the spool's look-up finds."""
+    folder = spool.duplicates.folder
+    found = {id for segment in segments(spool) for id in open_ids(folder, segment)} | set(recent(spool))
+    assert not found or spool.known(sorted(found)) == found
+    return sorted(found)
+
+
+@contextmanager
+def small(recent: int = 8, portion: int = 16, slice: int = 4) -> Iterator[None]:
+    """A memory that files, folds and forgets a few ids at a time, and never rests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compaction, "RECENT", recent)
+        patch.setattr(compaction, "PORTION", portion)
+        patch.setattr(compaction, "SLICE", slice)
+        patch.setattr(compaction, "REST", 0.0)
+        yield
+
+
+def whole(spool: Spool) -> bool:
+    """Whether SQLite finds the spool's file as it must be."""
+    with sqlite3.connect(spool.path) as db:
+        found = db.execute("PRAGMA integrity_check").fetchall()
+    db.close()
+    return found == [("ok",)]

@@ -1,0 +1,257 @@
+"""Carrying out what owners ask, on a real ClickHouse, embedded and (with CLICKHOUSE_URL) a server."""
+
+import itertools
+import os
+import re
+import subprocess
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.loader import Loader
+from collector.planes import Planes
+from collector.rights.api import ask, parse, request_status
+from collector.rights.decisions import Decisions
+from collector.rights.request_store import UNHELD_DAYS, RequestStore
+from collector.spool import Spool
+from core.home import Home
+from core.settings import Settings
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
+from warehouse import install_data
+from warehouse.engine import Engine, EngineError
+from warehouse.migrate import migrate
+from warehouse.recount import differences
+
+PLANES = Planes(b"root secret of the tests")
+ACTIONS = ("access", "erase", "rectify", "object", "restrict", "lift")
+
+
+class Collector:
+    """A spool with its loader, without HTTP."""
+
+    def __init__(self, home: Home, engine: Engine) -> None:
+        self.home, self.engine, self.spool = home, engine, Spool(home.spool)
+        self.store = RequestStore(self.spool)
+        self.loader = Loader(self.spool, engine)
+
+    def send(self, install_id: str, beacons: int = 3, **more: Any) -> None:
+        """Store beacons as posted ones are."""
+        now = datetime.now(UTC)
+        for _ in range(beacons):
+            state = Decisions(self.spool).state(PLANES.who(install_id))
+            split = PLANES.split(beacon(install_id=install_id, **more), "203.0.113.9", now, epoch=state.epoch)
+            self.spool.store([PLANES.sealed(split, install_id) if state.restricted else split.row()], now.timestamp())
+
+    def ask(self, install_id: str, action: str, **correction: Any) -> str:
+        given = {"install_id": install_id, "action": action} | ({"rectify": correction} if correction else {})
+        return ask(self.store, PLANES, *parse(given))
+
+    def finish(self) -> None:
+        """Step until all is loaded and carried out."""
+        wait_for(lambda: not self.loader.step() and not self.store.pending(), "the requests", 120)
+
+    def count(self, sql: str) -> int:
+        return int(self.engine.query(f"SELECT count() FROM {sql}")[0][0])
+
+    def mutations(self) -> set[tuple[str, str]]:
+        """The statements that rewrote tables, as far as ClickHouse remembers them: the last of each table at least."""
+        sql = "SELECT table, mutation_id FROM system.mutations WHERE database = currentDatabase()"
+        return set(self.engine.query(sql))
+
+
+@pytest.fixture(params=ENGINES)
+def collector(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Collector]:
+    home, url = Home(tmp_path / "home"), clickhouse_url(request.param)
+    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
+    engine = Engine(Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster), home)
+    migrate(engine)
+    yield Collector(home, engine)
+    engine.close()
+
+
+def someone() -> str:
+    return str(uuid.uuid4())
+
+
+def correction(action: str) -> dict[str, Any]:
+    return {"platform": {"php": "8.3.1"}, "license": {"status": "licensed"}} if action == "rectify" else {}
+
+
+def test_an_install_of_which_nothing_is_held_costs_nothing_that_lasts(collector: Collector) -> None:
+    """No mutation, no record and no row; only what an owner decides for the future is kept."""
+    before = collector.mutations()
+    tickets = [collector.ask(someone(), action, **correction(action)) for action in ACTIONS for _ in range(10)]
+    collector.finish()
+    assert {(request_status(collector.store, ticket) or {})["state"] for ticket in tickets} == {"done"}
+    assert collector.mutations() == before
+    assert [collector.count(table) for table in ("rights_requests", "retired_usage_installs", "owner_statements")] == [
+        0,
+        0,
+        0,
+    ]
+    kept = [(each.state.epoch, each.state.objected, each.state.restricted) for each in Decisions(collector.spool).all()]
+    assert sorted(kept) == [(0, False, True)] * 10 + [(0, True, False)] * 10
+    collector.store.forget(datetime.now(UTC).timestamp() + UNHELD_DAYS * 86400 + 60)
+    assert collector.store.all() == []
+
+
+def test_requests_that_wait_share_one_deletion_in_each_table(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Forty installs ask at once: each table is rewritten once for all, and once so that no statement names them."""
+    statements: list[str] = []
+    command = Engine.command
+
+    def noted(engine: Engine, sql: str, settings: Any = None) -> None:
+        statements.append(sql)
+        command(engine, sql, settings)
+
+    monkeypatch.setattr(Engine, "command", noted)
+    installs = [someone() for _ in range(40)]
+    for install in installs:
+        collector.send(install)
+    collector.loader.step()
+    for install, action in zip(installs, itertools.cycle(("erase", "restrict", "rectify", "erase"))):
+        collector.ask(install, action, **correction(action))
+    collector.finish()
+    deletions = Counter(re.findall(r"ALTER TABLE (\w+?)(?:_local)? .*(DELETE|UPDATE)", "\n".join(statements)))
+    assert deletions[("usage_beacons", "UPDATE")] == 1
+    assert deletions[("installs_per_day_by_dimension", "DELETE")] <= 3  # of corrections a statement of their own
+    assert all(number <= 2 for (table, _), number in deletions.items() if table != "installs_per_day_by_dimension")
+    held = collector.engine.query("SELECT uniqExact(install), countIf(php = '8.3.1') FROM usage_beacons FINAL")
+    assert held == [(10, 30)]
+    assert differences(collector.engine) == []
+
+
+def test_beacons_are_loaded_while_clickhouse_deletes(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long a deletion takes, the loader goes on, and what it loads meanwhile stays."""
+    mine, other = someone(), someone()
+    collector.send(mine)
+    collector.ask(mine, "rectify", **correction("rectify"))
+    with monkeypatch.context() as patch:
+        patch.setattr(install_data, "deleting", lambda engine: True)
+        collector.loader.step()
+        collector.send(mine, platform={"php": "8.1.9"})
+        collector.ask(other, "erase")
+        collector.send(other)
+        collector.loader.step()
+        assert collector.spool.stats().beacons == 0
+        assert [request.action for request in collector.store.pending()] == ["rectify"]
+    collector.finish()
+    php = dict(collector.engine.query("SELECT php, count() FROM usage_beacons FINAL GROUP BY php"))
+    assert php == {"8.3.1": 3, "8.1.9": 3, "8.2.12": 3}
+    assert differences(collector.engine) == []
+
+
+def test_a_correction_spares_what_came_after_it(collector: Collector) -> None:
+    """Beacons that were answered after the request are not corrected, though they are loaded before."""
+    mine = someone()
+    collector.send(mine)
+    collector.ask(mine, "rectify", **correction("rectify"))
+    collector.send(mine, beacons=2)
+    collector.finish()
+    assert collector.engine.query("SELECT php, count() FROM usage_beacons FINAL GROUP BY php ORDER BY php") == [
+        ("8.2.12", 2), ("8.3.1", 3),
+    ]  # fmt: skip
+
+
+def test_bytes_are_gone_when_an_erasure_is_done(collector: Collector) -> None:
+    """Once the status says done, no file holds what only this install had said."""
+    mark = "zq7xk-7.7.7"
+    mine = someone()
+    collector.send(someone())
+    collector.send(mine, platform={"php": mark})
+    collector.loader.step()
+    ticket = collector.ask(mine, "erase")
+    collector.finish()
+    assert (request_status(collector.store, ticket) or {})["state"] == "done"
+    folder = collector.home.path
+    if not collector.engine.embedded:
+        node = Path(os.environ["CLICKHOUSE_CONFIG"]).parent
+        folder = node.parent if collector.engine.cluster else node
+    found = subprocess.run(["grep", "-rlaF", mark, folder], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+
+
+@pytest.mark.parametrize("action", ["restrict", "lift"])
+def test_nothing_is_deleted_that_could_not_be_put_back(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    """Rows that ClickHouse would refuse stay where they are, and the request fails."""
+    mine = someone()
+    collector.send(mine)
+    collector.loader.step()
+    if action == "lift":
+        collector.ask(mine, "restrict")
+        collector.finish()
+    tables = ("usage_beacons", "license_sightings", "sealed_beacons")
+    before = [collector.count(table) for table in tables]
+    with monkeypatch.context() as patch:
+        patch.setattr(Engine, "reads", lambda engine, table, lines: table != "license_sightings")
+        ticket = collector.ask(mine, action)
+        collector.finish()
+    assert (request_status(collector.store, ticket) or {})["state"] == "failed"
+    assert [collector.count(table) for table in tables] == before
+    again = collector.ask(mine, action)
+    collector.finish()
+    assert (request_status(collector.store, again) or {})["state"] == "done"
+    assert differences(collector.engine) == []
+
+
+def failing_at(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], bool]:
+    """Let the outcome of the `number`th insert or statement of requests be unknown; returns whether it was reached."""
+    calls = itertools.count(1)
+    reached = []
+
+    def wrap(name: str) -> None:
+        real = getattr(Engine, name)
+
+        def wrapped(engine: Engine, *arguments: Any, **named: Any) -> Any:
+            result = real(engine, *arguments, **named)
+            if "freshness" not in str(arguments[0]) and next(calls) == number:
+                reached.append(number)
+                raise EngineError("the outcome is unknown")
+            return result
+
+        monkeypatch.setattr(Engine, name, wrapped)
+
+    wrap("insert")
+    wrap("command")
+    return lambda: bool(reached)
+
+
+def test_a_failure_at_any_statement_leaves_the_same_end(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever insert or statement fails with its outcome unknown, the loader that starts anew mends it."""
+    monkeypatch.setattr(install_data, "left_on_disk", lambda engine: set())
+    for number in itertools.count(1):
+        installs = {action: someone() for action in ("erase", "restrict", "rectify", "lift")}
+        for install in installs.values():
+            collector.send(install)
+        collector.ask(installs["lift"], "restrict")
+        collector.finish()
+        for action, install in installs.items():
+            collector.ask(install, action, **correction(action))
+        with monkeypatch.context() as patch:
+            reached = failing_at(patch, number)
+            collector.loader.step()
+            collector.loader.step()
+        collector.loader = Loader(collector.spool, collector.engine)
+        collector.finish()
+        found = {}
+        for action, install in installs.items():
+            pseudonyms = PLANES.pseudonyms(uuid.UUID(install).bytes, 0)
+            rows = {p: install_data.rows(collector.engine, t[0], pseudonyms[p]) for p, t in install_data.TABLES.items()}
+            found[action] = len(rows["usage"]), len(rows["license"]), {row["php"] for row in rows["usage"]}
+        assert found == {
+            "erase": (0, 0, set()), "restrict": (0, 0, set()), "rectify": (3, 3, {"8.3.1"}), "lift": (3, 3, {"8.2.12"}),
+        }  # fmt: skip
+        assert differences(collector.engine) == []
+        if not reached():
+            assert number > 10
+            return

@@ -1,0 +1,66 @@
+"""The error path of all callbacks: a region that cannot be filled hides its content and says so."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from dashboard.data_source import DataSource
+from tests.dashboard.conftest import EmptyEngine, fill
+
+Visit = Callable[[str | None], FlaskClient]
+HIDDEN = {"display": "none"}
+
+
+def dependencies(visit: Visit) -> list[dict[str, Any]]:
+    found: Any = visit("admin").get("/_dash-dependencies").json
+    return [one for one in found if one["clientside_function"] is None]
+
+
+def test_every_callback_has_a_message(visit: Visit) -> None:
+    """A callback that is added past `fill` would leave old figures under a new filter when it fails."""
+    for dependency in dependencies(visit):
+        assert dependency["output"].lstrip(".").partition(".")[0].endswith("-message"), dependency["output"]
+
+
+def test_no_callback_returns_a_graph_or_a_grid(visit: Visit) -> None:
+    """They stay in the layout: what is returned as `children` is mounted again."""
+    client = visit("admin")
+    for dependency in dependencies(visit):
+        region = dependency["output"].lstrip(".").partition("-message")[0]
+        if region != "page":
+            answer = str(fill(client, region))
+            assert "AgGrid" not in answer, region
+            assert "'Graph'" not in answer, region
+
+
+def test_an_unexpected_error_is_logged_and_said(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The content is hidden, and nothing of the error reaches the page."""
+
+    def broken(*_: Any) -> None:
+        raise ZeroDivisionError("a secret")
+
+    monkeypatch.setattr(DataSource, "ask", broken)
+    with caplog.at_level(logging.ERROR):
+        answer = fill(visit("product"), "installs_by_php", "?module=invoice_pro")
+    assert answer["installs_by_php-content"]["style"] == HIDDEN
+    assert "This could not be read" in str(answer["installs_by_php-message"])
+    assert "installs_by_php" not in answer, "the old figure stays hidden, and no new one is given"
+    assert "a secret" not in str(answer)
+    assert "the callback of installs_by_php failed" in caplog.text
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_region_recovers(visit: Visit, engine: EmptyEngine) -> None:
+    """The message goes, and the content is shown again."""
+    client = visit("admin")
+    engine.away = True
+    assert fill(client, "health-tables")["health-tables-content"]["style"] == HIDDEN
+    engine.away = False
+    answer = fill(client, "health-tables")
+    assert answer["health-tables-content"]["style"] == {}
+    assert answer["health-tables-message"]["children"] == ""

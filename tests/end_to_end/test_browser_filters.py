@@ -1,0 +1,178 @@
+"""The filters in a real browser: what is shown belongs to the address, and nothing is mounted again for a filter."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+
+from core.access_log import AccessLog, AccessLogEntry
+from core.home import Home, derive
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, PASSWORD, System, running
+from tests.end_to_end.test_browser import browser, logged_in
+
+__all__ = ["browser"]
+CALLBACKS = "**/_dash-update-component*"
+# Marks what is mounted now; what is mounted later has no mark.
+MARK = "() => document.querySelectorAll('.js-plotly-plot, .ag-root, .card').forEach((one) => (one.marked = true))"
+UNMARKED = (
+    "() => [...document.querySelectorAll('.js-plotly-plot, .ag-root, .card')].filter((one) => !one.marked).length"
+)
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Six installs of one module and seven of another, and one that is not licensed; all read, nothing changed."""
+    with running(tmp_path_factory.mktemp("filters") / "home", request.param) as system:
+        for name, version, installs in (("invoice_pro", "1.1.1", 6), ("ticket_ai", "2.2.2", 7)):
+            module = {"name": name, "version": version}
+            beacons = [beacon(module=module, features={f"{name}.used": 3}) for _ in range(installs)]
+            assert system.post(beacons)[1]["accepted"] == installs
+        system.drain()
+        yield system
+
+
+@pytest.fixture
+def page(system: System, browser: Browser) -> Iterator[Page]:
+    page = logged_in(browser, system, "admin", PASSWORD)
+    expect(page.locator("#installs_by_version-summary")).to_contain_text("1.1.1")
+    yield page
+    page.context.close()
+
+
+def choose_module(page: Page, name: str) -> None:
+    """As a user does."""
+    page.locator("#module-filter").click()
+    page.get_by_role("option", name=name).click()
+    page.wait_for_url(f"**module={name}*")
+
+
+def versions(page: Page) -> Any:
+    return page.locator("#installs_by_version-summary")
+
+
+def test_a_filter_mounts_no_graph_again(page: Page) -> None:
+    """Nor a card or a grid: their properties change. The same for the browser's back button."""
+    page.evaluate(MARK)
+    choose_module(page, "ticket_ai")
+    expect(versions(page)).not_to_contain_text("1.1.1")
+    expect(page.locator("#active_installs-value")).to_have_text("7")
+    page.get_by_text("7 days", exact=True).click()
+    page.wait_for_url("**from=*")
+    page.go_back()
+    page.go_back()
+    expect(versions(page)).to_contain_text("1.1.1")
+    assert page.evaluate(UNMARKED) == 0
+
+
+def test_the_features_grid_follows_the_filter(page: Page, system: System) -> None:
+    """It loads its rows again, and stays."""
+    page.goto(f"{system.dashboard}/features")
+    grid = page.locator("#features-grid")
+    expect(grid).to_contain_text("invoice_pro.used")
+    page.evaluate(MARK)
+    choose_module(page, "ticket_ai")
+    expect(grid).to_contain_text("ticket_ai.used")
+    expect(grid).not_to_contain_text("invoice_pro.used")
+    expect(page.locator("#features-selected")).to_have_text("ticket_ai.used")
+    assert page.evaluate(UNMARKED) == 0
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/?module=nope",
+        "/features?module=nope",
+        "/licensing?module=nope",
+        "/licensing?status=nope,trial",
+        "/?grain=nope",
+        "/?from=2026-11-20&to=2026-11-02",
+        "/?from=nope&module=ticket_ai",
+    ],
+)
+def test_an_address_is_not_changed_by_reading_it(page: Page, system: System, address: str) -> None:
+    """Controls that do not know a value must not correct the address; the page says that the value is unknown."""
+    before = accesses(system)
+    page.goto(system.dashboard + address)
+    message = page.locator(".empty:visible, #page-content .notice:visible").first
+    expect(message).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert page.url == system.dashboard + address
+    if "module=nope" in address:
+        expect(page.get_by_label("Module", exact=True).first).to_have_value("nope (no figures)")
+        expect(message).to_contain_text("nope")
+    queries = [entry.question for entry in accesses(system)[: len(accesses(system)) - len(before)]]
+    assert all(query.get("module") == "nope" for query in queries), "nothing else of the license plane was read"
+
+
+def test_a_control_still_changes_an_address_with_an_unknown_value(page: Page, system: System) -> None:
+    """A user who chooses something leaves the unknown value behind."""
+    page.goto(f"{system.dashboard}/?module=nope")
+    expect(page.locator("#overview-message")).to_contain_text("No figures for the module")
+    choose_module(page, "invoice_pro")
+    expect(page.locator("#active_installs-value")).to_have_text("6")
+
+
+@pytest.mark.parametrize("failure", ["server error", "connection refused", "not JSON"])
+def test_a_callback_that_fails_hides_the_old_figures(page: Page, failure: str) -> None:
+    """Its card says that it could not be read; the others show the new filter, and the next answer brings it back."""
+
+    def fail(route: Route) -> None:
+        if '"output":"..installs_by_version-message' not in (route.request.post_data or ""):
+            route.continue_()
+        elif failure == "connection refused":
+            route.abort()
+        elif failure == "not JSON":
+            route.fulfill(status=502, body="<html>Bad gateway</html>", content_type="text/html")
+        else:
+            route.fulfill(status=500, body="")
+
+    page.route(CALLBACKS, fail)
+    choose_module(page, "ticket_ai")
+    expect(page.locator("#installs_by_version-message")).to_contain_text("This could not be read")
+    expect(page.locator("#installs_by_version")).to_be_hidden()
+    expect(page.locator("#active_installs-value")).to_have_text("7")
+    page.unroute(CALLBACKS)
+    choose_module(page, "invoice_pro")
+    expect(page.locator("#installs_by_version")).to_be_visible()
+    expect(versions(page)).to_contain_text("1.1.1")
+    expect(page.locator("#installs_by_version-message")).to_be_empty()
+
+
+@pytest.mark.parametrize("old_answer", ["late", "failed"])
+def test_an_answer_that_is_overtaken_is_not_shown(page: Page, old_answer: str) -> None:
+    """The answer for the first choice arrives after that for the second, or fails then."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        body = route.request.post_data or ""
+        if "installs_by_version-message" in body and "module=ticket_ai" in body:
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.route(CALLBACKS, hold)
+    choose_module(page, "ticket_ai")
+    expect(page.locator("#active_installs-value")).to_have_text("7")
+    choose_module(page, "invoice_pro")
+    expect(page.locator("#active_installs-value")).to_have_text("6")
+    expect(versions(page)).to_contain_text("1.1.1")
+    expect(versions(page)).not_to_contain_text("2.2.2")
+    assert held
+    for route in held:
+        if old_answer == "late":
+            with page.expect_response(lambda response: "installs_by_version" in (response.request.post_data or "")):
+                route.continue_()
+        else:
+            route.abort()
+    page.wait_for_load_state("networkidle")
+    expect(versions(page)).not_to_contain_text("2.2.2")
+    expect(page.locator("#installs_by_version")).to_be_visible()
+    expect(page.locator("#installs_by_version-message")).to_be_empty()
+
+
+def accesses(system: System) -> list[AccessLogEntry]:
+    """What the access log of a system holds, newest first."""
+    home = Home(system.home)
+    return AccessLog(home.access_log, derive(home.root_secret(system.settings), "access log")).entries(1000)

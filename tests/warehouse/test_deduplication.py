@@ -1,0 +1,67 @@
+"""How long a batch of unknown outcome may be sent again: the tables remember its token while other loaders go on."""
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from collector import loader as loader_module
+from collector.batch_insert import insert_batch
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import clickhouse_url
+from tests.warehouse.test_engine import rows, uses
+from tests.warehouse.test_server_users import engine_at
+from warehouse import recount
+from warehouse.engine import Engine
+from warehouse.migrate import TOKENS, migrate
+
+on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
+WEEK = 7 * 86_400
+WITH_SUMS = ("usage_beacons", "installs_per_day_by_dimension")
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    engine = engine_at(clickhouse_url("server"), tmp_path)
+    migrate(engine)
+    yield engine
+    engine.close()
+
+
+def test_five_loaders_bring_no_more_batches_in_a_week_than_the_tables_remember() -> None:
+    """Beside a server a loader pauses after each small batch."""
+    assert 5 * WEEK / loader_module.PAUSE_SECONDS <= TOKENS * 1.01
+
+
+@on_a_server
+def test_the_tables_with_sums_remember_a_week_of_tokens(engine: Engine) -> None:
+    """By count, and on replicated tables by time too, which ClickHouse counts from the newest insert."""
+    end = "_local" if engine.cluster else ""
+    for table in WITH_SUMS:
+        ((created,),) = engine.query(
+            "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = {name:String}",
+            {"name": table + end},
+        )
+        found = dict(re.findall(r"(\w*deduplication_window\w*) = (\d+)", created))
+        if engine.cluster:
+            assert int(found["replicated_deduplication_window"]) == TOKENS
+            assert int(found["replicated_deduplication_window_seconds"]) > WEEK
+        else:
+            assert int(found["non_replicated_deduplication_window"]) == TOKENS
+
+
+@on_a_server
+def test_a_batch_is_known_after_many_of_other_loaders(engine: Engine) -> None:
+    """One loader never learned what became of its batch; three others brought theirs before it sends it again."""
+    id = str(uuid.uuid4())
+    lines = [row.usage for row in rows([beacon() for _ in range(5)])]
+    insert_batch(engine, "usage", id, lines)
+    for _ in range(40):
+        for _ in range(3):
+            insert_batch(engine, "usage", str(uuid.uuid4()), [row.usage for row in rows([beacon()])])
+    insert_batch(engine, "usage", id, lines)
+    assert uses(engine) == 125
+    assert recount.differences(engine) == []

@@ -1,0 +1,200 @@
+"""Connections to ClickHouse, embedded or on a server, for any number of threads. Only this file imports the driver."""
+
+import contextlib
+import itertools
+import os
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from core.home import Home
+from core.settings import Settings
+from warehouse.errors import AUTHENTICATION_FAILED, CONTENT_ERRORS, ContentError, Failures, is_away
+from warehouse.identifiers import quoted
+from warehouse.server_users import Server, ServerUser
+from warehouse.statement_settings import PINNED, PINNED_WHERE_KNOWN
+
+QUERY_SECONDS = 60
+# The time that a server has to answer a probe, and to answer anybody once it has failed.
+PROBE_SECONDS = 5
+EMBEDDED_MEMORY = 4 << 30
+
+
+class Connections:
+    """Idle connections by user, and how a new one is opened.
+
+    The embedded engine belongs to one process: a second one gets `HomeError`. Do not fork after making this.
+    """
+
+    def __init__(self, settings: Settings, home: Home) -> None:
+        self.failures = Failures()
+        self.embedded = not settings.clickhouse_url
+        self.database = settings.clickhouse_database if settings.clickhouse_url else "pharos"
+        self.server = Server.of(settings)
+        self.readers_only = bool(settings.clickhouse_readers)
+        # Called when the server does not know a user; returns whether to connect as that user again.
+        self.create_users: Callable[[], bool] = lambda: False
+        self._url = urlsplit(settings.clickhouse_url)
+        self._idle: dict[ServerUser | None, list[Any]] = {}
+        self._idle_lock = threading.Lock()
+        self._opening = threading.Lock()
+        self._first: Any = None
+        self._files = contextlib.ExitStack()
+        if self.embedded:
+            self._files.enter_context(home.lock("engine"))
+            self._path = _prepare_folders(home, self._files)
+
+    def close(self) -> None:
+        """Close all connections; the embedded engine writes out what it holds."""
+        with self._idle_lock:
+            for client in [*itertools.chain(*self._idle.values()), self._first]:
+                if client is not None:
+                    with contextlib.suppress(Exception):
+                        client.close()
+            self._idle.clear()
+        self._files.close()
+
+    @contextlib.contextmanager
+    def client(self, account: ServerUser | None = None, *, database: str = "", probe: bool = False) -> Iterator[Any]:
+        """A client for this thread alone: one connection of the embedded engine runs one statement at a time.
+
+        `database` is another than Pharos's own; `probe` gives up after `PROBE_SECONDS`. Raises `ContentError` and
+        `EngineError` for what fails in the block.
+        """
+        import clickhouse_connect.driver.exceptions as driver
+
+        client = None
+        began = datetime.now(UTC)
+        try:
+            if not database:
+                with self._idle_lock:
+                    client = self._idle[account].pop() if self._idle.get(account) else None
+            if client is None:
+                client = self._connect(database or self.database, PROBE_SECONDS if probe else QUERY_SECONDS, account)
+            yield client
+        except (driver.Error, OSError) as error:
+            code = getattr(error, "code", None)
+            if client is not None:
+                # A connection of the embedded engine may answer the next query with the rest of the one that failed.
+                if not database and not self.embedded and code not in (None, AUTHENTICATION_FAILED):
+                    self._put_back(client, account)
+                else:
+                    with contextlib.suppress(Exception):
+                        client.close()
+            if isinstance(error, driver.Error) and code in CONTENT_ERRORS:
+                # By its name only: the message quotes what it could not read.
+                raise ContentError(f"ClickHouse refuses the rows: {error.name or 'code'} ({code})") from None
+            raised = self.failures.failed(error, began)
+            if is_away(error):
+                self._close_idle()
+            raise raised from error
+        else:
+            if not database:
+                self._put_back(client, account)
+                self.failures.succeeded()
+            else:
+                client.close()
+
+    def _put_back(self, client: Any, account: ServerUser | None) -> None:
+        with self._idle_lock:
+            self._idle.setdefault(account, []).append(client)
+
+    def _close_idle(self) -> None:
+        """Else each of these connections finds out by itself that ClickHouse is away, and may hang for a minute."""
+        with self._idle_lock:
+            left, self._idle = self._idle, {}
+        for client in itertools.chain(*left.values()):
+            with contextlib.suppress(Exception):
+                client.close()
+
+    def _connect(self, database: str, seconds: int, account: ServerUser | None) -> Any:
+        import clickhouse_connect.driver.exceptions as driver
+
+        if self.embedded:
+            return self._connect_embedded(database)
+        if self.failures.trouble is not None:
+            self._connect_server("default", PROBE_SECONDS).close()
+        try:
+            return self._connect_server(database, seconds, account)
+        except driver.Error as error:
+            if account is None or self.readers_only or error.code != AUTHENTICATION_FAILED:
+                raise
+        # The user does not exist yet, or its password has changed with that of the URL's user.
+        return self._connect_server(database, seconds, account if self.create_users() else None)
+
+    def _connect_server(self, database: str, seconds: int, account: ServerUser | None = None) -> Any:
+        import clickhouse_connect  # here: a process that never asks (a collector) never loads it
+
+        url = self._url
+        user, password = unquote(url.username or "default"), unquote(url.password or "")
+        if self.readers_only:
+            # There is no administrator here; what is of neither plane is asked as the reader of one.
+            account = account or ServerUser.PRODUCT
+        if account is not None:
+            user, password = self.server.login(account)
+        client = clickhouse_connect.get_client(
+            interface=url.scheme,
+            host=url.hostname,
+            port=url.port or (8443 if url.scheme == "https" else 8123),
+            username=user,
+            password=password,
+            database=database,
+            settings=PINNED,
+            connect_timeout=5,
+            send_receive_timeout=seconds,
+            autogenerate_session_id=False,
+            # Else they are in the address, which a server that traces writes to its log, and a proxy too.
+            form_encode_query_params=True,
+        )
+        _pin_where_known(client)
+        return client
+
+    def _connect_embedded(self, database: str) -> Any:
+        import clickhouse_connect
+
+        settings = {**PINNED, "max_memory_usage": EMBEDDED_MEMORY, "max_execution_time": QUERY_SECONDS}
+        with self._opening:
+            if self._first is None:
+                # Stays open: with its last connection the engine itself closes, and opens again for a second.
+                first = clickhouse_connect.get_client(interface="chdb", path=self._path, settings=settings)
+                first.command(f"CREATE DATABASE IF NOT EXISTS {quoted(self.database)}")
+                self._first = first
+            client = clickhouse_connect.get_client(
+                interface="chdb", path=self._path, database=database, settings=settings
+            )
+        _pin_where_known(client)
+        return client
+
+
+def _pin_where_known(client: Any) -> None:
+    for name, value in PINNED_WHERE_KNOWN.items():
+        if name in client.server_settings:
+            client.set_client_setting(name, value)
+
+
+def _prepare_folders(home: Home, files: contextlib.ExitStack) -> str:
+    """Make the engine's folders, and set what it reads from the environment; returns its path as chDB takes it."""
+    # chDB writes each insert to a temporary file first; a kill leaves it behind with beacons inside.
+    shutil.rmtree(home.temporary, ignore_errors=True)
+    home.temporary.mkdir(mode=0o700)
+    tempfile.tempdir = str(home.temporary)
+    os.environ["TMPDIR"] = str(home.temporary)
+    # The engine does not open under a zone that it cannot load, such as `UTC+1`.
+    os.environ["TZ"] = "UTC"
+    home.engine.mkdir(mode=0o700, exist_ok=True)
+    return _engine_path(home.engine, files)
+
+
+def _engine_path(folder: Path, files: contextlib.ExitStack) -> str:
+    """The folder for chDB, which reads what follows a question mark as options and knows no way to escape one."""
+    path = str(folder.resolve())
+    if "?" not in path:
+        return path
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    files.callback(os.close, descriptor)
+    return f"file:/proc/self/fd/{descriptor}"
