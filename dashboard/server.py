@@ -11,11 +11,11 @@ from gunicorn.app.base import BaseApplication
 
 from core import logs
 from core.home import Home
+from core.http_worker import THREADS, TimeLimitedWorker
 from core.settings import Settings
 from warehouse.engine import Engine, EngineError
 from warehouse.queries import metrics
 
-THREADS = 8
 GRACEFUL_SECONDS = 20
 
 
@@ -40,7 +40,7 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]
         for name, value in {
             "bind": [str(self._settings.dashboard_bind)],
             "workers": 1,
-            "worker_class": "gthread",
+            "worker_class": TimeLimitedWorker,
             "threads": THREADS,
             "keepalive": 5,
             "timeout": 120,

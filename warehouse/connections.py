@@ -36,6 +36,7 @@ class Connections:
         self.embedded = not settings.clickhouse_url
         self.database = settings.clickhouse_database if settings.clickhouse_url else "pharos"
         self.server = Server.of(settings)
+        self.readers_only = bool(settings.clickhouse_readers)
         # Called when the server does not know a user; returns whether to connect as that user again.
         self.create_users: Callable[[], bool] = lambda: False
         self._url = urlsplit(settings.clickhouse_url)
@@ -78,8 +79,13 @@ class Connections:
             yield client
         except (driver.Error, OSError) as error:
             code = getattr(error, "code", None)
-            if not database and client is not None and code not in (None, AUTHENTICATION_FAILED):
-                self._put_back(client, account)
+            if client is not None:
+                # A connection of the embedded engine may answer the next query with the rest of the one that failed.
+                if not database and not self.embedded and code not in (None, AUTHENTICATION_FAILED):
+                    self._put_back(client, account)
+                else:
+                    with contextlib.suppress(Exception):
+                        client.close()
             if isinstance(error, driver.Error) and code in CONTENT_ERRORS:
                 # Only the name of the error: its message quotes the value that ClickHouse could not read.
                 raise ContentError(f"ClickHouse refuses the rows: {error.name or 'code'} ({code})") from None
@@ -116,7 +122,7 @@ class Connections:
         try:
             return self._connect_server(database, seconds, account)
         except driver.Error as error:
-            if account is None or error.code != AUTHENTICATION_FAILED:
+            if account is None or self.readers_only or error.code != AUTHENTICATION_FAILED:
                 raise
         # The user does not exist yet, or its password has changed with the password of the URL's user.
         return self._connect_server(database, seconds, account if self.create_users() else None)
@@ -126,6 +132,9 @@ class Connections:
 
         url = self._url
         user, password = unquote(url.username or "default"), unquote(url.password or "")
+        if self.readers_only:
+            # There is no administrator here; what is of neither plane is asked as the reader of one.
+            account = account or ServerUser.PRODUCT
         if account is not None:
             user, password = self.server.login(account)
         client = clickhouse_connect.get_client(

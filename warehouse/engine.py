@@ -60,10 +60,16 @@ class Engine:
         """
         if self.embedded:
             return
+        if self._connections.readers_only:
+            raise EngineError("the readers' logins may not make users: pharos migrate does, with the administrator's")
         why = create_users(self._connections, anew=anew)
         if why and not self.one_user:
             log.warning("the queries of both planes run as one ClickHouse user: %s", why)
         self.one_user = why
+
+    def readers_passwords(self) -> str:
+        """What `PHAROS_CLICKHOUSE_READERS` is set to for a process that may read alone; "" where there are no users."""
+        return "" if self.embedded or self.one_user else self._connections.server.readers_passwords()
 
     def _create_users_anew(self) -> bool:
         self.create_users(anew=True)

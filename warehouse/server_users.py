@@ -34,6 +34,8 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
     ServerUser.PRODUCT: (
         ("SELECT", "installs_per_day_by_dimension", ()),
         ("SELECT", "freshness_by_loader", ()),
+        # The state of requests; nothing of it says who asked.
+        ("SELECT", "rights_requests", ()),
     ),
     ServerUser.LICENSING: (
         ("SELECT", "license_sightings", ()),
@@ -59,13 +61,21 @@ class Server:
     cluster: str
     password: str
     loopback: bool
+    # `PHAROS_CLICKHOUSE_READERS`: the passwords of the readers, where the administrator's is not known.
+    readers: str = ""
 
     @classmethod
     def of(cls, settings: Settings) -> "Server":
         """Return the server of `PHAROS_CLICKHOUSE_URL`."""
         url = urlsplit(settings.clickhouse_url)
         loopback = url.hostname in ("127.0.0.1", "::1", "localhost")
-        return cls(settings.clickhouse_database, settings.clickhouse_cluster, unquote(url.password or ""), loopback)
+        return cls(
+            settings.clickhouse_database,
+            settings.clickhouse_cluster,
+            unquote(url.password or ""),
+            loopback,
+            settings.clickhouse_readers,
+        )
 
     @property
     def obstacle(self) -> str:
@@ -75,7 +85,13 @@ class Server:
     def login(self, account: ServerUser) -> tuple[str, str]:
         """Return the name and password of an account."""
         name = account.user(self.database)
+        if self.readers:
+            return name, dict(each.split(":") for each in self.readers.split())[str(account)]
         return name, derive(self.password.encode(), f"clickhouse user {name}").hex()
+
+    def readers_passwords(self) -> str:
+        """What `PHAROS_CLICKHOUSE_READERS` is set to where only the readers' logins may be known."""
+        return " ".join(f"{account}:{self.login(account)[1]}" for account in (ServerUser.PRODUCT, ServerUser.LICENSING))
 
     def make(self, account: ServerUser) -> list[str]:
         """Return idempotent statements that create or update a user and its grants."""
