@@ -5,7 +5,6 @@ import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +20,7 @@ from collector.rights import api
 from collector.rights.install_states import InstallStates
 from collector.spool import Spool, Unavailable
 from collector.validate import Reason, Rejected
+from core import parts
 from core.catalog import Catalog
 from core.credentials import Credentials, Role, bearer
 from core.fields import json_schema
@@ -59,7 +59,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
             writer.check()
         except Unavailable as error:
             raise beacon_api.unavailable(error) from None
-        ready = {"status": "ready", **(_loading(home.spool) if _from_operator() else {})}
+        ready = {"status": "ready", **(_for_operator(home) if _from_operator() else {})}
         return Response(msgspec.json.encode(ready), content_type="application/json")
 
     @app.get("/metrics")
@@ -102,17 +102,20 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
 _HEADERS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 
 
-def _loading(path: Path) -> dict[str, Any]:
-    """How many beacons wait for ClickHouse, and since when and why they cannot be loaded; for the operator alone."""
-    spool = Spool(path)
+def _for_operator(home: Home) -> dict[str, Any]:
+    """What waits for ClickHouse, since when and why it cannot be loaded, and which parts of `pharos serve` are down."""
+    down = {each.part: {"status": "down", "since": _moment(each.since), "why": each.why} for each in parts.down(home)}
+    spool = Spool(home.spool)
     try:
         waiting, loading = spool.stats().beacons, spool.loading()
     finally:
         spool.close()
-    if loading.since is None:
-        return {"waiting": waiting}
-    since = datetime.fromtimestamp(int(loading.since), UTC).isoformat().replace("+00:00", "Z")
-    return {"waiting": waiting, "loading": {"status": "failing", "since": since, "why": loading.why}}
+    failing = {"status": "failing", "since": _moment(int(loading.since)), "why": loading.why} if loading.since else None
+    return {"waiting": waiting, **({"loading": failing} if failing else {}), **({"down": down} if down else {})}
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 def _where(error: Exception) -> str:

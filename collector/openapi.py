@@ -219,6 +219,15 @@ _READY = {
             ),
             "description": "While they cannot be loaded; to the operator alone.",
         },
+        "down": {
+            "type": "object",
+            "additionalProperties": _closed(
+                status={"type": "string", "const": "down"},
+                since={"type": "string", "format": "date-time"},
+                why={"type": "string"},
+            ),
+            "description": "Parts of `pharos serve` that do not run, by name; to the operator alone.",
+        },
     },
 }
 

@@ -8,18 +8,17 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from gunicorn.app.base import BaseApplication
 from gunicorn.http import errors
 from gunicorn.http.unreader import SocketUnreader
-from gunicorn.workers.gthread import ThreadWorker
 
 from collector.problems import document
 from collector.validate import Reason, Rejected
 from core import logs
 from core.catalog import watch
-from core.home import Home, derive
+from core.home import Home, HomeError, derive
+from core.http_server import HttpServer, Worker
 from core.settings import Settings
 
 # Far more than run at once: a client that sends its request byte by byte holds one until `REQUEST_SECONDS` are over,
@@ -38,7 +37,7 @@ _REASONS: dict[type[Exception], Reason] = {
 }
 
 
-class ProblemWorker(ThreadWorker):  # type: ignore[misc]
+class ProblemWorker(Worker):
     """A gthread worker that refuses in the same form as the application, and logs no line of the request.
 
     gunicorn waits for each piece of a request as long as it takes; here the whole request has `REQUEST_SECONDS`.
@@ -96,16 +95,20 @@ def _keep_memory_low() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 17)
 
 
-class CollectorServer(BaseApplication):  # type: ignore[misc]
+class CollectorServer(HttpServer):
     """gunicorn with our settings; the application is made in each worker, after the fork."""
 
-    def __init__(self, settings: Settings, home: Home) -> None:
-        self._settings, self._home = settings, home
+    def __init__(self, settings: Settings, home: Home, lock: IO[bytes]) -> None:
+        """`lock` is the home's `collector` lock, which the master alone holds."""
+        self._settings, self._home, self._lock = settings, home, lock
         # Here, so that a worker which is started over a file that broke meanwhile has one that was whole.
         self._catalog = watch(settings, home)
         self._counters = counters_folder(settings, home)
         shutil.rmtree(self._counters, ignore_errors=True)  # what a killed collector left
-        self._counters.mkdir(mode=0o700)
+        try:
+            self._counters.mkdir(mode=0o700)
+        except OSError as error:
+            raise HomeError(f"{self._counters} cannot be made: {error.strerror}") from None
         # prometheus-client reads this when it is first imported: before the application is.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._counters)
         self._writer: Any = None
@@ -125,6 +128,7 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
             "control_socket_disable": True,
             "proc_name": "pharos collector",
             "logconfig_dict": logs.config(),
+            "pre_fork": self._pre_fork,
             "worker_exit": self._worker_exit,
             "child_exit": _child_exit,
             "on_exit": self._on_exit,
@@ -136,8 +140,14 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
         from collector.app import create_app
         from collector.group_commit import Writer
 
+        # A worker that outlives a killed master must not keep the next collector from starting.
+        self._lock.close()
         self._writer = Writer(self._home.spool)
         return create_app(self._settings, self._home, self._writer, self._catalog)
+
+    def _pre_fork(self, server: Any, worker: Any) -> None:
+        # systemd-logind and cleaners of temporary files remove it, and without it no worker starts.
+        self._counters.mkdir(mode=0o700, exist_ok=True)
 
     def _worker_exit(self, server: Any, worker: Any) -> None:
         if self._writer is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from core.fields import MODULE
+from core.sqlite import read_only
 
 
 class Role(StrEnum):
@@ -78,6 +79,7 @@ _MODULE = re.compile(rf"\A(?:{MODULE})\Z")
 # Compared with when the user is unknown, so that the answer takes as long as for a known one.
 _NOBODY = generate_password_hash(secrets.token_hex(16))
 CACHE_SECONDS = 1.0
+LOCK_SECONDS = 10.0
 
 
 class Credentials:
@@ -86,18 +88,24 @@ class Credentials:
     Ingest keys and tokens are cached for `CACHE_SECONDS`, so a revoked one is refused a second later at most.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, only_read: bool = False) -> None:
+        self._path, self._only_read = path, only_read
         self._cached_at = float("-inf")
         self._keys: dict[bytes, IngestKey] = {}
         self._tokens: dict[bytes, Token] = {}
+        if only_read:
+            return
         path.touch(mode=0o600)
         with self._open() as db:
             db.executescript(_SCHEMA)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        db = (
+            read_only(self._path, LOCK_SECONDS)
+            if self._only_read
+            else sqlite3.connect(self._path, timeout=LOCK_SECONDS, isolation_level=None)
+        )
         try:
             db.execute("PRAGMA secure_delete = ON")
             # FULL leaves the end of the journal's entry unsynced: a power cut could take back the key just shown.

@@ -1,7 +1,7 @@
 """The embedded engine has one owner; a command beside it gets tables through a socket in the home.
 
-A question is one line of JSON: a part, or null for the contents. The answer is a line with its size, or with what went
-wrong, and then so many bytes. Who may connect is who may enter the home.
+A question is one line of JSON: a part, null for the contents, or "retention" for what is kept too long. The answer is
+a line with its size, or with what went wrong, and then so many bytes. Who may connect is who may enter the home.
 """
 
 import contextlib
@@ -11,10 +11,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
 from core.home import Home
+from warehouse import retention
 from warehouse.engine import Engine, EngineError
 from warehouse.export import TABLES, Contents, EngineTables, Part
 
@@ -23,6 +25,8 @@ SOCKET = "engine.sock"
 ANSWER_SECONDS = 120.0
 AWAY_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
+
+Question = Part | Literal["retention"] | None
 
 log = logging.getLogger("pharos.lending")
 
@@ -36,7 +40,7 @@ class ExportServer:
     """A thread of the engine's owner that answers one question after another."""
 
     def __init__(self, home: Home, engine: Engine) -> None:
-        self._tables = EngineTables(engine)
+        self._engine, self._tables = engine, EngineTables(engine)
         self._closed = threading.Event()
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(0.5)
@@ -82,14 +86,21 @@ class ExportServer:
             line = lines.readline()
         if not line:
             return  # who only wanted to know whether we are there
-        part = msgspec.json.decode(line, type=Part | None)
+        question = msgspec.json.decode(line, type=Question)
         try:
-            answer = msgspec.json.encode(self._tables.contents()) if part is None else self._read(part)
+            answer = self._find(question)
         except EngineError as error:
             connection.sendall(msgspec.json.encode(_Head(error=str(error))) + b"\n")
             return
         connection.sendall(msgspec.json.encode(_Head(size=len(answer))) + b"\n")
         connection.sendall(answer)
+
+    def _find(self, question: Question) -> bytes:
+        if question is None:
+            return msgspec.json.encode(self._tables.contents())
+        if question == "retention":
+            return msgspec.json.encode(retention.faults(self._engine))
+        return self._read(question)
 
     def _read(self, part: Part) -> bytes:
         if part.table not in TABLES:
@@ -100,8 +111,8 @@ class ExportServer:
 class ExportClient:
     """The tables of an engine that another process owns; one that is killed is asked again once it is back."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, home: Home, away_seconds: float = AWAY_SECONDS) -> None:
+        self._home, self._away_seconds = home, away_seconds
 
     def contents(self) -> Contents:
         """What there is to read. Raises `EngineError`."""
@@ -111,11 +122,15 @@ class ExportClient:
         """The rows of a part, in Native format. Raises `EngineError`."""
         return self._ask(part)
 
-    def _ask(self, part: Part | None) -> bytes:
-        deadline = time.monotonic() + AWAY_SECONDS
+    def retention_faults(self) -> list[str] | None:
+        """As `retention.faults`. Raises `EngineError`."""
+        return msgspec.json.decode(self._ask("retention"), type=list[str] | None)
+
+    def _ask(self, question: Question) -> bytes:
+        deadline = time.monotonic() + self._away_seconds
         while True:
             try:
-                return _ask(self._home, part)
+                return _ask(self._home, question)
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise EngineError("the process that owns the engine does not answer") from error
@@ -131,9 +146,9 @@ def lends(home: Home) -> bool:
     return True
 
 
-def _ask(home: Home, part: Part | None) -> bytes:
+def _ask(home: Home, question: Question) -> bytes:
     with _connect(home) as connection, connection.makefile("rb") as answer:
-        connection.sendall(msgspec.json.encode(part) + b"\n")
+        connection.sendall(msgspec.json.encode(question) + b"\n")
         line = answer.readline()
         if not line.endswith(b"\n"):
             raise ConnectionError("the owner of the engine is gone")

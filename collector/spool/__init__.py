@@ -21,7 +21,7 @@ A power cut leaves each of them done or not begun. The order of writes, which SQ
 
 from collector.spool.batches import Batch, Batches
 from collector.spool.beacons import PLANES, Basis, Group, Plane, Row, Stored
-from collector.spool.database import Unavailable
+from collector.spool.database import Unavailable, check_space
 from collector.spool.duplicates import HORIZON_DAYS
 from collector.spool.progress import Loading, Progress, Stats
 from collector.spool.quarantine import Quarantine, Quarantined
@@ -40,6 +40,7 @@ __all__ = (
     "Stats",
     "Stored",
     "Unavailable",
+    "check_space",
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from collector.rights import schema as rights_schema
 from collector.spool.schema import ADDED, SCHEMA, TRIGGER
+from core.sqlite import read_only
 
 # A writer waits at most this long for the others (a stopped process may hold the lock).
 LOCK_SECONDS = 5.0
@@ -23,11 +24,22 @@ class Unavailable(Exception):
     """The spool cannot take beacons now; the message says why."""
 
 
+def check_space(folder: Path, needed: int = 0) -> None:
+    """Raise `Unavailable` when the folder's disk is fuller than the watermark, or would be with `needed` bytes more."""
+    disk = os.statvfs(folder)
+    free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    if free - needed < min(WATERMARK_BYTES, size * WATERMARK_SHARE):
+        raise Unavailable(f"the disk is nearly full: {free >> 20} MiB free")
+
+
 class Database:
     """One connection to the spool file; for one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, only_read: bool = False) -> None:
         self.path = path
+        if only_read:
+            self.db = read_only(path, LOCK_SECONDS)
+            return
         if not path.exists():
             path.touch(mode=0o600)  # -wal and -shm take their mode from it
         self.db = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
@@ -62,11 +74,8 @@ class Database:
         return shutil.disk_usage(self.path.parent).free
 
     def check_space(self, needed: int = 0) -> None:
-        """Raise `Unavailable` when the disk is fuller than the watermark, or would be with `needed` bytes more."""
-        disk = os.statvfs(self.path.parent)
-        free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-        if free - needed < min(WATERMARK_BYTES, size * WATERMARK_SHARE):
-            raise Unavailable(f"the disk is nearly full: {free >> 20} MiB free")
+        """As the function `check_space`, for the spool's disk."""
+        check_space(self.path.parent, needed)
 
     def _locked(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement that takes the write lock, as soon as the other writers let it. Raises `Unavailable`."""

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from core.home import HomeError
-from pharos.context import fail, load_settings, open_home
+from pharos.context import become_home_owner, fail, load_settings, open_home
 
 
 @click.command()
@@ -39,12 +39,16 @@ def recount() -> None:
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DEST")
 @click.option("--home-only", is_flag=True, help="Leave out the tables, where another home's backup holds them.")
 def backup(folder: Path, home_only: bool) -> None:
-    """Copy home and tables into the new folder DEST, beside a running Pharos or without one."""
+    """Copy home and tables into the new folder DEST, beside a running Pharos or without one.
+
+    Run by root, DEST belongs to the user that owns the home.
+    """
     from pharos.backup import backup as run
     from pharos.manifest import BackupError
     from warehouse.engine import EngineError
 
     settings = load_settings()
+    become_home_owner(settings, folder)
     try:
         with _progress("backup") as progress:
             made = run(settings, open_home(settings), folder, progress, tables=not home_only)
@@ -64,6 +68,7 @@ def restore(folder: Path, decisions: IO[bytes] | None) -> None:
     from warehouse.engine import EngineError
 
     settings = load_settings()
+    become_home_owner(settings)
     try:
         with _progress("restore") as progress:
             decided = msgspec.json.decode(decisions.read(), type=Kept) if decisions else None
