@@ -11,7 +11,7 @@ import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from collector import beacon_api, client_address, metrics, openapi, problems
+from collector import beacon_api, metrics, openapi, problems
 from collector.country import lookup
 from collector.group_commit import Writer
 from collector.ingestion import Ingestion
@@ -20,7 +20,7 @@ from collector.rights import api
 from collector.rights.install_states import InstallStates
 from collector.spool import Spool, Unavailable
 from collector.validate import Reason, Rejected
-from core import parts
+from core import client_address, parts
 from core.catalog import Catalog
 from core.credentials import Credentials, Role, bearer
 from core.fields import json_schema
@@ -74,7 +74,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
             return True
         # A proxy on this machine also connects from loopback: only a direct connection is one from here.
         forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-        return not forwarded and client_address.address(request, 0) in ("127.0.0.1", "::1")
+        return not forwarded and client_address.address(request.environ, 0) in ("127.0.0.1", "::1")
 
     @app.errorhandler(problems.Refused)
     def refused(error: problems.Refused) -> Response:

@@ -17,8 +17,8 @@ from pathlib import Path
 from socket import AF_INET6, inet_pton
 from typing import Any
 
-from collector.client_address import canonical
 from core import hang_up
+from core.client_address import canonical
 from core.settings import SettingError, Settings
 
 LISTS = ("geoip", "geoip6")
