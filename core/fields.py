@@ -183,8 +183,12 @@ def json_schema() -> dict[str, Any]:
     for path, described in objects.items():
         if path and not described["required"]:
             described |= EMPTY_ARRAY
-    at_license = {"properties": {"consent": {"type": "object", "properties": {"level": {"const": "license"}}, "required": ["level"]}},
-                  "required": ["consent"]}  # fmt: skip
+    at_license = {
+        "properties": {
+            "consent": {"type": "object", "properties": {"level": {"const": "license"}}, "required": ["level"]}
+        },
+        "required": ["consent"],
+    }
     absent = {
         "properties": {"platform": False, "features": False,
                        "server": {"properties": {"os": False, "virtualization": False}}}
