@@ -1,5 +1,6 @@
 """The home: the folder that holds the spool, the embedded engine, credentials and the root secret, for us alone."""
 
+import contextlib
 import fcntl
 import hashlib
 import hmac
@@ -53,9 +54,10 @@ class Home:
             raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
 
     def protect(self) -> None:
-        """Close a home that was there before us to others, where it is ours."""
+        """Close a home that was there before us to others, where it is ours and the file system lets us."""
         if self.path.stat().st_uid == os.getuid():
-            self.path.chmod(0o700)
+            with contextlib.suppress(OSError):
+                self.path.chmod(0o700)
 
     def require_writable(self) -> None:
         """Raise `HomeError` for a home in which we cannot write."""

@@ -62,9 +62,9 @@ def test_what_is_stored(tmp_path: Path, kind: Kind, name: str, day: date, declar
     assert read(written(tmp_path, WHOLE.replace('"declared"', '"open"'))).stores(kind, name, day) is open_
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", 'mode = "open"\n'])
+@pytest.mark.parametrize("text", ['mode = "open"', '# nothing\nmode = "open"\n', '\ufeffmode = "open"\r\n'])
 def test_a_catalog_of_nothing_takes_all(tmp_path: Path, text: str) -> None:
-    """Mode open is the default."""
+    """Behind a byte order mark, too, as editors on Windows write it."""
     assert read(written(tmp_path, text)).takes_all
     assert not read(written(tmp_path, ENTRY)).takes_all, "it may have an expiry"
     assert not read(written(tmp_path, 'mode = "declared"')).takes_all
