@@ -111,8 +111,8 @@ class ExportServer:
 class ExportClient:
     """The tables of an engine that another process owns; one that is killed is asked again once it is back."""
 
-    def __init__(self, home: Home, away_seconds: float = AWAY_SECONDS) -> None:
-        self._home, self._away_seconds = home, away_seconds
+    def __init__(self, home: Home, away_seconds: float | None = None) -> None:
+        self._home, self._away_seconds = home, AWAY_SECONDS if away_seconds is None else away_seconds
 
     def contents(self) -> Contents:
         """What there is to read. Raises `EngineError`."""

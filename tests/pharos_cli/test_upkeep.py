@@ -37,6 +37,7 @@ CHECKS = [
     "country",
     "catalog",
     "spool",
+    "duplicates",
     "quarantine",
     "space",
     "parts",
