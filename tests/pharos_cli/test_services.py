@@ -13,7 +13,7 @@ import pytest
 
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
-from tests.end_to_end.system import System, free_ports, parent, running, wait_for
+from tests.end_to_end.system import System, free_ports, parent, wait_for
 from tests.pharos_cli.command import pharos
 
 CATALOG = 'mode = "declared"\n[[module]]\nname = "{}"\npurpose = "why"\nowner = "us"\n'
@@ -33,8 +33,12 @@ def binds() -> dict[str, str]:
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A Pharos beside a ClickHouse server that is away: every part is a process of its own."""
     home = tmp_path_factory.mktemp("services") / "home"
-    with running(home, "embedded", **{"PHAROS_CLICKHOUSE_URL": "http://127.0.0.1:9/pharos"}) as system:
+    system = System(home, "http://127.0.0.1:9/pharos")
+    system.start("/healthz")
+    try:
         yield system
+    finally:
+        assert system.stop() == 0
 
 
 @pytest.mark.parametrize("word", ["collector", "dashboard", "load", "serve"])
@@ -162,7 +166,7 @@ def test_ipv6(tmp_path: Path) -> None:
     settings = {"PHAROS_COLLECTOR_BIND": f"[::1]:{collector}", "PHAROS_DASHBOARD_BIND": f"[::1]:{dashboard}"}
     system = System(tmp_path / "home", "http://127.0.0.1:9/pharos", **settings)
     system.collector, system.dashboard = f"http://[::1]:{collector}", f"http://[::1]:{dashboard}"
-    system.start()
+    system.start("/healthz")
     try:
         assert system.post([beacon()])[0] == 202
         wait_for(lambda: "Pharos is up." in system.log(), "serve to say so", 60)
