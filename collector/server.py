@@ -128,7 +128,6 @@ class CollectorServer(HttpServer):
             "control_socket_disable": True,
             "proc_name": "pharos collector",
             "logconfig_dict": logs.config(),
-            "pre_fork": self._pre_fork,
             "worker_exit": self._worker_exit,
             "child_exit": _child_exit,
             "on_exit": self._on_exit,
@@ -137,6 +136,8 @@ class CollectorServer(HttpServer):
 
     def load(self) -> Any:
         """The application of one worker."""
+        # systemd-logind and cleaners of temporary files remove it, and without it nothing can be counted.
+        self._counters.mkdir(mode=0o700, exist_ok=True)
         from collector.app import create_app
         from collector.group_commit import Writer
 
@@ -144,10 +145,6 @@ class CollectorServer(HttpServer):
         self._lock.close()
         self._writer = Writer(self._home.spool)
         return create_app(self._settings, self._home, self._writer, self._catalog)
-
-    def _pre_fork(self, server: Any, worker: Any) -> None:
-        # systemd-logind and cleaners of temporary files remove it, and without it no worker starts.
-        self._counters.mkdir(mode=0o700, exist_ok=True)
 
     def _worker_exit(self, server: Any, worker: Any) -> None:
         if self._writer is not None:

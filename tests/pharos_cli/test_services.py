@@ -57,7 +57,8 @@ def test_a_collector_outlives_the_loss_of_its_counters_and_a_worker(tmp_path: Pa
     """Whoever cleans /dev/shm ends nothing: `/metrics` answers, and a worker that dies is replaced."""
     with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector:
         collector.post(beacon())
-        (folder,) = counters_of(collector)
+        wait_for(lambda: all(counters_of(pid) for pid in collector.workers()), "both workers", 60)
+        (folder,) = counters_of(collector.workers()[0])
         for file in folder.iterdir():
             file.unlink()
         folder.rmdir()
@@ -69,9 +70,9 @@ def test_a_collector_outlives_the_loss_of_its_counters_and_a_worker(tmp_path: Pa
         assert collector.request("GET", "/metrics").status == 200
 
 
-def counters_of(collector: Collector) -> list[Path]:
+def counters_of(worker: int) -> list[Path]:
     """The folder of a collector's counters: its workers map the files in it."""
-    maps = Path(f"/proc/{collector.workers()[0]}/maps").read_text()
+    maps = Path(f"/proc/{worker}/maps").read_text()
     return sorted({Path(line.split()[-1]).parent for line in maps.splitlines() if line.endswith(".db")})
 
 
