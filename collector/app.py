@@ -4,14 +4,13 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from collector import beacon_api, client_address, metrics, openapi, problems
+from collector import beacon_api, metrics, openapi, problems
 from collector.country import lookup
 from collector.group_commit import Writer
 from collector.ingestion import Ingestion
@@ -20,6 +19,7 @@ from collector.rights import api
 from collector.rights.install_states import InstallStates
 from collector.spool import Spool, Unavailable
 from collector.validate import Reason, Rejected
+from core import client_address, parts
 from core.catalog import Catalog
 from core.credentials import Credentials, Role, bearer
 from core.fields import json_schema
@@ -58,7 +58,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
             writer.check()
         except Unavailable as error:
             raise beacon_api.unavailable(error) from None
-        ready = {"status": "ready", **(_loading(home.spool) if _from_operator() else {})}
+        ready = {"status": "ready", **(_for_operator(home) if _from_operator() else {})}
         return Response(msgspec.json.encode(ready), content_type="application/json")
 
     @app.get("/metrics")
@@ -73,7 +73,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
             return True
         # A proxy on this machine also connects from loopback: only a direct connection is one from here.
         forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-        return not forwarded and client_address.address(request, 0) in ("127.0.0.1", "::1")
+        return not forwarded and client_address.address(request.environ, 0) in ("127.0.0.1", "::1")
 
     @app.errorhandler(problems.Refused)
     def refused(error: problems.Refused) -> Response:
@@ -101,14 +101,17 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
 _HEADERS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"))
 
 
-def _loading(path: Path) -> dict[str, Any]:
-    """How many beacons wait for ClickHouse, and since when and why they cannot be loaded; for the operator alone."""
-    spool = Spool(path)
+def _for_operator(home: Home) -> dict[str, Any]:
+    """What waits for ClickHouse, since when and why it cannot be loaded, and which parts of `pharos serve` are down."""
+    down = {each.part: {"status": "down", "since": _moment(each.since), "why": each.why} for each in parts.down(home)}
+    spool = Spool(home.spool)
     try:
         waiting, loading = spool.stats().beacons, spool.loading()
     finally:
         spool.close()
-    if loading.since is None:
-        return {"waiting": waiting}
-    since = datetime.fromtimestamp(int(loading.since), UTC).isoformat().replace("+00:00", "Z")
-    return {"waiting": waiting, "loading": {"status": "failing", "since": since, "why": loading.why}}
+    failing = {"status": "failing", "since": _moment(int(loading.since)), "why": loading.why} if loading.since else None
+    return {"waiting": waiting, **({"loading": failing} if failing else {}), **({"down": down} if down else {})}
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

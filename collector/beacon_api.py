@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Request, Response, request
 
-from collector import client_address, request_body
+from collector import request_body
 from collector.group_commit import OverLimit, Stale, Writer
 from collector.ingestion import Ingestion, Processed
 from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DUPLICATE, REASONS, UNDECLARED
@@ -16,6 +16,7 @@ from collector.planes import Planes
 from collector.problems import Refused
 from collector.spool import Unavailable
 from collector.validate import MAX_BATCH, Reason, Rejected, validate
+from core import client_address
 from core.credentials import Credentials, IngestKey, bearer
 from core.settings import Settings
 
@@ -47,7 +48,7 @@ def blueprint(
         if not beacons:
             _count(0, 0, [], [], rejected)
             raise _refused(rejected, many)
-        address = client_address.address(request, settings.trusted_proxies)
+        address = client_address.address(request.environ, settings.trusted_proxies)
         try:
             processed, fresh = _store(beacons, address, now, limits(key, address))
         except OverLimit as error:
@@ -94,7 +95,7 @@ def blueprint(
         beacons, rejected, many = _validate_all(request_body.read_json(request), key)
         if not beacons:
             raise _refused(rejected, many)
-        address = client_address.address(request, settings.trusted_proxies)
+        address = client_address.address(request.environ, settings.trusted_proxies)
         ingestion.refresh()
         processed, _ = ingestion.process(beacons, address, now)
         return _json(

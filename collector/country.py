@@ -17,7 +17,8 @@ from pathlib import Path
 from socket import AF_INET6, inet_pton
 from typing import Any
 
-from collector.client_address import canonical
+from core import hang_up
+from core.client_address import canonical
 from core.settings import SettingError, Settings
 
 LISTS = ("geoip", "geoip6")
@@ -53,12 +54,12 @@ class Countries:
         self._path, self._clock = path, clock
         self._version = _version(path)
         self._find, self.made = _read(path)
-        self._check_at = clock() + CHECK_SECONDS
+        self._check_at, self._hang_ups = clock() + CHECK_SECONDS, hang_up.times()
         self._lock = threading.Lock()
 
     def __call__(self, address: str) -> str:
         """Return the ISO 3166 alpha-2 code; "" for an invalid or unknown address."""
-        if self._clock() >= self._check_at:
+        if self._clock() >= self._check_at or self._hang_ups != hang_up.times():
             self._renew()
         try:
             code = self._find(canonical(address))
@@ -70,7 +71,7 @@ class Countries:
         if not self._lock.acquire(blocking=False):
             return  # another thread reloads the database
         try:
-            self._check_at = self._clock() + CHECK_SECONDS
+            self._check_at, self._hang_ups = self._clock() + CHECK_SECONDS, hang_up.times()
             version = _version(self._path)
             if version != self._version:
                 self._version = version

@@ -1,6 +1,7 @@
 """Prometheus metrics of the collector. Its workers share them through files in memory."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
@@ -59,6 +60,7 @@ class _SpoolGauges:
 def exposition(spool: Path, now: float) -> bytes:
     """Return the counters of all workers and the state of the spool, in Prometheus text format."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    with suppress(ValueError):  # the folder of the counters was removed: the spool's figures are there all the same
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     registry.register(_SpoolGauges(spool, now))
     return generate_latest(registry)

@@ -221,6 +221,15 @@ _READY = {
             ),
             "description": "Present while loading fails. Operators only.",
         },
+        "down": {
+            "type": "object",
+            "additionalProperties": _closed(
+                status={"type": "string", "const": "down"},
+                since={"type": "string", "format": "date-time"},
+                why={"type": "string"},
+            ),
+            "description": "Parts of `pharos serve` that do not run, by name; to the operator alone.",
+        },
     },
 }
 

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from collector.client_address import canonical
 from collector.rights.encryption import encrypt
 from collector.spool import Row
+from core.client_address import canonical
 from core.fields import columns
 from core.home import derive
 from warehouse.install_data import Plane

@@ -16,6 +16,7 @@ from collector.problems import Refused
 from collector.validate import Reason, Rejected, decode
 
 LIMIT = 1 << 20
+GZIP = ("gzip", "x-gzip")  # RFC 9110, 8.4.1.3: the second is the first
 # Each member of a gzip body costs a new inflater; nobody has a reason for more than one or two.
 MEMBERS = 16
 # Of a body that is too large this much is still taken in, so that a client that sends before it reads gets its answer
@@ -34,7 +35,7 @@ def read(request: Request) -> bytes:
     if environ.get("CONTENT_TYPE") != "application/json":
         _check_media_type(request)
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() or "identity"
-    if encoding not in ("identity", "gzip"):
+    if encoding not in ("identity", *GZIP):
         raise Refused(
             Rejected(Reason.UNSUPPORTED_MEDIA_TYPE, detail="Content-Encoding must be gzip, or absent"),
             {"Accept-Encoding": "gzip"},
@@ -47,7 +48,7 @@ def read(request: Request) -> bytes:
     if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
         raise Refused(Rejected(Reason.LENGTH_REQUIRED, detail="Content-Length is missing"))
     raw = _read(environ["wsgi.input"], length)
-    body = _unpack(raw) if encoding == "gzip" else raw
+    body = _unpack(raw) if encoding in GZIP else raw
     if len(body) > _SMALL:
         _reserve(len(body))
     return body

@@ -3,13 +3,12 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Any
-
-from gunicorn.app.base import BaseApplication
+from typing import IO, Any
 
 from core import logs
 from core.catalog import watch
-from core.home import Home, derive
+from core.home import Home, HomeError, derive
+from core.http_server import HttpServer
 from core.http_worker import THREADS, TimeLimitedWorker
 from core.settings import Settings
 
@@ -17,16 +16,20 @@ GRACEFUL_SECONDS = 20
 MEMORY = Path("/dev/shm")  # noqa: S108
 
 
-class CollectorServer(BaseApplication):  # type: ignore[misc]
+class CollectorServer(HttpServer):
     """gunicorn with our settings; the application is made in each worker, after the fork."""
 
-    def __init__(self, settings: Settings, home: Home) -> None:
-        self._settings, self._home = settings, home
+    def __init__(self, settings: Settings, home: Home, lock: IO[bytes]) -> None:
+        """`lock` is the home's `collector` lock, which the master alone holds."""
+        self._settings, self._home, self._lock = settings, home, lock
         # Here, so that a worker which is started over a file that broke meanwhile has one that was whole.
         self._catalog = watch(settings, home)
         self._counters = counters_folder(settings, home)
         shutil.rmtree(self._counters, ignore_errors=True)  # what a killed collector left
-        self._counters.mkdir(mode=0o700)
+        try:
+            self._counters.mkdir(mode=0o700)
+        except OSError as error:
+            raise HomeError(f"{self._counters} cannot be made: {error.strerror}") from None
         # prometheus-client reads this when it is first imported: before the application is.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._counters)
         self._writer: Any = None
@@ -54,9 +57,13 @@ class CollectorServer(BaseApplication):  # type: ignore[misc]
 
     def load(self) -> Any:
         """The application of one worker."""
+        # systemd-logind and cleaners of temporary files remove it, and without it nothing can be counted.
+        self._counters.mkdir(mode=0o700, exist_ok=True)
         from collector.app import create_app
         from collector.group_commit import Writer
 
+        # A worker that outlives a killed master must not keep the next collector from starting.
+        self._lock.close()
         self._writer = Writer(self._home.spool)
         return create_app(self._settings, self._home, self._writer, self._catalog)
 

@@ -8,14 +8,15 @@ import re
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Annotated, Any, Literal
 
 import msgspec
 
-from core.fields import FIELDS, MAX_COUNT, MAX_FEATURES, OBJECTS, REQUIRED_OBJECTS, Field
+from core.fields import FIELDS, IPV4, IPV6, MAX_COUNT, MAX_FEATURES, OBJECTS, REQUIRED_OBJECTS, TIME, Field
 
 MAX_BATCH = 500
+BOM = b"\xef\xbb\xbf"
 
 
 class Reason(StrEnum):
@@ -56,13 +57,13 @@ class Rejected(Exception):
 
 
 def decode(body: bytes) -> Any:
-    """The JSON value that `body` holds.
+    """The JSON value that `body` holds, behind a byte order mark or without one.
 
     Raises `Rejected` (malformed_json) for NaN, Infinity, lone surrogates, invalid UTF-8, nesting too deep, numbers
     that no beacon could hold, and anything that is no JSON.
     """
     try:
-        return msgspec.json.decode(body)
+        return msgspec.json.decode(body.removeprefix(BOM))
     except RecursionError:
         raise Rejected(Reason.MALFORMED_JSON, detail="the body is nested too deep") from None
     except UnicodeDecodeError:
@@ -75,9 +76,16 @@ def decode(body: bytes) -> Any:
 
 
 def validate(value: Any) -> dict[str, Any]:
-    """`value` itself, once it is known to be a beacon; raises `Rejected` with the first thing wrong."""
+    """`value` once it is known to be a beacon: itself, or a copy that is spelled as the format is.
+
+    Raises `Rejected` with the first thing wrong.
+    """
     try:
-        msgspec.convert(value, Beacon)
+        try:
+            msgspec.convert(value, Beacon)
+        except msgspec.ValidationError:
+            value = _respelled(value)
+            msgspec.convert(value, Beacon)
     except msgspec.ValidationError as error:
         raise _rejected(str(error), value) from None
     except RecursionError:  # pragma: no cover - decode refuses such depth before
@@ -97,26 +105,41 @@ def validate(value: Any) -> dict[str, Any]:
     return beacon
 
 
-# Addresses that no server on the internet has. Those reserved for documentation stay allowed: examples use them.
-_NOT_GLOBAL = {
-    4: ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
-        "192.168.0.0/16", "198.18.0.0/15", "224.0.0.0/4", "240.0.0.0/4"),
-    6: ("::/127", "::ffff:0:0/96", "64:ff9b:1::/48", "100::/64", "fc00::/7", "fe80::/10", "fec0::/10", "ff00::/8"),
-}  # fmt: skip
-# As first and last integer: `address in network` for each of them took longer than all the rest of `validate`.
-_SPANS = {
-    version: [(int(n[0]), int(n[-1])) for n in map(ip_network, networks)] for version, networks in _NOT_GLOBAL.items()
-}
+def _respelled(value: Any, path: str = "") -> Any:
+    """A copy of a beacon, or of the object at `path`, as the format has it where JSON or PHP has two spellings.
+
+    `[]` for an object is what PHP makes of an empty array, and `2.0` is 2 in JSON (RFC 8259, JSON Schema).
+    """
+    if path in _OBJECTS_AND_COUNTS and value == [] and isinstance(value, list):
+        return {}
+    if path in OBJECTS or not path:
+        if isinstance(value, dict):
+            return {name: _respelled(inner, f"{path}.{name}".lstrip(".")) for name, inner in value.items()}
+    elif path in _COUNTS and isinstance(value, dict):
+        return {name: _integer(count) for name, count in value.items()}
+    elif path in _INTEGERS:
+        return _integer(value)
+    return value
+
+
+def _integer(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_COUNTS = frozenset(field.path for field in FIELDS if field.kind == "counts")
+_INTEGERS = frozenset(field.path for field in FIELDS if field.kind == "integer")
+_OBJECTS_AND_COUNTS = _COUNTS.union(OBJECTS)
 
 
 @lru_cache(maxsize=4096)
 def _is_global(text: str) -> bool:
+    if _IPV4.match(text):
+        return True
     try:
-        address = ip_address(text)
+        ip_address(text)
     except ValueError:
         return False
-    number = int(address)
-    return "%" not in text and not any(first <= number <= last for first, last in _SPANS[address.version])
+    return _IPV6.match(text) is not None
 
 
 def _holds(beacon: dict[str, Any], path: str) -> bool:
@@ -131,13 +154,12 @@ def _holds(beacon: dict[str, Any], path: str) -> bool:
 CONSENT_FULL = ("server.os", "server.virtualization", "platform", "features")
 
 
-# RFC 3339; msgspec alone also takes a blank for the T, and +0000.
-TIME = r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
-
-
 def _whole(pattern: str) -> str:
     # Not ^…$: `$` also matches before a trailing newline.
     return rf"\A(?:{pattern})\Z"
+
+
+_IPV4, _IPV6 = re.compile(_whole(IPV4)), re.compile(_whole(IPV6))
 
 
 def type_of(field: Field) -> Any:

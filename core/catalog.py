@@ -15,6 +15,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from core import hang_up
 from core.fields import FIELDS
 from core.home import Home
 from core.settings import Settings
@@ -85,7 +86,7 @@ class Catalog:
 def read(path: Path) -> Catalog:
     """The catalog in a file. Raises `CatalogError`."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         tables = tomllib.loads(text)
     except OSError as error:
         raise CatalogError(path, f"cannot be read: {error.strerror}") from None
@@ -95,6 +96,9 @@ def read(path: Path) -> Catalog:
         raise CatalogError(path, _syntax(error)) from None
     except RecursionError:
         raise CatalogError(path, "is nested too deep") from None
+    if not tables:
+        # A full disk or an interrupted copy leaves this. Who wants to store all says so: mode = "open".
+        raise CatalogError(path, "is empty: it must have a mode or an entry")
     catalog, problems = _read(tables, text)
     if problems:
         raise CatalogError(path, *(f"line {line}: {said}" if line else said for line, said in problems))
@@ -187,12 +191,14 @@ class Watched:
         self._catalog = first or Catalog()
         self._version: tuple[int, int, int] | None = None
         self._check_at = float("-inf")
+        self._hang_ups = hang_up.times()
         self._lock = threading.Lock()
 
     def __call__(self) -> Catalog:
         """The catalog that is in force."""
         # Whoever comes while another thread reads goes on with what was read before.
-        if self._clock() >= self._check_at and self._lock.acquire(blocking=False):
+        due = self._clock() >= self._check_at or self._hang_ups != hang_up.times()
+        if due and self._lock.acquire(blocking=False):
             try:
                 self._renew()
             finally:
@@ -200,7 +206,7 @@ class Watched:
         return self._catalog
 
     def _renew(self) -> None:
-        self._check_at = self._clock() + CHECK_SECONDS
+        self._check_at, self._hang_ups = self._clock() + CHECK_SECONDS, hang_up.times()
         try:
             stat = self._path.stat()
             version = (stat.st_ino, stat.st_mtime_ns, stat.st_size)

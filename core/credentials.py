@@ -19,6 +19,7 @@ from pathlib import Path
 from werkzeug.security import check_password_hash, generate_password_hash
 
 from core.fields import MODULE
+from core.sqlite import read_only
 
 
 class Role(StrEnum):
@@ -89,6 +90,7 @@ _NOBODY = generate_password_hash(secrets.token_hex(16))
 CACHE_SECONDS = 1.0
 # Each check of a password takes 32 MiB; logins that come at once wait for each other.
 _CHECKING = threading.BoundedSemaphore(2)
+LOCK_SECONDS = 10.0
 
 
 class Credentials:
@@ -97,11 +99,13 @@ class Credentials:
     Ingest keys and tokens are cached for `CACHE_SECONDS`, so a revoked one is refused a second later at most.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, only_read: bool = False) -> None:
+        self._path, self._only_read = path, only_read
         self._cached_at = float("-inf")
         self._keys: dict[bytes, IngestKey] = {}
         self._tokens: dict[bytes, Token] = {}
+        if only_read:
+            return
         path.touch(mode=0o600)
         with self.connect() as db:
             db.executescript(_SCHEMA)
@@ -116,7 +120,11 @@ class Credentials:
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:
         """A connection to the file, for one call."""
-        db = sqlite3.connect(self._path, timeout=10, isolation_level=None)
+        db = (
+            read_only(self._path, LOCK_SECONDS)
+            if self._only_read
+            else sqlite3.connect(self._path, timeout=LOCK_SECONDS, isolation_level=None)
+        )
         try:
             db.execute("PRAGMA secure_delete = ON")
             # FULL leaves the end of the journal's entry unsynced: a power cut could take back the key just shown.

@@ -13,6 +13,21 @@ VERSION = "[0-9A-Za-z][0-9A-Za-z.+~_-]{0,31}"
 NAME = "[a-z0-9][a-z0-9._-]{0,31}"
 MODULE = "[a-z][a-z0-9_]{0,63}"
 FEATURE = "[a-z][a-z0-9_.]{0,63}"
+# RFC 3339 with zone, as far as a pattern tells: what the days of a month are is left to `date-time`.
+TIME = (
+    "(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+# An IPv4 address that may be a server's on the internet; those reserved for documentation too: examples use them.
+# Also in its IPv6 mapping, as PHP finds it on a server that listens on both.
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+IPV4 = (
+    r"(?:::[Ff]{4}:)?(?!0\.|10\.|127\.|169\.254\.|192\.0\.0\.|192\.168\.|198\.1[89]\.|2(?:2[4-9]|[3-5][0-9])\."
+    r"|100\.(?:6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\.|172\.(?:1[6-9]|2[0-9]|3[01])\.)"
+    rf"{_OCTET}(?:\.{_OCTET}){{3}}"
+)
+# Global unicast, 2000::/3.
+IPV6 = "[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:.]*"
 UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
 
 MAX_FEATURES = 200
@@ -97,6 +112,9 @@ FIELDS: tuple[Field, ...] = (
           f"counts 0 to {MAX_COUNT}.", pattern=FEATURE, usage="features", dimension="feature", full=True),
 )  # fmt: skip
 
+# PHP writes an empty array for an object without members.
+EMPTY_ARRAY: dict[str, Any] = {"type": ["object", "array"], "maxItems": 0}
+
 OBJECTS = ("consent", "module", "license", "server", "server.os", "server.virtualization", "platform")
 REQUIRED_OBJECTS = frozenset({"module", "license"})
 
@@ -162,8 +180,15 @@ def json_schema() -> dict[str, Any]:
         objects[parent]["properties"][name] = value_schema(field)
         if field.required:
             objects[parent]["required"].append(name)
-    at_license = {"properties": {"consent": {"properties": {"level": {"const": "license"}}, "required": ["level"]}},
-                  "required": ["consent"]}  # fmt: skip
+    for path, described in objects.items():
+        if path and not described["required"]:
+            described |= EMPTY_ARRAY
+    at_license = {
+        "properties": {
+            "consent": {"type": "object", "properties": {"level": {"const": "license"}}, "required": ["level"]}
+        },
+        "required": ["consent"],
+    }
     absent = {
         "properties": {"platform": False, "features": False,
                        "server": {"properties": {"os": False, "virtualization": False}}}
@@ -188,18 +213,18 @@ def value_schema(field: Field) -> dict[str, Any]:
         return described | {"type": "integer", "const": 1}
     if field.kind == "counts":
         return described | {
-            "type": "object",
+            **EMPTY_ARRAY,
             "maxProperties": MAX_FEATURES,
             "propertyNames": {"pattern": f"^{field.pattern}$"},
             "additionalProperties": {"type": "integer", "minimum": 0, "maximum": MAX_COUNT},
         }
     described["type"] = "string"
     if field.kind == "time":
-        described["format"] = "date-time"
+        described |= {"format": "date-time", "pattern": f"^{TIME}$"}
     if field.kind == "uuid":
         described["format"] = "uuid"
     if field.kind == "address":
-        described["anyOf"] = [{"format": "ipv4"}, {"format": "ipv6"}]
+        described["anyOf"] = [{"pattern": f"^{IPV4}$"}, {"format": "ipv6", "pattern": f"^{IPV6}$"}]
     if field.choices:
         described["enum"] = list(field.choices)
     if field.pattern:

@@ -1,15 +1,22 @@
 """The home: the folder that holds the spool, the embedded engine, credentials and the root secret, for us alone."""
 
+import contextlib
 import fcntl
 import hashlib
 import hmac
 import os
 import secrets
 import shutil
+import time
 from pathlib import Path
 from typing import IO
 
+from core.owner import user_name
 from core.settings import Settings
+
+# Longer than `is_locked` holds a lock.
+LOCK_SECONDS = 0.5
+LOCK_POLL_SECONDS = 0.1
 
 
 class HomeError(Exception):
@@ -17,17 +24,12 @@ class HomeError(Exception):
 
 
 class Home:
-    """Paths below `PHAROS_HOME`, which is made (mode 0700) when it is not there."""
+    """Paths below `PHAROS_HOME`, which is made (mode 0700) when it is not there, unless it is only looked at."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, make: bool = True) -> None:
         self.path = path.absolute()
-        try:
-            missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            for folder in missing:
-                sync_folder(folder.parent)
-        except OSError as error:
-            raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
+        if make:
+            self._make()
         self.spool = self.path / "spool.sqlite"
         self.secret = self.path / "secret"
         self.credentials = self.path / "credentials.sqlite"
@@ -36,25 +38,71 @@ class Home:
         self.engine = self.path / "clickhouse"
         self.temporary = self.path / "tmp"
         self.metrics = self.path / "metrics"
+        # What `pharos serve` says of its parts (`core/parts.py`).
+        self.parts = self.path / "parts.json"
         # Where it is there the data are not real, and every page says so; it holds the last day of the fleet.
         self.synthetic = self.path / "synthetic"
         # Where it is there a restore did not come to its end; it names the backup.
         self.restoring = self.path / "restoring"
 
-    def protect(self) -> None:
-        """Close a home that was there before us to others, where it is ours."""
-        if self.path.stat().st_uid == os.getuid():
-            self.path.chmod(0o700)
-
-    def lock(self, name: str) -> IO[bytes]:
-        """Hold `<home>/<name>.lock` until the returned file is closed; raises `HomeError` when another process does."""
-        file = (self.path / f"{name}.lock").open("ab")
+    def _make(self) -> None:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            missing = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for folder in missing:
+                sync_folder(folder.parent)
+        except OSError as error:
+            raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
+
+    def protect(self) -> None:
+        """Close a home that was there before us to others, where it is ours and the file system lets us."""
+        if self.path.stat().st_uid == os.getuid():
+            with contextlib.suppress(OSError):
+                self.path.chmod(0o700)
+
+    def require_writable(self) -> None:
+        """Raise `HomeError` for a home in which we cannot write."""
+        if not os.access(self.path, os.W_OK | os.X_OK):
+            raise HomeError(self.why_not_writable())
+
+    def why_not_writable(self) -> str:
+        """Why nothing can be written in the home."""
+        read_only = os.statvfs(self.path).f_flag & os.ST_RDONLY
+        why = "its file system is read-only" if read_only else f"it belongs to {user_name(self.path.stat().st_uid)}"
+        return f"{self.path} cannot be written: {why}"
+
+    def lock(self, name: str, wait: float = LOCK_SECONDS) -> IO[bytes]:
+        """Hold `<home>/<name>.lock` until the returned file is closed.
+
+        Raises `HomeError` when another process holds it, for `wait` seconds and longer.
+        """
+        deadline = time.monotonic() + wait
+        try:
+            file = (self.path / f"{name}.lock").open("ab")
+        except OSError as error:
+            raise HomeError(f"{self.path / name}.lock cannot be written: {error.strerror}") from None
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            except OSError:
+                if time.monotonic() >= deadline:
+                    file.close()
+                    raise HomeError(
+                        f"Pharos runs already over {self.path} (another process holds {name}.lock)"
+                    ) from None
+                time.sleep(LOCK_POLL_SECONDS)
+
+    def is_locked(self, name: str) -> bool:
+        """Whether another process holds `<home>/<name>.lock`. Writes nothing."""
+        try:
+            with (self.path / f"{name}.lock").open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
         except OSError:
-            file.close()
-            raise HomeError(f"Pharos runs already over {self.path} (another process holds {name}.lock)") from None
-        return file
+            return False
+        return False
 
     def root_secret(self, settings: Settings) -> bytes:
         """The root secret: the setting, or one that is made once and kept in the home (mode 0600)."""

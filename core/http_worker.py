@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from gunicorn.http import errors
 from gunicorn.http.unreader import SocketUnreader
-from gunicorn.workers.gthread import ThreadWorker
+
+from core.http_server import Worker
 
 # Far more threads than run at once: a client that sends slowly holds one for up to `REQUEST_SECONDS`.
 THREADS = 256
@@ -27,7 +28,7 @@ _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
 _BAD_REQUEST = 400, "Bad Request", "bad_request"
 
 
-class TimeLimitedWorker(ThreadWorker):  # type: ignore[misc]
+class TimeLimitedWorker(Worker):
     """A gthread worker in which a whole request has `REQUEST_SECONDS` to arrive; no log line quotes a request.
 
     gunicorn itself waits for each piece of a request as long as it takes.

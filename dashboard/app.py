@@ -9,7 +9,7 @@ from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from core import logs
+from core import client_address, logs
 from core.access_log import AccessLog
 from core.catalog import Watched, place
 from core.credentials import Credentials
@@ -45,7 +45,8 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     server.secret_key = derive(home.root_secret(settings), "dashboard session")
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
-        server.wsgi_app = ProxyFix(server.wsgi_app, x_for=hops, x_proto=hops)  # type: ignore[method-assign]
+        schemed = ProxyFix(server.wsgi_app, x_for=0, x_proto=hops)
+        server.wsgi_app = client_address.through_proxies(schemed, hops)  # type: ignore[method-assign]
     credentials = Credentials(home.credentials)
     access_log = AccessLog.of(settings, home)
     public = permissions.PUBLIC if settings.public_page == "on" else frozenset()

@@ -5,12 +5,11 @@ import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
-
-from gunicorn.app.base import BaseApplication
+from typing import IO, Any
 
 from core import logs
 from core.home import Home
+from core.http_server import HttpServer
 from core.http_worker import THREADS, TimeLimitedWorker
 from core.settings import Settings
 from warehouse.engine import Engine, EngineError
@@ -22,15 +21,18 @@ GRACEFUL_SECONDS = 20
 Stop = Callable[[], None]
 
 
-class DashboardServer(BaseApplication):  # type: ignore[misc]
+class DashboardServer(HttpServer):
     """gunicorn with our settings.
 
-    `beside` starts what must live in the process that owns the engine (embedded: the loader) and returns its stop.
+    `lock` is the home's `dashboard` lock, which the master alone holds. `beside` starts what must live in the process
+    that owns the engine (embedded: the loader) and returns its stop.
     The engine is opened in the worker: a fork after chDB is loaded hangs.
     """
 
-    def __init__(self, settings: Settings, home: Home, beside: Callable[[Engine], Stop] | None = None) -> None:
-        self._settings, self._home, self._beside = settings, home, beside
+    def __init__(
+        self, settings: Settings, home: Home, lock: IO[bytes], beside: Callable[[Engine], Stop] | None = None
+    ) -> None:
+        self._settings, self._home, self._lock, self._beside = settings, home, lock, beside
         self._engine: Engine | None = None
         self._stop: Stop | None = None
         super().__init__()
@@ -57,6 +59,7 @@ class DashboardServer(BaseApplication):  # type: ignore[misc]
         """The application of the worker."""
         from dashboard.app import create_app
 
+        self._lock.close()
         self._engine = Engine(self._settings, self._home)
         if self._beside is not None:
             self._stop = self._beside(self._engine)

@@ -151,11 +151,7 @@ def _source(settings: Settings, home: Home) -> Iterator[Source]:
 
 def _serves(home: Home) -> bool:
     """Whether `pharos serve` runs: an owner that does not answer is being started, and must find the engine free."""
-    try:
-        home.lock("serve").close()
-    except HomeError:
-        return True
-    return False
+    return home.is_locked("serve")
 
 
 def _tables(source: Source, contents: Contents, folder: Path, progress: Progress) -> Iterator[File]:

@@ -2,6 +2,7 @@
 
 import logging.config
 import os
+import sqlite3
 import sys
 import time
 import zlib
@@ -12,12 +13,12 @@ from typing import Any, NoReturn
 
 import click
 
-from core import logs
+from core import hang_up, logs
 from core.access_log import AccessLogError
 from core.catalog import CatalogError, watch
 from core.credentials import CredentialError, Credentials, Role
 from core.home import Home, HomeError, put
-from core.settings import SettingError, Settings
+from core.settings import Bind, SettingError, Settings
 from pharos.commands.catalog import catalog
 from pharos.commands.credentials import access, keys, tokens, users
 from pharos.commands.maintenance import backup, quarantine, recount, restore
@@ -32,9 +33,16 @@ def main() -> None:
         cli()
     except (SettingError, HomeError, CredentialError, AccessLogError, CatalogError) as error:
         fail(str(error))
+    # The machine's, not ours: a disk that is full or read-only, a file that is closed to us or damaged.
+    except sqlite3.Error as error:
+        fail(f"a file of the home cannot be used: {error}")
+    except OSError as error:
+        fail(f"{error.filename or 'the machine'}: {error.strerror}")
 
 
-def _log() -> None:
+def _begin_service() -> None:
+    """What runs until it is stopped: log lines, and no end at a SIGHUP."""
+    hang_up.listen()
     logging.Formatter.converter = time.gmtime
     logging.config.dictConfig(logs.config())
 
@@ -53,16 +61,16 @@ def serve() -> None:
 
 def _serve(settings: Settings) -> NoReturn:
     from collector.country import lookup
-    from pharos.serve import cannot_listen
+    from pharos.serve import hold_home
     from pharos.serve import serve as run
 
-    home = open_home(settings)
-    for name, bind in (("COLLECTOR", settings.collector_bind), ("DASHBOARD", settings.dashboard_bind)):
-        if problem := cannot_listen(bind):
-            fail(f"PHAROS_{name}_BIND {bind} cannot be used: {problem}")
+    home = open_home(settings, service=True)
+    lock = hold_home(settings, home)
+    _check_bind("COLLECTOR", settings.collector_bind)
+    _check_bind("DASHBOARD", settings.dashboard_bind)
     lookup(settings)
     watch(settings, home)
-    _log()
+    _begin_service()
     # Said as soon as they are made: they are stored hashed, and what fails after this must not take them along.
     for line in _first_start(settings, home):
         click.echo(line)
@@ -72,7 +80,17 @@ def _serve(settings: Settings) -> NoReturn:
         click.echo(f"  collector   http://{settings.collector_bind}")
         click.echo(f"  dashboard   http://{settings.dashboard_bind}")
 
-    sys.exit(run(settings, home, ready))
+    status = run(settings, home, ready)
+    lock.close()
+    sys.exit(status)
+
+
+def _check_bind(part: str, bind: Bind) -> None:
+    """End with one line where nobody can listen."""
+    from pharos.serve import cannot_listen
+
+    if problem := cannot_listen(bind):
+        fail(f"PHAROS_{part}_BIND {bind} cannot be used: {problem}")
 
 
 def _first_start(settings: Settings, home: Home) -> list[str]:
@@ -106,16 +124,20 @@ def collector() -> None:
     """Run the collector alone."""
     from collector.country import lookup
     from collector.server import CollectorServer
+    from collector.spool import Spool
 
     settings = load_settings()
     lookup(settings)
-    home = open_home(settings)
+    home = open_home(settings, service=True)
     watch(settings, home)
-    _log()
+    lock = home.lock("collector")
+    _check_bind("COLLECTOR", settings.collector_bind)
+    Spool(home.spool).close()  # one that cannot be used ends the start here, and not each worker
+    _begin_service()
     credentials = Credentials(home.credentials)
     if not credentials.keys():
         click.echo(f"ingest key  {_first_key(settings, credentials)}")
-    _run_gunicorn(CollectorServer(settings, home))
+    _run_gunicorn(CollectorServer(settings, home, lock))
 
 
 @cli.command()
@@ -125,13 +147,19 @@ def dashboard() -> None:
     from pharos.serve import start_loader
 
     settings = load_settings()
-    home = open_home(settings)
-    _log()
+    home = open_home(settings, service=True)
+    lock = home.lock("dashboard")
+    if not settings.clickhouse_url:
+        # The worker takes these two. Held by a command, they end the start here, and not each worker.
+        for name in ("engine", "loader"):
+            home.lock(name).close()
+    _check_bind("DASHBOARD", settings.dashboard_bind)
+    _begin_service()
     credentials = Credentials(home.credentials)
     if not credentials.users():
         click.echo(f"login       admin  {_first_admin(settings, credentials)}")
     beside = None if settings.clickhouse_url else start_loader(home)
-    _run_gunicorn(DashboardServer(settings, home, beside))
+    _run_gunicorn(DashboardServer(settings, home, lock, beside))
 
 
 def _run_gunicorn(server: Any) -> None:
@@ -145,8 +173,8 @@ def load() -> None:
     from pharos.serve import load as run
 
     settings = load_settings()
-    _log()
-    run(settings, open_home(settings))
+    _begin_service()
+    run(settings, open_home(settings, service=True))
 
 
 @cli.command()

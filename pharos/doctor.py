@@ -1,26 +1,33 @@
-"""`pharos doctor`: is all in place? One check, one stable id, one line."""
+"""`pharos doctor`: is all in place? One check, one stable id, one line. It writes nothing."""
 
+import contextlib
 import http.client
 import os
 import sqlite3
 import stat
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from pathlib import Path
 
 from collector.country import Countries, CountryError
-from collector.spool import Spool, Unavailable
+from collector.spool import Spool, Unavailable, check_space
+from core import parts
 from core.catalog import CatalogError, watch
 from core.credentials import Credentials, Role
 from core.home import Home, HomeError
-from core.settings import SettingError, Settings
+from core.owner import user_name
+from core.settings import Bind, SettingError, Settings
+from pharos.context import become_home_owner
 from warehouse import retention
 from warehouse.engine import Engine, EngineError
+from warehouse.export_socket import ExportClient
 from warehouse.server_users import ServerUser
 
 LATE_SECONDS = 300
+ANSWER_SECONDS = 10.0
 EMBEDDED = "embedded: no users, the planes are separated in the code alone"
 
 
@@ -42,29 +49,53 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("config", False, str(error))
         return
     try:
-        home = Home(settings.home)
+        become_home_owner(settings)
     except HomeError as error:
         yield Check("home", False, str(error))
         return
-    yield _home(home)
+    home = Home(settings.home, make=False)
+    yield (found := _home(home))
+    if not found.ok and not os.path.isdir(home.path):  # noqa: PTH112 - never raises
+        return
     yield _secret(settings, home)
     yield _credentials(home)
     yield _keys(home)
     yield _country(settings)
     yield _catalog(settings, home)
     yield from _spool(home)
-    yield from _engine(settings, home)
+    yield _space(home)
+    yield _parts(settings, home)
+    yield from (_server(settings, home) if settings.clickhouse_url else _embedded(settings, home))
 
 
 def _home(home: Home) -> Check:
-    mode = stat.S_IMODE(home.path.stat().st_mode)
+    place = _existing(home)
+    if place != home.path:
+        if os.access(place, os.W_OK | os.X_OK):
+            return Check("home", True, f"{home.path} is made at the first start")
+        return Check("home", False, f"{home.path} cannot be made: {place} cannot be written")
+    if not home.path.is_dir():
+        return Check("home", False, f"{home.path} is not a folder")
     if not os.access(home.path, os.W_OK | os.X_OK):
-        return Check("home", False, f"{home.path} cannot be written")
+        return Check("home", False, home.why_not_writable())
     if home.restoring.exists():
         return Check("home", False, f"the restore into {home.path} did not come to its end: run it again")
+    mode, owner = stat.S_IMODE(home.path.stat().st_mode), home.path.stat().st_uid
     if mode & 0o077:
         return Check("home", False, f"{home.path} is open to others (mode {mode:o}): chmod 700 it")
+    if foreign := sorted(path.name for path in home.path.iterdir() if path.lstat().st_uid != owner):
+        user = user_name(owner)
+        return Check("home", False, f"{', '.join(foreign)} in {home.path} do not belong to {user}: chown -R {user} it")
     return Check("home", True, str(home.path))
+
+
+def _existing(home: Home) -> Path:
+    """The home, or the folder in which it will be made."""
+    for path in (home.path, *home.path.parents):
+        with contextlib.suppress(PermissionError):
+            if path.exists():
+                return path
+    return Path("/")
 
 
 def _secret(settings: Settings, home: Home) -> Check:
@@ -81,9 +112,9 @@ def _credentials(home: Home) -> Check:
     if not home.credentials.exists():
         return Check("credentials", True, "are made at the first start")
     try:
-        credentials = Credentials(home.credentials)
+        credentials = Credentials(home.credentials, only_read=True)
         keys, users = credentials.keys(), credentials.users()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         return Check("credentials", False, f"{home.credentials} cannot be read: {error}")
     admins = sum(user.role is Role.ADMIN for user in users)
     # The home of a collector alone has only keys, that of a dashboard alone only logins.
@@ -134,23 +165,30 @@ def _catalog(settings: Settings, home: Home) -> Check:
 
 
 def _spool(home: Home) -> Iterator[Check]:
+    if not home.spool.exists():
+        yield Check("spool", True, "is made at the first start")
+        yield Check("duplicates", True, "none is known yet")
+        yield Check("quarantine", True, "nothing was loaded yet")
+        return
     try:
-        spool = Spool(home.spool)
-        stats = spool.stats()
-    except sqlite3.Error as error:
-        yield Check("spool", False, f"{home.spool} cannot be used: {error}")
+        with contextlib.closing(Spool(home.spool, only_read=True)) as spool:
+            stats, duplicates = spool.stats(), _duplicates(spool)
+    except (sqlite3.Error, OSError) as error:
+        yield Check("spool", False, f"{home.spool} cannot be read: {error}")
         return
     age = 0 if stats.oldest is None else int(time.time() - stats.oldest)
     message = f"{stats.beacons} beacons to load" + (f", the oldest for {age} s" if stats.beacons else "")
     yield Check("spool", age < LATE_SECONDS, message)
-    yield _duplicates(spool)
+    yield duplicates
     yield Check("quarantine", not stats.quarantined, f"{stats.quarantined} rows that ClickHouse refused")
+
+
+def _space(home: Home) -> Check:
     try:
-        spool.check_space()
-        yield Check("space", True, "enough")
+        check_space(_existing(home))
     except Unavailable as error:
-        yield Check("space", False, str(error))
-    spool.close()
+        return Check("space", False, str(error))
+    return Check("space", True, "enough")
 
 
 def _duplicates(spool: Spool) -> Check:
@@ -158,27 +196,68 @@ def _duplicates(spool: Spool) -> Check:
         spool.duplicates.refresh()
     except Unavailable as error:
         return Check("duplicates", False, str(error))
+    except sqlite3.OperationalError:  # a spool of before, which the next start brings up to date
+        return Check("duplicates", True, "are filed at the next start")
     segments = spool.duplicates.segments
     return Check("duplicates", True, f"{sum(each.ids for each in segments)} ids filed in {len(segments)} files")
 
 
-def _engine(settings: Settings, home: Home) -> Iterator[Check]:
-    """A running system is asked; where none runs, the engine is opened here."""
+def _parts(settings: Settings, home: Home) -> Check:
+    """What of Pharos runs on this machine over this home, and whether it answers."""
+    running = [part for part in ("serve", "collector", "dashboard") if home.is_locked(part)]
+    binds = {"collector": settings.collector_bind, "dashboard": settings.dashboard_bind}
+    wrong = {
+        down.part: f"{down.part} is down since {datetime.fromtimestamp(down.since, UTC):%Y-%m-%dT%H:%M:%SZ}: {down.why}"
+        for down in parts.down(home)
+    }
+    for part, bind in binds.items():
+        if ("serve" in running or part in running) and part not in wrong and (why := _silence(bind)):
+            wrong[part] = f"{part} does not answer at {bind}: {why}"
+    if wrong:
+        return Check("parts", False, "; ".join(wrong.values()))
+    return Check("parts", True, f"{', '.join(running)} running" if running else "none runs here")
+
+
+def _silence(bind: Bind) -> str:
+    """Why a part does not answer, "" when it does."""
+    connection = http.client.HTTPConnection(bind.host, bind.port, timeout=10)
     try:
-        engine = Engine(settings, home)
-    except HomeError:
+        connection.request("GET", "/healthz")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return getattr(error, "strerror", "") or str(error) or type(error).__name__
+    finally:
+        connection.close()
+    return "" if status == 200 else f"it answers {status}"
+
+
+def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
+    """The embedded engine through the process that owns it; to open it here would write its files."""
+    if home.is_locked("engine"):
         yield _running(settings)
         yield Check("grants", True, EMBEDDED)
-        yield Check("retention", True, "Pharos runs over the embedded engine: stop it to have this looked at")
+        yield _retention(lambda: ExportClient(home, ANSWER_SECONDS).retention_faults())
         return
+    if home.engine.exists() and find_spec("chdb") is None:
+        yield Check("engine", False, "the embedded ClickHouse is not installed: pip install 'pharos[embedded]'")
+        return
+    state = "is asked while Pharos runs" if home.engine.exists() else "is made at the first start"
+    yield Check("engine", True, f"embedded, {state}")
+    yield Check("grants", True, EMBEDDED)
+    yield Check("retention", True, f"the embedded engine {state}")
+
+
+def _server(settings: Settings, home: Home) -> Iterator[Check]:
+    try:
+        engine = Engine(settings, home)
     except EngineError as error:
         yield Check("engine", False, str(error))
         return
     try:
-        yield Check("engine", True, f"{'embedded' if engine.embedded else 'server'}, ClickHouse {engine.version()}")
+        yield Check("engine", True, f"server, ClickHouse {engine.version()}")
         if engine.has_database():
             yield _grants(engine)
-            yield _retention(engine)
+            yield _retention(lambda: retention.faults(engine))
     except EngineError as error:
         yield Check("engine", False, str(error))
     finally:
@@ -186,8 +265,6 @@ def _engine(settings: Settings, home: Home) -> Iterator[Check]:
 
 
 def _grants(engine: Engine) -> Check:
-    if engine.embedded:
-        return Check("grants", True, EMBEDDED)
     for account in ServerUser:
         try:
             ((user,),) = engine.as_user(account).query("SELECT currentUser()")
@@ -198,18 +275,17 @@ def _grants(engine: Engine) -> Check:
     return Check("grants", True, "each plane is read, and the tables are filled, as a user who can do nothing else")
 
 
-def _retention(engine: Engine) -> Check:
+def _retention(faults: Callable[[], list[str] | None]) -> Check:
     """What is promised, what the tables are set to, and what is there all the same."""
-    found = retention.as_set(engine)
-    if not found:
+    try:
+        wrong = faults()
+    except EngineError as error:
+        return Check("retention", False, str(error))
+    if wrong is None:
         return Check("retention", True, "the tables are made at the first start")
-    kept = [kept for kept in retention.KEPT if kept.interval]
-    wrong = [f"{each.name} is set to {found.get(each.name) or 'for ever'}" for each in kept if not each.set_in(found)]
-    late = dict.fromkeys(each.name for each, _ in retention.overdue(engine, retention.ALARM_DAYS))
-    wrong += [f"{name} holds older ones" for name in late]
     if wrong:
         return Check("retention", False, ", ".join(wrong))
-    return Check("retention", True, ", ".join(f"{each.name} {each.how_long}" for each in kept))
+    return Check("retention", True, ", ".join(f"{each.name} {each.how_long}" for each in retention.KEPT if each.time))
 
 
 def _running(settings: Settings) -> Check:

@@ -15,7 +15,7 @@ from collector.planes import Planes, sent_year
 from collector.request_body import LIMIT
 from collector.rights.install_states import InstallStates
 from collector.spool import Group, Spool, Unavailable
-from collector.validate import Reason, Rejected, decode, validate
+from collector.validate import BOM, Reason, Rejected, decode, validate
 from core.catalog import Catalog, Kind
 from core.home import Home
 
@@ -67,7 +67,7 @@ class Importer:
         try:
             for number, line in enumerate(_bounded(lines), 1):
                 progress(len(line))
-                if not line.strip():
+                if not line.removeprefix(BOM).strip():
                     continue
                 try:
                     if len(line.rstrip(b"\r\n")) > LIMIT:

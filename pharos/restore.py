@@ -58,6 +58,7 @@ def restore(settings: Settings, folder: Path, progress: Progress, decisions: Kep
 def _restore(settings: Settings, whole: Manifest, folder: Path, decisions: Kept | None, progress: Progress) -> Restored:
     home = Home(settings.home)
     home.protect()
+    home.require_writable()
     restored = Restored()
     with contextlib.ExitStack() as stack:
         for name in ("serve", "loader", "backup"):

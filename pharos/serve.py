@@ -11,11 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from typing import IO
 
 from collector.loader import Loader
 from collector.spool import Spool
+from core import hang_up, parts
 from core.home import Home
 from core.settings import Bind, Settings
 from warehouse.engine import Engine
@@ -33,6 +36,9 @@ SECRETS = {
     "PHAROS_ADMIN_PASSWORD": set[str](),
 }
 RESTART_SECONDS = (0.5, 15.0)
+ORPHAN_SECONDS = 10.0
+# A loader that has run for so long is not one that fails at its start.
+STEADY_SECONDS = 5.0
 
 log = logging.getLogger("pharos.serve")
 
@@ -82,8 +88,8 @@ def load(settings: Settings, home: Home) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    engine = Engine(settings, home)
     lock = home.lock("loader")
+    engine = Engine(settings, home)
     spool = Spool(home.spool)
     Loader(spool, engine).run(stop)
     spool.close()
@@ -93,34 +99,61 @@ def load(settings: Settings, home: Home) -> None:
 
 @dataclass
 class _Part:
+    """A part as a process, and since when (epoch seconds) it does not run or answer; `bind` is where it answers."""
+
     command: str
+    bind: Bind | None = None
     process: subprocess.Popen[bytes] | None = None
     wait: float = RESTART_SECONDS[0]
     started: float = 0.0
     again_at: float = field(default=float("-inf"))
+    down_since: int | None = None
+    why: str = ""
+
+    @property
+    def works(self) -> bool:
+        """Whether it runs and answers; the loader, which has no address, whether it has run for a while."""
+        if self.process is None or self.process.poll() is not None:
+            return False
+        return _answers(self.bind) if self.bind else time.monotonic() - self.started > STEADY_SECONDS
+
+
+def hold_home(settings: Settings, home: Home) -> IO[bytes]:
+    """Hold the home's `serve` lock. Raises `HomeError` when another Pharos, or a part of one, runs over the home."""
+    lock = home.lock("serve")
+    for part in ("collector", "dashboard", *(["loader"] if settings.clickhouse_url else [])):
+        # Parts whose `pharos serve` was killed are still stopping.
+        home.lock(part, ORPHAN_SECONDS).close()
+    return lock
 
 
 def serve(settings: Settings, home: Home, ready: Callable[[], None]) -> int:
     """Run collector, loader and dashboard until SIGINT or SIGTERM; returns the exit status.
 
-    `ready` is called once both addresses answer.
+    `ready` is called once both addresses answer. The caller holds the home (`hold_home`).
     """
-    lock = home.lock("serve")
-    stop = threading.Event()
+    stop, hung_up = threading.Event(), hang_up.times()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     # Embedded, the loader lives in the dashboard's process: the engine has one owner.
-    parts = [_Part("collector"), _Part("dashboard"), *([_Part("load")] if settings.clickhouse_url else [])]
+    collector, dashboard = _Part("collector", settings.collector_bind), _Part("dashboard", settings.dashboard_bind)
+    running = [collector, dashboard, *([_Part("load")] if settings.clickhouse_url else [])]
+    noted = _note_down(home, running, None)
     announced = False
     while not stop.is_set():
-        for part in parts:
+        for part in running:
             _keep_alive(part)
-        if not announced and _answers(settings.collector_bind) and _answers(settings.dashboard_bind):
-            ready()
+        noted = _note_down(home, running, noted)
+        if hung_up != hang_up.times():
+            hung_up = hang_up.times()
+            _hang_up(running)
+        if not announced and collector.works and dashboard.works:
+            with suppress(OSError):  # the terminal is gone
+                ready()
             announced = True
         stop.wait(0.2)
-    clean = _end(parts)
-    lock.close()
+    clean = _end(running)
+    parts.forget(home)
     return 0 if clean else 1
 
 
@@ -134,6 +167,7 @@ def _keep_alive(part: _Part) -> None:
             return
         log.warning("%s ended with status %s, starting it again in %.1f s", part.command, status, part.wait)
         part.process = None
+        part.down_since, part.why = part.down_since or int(time.time()), f"it ended with status {status}; see the log"
         part.again_at = now + part.wait
         part.wait = min(part.wait * 2, RESTART_SECONDS[1])
     if now >= part.again_at:
@@ -158,6 +192,26 @@ def environment(command: str, environ: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
+def _note_down(home: Home, running: list[_Part], noted: list[parts.Down] | None) -> list[parts.Down]:
+    """Tell collector and doctor which parts are down, if it is not as `noted`, and the log when one is up again."""
+    for part in running:
+        if part.down_since is not None and part.works:
+            log.info("%s runs again, after %d s", part.command, time.time() - part.down_since)
+            part.down_since = None
+    down = [parts.Down(part.command, part.down_since, part.why) for part in running if part.down_since is not None]
+    if down != noted:
+        parts.note(home, down)
+    return down
+
+
+def _hang_up(running: list[_Part]) -> None:
+    """Have the parts look at their files again."""
+    log.info("SIGHUP: the parts look at their files again")
+    for part in running:
+        if part.process is not None and part.process.poll() is None:
+            part.process.send_signal(signal.SIGHUP)
+
+
 def _die_with_parent(parent: int) -> None:
     """Get SIGTERM when the supervisor is killed: orphans would keep the ports and the engine."""
     pr_set_pdeathsig = 1
@@ -166,14 +220,14 @@ def _die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _end(parts: list[_Part]) -> bool:
+def _end(running: list[_Part]) -> bool:
     """Stop the parts, the collector first: what it still takes is loaded by the others, or lies in the spool."""
     clean = True
     deadline = time.monotonic() + STOP_SECONDS
-    for part in parts:
+    for part in running:
         if part.process is not None and part.process.poll() is None:
             part.process.send_signal(signal.SIGTERM)
-    for part in parts:
+    for part in running:
         if part.process is None:
             continue
         try:

@@ -82,6 +82,8 @@ def is_away(error: Exception) -> bool:
 
 
 def _first_line(error: Exception) -> str:
+    if problem := _certificate_problem(str(error)):
+        return f"the certificate of the ClickHouse server is not trusted: {problem}"
     text = (str(error) or type(error).__name__).splitlines()[0]
     if "HTTPConnectionPool" in text or "HTTPSConnectionPool" in text:
         return "the ClickHouse server does not answer"
@@ -95,12 +97,20 @@ _AROUND = re.compile(
 )
 
 
+def _certificate_problem(text: str) -> str:
+    """Return OpenSSL's reason for an untrusted certificate; "" for all other errors."""
+    found = re.search(r"certificate verify failed: ([^()\n]+?)\.? \(_ssl", text)
+    return found[1] if found else ""
+
+
 def _describe(error: Exception) -> str:
     code, name, text = getattr(error, "code", None), getattr(error, "name", None), str(error)
     if code is not None:
         return f"answers with {name or 'error'} ({code})"
     if status := re.search(r"HTTP status (\d{3})", text):
         return f"answers with HTTP status {status[1]}"
+    if problem := _certificate_problem(text):
+        return f"is not asked: its certificate is not trusted ({problem})"
     for sign, words in _SIGNS.items():
         if sign in text:
             return f"does not answer ({words})"

@@ -1,8 +1,8 @@
 """Exports tables of the embedded engine to another process, through a Unix socket in the home.
 
-Only one process, the owner, can open the embedded engine. A request is one line of JSON: a part, or null for the
-contents. The answer is a line with its size or an error, then that many bytes. Access to the home grants access to the
-socket.
+Only one process, the owner, can open the embedded engine. A request is one line of JSON: a part, null for the
+contents, or "retention" for what is kept too long. The answer is a line with its size or an error, then that many
+bytes. Access to the home grants access to the socket.
 """
 
 import contextlib
@@ -12,10 +12,12 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from typing import Literal
 
 import msgspec
 
 from core.home import Home
+from warehouse import retention
 from warehouse.engine import Engine, EngineError
 from warehouse.export import TABLES, Contents, EngineTables, Part
 
@@ -24,6 +26,8 @@ SOCKET = "engine.sock"
 ANSWER_SECONDS = 120.0
 AWAY_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
+
+Question = Part | Literal["retention"] | None
 
 log = logging.getLogger("pharos.lending")
 
@@ -37,7 +41,7 @@ class ExportServer:
     """A thread in the engine's owner that answers one request at a time."""
 
     def __init__(self, home: Home, engine: Engine) -> None:
-        self._tables = EngineTables(engine)
+        self._engine, self._tables = engine, EngineTables(engine)
         self._closed = threading.Event()
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(0.5)
@@ -83,14 +87,21 @@ class ExportServer:
             line = lines.readline()
         if not line:
             return  # the client only checked whether an owner answers (`lends`)
-        part = msgspec.json.decode(line, type=Part | None)
+        question = msgspec.json.decode(line, type=Question)
         try:
-            answer = msgspec.json.encode(self._tables.contents()) if part is None else self._read(part)
+            answer = self._find(question)
         except EngineError as error:
             connection.sendall(msgspec.json.encode(_Head(error=str(error))) + b"\n")
             return
         connection.sendall(msgspec.json.encode(_Head(size=len(answer))) + b"\n")
         connection.sendall(answer)
+
+    def _find(self, question: Question) -> bytes:
+        if question is None:
+            return msgspec.json.encode(self._tables.contents())
+        if question == "retention":
+            return msgspec.json.encode(retention.faults(self._engine))
+        return self._read(question)
 
     def _read(self, part: Part) -> bytes:
         if part.table not in TABLES:
@@ -101,8 +112,8 @@ class ExportServer:
 class ExportClient:
     """The tables of an engine that another process owns. Retries while that process restarts after a kill."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, home: Home, away_seconds: float | None = None) -> None:
+        self._home, self._away_seconds = home, AWAY_SECONDS if away_seconds is None else away_seconds
 
     def contents(self) -> Contents:
         """Return the contents of the database. Raises `EngineError`."""
@@ -112,11 +123,15 @@ class ExportClient:
         """Return the rows of a part, in Native format. Raises `EngineError`."""
         return self._ask(part)
 
-    def _ask(self, part: Part | None) -> bytes:
-        deadline = time.monotonic() + AWAY_SECONDS
+    def retention_faults(self) -> list[str] | None:
+        """As `retention.faults`. Raises `EngineError`."""
+        return msgspec.json.decode(self._ask("retention"), type=list[str] | None)
+
+    def _ask(self, question: Question) -> bytes:
+        deadline = time.monotonic() + self._away_seconds
         while True:
             try:
-                return _ask(self._home, part)
+                return _ask(self._home, question)
             except OSError as error:
                 if time.monotonic() > deadline:
                     raise EngineError("the process that owns the engine does not answer") from error
@@ -132,9 +147,9 @@ def lends(home: Home) -> bool:
     return True
 
 
-def _ask(home: Home, part: Part | None) -> bytes:
+def _ask(home: Home, question: Question) -> bytes:
     with _connect(home) as connection, connection.makefile("rb") as answer:
-        connection.sendall(msgspec.json.encode(part) + b"\n")
+        connection.sendall(msgspec.json.encode(question) + b"\n")
         line = answer.readline()
         if not line.endswith(b"\n"):
             raise ConnectionError("the owner of the engine is gone")

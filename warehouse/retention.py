@@ -121,6 +121,20 @@ def as_set(engine: Engine) -> dict[str, str]:
     }
 
 
+def faults(engine: Engine) -> list[str] | None:
+    """What the tables keep for another time than promised, or still hold; None before a migration.
+
+    Raises `EngineError`.
+    """
+    found = as_set(engine)
+    if not found:
+        return None
+    kept = [kept for kept in KEPT if kept.interval]
+    wrong = [f"{each.name} is set to {found.get(each.name) or 'for ever'}" for each in kept if not each.set_in(found)]
+    late = dict.fromkeys(each.name for each, _ in overdue(engine, ALARM_DAYS))
+    return wrong + [f"{name} holds older ones" for name in late]
+
+
 def _ttl(create: str, column: str) -> str:
     """How long, by the statement that ClickHouse shows for a table: its rows, or the values of a column."""
     columns, _, rows = create.partition(") ENGINE = ")

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 from flask import Blueprint, Response, request
 
-from collector import client_address, request_body
+from collector import request_body
 from collector.catalog_filter import allowed_corrections
 from collector.planes import Planes
 from collector.problems import Refused
@@ -24,6 +24,7 @@ from collector.rights.install_states import InstallState
 from collector.rights.request_store import Full, RequestStore
 from collector.spool import Group, Spool, Unavailable
 from collector.validate import Reason, Rejected, type_of
+from core import client_address
 from core.catalog import Catalog
 from core.fields import FIELDS, OBJECTS, UUID, value_schema
 from core.home import Home, derive
@@ -59,7 +60,7 @@ def blueprint(settings: Settings, home: Home, planes: Planes, catalog: Callable[
     def post_rights() -> Response:
         install_id, action, module, corrections = parse(request_body.read_json(request))
         corrections = allowed_corrections(corrections, catalog(), datetime.now(UTC).date())
-        address = client_address.address(request, settings.trusted_proxies)
+        address = client_address.address(request.environ, settings.trusted_proxies)
         spool = Spool(home.spool)
         try:
             spool.check_space()

@@ -22,7 +22,7 @@ After a power cut each step is either complete or not begun. SQLite keeps this o
 
 from collector.spool.batches import Batch, Batches
 from collector.spool.beacons import PLANES, Basis, Group, Plane, Row, Stored
-from collector.spool.database import Unavailable
+from collector.spool.database import Unavailable, check_space
 from collector.spool.duplicates import HORIZON_DAYS
 from collector.spool.progress import Loading, Progress, Stats
 from collector.spool.quarantine import Quarantine, Quarantined
@@ -41,6 +41,7 @@ __all__ = (
     "Stats",
     "Stored",
     "Unavailable",
+    "check_space",
 )
 
 

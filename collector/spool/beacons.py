@@ -54,8 +54,8 @@ Stored = list[bool] | int | None
 class Beacons(Database):
     """Stores beacons. `clock` counts the days for which duplicate ids are kept."""
 
-    def __init__(self, path: Path, clock: Clock = boot_clock) -> None:
-        super().__init__(path)
+    def __init__(self, path: Path, clock: Clock = boot_clock, *, only_read: bool = False) -> None:
+        super().__init__(path, only_read=only_read)
         self.days = Days(self, clock)
         self.duplicates = Duplicates(self)
 

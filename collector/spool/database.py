@@ -11,6 +11,7 @@ from typing import Any
 
 from collector.rights import schema as rights_schema
 from collector.spool.schema import ADDED, SCHEMA, TRIGGER
+from core.sqlite import read_only
 
 # How long a writer waits for the lock at most. A suspended process may hold it.
 LOCK_SECONDS = 5.0
@@ -23,11 +24,22 @@ class Unavailable(Exception):
     """The spool cannot store beacons now; the message says why."""
 
 
+def check_space(folder: Path, needed: int = 0) -> None:
+    """Raise `Unavailable` when the folder's disk is fuller than the watermark, or would be with `needed` bytes more."""
+    disk = os.statvfs(folder)
+    free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    if free - needed < min(WATERMARK_BYTES, size * WATERMARK_SHARE):
+        raise Unavailable(f"the disk is nearly full: {free >> 20} MiB free")
+
+
 class Database:
     """One connection to the spool's file. Use it in one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, only_read: bool = False) -> None:
         self.path = path
+        if only_read:
+            self.db = read_only(path, LOCK_SECONDS)
+            return
         if not path.exists():
             path.touch(mode=0o600)  # -wal and -shm get the same mode
         self.db = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
@@ -63,10 +75,7 @@ class Database:
 
     def check_space(self, needed: int = 0) -> None:
         """Raise `Unavailable` if the free space, less `needed` bytes, is below the watermark."""
-        disk = os.statvfs(self.path.parent)
-        free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
-        if free - needed < min(WATERMARK_BYTES, size * WATERMARK_SHARE):
-            raise Unavailable(f"the disk is nearly full: {free >> 20} MiB free")
+        check_space(self.path.parent, needed)
 
     def _locked(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
         """Run a statement that takes the write lock, and wait for the lock. Raises `Unavailable`."""

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from core.home import HomeError
-from pharos.context import fail, load_settings, open_home
+from pharos.context import become_home_owner, fail, load_settings, open_home
 
 
 @click.command()
@@ -42,13 +42,15 @@ def recount() -> None:
 def backup(folder: Path, home_only: bool, with_secret: bool) -> None:
     """Copy home and tables into the new folder DEST, beside a running Pharos or without one.
 
-    Without the root secret a backup does not tell whose rows it holds; a restore needs it.
+    Without the root secret a backup does not tell whose rows it holds; a restore needs it. Run by root, DEST belongs to
+    the user that owns the home.
     """
     from pharos.backup import backup as run
     from pharos.manifest import BackupError
     from warehouse.engine import EngineError
 
     settings = load_settings()
+    become_home_owner(settings, folder)
     try:
         with _progress("backup") as progress:
             home = open_home(settings)
@@ -74,6 +76,7 @@ def restore(folder: Path, decisions: IO[bytes] | None) -> None:
     from warehouse.engine import EngineError
 
     settings = load_settings()
+    become_home_owner(settings)
     try:
         with _progress("restore") as progress:
             decided = msgspec.json.decode(decisions.read(), type=Kept) if decisions else None

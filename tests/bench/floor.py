@@ -32,4 +32,5 @@ class FloorServer(CollectorServer):
 
 if __name__ == "__main__":
     settings = Settings(collector_bind=Bind("127.0.0.1", int(sys.argv.pop())), home=Path(tempfile.mkdtemp()))
-    FloorServer(settings, Home(settings.home)).run()
+    home = Home(settings.home)
+    FloorServer(settings, home, home.lock("collector")).run()

@@ -6,8 +6,27 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from uuid import UUID
 
-_TYPES: dict[str, Any] = {"object": dict, "string": str, "integer": int}
-_FORMATS: dict[str, Any] = {"ipv4": IPv4Address, "ipv6": IPv6Address, "uuid": UUID, "date-time": datetime.fromisoformat}
+_TYPES: dict[str, Any] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    # 2.0 is an integer; true and false, which are integers of Python's, are not.
+    "integer": lambda value: type(value) is int or (isinstance(value, float) and value.is_integer()),
+}
+# What a keyword says of values of another type: nothing.
+_ABOUT: dict[str, type] = {
+    "pattern": str,
+    "format": str,
+    "maxItems": list,
+    **dict.fromkeys(("maxProperties", "required", "properties", "propertyNames", "additionalProperties"), dict),
+}
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text.upper())  # RFC 3339 has t and z, too
+
+
+_FORMATS: dict[str, Any] = {"ipv4": IPv4Address, "ipv6": IPv6Address, "uuid": UUID, "date-time": _time}
 _NOTES = {"$schema", "title", "description", "then"}
 
 
@@ -15,7 +34,11 @@ def satisfies(value: Any, schema: Any) -> bool:
     """Whether `value` is what `schema` describes; `KeyError` for a keyword that is not known here."""
     if isinstance(schema, bool):
         return schema
-    return all(_KEYWORDS[word](value, wanted, schema) for word, wanted in schema.items() if word not in _NOTES)
+    return all(
+        _KEYWORDS[word](value, wanted, schema)
+        for word, wanted in schema.items()
+        if word not in _NOTES and isinstance(value, _ABOUT.get(word, object))
+    )
 
 
 def _format(value: Any, wanted: str, _: Any) -> bool:
@@ -28,18 +51,21 @@ def _format(value: Any, wanted: str, _: Any) -> bool:
 
 def _additional(value: Any, wanted: Any, schema: Any) -> bool:
     known = schema.get("properties", {})
-    return not isinstance(value, dict) or all(satisfies(v, wanted) for name, v in value.items() if name not in known)
+    return all(satisfies(v, wanted) for name, v in value.items() if name not in known)
 
 
 _KEYWORDS: dict[str, Any] = {
-    "type": lambda value, wanted, _: isinstance(value, _TYPES[wanted]) and not isinstance(value, bool),
-    "const": lambda value, wanted, _: value == wanted,
+    "type": lambda value, wanted, _: any(
+        _TYPES[each](value) for each in ([wanted] if isinstance(wanted, str) else wanted)
+    ),
+    "const": lambda value, wanted, _: value == wanted and not isinstance(value, bool),
     "enum": lambda value, wanted, _: value in wanted,
     # `$` of ECMA-262 is the end, and not also before a last newline.
     "pattern": lambda value, wanted, _: re.search(re.sub(r"\$\Z", r"\\Z", wanted), value) is not None,
     "format": _format,
     "minimum": lambda value, wanted, _: value >= wanted,
     "maximum": lambda value, wanted, _: value <= wanted,
+    "maxItems": lambda value, wanted, _: len(value) <= wanted,
     "maxProperties": lambda value, wanted, _: len(value) <= wanted,
     "required": lambda value, wanted, _: all(name in value for name in wanted),
     "properties": lambda value, wanted, _: all(satisfies(value[n], s) for n, s in wanted.items() if n in value),

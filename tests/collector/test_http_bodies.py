@@ -30,7 +30,7 @@ def test_json_is_taken_in_its_spellings(live: Collector, media_type: str) -> Non
     assert live.post(one(), Content_Type=media_type).status == 202
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "GZIP", " gzip "])
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", " gzip ", "x-gzip", "X-GZip"])
 def test_a_packed_body_is_unpacked(live: Collector, encoding: str) -> None:
     """gzip is taken, in one member or in several."""
     raw = one()
@@ -63,3 +63,15 @@ def test_the_collector_outlives_garbage(live: Collector) -> None:
     ):
         assert not live.raw(sent).startswith(b"HTTP/1.1 5")
     assert live.post(one()).status == 202
+
+
+def test_what_php_sends_is_stored_as_the_format_has_it(live: Collector) -> None:
+    """Empty arrays for empty objects, a mapped address, a float that is whole, a byte order mark in front."""
+    sent = beacon({"features": {"a": 2.0}, "platform": [], "server": {"public_ip": "::ffff:203.0.113.9"}})
+    answer = live.post(b"\xef\xbb\xbf" + json.dumps(sent).encode(), path="/v1/beacons/check")
+    assert answer.status == 200, answer
+    (stored,) = answer.json["beacons"]
+    assert repr(stored["usage"]["features"]) == "{'a': 2}"
+    assert (stored["usage"]["php"], stored["license"]["ip_claim"]) == ("", "203.0.113.9")
+    sent = beacon({"features": [], "server": [], "consent": []})
+    assert live.post(sent).json["accepted"] == 1

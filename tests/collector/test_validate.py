@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.validate import CONSENT_FULL, Reason, Rejected, decode, validate
-from core.fields import FIELDS, OBJECTS, json_schema
+from collector.validate import BOM, CONSENT_FULL, Reason, Rejected, decode, validate
+from core.fields import FIELDS, OBJECTS, TIME, json_schema
 from tests import cases
 from tests.collector.json_schema import satisfies
 from tests.collector.sample import Beacon, beacon, changed, value
@@ -64,6 +64,54 @@ def test_it_accepts(path: str, accepted: Any) -> None:
 def test_the_published_schema_accepts_it_too(path: str, accepted: Any) -> None:
     """Whoever checks a beacon against the published schema comes to the same result."""
     assert satisfies(beacon({path: accepted}), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "stored"),
+    [
+        *((path, [], {}) for path in ("consent", "server", "platform", "features")),
+        ("schema", 1.0, 1),
+        ("features", {"bulk_email": 2.0, "a": 1, "b": -0.0}, {"bulk_email": 2, "a": 1, "b": 0}),
+        ("features", {"a": 4294967295.0}, {"a": 4294967295}),
+    ],
+)
+def test_it_accepts_the_other_spelling(path: str, given: Any, stored: Any) -> None:
+    """PHP's empty array for an empty object, and `2.0` for 2, are what the format has in their place."""
+    body = beacon({path: given})
+    assert repr(value(validate(body), path)) == repr(stored)
+    assert repr(value(body, path)) == repr(given)
+    assert satisfies(body, SCHEMA)
+
+
+@pytest.mark.parametrize(("path", "refused", "reason", "at"), REFUSED)
+def test_the_published_schema_refuses_it_too(path: str, refused: Any, reason: str, at: str) -> None:
+    """What is refused does not satisfy the published schema either."""
+    assert not satisfies(beacon({path: refused}), SCHEMA)
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    """One, in front."""
+    raw = json.dumps(beacon()).encode()
+    assert decode(BOM + raw) == decode(raw)
+    with pytest.raises(Rejected):
+        decode(BOM + BOM + raw)
+
+
+addresses = st.one_of(
+    st.ip_addresses().map(str),
+    st.ip_addresses(v=4).map(lambda address: f"::ffff:{address}"),
+    st.ip_addresses(v=6).map(lambda address: address.exploded.upper()),
+    st.text("0123456789abcdef:.", max_size=20),
+)
+times = st.from_regex(rf"\A{TIME}\Z") | st.from_regex(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")
+
+
+@given(addresses, times)
+@settings(max_examples=400)
+def test_schema_and_validation_agree_on_addresses_and_times(address: str, time: str) -> None:
+    """The schema says all that is refused: what is no global address, and what is no time."""
+    judge(beacon({"server.public_ip": address}))
+    judge(beacon({"sent_at": time}))
 
 
 @pytest.mark.parametrize(("path", "refused", "reason", "at"), REFUSED)
@@ -157,9 +205,9 @@ def judge(body: Any) -> None:
         returned, why = validate(body), None
     except Rejected as refused:
         returned, why = None, refused
+    assert satisfies(body, SCHEMA) == (why is None)
     if why is None:
-        assert returned is body
-        assert satisfies(body, SCHEMA)
+        assert validate(returned) is returned
     else:
         assert isinstance(why.reason, Reason)
         assert MARK not in f"{why.reason} {why.path} {why.detail} {why}"

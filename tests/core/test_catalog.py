@@ -2,11 +2,13 @@
 
 import logging
 import os
+import signal
 from datetime import date
 from pathlib import Path
 
 import pytest
 
+from core import hang_up
 from core.catalog import CHECK_SECONDS, Catalog, CatalogError, Kind, Watched, read, watch
 from core.home import Home
 from core.settings import Settings
@@ -60,9 +62,9 @@ def test_what_is_stored(tmp_path: Path, kind: Kind, name: str, day: date, declar
     assert read(written(tmp_path, WHOLE.replace('"declared"', '"open"'))).stores(kind, name, day) is open_
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", 'mode = "open"\n'])
+@pytest.mark.parametrize("text", ['mode = "open"', '# nothing\nmode = "open"\n', '\ufeffmode = "open"\r\n'])
 def test_a_catalog_of_nothing_takes_all(tmp_path: Path, text: str) -> None:
-    """Mode open is the default."""
+    """Behind a byte order mark, too, as editors on Windows write it."""
     assert read(written(tmp_path, text)).takes_all
     assert not read(written(tmp_path, ENTRY)).takes_all, "it may have an expiry"
     assert not read(written(tmp_path, 'mode = "declared"')).takes_all
@@ -199,6 +201,45 @@ def test_a_catalog_that_breaks_leaves_the_last_in_force(
     assert "what was read before stays in force" in caplog.text
     written(tmp_path, WHOLE.replace("invoice_pro", "new"))
     clock.now += CHECK_SECONDS
+    assert stores(watched(), "new")
+
+
+@pytest.mark.parametrize("text", ["", " \n\t\n", "# mode = declared\n", "\ufeff"])
+def test_an_empty_file_is_a_broken_one(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    """What a full disk leaves lets nothing in: what was read last stays in force, and a start stops."""
+    clock = Clock()
+    watched = Watched(written(tmp_path, WHOLE), clock=clock)
+    assert not stores(watched(), "new")
+    written(tmp_path, text)
+    clock.now += CHECK_SECONDS
+    assert not stores(watched(), "new")
+    assert "is empty" in caplog.text
+    with pytest.raises(CatalogError, match="is empty"):
+        watch(Settings(catalog=str(tmp_path / "catalog.toml")), Home(tmp_path / "home"))
+
+
+def test_a_file_that_is_gone_leaves_in_force_what_was_read(tmp_path: Path) -> None:
+    """Also one that is gone while its folder is."""
+    clock = Clock()
+    file = written(tmp_path, WHOLE)
+    watched = Watched(file, clock=clock)
+    assert not stores(watched(), "new")
+    file.unlink()
+    clock.now += CHECK_SECONDS
+    assert not stores(watched(), "new")
+
+
+def test_a_hang_up_has_the_file_read_at_once(tmp_path: Path) -> None:
+    """SIGHUP, before the second is over."""
+    watched = Watched(written(tmp_path, WHOLE), clock=Clock())
+    assert not stores(watched(), "new")
+    written(tmp_path, WHOLE.replace("invoice_pro", "new"))
+    before = signal.getsignal(signal.SIGHUP)
+    try:
+        hang_up.listen()
+        os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
     assert stores(watched(), "new")
 
 

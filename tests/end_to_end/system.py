@@ -43,14 +43,14 @@ class System:
         self.process: subprocess.Popen[bytes] | None = None
         self._tokens: dict[str, str] = {}
 
-    def start(self) -> None:
-        """Start it and wait until beacons are taken and figures can be read."""
+    def start(self, figures: str = "/readyz") -> None:
+        """Start it and wait until beacons are taken and figures can be read, or the dashboard answers at `figures`."""
         with (self.home.parent / f"{self.home.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pharos", "serve"], env=self.environ, stdout=log, stderr=log
             )
         wait_for(
-            lambda: self.answers(self.collector) and self.answers(self.dashboard, "/readyz"), "the system to start", 180
+            lambda: self.answers(self.collector) and self.answers(self.dashboard, figures), "the system to start", 180
         )
 
     def stop(self) -> int:

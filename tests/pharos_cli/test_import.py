@@ -108,3 +108,11 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
         assert last(done.stdout) == f"imported={imported} duplicates=0 rejected=0"
         assert str(tmp_path / name) in last(done.stderr)
         assert "Traceback" not in done.stderr
+
+
+def test_a_byte_order_mark_is_no_part_of_a_line(tmp_path: Path) -> None:
+    """In front of a file, of a later one that was appended to it, or of nothing."""
+    mark = b"\xef\xbb\xbf"
+    lines = mark + ndjson(beacon()) + mark + ndjson(beacon()) + mark + b"\n"
+    done = pharos(tmp_path / "home", "import", "-", given=lines)
+    assert (done.returncode, last(done.stdout)) == (0, "imported=2 duplicates=0 rejected=0"), done.stderr

@@ -1,6 +1,11 @@
 """`pharos drain` and `doctor`, and settings that stop the start."""
 
+import http.server
 import json
+import os
+import ssl
+import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -32,8 +37,10 @@ CHECKS = [
     "country",
     "catalog",
     "spool",
+    "duplicates",
     "quarantine",
     "space",
+    "parts",
     "engine",
     "grants",
     "retention",
@@ -45,6 +52,71 @@ def test_a_new_home_is_in_order(tmp_path: Path) -> None:
     done = pharos(tmp_path / "home", "doctor")
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [["ok", id] for id in CHECKS]
     assert done.returncode == 0  # stderr may hold a word of chDB's: it looks for cgroups, and a container may have none
+
+
+def test_the_doctor_makes_nothing(tmp_path: Path) -> None:
+    """No home where there is none, so that a backup can still be restored; no file in one that is there."""
+    assert pharos(tmp_path / "home", "doctor").returncode == 0
+    assert not (tmp_path / "home").exists()
+    pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
+    pharos(tmp_path / "home", "keys", "new")
+    pharos(tmp_path / "home", "migrate")
+    before = contents(tmp_path / "home")
+    assert {"spool.sqlite", "credentials.sqlite", "clickhouse"} <= {path.split("/")[0] for path in before}
+    done = pharos(tmp_path / "home", "doctor")
+    assert "ok   spool        1 beacons to load" in done.stdout
+    assert "ok   credentials  1 ingest keys" in done.stdout
+    assert contents(tmp_path / "home") == before
+
+
+def contents(home: Path) -> dict[str, tuple[int, int, int]]:
+    """All files and folders of a home: inode, size and time of the last change."""
+    return {
+        str(path.relative_to(home)): (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns)
+        for path in home.rglob("*")
+    }
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_read_only_home_is_said_in_one_line(tmp_path: Path) -> None:
+    """No command ends in a traceback; the doctor reads what it can."""
+    home = tmp_path / "home"
+    pharos(home, "import", "-", given=json.dumps(beacon()).encode())
+    subprocess.run(["mount", "--bind", home, home], check=True)
+    try:
+        subprocess.run(["mount", "-o", "remount,ro,bind", home], check=True)
+        for words in (("keys", "list"), ("collector",), ("dashboard",), ("serve",), ("drain",), ("access", "verify")):
+            done = pharos(home, *words)
+            assert (done.returncode, done.stderr) == (
+                1,
+                f"pharos: {home} cannot be written: its file system is read-only\n",
+            )
+        done = pharos(home, "doctor")
+        assert done.returncode == 1
+        assert f"FAIL home         {home} cannot be written: its file system is read-only" in done.stdout
+        assert "ok   spool        1 beacons to load" in done.stdout
+        assert "Traceback" not in done.stderr
+    finally:
+        subprocess.run(["umount", home], check=True)
+
+
+def test_the_doctor_says_that_a_certificate_is_not_trusted(tmp_path: Path) -> None:
+    """A ClickHouse server with a certificate of its own making answers; what is wrong is the certificate."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
+    subprocess.run([*make.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server = http.server.ThreadingHTTPServer(("localhost", 0), http.server.BaseHTTPRequestHandler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        url = f"https://pharos:x@localhost:{server.server_address[1]}/pharos"
+        done = pharos(tmp_path / "home", "doctor", PHAROS_CLICKHOUSE_URL=url)
+    finally:
+        server.shutdown()
+    assert "FAIL engine       the certificate of the ClickHouse server is not trusted: self" in done.stdout
+    assert done.returncode == 1
 
 
 def test_a_home_that_is_open_to_others_fails(tmp_path: Path) -> None:

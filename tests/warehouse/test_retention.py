@@ -82,12 +82,12 @@ def forced_out(engine: Engine, home: Home) -> dict[str, Any]:
     young = [marks(YOUNG["addresses"])[0], marks(YOUNG["rows"])[1]]
     told: dict[str, Any] = {"before": [on_disk(engine, home, mark) for mark in (*old, *young)]}
     told["late"] = {kept.name for kept, _ in retention.overdue(engine, retention.ALARM_DAYS)}
-    told["doctor"] = doctor._retention(engine).ok
+    told["doctor"] = doctor._retention(lambda: retention.faults(engine)).ok
     told["forced"] = set(retention.apply(engine))
     told["gone"] = gone(engine, home, old)
     told["after"] = [on_disk(engine, home, mark) for mark in young]
     told["late afterwards"] = list(retention.overdue(engine, 0))
-    told["doctor afterwards"] = doctor._retention(engine).ok
+    told["doctor afterwards"] = doctor._retention(lambda: retention.faults(engine)).ok
     told["counted"] = engine.query("SELECT count() FROM installs_per_day_by_dimension WHERE day < today()")[0][0]
     return told
 

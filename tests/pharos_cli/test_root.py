@@ -1,0 +1,175 @@
+"""Commands that root runs beside a service of another user: whatever they make in the home belongs to that user."""
+
+import json
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.collector.live import KEY, Collector
+from tests.collector.sample import beacon
+from tests.pharos_cli.command import PHAROS, environment, pharos
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+SERVICE = pwd.getpwnam("nobody")
+# Whether that user may run the Python of the tests: one below /root is for root alone.
+CAN_RUN = all(path.stat().st_mode & 0o001 for path in Path(sys.executable).resolve().parents)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that every user may enter; those of pytest are for root alone."""
+    made = Path(tempfile.mkdtemp(prefix="pharos-root-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def home(folder: Path) -> Path:
+    """A home that the service's user made and used."""
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    os.chown(home, SERVICE.pw_uid, SERVICE.pw_gid)
+    for words, given in ((("keys", "new"), b""), (("import", "-"), json.dumps(beacon()).encode())):
+        done = as_service(home, *words, given=given)
+        assert done.returncode == 0, done.stderr
+    return home
+
+
+def as_service(home: Path, *words: str, given: bytes = b"") -> subprocess.CompletedProcess[str]:
+    """A command as the user of the service; where that user cannot run our Python, as root."""
+    if not CAN_RUN:
+        return pharos(home, *words, given=given)
+    done = subprocess.run(
+        [*PHAROS, *words],
+        env=environment(home, {}) | {"HOME": "/"},
+        input=given,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        cwd="/",
+        user=SERVICE.pw_uid,
+        group=SERVICE.pw_gid,
+        extra_groups=[],
+    )
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def others(folder: Path) -> list[str]:
+    """What in the folder does not belong to the service's user."""
+    return [str(path) for path in folder.rglob("*") if path.lstat().st_uid != SERVICE.pw_uid]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("keys", "new"),
+        ("keys", "list"),
+        ("users", "add", "jane", "--role", "admin"),
+        ("tokens", "new", "--role", "product"),
+        ("access", "list"),
+        ("access", "verify"),
+        ("catalog", "check"),
+        ("doctor",),
+        ("drain", "--timeout", "0"),
+        ("quarantine", "list"),
+        ("rights", "list"),
+        ("rights", "request", "access", "5f0c1c0e-3b1e-4b7e-8f7a-6d5c4b3a2f1e"),
+        ("rights", "decisions"),
+        ("migrate",),
+        ("recount",),
+        ("privacy", "linkage"),
+    ],
+)
+def test_what_root_makes_in_the_home_belongs_to_its_owner(home: Path, words: tuple[str, ...]) -> None:
+    """No command leaves a file of root's behind, and the service can go on."""
+    done = pharos(home, *words)
+    assert "Traceback" not in done.stderr
+    assert others(home) == []
+    after = as_service(home, "import", "-", given=json.dumps(beacon()).encode())
+    assert after.returncode == 0, after.stderr
+
+
+@pytest.mark.parametrize("word", ["collector", "dashboard", "serve"])
+def test_a_service_that_root_starts_has_no_right_but_the_owner_s(home: Path, word: str) -> None:
+    """A port that only root may use, or Python that only root may run, ends the start in one line."""
+    bind = "127.0.0.1:80"
+    done = pharos(home, word, PHAROS_COLLECTOR_BIND=bind, PHAROS_DASHBOARD_BIND=bind)
+    assert done.returncode == 1
+    assert done.stderr.startswith("pharos: PHAROS_" if CAN_RUN else "pharos: nobody, the owner of ")
+    assert len(done.stderr.splitlines()) == 1
+    assert others(home) == []
+
+
+@pytest.mark.skipif(not CAN_RUN, reason="the service's user cannot run this Python")
+def test_a_collector_that_root_starts_has_the_owner_s_ids(home: Path) -> None:
+    """User, group and all further groups are those of the owner, in master and workers, and no capability is left."""
+    with Collector(home, PHAROS_INGEST_KEY=KEY) as collector:
+        assert collector.request("GET", "/readyz").status == 200
+        for process in collector.processes():
+            lines = dict(
+                line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines() if ":" in line
+            )
+            assert set(lines["Uid"].split()) == {str(SERVICE.pw_uid)}
+            assert set(lines["Gid"].split()) == {str(SERVICE.pw_gid)}
+            assert "0" not in lines["Groups"].split()
+            assert int(lines["CapEff"], 16) == 0
+    assert others(home) == []
+
+
+def test_root_imports_a_file_that_only_root_may_read(home: Path, folder: Path) -> None:
+    """Files are opened before root becomes the owner of the home."""
+    (folder / "closed").mkdir(mode=0o700)
+    file = folder / "closed" / "beacons.ndjson"
+    file.write_text(json.dumps(beacon()))
+    file.chmod(0o600)
+    done = pharos(home, "import", str(file))
+    assert (done.returncode, done.stdout) == (0, "imported=1 duplicates=0 rejected=0\n"), done.stderr
+    assert others(home) == []
+
+
+def test_a_backup_that_root_makes_belongs_to_the_owner_of_the_home(home: Path, folder: Path) -> None:
+    """Also where only root may make the folder; the owner can restore it, and root beside a home of the owner's."""
+    made = folder / "backups" / "first"
+    done = pharos(home, "backup", "--home-only", str(made))
+    assert done.returncode == 0, done.stderr
+    assert stat.S_IMODE(made.stat().st_mode) == 0o700
+    assert (made.stat().st_uid, others(made)) == (SERVICE.pw_uid, [])
+    assert others(home) == []
+    new = folder / "new"
+    new.mkdir(mode=0o700)
+    os.chown(new, SERVICE.pw_uid, SERVICE.pw_gid)
+    done = pharos(new, "restore", str(made))
+    assert done.returncode == 0, done.stderr
+    assert others(new) == []
+
+
+def test_a_backup_into_a_folder_of_somebody_else_s_is_refused(home: Path, folder: Path) -> None:
+    """A folder that holds something, and a link to one, keep their owner."""
+    used = folder / "used"
+    used.mkdir(mode=0o755)
+    (used / "letter").touch()
+    empty = folder / "empty"
+    empty.mkdir(mode=0o755)
+    (folder / "link").symlink_to(empty)
+    for target in (used, folder / "link"):
+        done = pharos(home, "backup", "--home-only", str(target))
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+    assert used.stat().st_uid == empty.stat().st_uid == 0
+
+
+def test_a_home_that_root_owns_stays_root_s(tmp_path: Path) -> None:
+    """Where root itself runs Pharos nothing changes."""
+    done = pharos(tmp_path / "home", "keys", "new")
+    assert done.returncode == 0, done.stderr
+    assert {path.stat().st_uid for path in (tmp_path / "home").iterdir()} == {0}

@@ -1,0 +1,175 @@
+"""What runs until it is stopped: one of each over a home, SIGHUP, addresses and homes, parts that are down."""
+
+import json
+import os
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.collector.live import KEY, Collector
+from tests.collector.sample import beacon
+from tests.end_to_end.system import System, free_ports, parent, wait_for
+from tests.pharos_cli.command import pharos
+
+CATALOG = 'mode = "declared"\n[[module]]\nname = "{}"\npurpose = "why"\nowner = "us"\n'
+
+
+def binds() -> dict[str, str]:
+    """Free addresses for collector and dashboard."""
+    collector, dashboard = free_ports(2)
+    return {
+        "PHAROS_COLLECTOR_BIND": f"127.0.0.1:{collector}",
+        "PHAROS_DASHBOARD_BIND": f"127.0.0.1:{dashboard}",
+        "PHAROS_CLICKHOUSE_URL": "http://127.0.0.1:9/pharos",
+    }
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """A Pharos beside a ClickHouse server that is away: every part is a process of its own."""
+    home = tmp_path_factory.mktemp("services") / "home"
+    system = System(home, "http://127.0.0.1:9/pharos")
+    system.start("/healthz")
+    try:
+        yield system
+    finally:
+        assert system.stop() == 0
+
+
+@pytest.mark.parametrize("word", ["collector", "dashboard", "load", "serve"])
+def test_a_second_one_over_a_home_stops(system: System, word: str) -> None:
+    """In one line, also at other addresses; the first goes on."""
+    done = pharos(system.home, word, **binds())  # type: ignore[arg-type]
+    lock = {"load": "loader"}.get(word, word)
+    said = f"pharos: Pharos runs already over {system.home} (another process holds {lock}.lock)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    with urllib.request.urlopen(f"{system.collector}/metrics", timeout=30) as answer:
+        assert b"pharos_spool_beacons" in answer.read()
+    assert system.post([beacon()])[0] == 202
+
+
+def test_a_collector_outlives_the_loss_of_its_counters_and_a_worker(tmp_path: Path) -> None:
+    """Whoever cleans /dev/shm ends nothing: `/metrics` answers, and a worker that dies is replaced."""
+    with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector:
+        collector.post(beacon())
+        wait_for(lambda: all(counters_of(pid) for pid in collector.workers()), "both workers", 60)
+        (folder,) = counters_of(collector.workers()[0])
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+        assert b"pharos_spool_beacons" in collector.request("GET", "/metrics").body
+        old = collector.workers()
+        os.kill(old[0], signal.SIGKILL)
+        wait_for(lambda: len(set(collector.workers()) - set(old)) == 1, "a new worker", 60)
+        assert collector.post(beacon()).status == 202
+        assert collector.request("GET", "/metrics").status == 200
+
+
+def counters_of(worker: int) -> list[Path]:
+    """The folder of a collector's counters: its workers map the files in it."""
+    maps = Path(f"/proc/{worker}/maps").read_text()
+    return sorted({Path(line.split()[-1]).parent for line in maps.splitlines() if line.endswith(".db")})
+
+
+def test_a_hang_up_ends_nothing_and_has_files_read(system: System) -> None:
+    """SIGHUP to `pharos serve` and to every process of it, as from a closed terminal: the same processes go on."""
+    (system.home / "catalog.toml").write_text(CATALOG.format("other"))
+    before = system.processes()
+    for pid in before:
+        os.kill(pid, signal.SIGHUP)
+    wait_for(lambda: "SIGHUP: the parts look at their files again" in system.log(), "the log to say so", 60)
+    wait_for(lambda: system.post([beacon()])[1].get("undeclared") == 1, "the catalog to be read", 60)
+    (system.home / "catalog.toml").write_text('mode = "open"\n')
+    wait_for(lambda: system.post([beacon()])[1].get("accepted") == 1, "the catalog to be read", 60)
+    assert system.processes() == before
+
+
+def test_a_part_that_is_down_is_told(system: System) -> None:
+    """The operator learns from `/readyz`, from doctor and from the log which part is down, until it is up again."""
+
+    def down() -> dict[str, dict[str, str]]:
+        with urllib.request.urlopen(f"{system.collector}/readyz", timeout=30) as answer:
+            return json.loads(answer.read()).get("down", {})  # type: ignore[no-any-return]
+
+    assert down() == {}
+    with socket.socket() as squatter:  # the port is taken once the dashboard lets go of it
+        squatter.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port = int(system.dashboard.rpartition(":")[2])
+        pids = {pid for pid, line in system.processes().items() if "pharos dashboard" in line}
+        for pid in sorted(pids, key=lambda pid: parent(pid) in pids):
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: bound(squatter, port), "the port", 60)
+        squatter.listen()
+        wait_for(lambda: "dashboard" in down(), "/readyz to tell", 60)
+        told = down()["dashboard"]
+        assert told["status"] == "down"
+        assert told["why"].startswith("it ended with status ")
+        assert time.time() - 600 < time.mktime(time.strptime(told["since"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
+        done = system.run("doctor")
+        assert b"FAIL parts        dashboard is down since " in done.stdout
+        wait_for(lambda: "PHAROS_DASHBOARD_BIND" in system.log(), "the part to say why", 60)
+    assert "dashboard ended with status" in system.log()
+    wait_for(lambda: down() == {}, "the dashboard to be up again", 90)
+    wait_for(lambda: "dashboard runs again" in system.log(), "the log to say so", 60)
+
+
+def bound(squatter: socket.socket, port: int) -> bool:
+    """Whether the port could be taken."""
+    try:
+        squatter.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("word", ["collector", "dashboard", "serve"])
+def test_a_port_in_use_stops_the_start(tmp_path: Path, word: str) -> None:
+    """In one line that names the setting."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        bind = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = pharos(tmp_path / "home", word, PHAROS_COLLECTOR_BIND=bind, PHAROS_DASHBOARD_BIND=bind)
+    part = "DASHBOARD" if word == "dashboard" else "COLLECTOR"
+    assert done.stderr == f"pharos: PHAROS_{part}_BIND {bind} cannot be used: address already in use\n"
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", ["a b", "what?", "100%25", "o'brien", 'say "x"', "größe", "#1", "a;b&c=d", "x" * 200])
+def test_a_home_of_any_name(tmp_path: Path, name: str) -> None:
+    """Collector, commands and doctor work in it, and nothing lands beside it; also where the locale is C."""
+    home = tmp_path / name / "home"
+    home.parent.mkdir()
+    with Collector(home, PHAROS_INGEST_KEY=KEY, LC_ALL="C", LANG="C") as collector:
+        assert collector.post(beacon()).status == 202
+    done = pharos(home, "doctor", LC_ALL="C", LANG="C")
+    assert "ok   spool        1 beacons to load" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / name).iterdir() if path.suffix != ".log"] == ["home"]
+
+
+def test_a_home_with_a_path_that_is_too_long_stops_the_start(tmp_path: Path) -> None:
+    """In one line, whatever the limit that it is over."""
+    home = tmp_path.joinpath(*["x" * 200] * 4)
+    for words in (("collector",), ("keys", "new")):
+        done = pharos(home, *words)
+        assert done.returncode == 1
+        assert done.stderr.startswith("pharos: ")
+        assert len(done.stderr.splitlines()) == 1
+
+
+def test_ipv6(tmp_path: Path) -> None:
+    """`[::1]:PORT` is an address to listen on."""
+    collector, dashboard = free_ports(2)
+    settings = {"PHAROS_COLLECTOR_BIND": f"[::1]:{collector}", "PHAROS_DASHBOARD_BIND": f"[::1]:{dashboard}"}
+    system = System(tmp_path / "home", "http://127.0.0.1:9/pharos", **settings)
+    system.collector, system.dashboard = f"http://[::1]:{collector}", f"http://[::1]:{dashboard}"
+    system.start("/healthz")
+    try:
+        assert system.post([beacon()])[0] == 202
+        wait_for(lambda: "Pharos is up." in system.log(), "serve to say so", 60)
+    finally:
+        assert system.stop() == 0
