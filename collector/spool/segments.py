@@ -27,6 +27,8 @@ WIDTH = 16
 IDS_PER_WORD = 4
 # Files are written piece by piece of so many ids, and take no memory to speak of.
 PIECE = 1 << 16
+# How many ids to either side a look-up reads at once.
+NEAR = 128
 _PAIR = struct.Struct(">QQ")
 _ID = struct.Struct(f"{WIDTH}s")
 _TWO_BITS = tuple(1 << (number & 63) | 1 << (number >> 6) for number in range(1 << 12))
@@ -50,8 +52,20 @@ class Ids:
         return self._data[at * WIDTH : (at + 1) * WIDTH]
 
     def __contains__(self, id: bytes) -> bool:
+        # Two steps by calculation, from the whole file and from where that leads: the second is off by the root of what
+        # the first is off by. 4 KB there nearly always have the place, at a tenth of what a search takes.
+        value, count = int.from_bytes(id[:8]), self._count
+        first = min(value * count >> 64, count - 1)
+        near = first + ((value - int.from_bytes(self[first][:8])) * count >> 64)
+        low, high = max(0, near - NEAR), min(count, near + NEAR)
+        block = self.data(low, high)
+        if low < high and (not low or block[:WIDTH] <= id) and (high == count or id <= block[-WIDTH:]):
+            at = block.find(id)
+            while at % WIDTH and at > 0:
+                at = block.find(id, at + 1)
+            return at >= 0
         at = self.place(id)
-        return at < self._count and self[at] == id
+        return at < count and self[at] == id
 
     def place(self, id: bytes) -> int:
         """How many ids are smaller."""
@@ -109,9 +123,9 @@ def filter_file(name: str) -> str:
     return f"{name}.filter"
 
 
-def open_ids(folder: Path, segment: Segment) -> Ids:
-    """The ids of a segment. Raises `FileNotFoundError` and `Damaged`."""
-    ids = Ids(_mapped(folder / ids_file(segment.name)))
+def open_ids(folder: Path, segment: Segment, use: int = mmap.MADV_RANDOM) -> Ids:
+    """The ids of a segment; `use` tells the kernel how they are read. Raises `FileNotFoundError` and `Damaged`."""
+    ids = Ids(_mapped(folder / ids_file(segment.name), use))
     if len(ids) != segment.ids:
         raise Damaged(f"{folder / ids_file(segment.name)} holds {len(ids)} ids in place of {segment.ids}")
     return ids
@@ -119,15 +133,17 @@ def open_ids(folder: Path, segment: Segment) -> Ids:
 
 def open_filter(folder: Path, name: str) -> Filter:
     """A filter. Raises `FileNotFoundError` and `Damaged`."""
-    return Filter(_mapped(folder / filter_file(name)))
+    return Filter(_mapped(folder / filter_file(name), mmap.MADV_WILLNEED))
 
 
-def _mapped(path: Path) -> mmap.mmap:
+def _mapped(path: Path, use: int) -> mmap.mmap:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if not size or size % 8:
             raise Damaged(f"{path} is {size} bytes long")
-        return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        mapped = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+    mapped.madvise(use)
+    return mapped
 
 
 def write(

@@ -29,14 +29,20 @@ def passes(filter: Filter, id: bytes) -> bool:
     return filter.words[place * filter.size >> 64] & bits == bits
 
 
-@given(held=st.sets(anything, min_size=1, max_size=200), asked=st.lists(anything, max_size=50))
-def test_an_id_is_found_where_it_is(held: set[bytes], asked: list[bytes]) -> None:
+@given(
+    held=st.sets(anything, min_size=1, max_size=200),
+    asked=st.lists(anything, max_size=50),
+    near=st.sampled_from([1, 2, 5, 128]),
+)
+def test_an_id_is_found_where_it_is(held: set[bytes], asked: list[bytes], near: int) -> None:
     """The place of an id, calculated from its value, is that of a search; and it is in them if it was put there."""
     ordered = sorted(held)
     ids = Ids(b"".join(ordered))
-    for id in [*ordered, *asked]:
-        assert ids.place(id) == bisect_left(ordered, id)
-        assert (id in ids) is (id in held)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "NEAR", near)
+        for id in [*ordered, *asked]:
+            assert ids.place(id) == bisect_left(ordered, id)
+            assert (id in ids) is (id in held)
     assert list(ids) == ordered
 
 
