@@ -22,11 +22,12 @@ from contextlib import closing
 from dataclasses import replace
 from heapq import merge
 from itertools import islice
+from mmap import MADV_SEQUENTIAL
 from pathlib import Path
 
 from collector.spool import HORIZON_DAYS, Spool, Unavailable
 from collector.spool.duplicates import sweep
-from collector.spool.segments import WIDTH, Ids, Segment, write
+from collector.spool.segments import WIDTH, Ids, Segment, open_ids, write
 from core.home import sync_folder
 
 # With this many ids, `seen` has nine tenths of the speed of an empty table.
@@ -154,11 +155,11 @@ class Compactor:
         self._spool.check_space(2 * WIDTH * sum(sizes[name] for name in chosen))
         several = {day: found for day, found in days.items() if len(found) > 1}
         kept = [found[0] for found in days.values() if len(found) == 1]
-        ids = self._memory.ids
+        folder = self._memory.folder
         filter, made = write(
-            self._memory.folder,
-            {day: [ids(each) for each in found] for day, found in several.items()},
-            [ids(each) for each in kept],
+            folder,
+            {day: [open_ids(folder, each, MADV_SEQUENTIAL) for each in found] for day, found in several.items()},
+            [open_ids(folder, each, MADV_SEQUENTIAL) for each in kept],
             self._rest_and_file,
         )
         self._register(

@@ -15,7 +15,17 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from collector.spool.database import Database, Unavailable
-from collector.spool.segments import Damaged, Filter, Ids, Segment, filter_file, ids_file, marks, open_filter, open_ids
+from collector.spool.segments import (
+    Damaged,
+    Filter,
+    Ids,
+    Segment,
+    filter_file,
+    ids_file,
+    open_filter,
+    open_ids,
+    place_and_bits,
+)
 
 # How many days a duplicate id is kept after its day of receipt.
 HORIZON_DAYS = 30
@@ -41,9 +51,14 @@ class Duplicates:
         if not self._lookup:
             return found
         for id in ids:
-            place, bits = marks(id)
-            for size, words, segments in self._lookup:
-                if words[place * size >> 64] & bits == bits and any(id in segment for segment in segments):
+            place, first, second = place_and_bits(id)
+            for pairs, words, segments in self._lookup:
+                at = (place * pairs >> 64) * 2
+                if (
+                    words[at] & first == first
+                    and words[at + 1] & second == second
+                    and any(id in segment for segment in segments)
+                ):
                     found.add(id)
                     break
         return found
@@ -66,7 +81,7 @@ class Duplicates:
         ids = {one.name: self._ids.get(one.name) or open_ids(self.folder, one) for one in segments}
         self.segments, self._filters, self._ids = segments, filters, ids
         self._lookup = [
-            (filter.size, filter.words, [ids[one.name] for one in segments if one.filter == name])
+            (filter.pairs, filter.words, [ids[one.name] for one in segments if one.filter == name])
             for name, filter in filters.items()
         ]
 

@@ -27,8 +27,8 @@ from collector.spool.segments import WIDTH, Ids, Segment, open_ids, write
 
 COUNTS = (0, 1_000_000, 10_000_000, 100_000_000)
 SCRATCH = Path("build")  # 1.9 GB on the disk: where /tmp is in memory, a commit costs no write
-ROUNDS = 15
-COMMITS = 100
+ROUNDS = 60
+COMMITS = 25
 PER_COMMIT = 16
 USAGE, LICENSE = b"u" * 330, b"l" * 330
 LONGEST_MS = 50.0

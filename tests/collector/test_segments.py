@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.spool import segments
-from collector.spool.segments import Damaged, Filter, Ids, Segment, marks, open_filter, open_ids, write
+from collector.spool.segments import Damaged, Filter, Ids, Segment, open_filter, open_ids, place_and_bits, write
 
 # Ids are a keyed hash; the files have to be right for any all the same: near each other, at both ends, alike in part.
 anything = st.one_of(
@@ -25,18 +25,25 @@ def nothing() -> None:
 
 
 def passes(filter: Filter, id: bytes) -> bool:
-    place, bits = marks(id)
-    return filter.words[place * filter.size >> 64] & bits == bits
+    place, first, second = place_and_bits(id)
+    at = (place * filter.pairs >> 64) * 2
+    return filter.words[at] & first == first and filter.words[at + 1] & second == second
 
 
-@given(held=st.sets(anything, min_size=1, max_size=200), asked=st.lists(anything, max_size=50))
-def test_an_id_is_found_where_it_is(held: set[bytes], asked: list[bytes]) -> None:
+@given(
+    held=st.sets(anything, min_size=1, max_size=200),
+    asked=st.lists(anything, max_size=50),
+    near=st.sampled_from([1, 2, 5, 128]),
+)
+def test_an_id_is_found_where_it_is(held: set[bytes], asked: list[bytes], near: int) -> None:
     """The place of an id, calculated from its value, is that of a search; and it is in them if it was put there."""
     ordered = sorted(held)
     ids = Ids(b"".join(ordered))
-    for id in [*ordered, *asked]:
-        assert ids.place(id) == bisect_left(ordered, id)
-        assert (id in ids) is (id in held)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segments, "NEAR", near)
+        for id in [*ordered, *asked]:
+            assert ids.place(id) == bisect_left(ordered, id)
+            assert (id in ids) is (id in held)
     assert list(ids) == ordered
 
 
@@ -69,12 +76,12 @@ def test_what_is_written_is_what_was_given(
 
 
 def test_a_filter_passes_hardly_any_other_id(tmp_path: Path) -> None:
-    """Of ids that are in none of its files it passes fewer than one in a hundred: only these are looked for."""
+    """Of ids that are in none of its files it passes fewer than one in a thousand: only these are looked for."""
     held = sorted(os.urandom(16) for _ in range(20_000))
     name, _ = write(tmp_path, {1: [Ids(b"".join(held))]}, [], nothing)
     filter = open_filter(tmp_path, name)
-    assert sum(passes(filter, os.urandom(16)) for _ in range(20_000)) < 200
-    assert (tmp_path / f"{name}.filter").stat().st_size <= 2 * len(held) + 64
+    assert sum(passes(filter, os.urandom(16)) for _ in range(20_000)) < 20
+    assert (tmp_path / f"{name}.filter").stat().st_size <= 3.2 * len(held) + 64
 
 
 def test_nothing_is_left_of_what_could_not_be_written(tmp_path: Path) -> None:
