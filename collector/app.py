@@ -1,7 +1,6 @@
 """The collector's WSGI application; only wires the parts."""
 
 import logging
-import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,7 +24,7 @@ from core.catalog import Catalog
 from core.credentials import Credentials, Role, bearer
 from core.fields import json_schema
 from core.home import Home
-from core.logs import with_request_ids
+from core.logs import place, with_request_ids
 from core.settings import Settings
 
 log = logging.getLogger("pharos.requests")
@@ -92,7 +91,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         # By its type only: a traceback's values may hold what must not be in a log.
-        log.error("a request failed: %s at %s", type(error).__name__, _where(error))
+        log.error("a request failed: %s at %s", type(error).__name__, place(error))
         return problems.answer(beacon_api.unavailable(Unavailable("the collector failed on this request")))
 
     app.wsgi_app = with_request_ids(app.wsgi_app, _HEADERS)  # type: ignore[method-assign]
@@ -116,10 +115,3 @@ def _for_operator(home: Home) -> dict[str, Any]:
 
 def _moment(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
-
-
-def _where(error: Exception) -> str:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119

@@ -1,8 +1,8 @@
-"""How rows reach ClickHouse: as one batch, under a token that is made of the batch's id.
+"""Inserts rows into ClickHouse as one batch, with a deduplication token derived from the batch's id.
 
-The id itself never reaches ClickHouse. In a column, or in a log of its statements, it would tell which rows came
-together, and as a batch goes to both planes, that would join them. In its place a row of the usage plane has a mark,
-which looks random to all but who knows the id, and tells the loader whether a row is this batch's own.
+The id itself never reaches ClickHouse. In a column or in a statement log, it would show which rows arrived together.
+Because both planes get each batch, that would join the planes. Instead, each row of the usage plane has a mark. The
+mark looks random without the id, and shows the loader whether the row belongs to its batch.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ class _UsageRow(msgspec.Struct):
 
 
 def insert_batch(engine: Engine, plane: Plane, id: str, rows: Sequence[bytes]) -> None:
-    """Insert JSON lines as batch `id`; the same batch again changes nothing. Raises as `Engine.insert`."""
+    """Insert JSON lines as batch `id`. Repeating it changes nothing. Raises the errors of `Engine.insert`."""
     if not rows:
         return
     if plane == "usage":
@@ -33,7 +33,7 @@ def insert_batch(engine: Engine, plane: Plane, id: str, rows: Sequence[bytes]) -
 
 
 def insert_id(id: str, lines: Iterable[bytes]) -> str:
-    """The id of an insert that may be repeated with other lines: a token names one content for ever."""
+    """Return an id for an insert whose retry may have other lines. Different lines need different tokens."""
     digest = hashlib.sha256(id.encode())
     for line in lines:
         digest.update(line + b"\n")
@@ -41,11 +41,11 @@ def insert_id(id: str, lines: Iterable[bytes]) -> str:
 
 
 def without_known(engine: Engine, id: str, rows: Sequence[bytes]) -> list[bytes]:
-    """The rows of the usage plane whose beacon no batch but `id` brought.
+    """Return the rows of the usage plane whose beacon no other batch than `id` has inserted.
 
-    A beacon comes by two ways through another collector, or by an import of long ago; one that was sent again after the
-    horizon may find itself still in the spool. Only the usage plane sums anything; in the license plane a second row
-    changes no figure.
+    A beacon may arrive a second time through another collector or from an old import. A beacon that is sent again after
+    the horizon may still be in the spool. Only the usage plane has sums: a second row in the license plane changes no
+    figure.
     """
     keys = [msgspec.json.decode(row, type=_UsageRow) for row in rows]
     known = engine.query_each(
@@ -62,10 +62,10 @@ def without_known(engine: Engine, id: str, rows: Sequence[bytes]) -> list[bytes]
 
 
 def token(id: str) -> str:
-    """The deduplication token of batch `id`."""
+    """Return the deduplication token of batch `id`."""
     return hmac.digest(id.encode(), b"token", "sha256").hex()
 
 
 def mark(id: str, beacon: int) -> int:
-    """What marks a beacon as brought by batch `id`: 32 bits of a keyed hash, which no two rows have in common."""
+    """Return the mark of a beacon in batch `id`: 32 bits of a keyed hash, different for each row."""
     return int.from_bytes(hmac.digest(id.encode(), beacon.to_bytes(8), "sha256")[:4])

@@ -1,4 +1,4 @@
-"""What of a beacon the catalog lets in; pure."""
+"""Removes from a beacon what the catalog does not declare. Pure."""
 
 from collections.abc import Mapping
 from datetime import date
@@ -6,14 +6,17 @@ from typing import Any
 
 from core.catalog import Catalog, Kind
 
-# Stored in place of a source that is not declared, so that its install still counts. No source can be called so.
+# Replaces a license source that is not declared, so that its install still counts. No source can have this name.
 UNDECLARED = "(undeclared)"
 
 Dropped = Mapping[Kind, int]
 
 
 def declared(beacon: dict[str, Any], catalog: Catalog, today: date) -> tuple[dict[str, Any], Dropped]:
-    """The beacon as it may be stored, and how much of each kind may not be; if that is the module, nothing may."""
+    """Return the part of a beacon to store, and the number of dropped items by kind.
+
+    If the module is not declared, the beacon must not be stored at all.
+    """
     if catalog.takes_all:
         return beacon, {}
     if not catalog.stores("module", beacon["module"]["name"], today):
@@ -32,14 +35,14 @@ def declared(beacon: dict[str, Any], catalog: Catalog, today: date) -> tuple[dic
 
 
 def allowed_source(source: str, catalog: Catalog, today: date) -> str:
-    """The source as it may be stored."""
+    """Return the source if the catalog declares it, or else `UNDECLARED`."""
     return source if catalog.stores("source", source, today) else UNDECLARED
 
 
 def allowed_corrections(
     corrections: dict[str, dict[str, str]], catalog: Catalog, today: date
 ) -> dict[str, dict[str, str]]:
-    """An owner's corrections by plane, as they may be stored."""
+    """Return an owner's corrections by plane, with `UNDECLARED` for a source that is not declared."""
     license = corrections["license"]
     if "source" not in license:
         return corrections

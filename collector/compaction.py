@@ -1,13 +1,16 @@
-"""Keeps the memory of duplicate ids small and quick: files recent ids, folds what was filed, forgets what is old.
+"""Compacts the memory of duplicate ids, to keep it small and fast.
 
-`seen` takes new ids as they come, and is quick only while it is small. So its ids are *filed*: written into a segment
-for each day of receipt, sorted, with a filter over them. Segments are registered once they are on disk, and only then
-do their ids leave `seen`. Filters are *folded*: two of about one size become one over the segments of both, and
-segments of one day become one. So 100 million ids have five filters on average, and eleven at most.
+The table `seen` receives new ids, and is fast only while it is small. Compaction has three steps:
 
-Between any two steps this may be killed: a file that is not registered is removed, and a segment whose ids did not all
-leave `seen` is found by its mark. No transaction takes more than `SLICE` ids, and between them others get the lock.
-One process does this to a spool: the one that holds the home's `loader` lock.
+- It *files* the ids of `seen`: it writes them, sorted, into one segment for each day of receipt, with a filter over
+  these segments. It registers the segments once they are on disk, and only then deletes their ids from `seen`.
+- It *folds* filters: filters of similar size become one filter over all their segments, and segments of one day become
+  one segment. So 100 million ids have five filters on average, and eleven at most.
+- It *forgets* the ids that are older than the horizon.
+
+A kill between any two steps is safe: unregistered files are removed later, and `cleared` marks the segments whose ids
+have all left `seen`. No transaction changes more than `SLICE` ids, and other writers get the lock between two
+transactions. Only one process compacts a spool: the holder of the home's `loader` lock.
 """
 
 import logging
@@ -26,25 +29,25 @@ from collector.spool.duplicates import sweep
 from collector.spool.segments import WIDTH, Ids, Segment, write
 from core.home import sync_folder
 
-# So many ids in `seen` cost a tenth of the speed that an empty one has.
+# With this many ids, `seen` has nine tenths of the speed of an empty table.
 RECENT = 1 << 16
-# A spool of before has all of its ids in `seen`: they are filed in such portions, which a kill does not undo.
+# An older spool has all of its ids in `seen`. They are filed in portions of this size, and a kill loses at most one.
 PORTION = 1 << 20
 SLICE = 500
 WAIT_SECONDS = 1.0
 FORGET_SECONDS = 3600.0
-# How long to leave the lock, and the interpreter, to others, in terms of how long we had it.
+# How long to release the lock and the interpreter, as a multiple of how long they were held.
 REST = 3.0
 
 log = logging.getLogger("pharos.compaction")
 
 
 class Stopped(Exception):
-    """It is to end before all is done; what is half written was removed."""
+    """Compaction was stopped before it was complete. Incomplete files are removed."""
 
 
 class Compactor:
-    """Works on one spool, step by step."""
+    """Compacts one spool, step by step."""
 
     def __init__(self, spool: Spool, stop: threading.Event | None = None) -> None:
         self._spool = spool
@@ -54,20 +57,20 @@ class Compactor:
         self._began = time.monotonic()
 
     def run(self) -> None:
-        """Keep at it until stopped; whatever fails is tried again."""
+        """Run steps until stopped. A failed step is logged and retried."""
         while not self._stop.is_set():
             try:
                 more = self.step()
             except Stopped:
                 return
             except Exception as error:
-                log.warning("the memory of duplicates waits: %s", error, exc_info=not isinstance(error, Unavailable))
+                log.warning("compaction failed, will retry: %s", error, exc_info=not isinstance(error, Unavailable))
                 more = False
             if not more:
                 self._stop.wait(WAIT_SECONDS)
 
     def step(self) -> bool:
-        """Do what is most urgent; returns whether there may be more to do at once. Raises `Unavailable`, `OSError`."""
+        """Run the most urgent step; returns whether another may be due immediately. Raises `Unavailable`, `OSError`."""
         if self.clear():
             return True
         if time.monotonic() - self._forgot_at >= FORGET_SECONDS:
@@ -76,19 +79,19 @@ class Compactor:
         return self.file() or self.fold()
 
     def forget(self) -> None:
-        """Forget the ids that were received before the horizon."""
+        """Delete the ids that were received before the horizon."""
         today = self._spool.days.today()
         oldest = today - HORIZON_DAYS
         self._register(gone=[segment for segment in self._current() if segment.day < oldest])
         sweep(self._spool)
         for ids in self._recent("day < ?", oldest):
             self._change("DELETE FROM seen", ids)
-        # A day to come is that of a clock that was wrong: such an id would stay for long, or for ever.
+        # An id with a future day comes from a wrong clock. It would stay for too long, or forever.
         for ids in self._recent("day > ?", today):
             self._change("UPDATE seen SET day = (SELECT day FROM memory)", ids)
 
     def _recent(self, condition: str, day: int) -> Iterator[list[bytes]]:
-        """Ids in `seen`, in slices; to look for them takes no lock."""
+        """Yield ids in `seen`, in slices. The search takes no lock."""
         after = b""
         sql = f"SELECT id FROM seen WHERE id > ? AND {condition} ORDER BY id LIMIT ?"  # noqa: S608
         while found := self._spool.db.execute(sql, (after, day, SLICE)).fetchall():
@@ -96,7 +99,7 @@ class Compactor:
             ((after,),) = found[-1:]
 
     def file(self) -> bool:
-        """File what is in `seen`, if that is much; returns whether it was."""
+        """File the ids in `seen` if it has at least `RECENT`; returns whether it did."""
         db = self._spool.db
         if db.execute("SELECT count(*) FROM (SELECT 1 FROM seen LIMIT ?)", (RECENT,)).fetchone()[0] < RECENT:
             return False
@@ -120,10 +123,10 @@ class Compactor:
 
     def _make_folder(self) -> None:
         self._memory.folder.mkdir(mode=0o700, exist_ok=True)
-        sync_folder(self._memory.folder.parent)  # each time: one that was made before a kill may not be on disk
+        sync_folder(self._memory.folder.parent)  # each time: after a kill, an existing folder may not be on disk yet
 
     def clear(self) -> bool:
-        """Take the ids that were filed out of `seen`; returns whether there were any."""
+        """Delete the filed ids from `seen`; returns whether a segment still had any."""
         filed = [segment for segment in self._current() if not segment.cleared]
         if not filed:
             return False
@@ -136,7 +139,7 @@ class Compactor:
         return True
 
     def fold(self) -> bool:
-        """Fold filters of one size, if there are enough of them; returns whether there were."""
+        """Fold the filters that `to_fold` selects; returns whether it selected any."""
         segments = self._current()
         sizes: dict[str, int] = {}
         for segment in segments:
@@ -179,7 +182,7 @@ class Compactor:
         kept: Sequence[Segment] = (),
         filter: str = "",
     ) -> None:
-        """Put segments in the place of others, and `kept` ones under a new filter."""
+        """Replace the segments `gone` with `made`, and assign `kept` to a new filter."""
         if not (made or gone or kept):
             return
         db = self._spool.db
@@ -193,7 +196,7 @@ class Compactor:
             db.execute("UPDATE memory SET generation = generation + 1")
 
     def _change(self, change: str, ids: list[bytes]) -> None:
-        """Change a slice of `seen`, then let others have the lock."""
+        """Change a slice of `seen`, then release the lock to other writers for a while."""
         marks = ",".join("?" * len(ids))
         self._began = time.monotonic()
         with self._spool.transaction():
@@ -206,7 +209,7 @@ class Compactor:
         self._began = time.monotonic()
 
     def _rest_and_file(self) -> None:
-        """Folding may take minutes, and `seen` has to stay small meanwhile."""
+        """Rest, and file new ids: folding may take minutes, and `seen` must stay small meanwhile."""
         self._rest()
         if not self.clear():
             self.file()
@@ -214,9 +217,10 @@ class Compactor:
 
 
 def to_fold(sizes: dict[str, int]) -> set[str]:
-    """The filters, of so many ids each, that are to become one: the smallest ones of which several have about a size.
+    """Return the names of the filters to fold: all of the smallest size class that has more than one.
 
-    More of them at once would be rewritten less often, and there would be more of them to look into.
+    `sizes` has the number of ids of each filter. To wait for more filters of a size would cause fewer rewrites, but
+    each lookup would read more filters.
     """
     alike: dict[int, set[str]] = {}
     for name, ids in sizes.items():
@@ -225,7 +229,7 @@ def to_fold(sizes: dict[str, int]) -> set[str]:
 
 
 def start(path: Path, stop: threading.Event) -> threading.Thread:
-    """A thread that keeps at it until `stop` is set."""
+    """Start a thread that compacts the spool until `stop` is set."""
 
     def run() -> None:
         while not stop.is_set():
@@ -233,7 +237,7 @@ def start(path: Path, stop: threading.Event) -> threading.Thread:
                 with closing(Spool(path)) as spool:
                     Compactor(spool, stop).run()
             except sqlite3.Error as error:
-                log.warning("the memory of duplicates waits: %s", error)
+                log.warning("compaction failed, will retry: %s", error)
                 stop.wait(WAIT_SECONDS)
 
     thread = threading.Thread(target=run, name="compaction", daemon=True)

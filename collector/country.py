@@ -1,6 +1,6 @@
-"""The country of an address, from data that the operator keeps up to date; without such data, no country.
+"""Looks up the country of an address in a database that the operator keeps up to date. Without one, no country.
 
-Read are an MMDB file, and the folder of Debian's tor-geoipdb with its two sorted lists of ranges, geoip and geoip6.
+The database is an MMDB file, or the folder of Debian's tor-geoipdb with two sorted lists of ranges, geoip and geoip6.
 """
 
 import logging
@@ -30,11 +30,11 @@ Find = Callable[[str], Any]
 
 
 class CountryError(Exception):
-    """The data cannot be used; the message says why, to be read after the setting's name."""
+    """The database cannot be used. The message gives the reason, as the predicate of "PHAROS_COUNTRY_DATABASE …"."""
 
 
 def lookup(settings: Settings) -> Callable[[str], str]:
-    """What the settings say of countries: a lookup for `Planes`. Raises `SettingError`."""
+    """Return the country lookup for `Planes` that the settings select. Raises `SettingError`."""
     if not settings.country_database:
         return lambda address: ""
     try:
@@ -44,10 +44,10 @@ def lookup(settings: Settings) -> Callable[[str], str]:
 
 
 class Countries:
-    """Country codes by address, of the data at `path` as they are now: data that are replaced are read anew.
+    """Country codes by address, from the database at `path`. Reloads a database that was replaced.
 
-    `made` is when the data were made. Raises `CountryError` when they cannot be read at first; later the old are kept.
-    Nothing is cached by address: a lookup takes microseconds, and an install asks for one a day.
+    `made` is the build time of the data. Raises `CountryError` if the first load fails; if a later load fails, the
+    previous data stays in use. Results are not cached: a lookup takes microseconds, and an install needs one a day.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -58,7 +58,7 @@ class Countries:
         self._lock = threading.Lock()
 
     def __call__(self, address: str) -> str:
-        """The ISO 3166 alpha-2 code, "" for an address that is none or that the data do not know."""
+        """Return the ISO 3166 alpha-2 code; "" for an invalid or unknown address."""
         if self._clock() >= self._check_at or self._hang_ups != hang_up.times():
             self._renew()
         try:
@@ -69,16 +69,16 @@ class Countries:
 
     def _renew(self) -> None:
         if not self._lock.acquire(blocking=False):
-            return  # another thread is at it
+            return  # another thread reloads the database
         try:
             self._check_at, self._hang_ups = self._clock() + CHECK_SECONDS, hang_up.times()
             version = _version(self._path)
             if version != self._version:
                 self._version = version
                 self._find, self.made = _read(self._path)
-                log.info("the country database was replaced and is read anew")
+                log.info("reloaded the country database, which was replaced")
         except CountryError as error:
-            log.warning("the country database %s; what was read before is kept", error)
+            log.warning("the country database %s; the previous data stays in use", error)
         finally:
             self._lock.release()
 
@@ -88,7 +88,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _version(path: Path) -> list[tuple[int, int, int]]:
-    """Something else whenever the files are others."""
+    """Return a value that changes whenever the files are replaced."""
     try:
         return [(s.st_ino, s.st_mtime_ns, s.st_size) for s in (file.stat() for file in _files(path))]
     except OSError as error:
@@ -107,14 +107,14 @@ def _mmdb(path: Path) -> tuple[Find, datetime]:
         import maxminddb
     except ImportError:
         raise CountryError("needs the package maxminddb: pip install 'pharos[geo]'") from None
-    # A copy, because it is mapped into memory: whoever overwrites the file in place would end us by SIGBUS.
+    # Map a copy: overwriting a mapped file in place would kill this process with SIGBUS.
     with tempfile.NamedTemporaryFile() as copy:
         shutil.copyfile(path, copy.name)
         try:
             reader = maxminddb.open_database(copy.name)
             made = datetime.fromtimestamp(reader.metadata().build_epoch, UTC)
         except (maxminddb.InvalidDatabaseError, ValueError, OverflowError):
-            raise CountryError("is no MMDB file that can be read") from None
+            raise CountryError("is not a readable MMDB file") from None
 
     def find(address: str) -> Any:
         try:
@@ -127,7 +127,7 @@ def _mmdb(path: Path) -> tuple[Find, datetime]:
 
 
 def _code(record: dict[str, Any]) -> Any:
-    """Of `{"country": {"iso_code": …}}` (MaxMind, DB-IP), `{"country_code": …}` or `{"country": …}`."""
+    """Read `{"country": {"iso_code": …}}` (MaxMind, DB-IP), `{"country_code": …}` or `{"country": …}`."""
     country = record.get("country")
     return country.get("iso_code") if isinstance(country, dict) else record.get("country_code", country)
 
@@ -144,7 +144,7 @@ def _lists(path: Path) -> tuple[Find, datetime]:
 
 
 class _Ranges:
-    """One list, `first,last,code` a line: sorted ranges side by side in bytes. Debian's 660,000 take 13 MB."""
+    """One list with lines of `first,last,code`. It stores sorted ranges as bytes: Debian's 660,000 take 13 MB."""
 
     def __init__(self, path: Path, width: int) -> None:
         self._width = width
@@ -161,20 +161,20 @@ class _Ranges:
                     last += self._packed(end)
                     codes += code.encode()
         except (ValueError, OverflowError):
-            raise CountryError(f"holds a line in {path.name} that is no sorted range of addresses") from None
+            raise CountryError(f"holds a line in {path.name} that is not a sorted range of addresses") from None
         if not codes:
-            raise CountryError(f"has nothing in {path.name}")
+            raise CountryError(f"has no ranges in {path.name}")
         self._first, self._last, self._codes = bytes(first), bytes(last), codes.decode()
 
     def _packed(self, text: str) -> bytes:
-        """geoip has its addresses as numbers, geoip6 as addresses."""
+        """Return an address as bytes. geoip contains addresses as numbers, geoip6 as text."""
         try:
             return int(text).to_bytes(4) if self._width == 4 else inet_pton(AF_INET6, text)
         except OSError:
             raise ValueError(text) from None
 
     def find(self, packed: bytes) -> str:
-        """The code of the range that holds an address, "" when none does."""
+        """Return the code of the range that contains an address, "" if no range does."""
         width = self._width
         count = bisect_right(
             range(len(self._codes) // 2), packed, key=lambda index: self._first[index * width : (index + 1) * width]

@@ -1,6 +1,6 @@
-"""Group commit: one thread of a worker writes the beacons of all requests in flight in one transaction.
+"""Group commit: one thread of each worker writes the beacons of all concurrent requests in one transaction.
 
-A commit costs a disk flush, whatever it holds; while one is under way the next requests gather.
+Each commit costs one disk flush, regardless of its size. The next requests queue up while a commit runs.
 """
 
 import queue
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from collector.spool import Basis, Group, Row, Spool, Stored, Unavailable
 
-# How many beacons one commit takes at most: it holds the lock that the other workers wait for.
+# The most beacons in one commit, because other workers wait for the lock that a commit holds.
 MOST = 5000  # five values each, and a statement of SQLite has at most 32,766
 ANSWER_SECONDS = 20.0
 SPACE_SECONDS = 1.0
@@ -20,11 +20,11 @@ _Pending = tuple[Group, "Future[Stored]"]
 
 
 class Stale(Exception):
-    """The owner of one of the installs has decided something meanwhile: split the beacons again."""
+    """The owner of one of the installs made a decision meanwhile. Split the beacons again."""
 
 
 class OverLimit(Exception):
-    """The ingest key or the address is over its limit; `seconds` until it may send again."""
+    """The ingest key or the address is over its limit. It may send again after `seconds`."""
 
     def __init__(self, seconds: int) -> None:
         super().__init__(f"over the limit for {seconds} s")
@@ -32,7 +32,7 @@ class OverLimit(Exception):
 
 
 class Writer:
-    """Writes to the spool for all threads of a process. Make it after the fork: it owns a thread and a connection."""
+    """Writes to the spool for all threads of a process. Create it after the fork: it owns a thread and a connection."""
 
     def __init__(self, path: Path) -> None:
         self._spool = Spool(path)
@@ -44,15 +44,13 @@ class Writer:
         self._thread.start()
 
     def put(self, rows: list[Row], limits: tuple[tuple[str, int], ...] = (), basis: Basis | None = None) -> list[bool]:
-        """Return once the rows are on disk: True for each that is new, False for a duplicate.
+        """Store rows on disk; returns True for each new row, False for a duplicate.
 
-        `limits` and `basis` are those of `Group`; raises `Stale` when the basis no longer holds.
-
-        Raises `OverLimit` and `Unavailable`; after `Unavailable` the rows may be stored all the same, so a retry finds
-        duplicates, never a loss.
+        `limits` and `basis` are those of `Group`. Raises `Stale` if the basis has changed, `OverLimit` and
+        `Unavailable`. After `Unavailable` the rows may still be stored: a retry may find duplicates, but loses nothing.
         """
         future: Future[Stored] = Future()
-        with self._closing:  # nothing is queued behind the last item
+        with self._closing:  # so that nothing is queued after the last item
             if self._closed:
                 raise Unavailable("the collector is stopping")
             self._queue.put((Group(rows, limits, basis), future))
@@ -67,13 +65,13 @@ class Writer:
         return result
 
     def check(self) -> None:
-        """Raise `Unavailable` when beacons cannot be taken now."""
+        """Raise `Unavailable` if the spool cannot store beacons now."""
         if self._closed:
             raise Unavailable("the collector is stopping")
         self._spool.check_space()
 
     def close(self) -> None:
-        """Write what is queued, then stop."""
+        """Write the queued beacons, then stop."""
         with self._closing:
             self._closed = True
             self._queue.put(None)
@@ -108,7 +106,7 @@ class Writer:
                 self._spool.check_space()
                 self._space_checked = now
             results = self._spool.store_groups([group for group, _ in pending], time.time())
-        except BaseException as error:  # the thread must live: each request gets the error as its answer
+        except BaseException as error:  # the thread must survive: each request gets the error as its result
             for _, future in pending:
                 future.set_exception(error if isinstance(error, Unavailable) else Unavailable(str(error)))
             return

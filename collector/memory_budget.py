@@ -1,11 +1,11 @@
-"""Room for large bodies: decoded, one takes up to 26 times its size, so not all that have come are decoded at once."""
+"""Limits the memory for decoding large bodies. A decoded body takes up to 26 times its size."""
 
 import threading
 import time
 
 
 class MemoryBudget:
-    """So many bytes for all threads of a process; whoever finds no room waits, and nobody overtakes."""
+    """A number of bytes that all threads of a process share. Threads wait for free bytes in order of arrival."""
 
     def __init__(self, size: int, seconds: float) -> None:
         self._free, self._seconds = size, seconds
@@ -13,7 +13,7 @@ class MemoryBudget:
         self._changed = threading.Condition()
 
     def take(self, size: int) -> bool:
-        """Wait until it is our turn, and until there is enough; False if in vain."""
+        """Reserve `size` bytes. Waits for its turn and for free bytes; returns False on timeout."""
         deadline = time.monotonic() + self._seconds
         if not self._line.acquire(timeout=self._seconds):
             return False
@@ -24,7 +24,7 @@ class MemoryBudget:
         return enough
 
     def give_back(self, size: int) -> None:
-        """Let the next one in."""
+        """Release `size` bytes, and wake the next waiting thread."""
         with self._changed:
             self._free += size
             self._changed.notify()

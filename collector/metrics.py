@@ -1,4 +1,4 @@
-"""What the collector counts, for Prometheus; shared by its workers through files in memory."""
+"""Prometheus metrics of the collector. Its workers share them through files in memory."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,13 +10,13 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from collector.spool import Spool
 
-BEACONS = Counter("pharos_beacons", "Beacons by outcome; rejected ones by reason.", ["outcome", "reason"])
-REASONS = Counter("pharos_beacons_accepted_by_reason", "Accepted beacons by why they were sent.", ["reason"])
-# Looked up once: `labels` costs more than counting.
+BEACONS = Counter("pharos_beacons", "Beacons by outcome; rejected beacons also by reason.", ["outcome", "reason"])
+REASONS = Counter("pharos_beacons_accepted_by_reason", "Accepted beacons by the reason they were sent.", ["reason"])
+# Looked up once: `labels` costs more than an increment.
 ACCEPTED, DUPLICATE = BEACONS.labels("accepted", ""), BEACONS.labels("duplicate", "")
 CLOCK_SKEWED = Counter("pharos_beacons_clock_skewed", "Accepted beacons counted on the day of receipt.")
-UNDECLARED = Counter("pharos_undeclared", "What the catalog does not let in, by kind; it is not stored.", ["kind"])
-REFUSED = Counter("pharos_requests_refused", "Requests refused as a whole, by reason.", ["reason"])
+UNDECLARED = Counter("pharos_undeclared", "Items dropped because the catalog does not declare them, by kind.", ["kind"])
+REFUSED = Counter("pharos_requests_refused", "Requests rejected as a whole, by reason.", ["reason"])
 
 
 class _SpoolGauges:
@@ -32,19 +32,25 @@ class _SpoolGauges:
         finally:
             spool.close()
         yield GaugeMetricFamily("pharos_spool_beacons", "Beacons not yet in ClickHouse.", stats.beacons)
-        yield GaugeMetricFamily("pharos_spool_oldest_seconds", "Age of the oldest of them.", self._since(stats.oldest))
-        yield GaugeMetricFamily("pharos_spool_batches", "Sealed batches under way.", stats.sealed)
-        yield GaugeMetricFamily("pharos_spool_quarantined", "Rows set aside for a person.", stats.quarantined)
+        yield GaugeMetricFamily(
+            "pharos_spool_oldest_seconds", "Age of the oldest beacon not yet in ClickHouse.", self._since(stats.oldest)
+        )
+        yield GaugeMetricFamily("pharos_spool_batches", "Sealed batches not yet in ClickHouse.", stats.sealed)
+        yield GaugeMetricFamily(
+            "pharos_spool_quarantined", "Rows that ClickHouse rejected because of their content.", stats.quarantined
+        )
         yield CounterMetricFamily(
             "pharos_beacons_loaded", "Beacons that left the spool for ClickHouse.", loading.loaded
         )
         yield GaugeMetricFamily(
             "pharos_aggregates_lag_seconds",
-            "Up to how long ago the aggregates hold all.",
+            "Age of the time up to which the aggregates are complete.",
             self._since(loading.fresh_to),
         )
         yield GaugeMetricFamily(
-            "pharos_loader_failing_seconds", "For how long the loader cannot load.", self._since(loading.since)
+            "pharos_loader_failing_seconds",
+            "Seconds since loading began to fail; 0 while it works.",
+            self._since(loading.since),
         )
 
     def _since(self, moment: float | None) -> float:
@@ -52,7 +58,7 @@ class _SpoolGauges:
 
 
 def exposition(spool: Path, now: float) -> bytes:
-    """The counters of all workers and the state of the spool, in Prometheus text format."""
+    """Return the counters of all workers and the state of the spool, in Prometheus text format."""
     registry = CollectorRegistry()
     with suppress(ValueError):  # the folder of the counters was removed: the spool's figures are there all the same
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

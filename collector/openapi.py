@@ -1,4 +1,4 @@
-"""The OpenAPI description of the collector, from the field table and the table of reasons."""
+"""The OpenAPI description of the collector, generated from the field table and the table of reasons."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from collector.rights import api
 from collector.validate import MAX_BATCH, Reason
 from core.fields import json_schema
 
-# What is refused before it is known which operation is meant, and what any of them answers when it fails.
+# Reasons that apply to every operation: requests rejected before routing, and failures.
 _ANY = (
     Reason.BAD_REQUEST,
     Reason.URI_TOO_LONG,
@@ -20,7 +20,7 @@ _BEACONS = (*_BODY, Reason.UNAUTHORIZED, Reason.MODULE_NOT_ALLOWED)
 
 
 def document() -> dict[str, Any]:
-    """An OpenAPI 3.1 document."""
+    """Return an OpenAPI 3.1 document."""
     beacon = {name: value for name, value in json_schema().items() if name != "$schema"}
     beacon_or_batch = {
         "oneOf": [
@@ -45,7 +45,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Pharos collector",
             "version": "1",
-            "description": "Takes beacons of licensed modules. An integer has no fraction, not even .0.",
+            "description": "Receives beacons of licensed modules. An integer has no fraction, not even .0.",
         },
         "paths": {
             "/v1/beacons": {
@@ -56,14 +56,16 @@ def document() -> dict[str, Any]:
                     "parameters": [encoding],
                     "requestBody": body,
                     "responses": {
-                        "202": _answer("At least one beacon is on disk, now or before.", "Accepted"),
+                        "202": _answer(
+                            "At least one beacon is on disk, from this request or an earlier one.", "Accepted"
+                        ),
                         **_problems(*_BEACONS, Reason.RATE_LIMITED),
                     },
                 }
             },
             "/v1/beacons/check": {
                 "post": {
-                    "summary": "What each plane would store of a body; stores nothing",
+                    "summary": "Return what each plane would store for a body; stores nothing",
                     "operationId": "checkBeacons",
                     "security": [{"ingestKey": []}],
                     "parameters": [encoding],
@@ -76,27 +78,27 @@ def document() -> dict[str, Any]:
             },
             "/v1/rights": {
                 "post": {
-                    "summary": "Ask what the owner of an install may ask; its id is the proof",
+                    "summary": "Submit a request of an install's owner; the install's id is the proof of ownership",
                     "operationId": "postRights",
                     "requestBody": {
                         "required": True,
                         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/RightsRequest"}}},
                     },
                     "responses": {
-                        "202": _answer("The request is on disk, and comes after all beacons before it.", "Receipt"),
+                        "202": _answer("The request is on disk, and runs after all earlier beacons.", "Receipt"),
                         **_problems(*_BODY, Reason.RATE_LIMITED),
                     },
                 }
             },
             "/v1/rights/{ticket}": {
                 "get": {
-                    "summary": "What became of a request",
+                    "summary": "Return the outcome of a request",
                     "operationId": "getRights",
                     "parameters": [
                         {"name": "ticket", "in": "path", "required": True, "schema": {"type": "string"}},
                     ],
                     "responses": {
-                        "200": _answer("Its state, and the result of an access.", "Outcome"),
+                        "200": _answer("The state of the request, and the result of an access.", "Outcome"),
                         **_problems(Reason.NOT_FOUND),
                     },
                 }
@@ -104,10 +106,10 @@ def document() -> dict[str, Any]:
             "/v1/schema.json": _get("getSchema", "The JSON Schema of a beacon", "application/schema+json", _OBJECT),
             "/openapi.json": _get("getOpenapi", "This document", "application/json", _OBJECT),
             "/healthz": _get("getHealth", "Whether the process answers", "application/json", _status("ok")),
-            "/readyz": _get("getReady", "Whether beacons are taken now", "application/json", _READY),
+            "/readyz": _get("getReady", "Whether the collector accepts beacons now", "application/json", _READY),
             "/metrics": _get(
                 "getMetrics",
-                "Prometheus metrics; from loopback, or with an admin token",
+                "Prometheus metrics, for requests from loopback or with an admin token",
                 "text/plain",
                 {"type": "string"},
                 Reason.UNAUTHORIZED,
@@ -127,11 +129,11 @@ def document() -> dict[str, Any]:
                     optional=("objected", "undeclared"),
                     accepted={"type": "integer", "minimum": 0},
                     duplicates={"type": "integer", "minimum": 0},
-                    objected={"type": "integer", "minimum": 1, "description": "Not stored: their owner objects."},
+                    objected={"type": "integer", "minimum": 1, "description": "Not stored: their owner objected."},
                     undeclared={
                         "type": "integer",
                         "minimum": 1,
-                        "description": "Not stored: their module is not declared.",
+                        "description": "Not stored: the catalog does not declare the module.",
                     },
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
                     next_in={"type": "integer", "minimum": 1, "description": "Seconds until the next heartbeat."},
@@ -145,7 +147,7 @@ def document() -> dict[str, Any]:
                 "Outcome": _closed(
                     state={"type": "string", "enum": ["pending", "done", "failed"]},
                     action={"type": "string", "enum": list(api.ACTIONS)},
-                    result={"type": ["object", "null"], "description": "Of an access: all that is held, by plane."},
+                    result={"type": ["object", "null"], "description": "For an access: all stored data, by plane."},
                 ),
                 "Problem": {
                     "type": "object",
@@ -155,12 +157,12 @@ def document() -> dict[str, Any]:
                         "title": {"type": "string"},
                         "status": {"type": "integer"},
                         "reason": {"type": "string", "enum": [str(reason) for reason in Reason]},
-                        "path": {"type": "string", "description": "The field, as server.os.name."},
+                        "path": {"type": "string", "description": "The field, such as server.os.name."},
                         "detail": {"type": "string"},
                         "rejected": {
                             "type": "array",
                             "items": {"$ref": "#/components/schemas/Rejection"},
-                            "description": "Of a batch, what is wrong with each beacon.",
+                            "description": "For a batch, the errors of each beacon.",
                         },
                     },
                 },
@@ -202,22 +204,22 @@ _HEADERS = {
 _OBJECT = {"type": "object"}
 
 
-def _status(said: str) -> dict[str, Any]:
-    return _closed(status={"type": "string", "const": said})
+def _status(value: str) -> dict[str, Any]:
+    return _closed(status={"type": "string", "const": value})
 
 
 _READY = {
     **_status("ready"),
     "properties": {
         "status": {"type": "string", "const": "ready"},
-        "waiting": {"type": "integer", "minimum": 0, "description": "Beacons to load; to the operator alone."},
+        "waiting": {"type": "integer", "minimum": 0, "description": "Beacons to load. Operators only."},
         "loading": {
             **_closed(
                 status={"type": "string", "const": "failing"},
                 since={"type": "string", "format": "date-time"},
                 why={"type": "string"},
             ),
-            "description": "While they cannot be loaded; to the operator alone.",
+            "description": "Present while loading fails. Operators only.",
         },
         "down": {
             "type": "object",

@@ -1,7 +1,8 @@
-"""Split a beacon into its usage row and its license row: two pseudonyms, two duplicate ids, nothing in common.
+"""Splits a beacon into a usage row and a license row, which share no key.
 
-The two rows share module, version, license status, country and the day, and no key: the pseudonyms are HMACs under
-different keys, which stay with the collector. Pure; the rows are the JSON lines that ClickHouse reads.
+Each row has its own pseudonym and its own duplicate id. The rows share only module, version, license status, country
+and day. The pseudonyms are HMACs under different keys, and only the collector has these keys. Pure. The rows are JSON
+lines for ClickHouse.
 """
 
 import base64
@@ -21,13 +22,16 @@ from core.fields import columns
 from core.home import derive
 from warehouse.install_data import Plane
 
-# A beacon's own date is believed between these; outside, its clock is wrong or it lay somewhere.
+# A beacon's sent time is trusted from `OLDEST` ago to `NEWEST` ahead. Otherwise its clock is wrong, or it was delayed.
 OLDEST = timedelta(days=7)
 NEWEST = timedelta(minutes=10)
 
 
 def _by_object(plane: Literal["usage", "license"], *but: str) -> list[tuple[tuple[str, ...], list[tuple[str, str]]]]:
-    """The columns of a plane as (path of the object, [(column, name in the object)]): each object is looked up once."""
+    """Return the columns of a plane by JSON object, so that each object is looked up once.
+
+    The form is (path of the object, [(column, name in the object)]).
+    """
     objects: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for field, column in columns(plane):
         if column not in but:
@@ -43,7 +47,7 @@ _NOTHING: dict[str, Any] = {}
 
 @dataclass(frozen=True)
 class Split:
-    """A beacon as it is stored: `seen` knows it again in the spool, `usage` and `license` are the planes' rows."""
+    """A split beacon: its duplicate id for the spool (`seen`) and a row for each plane (`usage`, `license`)."""
 
     seen: bytes
     usage: dict[str, Any]
@@ -52,14 +56,14 @@ class Split:
     sent: float
 
     def row(self) -> Row:
-        """As the spool takes it."""
+        """Return the row for the spool."""
         return Row(self.seen, encode(self.usage), encode(self.license))
 
 
 class Planes:
-    """The split under the keys of one root secret.
+    """Splits beacons with the keys of one root secret.
 
-    `country` maps an address to an ISO 3166 code, "" when it knows none.
+    `country` maps an address to an ISO 3166 code, or "" if it is unknown.
     """
 
     def __init__(self, root_secret: bytes, country: Callable[[str], str] = lambda address: "") -> None:
@@ -78,10 +82,10 @@ class Planes:
     ) -> Split:
         """Split a validated beacon.
 
-        `address` is that of the connection ("" for an import), `now` the time of receipt (UTC), `epoch` the install's
-        (`Standing`), `keep_date` believes any `sent_at`, as the import does.
+        `address` is the address of the connection ("" for an import). `now` is the time of receipt (UTC). `epoch` is
+        the epoch of the install (`InstallState`). `keep_date` trusts any `sent_at`; imports use it.
         """
-        # Three pieces of one HMAC tell nothing about each other: a duplicate id for the spool and one for each plane.
+        # Three pieces of one HMAC reveal nothing about each other: a duplicate id for the spool and one for each plane.
         duplicate = hmac.digest(self._beacon, _uuid(beacon["beacon_id"]), "sha256")
         install_id = _uuid(beacon["install_id"])
         pseudonyms = self.pseudonyms(install_id, epoch)
@@ -111,20 +115,20 @@ class Planes:
         return Split(duplicate[:16], usage, license, skewed and not keep_date, sent.timestamp())
 
     def who(self, install_id: str) -> int:
-        """Under what an install's decisions are kept: 63 bits of a keyed hash that neither plane holds."""
+        """Return the id under which an install's decisions are stored: 63 bits of a keyed hash that is in no plane."""
         return _pseudonym(self._who, _uuid(install_id)) >> 1
 
     def pseudonyms(self, install_id: bytes, epoch: int) -> dict[Plane, int]:
-        """An install's pseudonym in each plane, as of its `epoch`."""
+        """Return an install's pseudonym in each plane for its `epoch`."""
         named = install_id + epoch.to_bytes(4) if epoch else install_id
         return {"usage": _pseudonym(self._usage_install, named), "license": _pseudonym(self._license_install, named)}
 
     def sealing_key(self, install_id: str) -> bytes:
-        """The key under which a restricted install's rows are sealed: it takes the install_id to make."""
+        """Return the key that encrypts a restricted install's rows. To derive it, a process needs the install_id."""
         return hmac.digest(self._seal, _uuid(install_id), "sha256")
 
     def sealed(self, split: Split, install_id: str) -> Row:
-        """A restricted install's beacon as the spool takes it: both planes' rows as one that nobody can read."""
+        """Return the row for the spool of a restricted install's beacon: both planes' rows, encrypted as one."""
         return Row(
             split.seen,
             b"",
@@ -133,29 +137,30 @@ class Planes:
         )
 
     def next_in(self, install_id: str, now: datetime) -> int:
-        """Seconds until the install's next heartbeat: its own slot of the day, 12 to 36 hours ahead.
+        """Return the seconds until the install's next heartbeat: its own slot of the day, 12 to 36 hours ahead.
 
-        The slot is a keyed hash, so a fleet whose cron jobs all run at midnight spreads over the day after one beacon.
+        The slot is a keyed hash. After one beacon, a fleet whose cron jobs all run at midnight is spread over the day.
         """
         slot = _pseudonym(self._slot, _uuid(install_id)) % 86400
         return int((slot - now.timestamp() - 43200) % 86400) + 43201
 
     def limited(self, address: str) -> str:
-        """Under what an address is known to the limit per minute: a keyed hash, of an IPv6 address's network (/64)."""
+        """Return the name of an address in the limits per minute: a keyed hash; for IPv6, of its /64 network."""
         parsed = ip_address(address)
         network = parsed.packed if parsed.version == 4 else parsed.packed[:8]
         return f"address {_pseudonym(self._address, network):016x}"
 
 
 def encode(row: dict[str, Any]) -> bytes:
-    """A row as one JSON line, without the line end."""
+    """Return a row as one JSON line, without the newline."""
     return msgspec.json.encode(row)
 
 
 def _pseudonym(key: bytes, value: bytes) -> int:
-    """64 bits of HMAC-SHA256, never 0 (0 stands for none).
+    """Return 64 bits of HMAC-SHA256, never 0 (0 means no value).
 
-    Two of ten million installs share one with a chance of 3 in a million; 16 bytes were most of what a row took.
+    The chance that any two of ten million installs share a pseudonym is 3 in a million. With 16 bytes, pseudonyms took
+    most of the space of a row.
     """
     return int.from_bytes(hmac.digest(key, value, "sha256")[:8]) or 1
 
@@ -176,21 +181,21 @@ def _columns(objects: list[tuple[tuple[str, ...], list[tuple[str, str]]]], beaco
 
 
 def _time(sent_at: str, now: datetime) -> tuple[datetime, bool]:
-    """When a beacon says it was sent (UTC), and whether its clock is too far off to be believed."""
+    """Return a beacon's sent time (UTC), and whether it is too far from `now` to be trusted."""
     try:
         sent = msgspec.convert(sent_at, datetime).astimezone(UTC)
-    except OverflowError:  # year 1 with a zone ahead of UTC, year 9999 with one behind
+    except OverflowError:  # year 1 in a zone ahead of UTC, or year 9999 in a zone behind UTC
         return datetime.min.replace(tzinfo=UTC), True
     return sent, not now - OLDEST <= sent <= now + NEWEST
 
 
 def sent_year(beacon: dict[str, Any]) -> int:
-    """The year (UTC) in which a beacon says it was sent."""
+    """Return the year (UTC) of a beacon's sent time."""
     return _time(beacon["sent_at"], datetime.now(UTC))[0].year
 
 
 def sealed_row(key: bytes, who: int, usage: dict[str, Any] | None, license: dict[str, Any] | None) -> dict[str, Any]:
-    """The planes' rows of one beacon, or one of them, sealed: the addresses apart, because they are kept for less."""
+    """Return the row or rows of a beacon, encrypted. Addresses are separate, because their retention is shorter."""
     addresses = {name: license.pop(name) for name in ("ip", "ip_claim") if license and name in license}
     sealed, sealed_ip = encrypt(key, {"usage": usage, "license": license}), encrypt(key, addresses)
     day = usage["day"] if usage else str(license["time"])[:10] if license else ""

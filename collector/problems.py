@@ -1,4 +1,4 @@
-"""Errors as `application/problem+json` (RFC 9457), each with a `reason` that programs can rely on."""
+"""Returns errors as `application/problem+json` (RFC 9457), each with a stable `reason` for programs."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ TITLES = {
 
 
 class Refused(Exception):
-    """A request that is refused as a whole, with the headers that its answer carries and further members of it."""
+    """The request is rejected as a whole. `headers` and `members` are added to the response."""
 
     def __init__(self, why: Rejected, headers: dict[str, str] | None = None, **members: Any) -> None:
         super().__init__(why)
@@ -62,7 +62,7 @@ class Refused(Exception):
 
 
 def document(why: Rejected, **members: Any) -> tuple[int, bytes]:
-    """Status and body of the answer that says `why`."""
+    """Return the status and body of the response for a rejection."""
     status = STATUS[why.reason]
     return status, msgspec.json.encode(
         {
@@ -78,7 +78,7 @@ def document(why: Rejected, **members: Any) -> tuple[int, bytes]:
 
 
 def answer(refused: Refused) -> Response:
-    """The answer to a request that was refused."""
+    """Return the response to a rejected request."""
     status, body = document(refused.why, **refused.members)
     headers = dict(refused.headers)
     if refused.why.reason is Reason.UNAUTHORIZED:
@@ -87,7 +87,7 @@ def answer(refused: Refused) -> Response:
 
 
 def from_http(error: HTTPException) -> Response:
-    """What Flask itself refuses (no such page, no such method), in the same form."""
+    """Return the response to an error of Flask itself (unknown path, method not allowed), in the same form."""
     reasons = {status: reason for reason, status in STATUS.items() if status not in (400, 422)}
     reason = reasons.get(error.code or 400, Reason.BAD_REQUEST)
     valid = getattr(error, "valid_methods", None)

@@ -31,6 +31,7 @@ class Home:
         if make:
             self._make()
         self.spool = self.path / "spool.sqlite"
+        self.secret = self.path / "secret"
         self.credentials = self.path / "credentials.sqlite"
         self.access_log = self.path / "access.sqlite"
         self.catalog = self.path / "catalog.toml"
@@ -107,7 +108,7 @@ class Home:
         """The root secret: the setting, or one that is made once and kept in the home (mode 0600)."""
         if settings.secret:
             return settings.secret.encode()
-        path = self.path / "secret"
+        path = self.secret
         if not path.exists():
             # Written aside and linked: two processes that start at once agree, and a kill leaves no half secret.
             aside = self.path / f"secret.{secrets.token_hex(4)}"

@@ -1,29 +1,17 @@
-"""gunicorn as Pharos runs it: threads, our settings alone, and a SIGHUP that restarts nothing."""
+"""gunicorn as Pharos runs it: a SIGHUP restarts nothing."""
 
 import signal
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
-from gunicorn.workers.gthread import ThreadWorker
-
-from core import hang_up
 
 
 class HttpServer(BaseApplication):  # type: ignore[misc]
-    """A gunicorn application whose workers must be of the class `Worker`."""
+    """A gunicorn application; its workers are of the class `TimeLimitedWorker`, which a SIGHUP does not end."""
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""
         _Arbiter(self).run()
-
-
-class Worker(ThreadWorker):  # type: ignore[misc]
-    """A worker that a SIGHUP does not end: a terminal that closes sends it to every process."""
-
-    def init_signals(self) -> None:
-        """As gunicorn, and count SIGHUPs."""
-        super().init_signals()
-        hang_up.listen()
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]

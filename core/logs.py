@@ -80,6 +80,14 @@ def with_request_ids(wsgi_app: Any, headers: Iterable[tuple[str, str]] = ()) -> 
     return wrapped
 
 
+def place(error: Exception) -> str:
+    """The file and line that raised an error, which is all of a traceback that cannot hold a secret."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119
+
+
 def config() -> dict[str, Any]:
     """For `logging.config.dictConfig`, and for gunicorn's `logconfig_dict`."""
     return {

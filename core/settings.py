@@ -85,6 +85,12 @@ def _cluster(text: str) -> str:
     return text
 
 
+def _readers(text: str) -> str:
+    if not re.fullmatch(r"product:[0-9a-f]{64} licensing:[0-9a-f]{64}", text):
+        raise ValueError("must be what pharos migrate --readers writes")
+    return text
+
+
 def _text(text: str) -> str:
     if not text or text != text.strip() or not text.isprintable():
         raise ValueError("must be printable text without blanks around it")
@@ -122,7 +128,16 @@ class Settings:
         "", _clickhouse_url, "A ClickHouse server, http[s]://user:password@host:port/database; unset: embedded engine."
     )
     clickhouse_cluster: str = _setting("", _cluster, "Name of a ClickHouse cluster: replicated, distributed tables.")
+    clickhouse_readers: str = _setting(
+        "",
+        _readers,
+        "Passwords of the readers of a ClickHouse server, as pharos migrate --readers writes them; "
+        "the URL then needs no login.",
+    )
     k: int = _setting(5, _whole(1, 1_000_000), "Smallest group of installs that is ever shown.")
+    query_seconds: int = _setting(
+        5, _whole(1, 60), "Seconds that ClickHouse may take for one question of the dashboard or the read API."
+    )
     figures: str = _setting(
         "exact",
         _one_of("exact", "rounded"),
@@ -207,6 +222,8 @@ class Settings:
     def _check(self) -> None:
         if self.clickhouse_cluster and not self.clickhouse_url:
             raise SettingError("PHAROS_CLICKHOUSE_CLUSTER needs PHAROS_CLICKHOUSE_URL")
+        if self.clickhouse_readers and not self.clickhouse_url:
+            raise SettingError("PHAROS_CLICKHOUSE_READERS needs PHAROS_CLICKHOUSE_URL")
         if self.collector_bind.loopback and self.dashboard_bind.loopback:
             return
         # Beyond loopback somebody else can try: what a person typed for a quick look is not enough there.

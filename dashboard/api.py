@@ -19,7 +19,10 @@ from dashboard.audited_licensing import AuditedLicensing
 from dashboard.largest import largest, parse_limit
 from dashboard.narrow_questions import NarrowQuestions, tells
 from dashboard.permissions import API_RULES
+from dashboard.question_limit import QuestionLimit, TooManyQuestions
+from dashboard.readiness import Readiness
 from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.limited_engine import LimitExceeded
 from warehouse.queries import disclosure, metrics
 from warehouse.queries.differencing import Differencing
 from warehouse.queries.metrics import MetricQuery, QueryError
@@ -41,18 +44,25 @@ _TITLES = {
     404: "Not Found",
     405: "Method Not Allowed",
     422: "Unprocessable Content",
+    429: "Too Many Requests",
     503: "Service Unavailable",
 }
 
 
 def blueprint(
-    settings: Settings, engine: Engine, credentials: Credentials, access_log: AccessLog, narrow: NarrowQuestions
+    settings: Settings,
+    engine: Engine,
+    credentials: Credentials,
+    access_log: AccessLog,
+    narrow: NarrowQuestions,
+    questions: QuestionLimit,
 ) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
     audited = AuditedLicensing(engine, access_log, settings.k)
     differencing = Differencing(settings.k)
     strict = settings.strict and settings.k > 1 and not settings.rounded
+    readiness = Readiness(engine)
 
     @routes.before_request
     def check() -> None:
@@ -66,6 +76,10 @@ def blueprint(
         if token.role not in roles:
             raise _Problem(403, "forbidden", "", f"requires one of the roles {', '.join(sorted(roles)) or '(none)'}")
         g.token = token
+        try:
+            questions.begin(f"token {token.id}")
+        except TooManyQuestions:
+            raise _Problem(429, "rate_limited", "", "too many questions of this token at once") from None
 
     @routes.get("/api/v1/metrics/<metric>")
     def get_metric(metric: str) -> Response:
@@ -114,8 +128,7 @@ def blueprint(
 
     @routes.get("/readyz")
     def get_readyz() -> Response:
-        engine.version()  # this times out sooner than a query when the server hangs
-        metrics.fresh_to(engine)
+        readiness.check()
         return _json(200, {"status": "ready"})
 
     @routes.app_errorhandler(405)
@@ -133,6 +146,10 @@ def blueprint(
     @routes.errorhandler(QueryError)
     def query_error(error: QueryError) -> Response:
         return _problem(_Problem(422, error.reason, error.param, error.detail))
+
+    @routes.errorhandler(LimitExceeded)
+    def limit_exceeded(error: LimitExceeded) -> Response:
+        return _problem(_Problem(422, "too_expensive", "query", f"{error}: ask for fewer days, or by less"))
 
     @routes.errorhandler(EngineError)
     def engine_error(error: EngineError) -> Response:
@@ -174,7 +191,7 @@ def _problem(error: _Problem) -> Response:
     response = Response(msgspec.json.encode(body), error.status, content_type="application/problem+json")
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
-    if error.status == 503:
+    if error.status in (429, 503):
         response.headers["Retry-After"] = "10"
     return response
 

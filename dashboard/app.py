@@ -1,24 +1,34 @@
 """Builds the dashboard: Flask, login, guard, read API, Dash and its pages. Importing the module does nothing."""
 
+import logging
 from importlib import import_module
 from typing import Any
 
 from dash import Dash
 from flask import Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from core import client_address
+from core import client_address, logs
 from core.access_log import AccessLog
 from core.catalog import Watched, place
 from core.credentials import Credentials
 from core.home import Home, derive
+from core.sessions import Sessions
 from core.settings import Settings
-from dashboard import app_shell, login, messages, permissions, public_page, router, script_assets
+from dashboard import account, app_shell, login, messages, permissions, public_page, router, script_assets
 from dashboard.data_source import DataSource
+from dashboard.login_throttle import Throttle
 from dashboard.narrow_questions import NarrowQuestions
 from dashboard.permissions import Callbacks
+from dashboard.question_limit import QuestionLimit
 from warehouse.engine import Engine
+from warehouse.limited_engine import LimitedEngine
 
+log = logging.getLogger("pharos.requests")
+
+# A browser sends no more than filters and a row of a grid.
+MOST_BODY_BYTES = 1 << 20
 REFUSALS = {
     403: ("Access denied", "Your role cannot open this page. An administrator can change your role."),
     404: ("Page not found", "The address may be mistyped, or the page was removed."),
@@ -28,6 +38,10 @@ REFUSALS = {
 def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     """The dashboard and the read API as one WSGI app. A process may create several."""
     server = Flask("dashboard", static_folder=None)
+    server.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
+    engine = LimitedEngine(engine, settings.query_seconds)
+    questions = QuestionLimit()
+    questions.register(server)
     server.secret_key = derive(home.root_secret(settings), "dashboard session")
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
@@ -36,12 +50,14 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     credentials = Credentials(home.credentials)
     access_log = AccessLog.of(settings, home)
     public = permissions.PUBLIC if settings.public_page == "on" else frozenset()
-    login.register(server, credentials, public)
-    permissions.guard(server, public)
+    sessions, throttle = Sessions(credentials), Throttle()
+    login.register(server, credentials, sessions, throttle, public)
+    permissions.guard(server, public, questions)
+    account.register(server, credentials, sessions, throttle)
     if public:
         server.register_blueprint(public_page.blueprint(settings, home, engine))
     narrow = NarrowQuestions()
-    api = import_module("dashboard.api").blueprint(settings, engine, credentials, access_log, narrow)
+    api = import_module("dashboard.api").blueprint(settings, engine, credentials, access_log, narrow, questions)
     server.register_blueprint(api)
     _register_refusals(server)
     dash_app = _dash(server, settings, home, engine, access_log, narrow)
@@ -94,6 +110,14 @@ def _register_refusals(server: Flask) -> None:
     for status in REFUSALS:
         refuse(status)
 
+    @server.errorhandler(Exception)
+    def failed(error: Exception) -> Any:
+        if isinstance(error, HTTPException):
+            return error.get_response()
+        # By its type and place only: a traceback's values may hold what must not be in a log.
+        log.error("a request failed: %s at %s", type(error).__name__, logs.place(error))
+        return Response("This request failed. The log says where.\n", 500, content_type="text/plain")
+
 
 def _register_headers(server: Flask, dash_app: Dash) -> None:
     # Grids and charts set inline styles from scripts. CSP cannot allow only those.
@@ -110,6 +134,9 @@ def _register_headers(server: Flask, dash_app: Dash) -> None:
         headers["X-Content-Type-Options"] = "nosniff"
         headers["Referrer-Policy"] = "same-origin"
         headers["X-Frame-Options"] = "DENY"
+        headers["Cross-Origin-Opener-Policy"] = "same-origin"
+        headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
         headers.setdefault("Content-Security-Policy", policy)
         if "Cache-Control" not in headers:
             headers["Cache-Control"] = "no-store"

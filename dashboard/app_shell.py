@@ -14,7 +14,7 @@ from dashboard.display_names import display_name
 from dashboard.filters import today
 from dashboard.icons import icon
 from dashboard.login import csrf_token
-from dashboard.permissions import SHELL, Callbacks, pages_for
+from dashboard.permissions import ACCOUNT, SHELL, Callbacks, pages_for
 from dashboard.regions import fill, message
 from warehouse.engine import EngineError
 
@@ -153,6 +153,7 @@ def _header(name: str, role: Role) -> dmc.Group:
                             dmc.MenuDropdown(
                                 [
                                     dmc.MenuLabel(f"{name} · {ROLES[role]}"),
+                                    html.A("Account", href=ACCOUNT, className="menu-button"),
                                     html.Form(
                                         [
                                             dcc.Input(type="hidden", name="token", value=csrf_token()),

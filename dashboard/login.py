@@ -1,4 +1,4 @@
-"""Logging in and out: a small page of its own, sessions in a signed cookie, the user looked up at every request."""
+"""Logging in and out: a small page of its own. The cookie names a session, which is looked up at every request."""
 
 import hmac
 import secrets
@@ -11,27 +11,31 @@ from flask_login import LoginManager, UserMixin, current_user, login_user, logou
 from werkzeug.wrappers import Response as AnyResponse
 
 from core.credentials import Credentials, Role, User
+from core.sessions import MOST_SECONDS, Session, Sessions
 from dashboard.login_throttle import Throttle
 from dashboard.permissions import page_at
 
-SESSION_HOURS = 12
+COOKIE = "pharos_session"
 
 
 class SessionUser(UserMixin):  # type: ignore[misc]
     """The user behind a request, with the role of this moment."""
 
-    def __init__(self, user: User) -> None:
-        self.name = user.name
-        self.role: Role = user.role
-        self._id = session_id(user)
+    def __init__(self, session: Session, secret: str) -> None:
+        self.name = session.user.name
+        self.role: Role = session.user.role
+        self.session_id = session.id
+        self._secret = secret
 
     def get_id(self) -> str:
         """What the session cookie carries."""
-        return self._id
+        return self._secret
 
 
 class CookieSessions(SecureCookieSessionInterface):
-    """Flask's signed cookie; `Secure` whenever the request came by https, so that both ways of serving just work.
+    """Flask's signed cookie; over https it is `Secure` and has the prefix `__Host-`, else a browser would drop it.
+
+    By that prefix a browser takes the cookie from this host over https alone, and from no other of the domain.
 
     On `without`, the paths that are open to the world, no cookie is read and none is set.
     """
@@ -43,14 +47,13 @@ class CookieSessions(SecureCookieSessionInterface):
         """The session of this request; None is Flask's empty one, that cannot be written to."""
         return None if request.path in self._without else super().open_session(app, request)
 
+    def get_cookie_name(self, app: Flask) -> str:
+        """The name of the cookie for the scheme of this request."""
+        return f"__Host-{COOKIE}" if request.is_secure else COOKIE
+
     def get_cookie_secure(self, app: Flask) -> bool:
         """Whether the cookie of this answer is for https alone."""
         return request.is_secure
-
-
-def session_id(user: User) -> str:
-    """Name and creation: a user who was removed and made anew is somebody else, and so is their old session."""
-    return f"{user.name}\n{user.created}"
 
 
 def csrf_token() -> str:
@@ -73,22 +76,23 @@ def safe_next(text: str) -> str:
     return f"{page.path}?{url.query}" if url.query else page.path
 
 
-def register(server: Flask, credentials: Credentials, public: frozenset[str]) -> None:
+def register(
+    server: Flask, credentials: Credentials, sessions: Sessions, throttle: Throttle, public: frozenset[str]
+) -> None:
     """Add Flask-Login, `/login` and `/logout` to the server; on the paths `public` nobody has a session."""
     server.session_interface = CookieSessions(public)
     server.config.update(
-        SESSION_COOKIE_NAME="pharos_session",
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
-        PERMANENT_SESSION_LIFETIME=timedelta(hours=SESSION_HOURS),
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=timedelta(seconds=MOST_SECONDS),
     )
     manager = LoginManager(server)
-    throttle = Throttle()
 
     @manager.user_loader  # type: ignore[untyped-decorator]
-    def load(identity: str) -> SessionUser | None:
-        user = credentials.user(identity.partition("\n")[0])
-        return SessionUser(user) if user and session_id(user) == identity else None
+    def load(secret: str) -> SessionUser | None:
+        found = sessions.find(secret)
+        return SessionUser(found, secret) if found else None
 
     @server.get("/login")
     def show_login() -> AnyResponse:
@@ -98,38 +102,55 @@ def register(server: Flask, credentials: Credentials, public: frozenset[str]) ->
 
     @server.post("/login")
     def log_in() -> AnyResponse:
-        if not _token_matches():
+        if not token_matches():
             return _page("This page was open for too long. Please try again.", 400)
-        address = request.remote_addr or ""
-        if seconds := throttle.wait(address):
+        address, name = request.remote_addr or "", request.form.get("name", "").strip()[:64]
+        if seconds := throttle.attempt(address, name):
             return _throttled(seconds)
-        user = credentials.log_in(request.form.get("name", "").strip(), request.form.get("password", ""))
+        user = credentials.log_in(name, request.form.get("password", ""))
         if user is None:
-            throttle.failed(address)
             return _page("Name or password is wrong.", 401)
-        throttle.passed(address)
-        session.clear()  # a session known from before the login must not become a logged-in one
-        session.permanent = True
-        login_user(SessionUser(user))
+        throttle.passed(address, name)
+        if current_user.is_authenticated:
+            sessions.end(current_user.name, current_user.session_id)
+        begin_session(sessions, user)
         return redirect(safe_next(request.form.get("next", "/")), 303)
 
     @server.post("/logout")
     def log_out() -> AnyResponse:
-        if not _token_matches():
+        if not token_matches():
             return Response(status=400)
+        if current_user.is_authenticated:
+            sessions.end(current_user.name, current_user.session_id)
         logout_user()
         session.clear()
         return redirect("/login", 303)
 
 
-def _token_matches() -> bool:
+def begin_session(sessions: Sessions, user: User) -> None:
+    """Log the visitor in as `user`, in a new session and with a new cookie."""
+    secret = sessions.begin(user)
+    session.clear()  # a cookie known from before the login must not become a logged-in one
+    session.permanent = True
+    found = sessions.find(secret)
+    if found is not None:
+        login_user(SessionUser(found, secret))
+
+
+def token_matches() -> bool:
+    """Whether the form that was posted is a page of ours, shown to this visitor."""
     given = request.form.get("token", "")
     return "csrf" in session and hmac.compare_digest(given.encode(), str(session["csrf"]).encode())
 
 
-def _throttled(seconds: int) -> Response:
+def too_many(seconds: int) -> str:
+    """What is said to somebody who has to wait."""
     minutes = -(-seconds // 60)
-    answer = _page(f"Too many attempts. Please try again in {minutes} minute{'s' if minutes > 1 else ''}.", 429)
+    return f"Too many attempts. Please try again in {minutes} minute{'s' if minutes > 1 else ''}."
+
+
+def _throttled(seconds: int) -> Response:
+    answer = _page(too_many(seconds), 429)
     answer.headers["Retry-After"] = str(seconds)
     return answer
 

@@ -1,45 +1,93 @@
-"""How often one address may fail to log in. Pure but for its clock; the dashboard is one process, so memory will do."""
+"""How often somebody may guess passwords. Pure but for its clock; the dashboard is one process, so memory will do."""
 
 import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address, ip_network
 
 MOST_FAILURES = 10
+MOST_FAILURES_OF_ACCOUNT = 50
 WINDOW_SECONDS = 900.0
-MOST_ADDRESSES = 10_000
+MOST_KEPT = 10_000
+
+Failures = deque[tuple[float, str]]
 
 
 class Throttle:
-    """Counts failures by address over a sliding window.
+    """Counts failures over a sliding window, by address (of IPv6, by /64 network) and by account.
 
-    By address and not by name: with names, anybody could lock anybody out.
+    Each attempt counts as a failure from its beginning, so that attempts at one moment do not get past the limit. A
+    success takes back what its own account failed at from its own address, and nothing else: whoever has a login cannot
+    clear the count of guesses at another one.
+
+    The limit of an account stops guesses from many addresses. It does not hold for an address from which the account
+    has logged in before; else anybody could lock anybody out.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._failures: dict[str, deque[float]] = {}
+        self._addresses: dict[str, Failures] = {}
+        self._accounts: dict[str, Failures] = {}
+        self._known: dict[tuple[str, str], None] = {}
 
-    def wait(self, address: str) -> int:
-        """Seconds until this address may try again, 0 for now."""
+    def attempt(self, address: str, account: str) -> int:
+        """Note an attempt and return 0, or return the seconds until there may be one."""
+        where = network(address)
         with self._lock:
-            failures = self._failures.get(address)
-            if failures is None or len(failures) < MOST_FAILURES:
-                return 0
-            return max(0, math.ceil(failures[0] + WINDOW_SECONDS - self._clock()))
+            now = self._clock()
+            wait = self._wait(self._addresses.get(where), now)
+            if (account, where) not in self._known:
+                wait = max(wait, self._wait(self._accounts.get(account), now))
+            if not wait:
+                _note(self._addresses, where, MOST_FAILURES, (now, account))
+                _note(self._accounts, account, MOST_FAILURES_OF_ACCOUNT, (now, where))
+            return wait
 
-    def failed(self, address: str) -> None:
-        """Note a failure; the address that failed longest ago is forgotten when there are too many."""
+    def passed(self, address: str, account: str) -> None:
+        """Take back what this account failed at from this address."""
+        where = network(address)
         with self._lock:
-            failures = self._failures.pop(address, deque(maxlen=MOST_FAILURES))
-            failures.append(self._clock())
-            self._failures[address] = failures
-            if len(self._failures) > MOST_ADDRESSES:
-                del self._failures[next(iter(self._failures))]
+            _forget(self._addresses, where, account)
+            _forget(self._accounts, account, where)
+            self._known.pop((account, where), None)
+            self._known[account, where] = None
+            if len(self._known) > MOST_KEPT:
+                del self._known[next(iter(self._known))]
 
-    def passed(self, address: str) -> None:
-        """Forget an address: somebody there knows a password."""
-        with self._lock:
-            self._failures.pop(address, None)
+    @staticmethod
+    def _wait(failures: Failures | None, now: float) -> int:
+        if failures is None or len(failures) < (failures.maxlen or 0):
+            return 0
+        return max(0, math.ceil(failures[0][0] + WINDOW_SECONDS - now))
+
+
+def network(address: str) -> str:
+    """What counts as one address: an IPv4 address, or the /64 that one IPv6 customer has for themselves."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))
+
+
+def _note(kept: dict[str, Failures], key: str, most: int, failure: tuple[float, str]) -> None:
+    """Add a failure; the key that failed longest ago is forgotten when there are too many."""
+    failures = kept.pop(key, deque(maxlen=most))
+    failures.append(failure)
+    kept[key] = failures
+    if len(kept) > MOST_KEPT:
+        del kept[next(iter(kept))]
+
+
+def _forget(kept: dict[str, Failures], key: str, of: str) -> None:
+    """Drop the failures of `key` that name `of`."""
+    if (failures := kept.pop(key, None)) is None:
+        return
+    left = [failure for failure in failures if failure[1] != of]
+    if left:
+        kept[key] = deque(left, maxlen=failures.maxlen)

@@ -10,6 +10,7 @@ from core.access_log import AccessLogError
 from dashboard.data_source import DataSource
 from dashboard.formatting import duration, fewer, moment
 from warehouse.engine import EngineError, Trouble
+from warehouse.limited_engine import LimitExceeded
 from warehouse.queries.metrics import QueryError
 
 PARAMETERS = {
@@ -25,6 +26,8 @@ def failure(error: QueryError | EngineError | AccessLogError) -> html.Div:
     """The message for an error that a query may raise."""
     if isinstance(error, AccessLogError):
         return _not_audited()
+    if isinstance(error, LimitExceeded):
+        return _too_expensive(error)
     return _bad_address(error) if isinstance(error, QueryError) else _clickhouse_away(error.trouble)
 
 
@@ -38,6 +41,16 @@ def _bad_address(error: QueryError) -> html.Div:
         "The address contains an invalid value",
         [
             html.P(f"{PARAMETERS.get(error.param, 'The parameter')} ({error.param}) {error.detail}."),
+            dmc.Anchor("Show the last 30 days", href="?", refresh=True),
+        ],
+    )
+
+
+def _too_expensive(error: LimitExceeded) -> html.Div:
+    return warning(
+        "This is too much to ask at once",
+        [
+            html.P(f"The question was ended: {error}. Choose fewer days or one module."),
             dmc.Anchor("Show the last 30 days", href="?", refresh=True),
         ],
     )

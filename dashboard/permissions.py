@@ -15,6 +15,8 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
 from core.credentials import Role
+from dashboard.callback_request import is_well_formed
+from dashboard.question_limit import QuestionLimit, TooManyQuestions
 
 EVERYONE = frozenset(Role)
 LICENSING = frozenset(role for role in Role if role.licensing)
@@ -57,6 +59,8 @@ API_RULES: dict[str, frozenset[Role] | None] = {
 OPEN = frozenset({"/login", "/healthz", "/readyz", "/assets/login/login.css", "/assets/login/mark.svg"})
 # Open to the world where the setting says so; here nobody is looked up, logged in or not.
 PUBLIC = frozenset({"/privacy", "/privacy.json"})
+# One's own account, for all who are logged in; a page beside the app, with forms.
+ACCOUNT = "/account"
 EXTENSION = "pharos callbacks"
 API = "/api/"
 CALLBACKS = "/_dash-update-component"
@@ -107,19 +111,24 @@ class Callbacks:
 
         return register
 
-    def refuse_foreign(self) -> None:
-        """Answer 403 to a call of a callback that is not registered, or not for this user's role."""
-        body = request.get_json(silent=True)
+    def refuse_bad(self) -> None:
+        """Answer 403 to a call of an unknown callback or one that is not for this role, 400 to a malformed call."""
+        try:
+            body = request.get_json(silent=True)
+        except RecursionError:
+            abort(400)
         output = body.get("output") if isinstance(body, dict) else None
         page = self.pages.get(output) if isinstance(output, str) else None
         if page is None or current_user.role not in page.roles:
             abort(403)
+        if not isinstance(body, dict) or not is_well_formed(body, self._dash.callback_map[output]):
+            abort(400)
 
 
-def guard(server: Flask, public: frozenset[str]) -> None:
+def guard(server: Flask, public: frozenset[str], questions: QuestionLimit) -> None:
     """Hold every request of `server` against the table; its `Callbacks` are looked for in `server.extensions`.
 
-    `public` are the paths that are open to the world.
+    `public` are the paths that are open to the world. A call of a callback waits for its turn in `questions`.
 
     To be called before Dash is made: Flask asks in that order, and a refused request must not get further.
     """
@@ -135,8 +144,12 @@ def guard(server: Flask, public: frozenset[str]) -> None:
                 return redirect(f"/login?next={_quoted_address()}")
             return Response(status=401)
         if request.path == CALLBACKS:
-            server.extensions[EXTENSION].refuse_foreign()
-        elif is_page_request():
+            server.extensions[EXTENSION].refuse_bad()
+            try:
+                questions.begin(f"user {current_user.name}")
+            except TooManyQuestions:
+                return Response(status=429, headers={"Retry-After": "10"})
+        elif is_page_request() and request.path != ACCOUNT:
             page = page_at(request.path)
             if page is None:
                 abort(404)

@@ -9,12 +9,12 @@ from typing import IO, Any
 
 from core import logs
 from core.home import Home
-from core.http_server import HttpServer, Worker
+from core.http_server import HttpServer
+from core.http_worker import THREADS, TimeLimitedWorker
 from core.settings import Settings
 from warehouse.engine import Engine, EngineError
 from warehouse.queries import metrics
 
-THREADS = 8
 GRACEFUL_SECONDS = 20
 
 
@@ -42,7 +42,7 @@ class DashboardServer(HttpServer):
         for name, value in {
             "bind": [str(self._settings.dashboard_bind)],
             "workers": 1,
-            "worker_class": Worker,
+            "worker_class": TimeLimitedWorker,
             "threads": THREADS,
             "keepalive": 5,
             "timeout": 120,

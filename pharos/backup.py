@@ -27,8 +27,12 @@ from warehouse.export import Contents, EngineTables, Source
 Progress = Callable[[int, int], None]
 
 
-def backup(settings: Settings, home: Home, folder: Path, progress: Progress, *, tables: bool) -> Manifest:
+def backup(
+    settings: Settings, home: Home, folder: Path, progress: Progress, *, tables: bool, with_secret: bool
+) -> Manifest:
     """Make the empty or new `folder` a backup, without `tables` one of the home alone.
+
+    The root secret is in it only `with_secret`: beside the rows it would tell which install each of them is of.
 
     Raises `BackupError`, `HomeError` and `EngineError`, and then leaves nothing in the folder.
     """
@@ -40,7 +44,7 @@ def backup(settings: Settings, home: Home, folder: Path, progress: Progress, *, 
     if tables and not (home.engine.exists() or settings.clickhouse_url):
         raise BackupError("there are no tables in the home: set PHAROS_CLICKHOUSE_URL, or leave them out (--home-only)")
     with _alone(home), _cleared_on_error(folder):
-        files = list(_home_files(home, folder))
+        files = list(_home_files(home, folder, with_secret))
         contents, parts = Contents("", {}, []), []
         if tables:
             with _source(settings, home) as source:
@@ -50,7 +54,7 @@ def backup(settings: Settings, home: Home, folder: Path, progress: Progress, *, 
             format=manifest.FORMAT,
             pharos=version("pharos"),
             made=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            fingerprint=_fingerprint(settings, home, folder),
+            fingerprint=_fingerprint(settings, home),
             tables=tables,
             clickhouse=contents.clickhouse,
             migrations=contents.migrations,
@@ -91,9 +95,10 @@ def _cleared_on_error(folder: Path) -> Iterator[None]:
         raise
 
 
-def _home_files(home: Home, folder: Path) -> Iterator[File]:
+def _home_files(home: Home, folder: Path, with_secret: bool) -> Iterator[File]:
     """Copy the files; the secret after the spool, for none of its beacons is older than the secret."""
-    for path in (home.spool, home.credentials, home.access_log, home.path / "secret", home.synthetic, home.catalog):
+    secret = [home.secret] if with_secret else []
+    for path in (home.spool, home.credentials, home.access_log, *secret, home.synthetic, home.catalog):
         if not path.exists():
             continue
         if path == home.spool:
@@ -161,7 +166,7 @@ def _tables(source: Source, contents: Contents, folder: Path, progress: Progress
     sync_folder(folder)
 
 
-def _fingerprint(settings: Settings, home: Home, folder: Path) -> str:
+def _fingerprint(settings: Settings, home: Home) -> str:
     """That of the root secret; of a home that has none yet, or none at all as that of a loader, ""."""
-    known = settings.secret or (folder / "secret").exists()
+    known = settings.secret or home.secret.exists()
     return manifest.fingerprint(home.root_secret(settings)) if known else ""

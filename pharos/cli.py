@@ -17,7 +17,7 @@ from core import hang_up, logs
 from core.access_log import AccessLogError
 from core.catalog import CatalogError, watch
 from core.credentials import CredentialError, Credentials, Role
-from core.home import Home, HomeError
+from core.home import Home, HomeError, put
 from core.settings import Bind, SettingError, Settings
 from pharos.commands.catalog import catalog
 from pharos.commands.credentials import access, keys, tokens, users
@@ -178,7 +178,10 @@ def load() -> None:
 
 
 @cli.command()
-def migrate() -> None:
+@click.option(
+    "--readers", type=click.Path(path_type=Path), metavar="FILE", help="Write PHAROS_CLICKHOUSE_READERS to FILE."
+)
+def migrate(readers: Path | None) -> None:
     """Bring the database up to date."""
     from warehouse.engine import Engine, EngineError
     from warehouse.migrate import MigrationError
@@ -188,6 +191,10 @@ def migrate() -> None:
     engine = Engine(settings, open_home(settings))
     try:
         applied = run(engine)
+        if readers:
+            if not (passwords := engine.readers_passwords()):
+                fail("there are no readers: that takes a ClickHouse server on which Pharos may make users")
+            put(readers.absolute(), f"{passwords}\n".encode())
     except (EngineError, MigrationError) as error:
         fail(str(error))
     finally:

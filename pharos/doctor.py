@@ -101,11 +101,11 @@ def _existing(home: Home) -> Path:
 def _secret(settings: Settings, home: Home) -> Check:
     if settings.secret:
         return Check("secret", True, "from PHAROS_SECRET")
-    path = home.path / "secret"
-    if not path.exists():
+    if not home.secret.exists():
         return Check("secret", True, "is made at the first start")
-    mode = stat.S_IMODE(path.stat().st_mode)
-    return Check("secret", mode == 0o600, f"{path}, mode {mode:o}")
+    mode = stat.S_IMODE(home.secret.stat().st_mode)
+    advice = "" if mode != 0o600 else "; beside the data: better give it from elsewhere, by PHAROS_SECRET_FILE"
+    return Check("secret", mode == 0o600, f"{home.secret}, mode {mode:o}{advice}")
 
 
 def _credentials(home: Home) -> Check:

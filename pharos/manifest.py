@@ -1,6 +1,7 @@
 """What a backup is: a folder of files, and a manifest, written last, that says what each of them must be.
 
-secret, credentials.sqlite, spool.sqlite, synthetic, catalog.toml    of the home, as far as it has them
+credentials.sqlite, spool.sqlite, access.sqlite, synthetic, catalog.toml    of the home, as far as it has them
+secret                                                 only if it was asked for
 spool.duplicates/NAME.ids, NAME.filter                 duplicate ids that are not in the spool's file
 tables/TABLE.DAY.NUMBER.native.gz                      rows, in ClickHouse's format Native
 manifest.json                                          without it the folder is no backup

@@ -101,7 +101,9 @@ def _fits(whole: Manifest, settings: Settings) -> None:
     if settings.secret and manifest.fingerprint(settings.secret.encode()) != whole.fingerprint:
         raise BackupError("PHAROS_SECRET is not the root secret of the backup: no install would be known again")
     if not settings.secret and not whole.of_home("secret"):
-        raise BackupError("the root secret is not in the backup: set PHAROS_SECRET to what it was")
+        raise BackupError(
+            "the root secret is not in the backup: set PHAROS_SECRET, or PHAROS_SECRET_FILE, to what it was"
+        )
 
 
 def _identity(folder: Path) -> str:

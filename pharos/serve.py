@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +25,16 @@ from warehouse.engine import Engine
 from warehouse.export_socket import ExportServer
 
 STOP_SECONDS = 40.0
+# The secrets of the environment, and the parts that need them: the collector makes pseudonyms, the dashboard signs
+# cookies and the access log with keys of the root secret. The first key and login are made before any part starts.
+SECRETS = {
+    "PHAROS_SECRET": {"collector", "dashboard"},
+    "PHAROS_CLICKHOUSE_URL": {"dashboard", "load"},
+    "PHAROS_CLICKHOUSE_READERS": {"dashboard"},
+    "PHAROS_CLICKHOUSE_CLUSTER": {"dashboard", "load"},  # no secret, and of no use without the URL
+    "PHAROS_INGEST_KEY": set[str](),
+    "PHAROS_ADMIN_PASSWORD": set[str](),
+}
 RESTART_SECONDS = (0.5, 15.0)
 ORPHAN_SECONDS = 10.0
 # A loader that has run for so long is not one that fails at its start.
@@ -163,12 +173,23 @@ def _keep_alive(part: _Part) -> None:
     if now >= part.again_at:
         part.process = subprocess.Popen(
             [sys.executable, "-m", "pharos", part.command],
+            env=environment(part.command, os.environ),
             stdin=subprocess.DEVNULL,
             # Its own group: Ctrl-C in a terminal reaches us alone, and we end the parts in order.
             process_group=0,
             preexec_fn=partial(_die_with_parent, os.getpid()),
         )
         part.started = now
+
+
+def environment(command: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a part, without the secrets that it does not need."""
+    kept = dict(environ)
+    for name, needed_by in SECRETS.items():
+        if command not in needed_by:
+            kept.pop(name, None)
+            kept.pop(f"{name}_FILE", None)
+    return kept
 
 
 def _note_down(home: Home, running: list[_Part], noted: list[parts.Down] | None) -> list[parts.Down]:

@@ -1,1 +1,1 @@
-"""What is at rest: the field table, the home, credentials and ClickHouse."""
+"""ClickHouse: connections, migrations, inserts, queries and retention."""

@@ -20,15 +20,15 @@ from warehouse.server_users import Server, ServerUser
 from warehouse.statement_settings import PINNED, PINNED_WHERE_KNOWN
 
 QUERY_SECONDS = 60
-# The time that a server has to answer a probe, and to answer anybody once it has failed.
+# The timeout of a probe, and of the first connection after a failure.
 PROBE_SECONDS = 5
 EMBEDDED_MEMORY = 4 << 30
 
 
 class Connections:
-    """Idle connections by user, and how a new one is opened.
+    """Keeps idle connections by user and opens new ones.
 
-    The embedded engine belongs to one process: a second one gets `HomeError`. Do not fork after making this.
+    Only one process can open the embedded engine: a second one gets `HomeError`. Do not fork after creating this.
     """
 
     def __init__(self, settings: Settings, home: Home) -> None:
@@ -36,6 +36,7 @@ class Connections:
         self.embedded = not settings.clickhouse_url
         self.database = settings.clickhouse_database if settings.clickhouse_url else "pharos"
         self.server = Server.of(settings)
+        self.readers_only = bool(settings.clickhouse_readers)
         # Called when the server does not know a user; returns whether to connect as that user again.
         self.create_users: Callable[[], bool] = lambda: False
         self._url = urlsplit(settings.clickhouse_url)
@@ -49,7 +50,7 @@ class Connections:
             self._path = _prepare_folders(home, self._files)
 
     def close(self) -> None:
-        """Close all connections; the embedded engine writes out what it holds."""
+        """Close all connections. The embedded engine writes its data to disk."""
         with self._idle_lock:
             for client in [*itertools.chain(*self._idle.values()), self._first]:
                 if client is not None:
@@ -60,10 +61,10 @@ class Connections:
 
     @contextlib.contextmanager
     def client(self, account: ServerUser | None = None, *, database: str = "", probe: bool = False) -> Iterator[Any]:
-        """A client for this thread alone: one connection of the embedded engine runs one statement at a time.
+        """Return a client for this thread alone: a connection of the embedded engine runs one statement at a time.
 
-        `database` is another than Pharos's own; `probe` gives up after `PROBE_SECONDS`. Raises `ContentError` and
-        `EngineError` for what fails in the block.
+        `database` selects a database other than Pharos's own. `probe` gives up after `PROBE_SECONDS`. Raises
+        `ContentError` and `EngineError` for failures in the block.
         """
         import clickhouse_connect.driver.exceptions as driver
 
@@ -78,10 +79,15 @@ class Connections:
             yield client
         except (driver.Error, OSError) as error:
             code = getattr(error, "code", None)
-            if not database and client is not None and code not in (None, AUTHENTICATION_FAILED):
-                self._put_back(client, account)
+            if client is not None:
+                # A connection of the embedded engine may answer the next query with the rest of the one that failed.
+                if not database and not self.embedded and code not in (None, AUTHENTICATION_FAILED):
+                    self._put_back(client, account)
+                else:
+                    with contextlib.suppress(Exception):
+                        client.close()
             if isinstance(error, driver.Error) and code in CONTENT_ERRORS:
-                # By its name only: the message quotes what it could not read.
+                # Only the name of the error: its message quotes the value that ClickHouse could not read.
                 raise ContentError(f"ClickHouse refuses the rows: {error.name or 'code'} ({code})") from None
             raised = self.failures.failed(error, began)
             if is_away(error):
@@ -99,7 +105,7 @@ class Connections:
             self._idle.setdefault(account, []).append(client)
 
     def _close_idle(self) -> None:
-        """Else each of these connections finds out by itself that ClickHouse is away, and may hang for a minute."""
+        """Close the idle connections. Otherwise each of them may hang for a minute while ClickHouse is unavailable."""
         with self._idle_lock:
             left, self._idle = self._idle, {}
         for client in itertools.chain(*left.values()):
@@ -116,16 +122,19 @@ class Connections:
         try:
             return self._connect_server(database, seconds, account)
         except driver.Error as error:
-            if account is None or error.code != AUTHENTICATION_FAILED:
+            if account is None or self.readers_only or error.code != AUTHENTICATION_FAILED:
                 raise
-        # The user does not exist yet, or its password has changed with that of the URL's user.
+        # The user does not exist yet, or its password has changed with the password of the URL's user.
         return self._connect_server(database, seconds, account if self.create_users() else None)
 
     def _connect_server(self, database: str, seconds: int, account: ServerUser | None = None) -> Any:
-        import clickhouse_connect  # here: a process that never asks (a collector) never loads it
+        import clickhouse_connect  # here, so that a process without queries (a collector) never loads it
 
         url = self._url
         user, password = unquote(url.username or "default"), unquote(url.password or "")
+        if self.readers_only:
+            # There is no administrator here; what is of neither plane is asked as the reader of one.
+            account = account or ServerUser.PRODUCT
         if account is not None:
             user, password = self.server.login(account)
         client = clickhouse_connect.get_client(
@@ -139,7 +148,7 @@ class Connections:
             connect_timeout=5,
             send_receive_timeout=seconds,
             autogenerate_session_id=False,
-            # Else they are in the address, which a server that traces writes to its log, and a proxy too.
+            # Otherwise the parameters are part of the URL, which proxies and servers with tracing write to their logs.
             form_encode_query_params=True,
         )
         _pin_where_known(client)
@@ -151,7 +160,7 @@ class Connections:
         settings = {**PINNED, "max_memory_usage": EMBEDDED_MEMORY, "max_execution_time": QUERY_SECONDS}
         with self._opening:
             if self._first is None:
-                # Stays open: with its last connection the engine itself closes, and opens again for a second.
+                # Stays open: the engine closes with its last connection, and opening it again takes a second.
                 first = clickhouse_connect.get_client(interface="chdb", path=self._path, settings=settings)
                 first.command(f"CREATE DATABASE IF NOT EXISTS {quoted(self.database)}")
                 self._first = first
@@ -169,20 +178,20 @@ def _pin_where_known(client: Any) -> None:
 
 
 def _prepare_folders(home: Home, files: contextlib.ExitStack) -> str:
-    """Make the engine's folders, and set what it reads from the environment; returns its path as chDB takes it."""
-    # chDB writes each insert to a temporary file first; a kill leaves it behind with beacons inside.
+    """Create the engine's folders and set its environment variables; returns the path to open with chDB."""
+    # chDB first writes each insert to a temporary file. A kill leaves that file behind, with beacons in it.
     shutil.rmtree(home.temporary, ignore_errors=True)
     home.temporary.mkdir(mode=0o700)
     tempfile.tempdir = str(home.temporary)
     os.environ["TMPDIR"] = str(home.temporary)
-    # The engine does not open under a zone that it cannot load, such as `UTC+1`.
+    # The engine does not open in a time zone that it cannot load, such as `UTC+1`.
     os.environ["TZ"] = "UTC"
     home.engine.mkdir(mode=0o700, exist_ok=True)
     return _engine_path(home.engine, files)
 
 
 def _engine_path(folder: Path, files: contextlib.ExitStack) -> str:
-    """The folder for chDB, which reads what follows a question mark as options and knows no way to escape one."""
+    """Return the path of a folder for chDB, which reads text after a question mark as options and cannot escape it."""
     path = str(folder.resolve())
     if "?" not in path:
         return path

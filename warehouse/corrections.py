@@ -1,4 +1,4 @@
-"""Corrections of the usage plane: rows change in place, and the aggregates of the install are made from them again."""
+"""Corrects rows of the usage plane in place, and rebuilds the aggregates of their install."""
 
 import re
 import secrets
@@ -14,7 +14,7 @@ _RAW, *_AGGREGATES = install_data.TABLES["usage"]
 
 @dataclass(frozen=True)
 class Correction:
-    """New values for columns of an install's rows: of one module ("" for all), and of no beacon in `later`."""
+    """New values for columns of an install's rows. Covers one module ("" for all), without the beacons in `later`."""
 
     install: int
     module: str
@@ -23,7 +23,7 @@ class Correction:
 
     @property
     def rows(self) -> str:
-        """The rows that are corrected, as a condition."""
+        """The SQL condition that selects the rows to correct."""
         conditions = [f"install = {self.install}"]
         if self.module:
             conditions.append(f"module = {_literal(self.module)}")
@@ -33,9 +33,10 @@ class Correction:
 
 
 def correct(engine: Engine, corrections: Sequence[Correction]) -> None:
-    """Begin to correct; returns once ClickHouse has taken note, as `install_data.delete` does. Raises `EngineError`.
+    """Start the corrections. Like `install_data.delete`, returns once ClickHouse has accepted them.
 
-    Call it again after an error. Until ClickHouse is through, the aggregates hold old and new rows of the install.
+    Raises `EngineError`; call it again after an error. Until ClickHouse has applied them, the aggregates hold old and
+    new rows of the install.
     """
     installs = sorted({each.install for each in corrections})
     named = f"install IN ({', '.join(map(str, installs))})"
@@ -57,13 +58,13 @@ def correct(engine: Engine, corrections: Sequence[Correction]) -> None:
 
 
 def _value(column: str, corrections: Sequence[Correction]) -> str:
-    """The column's new value, in SQL: that of the first correction which names it and covers the row."""
+    """Return the column's new value in SQL: the value of the first correction that names it and covers the row."""
     cases = [f"{each.rows}, {_literal(each.columns[column])}" for each in corrections if column in each.columns]
     return f"multiIf({', '.join(cases)}, {column})"
 
 
 def _views(engine: Engine) -> list[tuple[str, str, str]]:
-    """Each view that fills an aggregate from the rows: the aggregate, its columns, and the view's own SELECT."""
+    """Return (aggregate, columns, SELECT) of each materialized view that fills an aggregate from the rows."""
     found = engine.query(
         "SELECT name, create_table_query, as_select FROM system.tables "
         "WHERE database = currentDatabase() AND engine = 'MaterializedView'"

@@ -1,4 +1,4 @@
-"""Creates the users of a ClickHouse server, and grants and revokes until they hold what `server_users.py` lists."""
+"""Creates the users of a ClickHouse server, and adjusts their grants to the list in `server_users.py`."""
 
 from typing import Any
 
@@ -8,9 +8,9 @@ from warehouse.server_users import ServerUser
 
 
 def create_users(connections: Connections, *, anew: bool = False) -> str:
-    """Create the users and grants that are missing; returns why the server can have none, "" when it has them.
+    """Create missing users and grants; returns "" on success, or the reason why the server cannot have these users.
 
-    `anew` also changes users that hold the right grants, for their passwords. Raises `EngineError`.
+    `anew` also alters users with correct grants, to set their passwords again. Raises `EngineError`.
     """
     if obstacle := connections.server.obstacle:
         return obstacle
@@ -21,22 +21,22 @@ def create_users(connections: Connections, *, anew: bool = False) -> str:
     except EngineError as error:
         if getattr(error.__cause__, "code", None) not in NO_ACCESS_MANAGEMENT:
             raise
-        return "the user of PHAROS_CLICKHOUSE_URL may not make users"
+        return "the user of PHAROS_CLICKHOUSE_URL may not create users"
     return ""
 
 
 def _create(connections: Connections, account: ServerUser, anew: bool) -> None:
     server = connections.server
-    # Asked first: on a cluster each of these statements waits for every replica, also for one that is down.
-    if not anew and set(_held(connections, account)) == server.right(account):
+    # Check first: on a cluster each of these statements waits for every replica, even for one that is down.
+    if not anew and set(_current_grants(connections, account)) == server.right(account):
         return
     for statement in server.make(account):
         _run(connections, statement)
-    for statement in server.take_back(account, _held(connections, account)):
+    for statement in server.take_back(account, _current_grants(connections, account)):
         _run(connections, statement)
 
 
-def _held(connections: Connections, account: ServerUser) -> list[Any]:
+def _current_grants(connections: Connections, account: ServerUser) -> list[Any]:
     with connections.client() as client:
         return list(
             client.query(

@@ -22,14 +22,14 @@ log = logging.getLogger("pharos.engine")
 
 
 class Engine:
-    """ClickHouse: queries and inserts from any number of threads.
+    """Runs queries and inserts in ClickHouse, from any number of threads.
 
-    The embedded engine belongs to one process: a second one gets `HomeError`. Do not fork after making it.
+    Only one process can open the embedded engine: a second one gets `HomeError`. Do not fork after creating this.
     """
 
     def __init__(self, settings: Settings, home: Home) -> None:
         self.cluster = settings.clickhouse_cluster
-        # Why all that is asked of a server is asked as the URL's user; "" where each part has a user of its own.
+        # Why all statements run as the URL's user; "" when each part of Pharos has its own user.
         self.one_user = ""
         self._connections = Connections(settings, home)
         self._connections.create_users = self._create_users_anew
@@ -42,28 +42,34 @@ class Engine:
 
     @property
     def trouble(self) -> Trouble | None:
-        """What fails, as long as nothing has succeeded since."""
+        """The current failure; None once a statement has succeeded."""
         return self._connections.failures.trouble
 
     def close(self) -> None:
-        """Close all connections; the embedded engine writes out what it holds."""
+        """Close all connections. The embedded engine writes its data to disk."""
         self._connections.close()
 
     def as_user(self, account: ServerUser) -> "Engine":
-        """The same engine, asked as that user of the server; the embedded engine, which has no users, as it is."""
+        """Return this engine with statements run as that user. The embedded engine has no users and returns itself."""
         return self if self.embedded or self.one_user else _AsUser(self, account)
 
     def create_users(self, *, anew: bool = False) -> None:
-        """Create the server's users and their grants, or find out that it cannot have any: `one_user` then says why.
+        """Create the server's users and their grants. Where the server cannot have them, set `one_user` to the reason.
 
-        `anew` also changes users that hold the right grants, for their passwords. Raises `EngineError`.
+        `anew` also alters users with correct grants, to set their passwords again. Raises `EngineError`.
         """
         if self.embedded:
             return
+        if self._connections.readers_only:
+            raise EngineError("the readers' logins may not make users: pharos migrate does, with the administrator's")
         why = create_users(self._connections, anew=anew)
         if why and not self.one_user:
-            log.warning("ClickHouse is asked as one user for both planes: %s", why)
+            log.warning("the queries of both planes run as one ClickHouse user: %s", why)
         self.one_user = why
+
+    def readers_passwords(self) -> str:
+        """What `PHAROS_CLICKHOUSE_READERS` is set to for a process that may read alone; "" where there are no users."""
+        return "" if self.embedded or self.one_user else self._connections.server.readers_passwords()
 
     def _create_users_anew(self) -> bool:
         self.create_users(anew=True)
@@ -71,26 +77,27 @@ class Engine:
 
     @property
     def on_cluster(self) -> str:
-        """The clause that runs a statement on all servers of the cluster; "" without a cluster."""
+        """The `ON CLUSTER` clause, which runs a statement on all servers of the cluster; "" without a cluster."""
         return on_cluster(self.cluster)
 
     def altered(self, table: str) -> str:
-        """A table as `ALTER TABLE` names it: where the rows are, on all servers of the cluster."""
+        """Return a table's name for `ALTER TABLE`: the table that holds the rows, on all servers of the cluster."""
         return f"{quoted(f'{table}_local')}{self.on_cluster}" if self.cluster else quoted(table)
 
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
-        """The rows of a SELECT; parameters are bound by the server (`{name:Type}`). Raises `EngineError`."""
+        """Return the rows of a SELECT. ClickHouse binds the parameters (`{name:Type}`). Raises `EngineError`."""
         with self._client() as client:
             return list(client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {})).result_rows)
 
     def query_each(
         self, sql: str, name: str, values: Collection[int], parameters: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
-        """The rows of a SELECT for any number of ids, given to it as `{name:Array(UInt64)}` in portions, and in no log.
+        """Return the rows of a SELECT for any number of ids. They are sent in portions, as `{name:Array(UInt64)}`.
 
-        A server refuses a parameter of more than 128 KiB (`http_max_field_value_size`).
+        No log records the ids. Portions, because a server rejects a parameter of more than 128 KiB
+        (`http_max_field_value_size`).
         """
         ordered = sorted(values)
         rows: list[tuple[Any, ...]] = []
@@ -99,33 +106,33 @@ class Engine:
         return rows
 
     def command(self, sql: str, settings: Mapping[str, Any] | None = None) -> None:
-        """Run a statement that answers nothing. Raises `EngineError`."""
+        """Run a statement that returns no rows. Raises `EngineError`."""
         with self._client() as client:
             client.command(sql, settings=dict(settings or {}))
 
     def json_rows(self, sql: str, parameters: Mapping[str, Any], settings: Mapping[str, Any]) -> list[bytes]:
-        """The rows of a SELECT, each as a line of JSON. Raises `EngineError`."""
+        """Return the rows of a SELECT, each as a line of JSON. Raises `EngineError`."""
         with self._client() as client:
             raw: bytes = client.raw_query(sql, parameters=dict(parameters), settings=dict(settings), fmt="JSONEachRow")
         return raw.splitlines()
 
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
-        """Insert JSON lines as one batch. The same `token` with the same lines again changes nothing.
+        """Insert JSON lines as one batch. Repeating it with the same `token` and the same lines changes nothing.
 
-        Raises `ContentError` when the lines themselves are refused, `EngineError` when the outcome is unknown.
+        Raises `ContentError` when ClickHouse rejects the lines, `EngineError` when the outcome is unknown.
         """
         self._insert(table, b"\n".join(lines), "JSONEachRow", token)
 
     def read(self, sql: str, parameters: Mapping[str, Any] | None = None) -> bytes:
-        """What a SELECT finds, in ClickHouse's own format, Native. Raises `EngineError`."""
+        """Return the result of a SELECT in Native, ClickHouse's own format. Raises `EngineError`."""
         settings = {} if self.embedded else WHOLE_ANSWER
         with self._client() as client:
             found: bytes = client.raw_query(sql, dict(parameters or {}), settings, fmt="Native")
             return found
 
     def write(self, table: str, native: bytes, token: str) -> None:
-        """Insert what `read` gave, here or elsewhere, as one batch; as `insert` otherwise."""
-        # What was read before a column was dropped still has it.
+        """Insert a result of `read`, of this or another engine, as one batch. Otherwise like `insert`."""
+        # A result that is older than a `DROP COLUMN` still has that column.
         self._insert(table, native, "Native", token, {"input_format_skip_unknown_fields": 1})
 
     def _insert(self, table: str, block: bytes, fmt: str, token: str, more: Mapping[str, Any] | None = None) -> None:
@@ -134,9 +141,9 @@ class Engine:
             client.raw_insert(table, insert_block=block, fmt=fmt, settings=settings)
 
     def reads(self, table: str, line: bytes) -> bool:
-        """Whether `table`, as its columns stand, can read this JSON line; nothing is stored. Raises `EngineError`.
+        """Whether `table` with its current columns can read this JSON line. Stores nothing. Raises `EngineError`.
 
-        Asked as the administrator: a user that may use table functions can read any table through some of them.
+        Runs as the administrator: table functions would let any other user read every table.
         """
         columns = self.query(
             "SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = {table:String}",
@@ -157,13 +164,13 @@ class Engine:
             return str(client.query("SELECT version()").result_rows[0][0])
 
     def has_database(self) -> bool:
-        """Whether the database is there. Raises `EngineError`."""
+        """Whether the database exists. Raises `EngineError`."""
         with self._client(database="default") as client:
             named = {"name": self.database}
             return bool(client.query("SELECT 1 FROM system.databases WHERE name = {name:String}", named).result_rows)
 
     def create_database(self) -> None:
-        """Make the database where it is not there."""
+        """Create the database if it does not exist."""
         with self._client(database="default") as client:
             client.command(f"CREATE DATABASE IF NOT EXISTS {quoted(self.database)}{self.on_cluster}")
 
@@ -172,7 +179,7 @@ class Engine:
 
 
 class _AsUser(Engine):
-    """An engine as one of the server's users sees it; connections and state are the engine's."""
+    """An engine that runs statements as one of the server's users. It shares the engine's connections and state."""
 
     def __init__(self, engine: Engine, account: ServerUser) -> None:
         self._engine, self._account = engine, account
@@ -183,7 +190,7 @@ class _AsUser(Engine):
         return self._engine.as_user(account)
 
     def close(self) -> None:
-        """Nothing: the engine is closed by who made it."""
+        """Do nothing: the owner of the engine closes it."""
 
     def _client(self, *, database: str = "", probe: bool = False) -> AbstractContextManager[Any]:
         return self._connections.client(self._account, database=database, probe=probe)

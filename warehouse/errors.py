@@ -1,6 +1,6 @@
-"""How a failure of ClickHouse is classified, worded and remembered.
+"""Classifies, describes and remembers failures of ClickHouse.
 
-No message holds an address, a secret or a value of a row.
+No message contains an address, a secret or a value from a row.
 """
 
 import re
@@ -8,21 +8,22 @@ import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-# Parse and type errors: ClickHouse cannot read a row. Any other error may pass with time.
+# Parse and type errors: ClickHouse cannot read a row. Any other error may be temporary.
 CONTENT_ERRORS = frozenset({6, 26, 27, 32, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 441, 467, 676})
 # The server does not know the user, or the password is wrong.
 AUTHENTICATION_FAILED = 516
-# The user may not create users, or the server has no place to keep them.
+# The user may not create users, or the server has no storage for users.
 NO_ACCESS_MANAGEMENT = frozenset({495, 497, 514})
-# A missing table fails some statements while others succeed. After this long without that failure it counts as fixed.
+# With a table missing, some statements fail while others succeed. The failure counts as fixed when it has not recurred
+# for this long.
 FORGET = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """The failure that goes on: since when, and what ClickHouse does, in words that follow its name.
+    """A current failure: when it began, and what ClickHouse does. `message` completes a sentence: "ClickHouse …".
 
-    `exact` is False when nobody asked ClickHouse in the minute before, as after a start: it may have begun earlier.
+    `exact` is False when no statement ran in the minute before, as after a start: the failure may have begun earlier.
     """
 
     since: datetime
@@ -31,7 +32,7 @@ class Trouble:
 
 
 class EngineError(Exception):
-    """ClickHouse could not be reached, or did not do it: the outcome is unknown, and it may be tried again."""
+    """ClickHouse could not be reached, or the statement failed. The outcome is unknown; the caller may retry."""
 
     def __init__(self, message: str = "", trouble: Trouble | None = None) -> None:
         super().__init__(message)
@@ -39,33 +40,33 @@ class EngineError(Exception):
 
 
 class ContentError(EngineError):
-    """ClickHouse refused what the rows hold: the same rows will be refused again, and nothing of them was stored."""
+    """ClickHouse rejected the content of the rows and stored none of them. It will reject the same rows again."""
 
 
 class Failures:
-    """Remembers the failures of one ClickHouse, for all threads of a process."""
+    """The failures of one ClickHouse, shared by all threads of a process."""
 
     def __init__(self) -> None:
         self.trouble: Trouble | None = None
         self._lock = threading.Lock()
         self._answered: datetime | None = None
-        # By what ClickHouse does ("" for no answer at all): since when, whether that is exact, and the last time.
+        # Failures by message ("" for no answer at all): first time, whether that time is exact, and last time.
         self._failures: dict[str, tuple[datetime, bool, datetime]] = {}
 
     def succeeded(self) -> None:
-        """Note that a statement succeeded."""
+        """Record that a statement succeeded."""
         with self._lock:
             self._answered = datetime.now(UTC)
             self.trouble = None
             self._failures.pop("", None)
 
     def failed(self, error: Exception, began: datetime) -> EngineError:
-        """Note that a statement failed which began then; returns the error to raise."""
-        message = _what_it_does(error)
+        """Record that a statement failed, and when that statement began; returns the error to raise."""
+        message = _describe(error)
         away = is_away(error)
         what = "" if away else message
         with self._lock:
-            # A good answer a moment ago says when ClickHouse went away. It does not say when it began to refuse this.
+            # A recent success dates the moment when ClickHouse became unavailable, but not the start of an error.
             exact = away and self._answered is not None and began - self._answered < timedelta(minutes=1)
             since, was_exact, last = self._failures.get(what, (began, exact, began))
             if not away and began - last > FORGET:
@@ -76,7 +77,7 @@ class Failures:
 
 
 def is_away(error: Exception) -> bool:
-    """Whether no ClickHouse answered."""
+    """Whether the failure is a missing answer, not an error from ClickHouse."""
     return getattr(error, "code", None) is None
 
 
@@ -89,7 +90,7 @@ def _first_line(error: Exception) -> str:
     return _AROUND.sub("", text)[:300]
 
 
-# What the driver and the server put around the message itself: codes, the server's version, its address.
+# The text that the driver and the server add around the message: codes, the server's version, its address.
 _AROUND = re.compile(
     r"^Received ClickHouse exception, code: \d+, server response: (Code: \d+\. )?(DB::Exception: )?"
     r"| \(version [^()]*(\([^()]*\))?\)| \(for url [^)]*\)"
@@ -102,7 +103,7 @@ def _certificate_problem(text: str) -> str:
     return found[1] if found else ""
 
 
-def _what_it_does(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     code, name, text = getattr(error, "code", None), getattr(error, "name", None), str(error)
     if code is not None:
         return f"answers with {name or 'error'} ({code})"
@@ -118,6 +119,6 @@ def _what_it_does(error: Exception) -> str:
 
 _SIGNS = {
     "Connection refused": "connection refused",
-    "Failed to resolve": "its name is not known",
-    "timed out": "not in time",
+    "Failed to resolve": "unknown host name",
+    "timed out": "timed out",
 }

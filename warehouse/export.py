@@ -1,8 +1,8 @@
-"""Tables out of ClickHouse and into it again, in parts that fit into memory, whatever kind of engine either side is.
+"""Exports and imports tables of ClickHouse, in parts that fit into memory. Either side may be embedded or a server.
 
-Only what nothing else can make again: the rows of both planes, each install's license reports, which outlive theirs,
-and what owners decided. The other aggregates come back when the rows are inserted, and sum each beacon once: what is
-read is `FINAL`.
+Exports only data that cannot be derived: the rows of both planes, each install's license reports, which outlive those
+rows, and the owners' decisions. Inserting the rows fills the other aggregates again. They count each beacon once,
+because the export reads with `FINAL`.
 """
 
 from typing import Protocol
@@ -13,7 +13,7 @@ from warehouse.engine import Engine
 from warehouse.identifiers import quoted
 from warehouse.migrate import migrate
 
-# By the expression for a row's day, "" where it has none, and what its rows are divided by.
+# Each table with the expression for a row's day ("" if it has none) and the column that divides its rows into parts.
 TABLES = {
     "usage_beacons": ("day", "install"),
     "license_sightings": ("toDate(time)", "install"),
@@ -26,12 +26,12 @@ TABLES = {
     "rights_requests": ("", "id"),
 }
 PART_ROWS = 250_000
-# Half as many as the inserts whose tokens a table remembers: a restore that is begun again knows each of its own.
+# Half the number of insert tokens that a table remembers, so that a restarted restore repeats none of its inserts.
 MOST_PARTS = 5000
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Some rows of a table: those of one day, and of them the `number`th `of` so many parts, divided by install."""
+    """A part of a table: the rows of one day, divided by install into `of` parts, and of these part `number`."""
 
     table: str
     day: str
@@ -41,12 +41,12 @@ class Part(msgspec.Struct, frozen=True):
 
     @property
     def name(self) -> str:
-        """A file's name for it."""
+        """The file name of the part."""
         return ".".join(filter(None, (self.table, self.day, str(self.number))))
 
 
 class Contents(msgspec.Struct):
-    """What a database holds: its ClickHouse's version, its migrations with their SHA-256, and its parts."""
+    """The contents of a database: the version of ClickHouse, the migrations with their SHA-256, and the parts."""
 
     clickhouse: str
     migrations: dict[str, str]
@@ -54,13 +54,13 @@ class Contents(msgspec.Struct):
 
 
 class Source(Protocol):
-    """Whoever can be asked for tables."""
+    """A source of tables to export."""
 
     def contents(self) -> Contents:
-        """What there is to read."""
+        """Return the contents of the database."""
 
     def read(self, part: Part) -> bytes:
-        """The rows of a part, in Native format."""
+        """Return the rows of a part, in Native format."""
 
 
 class EngineTables:
@@ -70,7 +70,7 @@ class EngineTables:
         self._engine = engine
 
     def contents(self) -> Contents:
-        """What there is to read; all that was inserted before the call is in it. Raises `EngineError`."""
+        """Return the contents of the database, with all rows inserted before the call. Raises `EngineError`."""
         engine = self._engine
         there = {name for (name,) in engine.query("SELECT name FROM system.tables WHERE database = currentDatabase()")}
         if "migrations" not in there:
@@ -82,7 +82,7 @@ class EngineTables:
     def _parts(self, table: str) -> list[Part]:
         engine = self._engine
         if engine.cluster:
-            # The replica that is asked may not have yet what another one was given.
+            # The queried replica may still lack rows that another replica has received.
             replica = f"{quoted(engine.database)}.{quoted(f'{table}_local')}"
             engine.command(f"SYSTEM SYNC REPLICA{engine.on_cluster} {replica}")
         days = engine.query(
@@ -97,7 +97,7 @@ class EngineTables:
         return parts
 
     def read(self, part: Part) -> bytes:
-        """The rows of a part, in Native format. Raises `EngineError`."""
+        """Return the rows of a part, in Native format. Raises `EngineError`."""
         day, key = TABLES[part.table]
         return self._engine.read(
             f"SELECT * FROM {part.table} FINAL WHERE cityHash64({key}) % {{of:UInt32}} = {{number:UInt32}}"  # noqa: S608
@@ -107,12 +107,12 @@ class EngineTables:
 
 
 def is_empty(engine: Engine) -> bool:
-    """Whether the database, which is brought up to date by this, holds no row yet. Raises `EngineError`."""
+    """Migrate the database, and return whether it has no rows yet. Raises `EngineError`."""
     migrate(engine)
     return not any(engine.query(f"SELECT 1 FROM {table} LIMIT 1") for table in TABLES)  # noqa: S608
 
 
 def counted(engine: Engine) -> tuple[int, int]:
-    """How many rows the usage plane holds, one for each beacon, and of how many installs. Raises `EngineError`."""
+    """Return how many beacons (one row each) and how many installs the usage plane holds. Raises `EngineError`."""
     ((beacons, installs),) = engine.query("SELECT count(), uniqExact(install) FROM usage_beacons")
     return beacons, installs

@@ -1,7 +1,8 @@
-"""The embedded engine has one owner; a command beside it gets tables through a socket in the home.
+"""Exports tables of the embedded engine to another process, through a Unix socket in the home.
 
-A question is one line of JSON: a part, null for the contents, or "retention" for what is kept too long. The answer is
-a line with its size, or with what went wrong, and then so many bytes. Who may connect is who may enter the home.
+Only one process, the owner, can open the embedded engine. A request is one line of JSON: a part, null for the contents,
+or "retention" for what is kept too long. The answer is a line with its size or an error, then that many bytes. Access
+to the home grants access to the socket.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from warehouse.engine import Engine, EngineError
 from warehouse.export import TABLES, Contents, EngineTables, Part
 
 SOCKET = "engine.sock"
-# A part may take the engine a while; an owner that was killed is back sooner.
+# Reading a part may take a while. A killed owner restarts sooner.
 ANSWER_SECONDS = 120.0
 AWAY_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
@@ -37,7 +38,7 @@ class _Head(msgspec.Struct):
 
 
 class ExportServer:
-    """A thread of the engine's owner that answers one question after another."""
+    """A thread in the engine's owner that answers one request at a time."""
 
     def __init__(self, home: Home, engine: Engine) -> None:
         self._engine, self._tables = engine, EngineTables(engine)
@@ -47,18 +48,18 @@ class ExportServer:
         self._thread: threading.Thread | None = None
         try:
             with _folder(home) as folder:
-                (home.path / SOCKET).unlink(missing_ok=True)  # of an owner that was killed: we hold its lock now
+                (home.path / SOCKET).unlink(missing_ok=True)  # left by a killed owner: we hold its lock now
                 self._socket.bind(f"{folder}/{SOCKET}")
             (home.path / SOCKET).chmod(0o600)
             self._socket.listen()
-        except OSError as error:  # not every file system has sockets, and all else works without
-            log.warning("a backup will have to wait until Pharos is stopped: %s: %s", home.path / SOCKET, error)
+        except OSError as error:  # not every file system supports sockets, and everything else works without one
+            log.warning("a backup requires Pharos to be stopped: cannot listen on %s: %s", home.path / SOCKET, error)
             return
         self._thread = threading.Thread(target=self._run, name="lender", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Answer no more questions."""
+        """Stop answering requests."""
         self._closed.set()
         self._socket.close()
         if self._thread is not None:
@@ -76,16 +77,16 @@ class ExportServer:
                 try:
                     connection.settimeout(ANSWER_SECONDS)
                     self._answer(connection)
-                except OSError as error:  # who asked is gone
-                    log.info("a question for tables was broken off: %s", error)
+                except OSError as error:  # the client is gone
+                    log.info("the client of a table export disconnected: %s", error)
                 except Exception:
-                    log.exception("a question for tables failed")
+                    log.exception("a table export failed")
 
     def _answer(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as lines:
             line = lines.readline()
         if not line:
-            return  # who only wanted to know whether we are there
+            return  # the client only checked whether an owner answers (`lends`)
         question = msgspec.json.decode(line, type=Question)
         try:
             answer = self._find(question)
@@ -104,22 +105,22 @@ class ExportServer:
 
     def _read(self, part: Part) -> bytes:
         if part.table not in TABLES:
-            raise EngineError(f"there is no table {part.table} to lend")
+            raise EngineError(f"the table {part.table} cannot be exported")
         return self._tables.read(part)
 
 
 class ExportClient:
-    """The tables of an engine that another process owns; one that is killed is asked again once it is back."""
+    """The tables of an engine that another process owns. Retries while that process restarts after a kill."""
 
     def __init__(self, home: Home, away_seconds: float | None = None) -> None:
         self._home, self._away_seconds = home, AWAY_SECONDS if away_seconds is None else away_seconds
 
     def contents(self) -> Contents:
-        """What there is to read. Raises `EngineError`."""
+        """Return the contents of the database. Raises `EngineError`."""
         return msgspec.json.decode(self._ask(None), type=Contents)
 
     def read(self, part: Part) -> bytes:
-        """The rows of a part, in Native format. Raises `EngineError`."""
+        """Return the rows of a part, in Native format. Raises `EngineError`."""
         return self._ask(part)
 
     def retention_faults(self) -> list[str] | None:
@@ -138,7 +139,7 @@ class ExportClient:
 
 
 def lends(home: Home) -> bool:
-    """Whether an owner of the engine of this home answers."""
+    """Whether a process that owns this home's engine answers."""
     try:
         _connect(home).close()
     except OSError:
@@ -175,7 +176,7 @@ def _connect(home: Home) -> socket.socket:
 
 @contextlib.contextmanager
 def _folder(home: Home) -> Iterator[str]:
-    """A short path of the home: a socket's may have 107 bytes."""
+    """Yield a short path of the home: the path of a Unix socket has at most 107 bytes."""
     descriptor = os.open(home.path, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{descriptor}"

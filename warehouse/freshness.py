@@ -1,4 +1,4 @@
-"""What the loaders told of themselves: the row with the latest time of each loader counts."""
+"""The progress reports of the loaders. For each loader, the row with the latest time counts."""
 
 import uuid
 
@@ -6,7 +6,7 @@ from warehouse.engine import Engine
 
 
 def forget_loader(engine: Engine, loader: str) -> None:
-    """Delete what a loader told so far. Raises `EngineError`."""
+    """Delete all reports of a loader. Raises `EngineError`."""
     engine.command(
         f"ALTER TABLE {engine.altered('freshness_by_loader')} DELETE WHERE loader = '{uuid.UUID(loader)}'",
         {"mutations_sync": 2},

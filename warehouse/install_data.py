@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from warehouse.engine import Engine
+from warehouse.server_users import ServerUser
 from warehouse.statement_settings import UNLOGGED
 
 Plane = Literal["usage", "license"]
@@ -172,7 +173,7 @@ class Requested:
 
 def requests(engine: Engine) -> list[Requested]:
     """The newest requests, at most `MOST_REQUESTS`, as the loaders tell of them. Raises `EngineError`."""
-    found = engine.query(
+    found = engine.as_user(ServerUser.PRODUCT).query(
         "SELECT id, argMax((action, state, received, done), written) AS newest FROM rights_requests GROUP BY id "
         "ORDER BY newest.3 DESC, id LIMIT {most:UInt64}",
         {"most": MOST_REQUESTS},

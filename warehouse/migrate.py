@@ -1,4 +1,4 @@
-"""Apply the numbered SQL files, each once. A file that was applied is never edited: the next change is a new file."""
+"""Applies each numbered SQL file once. Never edit a file that was applied: add a new file for the next change."""
 
 import hashlib
 import re
@@ -9,7 +9,8 @@ from string import Template
 from warehouse.engine import Engine, EngineError
 from warehouse.identifiers import quoted
 
-# On a cluster each table stands on its shards as `X_local`, and `X` spreads over them by these.
+# On a cluster, `X_local` holds the rows on each shard, and the Distributed table `X` shards them by these keys. The
+# default key is `install`.
 _SHARDING = {
     "freshness_by_loader": "cityHash64(loader)",
     "migrations": "version",
@@ -18,9 +19,9 @@ _SHARDING = {
     "sealed_beacons": "who",
     "rights_requests": "id",
 }
-# How many tokens a table with sums remembers. Loaders beside a server pause between small batches
-# (`collector/loader.py`), so five of them bring a million in a week. The embedded engine has one loader, which sends a
-# batch of unknown outcome again before any other.
+# How many insert tokens a table with sums remembers. Loaders of a server pause between small batches
+# (`collector/loader.py`), so five loaders send a million batches in a week. The embedded engine has one loader, which
+# retries a batch of unknown outcome before it sends another one.
 TOKENS = 1_000_000
 TOKEN_SECONDS = 14 * 86_400
 EMBEDDED_TOKENS = 10_000
@@ -31,11 +32,11 @@ ENGINE = ${replicated}ReplacingMergeTree ORDER BY version
 
 
 class MigrationError(Exception):
-    """The database and the SQL files do not fit; the message says which."""
+    """The database does not match the SQL files. The message names the difference."""
 
 
 def migrate(engine: Engine) -> list[str]:
-    """Bring the database and its users up to date; returns the names of the files that were applied."""
+    """Bring the database and its users up to date; returns the names of the applied files."""
     done = _done(engine)
     applied = []
     for name, text in sql_files():
@@ -55,10 +56,10 @@ def migrate(engine: Engine) -> list[str]:
 
 
 def _done(engine: Engine) -> dict[int, str]:
-    """The version and checksum of each file that was applied; an empty database gets the table that keeps them."""
+    """Return the version and checksum of each applied file. Creates the table for them in an empty database."""
     applied = "SELECT DISTINCT version, sha256 FROM migrations"
-    # Asked first: on a cluster a statement that creates, even what is there, waits for every replica. A loader that
-    # is started while one is down must not.
+    # Query first: on a cluster a CREATE statement waits for every replica, even if the table exists. A loader that
+    # starts while a replica is down must not wait.
     with suppress(EngineError):
         return dict(engine.query(applied))
     engine.create_database()
@@ -67,13 +68,13 @@ def _done(engine: Engine) -> dict[int, str]:
 
 
 def sql_files() -> list[tuple[str, str]]:
-    """(name, text) of the SQL files, in order."""
+    """Return (name, text) of the SQL files, in order."""
     found = (file for file in files("warehouse").joinpath("sql").iterdir() if file.name.endswith(".sql"))
     return sorted((file.name, file.read_text(encoding="utf-8")) for file in found)
 
 
 def _apply(engine: Engine, text: str) -> None:
-    """Run a file's statements; all of them may run again after a crash in between."""
+    """Run the statements of a file. After a crash in between, all of them run again."""
     cluster = engine.cluster
     values = {
         "local": "_local" if cluster else "",
@@ -88,7 +89,7 @@ def _apply(engine: Engine, text: str) -> None:
             continue
         engine.command(Template(statement).substitute(values))
         if cluster and re.match(r"ALTER TABLE \w+\$local \$on_cluster\s+(ADD|DROP) COLUMN", statement):
-            # The Distributed table in front of the shards has columns of its own.
+            # The Distributed table has its own list of columns.
             engine.command(Template(statement).substitute({**values, "local": ""}))
         table = re.match(r"CREATE TABLE IF NOT EXISTS (\w+)\$local", statement)
         if cluster and table:
@@ -100,7 +101,7 @@ def _apply(engine: Engine, text: str) -> None:
 
 
 def _deduplication(engine: Engine) -> str:
-    """The settings of a table that remembers the tokens of its inserts for long enough: for tables with sums."""
+    """Return the table settings that keep insert tokens long enough. Tables with sums need them."""
     if engine.cluster:
         return f"replicated_deduplication_window = {TOKENS}, replicated_deduplication_window_seconds = {TOKEN_SECONDS}"
     return f"non_replicated_deduplication_window = {EMBEDDED_TOKENS if engine.embedded else TOKENS}"

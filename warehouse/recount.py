@@ -1,12 +1,12 @@
-"""Do the aggregates equal a recount of the rows they were made from, each beacon once?
+"""Compares the aggregates with a recount of their rows, each beacon once.
 
-They do by construction: counts of installs are idempotent, sums follow the tokens of sealed batches. This is what finds
-out when a construction fails, in every fault test and at an operator's word (`pharos recount`).
+By construction they are equal: counts of installs are idempotent, and sums follow the tokens of sealed batches. This
+check detects a construction that fails. Every fault test runs it, and so does `pharos recount`.
 """
 
 from warehouse.engine import Engine
 
-# Each: what is compared, and a query of (key, from the rows, from the aggregate) for all keys that differ.
+# By name of the comparison: a query for (key, value from the rows, value from the aggregate) of each difference.
 _DIFFERENCES = {
     "usage": """
         SELECT concat(toString(day), ' ', module), recount, total
@@ -62,7 +62,7 @@ _DIFFERENCES = {
 
 
 def differences(engine: Engine) -> list[str]:
-    """One line for each figure in which rows and aggregate differ; none when all is right. Raises `EngineError`."""
+    """Return one line for each figure in which rows and aggregate differ. Raises `EngineError`."""
     return [
         f"{name}, {key}: the rows say {recount}, the aggregate {total}"
         for name, sql in _DIFFERENCES.items()

@@ -1,14 +1,14 @@
-"""The ClickHouse settings that Pharos sends with its statements, so that no profile of a server changes a result. Pure.
+"""The ClickHouse settings that Pharos sends with its statements, so that no server profile changes a result. Pure.
 
-All names in `PINNED` exist in every supported version; a server refuses a name that it does not know. Limits on
-resources (memory, time, rows) are left to the server's administrator. A limit may refuse a statement, but the overflow
-modes keep it from cutting an answer short.
+All names in `PINNED` exist in every supported version: a server rejects an unknown name. The server's administrator
+sets the limits on resources (memory, time, rows). A limit may reject a statement, but the overflow modes prevent
+truncated answers.
 """
 
 from typing import Any
 
 _MEANING: dict[str, str | int] = {
-    # First: a profile that asks for the behavior of an old version changes hundreds of settings at once.
+    # First: a profile that selects the behavior of an old version changes hundreds of settings at once.
     "compatibility": "",
     "aggregate_functions_null_for_empty": 0,
     "any_join_distinct_right_table_keys": 0,
@@ -64,14 +64,14 @@ _FORMATS: dict[str, str | int] = {
     "output_format_native_encode_types_in_binary_format": 0,
 }
 _INSERTS: dict[str, str | int] = {
-    # On by default from ClickHouse 26.2 on. The server would answer before the rows are in the table.
+    # On by default from ClickHouse 26.2. The server would answer before the rows are in the table.
     "async_insert": 0,
     "implicit_transaction": 0,
-    # Without these the token of a batch does nothing, or nothing in the aggregates behind a materialized view.
+    # Without these, the token of a batch has no effect, or no effect on the aggregates of a materialized view.
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
     "materialized_views_ignore_errors": 0,
-    # A batch is one block, so that it is in a partition or is not.
+    # A batch is one block, so each partition stores all of its rows or none.
     "input_format_parallel_parsing": 0,
     "max_insert_threads": 1,
     "parallel_view_processing": 0,
@@ -81,9 +81,9 @@ _INSERTS: dict[str, str | int] = {
     "min_insert_block_size_bytes_for_materialized_views": 0,
     "max_insert_block_size": 1_048_449,
     "optimize_on_insert": 1,
-    # The spool bounds the months of a batch, and the parts of a backup are one day each.
+    # The spool limits the months of a batch, and each part of a backup is one day.
     "max_partitions_per_insert_block": 0,
-    # On a cluster an insert returns when the rows are on their shards.
+    # On a cluster, an insert returns once the rows are on their shards.
     "distributed_foreground_insert": 1,
     "insert_distributed_one_random_shard": 0,
     "insert_quorum": 0,
@@ -96,10 +96,10 @@ _DDL: dict[str, str | int] = {
     "flatten_nested": 1,
 }
 PINNED: dict[str, str | int] = {**_MEANING, **_OVERFLOW_MODES, **_FORMATS, **_INSERTS, **_DDL}
-# Sent to the servers that know them. `deduplicate_insert` replaces `insert_deduplicate` from ClickHouse 26.2 on.
+# Sent to servers that know them. `deduplicate_insert` replaces `insert_deduplicate` from ClickHouse 26.2.
 PINNED_WHERE_KNOWN: dict[str, str | int] = {"deduplicate_insert": "enable"}
 
-# For statements that name installs or beacons: no log of a server tells when they were asked for, and with whom.
+# For statements that name installs or beacons: no server log records when they were queried, or together with which.
 UNLOGGED: dict[str, Any] = {"log_queries": 0, "log_queries_cut_to_length": 20}
-# With an answer in which a failure half-way would be taken for its end: the server sends it once it is whole.
+# For answers in which a failure half-way would look like the end: the server sends the answer only when it is complete.
 WHOLE_ANSWER: dict[str, Any] = {"wait_end_of_query": 1}

@@ -1,22 +1,23 @@
-"""The spool: beacons that were answered for, on disk until ClickHouse has them.
+"""The spool: stores acknowledged beacons on disk until they are in ClickHouse.
 
-One SQLite file (WAL, synchronous=FULL) that all workers write and one loader drains. The order of a beacon's life,
-each line one transaction that is on disk before the next begins:
+The spool is one SQLite file (WAL, synchronous=FULL). All workers write to it, and one loader drains it. Each step in
+the life of a beacon is one transaction, which is on disk before the next begins:
 
-1. `store`    the beacon's rows and its duplicate id          → 202 may be sent
-2. `seal`     a range of beacons becomes a batch with an id for each plane; what it holds is fixed from here on
-3. `loaded`   the batch's rows of one plane are in ClickHouse (a crash before this line sends the same batch again,
-              under the same token, and ClickHouse drops it)
-4. `delete`   both planes have it: beacons and batch go; the duplicate id stays for `HORIZON_DAYS` (`duplicates.py`)
+1. `store`    stores the beacon's rows and its duplicate id   → 202 may be sent
+2. `seal`     makes a range of beacons a batch with an id for each plane; the content of the batch is now fixed
+3. `loaded`   records that the batch's rows of one plane are in ClickHouse (after a crash before this step, the loader
+              sends the same batch with the same token again, and ClickHouse drops it)
+4. `delete`   deletes the beacons and the batch, which both planes have; the duplicate id stays for `HORIZON_DAYS`
+              (`duplicates.py`)
 
-A power cut leaves each of them done or not begun. The order of writes, which SQLite keeps under these settings:
+After a power cut each step is either complete or not begun. SQLite keeps this order of writes under these settings:
 
-- The folder is synced once a new file and a new log (-wal) are in it, before the log's first transaction.
-- A transaction's pages go to the end of the log, the last of them with the mark of the commit, and the log is synced
-  before the call returns. Pages without that mark, or torn ones, are not read.
-- Pages go from the log into the file only after the log is synced; the log is emptied, begun anew or removed only after
-  the file is synced.
-- The -shm file is never synced: it is made anew from the log.
+- It syncs the folder after it creates the file and the log (-wal), before the log's first transaction.
+- It appends a transaction's pages to the log, the last one with a commit mark, and syncs the log before the call
+  returns. It does not read pages without that mark, or torn pages.
+- It copies pages from the log into the file only after it syncs the log. It truncates, restarts or removes the log only
+  after it syncs the file.
+- It never syncs the -shm file, because it can rebuild it from the log.
 """
 
 from collector.spool.batches import Batch, Batches
@@ -45,4 +46,4 @@ __all__ = (
 
 
 class Spool(Quarantine, Batches, Progress):
-    """One connection to the spool file; for one thread at a time."""
+    """One connection to the spool's file. Use it in one thread at a time."""

@@ -1,4 +1,4 @@
-"""How beacons leave the spool: in sealed batches, of which the loader notes how far they are."""
+"""The output of the spool: sealed batches of beacons, and their progress in each plane."""
 
 import re
 import uuid
@@ -9,9 +9,9 @@ from typing import Any
 from collector.spool.beacons import PLANES, Plane
 from collector.spool.database import Database
 
-# ClickHouse writes a file for each month of a batch, in each table, and refuses a batch of too many.
+# ClickHouse writes one part for each month of a batch in each table, and rejects a batch with too many months.
 MOST_MONTHS = 100
-# The beginning of whichever row a beacon has: its date is there.
+# The start of the first row that a beacon has. It contains the date.
 _HEADS = """
 SELECT seq, substr(coalesce(nullif(usage, x''), nullif(sealed, x''), license), 1, 128) FROM beacons
 ORDER BY seq LIMIT ?
@@ -30,22 +30,22 @@ class Batch:
     sealed: str | None = None
 
     def id(self, plane: Plane) -> str | None:
-        """The batch's id in `plane`: None when the plane has it already."""
+        """Return the batch's id in `plane`; None when the plane already has the batch."""
         id: str | None = getattr(self, plane)
         return id
 
 
 class Batches(Database):
-    """The way out."""
+    """Seals, reads and deletes batches."""
 
     def seal(self, most: int) -> Batch | None:
-        """The next batch to load: the oldest sealed one, else up to `most` beacons sealed now; None for none.
+        """Return the next batch to load: the oldest sealed batch, or else a new one; None if no beacon is left to seal.
 
-        A batch spans at most `MOST_MONTHS` months.
+        A new batch holds at most `most` beacons, from at most `MOST_MONTHS` months.
         """
         if batch := self._oldest_batch():
             return batch
-        # Read before the lock: only the loader, which calls this, takes beacons away.
+        # Read before taking the lock: only the loader, which calls this, removes beacons.
         heads = self.db.execute(_HEADS, (most,))
         numbers = _within_months(heads, MOST_MONTHS)
         if not numbers:
@@ -68,22 +68,22 @@ class Batches(Database):
         )
 
     def rows(self, batch: Batch, plane: Plane) -> list[bytes]:
-        """The JSON lines of a batch in one plane, in an order that only that plane's own content decides."""
+        """Return the JSON lines of a batch in one plane, sorted, so that their order depends on this plane alone."""
         found = self.db.execute(
             f"SELECT {plane} FROM beacons WHERE seq BETWEEN ? AND ?",  # noqa: S608
             (batch.first, batch.last),
         )
-        return sorted(row for (row,) in found if row)  # from quarantine a row comes back in one plane alone
+        return sorted(row for (row,) in found if row)  # a row that was in quarantine returns in one plane only
 
     def loaded(self, batch: Batch, plane: Plane) -> Batch:
-        """Note that a plane has the batch; returns the batch as it stands now."""
+        """Record that a plane has the batch; returns the updated batch."""
         with self.transaction():
             self.db.execute(f"UPDATE batches SET {plane} = NULL WHERE first = ?", (batch.first,))  # noqa: S608
         changes: dict[str, Any] = {plane: None}
         return replace(batch, **changes)
 
     def delete(self, batch: Batch) -> None:
-        """Forget a batch that both planes have, and its beacons."""
+        """Delete a batch that both planes have, and its beacons."""
         span = (batch.first, batch.last)
         with self.transaction():
             loaded = self.db.execute("DELETE FROM beacons WHERE seq BETWEEN ? AND ?", span).rowcount
@@ -91,7 +91,7 @@ class Batches(Database):
             self.db.execute("UPDATE loading SET loaded = loaded + ?", (loaded,))
 
     def split(self, batch: Batch) -> None:
-        """Cut a batch in two with new ids; no row of it is in the planes that it still names."""
+        """Split a batch into two with new ids. The planes it still has to reach must hold none of its rows."""
         middle = (batch.first + batch.last) // 2
         ids = [[batch.id(plane) and str(uuid.uuid4()) for plane in PLANES] for _ in range(2)]
         with self.transaction():
@@ -100,9 +100,10 @@ class Batches(Database):
             self._add_batch(Batch(middle + 1, batch.last, *ids[1]))
 
     def renumber(self) -> None:
-        """Give every sealed batch new ids, in the planes that do not have it yet: this file is a copy of another's.
+        """Give every sealed batch new ids in the planes that do not have it yet. Use it on a copy of a spool.
 
-        What the old ids brought since, the copied tables hold as the work of another batch: the loader leaves it out.
+        The copied tables may hold rows that the original spool inserted under the old ids. With new ids, the loader
+        sees them as rows of another batch and skips them.
         """
         with self.transaction():
             for first, *ids in self.db.execute("SELECT first, usage, license, sealed FROM batches").fetchall():
@@ -111,7 +112,7 @@ class Batches(Database):
 
 
 def _within_months(heads: Iterable[tuple[int, bytes]], most: int) -> list[int]:
-    """The numbers of the first beacons that are of at most so many months together."""
+    """Return the numbers of the first beacons that together span at most `most` months."""
     months = set()
     numbers = []
     for number, head in heads:

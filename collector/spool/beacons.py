@@ -1,4 +1,4 @@
-"""How beacons get into the spool: each once, within the limits, under the decisions of their moment."""
+"""The input of the spool: stores each beacon once, within the rate limits, under the current decisions of owners."""
 
 import os
 import sqlite3
@@ -11,14 +11,14 @@ from collector.spool.database import Database
 from collector.spool.days import Clock, Days, boot_clock
 from collector.spool.duplicates import Duplicates
 
-# Where a row of a beacon goes: a plane, or, of a restricted install, both planes' rows sealed into one.
+# Where a row goes: to a plane, or to `sealed`, which holds both planes' rows of a restricted install in encrypted form.
 Plane = Literal["usage", "license", "sealed"]
 PLANES: tuple[Plane, ...] = ("usage", "license", "sealed")
 
 
 @dataclass(frozen=True)
 class Row:
-    """A beacon on its way: its keyed duplicate id and its JSON line for each plane, b"" where it has none."""
+    """A beacon to store: its keyed duplicate id and its JSON line for each plane (b"" for no line)."""
 
     seen: bytes
     usage: bytes
@@ -28,7 +28,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Basis:
-    """What beacons were split under: the states of these installs, as of a version of the decisions."""
+    """The decisions under which beacons were split: the states of these installs at a version of the decisions."""
 
     version: int
     installs: tuple[int, ...]
@@ -36,20 +36,23 @@ class Basis:
 
 @dataclass(frozen=True)
 class Group:
-    """The beacons of one request, the limits that they count against (who, beacons a minute), and what they were split
-    under (None: no decision can concern them)."""
+    """The beacons of one request.
+
+    `limits` are the limits that they count against: (name of the limited key or address, beacons per minute).
+    `basis` has the decisions under which they were split; None if no decision can affect them.
+    """
 
     rows: list[Row]
     limits: tuple[tuple[str, int], ...] = ()
     basis: Basis | None = None
 
 
-# New or duplicate, for each row; or seconds to wait; or None: to be split again.
+# For each row, True for new or False for duplicate; or the seconds to wait; or None if the beacons must be split again.
 Stored = list[bool] | int | None
 
 
 class Beacons(Database):
-    """The way in. `clock` counts the days for which duplicate ids are kept."""
+    """Stores beacons. `clock` counts the days for which duplicate ids are kept."""
 
     def __init__(self, path: Path, clock: Clock = boot_clock, *, only_read: bool = False) -> None:
         super().__init__(path, only_read=only_read)
@@ -57,16 +60,16 @@ class Beacons(Database):
         self.duplicates = Duplicates(self)
 
     def store(self, rows: list[Row], now: float) -> list[bool]:
-        """Put beacons on disk; True for each that is new, False for a duplicate. Raises `Unavailable`."""
+        """Store beacons on disk; returns True for each new one, False for a duplicate. Raises `Unavailable`."""
         (fresh,) = self.store_groups([Group(rows)], now)
-        assert isinstance(fresh, list)  # noqa: S101 - a group without limit and version is never refused
+        assert isinstance(fresh, list)  # noqa: S101 - a group without limit and version is never rejected
         return fresh
 
     def store_groups(self, groups: list[Group], now: float) -> list[Stored]:
-        """Put the beacons of several requests on disk in one commit.
+        """Store the beacons of several requests on disk in one commit.
 
-        For each group: as `store`; or the seconds to wait when it is over a limit; or None when the state of one of its
-        installs has changed since `Group.basis`, and its beacons have to be split again.
+        Returns for each group the result of `store`; or the seconds to wait if it is over a limit; or None if the state
+        of one of its installs has changed since `Group.basis` and the beacons must be split again.
         """
         self.days.advance()
         versions = {group.basis.version for group in groups if group.basis is not None}
@@ -78,12 +81,12 @@ class Beacons(Database):
             and not self.duplicates.filed([row.seen for row in rows])
         ):
             try:
-                # Nearly always all are new: then one statement is all, and is its own transaction. sqlite3 lets go of
-                # the interpreter around each statement and has to queue for it again behind the requests' threads.
+                # Nearly always all rows are new. Then one statement, its own transaction, is enough. sqlite3 releases
+                # the GIL around each statement, and then waits for it behind the request threads.
                 if self._insert_if(rows, int(now), next(iter(versions), None)):
                     return [[True] * len(group.rows) for group in groups]
             except sqlite3.IntegrityError:
-                pass  # a duplicate is among them, and nothing was stored
+                pass  # one of them is a duplicate, and nothing was stored
         with self.transaction():
             return [
                 (self._over_limit(group, now) or self._store_new(group.rows, int(now)))
@@ -93,7 +96,7 @@ class Beacons(Database):
             ]
 
     def _insert_if(self, rows: list[Row], now: int, version: int | None) -> bool:
-        """Insert all rows if the decisions are those of `version` and no id was filed since `duplicates` looked."""
+        """Insert all rows if the decisions are still at `version` and `duplicates` still has the current segments."""
         condition = "(SELECT generation FROM memory) = ?"
         expected = [self.duplicates.generation]
         if version is not None:
@@ -102,7 +105,7 @@ class Beacons(Database):
         return self._insert(rows, now, condition, expected) == len(rows)
 
     def _insert(self, rows: list[Row], now: int, condition: str = "true", expected: list[int] | None = None) -> int:
-        """Insert all rows on a condition; returns how many were inserted."""
+        """Insert all rows if a condition holds; returns the number of inserted rows."""
         marks = ",".join(["(?,?,?,?,?)"] * len(rows))
         values: list[Any] = [v for row in rows for v in (row.seen, now, row.usage, row.license, row.sealed)]
         return self._locked(
@@ -122,19 +125,19 @@ class Beacons(Database):
         return fresh
 
     def known(self, ids: list[bytes]) -> set[bytes]:
-        """Which of these duplicate ids were stored before. Raises `Unavailable`."""
+        """Return the duplicate ids that were stored before. Raises `Unavailable`."""
         marks = ",".join("?" * len(ids))
-        # In this order: an id is filed before it leaves `seen`.
+        # Read `seen` first: an id is filed in a segment before it leaves `seen`.
         recent = {id for (id,) in self.db.execute(f"SELECT id FROM seen WHERE id IN ({marks})", ids)}  # noqa: S608
         self.duplicates.refresh()
         return recent | self.duplicates.filed(ids)
 
     def version(self) -> int:
-        """How many decisions of owners there were."""
+        """Return the number of decisions made by owners."""
         return int(self.db.execute("SELECT version FROM decisions").fetchone()[0])
 
     def _holds(self, basis: Basis) -> bool:
-        """Whether no install of a basis has got another state since."""
+        """Whether the states of all installs of a basis are unchanged."""
         version, forgotten = self.db.execute("SELECT version, forgotten FROM decisions").fetchone()
         if basis.version == version:
             return True
@@ -146,12 +149,12 @@ class Beacons(Database):
         return basis.version >= forgotten and changed.fetchone() is None
 
     def count(self, group: Group, things: int) -> int:
-        """Count things that are no beacons against the limits of a group; as `store_groups`, 0 or seconds to wait."""
+        """Count things other than beacons against the limits of a group; returns 0 or the seconds to wait."""
         with self.transaction():
             return self._over_limit(group, time.time(), things)
 
     def _over_limit(self, group: Group, now: float, things: int = 0) -> int:
-        """0, or the seconds until the next minute when this group would be over one of its limits."""
+        """Count a group against its limits; returns 0, or the seconds until the next minute if it would exceed one."""
         minute = int(now // 60)
         used = {}
         for who, most in group.limits:
@@ -164,10 +167,10 @@ class Beacons(Database):
         return 0
 
     def forget_limits(self, now: float) -> None:
-        """Drop what was counted against limits in minutes that are over."""
+        """Delete the counts of past minutes."""
         with self.transaction():
             self.db.execute("DELETE FROM limits WHERE minute < ?", (int(now) // 60,))
 
     def _put_back(self, row: Row, received: int) -> None:
-        """Insert a row that was stored before, under an id of its own."""
+        """Insert a row that was stored before, with a new random id."""
         self._insert([Row(os.urandom(16), row.usage, row.license, row.sealed)], received)

@@ -1,4 +1,4 @@
-"""The spool's file: one connection to it, transactions, and the space on its disk."""
+"""The spool's file: a connection, transactions, and a check of free disk space."""
 
 import os
 import shutil
@@ -13,15 +13,15 @@ from collector.rights import schema as rights_schema
 from collector.spool.schema import ADDED, SCHEMA, TRIGGER
 from core.sqlite import read_only
 
-# A writer waits at most this long for the others (a stopped process may hold the lock).
+# How long a writer waits for the lock at most. A suspended process may hold it.
 LOCK_SECONDS = 5.0
-# Refuse before the disk is full: ClickHouse on the same disk breaks in worse ways than we do.
+# Reject beacons before the disk is full: ClickHouse on the same disk handles a full disk worse than the collector does.
 WATERMARK_BYTES = 256 << 20
 WATERMARK_SHARE = 0.05
 
 
 class Unavailable(Exception):
-    """The spool cannot take beacons now; the message says why."""
+    """The spool cannot store beacons now; the message says why."""
 
 
 def check_space(folder: Path, needed: int = 0) -> None:
@@ -33,7 +33,7 @@ def check_space(folder: Path, needed: int = 0) -> None:
 
 
 class Database:
-    """One connection to the spool file; for one thread at a time."""
+    """One connection to the spool's file. Use it in one thread at a time."""
 
     def __init__(self, path: Path, *, only_read: bool = False) -> None:
         self.path = path
@@ -41,7 +41,7 @@ class Database:
             self.db = read_only(path, LOCK_SECONDS)
             return
         if not path.exists():
-            path.touch(mode=0o600)  # -wal and -shm take their mode from it
+            path.touch(mode=0o600)  # -wal and -shm get the same mode
         self.db = sqlite3.connect(path, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
         self.db.execute("PRAGMA journal_mode = WAL")
         self.db.execute("PRAGMA synchronous = FULL")
@@ -53,7 +53,7 @@ class Database:
                 self.db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
         if self.db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall() != [("remember_id",)]:
             self.db.executescript(TRIGGER)
-        # SQLite's own waiting sleeps up to 100 ms at a time; `_locked` asks again every half millisecond.
+        # SQLite's own busy handler sleeps up to 100 ms at a time. `_locked` retries every half millisecond.
         self.db.execute("PRAGMA busy_timeout = 0")
 
     def close(self) -> None:
@@ -61,24 +61,24 @@ class Database:
         self.db.close()
 
     def checkpoint(self) -> bool:
-        """Move the log into the file and empty it, so that loaded beacons leave no bytes behind.
+        """Move the log into the file and truncate it, so that no bytes of loaded beacons remain.
 
-        Returns False while somebody reads the log, raises `Unavailable` when the file cannot grow: the log then keeps
-        what it has.
+        Returns False while another connection reads the log. Raises `Unavailable` when the file cannot grow; the log
+        then keeps its content.
         """
         busy, *_ = self._locked("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         return not busy
 
     def free_bytes(self) -> int:
-        """How much of the disk is free."""
+        """Return the number of free bytes on the spool's disk."""
         return shutil.disk_usage(self.path.parent).free
 
     def check_space(self, needed: int = 0) -> None:
-        """As the function `check_space`, for the spool's disk."""
+        """Raise `Unavailable` if the free space, less `needed` bytes, is below the watermark."""
         check_space(self.path.parent, needed)
 
     def _locked(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """Run a statement that takes the write lock, as soon as the other writers let it. Raises `Unavailable`."""
+        """Run a statement that takes the write lock, and wait for the lock. Raises `Unavailable`."""
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
             try:
@@ -92,7 +92,7 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One commit, or nothing. Raises `Unavailable`."""
+        """Run the block in one transaction: commit, or roll back on an exception. Raises `Unavailable`."""
         self._locked("BEGIN IMMEDIATE")
         try:
             yield

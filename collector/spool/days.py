@@ -1,7 +1,7 @@
-"""The days for which duplicate ids are kept: counted by how long the machine has been on, not by the clock on the wall.
+"""Counts the days for which duplicate ids are kept, by the machine's uptime instead of the wall clock.
 
-A clock that is set wrong, or right, neither ends a day early nor keeps one for ever. Time that nobody counted, as while
-the machine was off, only makes ids stay for longer.
+Setting the wall clock, wrong or right, neither shortens nor extends a day. Time that no process counts, as while the
+machine is off, makes ids stay longer.
 """
 
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from time import CLOCK_BOOTTIME, clock_gettime
 from collector.spool.database import Database
 
 DAY = 86400
-# So much at most is not counted when the machine goes down.
+# The most uptime that is lost from the count when the machine goes down.
 NOTE_SECONDS = 600.0
 
-# Under which boot the machine runs, and for how many seconds, those of a suspension included.
+# Returns the id of the current boot, and the seconds since that boot, including time in suspension.
 Clock = Callable[[], tuple[str, float]]
 
 
 def boot_clock() -> tuple[str, float]:
-    """The clock of the kernel, which nobody sets."""
+    """Return the boot id and the kernel's boot clock, which cannot be set."""
     return _boot(), clock_gettime(CLOCK_BOOTTIME)
 
 
@@ -30,7 +30,7 @@ def _boot() -> str:
 
 
 class Days:
-    """The count of days in one spool; each process that stores beacons carries it on."""
+    """The day counter of one spool. Each process that stores beacons advances it."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database, self._clock = database, clock
@@ -38,13 +38,13 @@ class Days:
         self._due = 0.0
 
     def advance(self) -> None:
-        """Count the time that has gone by, if a day may have ended or the last note is old. Raises `Unavailable`."""
+        """Add the elapsed time, if a day may have ended or the last update is old. Raises `Unavailable`."""
         boot, uptime = self._clock()
         if boot == self._noted and uptime < self._due:
             return
         db = self._database.db
         with self._database.transaction():
-            boot, uptime = self._clock()  # no other process has noted a later time meanwhile
+            boot, uptime = self._clock()  # under the lock, so no other process can record a later time first
             seconds, of, noted = db.execute("SELECT seconds, boot, uptime FROM memory").fetchone()
             seconds += max(uptime - noted, 0.0) if boot == of else 0.0
             values = (int(seconds // DAY), seconds, boot, uptime)
@@ -52,6 +52,6 @@ class Days:
         self._noted, self._due = boot, uptime + min(NOTE_SECONDS, DAY - seconds % DAY)
 
     def today(self) -> int:
-        """The number of the day."""
+        """Return the number of the current day."""
         self.advance()
         return int(self._database.db.execute("SELECT day FROM memory").fetchone()[0])

@@ -1,11 +1,11 @@
-"""The memory of duplicate ids: the recent ones in the table `seen`, the others in segments beside the spool's file.
+"""Remembers duplicate ids: recent ids in the table `seen`, older ids in segments beside the spool's file.
 
-`seen` stays small, because ids have no order: each new one changes a page of its own. `collector/compaction.py` files
-its ids in segments. Which segments there are is in the table `segments`, and `memory.generation` is another one with
-each change of it. An id is in `seen` or in a segment at each moment, and who inserts a beacon
+`seen` must stay small: ids are random, so each new id changes a different page. `collector/compaction.py` moves ids
+from `seen` into segments. The table `segments` lists the segments, and each change of it increments
+`memory.generation`. At any moment an id is in `seen` or in a segment. To insert a beacon, a process
 
 1. looks for its id in the segments of a generation,
-2. inserts it on condition that this is still the generation, and that `seen` does not have it.
+2. inserts it on the condition that the generation is unchanged and that `seen` does not have the id.
 """
 
 import fcntl
@@ -17,12 +17,12 @@ from pathlib import Path
 from collector.spool.database import Database, Unavailable
 from collector.spool.segments import Damaged, Filter, Ids, Segment, filter_file, ids_file, marks, open_filter, open_ids
 
-# A duplicate id is kept for so many days after that of its receipt.
+# How many days a duplicate id is kept after its day of receipt.
 HORIZON_DAYS = 30
 
 
 class Duplicates:
-    """The segments of one spool, as of `generation`; -1 when they were not looked for yet."""
+    """The segments of one spool, as of `generation`. -1 means that they were not read yet."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -34,7 +34,7 @@ class Duplicates:
         self._lookup: list[tuple[int, memoryview, list[Ids]]] = []
 
     def filed(self, ids: list[bytes]) -> set[bytes]:
-        """Which of these ids are in a segment of `generation`. Raises `Unavailable`."""
+        """Return the ids that are in a segment of `generation`. Raises `Unavailable`."""
         if self.generation < 0:
             self.refresh()
         found: set[bytes] = set()
@@ -49,14 +49,14 @@ class Duplicates:
         return found
 
     def refresh(self) -> None:
-        """Take up the segments that there are now. Raises `Unavailable`."""
+        """Open the current segments. Raises `Unavailable`."""
         while self._database.db.execute("SELECT generation FROM memory").fetchone()[0] != self.generation:
             generation, segments = registered(self._database)
             try:
                 self._open(segments)
             except (OSError, Damaged) as error:
                 if registered(self._database)[0] != generation:
-                    continue  # what was to be opened was replaced and is gone
+                    continue  # a segment was replaced and removed meanwhile
                 raise Unavailable(f"the memory of duplicates cannot be read: {error}") from error
             self.generation = generation
 
@@ -71,12 +71,12 @@ class Duplicates:
         ]
 
     def ids(self, segment: Segment) -> Ids:
-        """The ids of one of `segments`."""
+        """Return the ids of one of `segments`."""
         return self._ids[segment.name]
 
 
 def registered(database: Database) -> tuple[int, list[Segment]]:
-    """The generation, and the segments of it."""
+    """Return the generation and its segments."""
     rows = database.db.execute(
         "SELECT generation, name, segments.day, ids, filter, cleared FROM memory LEFT JOIN segments "
         "ORDER BY segments.day DESC, name"
@@ -86,26 +86,26 @@ def registered(database: Database) -> tuple[int, list[Segment]]:
 
 
 def files_of(path: Path) -> set[str]:
-    """The names of the files that a spool's file of its own, which nobody has open, needs beside it."""
+    """Return the names of the segment files that a spool's file needs. No other process may have that file open."""
     with closing(sqlite3.connect(path)) as db:
         if not db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'segments'").fetchone():
-            return set()  # one of before
+            return set()  # a spool from before segments existed
         return files([Segment(*row) for row in db.execute("SELECT name, day, ids, filter, cleared FROM segments")])
 
 
 def folder_of(path: Path) -> Path:
-    """Where the segments of a spool's file are."""
+    """Return the folder of the segments of a spool's file."""
     return path.with_suffix(".duplicates")
 
 
 def files(segments: list[Segment]) -> set[str]:
-    """The names of the files that these segments need."""
+    """Return the names of the files that these segments need."""
     return {ids_file(one.name) for one in segments} | {filter_file(one.filter) for one in segments}
 
 
 @contextmanager
 def unlinking(spool: Path, *, wait: bool) -> Iterator[bool]:
-    """While this is held nobody else removes files of segments; gives False when it is, and we do not `wait`."""
+    """Hold the lock for removing segment files. Yields False if another process holds it and `wait` is False."""
     with spool.with_suffix(".lock").open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -122,6 +122,6 @@ def sweep(database: Database) -> None:
         return
     with unlinking(database.path, wait=False) as ours:
         if ours:
-            there = {path.name for path in folder.iterdir()}  # first: what is registered later is none of these
+            there = {path.name for path in folder.iterdir()}  # first, so that it has no file that is registered later
             for name in there - files(registered(database)[1]):
                 (folder / name).unlink(missing_ok=True)

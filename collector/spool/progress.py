@@ -1,4 +1,4 @@
-"""What lies in the spool, and how its loader gets on."""
+"""The content of the spool, and the progress of its loader."""
 
 import uuid
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from collector.spool.database import Database
 
 @dataclass(frozen=True)
 class Stats:
-    """What lies in the spool: beacons, the oldest one's time of receipt (epoch seconds), sealed batches, quarantine."""
+    """Counts of beacons, sealed batches and quarantined rows. `oldest` is the first time of receipt (epoch seconds)."""
 
     beacons: int
     oldest: int | None
@@ -19,10 +19,11 @@ class Stats:
 
 @dataclass(frozen=True)
 class Loading:
-    """How the loader gets on; times are epoch seconds, None for not yet.
+    """The progress of the loader. Times are epoch seconds.
 
-    `loaded` beacons since the spool was made; all that was taken up to `fresh_to` is in the aggregates; `since` when
-    it cannot load, None while it can, and `why`; `written` when it last told ClickHouse of that.
+    `loaded` counts the beacons loaded since the spool was created. The aggregates hold all beacons received up to
+    `fresh_to` (None before the first load). `since` is when loading began to fail (None while it works), `why` is the
+    reason. `written` is when the loader last reported its progress to ClickHouse.
     """
 
     loaded: int
@@ -33,19 +34,19 @@ class Loading:
 
 
 class Progress(Database):
-    """Figures of a spool and notes of its loader."""
+    """Reads the content of a spool, and reads and records the progress of its loader."""
 
     def loader_id(self) -> str:
-        """The id under which this spool's loader tells how far it is; the same after each start."""
+        """Return the id under which this spool's loader reports its progress. It is the same after each start."""
         with self.transaction():
             self.db.execute("INSERT OR IGNORE INTO identity VALUES (1, ?)", (str(uuid.uuid4()),))
             return str(self.db.execute("SELECT loader FROM identity").fetchone()[0])
 
     def stats(self) -> Stats:
-        """What lies in the spool now.
+        """Return the content of the spool.
 
-        Beacons leave in the order of their numbers, so first and last tell how many there are; counting them would
-        read them all, which after hours without ClickHouse are gigabytes.
+        Beacons leave in the order of their numbers, so the first and the last number give their count. Counting the
+        rows would read them all: gigabytes after hours without ClickHouse.
         """
         first, last = self.db.execute(
             "SELECT (SELECT min(seq) FROM beacons), (SELECT max(seq) FROM beacons)"
@@ -58,29 +59,29 @@ class Progress(Database):
         return Stats(last - first + 1 if last else 0, oldest, last or 0, sealed, quarantined)
 
     def loading(self) -> Loading:
-        """How the loader gets on."""
+        """Return the progress of the loader."""
         loaded, fresh_to, since, why, written = self.db.execute(
             "SELECT loaded, fresh_to, since, why, written FROM loading"
         ).fetchone()
         return Loading(loaded, fresh_to, since, why or "", written)
 
     def note_fresh(self, fresh_to: float) -> None:
-        """Note up to when the aggregates hold all, and that the loader can load."""
+        """Record the time up to which the aggregates are complete, and that the loader can load."""
         with self.transaction():
             self.db.execute("UPDATE loading SET fresh_to = ?, since = NULL, why = NULL", (fresh_to,))
 
     def note_written(self, now: float) -> None:
-        """Note when ClickHouse was last told how the loader gets on."""
+        """Record when the loader last reported its progress to ClickHouse."""
         with self.transaction():
             self.db.execute("UPDATE loading SET written = ?", (now,))
 
     def note_trouble(self, now: float, why: str) -> None:
-        """Note that the loader cannot load; `since` stays that of the first time."""
+        """Record that the loader cannot load. `since` stays the time of the first failure."""
         with self.transaction():
             self.db.execute("UPDATE loading SET since = coalesce(since, ?), why = ?", (now, why))
 
     def last(self) -> int:
-        """The number of the newest beacon that was ever stored."""
+        """Return the number of the newest beacon ever stored."""
         row = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'beacons'").fetchone()
         return int(row[0]) if row else 0
 

@@ -1,4 +1,4 @@
-"""Rows that ClickHouse refused for what they hold, set aside for a person to look at."""
+"""The quarantine: rows that ClickHouse rejected because of their content, kept for an operator to review."""
 
 from dataclasses import dataclass, replace
 
@@ -8,7 +8,7 @@ from collector.spool.beacons import Beacons, Plane, Row
 
 @dataclass(frozen=True)
 class Quarantined:
-    """A row that ClickHouse refused: its plane, time of receipt (epoch seconds) and what ClickHouse said."""
+    """A row that ClickHouse rejected: its plane, its time of receipt (epoch seconds) and the error of ClickHouse."""
 
     id: int
     plane: Plane
@@ -17,10 +17,10 @@ class Quarantined:
 
 
 class Quarantine(Beacons):
-    """The rows that were set aside."""
+    """Adds, lists, retries and deletes quarantined rows."""
 
     def quarantine(self, batch: Batch, plane: Plane, error: str) -> None:
-        """Put the one row of a batch aside for a person to look at; the other plane still gets its row."""
+        """Move the only row of a batch to quarantine. The other plane still gets its row."""
         with self.transaction():
             self.db.execute(
                 f"INSERT INTO quarantine (plane, received, row, error) "  # noqa: S608
@@ -30,12 +30,12 @@ class Quarantine(Beacons):
             self.db.execute(f"UPDATE batches SET {plane} = NULL WHERE first = ?", (batch.first,))  # noqa: S608
 
     def quarantined(self) -> list[Quarantined]:
-        """The rows that were set aside, oldest first, without what they hold."""
+        """Return the quarantined rows, oldest first, without their content."""
         found = self.db.execute("SELECT id, plane, received, error FROM quarantine ORDER BY id")
         return [Quarantined(*row) for row in found]
 
     def retry_quarantined(self, id: int) -> bool:
-        """Put a row back for the loader; False when there is none of that id."""
+        """Return a row to the spool for the loader. Returns False if no row has this id."""
         with self.transaction():
             row = self.db.execute("SELECT plane, received, row FROM quarantine WHERE id = ?", (id,)).fetchone()
             if row is None:
@@ -46,6 +46,6 @@ class Quarantine(Beacons):
         return True
 
     def drop_quarantined(self, id: int) -> bool:
-        """Delete a row that was set aside, for good; False when there is none of that id."""
+        """Delete a quarantined row permanently. Returns False if no row has this id."""
         with self.transaction():
             return self.db.execute("DELETE FROM quarantine WHERE id = ?", (id,)).rowcount > 0

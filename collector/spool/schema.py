@@ -25,8 +25,8 @@ CREATE TABLE IF NOT EXISTS loading (
 INSERT OR IGNORE INTO loading (one) VALUES (1);
 DROP TABLE IF EXISTS rates;
 """
-# In one transaction: no beacon is stored while neither trigger is there, or both. The old one took its day from the
-# beacon, which is that of the clock on the wall.
+# In one transaction, so that no beacon is stored with neither trigger or with both. The old trigger took the day from
+# the beacon, so it depended on the wall clock.
 TRIGGER = """
 BEGIN IMMEDIATE;
 DROP TRIGGER IF EXISTS remember;
@@ -34,7 +34,7 @@ CREATE TRIGGER IF NOT EXISTS remember_id AFTER INSERT ON beacons
     BEGIN INSERT INTO seen VALUES (NEW.id, (SELECT day FROM memory)); END;
 COMMIT;
 """
-# Columns that spools of before do not have.
+# Columns that older spools do not have.
 ADDED = (
     ("beacons", "sealed", "BLOB NOT NULL DEFAULT x''"),
     ("batches", "sealed", "TEXT"),

@@ -1,10 +1,10 @@
-"""Files of duplicate ids: sorted ids of one day, and filters that tell quickly which ids are in none of them.
+"""Files of duplicate ids: segments with the sorted ids of one day, and filters that quickly exclude absent ids.
 
-Both are written once and never changed, so any number of processes can map them, and share what they read. Ids are 16
-bytes of a keyed hash, so their places in a file can be calculated from their values.
+Files are written once and never changed, so any number of processes can map them and share the pages. Ids are 16 bytes
+of a keyed hash, so the position of an id in a file can be estimated from its value.
 
-NAME.ids      the ids, one after the other
-NAME.filter   64-bit words; an id sets up to four bits of the word at its place, so words lie in the order of the ids
+NAME.ids      the ids, concatenated
+NAME.filter   64-bit words in the order of the ids; an id sets up to four bits of the word at its position
 """
 
 import contextlib
@@ -23,9 +23,9 @@ from typing import BinaryIO
 from core.home import sync_folder
 
 WIDTH = 16
-# 16 bits for an id: of a thousand ids that are in none of its files, a filter passes five.
+# 16 bits per id give a false positive rate of 0.5%.
 IDS_PER_WORD = 4
-# Files are written piece by piece of so many ids, and take no memory to speak of.
+# Files are written in pieces of this many ids, which needs little memory.
 PIECE = 1 << 16
 _PAIR = struct.Struct(">QQ")
 _ID = struct.Struct(f"{WIDTH}s")
@@ -33,11 +33,11 @@ _TWO_BITS = tuple(1 << (number & 63) | 1 << (number >> 6) for number in range(1 
 
 
 class Damaged(Exception):
-    """A file is not what it was; the message says which."""
+    """A file is damaged; the message names it."""
 
 
 class Ids:
-    """Sorted ids, of a file or in memory."""
+    """Sorted ids, mapped from a file or in memory."""
 
     def __init__(self, data: mmap.mmap | bytes) -> None:
         self._data = data
@@ -54,7 +54,7 @@ class Ids:
         return at < self._count and self[at] == id
 
     def place(self, id: bytes) -> int:
-        """How many ids are smaller."""
+        """Return the number of smaller ids."""
         guess = int.from_bytes(id[:8]) * self._count >> 64
         spread = 4 * isqrt(self._count) + 16  # eight standard deviations
         low, high = max(0, guess - spread), min(self._count, guess + spread)
@@ -65,7 +65,7 @@ class Ids:
         return bisect_left(self, id, low, high)
 
     def data(self, first: int, end: int) -> bytes:
-        """The ids from one place up to another, one after the other."""
+        """Return the ids from one position up to another, concatenated."""
         return self._data[first * WIDTH : end * WIDTH]
 
     def __iter__(self) -> Iterator[bytes]:
@@ -75,7 +75,7 @@ class Ids:
 
 
 class Filter:
-    """Tells of ids that they are in none of the files that it was made of, or that they may be."""
+    """A Bloom filter: an id is either in none of the filter's segments, or possibly in one."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.words = memoryview(data).cast("Q")
@@ -83,14 +83,14 @@ class Filter:
 
 
 def marks(id: bytes) -> tuple[int, int]:
-    """Where an id's word is, as a share of 2^64 of all words, and which bits of it are set."""
+    """Return the position of an id's word, as a fraction of all words in units of 2^-64, and the bits set in it."""
     place, rest = _PAIR.unpack(id)
     return place, _TWO_BITS[rest & 4095] | _TWO_BITS[rest >> 12 & 4095]
 
 
 @dataclass(frozen=True)
 class Segment:
-    """A file of ids as the spool knows it; `day` is that of their receipt, `cleared` is whether they left `seen`."""
+    """A registered file of ids. `day` is their day of receipt; `cleared` is whether all of them have left `seen`."""
 
     name: str
     day: int
@@ -100,25 +100,25 @@ class Segment:
 
 
 def ids_file(name: str) -> str:
-    """The name of a segment's file."""
+    """Return the name of a segment's file."""
     return f"{name}.ids"
 
 
 def filter_file(name: str) -> str:
-    """The name of a filter's file."""
+    """Return the name of a filter's file."""
     return f"{name}.filter"
 
 
 def open_ids(folder: Path, segment: Segment) -> Ids:
-    """The ids of a segment. Raises `FileNotFoundError` and `Damaged`."""
+    """Open the ids of a segment. Raises `FileNotFoundError` and `Damaged`."""
     ids = Ids(_mapped(folder / ids_file(segment.name)))
     if len(ids) != segment.ids:
-        raise Damaged(f"{folder / ids_file(segment.name)} holds {len(ids)} ids in place of {segment.ids}")
+        raise Damaged(f"{folder / ids_file(segment.name)} holds {len(ids)} ids instead of {segment.ids}")
     return ids
 
 
 def open_filter(folder: Path, name: str) -> Filter:
-    """A filter. Raises `FileNotFoundError` and `Damaged`."""
+    """Open a filter. Raises `FileNotFoundError` and `Damaged`."""
     return Filter(_mapped(folder / filter_file(name)))
 
 
@@ -126,16 +126,17 @@ def _mapped(path: Path) -> mmap.mmap:
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if not size or size % 8:
-            raise Damaged(f"{path} is {size} bytes long")
+            raise Damaged(f"{path} has an invalid size of {size} bytes")
         return mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
 
 
 def write(
     folder: Path, merged: dict[int, list[Ids]], kept: list[Ids], rest: Callable[[], None]
 ) -> tuple[str, list[Segment]]:
-    """Write a segment for each day of `merged`, and a filter over these and `kept`; returns its name and the segments.
+    """Write a segment for each day of `merged`, and a filter over these segments and `kept`.
 
-    All is on disk when this returns; nothing is left when it raises. `rest` is called after each piece.
+    Returns the filter's name and the segments. All files are on disk when this returns; none is left when it raises.
+    Calls `rest` after each piece.
     """
     names = {day: secrets.token_hex(8) for day in merged}
     filter_name = secrets.token_hex(8)
@@ -165,7 +166,7 @@ def _created(path: Path) -> BinaryIO:
 
 
 def _pieces(days: list[tuple[list[Ids], BinaryIO]], kept: list[Ids]) -> Iterator["array[int]"]:
-    """Write the ids of each day into its file, and yield the words of the filter, piece by piece in their order."""
+    """Write the ids of each day into its file, and yield the words of the filter in order, piece by piece."""
     sources = [source for group, _ in days for source in group] + kept
     total = sum(len(source) for source in sources)
     pieces = max(1, -(-total // PIECE))

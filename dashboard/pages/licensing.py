@@ -5,8 +5,10 @@ from urllib.parse import parse_qs
 
 import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from flask import abort
 
 from dashboard import freshness, messages
+from dashboard.audited_licensing import MOST_ROWS
 from dashboard.cards import heading
 from dashboard.data_source import DataSource
 from dashboard.formatting import plural
@@ -108,7 +110,10 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     def export(exported: dict[str, int] | None, search: str) -> tuple[bool]:
         if not exported:
             return (False,)
-        data.audited_licensing.csv(_query(search), int(exported["rows"]))
+        rows = exported.get("rows") if isinstance(exported, dict) else None
+        if not (isinstance(rows, int) and 0 <= rows <= MOST_ROWS):
+            abort(400)  # not a count of this page's rows
+        data.audited_licensing.csv(_query(search), rows)
         return (True,)
 
     dash_app.clientside_callback(

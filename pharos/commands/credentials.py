@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from core.access_log import AccessLog
-from core.credentials import Credentials, Role
+from core.credentials import TOKEN_DAYS, Credentials, Role
 from core.passwords import weakness
 from pharos.context import fail, load_settings, open_home
 
@@ -50,10 +50,17 @@ def users() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def users_add(name: str, role: str, password_stdin: bool) -> None:
     """Add a login; prints its password, unless that came by standard input."""
-    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
-    if password_stdin and (weak := weakness(password or "", name)):
-        fail(f"the password is too weak: {weak}")
-    password = _credentials().add_user(name, Role(role), password)
+    password = _credentials().add_user(name, Role(role), _given_password(name) if password_stdin else None)
+    if not password_stdin:
+        click.echo(password)
+
+
+@users.command("password")
+@click.argument("name")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+def users_password(name: str, password_stdin: bool) -> None:
+    """Change a password, which ends all sessions; prints it, unless it came by standard input."""
+    password = _credentials().change_password(name, _given_password(name) if password_stdin else None)
     if not password_stdin:
         click.echo(password)
 
@@ -68,7 +75,7 @@ def users_list() -> None:
 @users.command("remove")
 @click.argument("name")
 def users_remove(name: str) -> None:
-    """Remove a login; its sessions end with their next request."""
+    """Remove a login, and end its sessions."""
     _credentials().remove_user(name)
 
 
@@ -79,16 +86,26 @@ def tokens() -> None:
 
 @tokens.command("new")
 @click.option("--role", type=ROLES, required=True)
-def tokens_new(role: str) -> None:
+@click.option(
+    "--days",
+    type=click.IntRange(0, 3650),
+    default=TOKEN_DAYS,
+    show_default=True,
+    metavar="N",
+    help="Days until it expires; 0: it does not.",
+)
+def tokens_new(role: str, days: int) -> None:
     """Make a token; prints it alone, once."""
-    click.echo(_credentials().add_token(Role(role)))
+    click.echo(_credentials().add_token(Role(role), days or None))
 
 
 @tokens.command("list")
 def tokens_list() -> None:
-    """List tokens: id, role, time."""
+    """List tokens: id, role, time, when it expires, the day of its last use."""
     for token in _credentials().tokens():
-        click.echo(f"{token.id}  {token.role}  {token.created}")
+        expires = f"expires {token.expires}" if token.expires else "does not expire"
+        used = f"last used {token.used}" if token.used else "never used"
+        click.echo(f"{token.id}  {token.role}  {token.created}  {expires}  {used}")
 
 
 @tokens.command("revoke")
@@ -125,6 +142,13 @@ def access_verify() -> None:
 def _access_log() -> AccessLog:
     settings = load_settings()
     return AccessLog.of(settings, open_home(settings))
+
+
+def _given_password(name: str) -> str:
+    password = sys.stdin.readline().rstrip("\r\n")
+    if weak := weakness(password, name):
+        fail(f"the password is too weak: {weak}")
+    return password
 
 
 def _credentials() -> Credentials:

@@ -38,9 +38,11 @@ def recount() -> None:
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DEST")
 @click.option("--home-only", is_flag=True, help="Leave out the tables, where another home's backup holds them.")
-def backup(folder: Path, home_only: bool) -> None:
+@click.option("--with-secret", is_flag=True, help="Copy the root secret too, which the home holds.")
+def backup(folder: Path, home_only: bool, with_secret: bool) -> None:
     """Copy home and tables into the new folder DEST, beside a running Pharos or without one.
 
+    Without the root secret a backup does not tell whose rows it holds; a restore needs it.
     Run by root, DEST belongs to the user that owns the home.
     """
     from pharos.backup import backup as run
@@ -51,9 +53,15 @@ def backup(folder: Path, home_only: bool) -> None:
     become_home_owner(settings, folder)
     try:
         with _progress("backup") as progress:
-            made = run(settings, open_home(settings), folder, progress, tables=not home_only)
+            home = open_home(settings)
+            made = run(settings, home, folder, progress, tables=not home_only, with_secret=with_secret)
     except (BackupError, EngineError) as error:
         fail(str(error))
+    if made.fingerprint and not made.of_home(home.secret.name):
+        where = "PHAROS_SECRET" if settings.secret else home.secret
+        click.echo(
+            f"the root secret is not in the backup: keep a copy of {where} elsewhere, a restore needs it", err=True
+        )
     click.echo(f"backed up files={len(made.files)} bytes={sum(file.size for file in made.files)}")
 
 

@@ -24,7 +24,8 @@ PROBLEM = {"type", "title", "status", "reason", "path", "detail"}
 # All that an answer's headers may be: none repeats anything of the request.
 HEADERS = {
     "accept", "accept-encoding", "allow", "cache-control", "connection", "content-length", "content-type", "date",
-    "retry-after", "server", "transfer-encoding", "www-authenticate", "x-content-type-options", "x-request-id",
+    "retry-after", "server", "strict-transport-security", "transfer-encoding", "www-authenticate",
+    "x-content-type-options", "x-request-id",
 }  # fmt: skip
 
 

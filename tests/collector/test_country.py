@@ -134,7 +134,7 @@ WHOLE = mmdb(NETWORKS)
 def test_what_is_no_mmdb_is_named(tmp_path: Path, broken: bytes) -> None:
     """An empty file, another one, and one cut at either end."""
     (tmp_path / "broken.mmdb").write_bytes(broken)
-    with pytest.raises(SettingError, match=r"^PHAROS_COUNTRY_DATABASE is no MMDB file that can be read$"):
+    with pytest.raises(SettingError, match=r"^PHAROS_COUNTRY_DATABASE is not a readable MMDB file$"):
         lookup(Settings(country_database=str(tmp_path / "broken.mmdb")))
 
 
@@ -154,17 +154,17 @@ def test_a_file_that_is_broken_inside_loses_no_beacon(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
-        ("geoip", "3325256704,3325256831\n", "holds a line in geoip that is no sorted range"),
+        ("geoip", "3325256704,3325256831\n", "holds a line in geoip that is not a sorted range"),
         ("geoip", "198.51.100.0,198.51.100.127,NL\n", "holds a line in geoip"),
         ("geoip", "5000000000,5000000001,NL\n", "holds a line in geoip"),
         ("geoip", "3325256704,3325256831,Netherlands\n", "holds a line in geoip"),
         ("geoip", "20,10,NL\n", "holds a line in geoip"),
         ("geoip", "10,20,NL\n15,30,DE\n", "holds a line in geoip"),
         ("geoip", "10,20,ÑL\n", "holds a line in geoip"),
-        ("geoip", "# nothing\n", "has nothing in geoip"),
+        ("geoip", "# nothing\n", "has no ranges in geoip"),
         ("geoip6", "2001:db8::,2001:db8::1,FR\n2001:db7::,2001:db7::1,FR\n", "holds a line in geoip6"),
         ("geoip6", "1,2,FR\n", "holds a line in geoip6"),
-        ("geoip6", "", "has nothing in geoip6"),
+        ("geoip6", "", "has no ranges in geoip6"),
         ("geoip6", None, "cannot be read: No such file"),
     ],
 )
@@ -238,7 +238,7 @@ def test_what_cannot_be_read_replaces_nothing(tmp_path: Path, caplog: pytest.Log
     file.write_bytes(WHOLE[: len(WHOLE) // 2])
     clock.minute()
     assert countries("198.51.100.7") == "NL"
-    assert "is no MMDB file that can be read; what was read before is kept" in caplog.text
+    assert "is not a readable MMDB file; the previous data stays in use" in caplog.text
     file.unlink()
     clock.minute()
     assert countries("198.51.100.7") == "NL"

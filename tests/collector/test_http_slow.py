@@ -5,7 +5,7 @@ import socket
 import time
 from pathlib import Path
 
-from collector.server import REQUEST_SECONDS, THREADS
+from core.http_worker import REQUEST_SECONDS, THREADS
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
 
@@ -24,6 +24,16 @@ def seconds_for_thirty(collector: Collector) -> float:
     for _ in range(30):
         assert collector.post(beacon()).status == 202
     return time.monotonic() - began
+
+
+def test_clients_that_do_not_close_hold_up_nobody(tmp_path: Path) -> None:
+    """A connection that is over is waited for in its own thread: gunicorn would wait two seconds for each in turn."""
+    with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector, contextlib.ExitStack() as stack:
+        alone = seconds_for_thirty(collector)
+        for _ in range(100):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", collector.port)))
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert seconds_for_thirty(collector) < 10 + 5 * alone
 
 
 def test_slow_clients_hold_up_nobody_and_are_ended(tmp_path: Path) -> None:

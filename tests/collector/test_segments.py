@@ -99,7 +99,7 @@ def test_a_file_that_is_too_short_is_not_believed(tmp_path: Path) -> None:
     _, (segment,) = write(tmp_path, {1: [Ids(bytes(48))]}, [], nothing)
     path = tmp_path / f"{segment.name}.ids"
     path.write_bytes(path.read_bytes()[:32])
-    with pytest.raises(Damaged, match="holds 2 ids in place of 3"):
+    with pytest.raises(Damaged, match="holds 2 ids instead of 3"):
         open_ids(tmp_path, segment)
     path.write_bytes(b"")
     with pytest.raises(Damaged, match="0 bytes"):

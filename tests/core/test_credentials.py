@@ -1,12 +1,15 @@
 """Keys, tokens and logins: each works until it is taken back, and none can be read from the file."""
 
+import contextlib
+import sqlite3
 import stat
+import time
 from pathlib import Path
 
 import pytest
 
 import core.credentials
-from core.credentials import CredentialError, Credentials, Role
+from core.credentials import TOKEN_DAYS, CredentialError, Credentials, Role, hashed
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ def test_a_token_is_known_until_it_is_revoked(credentials: Credentials, role: Ro
     known = credentials.token(token)
     assert known is not None
     assert known.role is role
-    assert credentials.tokens() == [known]
+    assert [token.id for token in credentials.tokens()] == [known.id]
     credentials.revoke_token(known.id)
     assert credentials.token(token) is None
 
@@ -150,3 +153,38 @@ def test_the_file_holds_no_secret(credentials: Credentials, tmp_path: Path) -> N
 def test_only_product_is_kept_from_the_license_plane() -> None:
     """Licensing and admin see the license plane."""
     assert [role.licensing for role in (Role.PRODUCT, Role.LICENSING, Role.ADMIN)] == [False, True, True]
+
+
+def test_a_token_expires(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a year, after the days that were asked for, or never."""
+    year, week, for_ever = (credentials.add_token(Role.ADMIN, days) for days in (365, 7, None))
+    began = time.time()
+
+    def known(days: float) -> list[bool]:
+        monkeypatch.setattr(time, "time", lambda: began + days * 86400)
+        return [credentials.token(token) is not None for token in (year, week, for_ever)]
+
+    assert known(6.9) == [True, True, True]
+    assert known(7.1) == [True, False, True]
+    assert known(366) == [False, False, True]
+    assert TOKEN_DAYS == 365
+
+
+def test_the_day_of_a_token_s_last_use_is_known(credentials: Credentials) -> None:
+    """It is written once a day, and by no other token's use."""
+    used, _unused = credentials.add_token(Role.ADMIN), credentials.add_token(Role.ADMIN)
+    for _ in range(3):
+        assert credentials.token(used) is not None
+    assert sorted(token.used or "" for token in credentials.tokens()) == ["", time.strftime("%Y-%m-%d", time.gmtime())]
+
+
+def test_a_file_of_before_has_tokens_without_an_end(tmp_path: Path) -> None:
+    """They go on as they were."""
+    path = tmp_path / "old.sqlite"
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("CREATE TABLE tokens (id TEXT PRIMARY KEY, hash BLOB UNIQUE, role TEXT NOT NULL, created TEXT)")
+        db.execute("INSERT INTO tokens VALUES ('1', ?, 'admin', '2026-01-01T00:00:00Z')", (hashed("prt_old"),))
+    for _ in range(2):
+        found = Credentials(path).token("prt_old")
+        assert found is not None
+        assert found.expires is None

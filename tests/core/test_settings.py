@@ -15,6 +15,11 @@ GOOD: dict[str, tuple[str, Any]] = {
     "collector_workers": ("4", 4),
     "clickhouse_url": ("https://u:p@db.example:8443/pharos", "https://u:p@db.example:8443/pharos"),
     "clickhouse_cluster": ("main", "main"),
+    "query_seconds": ("20", 20),
+    "clickhouse_readers": (
+        "product:" + "ab" * 32 + " licensing:" + "cd" * 32,
+        "product:" + "ab" * 32 + " licensing:" + "cd" * 32,
+    ),
     "k": ("10", 10),
     "figures": ("rounded", "rounded"),
     "disclosure": ("strict", "strict"),
@@ -39,6 +44,8 @@ DEFAULTS: dict[str, Any] = {
     "collector_workers": 2,
     "clickhouse_url": "",
     "clickhouse_cluster": "",
+    "query_seconds": 5,
+    "clickhouse_readers": "",
     "k": 5,
     "figures": "exact",
     "disclosure": "standard",
@@ -68,6 +75,8 @@ BAD = {
         "http://h/a/b", "http://h/a%60b", "http://h/system", "http://h/" + "a" * 65,
     ],
     "clickhouse_cluster": ["a b", "a;b", "a`b", "-a", "a" * 65],
+    "query_seconds": ["0", "61", "5s", "1.5"],
+    "clickhouse_readers": ["product:secret", "hunter2 hunter2"],
     "k": ["0", "-5", "five", "1e3", "1000001"],
     "figures": ["nearest", "Exact", "1"],
     "disclosure": ["strictly", "Standard", "1"],
@@ -100,7 +109,11 @@ def refusal(**environ: str) -> str:
 
 def needs(name: str) -> dict[str, str]:
     """What must be set beside a setting."""
-    return {"PHAROS_CLICKHOUSE_URL": "http://db.example/pharos"} if name == "clickhouse_cluster" else {}
+    return (
+        {"PHAROS_CLICKHOUSE_URL": "http://db.example/pharos"}
+        if name in ("clickhouse_cluster", "clickhouse_readers")
+        else {}
+    )
 
 
 def test_every_setting_has_cases() -> None:

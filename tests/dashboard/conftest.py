@@ -14,9 +14,9 @@ from flask.testing import FlaskClient
 
 from core.credentials import Credentials, Role
 from core.home import Home
+from core.sessions import Sessions
 from core.settings import Settings
 from dashboard.app import create_app
-from dashboard.login import session_id
 from warehouse.engine import Engine, EngineError, Trouble
 
 PASSWORD = "correct horse"
@@ -118,7 +118,7 @@ def visit(app: Flask, credentials: Credentials) -> Callable[[str | None], FlaskC
             user = credentials.user(name)
             assert user is not None
             with client.session_transaction() as session:
-                session.update(_user_id=session_id(user), _fresh=True)
+                session.update(_user_id=Sessions(credentials).begin(user), _fresh=True)
         return client
 
     return visit
@@ -170,7 +170,10 @@ def fill(client: FlaskClient, region: str, search: str = "", **inputs: Any) -> A
     known = {"url": search, **{name.replace("_", "-"): value for name, value in inputs.items()}}
 
     def given(kind: str) -> dict[str, Any]:
-        return {f"{one['id']}.{one['property']}": known.get(one["id"]) for one in found[kind]}
+        return {
+            f"{one['id']}.{one['property']}": "/" if one["property"] == "pathname" else known.get(one["id"])
+            for one in found[kind]
+        }
 
     answer = call(client, output, given("inputs"), given("state"))
     assert answer.status_code == 200, answer.status_code

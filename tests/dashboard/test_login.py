@@ -93,10 +93,12 @@ def test_behind_a_proxy_the_cookie_of_the_login_is_for_https(
     """The proxy's word that the browser came by https counts where it is trusted, and only there."""
     client = create_app(Settings(trusted_proxies=proxies), home, engine).test_client()
     https = {"X-Forwarded-Proto": "https"}
-    found = re.search(r'name="token" value="([^"]+)"', client.get("/login").text)
+    found = re.search(r'name="token" value="([^"]+)"', client.get("/login", headers=https).text)
     assert found is not None
     form = {"name": "admin", "password": PASSWORD, "token": found[1]}
-    answer = client.post("/login", data=form, headers=https)
+    # The client that is tried sends a `Secure` cookie over https alone, as a browser does; the proxy speaks http.
+    sent = "; ".join(f"{cookie.key}={cookie.value}" for cookie in (client._cookies or {}).values())
+    answer = client.post("/login", data=form, headers={**https, "Cookie": sent})
     assert answer.status_code == 303
     cookie = answer.headers["Set-Cookie"]
     assert ("Secure" in cookie) == secure
@@ -126,8 +128,6 @@ def test_a_user_made_anew_does_not_get_the_old_session(visit: Visit, credentials
     client = visit("product")
     credentials.remove_user("product")
     credentials.add_user("product", Role.ADMIN, PASSWORD)
-    with credentials._open() as db:  # not within the same second
-        db.execute("UPDATE users SET created = '2026-01-01T00:00:00Z' WHERE name = 'product'")
     assert client.get("/").status_code == 302
 
 
@@ -142,6 +142,56 @@ def test_logging_out_needs_the_apps_own_button(visit: Visit) -> None:
         token = session["csrf"]
     assert client.post("/logout", data={"token": token}).location == "/login"
     assert client.get("/").status_code == 302
+
+
+def test_a_cookie_from_before_the_logout_is_worth_nothing(app: Flask) -> None:
+    """The session itself has ended, not only the browser's copy of it."""
+    client, thief = app.test_client(), app.test_client()
+    assert log_in(client)[0] == 303
+    cookie = client.get_cookie("pharos_session")
+    assert cookie is not None
+    thief.set_cookie("pharos_session", cookie.value)
+    assert thief.get("/").status_code == 200
+    with client.session_transaction() as session:
+        session["csrf"] = "token"
+    assert client.post("/logout", data={"token": "token"}).location == "/login"
+    assert client.get("/").status_code == thief.get("/").status_code == 302
+    assert thief.post("/_dash-update-component", json={"output": "x"}).status_code == 401
+
+
+def test_a_login_over_another_ends_that_one(app: Flask) -> None:
+    """Nobody has two sessions in one browser."""
+    client, copy = app.test_client(), app.test_client()
+    assert log_in(client)[0] == 303
+    cookie = client.get_cookie("pharos_session")
+    assert cookie is not None
+    copy.set_cookie("pharos_session", cookie.value)
+    with client.session_transaction() as session:
+        session["csrf"] = "token"
+    form = {"name": "admin", "password": PASSWORD, "token": "token"}
+    assert client.post("/login", data=form).status_code == 303
+    assert copy.get("/").status_code == 302
+
+
+def test_over_https_the_cookie_is_of_this_host_alone(app: Flask) -> None:
+    """`__Host-`: a browser takes it from no other host of the domain, and never over http."""
+    client = app.test_client()
+    cookie = client.get("/login", base_url="https://localhost").headers["Set-Cookie"]
+    assert cookie.startswith("__Host-pharos_session=")
+    assert "; Secure" in cookie
+    assert "; Path=/" in cookie
+    assert "Domain" not in cookie
+    found = re.search(r'name="token" value="([^"]+)"', client.get("/login", base_url="https://localhost").text)
+    assert found is not None
+    form = {"name": "product", "password": PASSWORD, "token": found[1]}
+    assert client.post("/login", data=form, base_url="https://localhost").status_code == 303
+    assert client.get("/", base_url="https://localhost").status_code == 200
+    # A cookie that somebody planted under the plain name opens nothing over https, and the other way round.
+    https = client.get_cookie("__Host-pharos_session")
+    assert https is not None
+    planted = app.test_client()
+    planted.set_cookie("pharos_session", https.value)
+    assert planted.get("/", base_url="https://localhost").status_code == 302
 
 
 def test_who_is_logged_in_needs_no_login_page(visit: Visit) -> None:

@@ -237,3 +237,13 @@ def test_every_page_says_that_synthetic_data_is_synthetic(visit: Visit, home: Ho
     assert said not in client.get("/_dash-layout").text
     (home.path / "synthetic").touch()
     assert said in client.get("/_dash-layout").text
+
+
+READERS = f"product:{'ab' * 32} licensing:{'cd' * 32}"
+
+
+@pytest.mark.parametrize("settings", [Settings(clickhouse_url="http://db.example/pharos", clickhouse_readers=READERS)])
+def test_health_says_what_the_readers_logins_do_not_tell(visit: Visit, engine: EmptyEngine) -> None:
+    """A dashboard without the administrator's login asks for no size of a table."""
+    engine.missing = "system.parts"
+    assert "this dashboard has the logins of the readers alone" in page(visit("admin"), "health")

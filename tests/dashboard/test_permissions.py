@@ -64,7 +64,7 @@ def test_a_callback_answers_its_roles_alone(app: Flask, visit: Visit, visitor: s
         page = callbacks_of(app).pages.get(dependency["output"])
         if page is None:
             continue
-        inputs = {f"{one['id']}.{one['property']}": "" for one in dependency["inputs"]}
+        inputs = {f"{one['id']}.{one['property']}": None for one in dependency["inputs"]}
         state = {f"{one['id']}.{one['property']}": None for one in dependency["state"]}
         status = call(client, dependency["output"], inputs, state).status_code
         expected = 401 if visitor is NOBODY else 200 if allowed(page, visitor) else 403
@@ -238,7 +238,7 @@ def test_a_change_of_role_counts_at_the_next_request(visit: Visit, credentials: 
     """No session keeps what was taken away."""
     client = visit("licensing")
     assert client.get("/licensing").status_code == 200
-    with credentials._open() as db:
+    with credentials.connect() as db:
         db.execute("UPDATE users SET role = 'product' WHERE name = 'licensing'")
     assert client.get("/licensing").status_code == 403
 
@@ -261,6 +261,8 @@ def test_every_answer_has_the_security_headers(visit: Visit, path: str, visitor:
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
     assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Cross-Origin-Opener-Policy"] == headers["Cross-Origin-Resource-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
     policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
     assert policy["default-src"] == "'none'"
     assert policy["frame-ancestors"] == "'none'"

@@ -1,5 +1,6 @@
 """`/readyz` and the read API, when ClickHouse is away: what is wrong, and since when."""
 
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -7,8 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from core.credentials import Credentials, Role
+from dashboard.readiness import KEPT_SECONDS, Readiness
 from tests.dashboard.conftest import EmptyEngine
-from warehouse.engine import Trouble
+from tests.end_to_end.system import wait_for
+from warehouse.engine import EngineError, Trouble
 
 Visit = Callable[[str | None], FlaskClient]
 SINCE = datetime(2026, 11, 23, 14, 2, 5, tzinfo=UTC)
@@ -39,9 +42,51 @@ def test_clickhouse_away_is_a_503_that_says_since_when(
     assert "connection refused" not in answer.text
 
 
-def test_clickhouse_back_is_ready(visit: Visit, engine: EmptyEngine) -> None:
-    """At once."""
+class CountingEngine(EmptyEngine):
+    """Counts how often its version is asked for, and may hold the answer back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.go = threading.Event()
+        self.go.set()
+
+    def version(self) -> str:
+        self.asked += 1
+        assert self.go.wait(30)
+        return super().version()
+
+
+def test_clickhouse_is_asked_once_in_a_while() -> None:
+    """However often anybody asks: an outcome is kept for two seconds, and then the next one holds."""
+    now = 0.0
+    engine = CountingEngine()
+    readiness = Readiness(engine, lambda: now)
     engine.away = True
-    assert visit(None).get("/readyz").status_code == 503
+    for _ in range(100):
+        with pytest.raises(EngineError):
+            readiness.check()
+    assert engine.asked == 1
     engine.away = False
-    assert visit(None).get("/readyz").status_code == 200
+    now = KEPT_SECONDS
+    for _ in range(100):
+        readiness.check()
+    assert engine.asked == 2
+
+
+def test_nobody_waits_for_a_check_of_another() -> None:
+    """While one request finds out that ClickHouse hangs, the others are told the last outcome."""
+    now = 0.0
+    engine = CountingEngine()
+    readiness = Readiness(engine, lambda: now)
+    readiness.check()
+    now = KEPT_SECONDS
+    engine.go.clear()
+    checking = threading.Thread(target=readiness.check)
+    checking.start()
+    wait_for(lambda: engine.asked == 2, "a check")
+    for _ in range(100):
+        readiness.check()
+    engine.go.set()
+    checking.join()
+    assert engine.asked == 2

@@ -35,7 +35,7 @@ http {
 class Nginx(Client):
     """`deploy/nginx.conf` with other ports, certificates and logs, and nothing else changed in it."""
 
-    def __init__(self, folder: Path, collector: int) -> None:
+    def __init__(self, folder: Path, collector: int, dashboard: int = 8050) -> None:
         program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
         assert program, "nginx is not installed; `make test` does that (deploy/packages.sh), or apt install nginx-light"
         self.folder = folder
@@ -47,6 +47,7 @@ class Nginx(Client):
         text = re.sub(r"(?<=listen )[^ ;]+", lambda found: f"127.0.0.1:{ports[found[0]]}", text)
         text = re.sub(r"/etc/letsencrypt/live/[^/]+", str(folder), text)
         text = text.replace("/var/log/nginx", str(folder)).replace("127.0.0.1:8000", f"127.0.0.1:{collector}")
+        text = text.replace("127.0.0.1:8050", f"127.0.0.1:{dashboard}")
         (folder / "pharos.conf").write_text(text, encoding="utf-8")
         (folder / "nginx.conf").write_text(AROUND, encoding="utf-8")
         self._process = subprocess.Popen([program, "-p", folder, "-c", "nginx.conf", "-e", "main.log"])

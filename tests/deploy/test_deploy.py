@@ -76,31 +76,40 @@ def test_no_file_names_a_setting_that_does_not_exist(name: str) -> None:
 def test_compose_runs_commands_that_exist() -> None:
     """Each service of ours runs a `pharos` command, and so does each check."""
     started = re.findall(r'(?:"CMD", |command: \[)"pharos", "(\w+)"', COMPOSE)
-    assert started == ["collector", "load", "drain", "dashboard"]
+    assert started == ["migrate", "collector", "load", "drain", "dashboard"]
     assert all(isinstance(cli.commands[command], click.Command) for command in started)
 
 
 def test_compose_gives_each_service_settings_that_it_starts_with() -> None:
     """With the two secrets that it asks for, each service's environment is valid, also outside loopback."""
     given = {"PHAROS_SECRET": SECRET, "CLICKHOUSE_PASSWORD": SECRET}
-    collector, loader, dashboard = (
-        Settings.from_environ(environment(service, given)) for service in ("collector", "loader", "dashboard")
-    )
+    environments = {service: environment(service, given) for service in ("collector", "loader", "dashboard", "migrate")}
+    # What migrate writes.
+    assert environments["dashboard"].pop("PHAROS_CLICKHOUSE_READERS_FILE").startswith("/var/lib/pharos-readers/")
+    collector, loader, dashboard, migrate = map(Settings.from_environ, environments.values())
     assert (str(collector.collector_bind), str(dashboard.dashboard_bind)) == ("0.0.0.0:8000", "0.0.0.0:8050")
-    assert loader.clickhouse_url == dashboard.clickhouse_url == f"http://pharos:{SECRET}@clickhouse:8123/pharos"
+    assert loader.clickhouse_url == migrate.clickhouse_url == f"http://pharos:{SECRET}@clickhouse:8123/pharos"
+    assert dashboard.clickhouse_url == "http://clickhouse:8123/pharos"
     assert collector.trusted_proxies == dashboard.trusted_proxies == 1
 
 
 def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
     """A setting of the env file reaches the services, but for those that compose decides."""
     passed = set(re.findall(r"\$\{(PHAROS_\w+)", COMPOSE))
-    decided = {"PHAROS_HOME", "PHAROS_COLLECTOR_BIND", "PHAROS_DASHBOARD_BIND", "PHAROS_CLICKHOUSE_URL"}
+    decided = {
+        "PHAROS_HOME",
+        "PHAROS_COLLECTOR_BIND",
+        "PHAROS_DASHBOARD_BIND",
+        "PHAROS_CLICKHOUSE_URL",
+        "PHAROS_CLICKHOUSE_READERS",
+    }
     assert passed == set(SETTINGS) - decided
 
 
 def test_compose_keeps_secrets_where_they_are_needed() -> None:
-    """The collector cannot reach ClickHouse, and nothing but the collector has the root secret."""
+    """The collector cannot reach ClickHouse, the dashboard only reads it, the collector alone has the root secret."""
     texts = services()
+    assert "CLICKHOUSE_PASSWORD" not in texts["dashboard"]
     assert "CLICKHOUSE" not in texts["collector"]
     assert "back" not in texts["collector"]
     assert [name for name, text in texts.items() if "PHAROS_SECRET" in text] == ["collector"]
@@ -115,7 +124,13 @@ def test_compose_publishes_on_loopback_alone() -> None:
 def test_compose_loads_from_the_collector_s_spool() -> None:
     """Loader and collector share a home; the dashboard has one of its own."""
     homes = {name: re.findall(r'"(\w+):/var/lib/pharos"', text) for name, text in services().items()}
-    assert homes == {"clickhouse": [], "collector": ["spool"], "loader": ["spool"], "dashboard": ["logins"]}
+    assert homes == {
+        "clickhouse": [],
+        "migrate": [],
+        "collector": ["spool"],
+        "loader": ["spool"],
+        "dashboard": ["logins"],
+    }
 
 
 def test_the_images_run_commands_that_exist_as_a_user_without_rights() -> None:
@@ -163,6 +178,50 @@ def test_an_installed_package_holds_every_file(tmp_path: Path) -> None:
     assert sorted(map(str, there - built)) == []
 
 
+def hosts() -> list[str]:
+    """The servers of nginx.conf that speak TLS: the collector's and the dashboard's."""
+    return [
+        server for server in re.findall(r"^server \{\n(.*?)^\}", NGINX, re.MULTILINE | re.DOTALL) if "443" in server
+    ]
+
+
+def directives(server: str) -> list[str]:
+    """The directives of a server itself, not those of its locations."""
+    return re.findall(r"^    (\w[^{}\n]*;)", server, re.MULTILINE)
+
+
+def test_nginx_writes_nothing_down_and_asks_for_tls_on_both_hosts() -> None:
+    """No address of a visitor is in a log; a browser that came once comes by TLS alone."""
+    for host in hosts():
+        assert {"access_log off;", "error_log /var/log/nginx/pharos.error.log alert;"} <= set(directives(host))
+        assert 'add_header Strict-Transport-Security "max-age=31536000" always;' in directives(host)
+
+
+def test_the_unit_limits_what_it_may_take() -> None:
+    """Memory and tasks, and no core file, in which keys and addresses would be; secrets may come as credentials."""
+    unit = read("pharos.service")
+    assert {"LimitCORE=0", "MemoryMax=8G", "TasksMax=4096"} <= set(unit.splitlines())
+    for file, name in re.findall(r"^#Environment=(PHAROS_\w+)_FILE=%d/(\w+)$", unit, re.MULTILINE):
+        assert file in SETTINGS
+        assert f"#LoadCredential={name}:/etc/pharos/{name}" in unit
+
+
+def test_compose_hardens_each_service() -> None:
+    """No capability that it can do without, a file system that is only read, and limits of memory and processes."""
+    for name, text in services().items():
+        section = (
+            text if name == "clickhouse" else text + COMPOSE.partition("x-pharos: &pharos\n")[2].partition("\n\n")[0]
+        )
+        for line in (
+            "read_only: true",
+            "cap_drop: [ALL]",
+            "security_opt: [no-new-privileges:true]",
+            "pids_limit:",
+            "mem_limit:",
+        ):
+            assert line in section, (name, line)
+
+
 def test_nginx_leads_to_the_default_addresses() -> None:
     """Its upstreams are where Pharos listens by default."""
     assert re.findall(r"^    server (\S+);", NGINX, re.MULTILINE) == [
@@ -180,8 +239,8 @@ def test_nginx_lets_pharos_say_what_is_too_large() -> None:
 
 def test_nginx_passes_a_post_on_once_and_its_answer_through_memory() -> None:
     """With more than one collector as well, and to a client that reads slowly."""
-    (way,) = re.findall(r"location / \{\n        if (.*?)\n    \}", NGINX, re.DOTALL)
-    assert {"proxy_next_upstream off;", "proxy_max_temp_file_size 0;"} <= {line.strip() for line in way.splitlines()}
+    collector, _dashboard = hosts()
+    assert {"proxy_next_upstream off;", "proxy_max_temp_file_size 0;"} <= set(directives(collector))
 
 
 def test_nginx_refuses_in_the_collector_s_own_words() -> None:
@@ -196,10 +255,12 @@ def test_nginx_refuses_in_the_collector_s_own_words() -> None:
 
 def test_nginx_vouches_for_one_hop() -> None:
     """Each way to Pharos appends the client's address, and never passes on what the client said alone."""
+    for host in hosts():
+        assert "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;" in directives(host)
+    # A location that sets one header of its own loses those of its host.
     ways = re.findall(r"location [^{]+\{(.*?)\n    \}", NGINX, re.DOTALL)
-    proxied = [way for way in ways if "proxy_pass" in way]
-    assert len(proxied) == 2
-    assert all("proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;" in way for way in proxied)
+    assert [way for way in ways if "proxy_set_header" in way] == []
+    assert sum("proxy_pass" in way for way in ways) == 4
     assert re.search(r"location = /metrics \{\s+return 404;", NGINX)
 
 

@@ -16,11 +16,12 @@ from collector.validate import MAX_BATCH
 from tests.collector import abuse
 from tests.collector.live import KEY, Answer, Client, Collector
 from tests.collector.sample import beacon
-from tests.deploy.nginx import Nginx
+from tests.deploy.nginx import DASHBOARD, Nginx
 from tests.end_to_end.system import wait_for
 
 SLOW_SECONDS = 10  # as nginx.conf has it
 PER_ADDRESS = 50
+RIGHTS_BURST = 60
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,46 @@ def test_plain_http_is_sent_to_https(nginx: Nginx) -> None:
     answer = abuse.parsed(Client(nginx.port).raw(sent, ends=False))
     assert answer is not None
     assert answer.why == (400, "bad_request", "")
+
+
+def test_a_key_in_the_clear_is_not_sent_twice(nginx: Nginx) -> None:
+    """A post to port 80 is refused: a redirect would have the sender go on with a wrong address and a known key."""
+    sent = (
+        f"POST /v1/beacons HTTP/1.1\r\nHost: telemetry.example.com\r\nAuthorization: Bearer {KEY}\r\n"
+        "Content-Length: 2\r\nConnection: close\r\n\r\n{}"
+    )
+    answer = Client(nginx.plain_port).raw(sent.encode(), ends=False)
+    assert answer.startswith(b"HTTP/1.1 403 ")
+    assert b"Location" not in answer
+    assert b"replace the key" in answer
+    for method in (b"PUT", b"PATCH", b"DELETE", b"post"):
+        changed = Client(nginx.plain_port).raw(sent.encode().replace(b"POST", method), ends=False)
+        assert changed[9:12] in (b"403", b"400", b"405")
+
+
+def test_requests_of_owners_have_a_limit(nginx: Nginx) -> None:
+    """One address has so many a minute, and is then told to come later; others and beacons are not held up."""
+    body = {"install_id": "0b0c1c0e-3b1e-4b7e-8f7a-6d5c4b3a2f1e", "action": "nothing"}
+    statuses = [nginx.post(body, "/v1/rights", source="127.0.0.7").status for _ in range(RIGHTS_BURST + 20)]
+    assert statuses[:RIGHTS_BURST] == [422] * RIGHTS_BURST
+    assert 429 in statuses[RIGHTS_BURST:]
+    refused = nginx.post(body, "/v1/rights", source="127.0.0.7")
+    if refused.status == 429:
+        assert refused.why == (429, "rate_limited", "")
+    assert nginx.post(body, "/v1/rights", source="127.0.0.8").status == 422
+    assert nginx.post(beacon(), source="127.0.0.7").status == 202
+
+
+def test_both_hosts_ask_for_tls_from_then_on(nginx: Nginx) -> None:
+    """Also where nginx itself answers, and where what is behind it is away."""
+    for path in ("/v1/schema.json", "/metrics", "/nothing"):
+        assert "strict-transport-security" in nginx.request("GET", path).headers
+    answer = Client(nginx.port, nginx._tls, DASHBOARD).raw(
+        f"GET /login?secret HTTP/1.1\r\nHost: {DASHBOARD}\r\nConnection: close\r\n\r\n".encode(), ends=False
+    )
+    assert b"Strict-Transport-Security: max-age=31536000" in answer
+    for name in ("pharos.error.log", "main.log", "access.log"):
+        assert "secret" not in (nginx.folder / name).read_text()
 
 
 HEAD = f"{abuse.HEAD}Content-Length: 1000\r\n\r\n{{".encode()

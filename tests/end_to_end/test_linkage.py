@@ -77,7 +77,7 @@ def stolen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             time.sleep(0.6)  # so that each is a batch of its own
         system.drain()
         backup = folder / "backup"
-        assert system.run("backup", str(backup)).returncode == 0
+        assert system.run("backup", "--with-secret", str(backup)).returncode == 0
         time.sleep(CLEAR_SECONDS + 6)
         system.stop()
         told = system.run("privacy", "linkage").stdout.decode()

@@ -13,6 +13,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backup of 40 beacons in the tables and 10 in the spool."""
     folder = tmp_path_factory.mktemp("whole")
     assert in_a_process(fill, folder / "home", "", 40, 10) == 0
-    done = pharos(folder / "home", "backup", str(folder / "backup"))
+    done = pharos(folder / "home", "backup", "--with-secret", str(folder / "backup"))
     assert done.returncode == 0, done.stderr
     return folder / "backup"

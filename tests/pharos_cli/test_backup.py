@@ -22,7 +22,7 @@ SECRET = "the root secret of these tests, forty-odd letters"
 
 
 def test_a_backup_is_for_nobody_else(whole: Path) -> None:
-    """It holds the root secret and addresses: folders have mode 0700, files 0600."""
+    """It holds addresses, and the root secret where that was asked for: folders have mode 0700, files 0600."""
     files = [path for path in whole.rglob("*") if path.is_file()]
     assert len(files) > 6
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
@@ -130,7 +130,10 @@ def test_a_secret_that_was_a_setting_must_be_given_again(tmp_path: Path) -> None
     done = pharos(tmp_path / "home", "backup", str(tmp_path / "backup"), "--home-only", PHAROS_SECRET=SECRET)
     assert done.returncode == 0, done.stderr
     assert not any(SECRET.encode() in path.read_bytes() for path in (tmp_path / "backup").iterdir() if path.is_file())
-    for wrong, said in (("", "set PHAROS_SECRET to what it was"), (SECRET[:-1], "is not the root secret")):
+    for wrong, said in (
+        ("", "set PHAROS_SECRET, or PHAROS_SECRET_FILE, to what it was"),
+        (SECRET[:-1], "is not the root secret"),
+    ):
         done = pharos(tmp_path / "new", "restore", str(tmp_path / "backup"), PHAROS_SECRET=wrong)
         assert (done.returncode, said in done.stderr) == (1, True)
         assert not (tmp_path / "new").exists()
@@ -138,6 +141,27 @@ def test_a_secret_that_was_a_setting_must_be_given_again(tmp_path: Path) -> None
     assert done.stdout == "restored beacons=0 installs=0 spooled=1\n"
     done = pharos(tmp_path / "new", "import", "-", given=given, PHAROS_SECRET=SECRET)
     assert done.stdout == "imported=0 duplicates=1 rejected=0\n"
+
+
+def test_the_root_secret_of_the_home_is_left_out(tmp_path: Path) -> None:
+    """Unless it is asked for; both commands say what is missing, and the file's content restores the backup."""
+    home, backup, new = (tmp_path / name for name in ("home", "backup", "new"))
+    given = json.dumps(beacon()).encode()
+    pharos(home, "import", "-", given=given)
+    secret = (home / "secret").read_text().strip()
+    done = pharos(home, "backup", str(backup), "--home-only")
+    assert (done.returncode, "the root secret is not in the backup" in done.stderr) == (0, True)
+    assert str(home / "secret") in done.stderr
+    assert not any(secret.encode() in path.read_bytes() for path in backup.rglob("*") if path.is_file())
+    refused = pharos(new, "restore", str(backup))
+    assert (refused.returncode, "set PHAROS_SECRET, or PHAROS_SECRET_FILE" in refused.stderr) == (1, True)
+    assert not new.exists()
+    assert pharos(new, "restore", str(backup), PHAROS_SECRET_FILE=str(home / "secret")).returncode == 0
+    done = pharos(new, "import", "-", given=given, PHAROS_SECRET=secret)
+    assert done.stdout == "imported=0 duplicates=1 rejected=0\n"
+    asked = pharos(home, "backup", str(tmp_path / "asked"), "--home-only", "--with-secret")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert (tmp_path / "asked" / "secret").read_text().strip() == secret
 
 
 def test_another_secret_than_the_home_had_is_refused(whole: Path, tmp_path: Path) -> None:

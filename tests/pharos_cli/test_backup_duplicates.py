@@ -41,7 +41,7 @@ def home_with(path: Path, *numbers: int) -> Home:
 def test_filed_ids_are_in_a_backup_for_us_alone(tmp_path: Path) -> None:
     """The files of ids go with the spool that names them, in folders of mode 0700, and come back so."""
     home = home_with(tmp_path / "home", *range(20))
-    made = backup(settings(home.path), home, tmp_path / "backup", nobody, tables=False)
+    made = backup(settings(home.path), home, tmp_path / "backup", nobody, tables=False, with_secret=True)
     assert sum(file.name.startswith("spool.duplicates/") for file in made.files) == 2
     restore(settings(tmp_path / "new"), tmp_path / "backup", nobody)
     for folder in (tmp_path / "backup" / "spool.duplicates", tmp_path / "new" / "spool.duplicates"):
@@ -55,7 +55,7 @@ def test_filed_ids_are_in_a_backup_for_us_alone(tmp_path: Path) -> None:
 def test_a_damaged_file_of_ids_is_refused(tmp_path: Path) -> None:
     """One bit is enough: such an id would be taken twice."""
     home = home_with(tmp_path / "home", *range(20))
-    backup(settings(home.path), home, tmp_path / "backup", nobody, tables=False)
+    backup(settings(home.path), home, tmp_path / "backup", nobody, tables=False, with_secret=True)
     (path,) = (tmp_path / "backup" / "spool.duplicates").glob("*.ids")
     content = bytearray(path.read_bytes())
     content[77] ^= 1
@@ -86,7 +86,7 @@ def test_ids_that_move_while_a_backup_is_made_are_in_it(tmp_path: Path) -> None:
         try:
             for number in range(8):
                 known.append([*stored])
-                backup(settings(home.path), home, tmp_path / f"backup {number}", nobody, tables=False)
+                backup(settings(home.path), home, tmp_path / f"backup {number}", nobody, tables=False, with_secret=True)
         finally:
             stop.set()
             worker.join()

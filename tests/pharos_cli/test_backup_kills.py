@@ -30,7 +30,7 @@ def killed(*_: Any, **__: Any) -> Any:
 
 def backup_that_dies(home: Path, folder: Path) -> None:
     manifest.write = killed
-    made.backup(settings(home), Home(home), folder, lambda done, total: None, tables=False)
+    made.backup(settings(home), Home(home), folder, lambda done, total: None, tables=False, with_secret=True)
 
 
 def test_a_backup_that_was_killed_is_none(tmp_path: Path) -> None:
@@ -39,13 +39,16 @@ def test_a_backup_that_was_killed_is_none(tmp_path: Path) -> None:
     assert in_a_process(backup_that_dies, tmp_path / "home", tmp_path / "backup") == 9
     assert (tmp_path / "backup" / "spool.sqlite").exists()
     assert "was not finished" in pharos(tmp_path / "new", "restore", str(tmp_path / "backup")).stderr
-    assert "is not empty" in pharos(tmp_path / "home", "backup", str(tmp_path / "backup"), "--home-only").stderr
-    assert pharos(tmp_path / "home", "backup", str(tmp_path / "other"), "--home-only").returncode == 0
+    assert (
+        "is not empty"
+        in pharos(tmp_path / "home", "backup", "--with-secret", str(tmp_path / "backup"), "--home-only").stderr
+    )
+    assert pharos(tmp_path / "home", "backup", "--with-secret", str(tmp_path / "other"), "--home-only").returncode == 0
 
 
 def backup_in_small_parts(home: Path, url: str, folder: Path) -> None:
     export.PART_ROWS = 15
-    made.backup(settings(home, url), Home(home), folder, lambda done, total: None, tables=True)
+    made.backup(settings(home, url), Home(home), folder, lambda done, total: None, tables=True, with_secret=True)
 
 
 def restore_that_dies(home: Path, url: str, folder: Path, moment: str) -> None:
@@ -92,7 +95,7 @@ def test_a_restore_that_was_killed_is_run_again(kind: str, tmp_path: Path) -> No
 def test_half_of_one_backup_and_half_of_another_is_refused(whole: Path, tmp_path: Path) -> None:
     """What was begun from one backup goes on with that one alone."""
     pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
-    pharos(tmp_path / "home", "backup", str(tmp_path / "backup"), "--home-only")
+    pharos(tmp_path / "home", "backup", "--with-secret", str(tmp_path / "backup"), "--home-only")
     assert in_a_process(restore_that_dies, tmp_path / "new", "", whole, "marked") == 9
     done = pharos(tmp_path / "new", "restore", str(tmp_path / "backup"))
     assert done.returncode == 1
@@ -130,7 +133,7 @@ def backup_at(home: Path, url: str, folder: Path, moment: str) -> None:
     assert spool.stats().sealed == 1
     spool.close()
     engine.close()
-    made.backup(settings(home, url), Home(home), folder, lambda done, total: None, tables=True)
+    made.backup(settings(home, url), Home(home), folder, lambda done, total: None, tables=True, with_secret=True)
 
 
 def restore_load_and_count(home: Path, url: str, folder: Path) -> None:
@@ -167,7 +170,7 @@ def backup_while_it_loads(home: Path, url: str, folder: Path) -> None:
 
     made._home_files, made._tables = then_load(made._home_files), then_load(made._tables)
     made._source = lambda *_: nullcontext(export.EngineTables(engine))  # type: ignore[assignment]
-    made.backup(settings(home, url), Home(home), folder, lambda done, total: None, tables=True)
+    made.backup(settings(home, url), Home(home), folder, lambda done, total: None, tables=True, with_secret=True)
     assert spool.stats().beacons == 0
 
 

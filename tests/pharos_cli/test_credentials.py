@@ -87,3 +87,31 @@ def test_wrong_usage_says_how(tmp_path: Path, words: tuple[str, ...]) -> None:
     done = pharos(tmp_path, *words)
     assert done.returncode == 2
     assert "Usage: " in done.stderr
+
+
+def test_a_password_is_changed(tmp_path: Path) -> None:
+    """The new one is printed, or read from standard input and not printed; a weak one is refused."""
+    home = tmp_path / "home"
+    first = pharos(home, "users", "add", "ann", "--role", "admin").stdout.strip()
+    second = pharos(home, "users", "password", "ann").stdout.strip()
+    assert first != second
+    credentials = Credentials(home / "credentials.sqlite")
+    assert credentials.log_in("ann", first) is None
+    assert credentials.log_in("ann", second) is not None
+    done = pharos(home, "users", "password", "ann", "--password-stdin", given=b"four random words indeed\n")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert credentials.log_in("ann", "four random words indeed") is not None
+    done = pharos(home, "users", "password", "ann", "--password-stdin", given=b"short\n")
+    assert (done.returncode, "too weak" in done.stderr) == (1, True)
+    assert pharos(home, "users", "password", "bob").returncode == 1
+
+
+def test_a_token_has_an_end(tmp_path: Path) -> None:
+    """In a year where nothing else is said; the list tells it, and that it was never used."""
+    home = tmp_path / "home"
+    for days in ([], ["--days", "7"], ["--days", "0"]):
+        assert pharos(home, "tokens", "new", "--role", "admin", *days).returncode == 0
+    told = pharos(home, "tokens", "list").stdout.splitlines()
+    assert sum("does not expire" in line for line in told) == 1
+    assert sum("  expires 2" in line for line in told) == 2
+    assert all(line.endswith("never used") for line in told)

@@ -187,7 +187,7 @@ def test_the_doctor_looks_at_the_country_database(tmp_path: Path) -> None:
     assert "ok   country      data of 2026-11-01, " in done.stdout
     file.write_bytes(b"something else")
     done = pharos(tmp_path / "home", "doctor", PHAROS_COUNTRY_DATABASE=str(file))
-    assert "FAIL country      PHAROS_COUNTRY_DATABASE is no MMDB file that can be read\n" in done.stdout
+    assert "FAIL country      PHAROS_COUNTRY_DATABASE is not a readable MMDB file\n" in done.stdout
     assert done.returncode == 1
 
 

@@ -66,7 +66,7 @@ def test_what_is_wrong_with_the_engine_is_told(home: Home, engine: FakeEngine) -
     engine.broken = True
     with pytest.raises(EngineError, match="the engine is broken"):
         export_socket.ExportClient(home).read(PART)
-    with pytest.raises(EngineError, match="no table migrations"):
+    with pytest.raises(EngineError, match="the table migrations cannot be exported"):
         export_socket.ExportClient(home).read(Part("migrations", "", 0, 1, 9))
 
 

@@ -18,6 +18,7 @@ from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import clickhouse_url, running
 from tests.pharos_cli.command import pharos
 from tests.warehouse.test_engine import rows
+from warehouse import install_data
 from warehouse.connections import Connections
 from warehouse.engine import Engine, EngineError
 from warehouse.identifiers import quoted
@@ -65,11 +66,37 @@ def refused(engine: Engine, account: ServerUser, statement: str) -> bool:
     return False
 
 
+@on_a_server
+def test_the_readers_logins_are_enough_for_a_dashboard(engine: Engine, tmp_path: Path) -> None:
+    """Every page's questions are answered without the administrator's login, and nothing can be changed with them."""
+    url = engine._connections._url
+    without_login = urlunsplit(url._replace(netloc=f"{url.hostname}:{url.port}"))
+    passwords = engine.readers_passwords()
+    settings = Settings(clickhouse_url=without_login, clickhouse_cluster=engine.cluster, clickhouse_readers=passwords)
+    reader = Engine(settings, Home(tmp_path / "dashboard"))
+    try:
+        assert reader.version() == engine.version()
+        query = metrics.parse("installs", {"grain": "period"}, datetime.now(UTC).date())
+        assert metrics.answer(reader, query, 5)["rows"][0]["value"] == 10
+        assert len(licensing.installs(reader, {})["rows"]) == 10
+        assert len(health.loaders(reader)) <= 1
+        assert health.beacons_per_hour(reader, datetime.now(UTC))[0] is not None
+        assert install_data.requests(reader) == []
+        for account in (ServerUser.PRODUCT, ServerUser.LICENSING):
+            assert refused(reader, account, "ALTER TABLE usage_beacons DELETE WHERE 1")
+        with pytest.raises(EngineError):
+            reader.query("SELECT count() FROM license_sightings")
+        with pytest.raises(EngineError, match="may not make users"):
+            reader.create_users()
+    finally:
+        reader.close()
+
+
 def test_no_table_is_open_to_the_readers_of_both_planes() -> None:
     """But freshness, which is about loaders: one query as one user can never join the planes."""
     tables = {account: {table for _, table, _ in grants} for account, grants in GRANTS.items()}
     assert tables[ServerUser.PRODUCT] & tables[ServerUser.LICENSING] == set()
-    assert tables[ServerUser.PRODUCT] == {"installs_per_day_by_dimension", "freshness_by_loader"}
+    assert tables[ServerUser.PRODUCT] == {"installs_per_day_by_dimension", "freshness_by_loader", "rights_requests"}
     assert tables[ServerUser.LICENSING] <= set(LICENSE)
     readable = {table for what, table, columns in GRANTS[ServerUser.LOADER] if what == "SELECT" and not columns}
     assert readable == set()
@@ -103,7 +130,8 @@ def test_product_reads_aggregates_of_the_usage_plane_and_nothing_else(engine: En
     """No table of the license plane, no raw row, no view, no way around, no change."""
     product = engine.as_user(ServerUser.PRODUCT)
     assert product.query("SELECT uniqExact(install) FROM installs_per_day_by_dimension") == [(10,)]
-    closed = ["usage_beacons", *LICENSE, *RIGHTS, *VIEWS["usage"], *VIEWS["license"], "migrations"]
+    rights = set(RIGHTS) - {"rights_requests"}
+    closed = ["usage_beacons", *LICENSE, *sorted(rights), *VIEWS["usage"], *VIEWS["license"], "migrations"]
     for table in [*closed, *(f"{table}_local" for table in closed if engine.cluster and table not in _views())]:
         assert refused(engine, ServerUser.PRODUCT, f"SELECT * FROM {table} FORMAT Null"), table
     for around in (
@@ -257,7 +285,7 @@ def test_without_access_management_all_works_as_one_user_and_says_so(engine: Eng
     url = administrator(engine, DATABASE_ALONE)
     poor = engine_at(url, tmp_path)
     migrate(poor)
-    assert poor.one_user == "the user of PHAROS_CLICKHOUSE_URL may not make users"
+    assert poor.one_user == "the user of PHAROS_CLICKHOUSE_URL may not create users"
     assert poor.as_user(ServerUser.PRODUCT).query("SELECT currentUser()") == poor.query("SELECT currentUser()")
     again = engine_at(url, tmp_path)
     assert again.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(0,)]

@@ -97,7 +97,7 @@ def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path, hung: int, monke
     engine = engine_at(hung, tmp_path)
     began = time.monotonic()
     trouble = failure(engine)
-    assert trouble.message == "does not answer (not in time)"
+    assert trouble.message == "does not answer (timed out)"
     assert time.monotonic() - began > 7.5
     assert datetime.now(UTC) - trouble.since > timedelta(seconds=7.5)
     began = time.monotonic()

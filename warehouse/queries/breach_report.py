@@ -1,4 +1,4 @@
-"""What a notice of a breach needs: how much of what was held in a span of days, and nothing that names anybody."""
+"""The figures for a breach notification: how much data was held in a span of days. They identify nobody."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -6,7 +6,7 @@ from datetime import date
 from warehouse.engine import Engine
 from warehouse.retention import interval
 
-# Each table of beacons or of what is made of them, with the expression for a row's first day.
+# Each table of beacons or derived from beacons, with the expression for a row's first day.
 TABLES = {
     "usage_beacons": "day",
     "installs_per_day_by_dimension": "day",
@@ -19,7 +19,7 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Held:
-    """What a table held in the span: rows and columns. A row counts by its own day, not by when it came in."""
+    """The rows and columns that a table held in the span. A row counts by its own day, not by its day of receipt."""
 
     table: str
     rows: int
@@ -28,11 +28,11 @@ class Held:
 
 @dataclass(frozen=True)
 class Affected:
-    """What was held in a span of days.
+    """The data held in a span of days.
 
-    Installs are rounded down to a multiple of k, and a module with fewer than k has None; `beacons` is None when there
-    are fewer than k installs in all. `addresses` are the beacons whose addresses were kept then, `with_address` those
-    that still have one.
+    Installs are rounded down to a multiple of k. A module with fewer than k installs has None. `beacons` is None when
+    all modules together have fewer than k installs. `addresses` is the number of beacons with addresses in the
+    retention period of the span; `with_address` is the number that still have an address.
     """
 
     installs: int
@@ -44,9 +44,9 @@ class Affected:
 
 
 def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
-    """What lay in ClickHouse at any time from `since` to `until`, as far as it still does. Raises `EngineError`."""
+    """Return what ClickHouse held at any time from `since` to `until` and still holds. Raises `EngineError`."""
     span = {"since": since, "until": until}
-    kept = _kept("license_sightings")
+    kept = _retained("license_sightings")
     by_module = engine.query(
         "SELECT module::String, uniqExact(install) FROM license_sightings "  # noqa: S608
         f"WHERE toDate(time) {kept} GROUP BY module ORDER BY module",
@@ -58,7 +58,7 @@ def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
     )
     ((addresses, with_address),) = engine.query(
         "SELECT count(), countIf(ip != '' OR ip_claim != '') FROM license_sightings "  # noqa: S608
-        f"WHERE toDate(time) {_kept('license_sightings.ip')}",
+        f"WHERE toDate(time) {_retained('license_sightings.ip')}",
         span,
     )
     return Affected(
@@ -71,14 +71,14 @@ def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
     )
 
 
-def _kept(name: str) -> str:
-    """The days of what lay there at any time of the span, for a condition."""
+def _retained(name: str) -> str:
+    """Return an SQL condition on the days of rows that were retained at any time of the span."""
     return f"BETWEEN {{since:Date}} - INTERVAL {interval(name)} AND {{until:Date}}"
 
 
 def _held(engine: Engine, table: str, day: str, span: dict[str, date]) -> Held:
-    # What is known of an install is kept for as long as it reports.
-    kept = "<= {until:Date}" if table == "sightings_by_install" else _kept(table)
+    # `sightings_by_install` keeps the row of an install for as long as the install reports.
+    kept = "<= {until:Date}" if table == "sightings_by_install" else _retained(table)
     ((rows,),) = engine.query(f"SELECT count() FROM {table} WHERE {day} {kept}", span)  # noqa: S608
     columns = engine.query(
         "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String} "

@@ -1,4 +1,4 @@
-"""How Pharos itself is doing, as ClickHouse knows it: its loaders, what came by the hour, its tables."""
+"""The health of Pharos, read from ClickHouse: loaders, beacons per hour, tables."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -8,14 +8,14 @@ from warehouse.engine import Engine
 from warehouse.identifiers import quoted
 from warehouse.server_users import ServerUser
 
-# A loader tells every five seconds how far it is; later than this something stands still.
+# Each loader reports its progress every five seconds. A loader that is behind by more than this is late.
 LATE = timedelta(minutes=2)
 HOURS = 72
 
 
 @dataclass(frozen=True)
 class Loader:
-    """What a loader last told of itself. `trouble` is why it cannot load, "" while it can."""
+    """The last report of a loader. `trouble` is why it cannot load, "" while it can."""
 
     id: str
     fresh_to: datetime
@@ -30,11 +30,11 @@ class Loader:
     trouble_since: datetime | None
 
     def silent(self, now: datetime) -> bool:
-        """Whether it has not been heard of for a while: it is stopped, or does not reach ClickHouse."""
+        """Whether its last report is too old: the loader is stopped, or cannot reach ClickHouse."""
         return now - self.written > LATE
 
     def late(self, now: datetime) -> bool:
-        """Whether it holds back figures."""
+        """Whether the figures lack its recent beacons."""
         return now - self.fresh_to > LATE
 
 
@@ -48,7 +48,7 @@ class Table:
 
 
 def loaders(engine: Engine) -> list[Loader]:
-    """All loaders that were heard of in the last 7 days, the one that is furthest behind first."""
+    """Return all loaders that reported in the last 7 days, the one furthest behind first."""
     rows = engine.as_user(ServerUser.PRODUCT).query(
         "SELECT toString(loader), fresh_to, written, waiting, oldest, sealed, quarantined, free_bytes, pharos, "
         "trouble, trouble_since FROM freshness_by_loader WHERE written > now() - INTERVAL 7 DAY "
@@ -58,10 +58,11 @@ def loaders(engine: Engine) -> list[Loader]:
 
 
 def beacons_per_hour(engine: Engine, now: datetime) -> tuple[datetime | None, dict[datetime, int]]:
-    """The first beacon's time ever, and the beacons of each of the last `HOURS` hours that has any.
+    """Return the time of the first beacon ever, and the number of beacons in each of the last `HOURS` hours with any.
 
-    By the time that a beacon says of itself, where that is within 7 days, else of its receipt. Counts of beacons, not
-    of installs, and of the license plane: for those who run Pharos and may see that plane anyway, so k does not apply.
+    A beacon counts at its sent time if that is within 7 days, else at its time of receipt. The function counts beacons
+    of the license plane, not installs. Only operators, who may see that plane anyway, read the counts, so k does not
+    apply.
     """
     reader = engine.as_user(ServerUser.LICENSING)
     (first, count) = reader.query("SELECT min(time), count() FROM license_sightings")[0]
@@ -74,13 +75,13 @@ def beacons_per_hour(engine: Engine, now: datetime) -> tuple[datetime | None, di
 
 
 def hours(now: datetime) -> list[datetime]:
-    """The beginnings of the last `HOURS` hours, that of this one last."""
+    """Return the start times of the last `HOURS` hours, oldest first; the last one is the current hour."""
     this = now.replace(minute=0, second=0, microsecond=0)
     return [this - timedelta(hours=back) for back in reversed(range(HOURS))]
 
 
 def tables(engine: Engine) -> list[Table]:
-    """The tables, largest first; on a cluster the shards together, each replica once. For the administrator alone."""
+    """Return the tables, largest first. On a cluster, sum the shards, one replica each. Requires the administrator."""
     parts = f"cluster({quoted(engine.cluster)}, system.parts)" if engine.cluster else "system.parts"
     rows = engine.query(
         f"SELECT table, sum(rows), sum(bytes_on_disk) AS bytes FROM {parts} "  # noqa: S608

@@ -5,12 +5,13 @@ A flag is a reason to ask, never a verdict: its evidence says what was seen, and
 
 import base64
 import binascii
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core.fields import FIELDS
+from core.fields import FIELDS, MODULE
 from warehouse.engine import Engine
 from warehouse.queries.metrics import QueryError
 from warehouse.server_users import ServerUser
@@ -74,6 +75,7 @@ LEFT JOIN (
     SELECT module, key, uniqExact(install) AS key_installs FROM ({_INSTALLS}) WHERE key != 0 GROUP BY module, key
 ) AS shared ON installs.module = shared.module AND installs.key = shared.key
 """  # noqa: S608
+_CURSOR = re.compile(rf"(?P<module>{MODULE}):(?P<install>[0-9]{{1,20}})", re.ASCII)
 _COLUMNS = "module", "install", "first_seen", "last_seen", "status", "since", "version", "source", "key", "country"
 
 
@@ -133,6 +135,8 @@ def _conditions(args: Mapping[str, str]) -> tuple[list[str], dict[str, Any]]:
     conditions: list[str] = ["1"]
     parameters: dict[str, Any] = {}
     if module := args.get("module"):
+        if len(module) > 64 or not module.isprintable():
+            raise QueryError("bad_format", "module", "must be printable, 64 characters at most")
         conditions.append("module = {module:String}")
         parameters["module"] = module
     if status := args.get("status"):
@@ -148,10 +152,12 @@ def _conditions(args: Mapping[str, str]) -> tuple[list[str], dict[str, Any]]:
         parameters["flag"] = flag
     if cursor := args.get("cursor"):
         try:
-            module, _, install = base64.urlsafe_b64decode(cursor.encode()).decode().rpartition(":")
-            parameters |= {"after_module": module, "after_install": int(install)}
+            after = _CURSOR.fullmatch(base64.urlsafe_b64decode(cursor.encode()).decode())
         except (binascii.Error, ValueError):
-            raise QueryError("bad_format", "cursor", "must be the next_cursor of an answer") from None
+            after = None
+        if after is None or int(after["install"]) >= 1 << 64:
+            raise QueryError("bad_format", "cursor", "must be the next_cursor of an answer")
+        parameters |= {"after_module": after["module"], "after_install": int(after["install"])}
         conditions.append("(module, install) > ({after_module:String}, {after_install:UInt64})")
     return conditions, parameters
 

@@ -1,8 +1,8 @@
-"""Can the planes be joined? What somebody finds out who has all rows of both, and not the root secret.
+"""Measures how well an attacker could join the planes with all rows of both, but without the root secret.
 
-Each attack gives every install of the usage plane the installs of the license plane that it may be, its candidates;
-where an attack has nothing to say of an install, that install is not in its answer. An install with fewer than k
-candidates is exposed. Pure, but for `read`.
+For each install of the usage plane, an attack returns its candidates: the installs of the license plane that may be the
+same install. It omits installs that it learns nothing about. An install with fewer than k candidates is exposed.
+Pure, except for `read`.
 """
 
 from collections import Counter, defaultdict
@@ -15,11 +15,11 @@ import msgspec
 
 from warehouse.engine import Engine
 
-# What both planes hold of a beacon, by its names in either.
+# The values of a beacon that both planes hold, under the same names.
 SHARED = ("day", "module", "version", "license_status", "country")
 PROBES = 64
 BITS = 64
-# Of an id that was cut: two of a million of each plane agree in so many bits with a chance of 0.4%.
+# The bits compared of cut ids. With a million ids in each plane, the chance that any pair agrees is 0.4%.
 PIECE = 48
 
 Row = dict[str, Any]
@@ -29,7 +29,7 @@ Key = Callable[[Row], Hashable]
 
 @dataclass(frozen=True)
 class Planes:
-    """The rows of both planes, as they lie in ClickHouse: each with its columns and its part, in their order there."""
+    """The rows of both planes in their order in ClickHouse, each with its columns and its part."""
 
     usage: list[Row]
     license: list[Row]
@@ -37,7 +37,7 @@ class Planes:
 
 @dataclass(frozen=True)
 class Figure:
-    """What an attack achieves: of so many `installs`, those with fewer than k candidates, and those with one."""
+    """The result of an attack on `installs`: how many have fewer than k candidates, and how many have one."""
 
     attack: str
     exposed: int
@@ -46,7 +46,7 @@ class Figure:
 
 
 def read(engine: Engine, since: date) -> Planes:
-    """All rows of both planes from a day on. Raises `EngineError`."""
+    """Return all rows of both planes from the day `since`. Raises `EngineError`."""
     usage = "SELECT * EXCEPT features, _part FROM usage_beacons WHERE day >= {since:Date} ORDER BY _part, _part_offset"
     license = (
         "SELECT *, toString(toDate(time)) AS day, status AS license_status, _part FROM license_sightings "
@@ -59,7 +59,7 @@ def read(engine: Engine, since: date) -> Planes:
 
 
 def figures(planes: Planes, k: int) -> list[Figure]:
-    """What each attack achieves."""
+    """Return the result of each attack."""
     installs = len({row["install"] for row in planes.usage})
     return [
         Figure(
@@ -73,21 +73,21 @@ def figures(planes: Planes, k: int) -> list[Figure]:
 
 
 def attacks(planes: Planes) -> Iterator[tuple[str, Candidates]]:
-    """Each attack, by what it looks at, and what it finds."""
-    yield "equal values in two columns", _joined(equal_values(planes))
-    yield "ids that a constant or a cut turns into one another", _joined(related_ids(planes))
-    yield "groups of rows that any two columns make", _joined(grouped(planes))
+    """Yield the name and the candidates of each attack. The name says what the attack compares."""
+    yield "equal values in two columns", _fewest_candidates(equal_values(planes))
+    yield "ids related by a constant or a cut", _fewest_candidates(related_ids(planes))
+    yield "groups of rows by any two columns", _fewest_candidates(grouped(planes))
     yield "parts not merged yet", overlapping_parts(planes)
-    yield "what one beacon says", alike(planes, lambda row: 0, lambda row: 0, whole=False)
-    yield "what an install says in a day", alike(planes, _install_day, _install_day)
-    yield "what an install says in all these days", alike(planes, _install, _install)
+    yield "values of one beacon", alike(planes, lambda row: 0, lambda row: 0, whole=False)
+    yield "values of an install in a day", alike(planes, _install_day, _install_day)
+    yield "values of an install in all these days", alike(planes, _install, _install)
 
 
 def equal_values(planes: Planes) -> Iterator[Candidates]:
-    """For each two columns that tell installs apart: who has the same value."""
-    theirs = [_holders(planes.license, column) for column in _telling(planes.license)]
-    for column in _telling(planes.usage):
-        mine = _holders(planes.usage, column)
+    """For each pair of identifying columns, yield the installs with the same value."""
+    theirs = [_installs_by_value(planes.license, column) for column in _identifying(planes.license)]
+    for column in _identifying(planes.usage):
+        mine = _installs_by_value(planes.usage, column)
         for holders in theirs:
             yield {
                 install: frozenset(holders[value]) for value in mine.keys() & holders.keys() for install in mine[value]
@@ -95,7 +95,10 @@ def equal_values(planes: Planes) -> Iterator[Candidates]:
 
 
 def related_ids(planes: Planes) -> Iterator[Candidates]:
-    """For each two columns of ids: whom one constant (xor, sum, difference), or equal pieces, make of an install."""
+    """For each pair of id columns, yield the installs whose ids one constant relates (xor, sum, difference).
+
+    Also yield the installs whose ids have equal first or last `PIECE` bits.
+    """
     turns: tuple[Callable[[int, int], int], ...] = (
         lambda value, other: value ^ other,
         lambda value, other: (value + other) % 2**BITS,
@@ -107,9 +110,9 @@ def related_ids(planes: Planes) -> Iterator[Candidates]:
         lambda value, constant: (value + constant) % 2**BITS,
     )
     cuts: tuple[Callable[[int], int], ...] = (lambda id: id >> BITS - PIECE, lambda id: id % 2**PIECE)
-    theirs = [_holders(planes.license, column) for column in _telling(planes.license, int)]
-    for column in _telling(planes.usage, int):
-        mine = _holders(planes.usage, column)
+    theirs = [_installs_by_value(planes.license, column) for column in _identifying(planes.license, int)]
+    for column in _identifying(planes.usage, int):
+        mine = _installs_by_value(planes.usage, column)
         for holders in theirs:
             for turn, other in zip(turns, back, strict=True):
                 probes = sorted(mine)[:PROBES]
@@ -124,34 +127,41 @@ def related_ids(planes: Planes) -> Iterator[Candidates]:
 
 
 def grouped(planes: Planes) -> Iterator[Candidates]:
-    """For each two columns that neither say what a beacon says nor who sent it: as `alike`."""
+    """Compare groups like `alike`, for each pair of columns other than the beacon's own values and the install's id."""
     said = {*SHARED, "install", "status", "time"}
     usage, license = (rows[0].keys() - said if rows else set() for rows in (planes.usage, planes.license))
-    theirs = {column: _contents(planes.license, _of(column)) for column in license}
+    theirs = {column: _group_hashes(planes.license, _by_column(column)) for column in license}
     for column in usage:
-        mine = _contents(planes.usage, _of(column))
+        mine = _group_hashes(planes.usage, _by_column(column))
         for other, contents in theirs.items():
-            # A group of one row says no more than its beacon.
+            # A group of one row reveals no more than its beacon.
             if set(filter(None, mine.values())) & set(filter(None, contents.values())):
-                yield _alike(planes, _of(column), _of(other), mine, contents)
+                yield _match_groups(planes, _by_column(column), _by_column(other), mine, contents)
 
 
 def alike(planes: Planes, mine: Key, theirs: Key, *, whole: bool = True) -> Candidates:
-    """Groups of rows that say the same, made by `mine` in the usage plane and by `theirs` in the license plane, are
-    taken for the same beacons: the candidates of an install are those who say in such a group what it says there.
+    """Compare groups of rows: by `mine` in the usage plane and by `theirs` in the license plane.
 
-    Without `whole`, groups need not say the same.
+    Groups with equal contents are assumed to hold the same beacons. The candidates of an install are the installs with
+    its values in an equal group. Without `whole`, the contents of groups are not compared.
     """
     if not whole:
-        return _alike(planes, mine, theirs, defaultdict(int), defaultdict(int))
-    return _alike(
-        planes, mine, theirs, _contents(planes.usage, mine, alone=True), _contents(planes.license, theirs, alone=True)
+        return _match_groups(planes, mine, theirs, defaultdict(int), defaultdict(int))
+    return _match_groups(
+        planes,
+        mine,
+        theirs,
+        _group_hashes(planes.usage, mine, alone=True),
+        _group_hashes(planes.license, theirs, alone=True),
     )
 
 
 def overlapping_parts(planes: Planes) -> Candidates:
-    """A part's name tells which inserts are in it, and both planes get the same inserts: the candidates of an install
-    are those who say the same in a part that shares an insert with its part."""
+    """Compare the parts of both planes.
+
+    The name of a part contains its range of inserts, and both planes get the same inserts. The candidates of an install
+    are the installs with the same values in a part that shares an insert with its part.
+    """
     said: dict[Hashable, dict[tuple[str, int, int], set[int]]] = defaultdict(lambda: defaultdict(set))
     for row in planes.license:
         said[_shared(row)][_inserts(row)].add(row["install"])
@@ -171,7 +181,9 @@ def overlapping_parts(planes: Planes) -> Candidates:
     return found
 
 
-def _alike(planes: Planes, mine: Key, theirs: Key, my: dict[Hashable, int], their: dict[Hashable, int]) -> Candidates:
+def _match_groups(
+    planes: Planes, mine: Key, theirs: Key, my: dict[Hashable, int], their: dict[Hashable, int]
+) -> Candidates:
     possible: dict[Hashable, set[int]] = defaultdict(set)
     for row in planes.license:
         possible[their[theirs(row)], _shared(row)].add(row["install"])
@@ -182,8 +194,8 @@ def _alike(planes: Planes, mine: Key, theirs: Key, my: dict[Hashable, int], thei
     return found
 
 
-def _contents(rows: list[Row], key: Key, *, alone: bool = False) -> dict[Hashable, int]:
-    """A hash of all that the rows of each group say, whatever their order; 0 for a group of one, unless `alone`."""
+def _group_hashes(rows: list[Row], key: Key, *, alone: bool = False) -> dict[Hashable, int]:
+    """Return a hash of each group's shared values, in any order of rows. It is 0 for a single row, unless `alone`."""
     hashes: dict[Hashable, int] = defaultdict(int)
     counts: Counter[Hashable] = Counter()
     for row in rows:
@@ -193,8 +205,8 @@ def _contents(rows: list[Row], key: Key, *, alone: bool = False) -> dict[Hashabl
     return {group: hash((value, counts[group])) if alone or counts[group] > 1 else 0 for group, value in hashes.items()}
 
 
-def _telling(rows: list[Row], kind: type = object) -> list[str]:
-    """The columns that tell installs apart: at least half as many values as installs."""
+def _identifying(rows: list[Row], kind: type = object) -> list[str]:
+    """Return the identifying columns: those with at least half as many values as there are installs."""
     installs = len({row["install"] for row in rows})
     return [
         column
@@ -203,7 +215,7 @@ def _telling(rows: list[Row], kind: type = object) -> list[str]:
     ]
 
 
-def _holders(rows: list[Row], column: str) -> dict[Any, set[int]]:
+def _installs_by_value(rows: list[Row], column: str) -> dict[Any, set[int]]:
     holders: dict[Any, set[int]] = defaultdict(set)
     for row in rows:
         if row[column]:
@@ -211,8 +223,8 @@ def _holders(rows: list[Row], column: str) -> dict[Any, set[int]]:
     return holders
 
 
-def _joined(attacks: Iterator[Candidates]) -> Candidates:
-    """Of several attacks the best at each install."""
+def _fewest_candidates(attacks: Iterator[Candidates]) -> Candidates:
+    """Return the best result of several attacks for each install: the fewest candidates."""
     found: Candidates = {}
     for attack in attacks:
         for install, candidates in attack.items():
@@ -238,11 +250,11 @@ def _install_day(row: Row) -> Hashable:
     return row["install"], row["day"]
 
 
-def _of(column: str) -> Key:
+def _by_column(column: str) -> Key:
     return lambda row: row[column]
 
 
 def _inserts(row: Row) -> tuple[str, int, int]:
-    """The first and the last insert in a row's part (`202611_1_7_2`), and its partition."""
+    """Return the partition of a row's part (`202611_1_7_2`), and the first and last insert in it."""
     partition, first, last, *_ = row["_part"].split("_")
     return partition, int(first), int(last)

@@ -7,7 +7,7 @@ from dash import Output, html
 from dashboard.data_source import DataSource
 from dashboard.formatting import count, size
 from dashboard.permissions import Callbacks, Page
-from dashboard.regions import fill, region
+from dashboard.regions import Instead, fill, region
 from warehouse.queries.health import Table
 
 
@@ -29,7 +29,9 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, refresh: Any) -
     """The callback of the card."""
 
     @fill(callbacks, page, "health-tables", [Output("health-table-rows", "children")], refresh)
-    def tables(_refreshed: int | None) -> tuple[list[html.Tr]]:
+    def tables(_refreshed: int | None) -> Instead | tuple[list[html.Tr]]:
+        if not data.administers:
+            return Instead(html.P("Not known here: this dashboard has the logins of the readers alone."))
         return ([_row(table) for table in data.tables()],)
 
 

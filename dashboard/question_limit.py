@@ -1,0 +1,69 @@
+"""How many questions run at once: a few for each login or token, and a few more in all. The others wait their turn."""
+
+import threading
+import time
+from collections import Counter
+
+from flask import Flask, g
+
+EACH = 4
+TOTAL = 8
+# A page asks for all of its charts at once; two pages that are opened together still fit.
+MOST_WAITING = 32
+WAIT_SECONDS = 20.0
+
+
+class TooManyQuestions(Exception):
+    """This asker has too many questions in flight, or waited too long for a turn."""
+
+
+class QuestionLimit:
+    """Admits requests that ask ClickHouse: `EACH` at once for an asker, `TOTAL` for all askers."""
+
+    def __init__(self, wait_seconds: float = WAIT_SECONDS) -> None:
+        self._wait_seconds = wait_seconds
+        self._changed = threading.Condition()
+        self._running: Counter[str] = Counter()
+        self._waiting: Counter[str] = Counter()
+
+    def register(self, server: Flask) -> None:
+        """End a request's turn when the request is over, however it ends."""
+
+        @server.teardown_request
+        def end(_error: BaseException | None) -> None:
+            if asker := g.pop("asker", None):
+                self.leave(asker)
+
+    def begin(self, asker: str) -> None:
+        """Wait for the turn of this request. Raises `TooManyQuestions`."""
+        self.enter(asker)
+        g.asker = asker
+
+    def enter(self, asker: str) -> None:
+        """Wait for a turn, to be ended by `leave`. Raises `TooManyQuestions`."""
+        deadline = time.monotonic() + self._wait_seconds
+        with self._changed:
+            if self._waiting[asker] >= MOST_WAITING:
+                raise TooManyQuestions
+            self._waiting[asker] += 1
+            try:
+                if not self._changed.wait_for(lambda: self._free(asker), deadline - time.monotonic()):
+                    raise TooManyQuestions
+                self._running[asker] += 1
+            finally:
+                self._count_down(self._waiting, asker)
+
+    def leave(self, asker: str) -> None:
+        """End a turn."""
+        with self._changed:
+            self._count_down(self._running, asker)
+            self._changed.notify_all()
+
+    def _free(self, asker: str) -> bool:
+        return self._running[asker] < EACH and self._running.total() < TOTAL
+
+    @staticmethod
+    def _count_down(counter: Counter[str], asker: str) -> None:
+        counter[asker] -= 1
+        if not counter[asker]:
+            del counter[asker]

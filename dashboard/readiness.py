@@ -1,0 +1,44 @@
+"""Whether the figures can be read. Anybody may ask, so ClickHouse is asked once in a while, by one request alone."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from warehouse.engine import Engine, EngineError
+from warehouse.queries import metrics
+
+KEPT_SECONDS = 2.0
+
+
+class Readiness:
+    """The outcome of the last check, kept for `KEPT_SECONDS`."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
+        self._engine, self._clock = engine, clock
+        self._checking = threading.Lock()
+        self._until = float("-inf")
+        self._error: EngineError | None = None
+
+    def check(self) -> None:
+        """Raise the `EngineError` for which the figures cannot be read. During a check the last outcome holds."""
+        if self._until == float("-inf"):
+            with self._checking:  # there is no outcome yet
+                self._renew()
+        elif self._checking.acquire(blocking=False):
+            try:
+                self._renew()
+            finally:
+                self._checking.release()
+        if self._error is not None:
+            raise self._error
+
+    def _renew(self) -> None:
+        if self._clock() < self._until:
+            return
+        try:
+            self._engine.version()  # a server that hangs is found out sooner than by a query
+            metrics.fresh_to(self._engine)
+            self._error = None
+        except EngineError as error:
+            self._error = error
+        self._until = self._clock() + KEPT_SECONDS

@@ -1,0 +1,152 @@
+"""How long a session lasts, and what ends it."""
+
+from pathlib import Path
+
+import pytest
+
+from core.credentials import Credentials, Role, User
+from core.sessions import IDLE_SECONDS, MOST_SECONDS, RENEW_SECONDS, Sessions
+
+NOW = 1_800_000_000.0
+
+
+class Clock:
+    """A time that is set by hand."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def credentials(tmp_path: Path) -> Credentials:
+    return Credentials(tmp_path / "credentials.sqlite")
+
+
+@pytest.fixture
+def sessions(credentials: Credentials, clock: Clock) -> Sessions:
+    return Sessions(credentials, clock)
+
+
+@pytest.fixture
+def user(credentials: Credentials) -> User:
+    credentials.add_user("ann", Role.ADMIN, "a long password")
+    found = credentials.user("ann")
+    assert found is not None
+    return found
+
+
+def test_a_session_names_its_user(sessions: Sessions, user: User) -> None:
+    """By its secret alone; its id opens nothing."""
+    secret = sessions.begin(user)
+    found = sessions.find(secret)
+    assert found is not None
+    assert found.user == user
+    for other in (found.id, "", secret[:-1], secret + "x"):
+        assert sessions.find(other) is None
+
+
+def test_the_file_holds_no_secret(sessions: Sessions, user: User, tmp_path: Path) -> None:
+    """Whoever reads it, or a backup, has no session."""
+    secret = sessions.begin(user)
+    for path in tmp_path.iterdir():
+        assert secret.encode() not in path.read_bytes()
+
+
+def test_a_session_outlives_a_restart(sessions: Sessions, user: User, tmp_path: Path, clock: Clock) -> None:
+    """It is in the file."""
+    secret = sessions.begin(user)
+    assert Sessions(Credentials(tmp_path / "credentials.sqlite"), clock).find(secret) is not None
+
+
+def test_a_session_ends_when_it_is_not_used(sessions: Sessions, user: User, clock: Clock) -> None:
+    """After 12 hours; each use begins them anew."""
+    secret = sessions.begin(user)
+    clock.now += IDLE_SECONDS - 1
+    assert sessions.find(secret) is not None
+    clock.now += IDLE_SECONDS - 1
+    assert sessions.find(secret) is not None
+    clock.now += IDLE_SECONDS
+    assert sessions.find(secret) is None
+    assert sessions.of("ann") == []
+
+
+def test_a_session_has_an_end(sessions: Sessions, user: User, clock: Clock) -> None:
+    """After 7 days, however often it was used."""
+    secret = sessions.begin(user)
+    while clock.now < NOW + MOST_SECONDS - 3600:
+        assert sessions.find(secret) is not None
+        clock.now += 3600
+    clock.now = NOW + MOST_SECONDS
+    assert sessions.find(secret) is None
+
+
+def test_a_use_is_written_once_a_minute(sessions: Sessions, user: User, clock: Clock, credentials: Credentials) -> None:
+    """A page of twelve charts is no twelve writes to the disk."""
+
+    def used() -> float:
+        (session,) = sessions.of("ann")
+        return session.used
+
+    secret = sessions.begin(user)
+    clock.now += RENEW_SECONDS - 1
+    sessions.find(secret)
+    assert used() == NOW
+    clock.now += 1
+    sessions.find(secret)
+    assert used() == clock.now
+
+
+def test_one_session_ends_and_the_others_do_not(sessions: Sessions, user: User) -> None:
+    """By its id, and only by its own user."""
+    one, two = sessions.begin(user), sessions.begin(user)
+    found = sessions.find(one)
+    assert found is not None
+    sessions.end("bob", found.id)
+    assert sessions.find(one) is not None
+    sessions.end("ann", found.id)
+    assert sessions.find(one) is None
+    assert sessions.find(two) is not None
+
+
+def test_all_others_end(sessions: Sessions, user: User) -> None:
+    """But not the one that asks for it."""
+    secrets = [sessions.begin(user) for _ in range(3)]
+    here = sessions.find(secrets[1])
+    assert here is not None
+    sessions.end_others("ann", here.id)
+    assert [sessions.find(secret) is not None for secret in secrets] == [False, True, False]
+
+
+def test_another_password_ends_all_sessions(sessions: Sessions, user: User, credentials: Credentials) -> None:
+    """Whoever knew the old one is out."""
+    secret = sessions.begin(user)
+    credentials.change_password("ann", "another long password")
+    assert sessions.find(secret) is None
+    assert credentials.log_in("ann", "a long password") is None
+    assert credentials.log_in("ann", "another long password") is not None
+
+
+def test_a_removed_user_has_no_session(sessions: Sessions, user: User, credentials: Credentials) -> None:
+    """Nor has somebody who gets the name afterwards, within the same second."""
+    secret = sessions.begin(user)
+    credentials.remove_user("ann")
+    assert sessions.find(secret) is None
+    credentials.add_user("ann", Role.ADMIN, "a long password")
+    assert sessions.find(secret) is None
+
+
+def test_what_has_ended_is_deleted(sessions: Sessions, user: User, clock: Clock, credentials: Credentials) -> None:
+    """With the next login."""
+    sessions.begin(user)
+    clock.now += IDLE_SECONDS
+    sessions.begin(user)
+    with credentials.connect() as db:
+        assert db.execute("SELECT count(*) FROM sessions").fetchone() == (1,)

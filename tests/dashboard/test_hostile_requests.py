@@ -1,0 +1,172 @@
+"""Requests that are meant to break the dashboard: each is refused, with no 5xx and no traceback."""
+
+import copy
+import io
+import itertools
+import json
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from core.credentials import Credentials, Role
+from dashboard.app import MOST_BODY_BYTES
+from dashboard.permissions import CALLBACKS, EXTENSION
+
+Visit = Callable[[str | None], FlaskClient]
+# What stands in for any part of a call.
+JUNK: tuple[Any, ...] = (None, 5, -1, 1e400, True, "", "x", "\ud800", "../../etc", [], [5], [[]], {}, {"id": 5},
+        {"ids": 5},        {"rows": "x"}, {"rows": -1}, {"ids": [None]}, {"rows": 10**30})  # fmt: skip
+
+
+@pytest.fixture
+def client(visit: Visit) -> FlaskClient:
+    """An admin, who may call all callbacks."""
+    return visit("admin")
+
+
+def calls(app: Flask) -> Iterator[dict[str, Any]]:
+    """A good call of each callback that runs on the server."""
+    callbacks = app.extensions[EXTENSION]
+    for output in callbacks.pages:
+        registered = callbacks._dash.callback_map[output]
+        names = [name.rpartition(".") for name in output.strip(".").split("...")]
+        outputs = [{"id": id, "property": name} for id, _, name in names]
+        inputs = [{**each, "value": None} for each in registered["inputs"]]
+        state = [{**each, "value": None} for each in registered["state"]]
+        for each in inputs + state:
+            each["value"] = {"pathname": "/", "search": ""}.get(each["property"])
+        yield {
+            "output": output,
+            "outputs": outputs if output.startswith("..") else outputs[0],
+            "inputs": inputs,
+            "state": state,
+            "changedPropIds": [],
+        }
+
+
+def mutations(call: dict[str, Any]) -> Iterator[Any]:
+    """The call with each of its parts gone or replaced by junk, down to single values."""
+
+    def places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+        yield path
+        items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        for name, below in items:
+            yield from places(below, (*path, name))
+
+    for path in places(call, ()):
+        if not path:
+            yield from JUNK
+            continue
+        for junk in (*JUNK, None):
+            changed = copy.deepcopy(call)
+            at: Any = changed
+            for name in path[:-1]:
+                at = at[name]
+            at[path[-1]] = junk
+            yield changed
+        del at[path[-1]]
+        yield changed
+
+
+def test_a_good_call_is_answered(app: Flask, client: FlaskClient) -> None:
+    """So that what follows fails for what was changed alone."""
+    statuses = {call["output"]: client.post(CALLBACKS, json=call).status_code for call in calls(app)}
+    assert len(statuses) > 10
+    assert set(statuses.values()) == {200}
+
+
+def test_a_malformed_call_is_refused(app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever part of it is missing or something else: 400 or 403, and never a 500."""
+    tried = 0
+    with caplog.at_level(logging.ERROR):
+        for number, call in enumerate(calls(app)):
+            # Each callback with another fifth of them: what is checked is the same for all.
+            for changed in itertools.islice(mutations(call), number % 5, None, 5):
+                answer = client.post(CALLBACKS, data=json.dumps(changed), content_type="application/json")
+                assert answer.status_code in (200, 204, 400, 403), changed
+                tried += 1
+    assert tried > 1000
+    assert [record for record in caplog.records if record.exc_info or "failed" in record.getMessage()] == []
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b"[" * 500_000, b'{"a":' * 100_000, b"1" * 10_000, b'{"output": NaN}', b"null"]
+)
+def test_what_is_no_json_is_refused(client: FlaskClient, body: bytes) -> None:
+    """Also where its nesting is deeper than any parser goes."""
+    assert client.post(CALLBACKS, data=body, content_type="application/json").status_code in (400, 403)
+
+
+@pytest.mark.parametrize("path", [CALLBACKS, "/login"])
+@pytest.mark.parametrize(
+    "kind", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+def test_a_body_that_is_too_large_is_not_read(visit: Visit, path: str, kind: str) -> None:
+    """A 413 before any of it is in memory; without the limit 60 MB of JSON took 2 GB."""
+    client = visit(None if path == "/login" else "admin")
+    body = io.BytesIO(b"[" * (2 * MOST_BODY_BYTES))
+    answer = client.post(path, input_stream=body, headers={"Content-Type": kind, "Content-Length": str(60 << 20)})
+    # Of what is no JSON a callback reads nothing, and a login nothing of what is no form.
+    assert answer.status_code == 413 or answer.status_code == (403 if path == CALLBACKS else 400)
+    assert body.tell() == 0
+
+
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        "Oi0x",
+        "Og==",
+        "OjE=",
+        "eDoxODQ0Njc0NDA3MzcwOTU1MTYxNg==",
+        "eDotMQ==",
+        "eDoxXzA=",
+        "eDrZoQ==",
+        "AAAA",
+        "x",
+        "=",
+        "é",
+    ],
+)
+def test_a_made_up_cursor_is_refused(visit: Visit, credentials: Credentials, cursor: str) -> None:
+    """`:-1`, `:`, `:1`, 2 to the 64, an underscore, other digits, NUL: a 422, and nothing reaches ClickHouse."""
+    token = credentials.add_token(Role.ADMIN)
+    answer = visit(None).get(
+        "/api/v1/licensing/installs",
+        query_string={"cursor": cursor},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert answer.status_code == 422
+    assert answer.get_json(force=True)["path"] == "cursor"
+
+
+@pytest.mark.parametrize("module", ["x" * 65, "a\0b", "\x1b[31m"])
+def test_a_module_that_none_can_be_called_is_refused(visit: Visit, credentials: Credentials, module: str) -> None:
+    """As a filter of the license plane."""
+    token = credentials.add_token(Role.ADMIN)
+    answer = visit(None).get(
+        "/api/v1/licensing/installs",
+        query_string={"module": module},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    assert answer.status_code == 422
+
+
+def test_a_failure_is_logged_by_its_place_alone(
+    visit: Visit, app: Flask, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No traceback: its lines may hold what was asked for."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise KeyError("a secret")
+
+    monkeypatch.setitem(app.view_functions, "show_login", fail)
+    with caplog.at_level(logging.ERROR):
+        assert visit(None).get("/login").status_code == 500
+    (line,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert line.getMessage().startswith("a request failed: KeyError at test_hostile_requests.py:")
+    assert "a secret" not in line.getMessage()
+    assert line.exc_info is None

@@ -1,0 +1,119 @@
+"""How many questions run at once, and what one of them may take."""
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from core.credentials import Credentials, Role
+from dashboard.question_limit import EACH, MOST_WAITING, TOTAL, QuestionLimit, TooManyQuestions
+from tests.dashboard.conftest import EmptyEngine
+from tests.end_to_end.system import wait_for
+from warehouse.engine import EngineError
+
+Visit = Callable[[str | None], FlaskClient]
+
+
+def test_an_asker_has_so_many_turns_at_once() -> None:
+    """One more waits, others do not; what waits too long is refused."""
+    limit = QuestionLimit(wait_seconds=0.01)
+    for _ in range(EACH):
+        limit.enter("a")
+    with pytest.raises(TooManyQuestions):
+        limit.enter("a")
+    for _ in range(TOTAL - EACH):
+        limit.enter("b")
+    with pytest.raises(TooManyQuestions):
+        limit.enter("c")
+    limit.leave("a")
+    limit.enter("c")
+
+
+def _waits(limit: QuestionLimit, count: int) -> bool:
+    return limit._waiting["a"] == count
+
+
+def test_who_waits_gets_the_next_turn() -> None:
+    """As soon as one ends; and more than so many do not wait at all."""
+    limit = QuestionLimit(wait_seconds=60)
+    for _ in range(EACH):
+        limit.enter("a")
+    waiting = [threading.Thread(target=limit.enter, args=("a",)) for _ in range(MOST_WAITING)]
+    for thread in waiting:
+        thread.start()
+    wait_for(lambda: limit._waiting["a"] == MOST_WAITING, "threads that wait")
+    with pytest.raises(TooManyQuestions):
+        limit.enter("a")
+    for left in reversed(range(MOST_WAITING)):
+        limit.leave("a")
+        wait_for(partial(_waits, limit, left), "the next turn")
+    for thread in waiting:
+        thread.join(60)
+    assert limit._running == {"a": EACH}
+    assert not limit._waiting
+
+
+class SlowEngine(EmptyEngine):
+    """Answers when it is told to, and knows how many ask at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go = threading.Event()
+        self.asking = 0
+
+    def query(self, *args: Any, **kwargs: Any) -> list[tuple[Any, ...]]:
+        self.asking += 1
+        assert self.go.wait(60)
+        return super().query(*args, **kwargs)
+
+
+@pytest.fixture
+def engine() -> SlowEngine:
+    return SlowEngine()
+
+
+def test_a_token_asks_four_questions_at_once(visit: Visit, engine: SlowEngine, credentials: Credentials) -> None:
+    """Of ten requests four reach ClickHouse; the others come after them, and all are answered."""
+    token, other = credentials.add_token(Role.PRODUCT), credentials.add_token(Role.PRODUCT)
+    statuses: list[int] = []
+
+    def ask() -> None:
+        answer = visit(None).get("/api/v1/metrics/installs", headers={"Authorization": f"Bearer {token}"})
+        statuses.append(answer.status_code)
+
+    threads = [threading.Thread(target=ask) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: engine.asking == EACH, "questions")
+    also = threading.Thread(
+        target=lambda: visit(None).get("/api/v1/metrics/installs", headers={"Authorization": f"Bearer {other}"})
+    )
+    also.start()
+    wait_for(lambda: engine.asking == EACH + 1, "the question of another token")
+    engine.go.set()
+    for thread in (*threads, also):
+        thread.join(60)
+    assert statuses == [200] * 10
+
+
+@pytest.mark.parametrize("code", [159, 241, 396])
+def test_a_question_that_takes_too_much_is_told_so(
+    visit: Visit, engine: SlowEngine, credentials: Credentials, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    """A 422 that names the limits: to ask the same again would not help."""
+
+    def ended(*_args: Any, **_kwargs: Any) -> Any:
+        cause = OSError()
+        cause.code = code  # type: ignore[attr-defined]
+        raise EngineError("what ClickHouse says") from cause
+
+    monkeypatch.setattr(engine, "query", ended)
+    token = credentials.add_token(Role.PRODUCT)
+    answer = visit(None).get("/api/v1/metrics/installs", headers={"Authorization": f"Bearer {token}"})
+    assert answer.status_code == 422
+    problem = answer.get_json(force=True)
+    assert problem["reason"] == "too_expensive"
+    assert problem["detail"].startswith("it takes more than 5 s, 1024 MiB or 250000 rows")

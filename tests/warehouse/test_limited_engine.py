@@ -1,0 +1,48 @@
+"""What one question may take of ClickHouse: time, memory, rows."""
+
+from pathlib import Path
+
+import pytest
+
+from core.home import Home
+from tests.end_to_end.system import ENGINES
+from tests.warehouse.test_engine import done_in
+from warehouse.engine import Engine
+from warehouse.limited_engine import LimitedEngine, LimitExceeded
+
+pytestmark = pytest.mark.parametrize("kind", ENGINES)
+HUNGRY = {
+    "time": "SELECT count() FROM numbers(1000000000000) WHERE sipHash64(number) % 7 = 0",
+    "memory": "SELECT uniqExact(number) FROM numbers(1000000000)",
+    "rows": "SELECT number FROM numbers(1000000)",
+}
+
+
+def asked(engine: Engine, home: Home) -> list[object]:
+    limited = LimitedEngine(engine, 1)
+    engine.create_database()
+    outcomes: list[object] = []
+    for sql in HUNGRY.values():
+        try:
+            outcomes.append(limited.query(sql))
+        except LimitExceeded:
+            outcomes.append("ended")
+        # It is no trouble of ClickHouse's, and nothing is left of it.
+        outcomes.append(limited.query("SELECT count() FROM numbers(1000)"))
+        outcomes.append(engine.trouble)
+    return outcomes
+
+
+def test_a_question_that_takes_too_much_is_ended(kind: str, tmp_path: Path) -> None:
+    """And the next one is answered."""
+    assert done_in(kind, tmp_path, asked) == ["ended", [(1000,)], None] * 3
+
+
+def without_limits(engine: Engine, home: Home) -> int:
+    engine.create_database()
+    return len(engine.query(HUNGRY["rows"]))
+
+
+def test_the_loader_has_no_such_limits(kind: str, tmp_path: Path) -> None:
+    """They are the dashboard's alone."""
+    assert done_in(kind, tmp_path, without_limits) == 1_000_000

@@ -1,0 +1,70 @@
+"""The engine for questions: what one of them may take of ClickHouse, in time, memory and rows."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.server_users import ServerUser
+
+MEMORY = 1 << 30
+# More than any chart or table shows; each row becomes an object of this process.
+RESULT_ROWS = 250_000
+# What ClickHouse says: timeout, too many rows or bytes, too much memory, too slow.
+_EXCEEDED = frozenset({159, 160, 241, 396})
+
+
+class LimitExceeded(EngineError):
+    """A question needs more than one question may take; a narrower one may fit."""
+
+
+class LimitedEngine(Engine):
+    """An engine whose queries have limits; connections and state are those of the engine that it is made of."""
+
+    def __init__(self, engine: Engine, seconds: int) -> None:
+        self._engine, self._seconds = engine, seconds
+        self.cluster, self.database = engine.cluster, engine.database
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the engine runs in this process."""
+        return self._engine.embedded
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What fails, as long as nothing has succeeded since."""
+        return self._engine.trouble
+
+    def as_user(self, account: ServerUser) -> Engine:
+        """The same engine with the same limits, asked as that user of the server."""
+        return LimitedEngine(self._engine.as_user(account), self._seconds)
+
+    def close(self) -> None:
+        """Nothing: the engine is closed by who made it."""
+
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
+        """The rows of a SELECT. Raises `LimitExceeded` and `EngineError`."""
+        limits = {
+            "max_execution_time": self._seconds,
+            "max_memory_usage": MEMORY,
+            "max_result_rows": RESULT_ROWS,
+            "result_overflow_mode": "throw",
+            "timeout_overflow_mode": "throw",
+        }
+        try:
+            return self._engine.query(sql, parameters, {**limits, **(settings or {})})
+        except EngineError as error:
+            if getattr(error.__cause__, "code", None) in _EXCEEDED:
+                raise LimitExceeded(
+                    f"it takes more than {self._seconds} s, {MEMORY >> 20} MiB or {RESULT_ROWS} rows"
+                ) from error
+            raise
+
+    def version(self) -> str:
+        """ClickHouse's version. Raises `EngineError` when it does not answer soon."""
+        return self._engine.version()
+
+    def _client(self, *, database: str = "", probe: bool = False) -> AbstractContextManager[Any]:
+        return self._engine._client(database=database, probe=probe)
