@@ -126,8 +126,8 @@ def _credentials(home: Home) -> Check:
 def _keys(home: Home) -> Check:
     """No failure: the first start knows no module that a key could be bound to."""
     try:
-        keys = Credentials(home.credentials).keys() if home.credentials.exists() else []
-    except sqlite3.Error:
+        keys = Credentials(home.credentials, only_read=True).keys() if home.credentials.exists() else []
+    except (sqlite3.Error, OSError):
         return Check("keys", False, f"{home.credentials} cannot be read")
     unbound = [key.id for key in keys if not key.modules]
     if not unbound:

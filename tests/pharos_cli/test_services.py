@@ -34,8 +34,8 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     """A Pharos beside a ClickHouse server that is away: every part is a process of its own."""
     home = tmp_path_factory.mktemp("services") / "home"
     system = System(home, "http://127.0.0.1:9/pharos")
-    system.start("/healthz")
     try:
+        system.start("/healthz")
         yield system
     finally:
         assert system.stop() == 0
@@ -167,8 +167,8 @@ def test_ipv6(tmp_path: Path) -> None:
     settings = {"PHAROS_COLLECTOR_BIND": f"[::1]:{collector}", "PHAROS_DASHBOARD_BIND": f"[::1]:{dashboard}"}
     system = System(tmp_path / "home", "http://127.0.0.1:9/pharos", **settings)
     system.collector, system.dashboard = f"http://[::1]:{collector}", f"http://[::1]:{dashboard}"
-    system.start("/healthz")
     try:
+        system.start("/healthz")
         assert system.post([beacon()])[0] == 202
         wait_for(lambda: "Pharos is up." in system.log(), "serve to say so", 60)
     finally:

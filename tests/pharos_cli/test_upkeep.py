@@ -34,6 +34,7 @@ CHECKS = [
     "home",
     "secret",
     "credentials",
+    "keys",
     "country",
     "catalog",
     "spool",
