@@ -140,7 +140,7 @@ def test_root_imports_a_file_that_only_root_may_read(home: Path, folder: Path) -
 def test_a_backup_that_root_makes_belongs_to_the_owner_of_the_home(home: Path, folder: Path) -> None:
     """Also where only root may make the folder; the owner can restore it, and root beside a home of the owner's."""
     made = folder / "backups" / "first"
-    done = pharos(home, "backup", "--home-only", str(made))
+    done = pharos(home, "backup", "--home-only", "--with-secret", str(made))
     assert done.returncode == 0, done.stderr
     assert stat.S_IMODE(made.stat().st_mode) == 0o700
     assert (made.stat().st_uid, others(made)) == (SERVICE.pw_uid, [])
