@@ -26,9 +26,10 @@ _REPLICATION_PREFIX = re.compile(r"^5\.5\.5-(?=\d)")
 _PRODUCT = re.compile(r"([a-z][a-z0-9_+.-]*?)(?:[/ _-]v?(\d.*))?", re.ASCII | re.DOTALL)
 _WEB_SERVERS = {"httpd": "apache", "apache2": "apache", "lsws": "litespeed", "microsoft-iis": "iis"}
 # Systems whose releases have one number; those of the others have two (ubuntu 24.04, alpine 3.20).
-_ONE_NUMBER = frozenset(
-    "almalinux amzn centos cloudlinux debian eurolinux fedora ol oracle raspbian rhel rocky scientific virtuozzo".split()
-)
+_ONE_NUMBER = frozenset({
+    "almalinux", "amzn", "centos", "cloudlinux", "debian", "eurolinux", "fedora", "ol", "oracle", "raspbian", "rhel",
+    "rocky", "scientific", "virtuozzo",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
