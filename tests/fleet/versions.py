@@ -1,6 +1,7 @@
 """Series and the order of versions as the reference counts them: plain rules for the texts of the test fleet."""
 
 import re
+from functools import cache
 from typing import Any
 
 SERIES = {
@@ -15,6 +16,7 @@ COMPARED = (*SERIES, *SERIES.values())
 ONE_NUMBER = ("debian", "almalinux", "rocky", "cloudlinux", "centos")
 
 
+@cache
 def series(dimension: str, reported: str, os: str = "") -> str:
     """The value of a series for what a beacon reports."""
     if dimension == "os_release":
@@ -23,6 +25,7 @@ def series(dimension: str, reported: str, os: str = "") -> str:
     return "-".join(filter(None, (product, ".".join(numbers[:2]))))
 
 
+@cache
 def order(dimension: str, text: str) -> tuple[Any, ...]:
     """What values sort by: the lowest is absent, versions come after one another as they are released."""
     if dimension not in COMPARED:
@@ -30,6 +33,7 @@ def order(dimension: str, text: str) -> tuple[Any, ...]:
     return (*place(dimension, text), text) if text else ()
 
 
+@cache
 def place(dimension: str, text: str) -> tuple[Any, ...]:
     """A version's product, its numbers without trailing zeros, and whether it is a release."""
     if dimension == "os_release":
