@@ -18,9 +18,9 @@ def largest(answer: Mapping[str, Any], limit: int) -> dict[str, Any]:
     """
     rows, kept = [], Counter[str]()
     for row in answer["rows"]:
-        if row["key"] != OTHER:
-            kept[row["bucket"]] += 1
-        if row["key"] == OTHER or kept[row["bucket"]] <= limit:
+        other = OTHER in (row["key"] if "key" in row else row["keys"])
+        kept[row["bucket"]] += not other
+        if other or kept[row["bucket"]] <= limit:
             rows.append(row)
     return {**answer, "rows": rows, "more": len(answer["rows"]) - len(rows)}
 

@@ -44,7 +44,8 @@ class NarrowQuestions:
         """
         if not query.filters or all(row["value"] is not None for row in rows):
             return 0.0, 0
-        question = hash((query.metric, query.start, query.end, query.grain, query.by, frozenset(query.filters.items())))
+        asked_for = query.metric, query.start, query.end, query.grain, query.by, query.count
+        question = hash((*asked_for, frozenset(query.filters.items())))
         now = self._clock()
         with self._lock:
             asked = self._asked.pop(who, {})

@@ -23,7 +23,7 @@ class Chart:
 
 
 def _by(dimension: str, title: str, *, optional: bool = False) -> Chart:
-    return Chart(title, "installs", {"by": dimension, "grain": "period"}, installs_by, optional)
+    return Chart(title, "installs", {"by": dimension, "grain": "period", "count": "latest"}, installs_by, optional)
 
 
 CHARTS: dict[str, Chart] = {
@@ -32,8 +32,8 @@ CHARTS: dict[str, Chart] = {
     "installs_by_license_status": _by("license_status", "License status"),
     "installs_by_os": _by("os", "Operating systems"),
     "installs_by_virtualization": _by("virtualization", "Virtualization"),
-    "installs_by_php": _by("php", "PHP versions"),
-    "installs_by_whmcs": _by("whmcs", "WHMCS versions"),
+    "installs_by_php_series": _by("php_series", "PHP versions"),
+    "installs_by_whmcs_series": _by("whmcs_series", "WHMCS versions"),
     "installs_by_country": _by("country", "Countries", optional=True),
     "beacons_per_hour": Chart("Beacons per hour (sent time, UTC)", "beacons", {}, beacons_per_hour),
     "adoption_per_bucket": Chart("Adoption over time", "feature_installs", {"by": "none"}, adoption_per_bucket),

@@ -46,12 +46,12 @@ def test_an_unexpected_error_is_logged_and_said(
 
     monkeypatch.setattr(DataSource, "ask", broken)
     with caplog.at_level(logging.ERROR):
-        answer = fill(visit("product"), "installs_by_php", "?module=invoice_pro")
-    assert answer["installs_by_php-content"]["style"] == HIDDEN
-    assert "This could not be read" in str(answer["installs_by_php-message"])
-    assert "installs_by_php" not in answer, "the old figure stays hidden, and no new one is given"
+        answer = fill(visit("product"), "installs_by_php_series", "?module=invoice_pro")
+    assert answer["installs_by_php_series-content"]["style"] == HIDDEN
+    assert "This could not be read" in str(answer["installs_by_php_series-message"])
+    assert "installs_by_php_series" not in answer, "the old figure stays hidden, and no new one is given"
     assert "a secret" not in str(answer)
-    assert "the callback of installs_by_php failed" in caplog.text
+    assert "the callback of installs_by_php_series failed" in caplog.text
     assert "ZeroDivisionError" in caplog.text
 
 

@@ -149,16 +149,20 @@ def play_polling(played: Played) -> tuple[int, int, int]:
     return sum(right), len(late) * len(DIMENSIONS), sum(number >= 3 for number in right)
 
 
-QUESTIONS: list[tuple[reference.Metric, reference.Grain, str | None, dict[str, str]]] = [
-    ("installs", "day", None, {}),
-    ("installs", "period", None, {"module": MODULE}),
-    ("installs", "week", "php", {}),
-    ("installs", "period", "version", {"os": "debian"}),
-    ("installs", "period", "license_source", {}),
-    ("feature_installs", "day", "feature", {}),
-    ("feature_installs", "period", "php", {"module": MODULE}),
-    ("feature_uses", "day", "feature", {}),
-    ("feature_uses", "period", None, {}),
+QUESTIONS: list[tuple[reference.Metric, reference.Grain, str | None, dict[str, str], reference.Count]] = [
+    ("installs", "day", None, {}, "reported"),
+    ("installs", "period", None, {"module": MODULE}, "reported"),
+    ("installs", "week", "php", {}, "reported"),
+    ("installs", "period", "version", {"os": "debian"}, "reported"),
+    ("installs", "period", "license_source", {}, "reported"),
+    ("feature_installs", "day", "feature", {}, "reported"),
+    ("feature_installs", "period", "php", {"module": MODULE}, "reported"),
+    ("feature_uses", "day", "feature", {}, "reported"),
+    ("feature_uses", "period", None, {}, "reported"),
+    ("installs", "period", "php_series", {"php_series.ge": "8.1"}, "reported"),
+    ("installs", "period", "version", {"module": MODULE}, "latest"),
+    ("installs", "week", "php_series", {}, "latest"),
+    ("installs", "day", "license_status", {}, "latest"),
 ]
 
 
@@ -169,13 +173,13 @@ def play_steps(played: Played) -> list[Any]:
     played.load(sent)
     start = today - timedelta(days=2)
     wrong: list[Any] = []
-    for metric, grain, by, filters in QUESTIONS:
-        span = {"from": str(start), "to": str(today), "grain": grain, "by": by or "none"}
+    for metric, grain, by, filters, count in QUESTIONS:
+        span = {"from": str(start), "to": str(today), "grain": grain, "by": by or "none", "count": count}
         for role in Role:
             open_from = None if role is Role.ADMIN else today
             told = played.asker(role)(metric, **span, **filters)
             dated = reference.dated(sent)
-            true = reference.metric(dated, metric, start, today, grain, by, filters, K, open_from)
+            true = reference.metric(dated, metric, start, today, grain, by, filters, K, open_from, count)
             if (told["rows"], told["open_from"]) != (true, open_from and str(open_from)):
                 wrong.append((role, metric, span, filters, told["rows"], true))
     return wrong

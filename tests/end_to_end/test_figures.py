@@ -13,20 +13,30 @@ import pytest
 from tests.end_to_end.system import ENGINES, System, running
 from tests.fleet import reference
 from tests.fleet.stream import stream
+from tests.fleet.versions import SERIES
 from tests.fleet.wire import is_beacon
 
 DAYS = 30
 LINES = 20_000
 Metric = Literal["installs", "feature_installs", "feature_uses"]
 GRAINS: tuple[Literal["day", "week", "month", "period"], ...] = ("day", "week", "month", "period")
-DIMENSIONS = [*reference.PATHS, "feature"]
+DIMENSIONS = [*reference.PATHS, "feature", *SERIES]
 FILTERS: list[dict[str, str]] = [
     {"module": "invoice_pro"},
     {"os": "debian", "license_status": "licensed"},
     {"arch": "x86_64", "module": "bulk_mailer"},
     {"feature": "invoice.pdf_export"},
     {"php": "no-such-version"},
+    {"php_series": "8.2"},
+    {"php_series.lt": "8.1"},
+    {"php.ge": "8.2", "php.lt": "8.3"},
+    {"whmcs_series.in": "8.13,9.0,8.6"},
+    {"version.le": "3.1.2", "module": "invoice_pro"},
+    {"database_series.ge": "mariadb-10.6"},
+    {"os_release": "debian 12", "whmcs.lt": "8.10"},
 ]
+LATEST = [filters for filters in FILTERS if "feature" not in filters]
+PAIRS = ("php_series,whmcs_series", "module,version_series", "os_release,license_status", "php,whmcs")
 
 
 @dataclass
@@ -44,6 +54,15 @@ class Fleet:
         told = self.system.rows(metric, **arguments)
         counted = reference.metric(self.beacons, metric, self.start, self.end, grain, by, filters, k=5)
         assert told == counted, arguments
+
+    def check_latest(self, grain: Any, by: str | None, filters: dict[str, str]) -> list[dict[str, Any]]:
+        """As `check`, with each install counted once; returns the rows."""
+        arguments = {"from": str(self.start), "to": str(self.end), "grain": grain, "by": by or "none", **filters}
+        told = self.system.rows("installs", **arguments, count="latest")
+        span = self.start, self.end
+        counted = reference.metric(self.beacons, "installs", *span, grain, by, filters, k=5, count="latest")
+        assert told == counted, arguments
+        return told
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -116,6 +135,40 @@ def test_filters_equal_the_reference(fleet: Fleet, filters: dict[str, str]) -> N
     """A filter counts what a beacon says in one breath."""
     for metric, by in product(("installs", "feature_installs", "feature_uses"), (None, "version", "feature", "os")):
         fleet.check(metric, "week", by, **filters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("grain", GRAINS)
+def test_the_latest_value_of_every_dimension_equals_the_reference(fleet: Fleet, grain: Any) -> None:
+    """Each install counts once in a bucket, so that the shares of a value that all installs have add up to 100%."""
+    for by in [None, *DIMENSIONS]:
+        if by == "feature":
+            continue
+        rows = fleet.check_latest(grain, by, {})
+        if grain == "period" and by in ("license_status", "license_source", "version"):
+            assert sum(row["value"] for row in rows) == fleet.check_latest(grain, None, {})[0]["value"]
+
+
+@pytest.mark.parametrize("filters", LATEST, ids=str)
+def test_filters_of_latest_values_equal_the_reference(fleet: Fleet, filters: dict[str, str]) -> None:
+    """`module` says whose reports count; the other filters are held against the latest values."""
+    for grain, by in (("week", "php_series"), ("period", "module"), ("period", None)):
+        fleet.check_latest(grain, by, filters)
+
+
+def test_two_dimensions_equal_the_reference(fleet: Fleet) -> None:
+    """Pairs are folded as pairs."""
+    for grain, by in zip(("week", "period", "month", "period"), PAIRS, strict=True):
+        fleet.check("installs", grain, by)
+        fleet.check("feature_uses", grain, by, feature="invoice.pdf_export")
+        fleet.check_latest(grain, by, {})
+        fleet.check_latest(grain, by, {"module": "invoice_pro", "php_series.ge": "8.1"})
+    for metric in ("feature_installs", "feature_uses", "installs"):
+        fleet.check(metric, "period", "feature,version_series")
+        fleet.check(metric, "period", "php_series,feature", module="invoice_pro")
+    status, answer = fleet.system.read("/api/v1/metrics/installs", by="php_series,license_source")
+    assert (status, answer["reason"]) == (422, "out_of_range")
+    fleet.check("installs", "period", "license_source,license_status")
+    fleet.check_latest("period", "version_series,license_source", {})
 
 
 def test_a_license_source_crosses_what_the_license_plane_holds(fleet: Fleet) -> None:

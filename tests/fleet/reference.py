@@ -6,13 +6,18 @@ Where the product and this file disagree, one of them misreads the contract.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import product
 from typing import Any, Literal
+
+from tests.fleet import versions
 
 Beacon = dict[str, Any]
 Row = dict[str, Any]
 Dated = tuple[date, Beacon]  # a beacon with its effective day
 Metric = Literal["installs", "feature_installs", "feature_uses"]
 Grain = Literal["day", "week", "month", "period"]
+Count = Literal["reported", "latest"]
+Key = str | tuple[str, str]  # of one dimension, or of two
 
 OTHER = "(other)"
 PATHS = {
@@ -67,6 +72,7 @@ def metric(
     filters: Mapping[str, str] | None = None,
     k: int = 5,
     open_from: date | None = None,
+    count: Count = "reported",
 ) -> list[Row]:
     """The rows that `GET /api/v1/metrics/<metric>` must answer, given every accepted beacon once.
 
@@ -74,60 +80,147 @@ def metric(
     grow in steps of k, and uses are not told.
 
     A filter tells what a grouping by it tells: in a bucket in which none of the filters is a row of its own, grouped
-    under the others, nothing is told.
+    under the others, nothing is told. A condition is told where it is a union of such rows, `(other)` being one.
     """
-    filters = filters or {}
-    days = [frm + timedelta(days=number) for number in range((to - frm).days + 1)]
-    buckets: dict[str, dict[str, Group]] = {_bucket(day, frm, grain): {} for day in days}
-    for day, beacon in beacons:
-        if not frm <= day <= to or (metric == "feature_uses" and open_from and day >= open_from):
-            continue
-        if not all(wanted in carried(beacon, dimension, metric) for dimension, wanted in filters.items()):
-            continue
-        groups = buckets.setdefault(_bucket(day, frm, grain), {})
-        for key, uses in _counted(beacon, metric, by, filters.get("feature")):
-            group = groups.setdefault(key, Group())
-            group.installs.add(beacon["install_id"])
-            if open_from and day < open_from:
-                group.earlier.add(beacon["install_id"])
-            group.uses += uses
-    steps = open_from is not None and metric != "feature_uses"
-    named = _named(beacons, (metric, frm, to, grain), filters, k, open_from) if filters and k > 1 else set(buckets)
+    question = Question(beacons, metric, frm, to, grain, k, open_from, count)
     rows: list[Row] = []
-    for bucket, groups in sorted(buckets.items()):
-        folded = fold(groups, k, steps=steps)
-        if bucket not in named or not groups or any(group.size(k, steps=steps) < k for group in folded.values()):
-            rows.append({"bucket": bucket, "key": OTHER if by else None, "value": None})
-            continue
-        told = {
-            key: group.uses if metric == "feature_uses" else group.size(k, steps=steps) for key, group in folded.items()
-        }
-        for key, value in sorted(told.items(), key=lambda one: (-one[1], one[0])):
-            rows.append({"bucket": bucket, "key": key if by else None, "value": value})
+    for bucket, told in question.told(by, filters or {}).items():
+        if not told:
+            rows.append({"bucket": bucket, **_keyed(by, OTHER), "value": None})
+        for key, value in sorted(told.items(), key=lambda one: (-one[1], list(_keyed(by, one[0]).values()))):
+            rows.append({"bucket": bucket, **_keyed(by, key), "value": value})
     return rows
 
 
-def _named(
-    beacons: Sequence[Dated],
-    question: tuple[Metric, date, date, Grain],
-    filters: Mapping[str, str],
-    k: int,
-    open_from: date | None,
-) -> set[str]:
-    """The buckets in which one of the filters is a row, grouped by it under the others."""
-    named: set[str] = set()
-    for name, wanted in filters.items():
-        others = {other: value for other, value in filters.items() if other != name}
-        rows = metric(beacons, *question, name, others, k, open_from)
-        named |= {row["bucket"] for row in rows if row["key"] == wanted and row["value"] is not None}
-    return named
+@dataclass(frozen=True)
+class Question:
+    """What all groupings of one answer have in common."""
+
+    beacons: Sequence[Dated]
+    metric: Metric
+    frm: date
+    to: date
+    grain: Grain
+    k: int
+    open_from: date | None
+    count: Count
+
+    @property
+    def steps(self) -> bool:
+        """Whether counts grow in steps."""
+        return self.open_from is not None and self.metric != "feature_uses"
+
+    def told(self, by: str | None, filters: Mapping[str, str]) -> dict[str, dict[Key, int]]:
+        """The figures by bucket and key; none for a bucket of which nothing is told."""
+        named = self._named(filters) if filters and self.k > 1 else None
+        told: dict[str, dict[Key, int]] = {}
+        for bucket, groups in sorted(self._groups(by, filters).items()):
+            folded = fold(groups, self.k, steps=self.steps)
+            sizes = {key: group.size(self.k, steps=self.steps) for key, group in folded.items()}
+            told[bucket] = {}
+            if (named is None or bucket in named) and all(size >= self.k for size in sizes.values()):
+                told[bucket] = sizes if self.metric != "feature_uses" else {key: folded[key].uses for key in folded}
+        return told
+
+    def _named(self, filters: Mapping[str, str]) -> set[str]:
+        """The buckets in which one of the filters is a row, or several, grouped by its dimension under the others."""
+        named: set[str] = set()
+        for name, wanted in filters.items():
+            dimension, _, operation = name.partition(".")
+            others = {other: value for other, value in filters.items() if other != name}
+            groups = self._groups(dimension, others)
+            for bucket, rows in self.told(dimension, others).items():
+                folded = [key for key in groups[bucket] if key not in rows]
+                if operation:
+                    holds = [versions.meets(dimension, operation, str(key), wanted) for key in folded]
+                    if rows and (all(holds) or not any(holds)):
+                        named.add(bucket)
+                elif wanted in rows:
+                    named.add(bucket)
+        return named
+
+    def _groups(self, by: str | None, filters: Mapping[str, str]) -> dict[str, dict[Key, Group]]:
+        """Everything that counts, by bucket and key."""
+        days = [self.frm + timedelta(days=number) for number in range((self.to - self.frm).days + 1)]
+        buckets: dict[str, dict[Key, Group]] = {_bucket(day, self.frm, self.grain): {} for day in days}
+        counted = self._latest(by, filters) if self.count == "latest" else self._reported(by, filters)
+        for day, install, key, uses in counted:
+            group = buckets[_bucket(day, self.frm, self.grain)].setdefault(key, Group())
+            group.installs.add(install)
+            if self.open_from and day < self.open_from:
+                group.earlier.add(install)
+            group.uses += uses
+        return buckets
+
+    def _within(self) -> Iterator[Dated]:
+        for day, beacon in self.beacons:
+            hidden = self.metric == "feature_uses" and self.open_from and day >= self.open_from
+            if self.frm <= day <= self.to and not hidden:
+                yield day, beacon
+
+    def _reported(self, by: str | None, filters: Mapping[str, str]) -> Iterator[tuple[date, str, Key, int]]:
+        """Day, install, key and uses of each beacon, once for each value of it."""
+        for day, beacon in self._within():
+            if all(
+                _meets(carried(beacon, name.partition(".")[0], self.metric), name, filters[name]) for name in filters
+            ):
+                for key, uses in _counted(beacon, self.metric, by, filters.get("feature")):
+                    yield day, beacon["install_id"], key, uses
+
+    def _latest(self, by: str | None, filters: Mapping[str, str]) -> Iterator[tuple[date, str, Key, int]]:
+        """First day, install and key of each install and bucket, and of each module where that is a key."""
+        asked = by.split(",") if by else []
+        reports: dict[tuple[str, str, str], list[Dated]] = {}
+        for day, beacon in self._within():
+            module = beacon["module"]["name"]
+            if filters.get("module", module) == module:
+                bucket, part = _bucket(day, self.frm, self.grain), module if "module" in asked else ""
+                reports.setdefault((bucket, beacon["install_id"], part), []).append((day, beacon))
+        for (_, install, _), seen in reports.items():
+            others = {name: wanted for name, wanted in filters.items() if name != "module"}
+            if not all(_meets(self._last(seen, name.partition(".")[0]), name, others[name]) for name in others):
+                continue
+            keys = [self._last(seen, name) for name in asked]
+            if all(keys):
+                first, *more = (key for (key,) in (keys or [{""}]))
+                yield min(day for day, _ in seen), install, (first, more[0]) if more else first, 0
+
+    def _last(self, seen: Sequence[Dated], dimension: str) -> set[str]:
+        """The value of the latest report of an install, the higher one of a day; a day that is over comes first."""
+
+        def rank(report: Dated) -> tuple[Any, ...]:
+            day, beacon = report
+            over = self.open_from is None or day < self.open_from
+            source = versions.SERIES.get(dimension, dimension)
+            (value,) = carried(beacon, source, "installs") or {""}
+            if dimension == "os_release":
+                value = f"{''.join(carried(beacon, 'os', 'installs'))} {value}"
+            version = () if source in versions.COMPARED else versions.order("version", beacon["module"]["version"])
+            return over, day, version, versions.order(dimension if dimension == "os_release" else source, value)
+
+        _, beacon = max(seen, key=rank)
+        return carried(beacon, dimension, "installs")
 
 
-def fold(groups: Mapping[str, Group], k: int, *, steps: bool = False) -> dict[str, Group]:
+def _keyed(by: str | None, key: Key) -> Row:
+    """The key of a row as the API writes it."""
+    if by and "," in by:
+        return {"keys": [OTHER, OTHER] if key == OTHER else list(key)}
+    return {"key": key if by else None}
+
+
+def _meets(values: set[str], name: str, wanted: str) -> bool:
+    dimension, _, operation = name.partition(".")
+    if not operation:
+        return wanted in values
+    return any(versions.meets(dimension, operation, value, wanted) for value in values)
+
+
+def fold(groups: Mapping[Key, Group], k: int, *, steps: bool = False) -> dict[Key, Group]:
     """The groups that may be told apart, and under `(other)` the union of those that may not."""
     sizes = {key: group.size(k, steps=steps) for key, group in groups.items()}
     smallest_first = sorted(groups, key=lambda key: (sizes[key], key))
-    folded: list[str] = []
+    folded: list[Key] = []
     other = Group()
     for key in smallest_first:
         if sizes[key] >= k and (not folded or other.size(k, steps=steps) >= k):
@@ -173,6 +266,12 @@ def carried(beacon: Beacon, dimension: str, metric: Metric) -> set[str]:
     if dimension == "feature":
         # To have reported a feature is enough for an install to run it; to use it takes a count above 0.
         return {name for name, count in beacon.get("features", {}).items() if count > 0 or metric == "installs"}
+    if dimension in versions.SERIES:
+        os = "".join(carried(beacon, "os", metric)) if dimension == "os_release" else ""
+        reported = carried(beacon, versions.SERIES[dimension], metric)
+        if dimension == "os_release":
+            reported = (reported or {""}) if os else set()
+        return {versions.series(dimension, text, os) for text in reported}
     value: Any = beacon
     for name in PATHS[dimension].split("."):
         if name not in value:
@@ -181,8 +280,15 @@ def carried(beacon: Beacon, dimension: str, metric: Metric) -> set[str]:
     return {value}
 
 
-def _counted(beacon: Beacon, metric: Metric, by: str | None, feature: str | None) -> Iterator[tuple[str, int]]:
+def _counted(beacon: Beacon, metric: Metric, by: str | None, feature: str | None) -> Iterator[tuple[Key, int]]:
     """The keys under which a beacon's install counts, each with the uses that the beacon adds to it."""
+    if by and "," in by:
+        one, other = by.split(",")
+        for (key, uses), (second, more) in product(
+            _counted(beacon, metric, one, feature), _counted(beacon, metric, other, feature)
+        ):
+            yield (str(key), str(second)), min(uses, more) if "feature" in (one, other) else uses
+        return
     keys = carried(beacon, by, metric) if by else {""}
     if by == "feature" and feature is not None:
         keys &= {feature}  # asked for one feature, nobody wants the others that were reported beside it

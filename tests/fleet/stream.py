@@ -50,7 +50,17 @@ def _valid(rng: random.Random, seed: int, wanted: int, installs: int, days: int,
     while len(sent) < wanted:
         rate *= 1.5  # not every install lives on every day
         sent = list(synthetic_fleet.beacons(seed, installs, days, end, rate))
-    return [sent[index] for index in sorted(rng.sample(range(len(sent)), wanted))]
+    return [_packaged(sent[index]) for index in sorted(rng.sample(range(len(sent)), wanted))]
+
+
+def _packaged(beacon: Beacon) -> Beacon:
+    """The beacon, with versions as distributions write them on a third of the installs."""
+    platform = beacon.get("platform")
+    if platform and int(beacon["install_id"][:4], 16) % 3 == 0:
+        beacon["platform"] = {**platform, "php": f"{platform['php']}-1ubuntu4.3"}
+        if platform.get("database") == "mariadb-10.6":
+            beacon["platform"]["database"] = "5.5.5-10.6.12-MariaDB-log"
+    return beacon
 
 
 def complete(rng: random.Random, end: date) -> Beacon:

@@ -248,6 +248,39 @@ def test_uses_of_a_day_that_is_not_over_are_not_told() -> None:
     assert rows == [row("2026-11-22", None, 7), row("2026-11-23", None, None)]
 
 
+def of_series(beacons: list[Dated], *, by: str = "php_series", **filters: str) -> list[Any]:
+    rows = reference.metric(beacons, "installs", SUNDAY, MONDAY, "period", by, filters, k=1, count="latest")
+    return [(row.get("key", row.get("keys")), row["value"]) for row in rows]
+
+
+def test_the_latest_report_counts_and_the_higher_version_of_a_day() -> None:
+    """An upgrade within a day, a downgrade overnight, and one that stays."""
+    beacons = [
+        (SUNDAY, beacon(1, php="8.9.1")), (SUNDAY, beacon(1, php="8.10.1")),
+        (SUNDAY, beacon(2, php="8.10.1")), (MONDAY, beacon(2, php="8.9.2-1ubuntu4.3")),
+        (SUNDAY, beacon(3, php="8.9.1")),
+    ]  # fmt: skip
+    assert of_series(beacons) == [("8.9", 2), ("8.10", 1)]
+    assert of_series(beacons, **{"php.lt": "8.10"}) == [("8.9", 2)]
+    assert of_series(beacons, by="php_series,version") == [(["8.9", "1"], 2), (["8.10", "1"], 1)]
+
+
+def test_a_condition_that_splits_what_is_folded_is_not_told() -> None:
+    """Two conditions never differ by fewer installs than a row has."""
+
+    def told(**filters: str) -> int | None:
+        beacons = [
+            (SUNDAY, beacon(f"{php} {i}", php=php)) for php, n in (("8.1", 2), ("8.2", 2), ("8.3", 9)) for i in range(n)
+        ]
+        return reference.metric(beacons, "installs", SUNDAY, SUNDAY, "period", None, filters, k=3)[0]["value"]  # type: ignore[no-any-return]
+
+    assert told(**{"php.lt": "8.2"}) is None
+    assert told(**{"php.lt": "8.3"}) == 4
+    assert told(**{"php.in": "8.2,8.3"}) is None
+    assert told(**{"php.ge": "8.3"}) == 9
+    assert told(**{"php.ge": "7"}) == 13
+
+
 def test_a_beacon_belongs_to_its_utc_day() -> None:
     """One o'clock at night east of Greenwich is still the day before."""
     stated = [{"sent_at": f"2026-11-22T{time}"} for time in ("01:00:00+02:00", "23:00:00-05:00", "00:00:00Z")]

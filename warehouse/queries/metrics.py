@@ -1,127 +1,33 @@
 """One definition of each number: the charts, the tables, the CSV files and the read API all come through here.
 
-`parse` turns a query string into a `MetricQuery` (pure), `answer` runs it and folds groups under k. What folding hides
-is not told to who asks for it by name either: a filter tells no more than a grouping has rows for.
+`answer` runs a `MetricQuery` and folds groups under k. What folding hides is not told to who asks for it by name
+either: a filter tells no more than a grouping has rows for.
 """
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, timedelta
+from functools import partial
 from typing import Any
 
-from core.fields import COUNTRY, DIMENSIONS
 from warehouse.engine import Engine
-from warehouse.queries import disclosure
+from warehouse.queries import dimensions, disclosure
 from warehouse.queries.differencing import Cell
+from warehouse.queries.dimensions import LICENSE_DIMENSIONS, QueryError, dimension_of
+from warehouse.queries.install_days import BETWEEN, PORTION, install_days_sql, table, texts_sql
+from warehouse.queries.metric_query import COUNTS, DEFAULT_DAYS, GRAINS, METRICS, MOST_DAYS, MetricQuery, parse
 from warehouse.queries.small_groups import OTHER, Bucket, Group, Row, fold, ordered, round_down, withheld
 from warehouse.server_users import ServerUser
 
-METRICS = ("installs", "feature_installs", "feature_uses")
-# What a row's bucket is called: always a date, the first of it (ISO weeks begin on Monday).
-GRAINS = {
-    "day": "day",
-    "week": "toMonday(day)",
-    "month": "toStartOfMonth(day)",
-    "period": "{start:Date}",
-}
-DEFAULT_DAYS = 30
-MOST_DAYS = 3660
+__all__ = [
+    "COUNTS", "DEFAULT_DAYS", "GRAINS", "LICENSE_DIMENSIONS", "METRICS", "MOST_DAYS", "MetricQuery", "QueryError",
+    "answer", "buckets", "days_with_beacons", "fresh_to", "parse",
+]  # fmt: skip
+
 # Of one answer: four filters take 32 at most, and seldom more than four. What is not found out by then is withheld.
 MOST_GROUPINGS = 64
 # Of one bucket: the groups beyond the largest are folded, so that invented values cannot fill the memory.
 MOST_GROUPS = 2000
-# The server takes a parameter of 128 KiB at most.
-PORTION = 1000
-
-# The license plane shares no key with the usage plane: a license source can be crossed only with what it holds itself.
-LICENSE_DIMENSIONS = ("module", "version", "license_status", "license_source", COUNTRY)
-
-
-class QueryError(Exception):
-    """A query that cannot be answered: a `reason` of the beacons' vocabulary, the parameter, and why in words."""
-
-    def __init__(self, reason: str, param: str, detail: str) -> None:
-        super().__init__(f"{param}: {detail}")
-        self.reason, self.param, self.detail = reason, param, detail
-
-
-@dataclass(frozen=True)
-class MetricQuery:
-    """What is asked for: a metric over the days `start` to `end`, both included; `by` None is no grouping."""
-
-    metric: str
-    start: date
-    end: date
-    grain: str
-    by: str | None
-    filters: dict[str, str]
-
-
-def parse(metric: str, args: Mapping[str, str], today: date) -> MetricQuery:
-    """Read a query string; empty values count as not given. Raises `QueryError`."""
-    given = {name: value for name, value in args.items() if value != ""}
-    for name in given:
-        if name not in ("from", "to", "grain", "by", *DIMENSIONS):
-            raise QueryError("unknown_field", _printable(name), "is no parameter of this query")
-    end = _date(given, "to") or today
-    start = _date(given, "from") or end - timedelta(days=DEFAULT_DAYS - 1)
-    if start > end:
-        raise QueryError("out_of_range", "from", "must not be after to")
-    if (end - start).days >= MOST_DAYS:
-        raise QueryError("out_of_range", "from", f"must be within {MOST_DAYS} days of to")
-    grain = given.get("grain", "day")
-    if grain not in GRAINS:
-        raise QueryError("bad_format", "grain", f"must be one of {', '.join(GRAINS)}")
-    by = given.get("by", "none" if metric == "installs" else "feature")
-    if by != "none" and by not in DIMENSIONS:
-        raise QueryError("bad_format", "by", f"must be none or one of {', '.join(DIMENSIONS)}")
-    filters = {name: value for name, value in given.items() if name in DIMENSIONS}
-    for name, value in filters.items():
-        if len(value) > 64 or not value.isprintable():
-            raise QueryError("bad_format", name, "must be printable, 64 characters at most")
-    query = MetricQuery(metric, start, end, grain, None if by == "none" else by, filters)
-    _check_planes(query)
-    return query
-
-
-def _check_planes(query: MetricQuery) -> None:
-    if not _of_license_plane(query):
-        return
-    if query.metric != "installs":
-        raise QueryError(
-            "out_of_range", "license_source",
-            "license_source is held in the license plane, features in the usage plane; no key joins the two",
-        )  # fmt: skip
-    for name in [query.by, *query.filters]:
-        if name and name not in LICENSE_DIMENSIONS:
-            raise QueryError(
-                "out_of_range", name,
-                f"{name} is held in the usage plane, license_source in the license plane; no key joins the two",
-            )  # fmt: skip
-
-
-def _of_license_plane(query: MetricQuery) -> bool:
-    return query.by == "license_source" or "license_source" in query.filters
-
-
-def _date(args: Mapping[str, str], name: str) -> date | None:
-    text = args.get(name)
-    if text is None:
-        return None
-    try:
-        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-            raise ValueError
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise QueryError("bad_format", name, "must be a date, YYYY-MM-DD") from None
-    if not 1971 <= day.year <= 2148:
-        raise QueryError("out_of_range", name, "must be between 1971 and 2148")
-    return day
-
-
-def _printable(name: str) -> str:
-    return name if re.fullmatch(r"[A-Za-z_]{1,32}", name) else "query"
 
 
 def answer(
@@ -138,8 +44,11 @@ def answer(
     Each bucket of the span has a row. `rounded`: no two counts of installs differ by 1 to k - 1, whatever was asked of
     which days. `open_from`: figures that hold this day or a later one change in steps of k installs
     (`warehouse/queries/disclosure.py`). `withhold` says which buckets must not be told beside what the asker knows
-    (`warehouse/queries/differencing.py`). Raises `EngineError`.
+    (`warehouse/queries/differencing.py`). Raises `EngineError`, and `QueryError` for a condition beside
+    `withhold`, which does not know when one condition implies another.
     """
+    if withhold and (condition := next(filter(dimensions.is_condition, query.filters), None)):
+        raise QueryError("out_of_range", condition, "conditions are not answered with PHAROS_DISCLOSURE=strict")
     rows = _Question(engine, k, open_from).rows_of(query)
     if withhold:
         bad = withhold(_cells(query, rows))
@@ -152,13 +61,25 @@ def answer(
         "to": query.end.isoformat(),
         "grain": query.grain,
         "by": query.by,
+        "count": query.count,
         "k": k,
-        "rows": [{"bucket": row.bucket, "key": row.key if query.by else None, "value": row.value} for row in rows],
+        "rows": [{"bucket": row.bucket, **_key(query, row), "value": row.value} for row in rows],
         "suppressed": sum(row.folded for row in rows),
         "fresh_to": fresh_to(engine),
         "exact": not rounded,
         "open_from": open_from.isoformat() if open_from and open_from <= query.end else None,
     }
+
+
+def _key(query: MetricQuery, row: Row) -> dict[str, Any]:
+    """The key of a row, or the keys where there are two dimensions."""
+    if len(query.dimensions) < 2:
+        return {"key": row.key if query.by else None}
+    return {"keys": _keys(query, row)}
+
+
+def _keys(query: MetricQuery, row: Row) -> list[str]:
+    return [OTHER] * len(query.dimensions) if row.key == OTHER else row.key.split(BETWEEN)
 
 
 def buckets(query: MetricQuery) -> dict[str, tuple[date, date]]:
@@ -178,13 +99,24 @@ def buckets(query: MetricQuery) -> dict[str, tuple[date, date]]:
 
 
 def _cells(query: MetricQuery, rows: list[Row]) -> Iterator[Cell]:
-    """The counts of installs in an answer: who used a feature is one of those who are counted as there."""
-    used = {("", "used")} if query.metric != "installs" else set()
+    """The counts of installs in an answer, each with all that is true of its installs.
+
+    Who used a feature is one of those who are counted as there. Who reported a value last is one of those who did, and
+    is in its series.
+    """
+    more = {("", "used")} if query.metric != "installs" else set()
+    if query.count == "latest":
+        more.add(("", "latest"))
     spans = buckets(query)
     for row in rows:
-        if row.value is not None:
-            conditions = frozenset({*query.filters.items(), *({(query.by, row.key)} if query.by else ()), *used})
-            yield Cell(row.bucket, *spans[row.bucket], conditions, row.installs)
+        if row.value is None:
+            continue
+        if row.key == OTHER and len(query.dimensions) > 1:
+            keyed = {(str(query.by), OTHER)}
+        else:
+            keyed = set(zip(query.dimensions, _keys(query, row), strict=True)) if query.by else set()
+        stated = {*query.filters.items(), *keyed}
+        yield Cell(row.bucket, *spans[row.bucket], frozenset(stated | more | dimensions.implied(stated)), row.installs)
 
 
 class _Question:
@@ -193,6 +125,7 @@ class _Question:
     def __init__(self, engine: Engine, k: int, open_from: date | None) -> None:
         self._engine, self._k, self._open_from = engine, k, open_from
         self._groupings: dict[tuple[str | None, frozenset[tuple[str, str]]], list[Row]] = {}
+        self._reported: dict[tuple[str, str], list[str]] = {}
 
     def rows_of(self, query: MetricQuery) -> list[Row]:
         """The rows that may be shown, and one without a figure for each other bucket. Raises `EngineError`."""
@@ -203,15 +136,62 @@ class _Question:
         return ordered([*rows, *(withheld(bucket) for bucket in buckets(query) if bucket not in told)])
 
     def _named(self, query: MetricQuery, buckets: set[str]) -> set[str]:
-        """Those of the buckets in which a grouping by one of the filters, under the others, has its value as a row."""
+        """Those of the buckets in which a grouping by one of the filters, under the others, has its value as a row.
+
+        A condition has its value there if it holds for all that is folded, or for none of it: two conditions then
+        never differ by less than a row.
+        """
         named: set[str] = set() if query.filters and self._k > 1 else buckets
         for name, value in sorted(query.filters.items()):
             if buckets <= named:
                 break
             others = {other: query.filters[other] for other in query.filters if other != name}
-            rows = self._grouping(replace(query, by=name, filters=others))
-            named |= {row.bucket for row in rows if row.key == value and row.value is not None}
+            grouping = replace(query, by=dimension_of(name), filters=others)
+            told: dict[str, set[str]] = {}
+            for row in self._grouping(grouping):
+                if row.value is not None:
+                    told.setdefault(row.bucket, set()).add(row.key)
+            if dimensions.is_condition(name):
+                named |= self._not_split(grouping, told, name, value) if told else set()
+            else:
+                named |= {bucket for bucket, rows in told.items() if value in rows}
         return named
+
+    def _not_split(self, query: MetricQuery, told: Mapping[str, set[str]], name: str, value: str) -> set[str]:
+        """The buckets in which a condition holds for all keys that are in no row of their own, or for none of them."""
+        query = self._told_days(query)
+        rows, parameters = self._install_days(query)
+        (dimension,) = query.dimensions
+        known = {dimensions.roll_up(dimension, text) for text in self._texts(query, dimensions.source(dimension))}
+        found = self._reader(query).query(
+            f"SELECT bucket, groupUniqArray({5 * MOST_GROUPS})(key) FROM ({rows}) GROUP BY bucket",  # noqa: S608
+            parameters,
+        )
+        named = set()
+        for bucket, keys in found:
+            folded = set(keys) - told.get(bucket.isoformat(), set())
+            holds = {key in known and dimensions.matches(name, value, key) for key in folded}
+            if len(keys) < 5 * MOST_GROUPS and len(holds) < 2:
+                named.add(bucket.isoformat())
+        return named & told.keys()
+
+    def _reader(self, query: MetricQuery) -> Engine:
+        return self._engine.as_user(ServerUser.LICENSING if query.of_license_plane else ServerUser.PRODUCT)
+
+    def _told_days(self, query: MetricQuery) -> MetricQuery:
+        """The same question of the days that are told."""
+        return replace(query, end=disclosure.days_that_count(query.metric, query.end, self._open_from))
+
+    def _install_days(self, query: MetricQuery) -> tuple[str, dict[str, Any]]:
+        return install_days_sql(query, partial(self._texts, query), self._open_from)
+
+    def _texts(self, query: MetricQuery, source: str) -> Sequence[str]:
+        """The different texts that were reported of a source in the span."""
+        key = table(query), source
+        if key not in self._reported:
+            found = self._reader(query).query(*texts_sql(query, source))
+            self._reported[key] = [text for (text,) in found]
+        return self._reported[key]
 
     def _grouping(self, query: MetricQuery) -> list[Row]:
         question = query.by, frozenset(query.filters.items())
@@ -221,13 +201,12 @@ class _Question:
         return self._groupings.get(question, [])
 
     def _fold(self, query: MetricQuery) -> list[Row]:
-        over = disclosure.days_that_count(query.metric, query.end, self._open_from)
-        if over < query.start:
+        query = self._told_days(query)
+        if query.end < query.start:
             return []
-        query = replace(query, end=over)
-        reader = self._engine.as_user(ServerUser.LICENSING if _of_license_plane(query) else ServerUser.PRODUCT)
-        open_from = self._open_from if self._open_from and self._open_from <= over else None
-        groups, parameters = _groups_sql(query, self._k, open_from)
+        reader = self._reader(query)
+        open_from = self._open_from if self._open_from and self._open_from <= query.end else None
+        groups, parameters = _groups_sql(query, self._install_days(query), self._k, open_from)
         found = reader.query(
             f"""
             SELECT bucket, groupArrayIf((key, value, installs), large), countIf(NOT large),
@@ -263,12 +242,14 @@ class _Question:
         )
 
 
-def _groups_sql(query: MetricQuery, k: int, open_from: date | None) -> tuple[str, dict[str, Any]]:
+def _groups_sql(
+    query: MetricQuery, install_days: tuple[str, dict[str, Any]], k: int, open_from: date | None
+) -> tuple[str, dict[str, Any]]:
     """A SELECT of each group with its figure, its installs and whether it is `large` enough to be a row.
 
     `everybody`, `earlier` and `amount` are what several groups together are counted from.
     """
-    rows, parameters = _rows_sql(query)
+    rows, parameters = install_days
     earlier = ", uniqExactStateIf(install, day < {open_from:Date}) AS earlier" if open_from else ""
     installs = _stepped("finalizeAggregation(everybody)", "finalizeAggregation(earlier)", open_from)
     sql = f"""
@@ -292,44 +273,6 @@ def _together(query: MetricQuery, open_from: date | None, which: str = "NOT larg
 def _stepped(everybody: str, earlier: str, open_from: date | None) -> str:
     """As `disclosure.stepped`."""
     return f"{earlier} + intDiv({everybody} - {earlier}, {{k:UInt64}}) * {{k:UInt64}}" if open_from else everybody
-
-
-def _rows_sql(query: MetricQuery) -> tuple[str, dict[str, Any]]:
-    """A SELECT of (day, bucket, key, install, amount), a row for each install-day that counts, and its parameters."""
-    table = "installs_per_day_by_license_source" if _of_license_plane(query) else "installs_per_day_by_dimension"
-    conditions = ["day BETWEEN {start:Date} AND {end:Date}"]
-    parameters: dict[str, Any] = {"start": query.start, "end": query.end}
-    for name, value in query.filters.items():
-        parameters[f"is_{name}"] = value
-        if name != "feature":
-            conditions.append(f"{name} = {{is_{name}:String}}")
-    feature = "feature" in query.filters
-    # What counts for a feature: that it was named (installs), or that it was used (the other two).
-    named = "reported" if query.metric == "installs" else "mapKeys(uses)"
-    if feature:
-        conditions.append(f"has({named}, {{is_feature:String}})")
-    elif query.metric != "installs":
-        conditions.append("notEmpty(uses)")
-    key, amount, join = "''", "0", ""
-    if query.by == "feature":
-        uses = "uses::Array(Tuple(String, UInt64))"
-        pairs = "arrayMap(name -> (name, 0), reported)" if query.metric == "installs" else uses
-        join = f"ARRAY JOIN {pairs} AS pair"
-        key, amount = "pair.1", "pair.2"
-        if feature:
-            conditions.append("pair.1 = {is_feature:String}")
-    else:
-        if query.by:
-            key = query.by
-            conditions.append(f"{query.by} != ''")
-        if query.metric == "feature_uses":
-            amount = "uses[{is_feature:String}]" if feature else "arraySum(mapValues(uses))"
-    bucket = GRAINS[query.grain]
-    sql = (
-        f"SELECT day, {bucket} AS bucket, {key}::String AS key, install, {amount}::UInt64 AS amount "  # noqa: S608
-        f"FROM {table} {join} WHERE {' AND '.join(conditions)}"
-    )
-    return sql, parameters
 
 
 def fresh_to(engine: Engine) -> str | None:

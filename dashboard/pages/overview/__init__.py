@@ -42,10 +42,10 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         if not data.total(chosen.args()):
             return Instead(why_empty(data, chosen))
         folded = f"Groups of fewer than {data.k} installs are folded into {OTHER}. " if data.k > 1 else ""
-        return (
-            f"{folded}{messages.rounding(data)}An install counts under each value that it reported in the range, "
-            "so shares may add up to more than 100%.",
-        )
+        counted = "An install counts once, under the value that it reported last in the range."
+        if not chosen.module:
+            counted += " Module versions are the exception: it counts under each version of each module."
+        return (f"{folded}{messages.rounding(data)}{counted}",)
 
     freshness.register(callbacks, page, data, search)
     figures.register(page, callbacks, data)

@@ -41,13 +41,16 @@ def _drawn(data: DataSource, name: str, chosen: Filters) -> DrawnChart | None:
     """The chart, or None when there is nothing to show."""
     chart = CHARTS[name]
     total = data.total(chosen.args())
-    answer = data.largest(chart.metric, chosen.args(**chart.args))
+    all_modules = name == "installs_by_version" and not chosen.module
+    # Versions of different modules do not replace one another.
+    count_as = {"count": "reported"} if all_modules else {}
+    answer = data.largest(chart.metric, chosen.args(**{**chart.args, **count_as}))
     shown = shown_rows(answer["rows"])
     if not total or not shown:
         return None
     words = ", ".join(f"{row['key']} {count(row['value'])} ({share(row['value'] / total)})" for row in shown)
     rows = len(answer["rows"]) + answer["more"]
     notes = [f"The {MOST_BARS} largest of {count(rows)}."] if rows > len(shown) else []
-    if name == "installs_by_version" and not chosen.module:
+    if all_modules:
         notes.append("All modules; choose one to see its versions.")
     return DrawnChart(chart.figure(answer["rows"], total), f"{chart.title}: {words}.", " ".join(notes))

@@ -58,8 +58,8 @@ def _modules(data: DataSource, chosen: Filters) -> FigureText:
 
 
 def _licensed(data: DataSource, chosen: Filters, total: int | None) -> FigureText:
-    rows = data.ask("installs", chosen.args(by="license_status", grain="period"))["rows"]
+    rows = data.ask("installs", chosen.args(by="license_status", grain="period", count="latest"))["rows"]
     licensed = next((row["value"] for row in known_rows(rows) if row["key"] == "licensed"), None)
     if not total or licensed is None:
         return FigureText("–", "of active installs")
-    return FigureText(share(licensed / total), f"{count(licensed)} installs report licensed")
+    return FigureText(share(licensed / total), f"{count(licensed)} installs reported licensed last")

@@ -7,6 +7,7 @@ import pytest
 
 from core.fields import DIMENSIONS
 from warehouse.engine import Engine
+from warehouse.queries.dimensions import implied, matches
 from warehouse.queries.metrics import (
     GRAINS,
     LICENSE_DIMENSIONS,
@@ -94,7 +95,22 @@ def test_a_filter_is_any_printable_text(value: str) -> None:
         ({"grain": "Day"}, "bad_format", "grain"),
         ({"by": "install"}, "bad_format", "by"),
         ({"by": "os_family"}, "bad_format", "by"),
-        ({"by": "module,php"}, "bad_format", "by"),
+        ({"by": "module,phase"}, "bad_format", "by"),
+        ({"by": "os,"}, "bad_format", "by"),
+        ({"by": "module,module"}, "out_of_range", "by"),
+        ({"by": "module,php,whmcs"}, "out_of_range", "by"),
+        ({"count": "first"}, "bad_format", "count"),
+        ({"php_series.gt": "8.0"}, "unknown_field", "php_series.gt"),
+        ({"php_series.": "8.0"}, "unknown_field", "php_series."),
+        ({"php.series.lt": "8.0"}, "unknown_field", "php.series.lt"),
+        ({"phase.lt": "8.0"}, "unknown_field", "phase.lt"),
+        ({"module.lt": "8.0"}, "out_of_range", "module.lt"),
+        ({"feature.in": "a,b"}, "out_of_range", "feature.in"),
+        ({"php_series.lt": "eight"}, "bad_format", "php_series.lt"),
+        ({"database_series.lt": "mariadb"}, "bad_format", "database_series.lt"),
+        ({"os_release.ge": "debian"}, "bad_format", "os_release.ge"),
+        ({"php_series.in": "8.1,,8.2"}, "bad_format", "php_series.in"),
+        ({"php_series.in": ",".join(map(str, range(51)))}, "too_many_items", "php_series.in"),
         ({"module": "a" * 65}, "bad_format", "module"),
         ({"module": "a\0"}, "bad_format", "module"),
         ({"php": "8\n"}, "bad_format", "php"),
@@ -109,12 +125,63 @@ def test_what_cannot_be_asked_is_refused(metric: str, args: dict[str, str], reas
     assert not [value for value in args.values() if len(value) > 3 and value in caught.value.detail]
 
 
+@pytest.mark.parametrize(
+    ("name", "wanted", "value", "met"),
+    [
+        ("php_series.lt", "8.10", "8.9", True),
+        ("php_series.le", "8.1", "8.1", True),
+        ("php.lt", "8.2", "8.2.0-1ubuntu1", False),
+        ("php.lt", "8.2", "8.2.0RC1", True),
+        ("php.ge", "8.2", "nightly", False),
+        ("version.in", "3.2,3.3", "3.3", True),
+        ("version.in", "3.2,3.3", "3.30", False),
+        ("database_series.lt", "mariadb-10.6", "mysql-8.0", False),
+        ("database_series.lt", "mariadb-10.6", "mariadb-10.5", True),
+        ("database.lt", "mariadb-10.6", "5.5.5-10.5.9-MariaDB", True),
+        ("os_release.ge", "debian 11", "debian 12", True),
+        ("os_release.ge", "debian 11", "ubuntu 22.04", False),
+        ("os_version.lt", "9", "8.10", True),
+    ],
+)
+def test_conditions_compare_versions(name: str, wanted: str, value: str, met: bool) -> None:
+    """As versions, and within one product."""
+    assert matches(name, wanted, value) is met
+    assert parse("installs", {name: wanted}, TODAY).filters == {name: wanted}
+
+
+@pytest.mark.parametrize(
+    ("metric", "args"),
+    [
+        ("feature_installs", {}),
+        ("feature_uses", {"by": "php"}),
+        ("installs", {"by": "feature"}),
+        ("installs", {"by": "version,feature"}),
+        ("installs", {"feature": "x"}),
+    ],
+)
+def test_features_have_no_latest(metric: str, args: dict[str, str]) -> None:
+    """The latest report of an install does not say which features it uses."""
+    error = refusal(metric, count="latest", **args)
+    assert (error.reason, error.param) == ("out_of_range", "count")
+
+
+def test_what_is_told_implies_its_series() -> None:
+    """So that `PHAROS_DISCLOSURE=strict` knows that a version's installs are among those of its series."""
+    assert implied({("php", "8.2.12"), ("os", "debian"), ("os_version", "12.5")}) == {
+        ("php_series", "8.2"),
+        ("os_release", "debian 12"),
+    }
+    assert implied({("os_release", "debian 12")}) == {("os", "debian")}
+
+
 USAGE_ONLY = [name for name in DIMENSIONS if name not in LICENSE_DIMENSIONS]
 
 
 def test_the_planes_share_no_more_dimensions_than_their_rows_do() -> None:
     """What may be crossed with a license source is what the license plane holds itself."""
-    assert set(LICENSE_DIMENSIONS) == {"module", "version", "license_status", "license_source", "country"}
+    assert set(LICENSE_DIMENSIONS) == {
+        "module", "version", "license_status", "license_source", "country", "version_series"
+    }  # fmt: skip
     assert {"os", "php", "whmcs", "virtualization", "feature"} <= set(USAGE_ONLY)
 
 
