@@ -1,4 +1,4 @@
-"""The collector's WSGI application; only wires the parts."""
+"""The collector's WSGI application. It only wires the parts."""
 
 import logging
 import time
@@ -31,7 +31,7 @@ log = logging.getLogger("pharos.requests")
 
 
 def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable[[], Catalog]) -> Flask:
-    """The collector over one home. Call it in the worker, after the fork: `writer` owns a thread."""
+    """Create the collector of one home. Call it in the worker, after the fork: `writer` owns a thread."""
     app = Flask("pharos-collector", static_folder=None)
     credentials = Credentials(home.credentials)
     planes = Planes(home.root_secret(settings), lookup(settings))
@@ -64,14 +64,14 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     @app.get("/metrics")
     def get_metrics() -> Response:
         if not _from_operator():
-            raise problems.Refused(Rejected(Reason.UNAUTHORIZED, detail="from loopback, or with an admin token"))
+            raise problems.Refused(Rejected(Reason.UNAUTHORIZED, detail="requires loopback or an admin token"))
         return Response(metrics.exposition(home.spool, time.time()), content_type="text/plain; version=0.0.4")
 
     def _from_operator() -> bool:
         token = credentials.token(bearer(request.headers.get("Authorization")))
         if token is not None and token.role is Role.ADMIN:
             return True
-        # A proxy on this machine also connects from loopback: only a direct connection is one from here.
+        # A local proxy also connects from loopback, so accept only direct connections.
         forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
         return not forwarded and client_address.address(request.environ, 0) in ("127.0.0.1", "::1")
 
@@ -90,7 +90,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
-        # By its type only: a traceback's values may hold what must not be in a log.
+        # Log only the type: the message and the traceback may contain private data.
         log.error("a request failed: %s at %s", type(error).__name__, place(error))
         return problems.answer(beacon_api.unavailable(Unavailable("the collector failed on this request")))
 
@@ -102,7 +102,7 @@ _HEADERS = (("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")
 
 
 def _for_operator(home: Home) -> dict[str, Any]:
-    """What waits for ClickHouse, since when and why it cannot be loaded, and which parts of `pharos serve` are down."""
+    """Return how many beacons wait for ClickHouse, since when and why loading fails, and which parts are down."""
     down = {each.part: {"status": "down", "since": _moment(each.since), "why": each.why} for each in parts.down(home)}
     spool = Spool(home.spool)
     try:

@@ -1,4 +1,4 @@
-"""`POST /v1/beacons`: key → body → validate → catalog → planes → spool → 202; `/check` stops before the spool."""
+"""`POST /v1/beacons`: key → body → validate → catalog → planes → spool → 202. `/check` stops before the spool."""
 
 from collections import Counter
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ RETRY_SECONDS = 30
 def blueprint(
     settings: Settings, credentials: Credentials, planes: Planes, ingestion: Ingestion, writer: Writer
 ) -> Blueprint:
-    """The two ways in for beacons."""
+    """Return the routes for beacons."""
     routes = Blueprint("beacons", __name__)
     per_key, per_address = settings.rate_limit, settings.address_rate_limit
     limit = " and ".join(
@@ -35,7 +35,7 @@ def blueprint(
 
     def limits(key: IngestKey, address: str) -> tuple[tuple[str, int], ...]:
         of_key = ((f"key {key.id}", per_key),) if per_key else ()
-        # From this machine come imports, load tests, and all there is behind a proxy that is not trusted.
+        # Loopback is the address of imports, load tests, and all clients of a local proxy that is not trusted.
         if not per_address or not address or ip_address(address).is_loopback:
             return of_key
         return *of_key, (planes.limited(address), per_address)
@@ -80,7 +80,7 @@ def blueprint(
     def _store(
         beacons: list[dict[str, Any]], address: str, now: datetime, counted: tuple[tuple[str, int], ...]
     ) -> tuple[list[Processed], list[bool]]:
-        """Store what may be stored, under what is decided at the moment of the commit."""
+        """Process and store beacons. Process them again if an owner's decision changed before the commit."""
         while True:
             processed, basis = ingestion.process(beacons, address, now)
             try:
@@ -110,7 +110,7 @@ def blueprint(
 
 
 def unavailable(error: Unavailable) -> Refused:
-    """503, with the time after which to try again."""
+    """Return a 503 with `Retry-After`."""
     return Refused(Rejected(Reason.UNAVAILABLE, detail=str(error)), {"Retry-After": str(RETRY_SECONDS)})
 
 
@@ -118,7 +118,7 @@ def _authorized(request: Request, credentials: Credentials) -> IngestKey:
     secret = bearer(request.environ.get("HTTP_AUTHORIZATION"))
     key = credentials.key(secret) if secret else None
     if key is None:
-        detail = "the ingest key is not known" if secret else "Authorization: Bearer <ingest key> is missing"
+        detail = "the ingest key is unknown" if secret else "Authorization: Bearer <ingest key> is missing"
         raise Refused(Rejected(Reason.UNAUTHORIZED, detail=detail))
     return key
 
@@ -127,7 +127,7 @@ _Rejections = list[tuple[int, Rejected]]
 
 
 def _validate_all(value: Any, key: IngestKey) -> tuple[list[dict[str, Any]], _Rejections, bool]:
-    """The beacons of a body, what was rejected of it with its index, and whether the body was a batch."""
+    """Return the valid beacons of a body, the rejections with their indexes, and whether the body was a batch."""
     many = isinstance(value, list)
     items = value if many else [value]
     if many and len(items) > MAX_BATCH:
@@ -143,15 +143,15 @@ def _validate_all(value: Any, key: IngestKey) -> tuple[list[dict[str, Any]], _Re
                 raise Rejected(Reason.MODULE_NOT_ALLOWED, "module.name", "the ingest key is not valid for this module")
             beacons.append(beacon)
         except Rejected as error:
-            # A copy: what was raised holds this frame, and the body in it until the next garbage collection.
+            # Store a copy: the raised exception keeps this frame and the body until the next garbage collection.
             rejected.append((index, Rejected(*error.args)))
     return beacons, rejected, many
 
 
 def _refused(rejected: _Rejections, many: bool) -> Refused:
-    """Nothing was acceptable: the first reason speaks for all, and a batch lists each.
+    """Return the answer if no beacon was valid: it has the first reason, and for a batch all of them.
 
-    403 only where the key is all that is wrong: a beacon that is wrong in itself stays wrong under another key.
+    It is a 403 only if the key is the only fault, because another key does not help an invalid beacon.
     """
     first = next((error for _, error in rejected if error.reason is not Reason.MODULE_NOT_ALLOWED), rejected[0][1])
     return Refused(first, rejected=_listed(rejected)) if many else Refused(first)
@@ -165,9 +165,9 @@ def _listed(rejected: _Rejections) -> list[dict[str, Any]]:
 
 
 def _shown(processed: Processed) -> dict[str, Any]:
-    """What would be stored of a beacon: nothing a plane can read after an objection, or under a restriction.
+    """Return the rows that would be stored, None after an objection or under a restriction.
 
-    Of what the catalog leaves out, only how much that is.
+    Names that the catalog removes are only counted.
     """
     open_to_planes = processed.row is not None and not processed.row.sealed
     return {

@@ -1,4 +1,4 @@
-"""What becomes of a beacon by the catalog and by what its install's owner decided: stored, sealed, or not at all."""
+"""Decides by the catalog and the owner's decisions whether a beacon is stored, sealed or dropped."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from core.catalog import Catalog
 
 @dataclass(frozen=True)
 class Processed:
-    """A beacon, split; `row` as the spool takes it, None when nothing of it may be stored.
+    """A split beacon. `row` is the row for the spool, or None if the beacon must not be stored.
 
-    `dropped` is what the catalog left out.
+    `dropped` counts the names that the catalog removed.
     """
 
     split: Split
@@ -27,12 +27,12 @@ class Processed:
 
     @property
     def undeclared(self) -> bool:
-        """Whether the catalog does not let its module in."""
+        """Whether the beacon was dropped because its module is not in the catalog."""
         return "module" in self.dropped and not self.state.objected
 
 
 class Ingestion:
-    """Splits beacons under one root secret, the install states of a spool, and the catalog that is in force."""
+    """Splits beacons with one root secret, the install states of a spool, and the current catalog."""
 
     def __init__(self, planes: Planes, install_states: InstallStates, catalog: Callable[[], Catalog]) -> None:
         self._planes, self._install_states, self._catalog = planes, install_states, catalog
@@ -40,7 +40,7 @@ class Ingestion:
     def process(
         self, beacons: list[dict[str, Any]], address: str, now: datetime, *, keep_date: bool = False
     ) -> tuple[list[Processed], Basis]:
-        """Split validated beacons (as `Planes.split`); returns them and what they were split under."""
+        """Split validated beacons (see `Planes.split`); returns them and the basis that they were split under."""
         installs = [self._planes.who(beacon["install_id"]) for beacon in beacons]
         states, basis = self._install_states.of(installs)
         catalog = self._catalog()
@@ -51,7 +51,7 @@ class Ingestion:
         return processed, basis
 
     def refresh(self) -> None:
-        """Learn what was decided since."""
+        """Read new decisions of owners."""
         self._install_states.refresh()
 
     def _process(

@@ -1,8 +1,8 @@
-"""The loader: takes sealed batches from the spool to ClickHouse, for ever, and never loses or doubles one.
+"""The loader: moves sealed batches from the spool to ClickHouse, and never loses or duplicates one.
 
-A batch is inserted into each plane under that plane's own id, which is also its deduplication token. Whatever goes
-wrong, the outcome counts as unknown and the same batch is sent again: ClickHouse drops what it has. Only rows that
-ClickHouse cannot read are set aside, one by one.
+A batch is inserted into each plane under an id of that plane, which is also its deduplication token. After any error
+the outcome is unknown, and the loader sends the same batch again: ClickHouse drops it if it has it. The loader
+quarantines only rows that ClickHouse cannot read, one by one.
 """
 
 import logging
@@ -29,10 +29,10 @@ from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.migrate import MigrationError, migrate
 from warehouse.server_users import ServerUser
 
-# 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms; a tenth of them costs nearly as much.
+# 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms. A tenth of the rows takes nearly as long.
 BATCH = 10_000
 POLL_SECONDS = 0.5
-# Beside a server a small batch is followed by a pause: the tables remember the tokens of a million batches.
+# With a server, the loader pauses after a small batch, because the tables remember only a million tokens of batches.
 PAUSE_SECONDS = 3.0
 BACKOFF_SECONDS = (0.5, 30.0)
 FRESHNESS_SECONDS = 5.0
@@ -40,7 +40,7 @@ FORGET_SECONDS = 3600.0
 STOP_SECONDS = 5.0
 RETENTION_SECONDS = 86400.0
 RIGHTS_RETRY_SECONDS = 5.0
-# For so long at most, once nothing more comes in, the spool's log keeps rows of both planes side by side.
+# When no beacon arrives, the spool's log keeps the rows of both planes side by side for at most this long.
 CLEAR_SECONDS = 10.0
 
 log = logging.getLogger("pharos.loader")
@@ -51,9 +51,9 @@ class _Install(msgspec.Struct):
 
 
 class Loader:
-    """Drains one spool. Of one spool there is one loader: hold the home's `loader` lock.
+    """Loads the beacons of one spool. A spool has one loader: hold the home's `loader` lock.
 
-    `clock` is what the time is; all intervals are those of `steady`, which no one sets.
+    `clock` returns the wall time. `steady` is a monotonic clock and measures all intervals.
     """
 
     def __init__(
@@ -71,17 +71,17 @@ class Loader:
         self._rights = RightsExecutor(self._store, engine, clock)
         self._pauses = False
         self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = self._rights_at = float("-inf")
-        self._to_clear = True  # a loader before this one may have left something
+        self._to_clear = True  # a previous loader may have left data in the log
 
     @property
     def _loading(self) -> Engine:
-        """The engine as the user that may load and do nothing else; what keeps the database takes its administrator."""
+        """The engine as the user that may only load. Maintenance needs the administrator."""
         return self._engine.as_user(ServerUser.LOADER)
 
     def run(self, stop: threading.Event) -> None:
-        """Migrate, then load until `stop` is set; whatever fails is tried again, later and later.
+        """Migrate, then load until `stop` is set. After an error, retry with growing delays.
 
-        Beside it a thread keeps the memory of duplicates small, also while ClickHouse is away.
+        A thread compacts the memory of duplicates meanwhile, even if ClickHouse is down.
         """
         compacting = compaction.start(self._spool.path, stop)
         self._load(stop)
@@ -101,7 +101,7 @@ class Loader:
             except Exception as error:
                 known = isinstance(error, EngineError | MigrationError | Unavailable)
                 why = str(error) if known else f"the loader failed: {type(error).__name__}"
-                log.warning("cannot load, next try in %.1f s: %s", wait, why, exc_info=not known)
+                log.warning("loading failed, will retry in %.1f s: %s", wait, why, exc_info=not known)
                 with suppress(Unavailable, EngineError):
                     self._spool.note_trouble(self._clock(), why)
                     self._tell_freshness(self._clock(), why)
@@ -112,9 +112,9 @@ class Loader:
                 stop.wait(PAUSE_SECONDS if self._pauses else POLL_SECONDS)
 
     def step(self) -> bool:
-        """Load one batch and keep house; returns whether there may be more to load at once."""
+        """Load one batch and do due maintenance; returns whether more batches may be waiting."""
         if self._engine.embedded:
-            # On a full disk an insert may land in its table and in none of the aggregates.
+            # On a full disk an insert may change its table but not the aggregates.
             self._spool.check_space()
         began = self._clock()
         batch = self._spool.seal(BATCH)
@@ -122,23 +122,23 @@ class Loader:
             self._store.note_later(batch)
             self.load(batch)
         asked = self._carry_out()
-        self._keep_house(began, idle=batch is None)
+        self._run_maintenance(began, idle=batch is None)
         self._pauses = batch is not None and not self._engine.embedded
         return asked or (batch is not None and batch.last - batch.first + 1 >= BATCH // 10)
 
     def _carry_out(self) -> bool:
-        """Carry out what owners ask; whatever is wrong with that holds up no beacon."""
+        """Carry out owners' requests. A failure does not delay beacons."""
         if self._steady() < self._rights_at:
             return False
         try:
             return self._rights.step()
         except (EngineError, Unavailable) as error:
-            log.warning("cannot carry out requests of owners, next try in %.0f s: %s", RIGHTS_RETRY_SECONDS, error)
+            log.warning("owners' requests failed, will retry in %.0f s: %s", RIGHTS_RETRY_SECONDS, error)
             self._rights_at = self._steady() + RIGHTS_RETRY_SECONDS
             return False
 
     def load(self, batch: Batch) -> None:
-        """Bring a sealed batch to both planes, then drop it from the spool."""
+        """Load a sealed batch into both planes, then delete it from the spool."""
         for plane in PLANES:
             id = batch.id(plane)
             if id is None:
@@ -160,23 +160,23 @@ class Loader:
         insert_batch(self._loading, plane, id, rows)
 
     def _without_erased(self, plane: install_data.Plane, rows: list[bytes]) -> list[bytes]:
-        """The rows of installs that were not erased: another collector may have learned of an erasure late."""
+        """Return the rows of installs that are not erased. Another collector may learn of an erasure late."""
         installs = [msgspec.json.decode(row, type=_Install).install for row in rows]
         erased = install_data.retired(self._engine, plane, set(installs))
         return [row for row, install in zip(rows, installs, strict=True) if install not in erased]
 
     def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
-        """Halve a batch that ClickHouse refuses for what it holds, until the bad row stands alone; set that aside."""
+        """Split a batch that ClickHouse cannot read, or quarantine its only row."""
         if not self._engine.reads(TABLES[plane], good_row(plane)):
-            # Else hours of beacons would end in quarantine, one by one, for want of a column.
-            raise EngineError(f"the table {TABLES[plane]} is not as the migrations made it") from error
+            # Otherwise a missing column would quarantine hours of beacons, one by one.
+            raise EngineError(f"the table {TABLES[plane]} differs from what the migrations create") from error
         if batch.first == batch.last:
-            log.error("a row of the %s plane is in quarantine: %s", plane, error)
+            log.error("quarantined a row of the %s plane: %s", plane, error)
             self._spool.quarantine(batch, plane, str(error))
         else:
             self._spool.split(batch)
 
-    def _keep_house(self, began: float, *, idle: bool) -> None:
+    def _run_maintenance(self, began: float, *, idle: bool) -> None:
         now, wall = self._steady(), self._clock()
         if now - self._fresh_at >= (FRESHNESS_SECONDS if idle else FRESHNESS_SECONDS / 5):
             self._tell_freshness(began)
@@ -186,7 +186,7 @@ class Loader:
             self._store.forget(wall)
             self._forgot_at, self._to_clear = now, True
         if idle and self._to_clear and now - self._cleared_at >= CLEAR_SECONDS:
-            with suppress(Unavailable):  # the disk is full: the log stays as it is
+            with suppress(Unavailable):  # the disk is full: try again later
                 self._to_clear = not self._spool.checkpoint()
             self._cleared_at = now
         if idle and now - self._retained_at >= RETENTION_SECONDS:
@@ -196,19 +196,19 @@ class Loader:
     def _drop_old(self) -> None:
         try:
             for name in retention.apply(self._engine):
-                log.warning("%s holds what is too old: it is written anew", name)
-        except EngineError as error:  # no reason not to load; `pharos doctor` tells what stays
-            log.warning("cannot look for what is too old: %s", error)
+                log.warning("%s has expired data: rewriting it", name)
+        except EngineError as error:  # loading continues; `pharos doctor` reports expired data
+            log.warning("cannot check for expired data: %s", error)
 
     def _tell_freshness(self, began: float, why: str = "") -> None:
-        """Tell ClickHouse how far this loader is and how it is doing; `why` it cannot load, "" where it can."""
-        # A beacon's time of receipt is taken just before its commit, so the last second may still come in.
+        """Write the loader's progress and health to ClickHouse. `why` is the reason that it cannot load, or ""."""
+        # A beacon gets its time of receipt just before its commit, so beacons of the last second may still arrive.
         stats = self._spool.stats()
         fresh_to = began - 1 if stats.oldest is None else min(began - 1.0, stats.oldest)
         since = self._spool.loading().since if why else None
         written = self._clock()
         if written < self._spool.loading().written:
-            # The clock stepped back: what was told before would count as the newest until the old time comes again.
+            # The clock stepped back. Rows written before would count as the newest until that time returns.
             freshness.forget_loader(self._engine, self._id)
         row = {
             "loader": self._id,
@@ -232,7 +232,7 @@ class Loader:
 
 
 def good_row(plane: Plane) -> bytes:
-    """A row with every column of a plane, which its table can read; it is never stored."""
+    """Return a valid row with every column of a plane. It is only parsed, never stored."""
     split = Planes(b"nobody's").split(example(), "203.0.113.9", datetime.now(UTC))
     sealed = {"who": 1, "day": split.usage["day"], "sealed": "", "sealed_ip": ""}
     rows = {"usage": {"mark": 0, **split.usage}, "license": split.license, "sealed": sealed}

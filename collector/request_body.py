@@ -1,7 +1,7 @@
-"""Read a request's body: at most `LIMIT` bytes, before and after unpacking, whatever its headers claim.
+"""Reads a request's body: at most `LIMIT` bytes, compressed and uncompressed, independent of its headers.
 
-A request takes at most twice the limit of memory: the body as it came and the same once unpacked, or a small one
-decoded. Large ones are decoded in turn.
+A request uses memory for at most twice the limit: the compressed and the uncompressed body, or a small body and its
+decoded value. Large bodies wait for memory before they are decoded.
 """
 
 import zlib
@@ -16,21 +16,21 @@ from collector.problems import Refused
 from collector.validate import Reason, Rejected, decode
 
 LIMIT = 1 << 20
-GZIP = ("gzip", "x-gzip")  # RFC 9110, 8.4.1.3: the second is the first
-# Each member of a gzip body costs a new inflater; nobody has a reason for more than one or two.
+GZIP = ("gzip", "x-gzip")  # equivalent (RFC 9110, 8.4.1.3)
+# Each member of a gzip body costs a new decompressor. No client needs more than one or two.
 MEMBERS = 16
-# Of a body that is too large this much is still taken in, so that a client that sends before it reads gets its answer
-# and not a reset connection.
+# The number of bytes that are read of a body that is too large. A client that sends all before it reads then gets the
+# answer and not a reset connection.
 _DRAIN = 4 << 20
 _CHUNK = 1 << 16
-# Decoded, a small one takes less than twice the limit.
+# A body of this size takes less than twice the limit when it is decoded.
 _SMALL = 1 << 16
-# In all less than what nginx.conf waits for an answer, when the spool takes its 20 seconds.
+# With the spool's 20 seconds, still less than nginx.conf waits for an answer.
 _BUDGET = MemoryBudget(LIMIT, seconds=8.0)
 
 
 def read(request: Request) -> bytes:
-    """The body, unpacked. Raises `Refused`: 400, 411, 413, 415, 503."""
+    """Read and uncompress the body. Raises `Refused`: 400, 411, 413, 415, 503."""
     environ = request.environ
     if environ.get("CONTENT_TYPE") != "application/json":
         _check_media_type(request)
@@ -41,9 +41,9 @@ def read(request: Request) -> bytes:
             {"Accept-Encoding": "gzip"},
         )
     transfer = environ.get("HTTP_TRANSFER_ENCODING", "chunked").lower()
-    if transfer != "chunked":  # gunicorn takes other codings before it, and undoes none of them
+    if transfer != "chunked":  # gunicorn accepts other codings before it, but does not decode them
         raise Refused(Rejected(Reason.BAD_REQUEST, detail="Transfer-Encoding must be chunked, or absent"))
-    # gunicorn has refused what is no number; Flask's property for it costs more than the rest of this function.
+    # gunicorn has rejected non-numbers. Flask's property for this costs more than the rest of this function.
     length = int(environ["CONTENT_LENGTH"]) if environ.get("CONTENT_LENGTH") else None
     if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
         raise Refused(Rejected(Reason.LENGTH_REQUIRED, detail="Content-Length is missing"))
@@ -55,7 +55,7 @@ def read(request: Request) -> bytes:
 
 
 def read_json(request: Request) -> Any:
-    """The JSON value that the body holds. Raises `Refused`, as `read` and for what is no JSON."""
+    """Read the body and parse its JSON. Raises `Refused`, like `read`, and for invalid JSON."""
     raw = read(request)
     try:
         return decode(raw)
@@ -64,7 +64,7 @@ def read_json(request: Request) -> Any:
 
 
 def _check_media_type(request: Request) -> None:
-    """Allow a charset, if it is UTF-8, and nothing else than JSON."""
+    """Require JSON. A charset may be given if it is UTF-8."""
     charset = request.mimetype_params.get("charset", "utf-8").lower()
     if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
         raise Refused(
@@ -74,13 +74,13 @@ def _check_media_type(request: Request) -> None:
 
 
 def _read(stream: IO[bytes], length: int | None) -> bytes:
-    """The body as it came. In one call: at each gunicorn copies all that it has read ahead."""
+    """Read the body as sent. Uses one call, because gunicorn copies its whole read buffer at each call."""
     try:
         raw = stream.read(LIMIT) if length is None or length <= LIMIT else b""
         size = len(raw)
         while size < _DRAIN and (length is None or size < length) and (more := len(stream.read(_CHUNK))):
             size += more
-    except Exception as error:  # gunicorn's own: broken chunks, a peer that is gone
+    except Exception as error:  # an error of gunicorn: broken chunks, a closed connection
         raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body could not be read")) from error
     if size > LIMIT:
         raise _too_large()
@@ -102,7 +102,7 @@ def _unpack(raw: bytes) -> bytes:
 
 
 def _parts(raw: bytes) -> Iterator[bytes]:
-    """What is packed in gzip members (RFC 1952), a piece at a time: zlib holds all that it returns twice."""
+    """Uncompress the gzip members (RFC 1952) piece by piece, because zlib holds its result in memory twice."""
     rest = memoryview(raw)
     for _ in range(MEMBERS):
         if not rest:
@@ -123,7 +123,7 @@ def _parts(raw: bytes) -> Iterator[bytes]:
 
 
 def _reserve(size: int) -> None:
-    """Wait for room to decode a large body, which the end of the request gives back. Raises `Refused`: 503."""
+    """Wait for memory to decode a large body, until the end of the request. Raises `Refused`: 503."""
     if not _BUDGET.take(size):
         raise Refused(Rejected(Reason.UNAVAILABLE, detail="too many large bodies at once"), {"Retry-After": "30"})
 
@@ -134,4 +134,4 @@ def _reserve(size: int) -> None:
 
 
 def _too_large() -> Refused:
-    return Refused(Rejected(Reason.BODY_TOO_LARGE, detail=f"the body must be at most {LIMIT} bytes, unpacked too"))
+    return Refused(Rejected(Reason.BODY_TOO_LARGE, detail=f"the body must be at most {LIMIT} bytes, also uncompressed"))

@@ -1,4 +1,4 @@
-"""The collector under gunicorn: workers of threads, each with its own writer to the one spool."""
+"""Runs the collector under gunicorn: workers with threads, each worker with its own writer to the spool."""
 
 import os
 import shutil
@@ -17,26 +17,26 @@ MEMORY = Path("/dev/shm")  # noqa: S108
 
 
 class CollectorServer(HttpServer):
-    """gunicorn with our settings; the application is made in each worker, after the fork."""
+    """gunicorn with our settings. Each worker creates the application after the fork."""
 
     def __init__(self, settings: Settings, home: Home, lock: IO[bytes]) -> None:
-        """`lock` is the home's `collector` lock, which the master alone holds."""
+        """`lock` is the home's `collector` lock, which only the master holds."""
         self._settings, self._home, self._lock = settings, home, lock
-        # Here, so that a worker which is started over a file that broke meanwhile has one that was whole.
+        # Read here, so that a worker started after the file became invalid has the last valid catalog.
         self._catalog = watch(settings, home)
         self._counters = counters_folder(settings, home)
-        shutil.rmtree(self._counters, ignore_errors=True)  # what a killed collector left
+        shutil.rmtree(self._counters, ignore_errors=True)  # left by a killed collector
         try:
             self._counters.mkdir(mode=0o700)
         except OSError as error:
-            raise HomeError(f"{self._counters} cannot be made: {error.strerror}") from None
-        # prometheus-client reads this when it is first imported: before the application is.
+            raise HomeError(f"{self._counters} cannot be created: {error.strerror}") from None
+        # prometheus-client reads this at its first import, before the application exists.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(self._counters)
         self._writer: Any = None
         super().__init__()
 
     def load_config(self) -> None:
-        """Our settings, and nothing of gunicorn's environment or files."""
+        """Use only our settings, not gunicorn's environment or files."""
         for name, value in {
             "bind": [str(self._settings.collector_bind)],
             "workers": self._settings.collector_workers,
@@ -56,13 +56,13 @@ class CollectorServer(HttpServer):
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """The application of one worker."""
-        # systemd-logind and cleaners of temporary files remove it, and without it nothing can be counted.
+        """Return the application of one worker."""
+        # systemd-logind and cleaners of temporary files may remove the folder, and the counters need it.
         self._counters.mkdir(mode=0o700, exist_ok=True)
         from collector.app import create_app
         from collector.group_commit import Writer
 
-        # A worker that outlives a killed master must not keep the next collector from starting.
+        # A worker that survives a killed master must not prevent the next collector from starting.
         self._lock.close()
         self._writer = Writer(self._home.spool)
         return create_app(self._settings, self._home, self._writer, self._catalog)
@@ -76,10 +76,10 @@ class CollectorServer(HttpServer):
 
 
 def counters_folder(settings: Settings, home: Home) -> Path:
-    """The folder through which the workers share their counters.
+    """Return the folder where the workers share their counters.
 
-    Not on the disk: prometheus-client maps sparse files, and to touch a new page of one on a full disk is SIGBUS. The
-    name is a keyed one, which nobody else who writes to /dev/shm can take before us.
+    It is not on the disk: prometheus-client maps sparse files, and a write to a new page on a full disk raises SIGBUS.
+    Its name is a keyed hash, so that no other user can create the folder in /dev/shm before us.
     """
     name = derive(home.root_secret(settings), f"counters of {home.path}").hex()[:16]
     return MEMORY / f"pharos-{name}" if MEMORY.is_dir() else home.metrics

@@ -1,7 +1,7 @@
-"""Decide whether a body holds beacons: pure, total, and exact about what is wrong and where.
+"""Validates beacons. Pure; reports which field is wrong and why.
 
-`decode` answers what is no JSON at all, `validate` what is JSON and no beacon. Neither ever raises anything but
-`Rejected`, and a `Rejected` never carries the offending value: it may be somebody's e-mail address.
+`decode` rejects invalid JSON. `validate` rejects JSON that is not a beacon. Both raise only `Rejected`, which never
+contains the invalid value: it may be an e-mail address.
 """
 
 import re
@@ -20,7 +20,7 @@ BOM = b"\xef\xbb\xbf"
 
 
 class Reason(StrEnum):
-    """Why a request or a beacon was refused: the one string for answer, metric label, log and test."""
+    """Why a request or a beacon was rejected. Answers, metric labels, logs and tests use the same string."""
 
     MALFORMED_JSON = "malformed_json"
     BAD_ENCODING = "bad_encoding"
@@ -49,7 +49,7 @@ class Reason(StrEnum):
 
 
 class Rejected(Exception):
-    """A request or beacon that is refused: `reason`, `path` of the field (`server.os.name`), `detail` in words."""
+    """A rejected request or beacon: `reason`, `path` of the field (`server.os.name`), and `detail` as text."""
 
     def __init__(self, reason: Reason, path: str = "", detail: str = "") -> None:
         super().__init__(reason, path, detail)
@@ -57,10 +57,10 @@ class Rejected(Exception):
 
 
 def decode(body: bytes) -> Any:
-    """The JSON value that `body` holds, behind a byte order mark or without one.
+    """Parse the JSON in `body`. Skips a byte order mark.
 
-    Raises `Rejected` (malformed_json) for NaN, Infinity, lone surrogates, invalid UTF-8, nesting too deep, numbers
-    that no beacon could hold, and anything that is no JSON.
+    Raises `Rejected` (malformed_json) for invalid JSON, NaN, Infinity, lone surrogates, invalid UTF-8, nesting that is
+    too deep, and numbers that are too long for a beacon.
     """
     try:
         return msgspec.json.decode(body.removeprefix(BOM))
@@ -69,16 +69,16 @@ def decode(body: bytes) -> Any:
     except UnicodeDecodeError:
         raise Rejected(Reason.MALFORMED_JSON, detail="the body is not valid UTF-8") from None
     except ValueError as error:
-        # Without msgspec's "(byte 5)" the sender has to count braces; with its text the value could be echoed.
+        # Keep msgspec's "(byte 5)", which locates the error. Drop the rest, which may contain the value.
         at = re.search(r"\(byte \d+\)$", str(error))
         where = f" {at[0]}" if at else ""
         raise Rejected(Reason.MALFORMED_JSON, detail=f"the body is not valid JSON{where}") from None
 
 
 def validate(value: Any) -> dict[str, Any]:
-    """`value` once it is known to be a beacon: itself, or a copy that is spelled as the format is.
+    """Return `value` if it is a beacon, or a normalized copy of it.
 
-    Raises `Rejected` with the first thing wrong.
+    Raises `Rejected` for the first error.
     """
     try:
         try:
@@ -88,12 +88,12 @@ def validate(value: Any) -> dict[str, Any]:
             msgspec.convert(value, Beacon)
     except msgspec.ValidationError as error:
         raise _rejected(str(error), value) from None
-    except RecursionError:  # pragma: no cover - decode refuses such depth before
+    except RecursionError:  # pragma: no cover - decode rejects such nesting
         raise Rejected(Reason.MALFORMED_JSON, detail="the body is nested too deep") from None
     beacon: dict[str, Any] = value
     try:
         msgspec.convert(beacon["sent_at"], datetime)
-    except msgspec.ValidationError:  # the 30th of February
+    except msgspec.ValidationError:  # such as February 30
         raise _bad_time() from None
     if beacon.get("consent", {}).get("level") == "license":
         for path in CONSENT_FULL:
@@ -106,9 +106,10 @@ def validate(value: Any) -> dict[str, Any]:
 
 
 def _respelled(value: Any, path: str = "") -> Any:
-    """A copy of a beacon, or of the object at `path`, as the format has it where JSON or PHP has two spellings.
+    """Return a normalized copy of a beacon, or of the object at `path`.
 
-    `[]` for an object is what PHP makes of an empty array, and `2.0` is 2 in JSON (RFC 8259, JSON Schema).
+    An object that is `[]` becomes `{}`: PHP encodes an empty array so. `2.0` becomes 2, its equal in JSON (RFC 8259,
+    JSON Schema).
     """
     if path in _OBJECTS_AND_COUNTS and value == [] and isinstance(value, list):
         return {}
@@ -155,7 +156,7 @@ CONSENT_FULL = ("server.os", "server.virtualization", "platform", "features")
 
 
 def _whole(pattern: str) -> str:
-    # Not ^…$: `$` also matches before a trailing newline.
+    # Not ^…$, because `$` also matches before a trailing newline.
     return rf"\A(?:{pattern})\Z"
 
 
@@ -163,7 +164,7 @@ _IPV4, _IPV6 = re.compile(_whole(IPV4)), re.compile(_whole(IPV6))
 
 
 def type_of(field: Field) -> Any:
-    """The type that msgspec holds a field's value to."""
+    """Return the type that msgspec validates a field's value against."""
     if field.kind == "integer":
         return Literal[1]
     if field.kind == "time":
@@ -180,7 +181,7 @@ def type_of(field: Field) -> Any:
 
 
 def _struct(path: str) -> type[msgspec.Struct]:
-    """The struct of the object at `path` ("" is the beacon), with everything below it."""
+    """Return the struct of the object at `path` ("" is the beacon), with nested objects."""
     members: list[tuple[str, Any, bool]] = [
         (field.path, type_of(field), field.required) for field in FIELDS if field.path.rpartition(".")[0] == path
     ]
@@ -192,7 +193,7 @@ def _struct(path: str) -> type[msgspec.Struct]:
         name,
         [
             (full.rpartition(".")[2], kind) if required
-            # UNSET and not None: a null is no absent field, it is a wrong type.
+            # UNSET and not None: null is a wrong type, not an absent field.
             else (full.rpartition(".")[2], kind | msgspec.UnsetType, msgspec.UNSET)
             for full, kind, required in members
         ],
@@ -202,18 +203,18 @@ def _struct(path: str) -> type[msgspec.Struct]:
 
 
 Beacon = _struct("")
-# msgspec finds out about a type at its first use, and two threads that come to that at once crash the process.
+# Use the type once: msgspec inspects a type at its first use, and crashes if two threads do that at once.
 msgspec.json.Decoder(Beacon)
 
 _AT = re.compile(r" - at `(?:key` in `)?\$(?P<path>[\w.\[\]]*)`\Z")
-# Lazy, and tried before all else: the name is the sender's, and may look like the rest of the message.
+# Lazy, and matched first: the name comes from the sender and may look like the rest of the message.
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<name>.*?)`(?: - at `\$\.?(?P<path>[a-z_.]*)`)?\Z", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(?P<name>\w+)`")
 _PLAIN_NAME = re.compile(r"\A[A-Za-z_][A-Za-z0-9_]{0,63}\Z")
 
 
 def _rejected(message: str, value: Any) -> Rejected:
-    """What msgspec says of `value`, as a `Rejected` that echoes nothing of it."""
+    """Convert msgspec's message about `value` to a `Rejected` without any part of the value."""
     if unknown := _UNKNOWN.match(message):
         return _unknown_field(unknown["name"], unknown["path"] or "")
     at = _AT.search(message)
@@ -236,11 +237,15 @@ def _rejected(message: str, value: Any) -> Rejected:
         return _bad_time()
     if field is not None and field.pattern:
         return Rejected(Reason.BAD_FORMAT, path, f"must match {field.pattern}")
-    return Rejected(Reason.BAD_FORMAT, path, "is not as the format says")
+    return Rejected(Reason.BAD_FORMAT, path, "does not have the format of this field")
 
 
 def _unknown_field(name: str, path: str) -> Rejected:
-    """A field that is none. Its name helps to find a typing error; one that is no name (a sentence) is a value."""
+    """Return the rejection of an unknown field.
+
+    It has the field's name, to help find a typing error. A name that is not an identifier may be a value and is
+    omitted.
+    """
     known = path if path in OBJECTS else ""
     named = known == path and _PLAIN_NAME.match(name)
     where = f"{known}.{name}".lstrip(".") if named else known
@@ -248,14 +253,14 @@ def _unknown_field(name: str, path: str) -> Rejected:
 
 
 def _bad_time() -> Rejected:
-    return Rejected(Reason.BAD_FORMAT, "sent_at", "must be an RFC 3339 time with zone")
+    return Rejected(Reason.BAD_FORMAT, "sent_at", "must be an RFC 3339 time with a time zone")
 
 
 _FEATURE = re.compile(_whole(next(f.pattern for f in FIELDS if f.path == "features")))
 
 
 def _features_rejected(features: dict[str, Any]) -> Rejected:
-    """What is wrong in `features`: msgspec does not say which name it was."""
+    """Return the first error in `features`. msgspec does not report the name."""
     if len(features) > MAX_FEATURES:
         return Rejected(Reason.TOO_MANY_ITEMS, "features", f"must have at most {MAX_FEATURES} names")
     for name, count in features.items():
@@ -265,4 +270,4 @@ def _features_rejected(features: dict[str, Any]) -> Rejected:
             return Rejected(Reason.WRONG_TYPE, f"features.{name}", "must be int")
         if not 0 <= count <= MAX_COUNT:
             return Rejected(Reason.OUT_OF_RANGE, f"features.{name}", f"must be 0 to {MAX_COUNT}")
-    return Rejected(Reason.BAD_FORMAT, "features", "is not as the format says")
+    return Rejected(Reason.BAD_FORMAT, "features", "does not have the format of this field")

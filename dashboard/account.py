@@ -1,4 +1,4 @@
-"""The page of one's own account: another password, and the sessions that are open."""
+"""The page of the user's own account: changing the password, and the open sessions."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ from dashboard.permissions import ACCOUNT
 
 
 def register(server: Flask, credentials: Credentials, sessions: Sessions, throttle: Throttle) -> None:
-    """Add `/account` and what its forms post to. The guard lets nobody in who is not logged in."""
+    """Add `/account` and the targets of its forms. The guard requires a login for them."""
 
     def page(error: str = "", status: int = 200, done: str = "") -> Response:
         open_sessions = [
@@ -35,7 +35,7 @@ def register(server: Flask, credentials: Credentials, sessions: Sessions, thrott
 
     @server.get(ACCOUNT)
     def show_account() -> Response:
-        done = {"password": "The password is changed. All other sessions have ended.", "ended": "Done."}
+        done = {"password": "Password changed. All other sessions have ended.", "ended": "Done."}
         return page(done=done.get(request.args.get("done", ""), ""))
 
     @server.post(f"{ACCOUNT}/password")
@@ -48,10 +48,10 @@ def register(server: Flask, credentials: Credentials, sessions: Sessions, thrott
             return page(too_many(seconds), 429)
         user = credentials.log_in(name, request.form.get("password", ""))
         if user is None:
-            return page("The present password is wrong.", 401)
+            return page("The current password is wrong.", 401)
         throttle.passed(address, name)
         if new != request.form.get("again", ""):
-            return page("The two new passwords differ.", 422)
+            return page("The new passwords do not match.", 422)
         if weak := weakness(new, name):
             return page(f"The new password is too weak: {weak}.", 422)
         credentials.change_password(name, new)

@@ -1,4 +1,4 @@
-"""Logging in and out: a small page of its own. The cookie names a session, which is looked up at every request."""
+"""The login page, and logging in and out. The cookie names a session, which is looked up at every request."""
 
 import hmac
 import secrets
@@ -19,7 +19,7 @@ COOKIE = "pharos_session"
 
 
 class SessionUser(UserMixin):  # type: ignore[misc]
-    """The user behind a request, with the role of this moment."""
+    """The user of a request, with the current role."""
 
     def __init__(self, session: Session, secret: str) -> None:
         self.name = session.user.name
@@ -28,43 +28,44 @@ class SessionUser(UserMixin):  # type: ignore[misc]
         self._secret = secret
 
     def get_id(self) -> str:
-        """What the session cookie carries."""
+        """Return the secret that the session cookie stores."""
         return self._secret
 
 
 class CookieSessions(SecureCookieSessionInterface):
-    """Flask's signed cookie; over https it is `Secure` and has the prefix `__Host-`, else a browser would drop it.
+    """Flask's signed cookie. Over https it is `Secure` and has the prefix `__Host-`.
 
-    By that prefix a browser takes the cookie from this host over https alone, and from no other of the domain.
+    With that prefix, a browser accepts the cookie only from this host over https, not from other hosts of the domain.
+    Over http a browser would drop such a cookie.
 
-    On `without`, the paths that are open to the world, no cookie is read and none is set.
+    `without` has the public paths, on which no cookie is read or set.
     """
 
     def __init__(self, without: frozenset[str]) -> None:
         self._without = without
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        """The session of this request; None is Flask's empty one, that cannot be written to."""
+        """Return the session of this request. For None, Flask uses an empty session that is read-only."""
         return None if request.path in self._without else super().open_session(app, request)
 
     def get_cookie_name(self, app: Flask) -> str:
-        """The name of the cookie for the scheme of this request."""
+        """Return the name of the cookie for the scheme of this request."""
         return f"__Host-{COOKIE}" if request.is_secure else COOKIE
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        """Whether the cookie of this answer is for https alone."""
+        """Return whether the cookie of this answer is only for https."""
         return request.is_secure
 
 
 def csrf_token() -> str:
-    """The session's token, made when there is none."""
+    """Return the session's CSRF token. Creates it at the first call."""
     if "csrf" not in session:
         session["csrf"] = secrets.token_urlsafe(24)
     return str(session["csrf"])
 
 
 def safe_next(text: str) -> str:
-    """The page to go to after the login: only a page of ours, with its query; else the first page."""
+    """Return the address to open after the login: a page of the dashboard, with its query, or else the first page."""
     try:
         url = urlsplit(text)
     except ValueError:
@@ -72,14 +73,14 @@ def safe_next(text: str) -> str:
     page = page_at(url.path)
     if url.scheme or url.netloc or not text.startswith("/") or page is None or not text.isprintable():
         return "/"
-    # Put together anew, so that nothing of the text that a browser may read otherwise gets through.
+    # Build the address anew, because a browser may parse the given text differently.
     return f"{page.path}?{url.query}" if url.query else page.path
 
 
 def register(
     server: Flask, credentials: Credentials, sessions: Sessions, throttle: Throttle, public: frozenset[str]
 ) -> None:
-    """Add Flask-Login, `/login` and `/logout` to the server; on the paths `public` nobody has a session."""
+    """Add Flask-Login, `/login` and `/logout` to the server. The paths in `public` have no session."""
     server.session_interface = CookieSessions(public)
     server.config.update(
         SESSION_COOKIE_HTTPONLY=True,
@@ -128,9 +129,9 @@ def register(
 
 
 def begin_session(sessions: Sessions, user: User) -> None:
-    """Log the visitor in as `user`, in a new session and with a new cookie."""
+    """Log the visitor in as `user`, with a new session and a new cookie."""
     secret = sessions.begin(user)
-    session.clear()  # a cookie known from before the login must not become a logged-in one
+    session.clear()  # a cookie from before the login must not become valid for the session (session fixation)
     session.permanent = True
     found = sessions.find(secret)
     if found is not None:
@@ -138,13 +139,13 @@ def begin_session(sessions: Sessions, user: User) -> None:
 
 
 def token_matches() -> bool:
-    """Whether the form that was posted is a page of ours, shown to this visitor."""
+    """Return whether the posted form has the CSRF token of this session."""
     given = request.form.get("token", "")
     return "csrf" in session and hmac.compare_digest(given.encode(), str(session["csrf"]).encode())
 
 
 def too_many(seconds: int) -> str:
-    """What is said to somebody who has to wait."""
+    """Return the message for a visitor who must wait this many seconds."""
     minutes = -(-seconds // 60)
     return f"Too many attempts. Please try again in {minutes} minute{'s' if minutes > 1 else ''}."
 

@@ -1,4 +1,4 @@
-"""How often somebody may guess passwords. Pure but for its clock; the dashboard is one process, so memory will do."""
+"""Limits password guesses. Pure except for its clock. Counts are in memory, because the dashboard is one process."""
 
 import math
 import threading
@@ -16,14 +16,14 @@ Failures = deque[tuple[float, str]]
 
 
 class Throttle:
-    """Counts failures over a sliding window, by address (of IPv6, by /64 network) and by account.
+    """Counts failures over a sliding window, by address (IPv6: by /64 network) and by account.
 
-    Each attempt counts as a failure from its beginning, so that attempts at one moment do not get past the limit. A
-    success takes back what its own account failed at from its own address, and nothing else: whoever has a login cannot
-    clear the count of guesses at another one.
+    Each attempt counts as a failure when it starts, so that simultaneous attempts cannot exceed the limit. A success
+    removes only the failures of the same account from the same address. So a user cannot use their own login to clear
+    guesses at another account.
 
-    The limit of an account stops guesses from many addresses. It does not hold for an address from which the account
-    has logged in before; else anybody could lock anybody out.
+    The limit of an account stops guesses from many addresses. It does not apply to an address from which the account
+    has logged in before. Otherwise an attacker could lock the user out.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,7 +34,7 @@ class Throttle:
         self._known: dict[tuple[str, str], None] = {}
 
     def attempt(self, address: str, account: str) -> int:
-        """Note an attempt and return 0, or return the seconds until there may be one."""
+        """Record an attempt and return 0, or return the number of seconds until the next attempt is allowed."""
         where = network(address)
         with self._lock:
             now = self._clock()
@@ -47,7 +47,7 @@ class Throttle:
             return wait
 
     def passed(self, address: str, account: str) -> None:
-        """Take back what this account failed at from this address."""
+        """Remove the failures of this account from this address, after a successful login."""
         where = network(address)
         with self._lock:
             _forget(self._addresses, where, account)
@@ -65,7 +65,7 @@ class Throttle:
 
 
 def network(address: str) -> str:
-    """What counts as one address: an IPv4 address, or the /64 that one IPv6 customer has for themselves."""
+    """Return what counts as one address: an IPv4 address, or the /64 network of an IPv6 address (one customer)."""
     try:
         parsed = ip_address(address)
     except ValueError:
@@ -76,7 +76,7 @@ def network(address: str) -> str:
 
 
 def _note(kept: dict[str, Failures], key: str, most: int, failure: tuple[float, str]) -> None:
-    """Add a failure; the key that failed longest ago is forgotten when there are too many."""
+    """Add a failure. If there are too many keys, drop the one whose last failure is the oldest."""
     failures = kept.pop(key, deque(maxlen=most))
     failures.append(failure)
     kept[key] = failures
@@ -85,7 +85,7 @@ def _note(kept: dict[str, Failures], key: str, most: int, failure: tuple[float, 
 
 
 def _forget(kept: dict[str, Failures], key: str, of: str) -> None:
-    """Drop the failures of `key` that name `of`."""
+    """Drop the failures of `key` that belong to `of`."""
     if (failures := kept.pop(key, None)) is None:
         return
     left = [failure for failure in failures if failure[1] != of]

@@ -1,8 +1,8 @@
-"""Many narrow questions of one token: they are answered later and later, and the admin is told.
+"""Slows down a token that asks many narrow questions, and reports it to the admin.
 
-A narrow question has a filter, and at least one bucket of its answer has no figure. Such an answer tells nothing; but
-whoever asks for hundreds of them an hour looks for single installs. Pure but for its clock; the dashboard is one
-process, so memory will do.
+A narrow question has a filter, and at least one bucket of its answer has no figure. One such answer discloses nothing,
+but hundreds of them an hour are a search for single installs. Pure except for its clock. The counts are in memory,
+because the dashboard is one process.
 """
 
 import threading
@@ -14,7 +14,7 @@ from typing import Any
 from warehouse.queries.metrics import MetricQuery
 
 WINDOW_SECONDS = 3600.0
-# A dashboard of a hundred charts does not ask so many different ones.
+# A dashboard with a hundred charts asks fewer different narrow questions than this.
 FREE = 500
 STEP = 500
 LEAST_DELAY, MOST_DELAY = 0.05, 3.0
@@ -23,24 +23,24 @@ MOST_ASKERS, MOST_KEPT = 200, 20_000
 
 @dataclass(frozen=True)
 class Asker:
-    """Who asked more than `FREE` different narrow questions within the hour."""
+    """A token that asked more than `FREE` different narrow questions within the hour."""
 
     who: str
     questions: int
 
 
 class NarrowQuestions:
-    """Counts different narrow questions by who asks them, over a sliding hour."""
+    """Counts the different narrow questions of each token, over a sliding hour."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._asked: dict[str, dict[int, float]] = {}  # by who: the question's hash and when it was asked last
+        self._asked: dict[str, dict[int, float]] = {}  # by token: the hash of each question and its last time
 
     def asked(self, who: str, query: MetricQuery, rows: list[dict[str, Any]]) -> tuple[float, int]:
-        """For how many seconds to hold the answer back, and the number of different narrow questions of the hour.
+        """Return the seconds to delay the answer, and the number of different narrow questions within the hour.
 
-        (0, 0) for a question that is not narrow, or was asked in this hour already.
+        Returns (0, 0) if the question is not narrow, or was already asked within the hour.
         """
         if not query.filters or all(row["value"] is not None for row in rows):
             return 0.0, 0
@@ -49,7 +49,7 @@ class NarrowQuestions:
         now = self._clock()
         with self._lock:
             asked = self._asked.pop(who, {})
-            self._asked[who] = asked  # the last of them
+            self._asked[who] = asked  # now the most recent
             _forget(asked, now)
             if question in asked:
                 return 0.0, 0
@@ -60,7 +60,7 @@ class NarrowQuestions:
         return delay(number), number
 
     def many(self) -> list[Asker]:
-        """Those who ask too many now, the worst first."""
+        """Return the tokens with too many narrow questions, the highest number first."""
         with self._lock:
             for asked in self._asked.values():
                 _forget(asked, self._clock())
@@ -69,19 +69,19 @@ class NarrowQuestions:
 
 
 def delay(number: int) -> float:
-    """Seconds by which the `number`th narrow question of an hour is held back: twice as long for each 500 more."""
+    """Return the delay in seconds of the `number`th narrow question of an hour. It doubles every 500 questions."""
     if number <= FREE:
         return 0.0
     return min(MOST_DELAY, float(LEAST_DELAY * 2 ** ((number - FREE - 1) // STEP)))
 
 
 def tells(number: int) -> bool:
-    """Whether the admin is told at the `number`th narrow question of an hour: at the first slow one, then rarely."""
+    """Return whether to report the `number`th narrow question of an hour: the first delayed one, then one in 2000."""
     return number > FREE and (number - FREE - 1) % (4 * STEP) == 0
 
 
 def _forget(asked: dict[int, float], now: float) -> None:
-    """Drop what was asked more than an hour ago, and the oldest of too many."""
+    """Drop questions older than an hour, and the oldest if there are too many."""
     while asked:
         first = next(iter(asked))
         if asked[first] > now - WINDOW_SECONDS and len(asked) < MOST_KEPT:

@@ -1,7 +1,7 @@
-"""Who may see what: the one table of pages and roles, and the guard that holds every request against it.
+"""Access control: the table of pages and roles, and the guard that checks every request against it.
 
-A page is closed in four places, because there are four ways in: its address (GET), its layout (handed out by the
-routing callback), each of its callbacks (POST), and the navigation, which does not offer it.
+A page is protected in four places: its address (GET), its layout (returned by the routing callback), each of its
+callbacks (POST), and the navigation, which hides it.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ LICENSING = frozenset(role for role in Role if role.licensing)
 
 @dataclass(frozen=True)
 class Page:
-    """A page: `name` is also its module below `dashboard.pages` and the prefix of its component ids."""
+    """A page. `name` is also the name of its module in `dashboard.pages` and the prefix of its component ids."""
 
     name: str
     path: str
@@ -40,11 +40,11 @@ PAGES = (
     Page("rights", "/rights", "Rights", frozenset({Role.ADMIN})),
     Page("health", "/health", "Health", frozenset({Role.ADMIN})),
 )
-# What is around every page (filters, navigation); its callbacks are open to all who are logged in.
+# The frame of every page (filters, navigation). All logged-in users may call its callbacks.
 SHELL = Page("shell", "", "", EVERYONE)
 
-# Whose token opens which path of the read API; a path that is not here opens to nobody. None: open without a token,
-# for there is nothing to be had.
+# The roles whose tokens may read a path of the read API. A path that is not listed is closed to all. None: the path
+# needs no token, because it returns no data.
 API_RULES: dict[str, frozenset[Role] | None] = {
     "/api/v1/metrics/<metric>": EVERYONE,
     "/api/v1/licensing/installs": LICENSING,
@@ -55,11 +55,11 @@ API_RULES: dict[str, frozenset[Role] | None] = {
     "/readyz": None,
 }
 
-# Reached without a login. The read API has tokens of its own.
+# Paths that need no login. The read API has its own tokens.
 OPEN = frozenset({"/login", "/healthz", "/readyz", "/assets/login/login.css", "/assets/login/mark.svg"})
-# Open to the world where the setting says so; here nobody is looked up, logged in or not.
+# Paths that are public if the setting allows it. They have no session, not even for logged-in users.
 PUBLIC = frozenset({"/privacy", "/privacy.json"})
-# One's own account, for all who are logged in; a page beside the app, with forms.
+# The page of the user's own account, with forms, outside the Dash app. All logged-in users may open it.
 ACCOUNT = "/account"
 EXTENSION = "pharos callbacks"
 API = "/api/"
@@ -67,22 +67,22 @@ CALLBACKS = "/_dash-update-component"
 
 
 def page_at(path: str) -> Page | None:
-    """The page of an address, read as loosely as Dash reads it (`/licensing/` is `/licensing`)."""
+    """Return the page at a path, or None. Like Dash, it ignores slashes at the ends (`/licensing/` is `/licensing`)."""
     return next((page for page in PAGES if page.path.strip("/") == path.strip("/")), None)
 
 
 def pages_for(role: Role) -> list[Page]:
-    """The pages that somebody of this role may open."""
+    """Return the pages that this role may open."""
     return [page for page in PAGES if role in page.roles]
 
 
 def is_page_request() -> bool:
-    """Whether a person waits for a page, and not a script for an answer."""
+    """Return whether the request is for a page, not from a script."""
     return request.method in ("GET", "HEAD") and not request.path.startswith(("/_", "/assets/", API))
 
 
 def guarded(page: Page, layout: Callable[[], Any], refused: Callable[[], Any]) -> Callable[..., Any]:
-    """The layout function for Dash: `layout()` for those who may see the page, `refused()` for all others."""
+    """Return the layout function for Dash: `layout()` for users who may see the page, `refused()` for others."""
 
     def guarded_layout(**_query: str) -> Any:
         allowed = current_user.is_authenticated and current_user.role in page.roles
@@ -92,7 +92,7 @@ def guarded(page: Page, layout: Callable[[], Any], refused: Callable[[], Any]) -
 
 
 class Callbacks:
-    """Registers the callbacks of a Dash app, each under the page that it belongs to."""
+    """Registers the callbacks of a Dash app, each for its page."""
 
     def __init__(self, dash_app: Dash) -> None:
         self._dash = dash_app
@@ -100,7 +100,7 @@ class Callbacks:
         self.pages: dict[str, Page] = {}
 
     def add(self, page: Page, *args: Any, **kwargs: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """As `Dash.callback`, for `page`."""
+        """Register a callback for `page`. Takes the arguments of `Dash.callback`."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             before = set(self._dash.callback_map)
@@ -112,7 +112,7 @@ class Callbacks:
         return register
 
     def refuse_bad(self) -> None:
-        """Answer 403 to a call of an unknown callback or one that is not for this role, 400 to a malformed call."""
+        """Abort with 403 if the callback is unknown or not for this role, and with 400 if the call is malformed."""
         try:
             body = request.get_json(silent=True)
         except RecursionError:
@@ -126,11 +126,12 @@ class Callbacks:
 
 
 def guard(server: Flask, public: frozenset[str], questions: QuestionLimit) -> None:
-    """Hold every request of `server` against the table; its `Callbacks` are looked for in `server.extensions`.
+    """Check every request of `server` against the table. Its `Callbacks` are in `server.extensions`.
 
-    `public` are the paths that are open to the world. A call of a callback waits for its turn in `questions`.
+    `public` has the public paths. A callback waits for its turn in `questions`.
 
-    To be called before Dash is made: Flask asks in that order, and a refused request must not get further.
+    Call this before Dash is created: Flask runs `before_request` functions in order of registration, and must reject a
+    request before Dash handles it.
     """
 
     @server.before_request
@@ -159,9 +160,9 @@ def guard(server: Flask, public: frozenset[str], questions: QuestionLimit) -> No
 
 
 def _from_elsewhere() -> bool:
-    """Whether another site makes the browser send this.
+    """Return whether another site made the browser send this request.
 
-    The browser itself says so; where it does not (old ones), the cookie's SameSite is what protects.
+    The browser reports it in `Sec-Fetch-Site`. In old browsers, which do not, the cookie's SameSite protects.
     """
     reading = request.method in ("GET", "HEAD", "OPTIONS") or request.path.startswith(API)
     return not reading and request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none")

@@ -1,4 +1,4 @@
-"""How many questions run at once: a few for each login or token, and a few more in all. The others wait their turn."""
+"""Limits how many questions run at once, for each login or token and in all. Other questions wait for their turn."""
 
 import threading
 import time
@@ -8,17 +8,17 @@ from flask import Flask, g
 
 EACH = 4
 TOTAL = 8
-# A page asks for all of its charts at once; two pages that are opened together still fit.
+# A page requests all of its charts at once. Two pages that are opened together must fit.
 MOST_WAITING = 32
 WAIT_SECONDS = 20.0
 
 
 class TooManyQuestions(Exception):
-    """This asker has too many questions in flight, or waited too long for a turn."""
+    """This login or token has too many waiting questions, or a question waited too long."""
 
 
 class QuestionLimit:
-    """Admits requests that ask ClickHouse: `EACH` at once for an asker, `TOTAL` for all askers."""
+    """Admits requests that query ClickHouse: at once `EACH` for a login or token, `TOTAL` for all."""
 
     def __init__(self, wait_seconds: float = WAIT_SECONDS) -> None:
         self._wait_seconds = wait_seconds
@@ -27,7 +27,7 @@ class QuestionLimit:
         self._waiting: Counter[str] = Counter()
 
     def register(self, server: Flask) -> None:
-        """End a request's turn when the request is over, however it ends."""
+        """End a request's turn when the request ends, also after an error."""
 
         @server.teardown_request
         def end(_error: BaseException | None) -> None:
@@ -35,12 +35,12 @@ class QuestionLimit:
                 self.leave(asker)
 
     def begin(self, asker: str) -> None:
-        """Wait for the turn of this request. Raises `TooManyQuestions`."""
+        """Wait for a turn for the current request. Raises `TooManyQuestions`."""
         self.enter(asker)
         g.asker = asker
 
     def enter(self, asker: str) -> None:
-        """Wait for a turn, to be ended by `leave`. Raises `TooManyQuestions`."""
+        """Wait for a turn. Call `leave` to end it. Raises `TooManyQuestions`."""
         deadline = time.monotonic() + self._wait_seconds
         with self._changed:
             if self._waiting[asker] >= MOST_WAITING:

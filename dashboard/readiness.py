@@ -1,4 +1,4 @@
-"""Whether the figures can be read. Anybody may ask, so ClickHouse is asked once in a while, by one request alone."""
+"""Checks whether the figures can be read. The check is public, so its result is cached and only one runs at a time."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ KEPT_SECONDS = 2.0
 
 
 class Readiness:
-    """The outcome of the last check, kept for `KEPT_SECONDS`."""
+    """The result of the last check, cached for `KEPT_SECONDS`."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.monotonic) -> None:
         self._engine, self._clock = engine, clock
@@ -20,9 +20,9 @@ class Readiness:
         self._error: EngineError | None = None
 
     def check(self) -> None:
-        """Raise the `EngineError` for which the figures cannot be read. During a check the last outcome holds."""
+        """Raise `EngineError` if the figures cannot be read. While a check runs, the last result is used."""
         if self._until == float("-inf"):
-            with self._checking:  # there is no outcome yet
+            with self._checking:  # no result yet
                 self._renew()
         elif self._checking.acquire(blocking=False):
             try:
@@ -36,7 +36,7 @@ class Readiness:
         if self._clock() < self._until:
             return
         try:
-            self._engine.version()  # a server that hangs is found out sooner than by a query
+            self._engine.version()  # detects a hanging server sooner than a query
             metrics.fresh_to(self._engine)
             self._error = None
         except EngineError as error:

@@ -1,4 +1,4 @@
-"""The dashboard under gunicorn: one worker of threads, which on the embedded engine is the process that owns it."""
+"""Runs the dashboard under gunicorn: one worker with threads. This process owns the embedded engine."""
 
 import contextlib
 import os
@@ -24,9 +24,9 @@ Stop = Callable[[], None]
 class DashboardServer(HttpServer):
     """gunicorn with our settings.
 
-    `lock` is the home's `dashboard` lock, which the master alone holds. `beside` starts what must live in the process
-    that owns the engine (embedded: the loader) and returns its stop.
-    The engine is opened in the worker: a fork after chDB is loaded hangs.
+    `lock` is the home's `dashboard` lock, which only the master holds. `beside` starts the tasks that must run in the
+    process of the engine (embedded: the loader), and returns a function that stops them. The worker opens the engine,
+    because a fork after chDB is loaded hangs.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class DashboardServer(HttpServer):
         super().__init__()
 
     def load_config(self) -> None:
-        """Our settings, and nothing of gunicorn's environment or files."""
+        """Use only our settings, not gunicorn's environment or files."""
         for name, value in {
             "bind": [str(self._settings.dashboard_bind)],
             "workers": 1,
@@ -56,7 +56,7 @@ class DashboardServer(HttpServer):
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        """The application of the worker."""
+        """Return the application of the worker."""
         from dashboard.app import create_app
 
         self._lock.close()
@@ -74,7 +74,7 @@ class DashboardServer(HttpServer):
 
 
 def _warm(engine: Engine) -> None:
-    """Ask what the first page will ask: the first query of a new engine takes a second that no visitor should wait."""
+    """Run the queries of the first page, because the first query of a new engine takes a second."""
     with contextlib.suppress(EngineError):
         for by in ("none", "version"):
             metrics.answer(engine, metrics.parse("installs", {"by": by}, datetime.now(UTC).date()), k=2)

@@ -1,6 +1,7 @@
-"""What ClickHouse holds of one install, and how it is taken out for good.
+"""Reads and erases the data of an install in ClickHouse.
 
-Every table of a plane names its installs by that plane's pseudonym, aggregates too, so erasing rows is all it takes.
+All tables of a plane, also the aggregates, identify an install by its pseudonym in that plane. So an erasure only needs
+to delete rows.
 """
 
 import base64
@@ -17,33 +18,33 @@ from warehouse.server_users import ServerUser
 from warehouse.statement_settings import UNLOGGED
 
 Plane = Literal["usage", "license"]
-# Of each plane the raw table first.
+# The first table of each plane is the raw table.
 TABLES: dict[Plane, tuple[str, ...]] = {
     "usage": ("usage_beacons", "installs_per_day_by_dimension"),
     "license": ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install"),
 }
 STATEMENTS = "owner_statements"
 SEALED = "sealed_beacons"
-# What an erasure deletes: a restriction leaves the owner's statements where they are.
+# The tables that an erasure deletes from. A restriction keeps the owner's statements.
 ALL_TABLES: dict[Plane, tuple[str, ...]] = {"usage": TABLES["usage"], "license": (*TABLES["license"], STATEMENTS)}
 RETIRED: dict[Plane, str] = {"usage": "retired_usage_installs", "license": "retired_license_installs"}
 MOST_REQUESTS = 5000
 _OURS = "database = {database:String} AND table IN {tables:Array(String)}"
-# A replica that is down removes its parts when it is back.
+# A replica that is down removes its parts when it returns.
 _ANY_REPLICA = {"skip_unavailable_shards": 1}
 
 
 def rows(engine: Engine, table: str, install: int) -> list[dict[str, Any]]:
-    """All rows of a table about an install, column by column as JSON has them. Raises `EngineError`."""
+    """Return all rows of a table about an install, as JSON values by column. Raises `EngineError`."""
     columns = "*"
     group = ""
-    if table == "sightings_by_install":  # its states are no text
+    if table == "sightings_by_install":  # it stores aggregate states
         columns = (
             "module, install, status, min(first_seen) AS first_seen, max(last_seen) AS last_seen, "
             "argMaxMerge(latest) AS latest"
         )
         group = "GROUP BY module, install, status"
-    # IN, because a server that logs what it does names the one value of an equality, and not the elements of a set.
+    # Use IN: a server that logs its query plans logs the value of an equality, but not the elements of a set.
     found = engine.json_rows(
         f"SELECT {columns} FROM {table} {'' if group else 'FINAL'} "  # noqa: S608
         f"WHERE install IN {{installs:Array(UInt64)}} {group}",
@@ -54,12 +55,12 @@ def rows(engine: Engine, table: str, install: int) -> list[dict[str, Any]]:
 
 
 def holding(engine: Engine, plane: Plane, installs: Collection[int]) -> set[int]:
-    """Those of these installs of which a table of the plane holds anything. Raises `EngineError`."""
+    """Return the installs that have rows in a table of the plane. Raises `EngineError`."""
     return {install for table in ALL_TABLES[plane] for install in _named(engine, table, "install", installs)}
 
 
 def holding_sealed(engine: Engine, who: Collection[int]) -> set[int]:
-    """Those of these installs of which anything is sealed. Raises `EngineError`."""
+    """Return the installs that have sealed rows. Raises `EngineError`."""
     return _named(engine, SEALED, "who", who)
 
 
@@ -73,7 +74,7 @@ def _named(engine: Engine, table: str, column: str, values: Collection[int]) -> 
 
 
 def erase(engine: Engine, installs: Mapping[Plane, Collection[int]], who: Collection[int] = ()) -> None:
-    """Delete all rows of these installs in each plane, and what is sealed of `who`; returns when it is done.
+    """Delete all rows of these installs in each plane, and the sealed rows of `who`. Waits until they are deleted.
 
     Raises `EngineError`.
     """
@@ -83,11 +84,12 @@ def erase(engine: Engine, installs: Mapping[Plane, Collection[int]], who: Collec
 
 
 def delete(engine: Engine, rows: Mapping[str, Collection[int]], *, wait: bool = False) -> None:
-    """Delete the rows of these installs, by table; with no installs the statement only replaces the one before it.
+    """Delete the rows of these installs, by table. Raises `EngineError`.
 
-    ClickHouse keeps the last statement of a table on disk. Without `wait` the call returns once ClickHouse has taken
-    note: it deletes what was there by then, and nothing that is inserted later. All tables at once: on the embedded
-    engine a deletion is mostly waiting for each part's turn. Raises `EngineError`.
+    Without `wait` it returns when ClickHouse has accepted the statements. ClickHouse then deletes the rows inserted
+    before, and none inserted later. It stores the last statement of a table on disk; a deletion of no installs only
+    replaces that statement. The tables are changed in parallel, because on the embedded engine a deletion mostly waits
+    for its parts.
     """
     statements = []
     for table, installs in rows.items():
@@ -100,7 +102,7 @@ def delete(engine: Engine, rows: Mapping[str, Collection[int]], *, wait: bool = 
 
 
 def deleting(engine: Engine) -> bool:
-    """Whether ClickHouse still rewrites parts. Raises `EngineError`."""
+    """Return whether ClickHouse still rewrites parts. Raises `EngineError`."""
     ((unfinished,),) = engine.query(
         f"SELECT count() FROM {_system(engine, 'mutations')} WHERE NOT is_done AND {_OURS}",  # noqa: S608
         {"database": engine.database, "tables": _on_disk(engine)},
@@ -110,7 +112,7 @@ def deleting(engine: Engine) -> bool:
 
 
 def left_on_disk(engine: Engine) -> set[tuple[str, ...]]:
-    """The parts that others have replaced, and the statements that are done; ClickHouse removes both after seconds.
+    """Return the replaced parts and the finished statements on disk. ClickHouse removes both after seconds.
 
     Raises `EngineError`.
     """
@@ -139,7 +141,7 @@ def _on_disk(engine: Engine) -> list[str]:
 
 
 def sealed(engine: Engine, who: int) -> list[tuple[str, bytes, bytes]]:
-    """(day, sealed rows, sealed addresses) of a restricted install. Raises `EngineError`."""
+    """Return (day, sealed rows, sealed addresses) of a restricted install. Raises `EngineError`."""
     found = engine.query(
         f"SELECT toString(day), sealed, sealed_ip FROM {SEALED} WHERE who = {{who:UInt64}} ORDER BY day",  # noqa: S608
         {"who": who},
@@ -149,7 +151,7 @@ def sealed(engine: Engine, who: int) -> list[tuple[str, bytes, bytes]]:
 
 
 def retired(engine: Engine, plane: Plane, installs: set[int]) -> set[int]:
-    """Those of these pseudonyms that were retired by an erasure. Raises `EngineError`."""
+    """Return the pseudonyms that an erasure retired. Raises `EngineError`."""
     return {
         install
         for (install,) in engine.query_each(
@@ -162,7 +164,7 @@ def retired(engine: Engine, plane: Plane, installs: set[int]) -> set[int]:
 
 @dataclass(frozen=True)
 class Requested:
-    """The record of a request: `id` is random, and nothing of it says who asked."""
+    """The record of a request. `id` is random, and the record does not identify the install."""
 
     id: int
     action: str
@@ -172,7 +174,7 @@ class Requested:
 
 
 def requests(engine: Engine) -> list[Requested]:
-    """The newest requests, at most `MOST_REQUESTS`, as the loaders tell of them. Raises `EngineError`."""
+    """Return the newest requests, at most `MOST_REQUESTS`, as shared by the loaders. Raises `EngineError`."""
     found = engine.as_user(ServerUser.PRODUCT).query(
         "SELECT id, argMax((action, state, received, done), written) AS newest FROM rights_requests GROUP BY id "
         "ORDER BY newest.3 DESC, id LIMIT {most:UInt64}",

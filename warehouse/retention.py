@@ -1,8 +1,8 @@
-"""How long what is kept: one table of it, what lies there longer than that, and getting rid of it.
+"""Lists how long data is kept, and finds and removes expired data.
 
-ClickHouse drops what is too old by itself: each table has its TTL from the numbered SQL files. This table says the same
-for people (a test compares the two), and finds what a merge has not come to: a database that was stopped for a while, a
-part that nothing was merged with.
+ClickHouse drops expired data itself, by the TTLs in the numbered SQL files. `KEPT` documents the same periods (a test
+compares the two). It also finds expired data that no merge has removed: after the database was stopped for a while, or
+in a part that was not merged.
 """
 
 import re
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from warehouse.engine import Engine
 
-# ClickHouse gets to a part within hours. What is still there after a day is forced out, and after two is an alarm.
+# ClickHouse usually merges a part within hours. Expired data is removed by force after one day, and an alarm after two.
 FORCED_DAYS = 1
 ALARM_DAYS = 2
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept for how long. `column` "" is whole rows; `time` is the column of a table that its age is told by."""
+    """How long some data is kept: the rows of a table, or the values of `column`. `time` is the column with the age."""
 
     what: str
     where: str
@@ -28,17 +28,17 @@ class Kept:
 
     @property
     def name(self) -> str:
-        """A table, a table and its column, or a file in the home."""
+        """The table, `table.column`, or the file in the home."""
         return f"{self.where}.{self.column}" if self.column else self.where
 
     @property
     def interval(self) -> str:
-        """`how_long` for ClickHouse, "" where nothing is ever too old."""
+        """`how_long` as a ClickHouse interval, or "" if the data has no TTL."""
         number, _, unit = self.how_long.removesuffix(" after the last").partition(" ")
         return f"{number} {unit.upper().removesuffix('S')}" if self.time else ""
 
     def set_in(self, found: dict[str, str]) -> bool:
-        """Whether a table that says so (`as_set`) keeps it as long as this entry says."""
+        """Return whether the TTL of the table (see `as_set`) agrees with this entry."""
         return found.get(self.name) == self.how_long.removesuffix(" after the last")
 
 
@@ -47,37 +47,37 @@ KEPT = (
     Kept("installs by day and dimension", "installs_per_day_by_dimension", "13 months", time="day"),
     Kept("installs by day and license source", "installs_per_day_by_license_source", "13 months", time="day"),
     Kept("beacons of the license plane", "license_sightings", "13 months", time="time"),
-    Kept("addresses of the connection in them", "license_sightings", "30 days", "ip", "time"),
-    Kept("addresses that the module named", "license_sightings", "30 days", "ip_claim", "time"),
+    Kept("connection addresses of these beacons", "license_sightings", "30 days", "ip", "time"),
+    Kept("addresses that the module reported", "license_sightings", "30 days", "ip_claim", "time"),
     Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
     Kept("beacons of restricted installs, sealed", "sealed_beacons", "13 months", time="day"),
-    Kept("addresses in them, sealed", "sealed_beacons", "30 days", "sealed_ip", "day"),
-    Kept("what owners state about module and license", "owner_statements", "13 months", time="stated"),
-    Kept("what owners decided", "install_states", "always"),
+    Kept("addresses of these beacons, sealed", "sealed_beacons", "30 days", "sealed_ip", "day"),
+    Kept("owners' statements about module and license", "owner_statements", "13 months", time="stated"),
+    Kept("owners' decisions", "install_states", "always"),
     Kept("pseudonyms of erased installs in the usage plane", "retired_usage_installs", "always"),
     Kept("pseudonyms of erased installs in the license plane", "retired_license_installs", "always"),
     Kept("the state of each request", "rights_requests", "13 months", time="received"),
-    Kept("how far each loader is, and how it is doing", "freshness_by_loader", "7 days", time="written"),
-    Kept("which migrations were applied", "migrations", "always"),
-    Kept("looks at the license plane", "access.sqlite", "13 months"),
-    Kept("beacons on their way", "spool.sqlite", "until ClickHouse has them"),
-    Kept("keyed ids by which duplicates are known", "spool.sqlite", "30 days"),
+    Kept("progress and health of each loader", "freshness_by_loader", "7 days", time="written"),
+    Kept("applied migrations", "migrations", "always"),
+    Kept("accesses to the license plane", "access.sqlite", "13 months"),
+    Kept("beacons not loaded yet", "spool.sqlite", "until ClickHouse has them"),
+    Kept("keyed ids that identify duplicates", "spool.sqlite", "30 days"),
     Kept(
-        "requests, and what carrying them out takes",
+        "requests, and the data to carry them out",
         "spool.sqlite",
         "until they are done; the record 13 months, a result 7 days",
     ),
-    Kept("rows that ClickHouse refused for what they hold", "spool.sqlite", "until somebody has looked at them"),
+    Kept("rows that ClickHouse cannot read", "spool.sqlite", "until the operator has handled them"),
 )
 
 
 def interval(name: str) -> str:
-    """How long what is called `name` is kept, for ClickHouse: `13 MONTH`."""
+    """Return how long the data called `name` is kept, as a ClickHouse interval: `13 MONTH`."""
     return next(kept.interval for kept in KEPT if kept.name == name)
 
 
 def overdue(engine: Engine, days: int) -> Iterator[tuple[Kept, str]]:
-    """What has been too old for more than `days` days and is still there: the entry, and the table's partition.
+    """Yield data that expired more than `days` days ago and still exists: the entry, and the partition.
 
     Raises `EngineError`.
     """
@@ -94,9 +94,9 @@ def overdue(engine: Engine, days: int) -> Iterator[tuple[Kept, str]]:
 
 
 def apply(engine: Engine) -> list[str]:
-    """Force out what ClickHouse has not dropped by itself in time; returns what it was. Raises `EngineError`.
+    """Remove expired data that ClickHouse has not dropped in time; returns its names. Raises `EngineError`.
 
-    To be called once a day: each partition that holds something too old is written anew, in the background.
+    Call it once a day. ClickHouse rewrites each partition that has expired data, in the background.
     """
     found = list(overdue(engine, FORCED_DAYS))
     for table, partition in dict.fromkeys((kept.where, partition) for kept, partition in found):
@@ -106,7 +106,7 @@ def apply(engine: Engine) -> list[str]:
 
 
 def as_set(engine: Engine) -> dict[str, str]:
-    """How long the tables themselves say that they keep what is theirs, "" for ever; none of it before a migration.
+    """Return the TTLs of the tables, by name. "" means no TTL. The result is empty before a migration.
 
     Raises `EngineError`.
     """
@@ -122,7 +122,7 @@ def as_set(engine: Engine) -> dict[str, str]:
 
 
 def faults(engine: Engine) -> list[str] | None:
-    """What the tables keep for another time than promised, or still hold; None before a migration.
+    """Return the differences from `KEPT`: wrong TTLs, and expired data. None before a migration.
 
     Raises `EngineError`.
     """
@@ -130,13 +130,13 @@ def faults(engine: Engine) -> list[str] | None:
     if not found:
         return None
     kept = [kept for kept in KEPT if kept.interval]
-    wrong = [f"{each.name} is set to {found.get(each.name) or 'for ever'}" for each in kept if not each.set_in(found)]
+    wrong = [f"{each.name} is set to {found.get(each.name) or 'no TTL'}" for each in kept if not each.set_in(found)]
     late = dict.fromkeys(each.name for each, _ in overdue(engine, ALARM_DAYS))
-    return wrong + [f"{name} holds older ones" for name in late]
+    return wrong + [f"{name} has expired data" for name in late]
 
 
 def _ttl(create: str, column: str) -> str:
-    """How long, by the statement that ClickHouse shows for a table: its rows, or the values of a column."""
+    """Return the TTL of a table's rows, or of a column's values, from the CREATE statement."""
     columns, _, rows = create.partition(") ENGINE = ")
     if column:
         rows = (re.findall(rf"`{column}` ([^`]*)", columns) or [""])[0]

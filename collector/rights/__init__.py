@@ -1,1 +1,1 @@
-"""The rights of an install's owner: requests, decisions, and how they are carried out."""
+"""The rights of an install's owner: requests, decisions, and their execution."""

@@ -1,7 +1,8 @@
-"""`/v1/rights`: what the owner of a server may ask about its data. The install_id is the proof, the ticket the receipt.
+"""`/v1/rights`: requests of a server's owner about its data.
 
-Of a request nothing is kept that says who asked: the ticket only as a hash, and what carrying it out takes only until
-it is done. The result of `access` can be read with the ticket alone.
+The install_id proves ownership. The ticket is the receipt. A stored request does not identify its owner: the ticket is
+stored as a hash, and the data needed to carry out the request is deleted when it is done. The ticket alone gives access
+to the result of `access`.
 """
 
 import hashlib
@@ -32,11 +33,11 @@ from core.settings import Settings
 
 ACTIONS = ("access", "erase", "rectify", "object", "restrict", "lift")
 MEMBERS = ("install_id", "action", "rectify")
-PER_MINUTE = 60  # requests from one address: each is a commit, and needs no key
+PER_MINUTE = 60  # requests from one address: each costs a commit and needs no key
 RETRY_SECONDS = 5
 _TICKET = re.compile(r"\A[A-Za-z0-9_-]{43}\Z")
 
-# What can be corrected: each field that a plane holds as it was sent.
+# The fields that can be corrected: those that a plane stores as they were sent.
 CORRECTABLE = {
     field.path: field
     for field in FIELDS
@@ -44,7 +45,7 @@ CORRECTABLE = {
     and (field.usage or field.license)
     and field.path not in ("module.name", "license.key_hash")
 }
-# Pseudonyms that nobody has, which an erasure retires with the install's own, in each plane.
+# The number of unused pseudonyms that an erasure retires in each plane, together with the install's own.
 DECOYS = 4
 
 _MODULE = next(field for field in FIELDS if field.path == "module.name")
@@ -53,7 +54,7 @@ Corrections = dict[str, dict[str, str]]
 
 
 def blueprint(settings: Settings, home: Home, planes: Planes, catalog: Callable[[], Catalog]) -> Blueprint:
-    """The two ways in."""
+    """Return the routes of `/v1/rights`."""
     routes = Blueprint("rights", __name__)
 
     @routes.post("/v1/rights")
@@ -70,7 +71,7 @@ def blueprint(settings: Settings, home: Home, planes: Planes, catalog: Callable[
                 raise Refused(Rejected(Reason.RATE_LIMITED, detail="too many requests"), {"Retry-After": "60"})
             ticket = ask(RequestStore(spool), planes, install_id, action, module, corrections)
         except (Full, Unavailable) as error:
-            detail = str(error) or "too many requests wait"
+            detail = str(error) or "too many requests are waiting"
             raise Refused(Rejected(Reason.UNAVAILABLE, detail=detail), {"Retry-After": "30"}) from None
         finally:
             spool.close()
@@ -84,7 +85,7 @@ def blueprint(settings: Settings, home: Home, planes: Planes, catalog: Callable[
         finally:
             spool.close()
         if found is None:
-            raise Refused(Rejected(Reason.NOT_FOUND, detail="there is no such request, or it is long done"))
+            raise Refused(Rejected(Reason.NOT_FOUND, detail="the request does not exist or is no longer stored"))
         answer = _json(200, found)
         if found["state"] == "pending":
             answer.headers["Retry-After"] = str(RETRY_SECONDS)
@@ -101,7 +102,7 @@ def ask(
     module: str,
     corrections: Corrections,
 ) -> str:
-    """Put a request on disk; returns its ticket, which is shown now or never. Raises `Full` and `Unavailable`."""
+    """Store a request on disk; returns its ticket, which cannot be shown again. Raises `Full` and `Unavailable`."""
     ticket = secrets.token_urlsafe(32)
     who = planes.who(install_id)
 
@@ -129,7 +130,7 @@ def ask(
 
 
 def request_status(store: RequestStore, ticket: str) -> dict[str, Any] | None:
-    """`{"state", "action", "result"}` of the request under a ticket, None when there is none."""
+    """Return `{"state", "action", "result"}` of the request with this ticket, or None if it does not exist."""
     found = store.find(_hash(ticket)) if _TICKET.match(ticket) else None
     if found is None:
         return None
@@ -142,7 +143,7 @@ def request_status(store: RequestStore, ticket: str) -> dict[str, Any] | None:
 
 
 def parse(value: Any) -> tuple[str, str, str, Corrections]:
-    """The install_id, the action, and for `rectify` the module it is about ("" for all) and the corrected columns.
+    """Parse a request: the install_id, the action, and for `rectify` the module ("" for all) and the corrected columns.
 
     Raises `Refused`.
     """
@@ -151,7 +152,7 @@ def parse(value: Any) -> tuple[str, str, str, Corrections]:
             raise Rejected(Reason.WRONG_TYPE, detail="must be an object")
         for name in value:
             if name not in MEMBERS:
-                raise Rejected(Reason.UNKNOWN_FIELD, "", f"a request has {', '.join(MEMBERS)}")
+                raise Rejected(Reason.UNKNOWN_FIELD, "", f"the fields of a request are {', '.join(MEMBERS)}")
         install_id, action = (_text(value, name) for name in ("install_id", "action"))
         if not re.fullmatch(UUID, install_id, re.ASCII):
             raise Rejected(Reason.BAD_FORMAT, "install_id", "must be a UUID")
@@ -159,14 +160,14 @@ def parse(value: Any) -> tuple[str, str, str, Corrections]:
             raise Rejected(Reason.BAD_FORMAT, "action", f"must be one of {', '.join(ACTIONS)}")
         if ("rectify" in value) != (action == "rectify"):
             reason = Reason.UNKNOWN_FIELD if "rectify" in value else Reason.MISSING_FIELD
-            raise Rejected(reason, "rectify", "belongs to the action rectify, and it to this")
+            raise Rejected(reason, "rectify", "must be present for the action rectify, and for no other")
         return (install_id, action, *_corrections(value.get("rectify", {}), action))
     except Rejected as rejected:
         raise Refused(rejected) from None
 
 
 def request_schema() -> dict[str, Any]:
-    """The JSON Schema of a request."""
+    """Return the JSON Schema of a request."""
     corrections = _closed_object(min_properties=1)
     for path, field in {**CORRECTABLE, "module.name": _MODULE}.items():
         *parents, name = path.split(".")
@@ -174,10 +175,10 @@ def request_schema() -> dict[str, Any]:
         for parent in parents:
             place = place["properties"].setdefault(parent, _closed_object(min_properties=1))
         place["properties"][name] = value_schema(field)
-    # The module alone says whose rows are meant, and corrects nothing.
+    # `module.name` selects rows. Alone it corrects nothing.
     version = {"properties": {"module": {"required": ["version"]}}, "required": ["module"]}
     corrections["anyOf"] = [version, *({"required": [name]} for name in ("license", "server", "platform"))]
-    corrections["description"] = "Corrected fields, as in a beacon; module.name says which module's rows are meant."
+    corrections["description"] = "Corrected fields, as in a beacon. module.name selects the module to correct."
     install_id = value_schema(next(field for field in FIELDS if field.path == "install_id"))
     others = [action for action in ACTIONS if action != "rectify"]
     return {
@@ -203,9 +204,9 @@ def _text(value: dict[str, Any], name: str) -> str:
 
 
 def _corrections(value: Any, action: str) -> tuple[str, Corrections]:
-    """Corrected fields, written as in a beacon; `module.name` says which module's rows are meant.
+    """Parse the corrected fields, which have the form of a beacon. `module.name` selects the module to correct.
 
-    Those of `usage` are corrected; those of `license` are what the owner states.
+    Fields of `usage` are corrected. Fields of `license` become the owner's statement.
     """
     corrections: Corrections = {"usage": {}, "license": {}}
     module = ""
@@ -213,25 +214,25 @@ def _corrections(value: Any, action: str) -> tuple[str, Corrections]:
         path = f"rectify.{name}"
         field = _MODULE if name == _MODULE.path else CORRECTABLE.get(name)
         if field is None:
-            raise Rejected(Reason.UNKNOWN_FIELD, "rectify", f"what can be corrected is {', '.join(CORRECTABLE)}")
+            raise Rejected(Reason.UNKNOWN_FIELD, "rectify", f"the correctable fields are {', '.join(CORRECTABLE)}")
         try:
             msgspec.convert(given, type_of(field))
         except msgspec.ValidationError:
             reason = Reason.BAD_FORMAT if isinstance(given, str) else Reason.WRONG_TYPE
-            raise Rejected(reason, path, "is not as in a beacon") from None
+            raise Rejected(reason, path, "is not valid in a beacon") from None
         if field is _MODULE:
             module = given
             continue
-        # What the license plane holds was sighted: a correction of it is a statement, and changes no row.
+        # The license plane holds evidence. A correction of it is stored as a statement and changes no row.
         plane, column = ("license", field.license) if field.license else ("usage", field.usage)
         corrections[plane][column] = given
     if action == "rectify" and not any(corrections.values()):
-        raise Rejected(Reason.MISSING_FIELD, "rectify", "names nothing to correct")
+        raise Rejected(Reason.MISSING_FIELD, "rectify", "must name a field to correct")
     return module, corrections
 
 
 def _leaves(value: Any, path: str) -> list[tuple[str, Any]]:
-    """(dotted path, value) of what stands below the objects of a beacon."""
+    """Return the (dotted path, value) of each field below the objects of a beacon."""
     if not isinstance(value, dict):
         raise Rejected(Reason.WRONG_TYPE, f"rectify.{path}".rstrip("."), "must be object")
     if path and not value:

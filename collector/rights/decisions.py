@@ -1,9 +1,9 @@
-"""What owners decided, by install: the newest decision counts, whatever the clocks say.
+"""Stores the decisions of owners, by install. The newest decision counts, independent of the clocks.
 
-Each decision has a revision, a hybrid logical clock: the wall clock's microseconds, and always more than any revision
-that is known here. So a decision is newer than the one that it replaces. Another collector's decision is taken over
-where its revision is higher. A decision that is not carried out yet gives way to none: when it is carried out, it gets
-a revision above what the other collectors have shared by then.
+Each decision has a revision, a hybrid logical clock: the wall clock in microseconds, but always higher than any
+revision known here. So a decision is always newer than the one it replaces. A decision of another collector replaces
+ours if its revision is higher. No other decision replaces one that is not carried out yet: when that is carried out, it
+gets a revision above those that the other collectors have shared by then.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ from collector.rights.install_states import NONE, InstallState
 from collector.spool import Spool
 
 MOST_SHARED = 1000
-# How many beacons may wait behind an erasure for its state to be dropped: they are looked through.
+# A state is not dropped if more beacons than this follow its erasure, because each of them is checked.
 MOST_LOOKED_THROUGH = 10_000
 _COLUMNS = "who, epoch, erased, objected, restricted, revision"
 
@@ -36,20 +36,20 @@ class Install(msgspec.Struct):
 
 
 class Decisions:
-    """The decisions in one spool; for one thread at a time."""
+    """The decisions in one spool. Not thread-safe."""
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
 
     def state(self, who: int) -> InstallState:
-        """The state of an install."""
+        """Return the state of an install."""
         found = self._find(who)
         return found.state if found else NONE
 
     def decide(self, who: int, action: str, now: float) -> tuple[InstallState, int | None]:
-        """Store what `action` decides; call it in a transaction.
+        """Store the decision that `action` makes. Call it in a transaction.
 
-        Returns the state before, and the version of the decision, None where it changes nothing.
+        Returns the previous state and the version of the decision, or None as the version if nothing changes.
         """
         before = self.state(who)
         after = decided(before, action, now)
@@ -58,7 +58,7 @@ class Decisions:
         return before, self._put(Decision(who, after, self._next_revision(now)), shared=False)
 
     def overrule(self, installs: Iterable[int], elsewhere: Sequence[Decision]) -> list[Decision]:
-        """Lift what is decided here and not shared yet above what other collectors have shared; returns it."""
+        """Raise the revisions of unshared decisions above those of other collectors; returns these decisions."""
         known = {each.who: each for each in elsewhere}
         with self._spool.transaction():
             for who in installs:
@@ -69,20 +69,20 @@ class Decisions:
         return [found for who in installs if (found := self._find(who)) and self.is_unshared(who)]
 
     def unshared(self) -> list[int]:
-        """Installs about which something was decided that other collectors cannot know of; not all of very many."""
+        """Return the installs that have an unshared decision, at most `MOST_SHARED`."""
         found = self._spool.db.execute(f"SELECT who FROM install_states WHERE shared = 0 LIMIT {MOST_SHARED}")  # noqa: S608
         return [who for (who,) in found]
 
     def is_unshared(self, who: int) -> bool:
-        """Whether other collectors cannot know of the newest decision about an install."""
+        """Return whether the newest decision about an install is not shared with other collectors yet."""
         found = self._spool.db.execute("SELECT 1 FROM install_states WHERE who = ? AND shared = 0", (who,))
         return found.fetchone() is not None
 
     def learn(self, elsewhere: Iterable[Decision], now: float, *, shared: bool = True) -> None:
-        """Take over what was decided at other collectors, where it is newer and nothing waits to be carried out here.
+        """Store the decisions of other collectors that are newer than ours, unless ours is not shared yet.
 
-        An erasure cannot lie in the future: the clock that says so is wrong. Not `shared` is what other collectors have
-        to be told.
+        An erasure with a future time comes from a wrong clock: its time becomes `now`. Pass `shared=False` for
+        decisions that other collectors do not have yet.
         """
         changed = []
         for theirs in elsewhere:
@@ -99,7 +99,7 @@ class Decisions:
                     self._put(each, shared=shared)
 
     def mark_shared(self, decisions: Iterable[Decision]) -> None:
-        """Note that other collectors can know of these."""
+        """Record that these decisions are shared with other collectors."""
         with self._spool.transaction():
             self._spool.db.executemany(
                 "UPDATE install_states SET shared = 1 WHERE who = ? AND revision = ?",
@@ -107,15 +107,15 @@ class Decisions:
             )
 
     def all(self) -> list[Decision]:
-        """All decisions."""
+        """Return all decisions."""
         return [_decision(row) for row in self._spool.db.execute(f"SELECT {_COLUMNS} FROM install_states")]  # noqa: S608
 
     def any_erased(self) -> bool:
-        """Whether any install was ever erased."""
+        """Return whether any install was ever erased."""
         return self._spool.db.execute("SELECT 1 FROM install_states WHERE epoch > 0 LIMIT 1").fetchone() is not None
 
     def correct_erasures(self, now: float) -> None:
-        """Bring erasures that a wrong clock dated into the future back to now: till then no beacon would be stored."""
+        """Set erasures with a future time, from a wrong clock, to `now`. No beacon is stored before that time."""
         late = "epoch > 0 AND erased > ?"
         if self._spool.db.execute(f"SELECT 1 FROM install_states WHERE {late} LIMIT 1", (now,)).fetchone():  # noqa: S608
             with self._spool.transaction():
@@ -126,10 +126,10 @@ class Decisions:
                 )
 
     def drop(self, erasures: Iterable[tuple[int, int, dict[str, int], int]]) -> None:
-        """Drop states that are nothing but an erasure of an install of which nothing was held.
+        """Drop states that record only the erasure of an install without data.
 
-        Each is (who, version of the decision, the new pseudonyms, the last beacon before it). It stays where somebody
-        decided something since, or a beacon came under the new pseudonyms.
+        Each erasure is (who, version of the decision, the new pseudonyms, the last beacon before it). A state is not
+        dropped if there is a newer decision, or a beacon under the new pseudonyms.
         """
         with self._spool.transaction():
             rows = [
@@ -191,7 +191,7 @@ class Decisions:
 
 
 def decided(before: InstallState, action: str, now: float) -> InstallState:
-    """The state of an install once `action` was asked for."""
+    """Return the state of an install after a request for `action`."""
     match action:
         case "erase":
             return replace(before, epoch=before.epoch + 1, erased=now)
@@ -205,7 +205,7 @@ def decided(before: InstallState, action: str, now: float) -> InstallState:
 
 
 def _merged(newer: Decision, older: Decision) -> Decision:
-    """The newer decision; erasures of both stay, because neither can be taken back."""
+    """Return the newer decision with the erasures of both, because an erasure is final."""
     epoch, erased = max(newer.state.epoch, older.state.epoch), max(newer.state.erased, older.state.erased)
     return replace(newer, state=replace(newer.state, epoch=epoch, erased=erased))
 

@@ -1,4 +1,4 @@
-"""What collectors tell each other through ClickHouse: decisions of owners, and how far requests are."""
+"""Shares owners' decisions and the states of requests between collectors, through ClickHouse."""
 
 import secrets
 import time
@@ -13,7 +13,7 @@ from collector.rights.request_store import RequestStore
 from warehouse.engine import Engine
 from warehouse.statement_settings import UNLOGGED
 
-# By the clock of ClickHouse, in microseconds: a row may become visible so long after the time that it got.
+# A row may become visible this long after its insertion time (microseconds, by ClickHouse's clock).
 OVERLAP = 300_000_000
 PAGE = 20_000
 _STATES = (
@@ -23,7 +23,7 @@ _STATES = (
 
 
 class Exchange:
-    """The exchange of one spool with ClickHouse."""
+    """Shares the decisions of one spool."""
 
     def __init__(self, store: RequestStore, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._store, self._engine, self._clock = store, engine, clock
@@ -31,14 +31,14 @@ class Exchange:
         self._learned = (0, 0)
 
     def run(self) -> None:
-        """Tell what is new here, and learn what was decided at other collectors."""
-        self._tell_requests()
+        """Share new requests and decisions, and store the decisions of other collectors."""
+        self._share_requests()
         waiting = {request.work["who"] for request in self._store.pending()}
         self.share([who for who in self._store.decisions.unshared() if who not in waiting])
         self._learn()
 
     def share(self, installs: Collection[int]) -> None:
-        """Share the decisions about these installs; they are newer than all that other collectors have shared."""
+        """Share the decisions about these installs, as newer than all decisions of other collectors."""
         decisions = self._store.decisions
         if not (unshared := [who for who in installs if decisions.is_unshared(who)]):
             return
@@ -49,7 +49,7 @@ class Exchange:
         self._engine.insert("install_states", [encode(_row(each)) for each in ours], secrets.token_hex(16))
         decisions.mark_shared(ours)
 
-    def _tell_requests(self) -> None:
+    def _share_requests(self) -> None:
         requests = self._store.unshared()
         if not requests:
             return
@@ -57,7 +57,7 @@ class Exchange:
             encode({
                 "id": each.public, "action": each.action, "state": each.state, "received": each.received,
                 "done": each.done,
-                # The row with the latest one counts: made of the state, because clocks may step back.
+                # The row with the latest `written` counts. It depends on the state, because clocks may step back.
                 "written": _moment(each.received + (each.state != "pending")),
             })
             for each in requests
@@ -68,7 +68,7 @@ class Exchange:
     def _learn(self) -> None:
         ((server_time,),) = self._engine.query("SELECT toUnixTimestamp64Micro(now64(6))")
         if server_time < self._server_time:
-            self._learned = (0, 0)  # the clock of ClickHouse stepped back: all that is new would look old
+            self._learned = (0, 0)  # ClickHouse's clock stepped back: new rows would look old
         self._server_time = server_time
         found = self._engine.query(
             f"SELECT * FROM ({_STATES.format(condition='inserted >= fromUnixTimestamp64Micro({since:Int64})')}) "  # noqa: S608

@@ -1,9 +1,9 @@
-"""Carries out what owners ask about their data: access, erasure, rectification, objection, restriction, and its end.
+"""Carries out owners' requests about their data: access, erase, rectify, object, restrict and lift.
 
-Nothing waits for a deletion: ClickHouse is told to delete what is there, and the loader goes on. The requests are done
-once ClickHouse is, an erasure once the deleted rows are off the disk. Requests that wait share one deletion in each
-table, and a request about an install of which nothing is held costs none. Each step may be cut off anywhere and is then
-done again.
+The loader does not wait for a deletion: it starts the deletion in ClickHouse and continues. A request is done when
+ClickHouse has finished its deletion. An erasure is done when the deleted rows are also off the disk. Waiting requests
+share one deletion in each table. A request about an install without data costs no deletion. A step that is interrupted
+is repeated.
 """
 
 import logging
@@ -27,7 +27,7 @@ from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.install_data import Plane
 
 MOST_AT_ONCE = 1000
-# How many of those whose rows are read into this process: the loader waits for that.
+# The number of requests at once that read rows into this process, because the loader waits for them.
 MOST_READ = 20
 READING = ("access", "restrict", "lift")
 
@@ -41,21 +41,21 @@ class RightsExecutor:
         self._store, self._engine, self._clock = store, engine, clock
         self._exchange = Exchange(store, engine, clock)
         self._deleting = [request for request in store.pending() if request.step == DELETING]
-        # What has to leave the disk before they are done; None while ClickHouse still deletes.
+        # The data that must leave the disk before `_deleting` is done. None while ClickHouse still deletes.
         self._leaving: set[tuple[str, ...]] | None = None
         self._covered = False
 
     def step(self) -> bool:
-        """Carry out what is ready; returns whether anything was finished. Raises `EngineError`: try again."""
+        """Carry out the requests that are ready; returns whether any was finished. Retry after `EngineError`."""
         finished = self._finish_deleting()
         return self._begin() or finished
 
     def exchange(self) -> None:
-        """Tell other collectors and the dashboard what is new here, and learn what was decided at others."""
+        """Share new requests and decisions, and store the decisions of other collectors."""
         self._exchange.run()
 
     def _begin(self) -> bool:
-        """Carry out what takes no deletion; begin with all else once the deletions before it are done."""
+        """Finish the requests without a deletion. Start the others when the previous deletions are done."""
         ready = self._look_up(self._store.ready(MOST_AT_ONCE))
         ready = [request for request in ready if not (self._deleting and _takes_deletion(request))]
         reading = [request for request in ready if request.held and request.action in READING]
@@ -69,14 +69,14 @@ class RightsExecutor:
         return bool(now)
 
     def _answer(self, request: Request) -> None:
-        """Finish a request that takes no deletion."""
+        """Finish a request that needs no deletion."""
         if request.action == "rectify":
             self._state(request)
         result = self._access(request) if request.action == "access" else b""
         self._store.finish([request], "done", self._clock(), result)
 
     def _look_up(self, requests: list[Request]) -> list[Request]:
-        """The requests, each with whether anything is held of its install."""
+        """Return the requests with `held` set: whether there is data about the install."""
         unknown = [request for request in requests if request.held is None]
         if not unknown:
             return requests
@@ -99,7 +99,7 @@ class RightsExecutor:
         }
 
     def _forget_erasures(self, erasures: list[Request]) -> None:
-        """Keep no state of installs of which nothing is held, and nothing came since."""
+        """Drop the states of erased installs that have no data and sent no beacon since."""
         if not erasures:
             return
         held = {
@@ -113,7 +113,10 @@ class RightsExecutor:
         )
 
     def _change(self, requests: list[Request]) -> None:
-        """Insert what the requests add, then have ClickHouse delete and correct; `_finish_deleting` does the rest."""
+        """Insert the rows that requests add, then start their deletions and corrections in ClickHouse.
+
+        `_finish_deleting` finishes the requests.
+        """
         rows: dict[str, set[int]] = {}
         corrections: list[Correction] = []
         erasures = [request for request in requests if request.action == "erase"]
@@ -134,7 +137,7 @@ class RightsExecutor:
             self._deleting, self._leaving, self._covered = begun, None, False
 
     def _prepare(self, request: Request, rows: dict[str, set[int]], corrections: list[Correction]) -> None:
-        """Insert what a request adds; note what it deletes and corrects."""
+        """Insert the rows that a request adds. Append its deletions to `rows` and its corrections to `corrections`."""
         work = request.work
         delete: list[tuple[str, int]] = []
         match request.action:
@@ -155,7 +158,7 @@ class RightsExecutor:
             rows.setdefault(table, set()).add(install)
 
     def _attempt(self, request: Request, action: Callable[[Request], None]) -> bool:
-        """Whether an action on a request succeeds; one that never will must not hold up the others."""
+        """Run an action on a request; returns whether it succeeded. A request that cannot succeed is `failed`."""
         try:
             action(request)
         except ContentError:
@@ -170,11 +173,11 @@ class RightsExecutor:
         return False
 
     def _finish_deleting(self) -> bool:
-        """Finish what was begun, once ClickHouse has deleted the rows and their bytes are off the disk."""
+        """Finish the started requests when ClickHouse has deleted the rows and their bytes are off the disk."""
         if not self._deleting or install_data.deleting(self._engine):
             return False
         if not self._covered:
-            # ClickHouse keeps the last statement of a table: let it be one that names nobody.
+            # ClickHouse stores the last statement of a table. Replace it with one that names no install.
             tables = (*install_data.ALL_TABLES["usage"], *install_data.ALL_TABLES["license"], install_data.SEALED)
             install_data.delete(self._engine, dict.fromkeys(tables, ()))
             self._covered = True
@@ -209,7 +212,7 @@ class RightsExecutor:
         )
 
     def _seal(self, work: dict[str, Any]) -> None:
-        """Insert an install's rows sealed. Raises `ContentError` for rows that could not be put back."""
+        """Insert sealed copies of an install's rows. Raises `ContentError` for rows that could not be restored."""
         key = bytes.fromhex(work["sealing_key"])
         plain: dict[Plane, list[dict[str, Any]]] = {plane: self._raw_rows(plane, work) for plane in install_data.TABLES}
         for plane, rows in plain.items():
@@ -220,11 +223,11 @@ class RightsExecutor:
         insert_batch(self._engine, "sealed", id, lines)
 
     def _unseal(self, work: dict[str, Any]) -> None:
-        """Insert an install's sealed rows into the planes again. Raises `ContentError` and then inserts none."""
+        """Insert an install's sealed rows into the planes again. Raises `ContentError` before it inserts any."""
         rows: dict[Plane, dict[int, dict[str, Any]]] = {plane: {} for plane in install_data.TABLES}
         for each in self._sealed(work):
             for plane in rows:
-                if each[plane]:  # another collector may have sealed the same beacon too
+                if each[plane]:  # two collectors may have sealed the same beacon
                     rows[plane][each[plane]["beacon"]] = each[plane]
         for plane, found in rows.items():
             self._require_readable(plane, list(found.values()))
@@ -236,7 +239,7 @@ class RightsExecutor:
             insert_batch(self._engine, plane, id, lines)
 
     def _state(self, request: Request) -> None:
-        """Keep what the owner states about module and license beside what was sighted."""
+        """Store the owner's statement about module and license beside the sightings."""
         work = request.work
         statement = work["corrections"]["license"]
         if request.held and statement and install_data.holding(self._engine, "license", {work["license"]}):
@@ -244,11 +247,11 @@ class RightsExecutor:
             self._engine.insert(install_data.STATEMENTS, [encode(row)], work["batches"]["license"])
 
     def _require_readable(self, plane: Plane, rows: list[dict[str, Any]]) -> None:
-        # Marked as an insert marks them.
+        # Add `mark`, as an insert does.
         marked: Iterable[dict[str, Any]] = ({"mark": 0, **row} for row in rows) if plane == "usage" else rows
         lines = b"\n".join(encode(row) for row in marked)
         if lines and not self._engine.reads(PLANE_TABLES[plane], lines):
-            raise ContentError(f"the table {PLANE_TABLES[plane]} cannot read rows of its own")
+            raise ContentError(f"the table {PLANE_TABLES[plane]} cannot read its own rows")
 
     def _raw_rows(self, plane: Plane, work: dict[str, Any]) -> list[dict[str, Any]]:
         return [
@@ -262,7 +265,7 @@ class RightsExecutor:
         for _, sealed, sealed_ip in install_data.sealed(self._engine, work["who"]):
             rows = decrypt(key, sealed)
             if rows["license"]:
-                # After 30 days the addresses are gone.
+                # The addresses are deleted after 30 days.
                 rows["license"] |= decrypt(key, sealed_ip) if sealed_ip else {"ip": "", "ip_claim": ""}
             found.append(rows)
         return found

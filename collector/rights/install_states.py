@@ -1,7 +1,7 @@
-"""The state of an install: what its owner decided about its data, known to every worker before it stores a beacon.
+"""The state of an install: its owner's decisions about its data. Every worker reads it before it stores a beacon.
 
-The spool's file holds the states under a keyed hash of the install_id that neither plane holds. Each decision has a
-version. A beacon that was split under an older state of its install is not stored: it is split again.
+The spool's file stores the states under a keyed hash of the install_id, which is in neither plane. Each decision has a
+version. A beacon that was split under an older state of its install is not stored but split again.
 """
 
 import threading
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from collector.spool import Basis, Spool
 
-# A worker's filter takes 8 MiB; with a million states it sends 1.5% of all other installs to the file as well.
+# The filter takes 8 MiB in each worker. With a million states, 1.5% of all other installs cause a read of the file.
 FILTER_BITS = 1 << 26
 REFRESH_SECONDS = 1.0
 PORTION = 500
@@ -20,7 +20,7 @@ PORTION = 500
 
 @dataclass(frozen=True)
 class InstallState:
-    """What was decided.
+    """The decisions about an install.
 
     `epoch` counts erasures; each retires the install's pseudonyms. `erased` is the time of the last erasure (epoch
     seconds).
@@ -50,10 +50,11 @@ class InstallStates:
         self.refresh()
 
     def of(self, installs: Collection[int]) -> tuple[dict[int, InstallState], Basis]:
-        """The states of those of these installs that have one, and the basis for storing their beacons."""
+        """Return the states of the installs that have one, and the basis for storing their beacons."""
         if time.monotonic() - self._refreshed > REFRESH_SECONDS:
             self.refresh()
-        basis = Basis(self._version, tuple(installs))  # before the states are read: if they change meanwhile, too old
+        # Before the states are read, so that the basis is outdated if one of them changes meanwhile.
+        basis = Basis(self._version, tuple(installs))
         found: dict[int, InstallState] = {}
         if wanted := [who for who in installs if self._filter[who % FILTER_BITS >> 3] >> (who & 7) & 1]:
             with self._lock:
@@ -70,7 +71,7 @@ class InstallStates:
         return {who: InstallState(epoch, erased, bool(o), bool(r)) for who, epoch, erased, o, r in rows}
 
     def refresh(self) -> None:
-        """Learn which installs have a new state."""
+        """Add the installs with a new state to the filter."""
         with self._lock:
             self._refreshed = time.monotonic()
             version = self._spool.version()

@@ -1,7 +1,7 @@
-"""The requests about an install's data, and the pseudonyms that erasures retired.
+"""Stores the requests about an install's data, and the pseudonyms that erasures retired.
 
-They are in the spool's file, because a request is ordered with the beacons: it is carried out once all that was stored
-before it is loaded, and what it decides holds from its commit on.
+They are in the spool's file because requests and beacons have one order: a request is carried out when all beacons
+before it are loaded, and its decision is in force from its commit on.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ from collector.spool import Batch, Spool
 
 RESULT_DAYS = 7
 RECORD_DAYS = 396
-# A request about an install of which nothing was held leaves no record: its ticket is good for so long.
+# The record and the ticket of a request about an install without data are kept for this long.
 UNHELD_DAYS = 1
 MOST_PENDING = 10_000
 MOST_SHARED = 1000
@@ -29,9 +29,9 @@ Work = dict[str, Any]
 class Request:
     """A request.
 
-    `public` is its id outside, `after` the last beacon that was stored before it, `held` whether anything was held of
-    the install (None: not known yet). `work` is what carrying it out takes; it goes when the request is done. `step` is
-    how far that has come. Nothing but the work says who asked.
+    `public` is the published id. `after` is the last beacon stored before the request. `held` is whether there was data
+    about the install (None: not known yet). `work` is the data needed to carry out the request; it is deleted when the
+    request is done. `step` is the progress. Only `work` identifies the install.
     """
 
     id: int
@@ -50,9 +50,10 @@ _COLUMNS = "id, public, action, received, after, work, step, state, done, held"
 
 
 class Kept(msgspec.Struct):
-    """What must outlive a lost machine so that its backup brings nobody back. It names nobody.
+    """The decisions that must survive the loss of a machine, so that a restored backup does not undo an erasure.
 
-    The retired pseudonyms of each plane, and every install state (who, epoch, erased, objected, restricted, revision).
+    They are the retired pseudonyms of each plane, and all install states (who, epoch, erased, objected, restricted,
+    revision). They identify no install.
     """
 
     usage: list[int]
@@ -61,7 +62,7 @@ class Kept(msgspec.Struct):
 
 
 class Full(Exception):
-    """Too many requests wait."""
+    """Too many requests are waiting."""
 
 
 class _UsageRow(msgspec.Struct):
@@ -70,7 +71,7 @@ class _UsageRow(msgspec.Struct):
 
 
 class RequestStore:
-    """The requests and decisions in one spool; for one thread at a time."""
+    """The requests and decisions in one spool. Not thread-safe."""
 
     def __init__(self, spool: Spool) -> None:
         self.spool = spool
@@ -79,8 +80,10 @@ class RequestStore:
     def add(
         self, ticket: bytes, public: int, action: str, who: int, now: float, work: Callable[[InstallState], Work]
     ) -> None:
-        """Put a request on disk, with what it decides; `work` is made of the state before. Raises `Full` and
-        `Unavailable`."""
+        """Store a request and its decision on disk. `work` is called with the previous state.
+
+        Raises `Full` and `Unavailable`.
+        """
         db = self.spool.db
         with self.spool.transaction():
             if db.execute("SELECT count(*) FROM requests WHERE state = 'pending'").fetchone()[0] >= MOST_PENDING:
@@ -93,12 +96,12 @@ class RequestStore:
             )
 
     def pending(self) -> list[Request]:
-        """The requests that are not carried out, oldest first."""
+        """Return the requests that are not done, oldest first."""
         found = self.spool.db.execute(f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' ORDER BY id")  # noqa: S608
         return [_request(row) for row in found]
 
     def ready(self, most: int) -> list[Request]:
-        """The oldest requests whose beacons are loaded, at most one of each install: the others follow it."""
+        """Return the oldest requests whose earlier beacons are loaded, at most one of each install."""
         ready: dict[int, Request] = {}
         busy: set[int] = set()
         for request in self.pending():
@@ -112,11 +115,11 @@ class RequestStore:
         return list(ready.values())
 
     def all(self) -> list[Request]:
-        """All requests of which there is a record, newest first."""
+        """Return all stored requests, newest first."""
         return [_request(row) for row in self.spool.db.execute(f"SELECT {_COLUMNS} FROM requests ORDER BY id DESC")]  # noqa: S608
 
     def find(self, ticket: bytes) -> tuple[Request, bytes] | None:
-        """The request under a ticket (its hash), and its encrypted result."""
+        """Return the request with this ticket (a hash), and its encrypted result."""
         row = self.spool.db.execute(
             f"SELECT {_COLUMNS}, result FROM requests WHERE ticket = ?",  # noqa: S608
             (ticket,),
@@ -124,14 +127,14 @@ class RequestStore:
         return (_request(row[:-1]), row[-1] or b"") if row else None
 
     def mark_held(self, requests: Iterable[Request]) -> None:
-        """Note which of these requests are about an install of which something is held."""
+        """Record `held` of these requests."""
         with self.spool.transaction():
             self.spool.db.executemany(
                 "UPDATE requests SET held = ? WHERE id = ?", [(each.held, each.id) for each in requests]
             )
 
     def mark_deleting(self, requests: Iterable[Request]) -> None:
-        """Note that ClickHouse has begun to delete what these requests take out."""
+        """Record that ClickHouse has started the deletions of these requests."""
         with self.spool.transaction():
             self.spool.db.executemany(
                 f"UPDATE requests SET step = '{DELETING}' WHERE id = ?",  # noqa: S608
@@ -139,7 +142,7 @@ class RequestStore:
             )
 
     def note_later(self, batch: Batch) -> None:
-        """Note which beacons of a batch came after a correction was asked for: it spares them."""
+        """Record the beacons of a batch that are newer than a waiting correction. It does not change them."""
         corrections = self.spool.db.execute(
             f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND action = 'rectify' AND step = '' "  # noqa: S608
             "AND after < ?",
@@ -157,7 +160,7 @@ class RequestStore:
                     self.spool.db.execute("UPDATE requests SET work = ? WHERE id = ?", (_encoded(work), request.id))
 
     def finish(self, requests: list[Request], state: str, now: float, result: bytes = b"") -> None:
-        """Note that requests are `done` or `failed`, and forget what they were about."""
+        """Record that requests are `done` or `failed`, and delete their `work`."""
         erased = [request for request in requests if request.action == "erase" and request.held and state == "done"]
         with self.spool.transaction():
             for plane in ("usage", "license"):
@@ -168,26 +171,26 @@ class RequestStore:
             )
 
     def quarantined(self, plane: str, installs: set[int]) -> list[tuple[int, bytes]]:
-        """(id, row) of the rows of these installs that ClickHouse refused."""
+        """Return the (id, row) of each quarantined row of these installs."""
         found = self.spool.db.execute("SELECT id, row FROM quarantine WHERE plane = ?", (plane,))
         return [(id, row) for id, row in found if msgspec.json.decode(row).get("install") in installs]
 
     def unshared(self) -> list[Request]:
-        """Requests about installs of which something is held, whose state the dashboard does not know yet."""
+        """Return requests with a state that the dashboard does not know yet. Skips installs without data."""
         requests = self.spool.db.execute(
             f"SELECT {_COLUMNS} FROM requests WHERE shared = 0 AND held = 1 ORDER BY id LIMIT {MOST_SHARED}"  # noqa: S608
         )
         return [_request(row) for row in requests]
 
     def mark_shared(self, requests: list[Request]) -> None:
-        """Note that the dashboard knows of these, as they were."""
+        """Record that the dashboard knows these states of these requests."""
         with self.spool.transaction():
             self.spool.db.executemany(
                 "UPDATE requests SET shared = 1 WHERE id = ? AND state = ?", [(r.id, r.state) for r in requests]
             )
 
     def kept(self) -> Kept:
-        """All that was decided here, to be kept beside the backups: see `restore`."""
+        """Return all decisions, to be stored beside the backups. `restore` reads them."""
         pseudonyms = {
             plane: sorted(int(install) for (install,) in self.spool.db.execute(f"SELECT install FROM retired_{plane}"))  # noqa: S608
             for plane in ("usage", "license")
@@ -200,7 +203,7 @@ class RequestStore:
         return Kept(pseudonyms["usage"], pseudonyms["license"], states)
 
     def restore(self, kept: Kept, now: float) -> None:
-        """Take over decisions that are newer than what this spool, a restored one, knows."""
+        """Store the decisions that are newer than those of this spool, which was restored from a backup."""
         self.decisions.learn(
             [
                 Decision(who, InstallState(epoch, erased or float("-inf"), objected, restricted), revision)
@@ -214,14 +217,14 @@ class RequestStore:
             self._retire("license", kept.license)
 
     def _retire(self, plane: str, installs: list[int]) -> None:
-        # As text: SQLite's integers have a sign.
+        # Stored as text, because SQLite's integers are signed.
         self.spool.db.executemany(
             f"INSERT OR IGNORE INTO retired_{plane} VALUES (?)",  # noqa: S608
             [(str(install),) for install in installs],
         )
 
     def forget(self, now: float) -> None:
-        """Drop results that were not fetched, and records that are old."""
+        """Delete expired results and records."""
         with self.spool.transaction():
             self.spool.db.execute(
                 "UPDATE requests SET result = NULL WHERE done < ? AND result IS NOT NULL", (now - RESULT_DAYS * 86400,)
@@ -231,9 +234,9 @@ class RequestStore:
 
 
 def retired(request: Request, plane: str) -> list[int]:
-    """What an erasure retires in a plane: the install's pseudonym, and others that nobody has.
+    """Return the pseudonyms that an erasure retires in a plane: the install's own and unused ones.
 
-    Those hide which pseudonym of the one plane was retired together with which of the other.
+    The unused ones hide which pseudonyms of the two planes belong to one install.
     """
     return [request.work[plane], *request.work["decoys"][plane]]
 

@@ -1,4 +1,4 @@
-"""The tables of requests and decisions in the spool's file."""
+"""Creates the tables of requests and decisions in the spool's file."""
 
 import sqlite3
 
@@ -23,7 +23,7 @@ CREATE TABLE IF NOT EXISTS retired_usage (install TEXT PRIMARY KEY) WITHOUT ROWI
 CREATE TABLE IF NOT EXISTS retired_license (install TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
-# From the tables of earlier versions; each step may run again.
+# Converts the tables of earlier versions. Each step may be repeated.
 _COLUMNS = """
 ALTER TABLE decisions ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE decisions ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
@@ -44,13 +44,13 @@ DROP TABLE installs;
 
 
 def create(db: sqlite3.Connection) -> None:
-    """Create the tables, and move what an earlier version stored into them."""
+    """Create the tables, and move the rows of an earlier version into them."""
     if not _is_old(db):
         db.executescript(SCHEMA)
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        if _is_old(db):  # another process may have been faster
+        if _is_old(db):  # another process may have converted them meanwhile
             for script in (_COLUMNS, SCHEMA, _ROWS):
                 for statement in script.split(";"):
                     db.execute(statement)

@@ -137,6 +137,6 @@ def sweep(database: Database) -> None:
         return
     with unlinking(database.path, wait=False) as ours:
         if ours:
-            there = {path.name for path in folder.iterdir()}  # first, so that it has no file that is registered later
+            there = {path.name for path in folder.iterdir()}  # first, so that it contains no file registered later
             for name in there - files(registered(database)[1]):
                 (folder / name).unlink(missing_ok=True)

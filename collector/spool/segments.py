@@ -1,7 +1,7 @@
-"""Files of duplicate ids: sorted ids of one day, and filters that tell quickly which ids are in none of them.
+"""Files of duplicate ids: segments with the sorted ids of one day, and filters that exclude most ids quickly.
 
-Both are written once and never changed, so any number of processes can map them, and share what they read. Ids are 16
-bytes of a keyed hash, so their places in a file can be calculated from their values.
+Both are written once and never changed, so any number of processes can map them and share the memory. Ids are 16 bytes
+of a keyed hash, so the place of an id in a file can be calculated from its value.
 
 NAME.ids      the ids, one after the other
 NAME.filter   pairs of 64-bit words, in the order of the ids: an id sets four bits of each word of the pair at its place
@@ -23,12 +23,12 @@ from typing import BinaryIO
 from core.home import sync_folder
 
 WIDTH = 16
-# 26 bits for an id: of ten thousand that are in none of its files, a filter passes two or three. Each of them is a read
-# from the disk for every file, so 16 bits, which pass fifty, cost a fifth of the speed on a disk that was busy.
+# 26 bits for an id: a filter passes two or three of ten thousand ids that are in none of its files. Each of those costs
+# a disk read for every file. With 16 bits it passed fifty, and the speed on a busy disk was a fifth lower.
 IDS_PER_PAIR = 5
-# Files are written piece by piece of so many ids, and take no memory to speak of.
+# Files are written in pieces of this many ids, to use little memory.
 PIECE = 1 << 16
-# How many ids to either side a look-up reads at once.
+# How many ids a lookup reads on each side of the calculated place.
 NEAR = 128
 _PAIR = struct.Struct(">QQ")
 _ID = struct.Struct(f"{WIDTH}s")
@@ -36,11 +36,11 @@ _TWO_BITS = tuple(1 << (number & 63) | 1 << (number >> 6) for number in range(1 
 
 
 class Damaged(Exception):
-    """A file is not what it was; the message says which."""
+    """A file is damaged. The message names it."""
 
 
 class Ids:
-    """Sorted ids, of a file or in memory."""
+    """Sorted ids, in a file or in memory."""
 
     def __init__(self, data: mmap.mmap | bytes) -> None:
         self._data = data
@@ -53,8 +53,8 @@ class Ids:
         return self._data[at * WIDTH : (at + 1) * WIDTH]
 
     def __contains__(self, id: bytes) -> bool:
-        # Two steps by calculation, from the whole file and from where that leads: the second is off by the root of what
-        # the first is off by. 4 KB there nearly always have the place, at a tenth of what a search takes.
+        # Calculate the place twice: from the whole file, then from the id found there. The error of the second is the
+        # root of the error of the first. 4 KB nearly always contain the place, in a tenth of the time of a search.
         value, count = int.from_bytes(id[:8]), self._count
         first = min(value * count >> 64, count - 1)
         near = first + ((value - int.from_bytes(self[first][:8])) * count >> 64)
@@ -69,7 +69,7 @@ class Ids:
         return at < count and self[at] == id
 
     def place(self, id: bytes) -> int:
-        """How many ids are smaller."""
+        """Return the number of smaller ids."""
         guess = int.from_bytes(id[:8]) * self._count >> 64
         spread = 4 * isqrt(self._count) + 16  # eight standard deviations
         low, high = max(0, guess - spread), min(self._count, guess + spread)
@@ -80,7 +80,7 @@ class Ids:
         return bisect_left(self, id, low, high)
 
     def data(self, first: int, end: int) -> bytes:
-        """The ids from one place up to another, one after the other."""
+        """Return the ids from `first` up to `end`, concatenated."""
         return self._data[first * WIDTH : end * WIDTH]
 
     def __iter__(self) -> Iterator[bytes]:
@@ -90,7 +90,7 @@ class Ids:
 
 
 class Filter:
-    """Tells of ids that they are in none of the files that it was made of, or that they may be."""
+    """A Bloom filter over one or more segments: an id that does not pass is in none of them."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.words = memoryview(data).cast("Q")
@@ -98,7 +98,7 @@ class Filter:
 
 
 def place_and_bits(id: bytes) -> tuple[int, int, int]:
-    """Where an id's pair of words is, as a share of 2^64 of all pairs, and which bits of each word are set."""
+    """Return the place of an id's pair of words, as a fraction of 2^64 of all pairs, and the bits set in each word."""
     place, rest = _PAIR.unpack(id)
     first = _TWO_BITS[rest & 4095] | _TWO_BITS[rest >> 12 & 4095]
     return place, first, _TWO_BITS[rest >> 24 & 4095] | _TWO_BITS[rest >> 36 & 4095]
@@ -106,7 +106,7 @@ def place_and_bits(id: bytes) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Segment:
-    """A file of ids as the spool knows it; `day` is that of their receipt, `cleared` is whether they left `seen`."""
+    """A file of ids in the spool's list. `day` is their day of receipt; `cleared` is whether they have left `seen`."""
 
     name: str
     day: int
@@ -116,17 +116,17 @@ class Segment:
 
 
 def ids_file(name: str) -> str:
-    """The name of a segment's file."""
+    """Return the name of a segment's file."""
     return f"{name}.ids"
 
 
 def filter_file(name: str) -> str:
-    """The name of a filter's file."""
+    """Return the name of a filter's file."""
     return f"{name}.filter"
 
 
 def open_ids(folder: Path, segment: Segment, use: int = mmap.MADV_RANDOM) -> Ids:
-    """The ids of a segment; `use` tells the kernel how they are read. Raises `FileNotFoundError` and `Damaged`."""
+    """Open the ids of a segment. `use` is the hint for `madvise`. Raises `FileNotFoundError` and `Damaged`."""
     ids = Ids(_mapped(folder / ids_file(segment.name), use))
     if len(ids) != segment.ids:
         raise Damaged(f"{folder / ids_file(segment.name)} holds {len(ids)} ids instead of {segment.ids}")
@@ -134,7 +134,7 @@ def open_ids(folder: Path, segment: Segment, use: int = mmap.MADV_RANDOM) -> Ids
 
 
 def open_filter(folder: Path, name: str) -> Filter:
-    """A filter. Raises `FileNotFoundError` and `Damaged`."""
+    """Open a filter. Raises `FileNotFoundError` and `Damaged`."""
     return Filter(_mapped(folder / filter_file(name), mmap.MADV_WILLNEED))
 
 
@@ -153,7 +153,7 @@ def write(
 ) -> tuple[str, list[Segment]]:
     """Write a segment for each day of `merged`, and a filter over these and `kept`; returns its name and the segments.
 
-    All is on disk when this returns; nothing is left when it raises. `rest` is called after each piece.
+    All files are on disk when this returns, and removed if it raises. It calls `rest` after each piece.
     """
     names = {day: secrets.token_hex(8) for day in merged}
     filter_name = secrets.token_hex(8)
@@ -183,7 +183,7 @@ def _created(path: Path) -> BinaryIO:
 
 
 def _pieces(days: list[tuple[list[Ids], BinaryIO]], kept: list[Ids]) -> Iterator["array[int]"]:
-    """Write the ids of each day into its file, and yield the words of the filter, piece by piece in their order."""
+    """Write the ids of each day to its file, and yield the words of the filter, piece by piece in order."""
     sources = [source for group, _ in days for source in group] + kept
     total = sum(len(source) for source in sources)
     pieces = max(1, -(-total // PIECE))

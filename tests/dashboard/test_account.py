@@ -60,7 +60,7 @@ def test_a_changed_password_ends_all_other_sessions(visit: Visit, credentials: C
 @pytest.mark.parametrize(
     ("form", "status", "said"),
     [
-        ({"password": "wrong"}, 401, "present password is wrong"),
+        ({"password": "wrong"}, 401, "current password is wrong"),
         ({"again": "something else"}, 422, "differ"),
         ({"new": "short", "again": "short"}, 422, "too weak"),
         ({"new": "product12345", "again": "product12345"}, 422, "too weak"),

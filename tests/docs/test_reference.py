@@ -118,7 +118,7 @@ def test_the_retention_is_that_of_the_code() -> None:
     """Every entry stands in the table, in its order; no other does."""
     told = [[row[0], code(row[1]), row[2]] for row in TABLES["what | where | kept"]]
     assert told == [[kept.what, kept.name, kept.how_long] for kept in KEPT]
-    assert f"| keyed ids by which duplicates are known | `spool.sqlite` | {HORIZON_DAYS} days |" in REFERENCE
+    assert f"| keyed ids that identify duplicates | `spool.sqlite` | {HORIZON_DAYS} days |" in REFERENCE
     assert KEPT_DAYS == 396  # 13 months at their longest
     text = " ".join(REFERENCE.split())
     assert (FORCED_DAYS, ALARM_DAYS) == (1, 2)

@@ -226,7 +226,7 @@ def loaders_told(engine: Engine, home: Home) -> Any:
     spool = Spool(home.path / "spool")
     spool.store(rows([beacon() for _ in range(9)]), 1.5e9)
     loader = Loader(spool, engine)
-    loader._tell_freshness(2e9, "the table is not as the migrations made it")
+    loader._tell_freshness(2e9, "the table differs from what the migrations create")
     behind = health.loaders(engine)
     loader.step()
     return behind, health.loaders(engine)
@@ -237,7 +237,7 @@ def test_a_loader_tells_how_it_is_doing(kind: str, tmp_path: Path) -> None:
     behind, after = done_in(kind, tmp_path, loaders_told)
     assert len(behind) == len(after) == 2
     assert (behind[0].waiting, behind[0].oldest, behind[0].fresh_to) == (9, *[datetime.fromtimestamp(1.5e9, UTC)] * 2)
-    assert behind[0].trouble == "the table is not as the migrations made it"
+    assert behind[0].trouble == "the table differs from what the migrations create"
     assert behind[0].free_bytes > 0
     assert behind[0].pharos
     (loaded,) = [loader for loader in after if loader.id == behind[0].id]

@@ -1,8 +1,8 @@
-"""What the answers to one asker tell by subtraction, in mode `strict`. Pure but for its clock; bounded in memory.
+"""Prevents differencing attacks in mode `strict`. Pure except for its clock; bounded in memory.
 
-Two counts of which one holds all installs of the other tell by their difference how many are in the one alone: a count
-and the same with a filter more, or of fewer days. Where that is 1 to k - 1 and both were asked within a day, the later
-one is withheld.
+If one count includes all installs of another, the difference shows how many are only in the first: such as a count with
+and without one more filter, or over more and fewer days. If the difference is 1 to k - 1 and one client asks for both
+within a day, the later count is withheld.
 """
 
 import threading
@@ -13,9 +13,9 @@ from datetime import date
 from itertools import chain, combinations
 
 KEPT_SECONDS = 86_400.0
-# Of one asker, who is told no more figures than this within a day.
+# One client gets at most this many figures within a day.
 MOST_CELLS = 20_000
-# A cell is noted under each part of its conditions; one with more of them is not told.
+# A cell is stored under each subset of its conditions. A cell with more conditions than this is withheld.
 MOST_CONDITIONS = 8
 
 Condition = tuple[str, str]  # a dimension and its value
@@ -23,7 +23,7 @@ Condition = tuple[str, str]  # a dimension and its value
 
 @dataclass(frozen=True)
 class Cell:
-    """A count of the installs that meet all `conditions` on some day of a bucket, from `start` to `end`."""
+    """A count of the installs that meet all `conditions` on any day of a bucket, from `start` to `end`."""
 
     bucket: str
     start: date
@@ -32,45 +32,45 @@ class Cell:
     installs: int
 
     def within(self, other: "Cell") -> bool:
-        """Whether all its days are days of the other."""
+        """Return whether all days of this cell are also days of the other."""
         return other.start <= self.start and self.end <= other.end
 
 
 @dataclass
-class _Told:
-    """The cells that one asker was told within a day, by their own conditions and by each part of them."""
+class _AnsweredCells:
+    """The cells that one client got within a day, by their conditions and by each subset of these."""
 
     since: float
     own: dict[frozenset[Condition], list[Cell]] = field(default_factory=dict)
     wider: dict[frozenset[Condition], list[Cell]] = field(default_factory=dict)
     cells: set[Cell] = field(default_factory=set)
 
-    def tells(self, cell: Cell, k: int) -> bool:
-        """Whether `cell` and another one that is known differ by 1 to k - 1 installs."""
+    def discloses(self, cell: Cell, k: int) -> bool:
+        """Return whether `cell` and a comparable stored cell differ by 1 to k - 1 installs."""
         narrower = (other for other in self.wider.get(cell.conditions, ()) if other.within(cell))
-        wider = (other for part in _parts(cell) for other in self.own.get(part, ()) if cell.within(other))
+        wider = (other for subset in _subsets(cell) for other in self.own.get(subset, ()) if cell.within(other))
         return any(0 < abs(other.installs - cell.installs) < k for other in chain(narrower, wider))
 
     def note(self, cell: Cell) -> None:
-        """Remember `cell`."""
+        """Store `cell`."""
         if cell in self.cells:
             return
         self.cells.add(cell)
         self.own.setdefault(cell.conditions, []).append(cell)
-        for part in _parts(cell):
-            self.wider.setdefault(part, []).append(cell)
+        for subset in _subsets(cell):
+            self.wider.setdefault(subset, []).append(cell)
 
 
 class Differencing:
-    """Withholds the buckets of an answer that would tell of fewer than k installs beside what was told before."""
+    """Withholds buckets that would disclose fewer than k installs together with earlier answers."""
 
     def __init__(self, k: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._k, self._clock = k, clock
         self._lock = threading.Lock()
-        self._told: dict[str, list[_Told]] = {}  # by who asks: of today and of the day before
+        self._answered: dict[str, list[_AnsweredCells]] = {}  # by client: the current and the previous day
 
     def withhold(self, who: str, cells: Iterable[Cell]) -> set[str]:
-        """The buckets of an answer's cells that must not be told. The cells of the others are noted as told."""
+        """Return the buckets of these cells that must be withheld. Stores the cells of the other buckets."""
         with self._lock:
             days = self._days(who)
             buckets: dict[str, list[Cell]] = {}
@@ -80,23 +80,23 @@ class Differencing:
             for bucket, of_bucket in buckets.items():
                 full = len(days[-1].cells) + len(of_bucket) > MOST_CELLS
                 many = any(len(cell.conditions) > MOST_CONDITIONS for cell in of_bucket)
-                if full or many or any(day.tells(cell, self._k) for day in days for cell in of_bucket):
+                if full or many or any(day.discloses(cell, self._k) for day in days for cell in of_bucket):
                     bad.add(bucket)
                     continue
                 for cell in of_bucket:
                     days[-1].note(cell)
             return bad
 
-    def _days(self, who: str) -> list[_Told]:
+    def _days(self, who: str) -> list[_AnsweredCells]:
         now = self._clock()
-        days = [day for day in self._told.get(who, []) if day.since > now - 2 * KEPT_SECONDS]
+        days = [day for day in self._answered.get(who, []) if day.since > now - 2 * KEPT_SECONDS]
         if not days or days[-1].since <= now - KEPT_SECONDS:
-            days = [*days[-1:], _Told(now)]
-        self._told[who] = days
+            days = [*days[-1:], _AnsweredCells(now)]
+        self._answered[who] = days
         return days
 
 
-def _parts(cell: Cell) -> Iterator[frozenset[Condition]]:
-    """Each part of the conditions of a cell, all and none of them included."""
+def _subsets(cell: Cell) -> Iterator[frozenset[Condition]]:
+    """Yield each subset of a cell's conditions, including the full and the empty set."""
     for size in range(len(cell.conditions) + 1):
         yield from map(frozenset, combinations(sorted(cell.conditions), size))

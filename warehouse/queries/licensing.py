@@ -1,6 +1,7 @@
-"""The license plane's rows: each install and module with its latest license report, and what about it needs a look.
+"""Queries the license plane: the latest license report of each install and module, and its flags.
 
-A flag is a reason to ask, never a verdict: its evidence says what was seen, and nothing is inferred about who did it.
+A flag is a reason to review a row, not a verdict. Its evidence states what was reported and infers nothing about
+people.
 """
 
 import base64
@@ -22,7 +23,7 @@ DEFAULT_LIMIT, MOST = 100, 1000
 
 @dataclass(frozen=True)
 class Rule:
-    """When a row is flagged: `when` is SQL over the columns of a row, `evidence` is filled from the same columns."""
+    """A rule that flags rows. `when` is SQL over the columns of a row; `evidence` is a template with these columns."""
 
     name: str
     severity: str
@@ -49,8 +50,8 @@ RULES: tuple[Rule, ...] = (
     ),
 )  # fmt: skip
 
-# The latest report of each (module, install). A status is kept with its own first and last time, so that `since` is
-# known without going through the sightings.
+# The latest report of each (module, install). Each status has its own first and last time, so that `since` needs no
+# scan of the sightings.
 _INSTALLS = """
 SELECT
     module, install,
@@ -80,11 +81,11 @@ _COLUMNS = "module", "install", "first_seen", "last_seen", "status", "since", "v
 
 
 def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> dict[str, Any]:
-    """A page of rows, ordered by module and pseudonym: `{"rows": [...], "next_cursor": str | None}`.
+    """Return a page of rows, ordered by module and pseudonym: `{"rows": [...], "next_cursor": str | None}`.
 
-    Times are to the day, or with `seconds` to the second: a time of day joins a row with a figure that just changed.
-    `args`: `module`, `status` (several with commas; `!licensed`: all but), `flag`, `limit` (100, at most 1000),
-    `cursor` (of the page before). Raises `QueryError` and `EngineError`.
+    Times are rounded to the day, or with `seconds` to the second. Exact times would let a reader link a row to a figure
+    that has just changed. `args`: `module`, `status` (comma-separated; `!licensed` excludes), `flag`, `limit` (default
+    100, at most 1000), `cursor` (from the previous page). Raises `QueryError` and `EngineError`.
     """
     engine = engine.as_user(ServerUser.LICENSING)
     conditions, parameters = _conditions(args)
@@ -112,7 +113,7 @@ def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) 
 
 
 def flags(engine: Engine) -> dict[str, Any]:
-    """The rules, each with how many (module, install) it flags now."""
+    """Return the rules, each with the number of (module, install) pairs that it flags now."""
     reader = engine.as_user(ServerUser.LICENSING)
     counts = dict(reader.query(f"SELECT arrayJoin(flags) AS flag, count() FROM ({_FLAGGED}) GROUP BY flag"))  # noqa: S608
     return {
@@ -131,18 +132,18 @@ def flags(engine: Engine) -> dict[str, Any]:
 def _conditions(args: Mapping[str, str]) -> tuple[list[str], dict[str, Any]]:
     for name in args:
         if name not in ("module", "status", "flag", "limit", "cursor"):
-            raise QueryError("unknown_field", "query", "known are module, status, flag, limit, cursor")
+            raise QueryError("unknown_field", "query", "the parameters are module, status, flag, limit, cursor")
     conditions: list[str] = ["1"]
     parameters: dict[str, Any] = {}
     if module := args.get("module"):
         if len(module) > 64 or not module.isprintable():
-            raise QueryError("bad_format", "module", "must be printable, 64 characters at most")
+            raise QueryError("bad_format", "module", "must be printable, with at most 64 characters")
         conditions.append("module = {module:String}")
         parameters["module"] = module
     if status := args.get("status"):
         names = status.removeprefix("!").split(",")
         if not set(names) <= set(STATUSES):
-            raise QueryError("bad_format", "status", f"must be of {', '.join(STATUSES)}")
+            raise QueryError("bad_format", "status", f"each must be one of {', '.join(STATUSES)}")
         conditions.append(f"status {'NOT IN' if status.startswith('!') else 'IN'} {{status:Array(String)}}")
         parameters["status"] = names
     if flag := args.get("flag"):
@@ -156,7 +157,7 @@ def _conditions(args: Mapping[str, str]) -> tuple[list[str], dict[str, Any]]:
         except (binascii.Error, ValueError):
             after = None
         if after is None or int(after["install"]) >= 1 << 64:
-            raise QueryError("bad_format", "cursor", "must be the next_cursor of an answer")
+            raise QueryError("bad_format", "cursor", "must be a next_cursor from an answer")
         parameters |= {"after_module": after["module"], "after_install": int(after["install"])}
         conditions.append("(module, install) > ({after_module:String}, {after_install:UInt64})")
     return conditions, parameters
@@ -169,7 +170,7 @@ def _limit(text: str) -> int:
 
 
 def _addresses(engine: Engine, rows: list[dict[str, Any]]) -> dict[tuple[str, int], str]:
-    """Each row's latest address, while it is kept: of the connection, or for an import, which has none, the claimed."""
+    """Return the latest stored address of each row: of the connection, or for imports the reported one."""
     found = engine.query_each(
         "SELECT module, install, argMax(if(ip != '', ip, ip_claim), (time, beacon)) FROM license_sightings "
         "WHERE install IN {installs:Array(UInt64)} AND (ip != '' OR ip_claim != '') GROUP BY module, install",
@@ -180,7 +181,7 @@ def _addresses(engine: Engine, rows: list[dict[str, Any]]) -> dict[tuple[str, in
 
 
 def _disputed(engine: Engine, rows: list[dict[str, Any]]) -> set[tuple[str, int]]:
-    """The (module, install) about which the owner states something else than was sighted."""
+    """Return the (module, install) pairs of the rows that have an owner's statement."""
     found = engine.query_each(
         "SELECT DISTINCT module, install FROM owner_statements WHERE install IN {installs:Array(UInt64)}",
         "installs",

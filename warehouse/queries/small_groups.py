@@ -1,7 +1,7 @@
-"""Small groups: no figure that stands for fewer than k installs leaves this module. Pure.
+"""Folds small groups, so that no figure counts fewer than k installs. Pure.
 
-Within a bucket, groups under k go into `(other)`, and with them the next smallest group while `(other)` itself would be
-under k. A bucket that is under k as a whole has no figure, and neither has an empty one: the two look alike.
+Within a bucket, groups under k are folded into `(other)`. If `(other)` is then still under k, the next smallest group
+is folded too. A bucket with fewer than k installs in all has no figure, and looks the same as an empty one.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,7 +12,7 @@ OTHER = "(other)"
 
 @dataclass(frozen=True)
 class Group:
-    """A key in a bucket: its figure, and the installs behind it that count towards k."""
+    """A key in a bucket: its figure, and its number of installs, which is compared with k."""
 
     key: str
     value: int
@@ -21,7 +21,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Bucket:
-    """The groups of a bucket: those of k installs or more, how many others there are, and those together as one."""
+    """A bucket: its groups of k installs or more, the number of its other groups, and those merged into one."""
 
     start: str
     large: list[Group]
@@ -31,7 +31,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Row:
-    """A row that may be shown; `value` None: fewer than k, or none. `folded` groups are in it."""
+    """A row that may be shown. `value` is None for fewer than k installs or none. `folded` groups are in it."""
 
     bucket: str
     key: str
@@ -40,14 +40,14 @@ class Row:
     folded: int = 0
 
 
-# Given a key for each bucket: all small groups of the bucket and the group of that key, together as one.
+# Takes a key for each bucket. Returns one group for each: its small groups merged with the group of that key.
 Merge = Callable[[Mapping[str, str]], Mapping[str, Group]]
 
 
 def fold(buckets: Iterable[Bucket], k: int, merge: Merge) -> list[Row]:
-    """Fold small groups; returns the rows, ordered.
+    """Fold small groups; returns the ordered rows.
 
-    `merge` is called at most once, and only when a group of k or more has to be folded.
+    It calls `merge` at most once, and only if a group of k or more must be folded.
     """
     rows: list[Row] = []
     thin: dict[str, tuple[Bucket, Group]] = {}
@@ -63,22 +63,23 @@ def fold(buckets: Iterable[Bucket], k: int, merge: Merge) -> list[Row]:
     merged = merge({start: smallest.key for start, (_, smallest) in thin.items()}) if thin else {}
     for start, (bucket, smallest) in thin.items():
         rows += _rows(bucket, (group for group in bucket.large if group is not smallest))
-        # An install that came today to the one may have come earlier to the other: stepped, both together may be less.
+        # With stepped counts, the merged group may be smaller than one of its groups: an install that is new in the one
+        # today may have been in the other before.
         other = max(merged[start], smallest, key=lambda group: group.installs)
         rows.append(_other(bucket, other, bucket.others + 1))
     return ordered(rows)
 
 
 def withheld(bucket: str) -> Row:
-    """The one row of a bucket that has no figure."""
+    """Return the one row of a bucket without a figure."""
     return Row(bucket, OTHER, None)
 
 
 def round_down(rows: Iterable[Row], k: int, *, add: bool) -> list[Row]:
-    """Counts of installs in whole multiples of k; sums (`add`) to two significant digits, and no finer than k.
+    """Round counts of installs down to multiples of k, and sums (`add`) to two significant digits or to k if coarser.
 
-    Two such counts that are apart stand for any difference from 1 to twice k less 1, two that are the same for any from
-    0 to k - 1: from two counts nobody learns how few installs came or went, from day to day or from filter to filter.
+    If two adjacent counts differ, the real difference is between 1 and 2k - 1; if they are equal, it is between 0 and
+    k - 1. So the difference of two days or two filters does not show how few installs were added or lost.
     """
 
     def rounded(value: int) -> int:
@@ -89,7 +90,7 @@ def round_down(rows: Iterable[Row], k: int, *, add: bool) -> list[Row]:
 
 
 def ordered(rows: Iterable[Row]) -> list[Row]:
-    """By bucket; within one the largest first, equals by key, and what has no figure last."""
+    """Sort rows by bucket, then by descending value, then by key. Rows without a figure are last in their bucket."""
     return sorted(rows, key=lambda row: (row.bucket, row.value is None, -(row.value or 0), row.key))
 
 
