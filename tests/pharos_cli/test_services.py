@@ -82,7 +82,7 @@ def test_a_hang_up_ends_nothing_and_has_files_read(system: System) -> None:
     before = system.processes()
     for pid in before:
         os.kill(pid, signal.SIGHUP)
-    wait_for(lambda: "SIGHUP: the parts look at their files again" in system.log(), "the log to say so", 60)
+    wait_for(lambda: "SIGHUP: the parts reload their files" in system.log(), "the log to say so", 60)
     wait_for(lambda: system.post([beacon()])[1].get("undeclared") == 1, "the catalog to be read", 60)
     (system.home / "catalog.toml").write_text('mode = "open"\n')
     wait_for(lambda: system.post([beacon()])[1].get("accepted") == 1, "the catalog to be read", 60)
@@ -115,7 +115,7 @@ def test_a_part_that_is_down_is_told(system: System) -> None:
         wait_for(lambda: "PHAROS_DASHBOARD_BIND" in system.log(), "the part to say why", 60)
     assert "dashboard ended with status" in system.log()
     wait_for(lambda: down() == {}, "the dashboard to be up again", 90)
-    wait_for(lambda: "dashboard runs again" in system.log(), "the log to say so", 60)
+    wait_for(lambda: "dashboard is up again" in system.log(), "the log to say so", 60)
 
 
 def bound(squatter: socket.socket, port: int) -> bool:
