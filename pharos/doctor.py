@@ -104,7 +104,7 @@ def _secret(settings: Settings, home: Home) -> Check:
     if not home.secret.exists():
         return Check("secret", True, "is created at the first start")
     mode = stat.S_IMODE(home.secret.stat().st_mode)
-    advice = "" if mode != 0o600 else "; stored beside the data: better keep it elsewhere and set PHAROS_SECRET_FILE"
+    advice = "" if mode != 0o600 else "; stored beside the data: keep it elsewhere and set PHAROS_SECRET_FILE"
     return Check("secret", mode == 0o600, f"{home.secret}, mode {mode:o}{advice}")
 
 

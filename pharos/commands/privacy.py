@@ -62,8 +62,8 @@ def privacy_affected(since: datetime, until: datetime) -> None:
     for module, installs in found.modules.items():
         click.echo(f"module     {module}: installs {f'at least {installs}' if installs else few}")
     click.echo(
-        f"addresses  {'among it' if found.addresses else 'none'}: "
-        f"beacons={found.addresses}, of which {found.with_address} have one now"
+        f"addresses  {'included' if found.addresses else 'none'}: "
+        f"beacons={found.addresses}, {found.with_address} of them still have one"
     )
     for held in found.tables:
         click.echo(f"table      {held.table}: rows={held.rows}: {', '.join(held.columns)}")
