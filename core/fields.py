@@ -65,13 +65,13 @@ class Field:
 
 FIELDS: tuple[Field, ...] = (
     Field("schema", "integer", "Version of this format: 1.", required=True),
-    Field("beacon_id", "uuid", "Random, new for each beacon, kept when it is sent again. Never stored: a keyed hash "
+    Field("beacon_id", "uuid", "Random, new for each beacon, unchanged in a retry. Never stored: a keyed hash "
           "of it recognizes a retry.", required=True, pattern=UUID),
     Field("install_id", "uuid", "Random, made by the install and known to nobody else. Never stored: each plane has "
-          "a pseudonym of its own.", required=True, pattern=UUID),
+          "its own pseudonym.", required=True, pattern=UUID),
     Field("sent_at", "time", "RFC 3339 time with zone. Its UTC date is the beacon's day when it lies between 7 days "
           "ago and 10 minutes ahead; the day of receipt otherwise.", required=True),
-    Field("reason", "string", "Why it was sent (default heartbeat). Counted at the collector, not stored.",
+    Field("reason", "string", "Why it was sent (default heartbeat). Counted by the collector, not stored.",
           choices=("heartbeat", "activate", "deactivate", "upgrade")),
     Field("consent.level", "string", "What the server's owner agreed to (default full). Not stored.",
           choices=("full", "license")),
@@ -99,7 +99,7 @@ FIELDS: tuple[Field, ...] = (
           usage="arch", dimension="arch", full=True),
     Field("server.virtualization.type", "string", "What the server runs in, as systemd-detect-virt names it.",
           required=True, choices=VIRTUALIZATION, usage="virtualization", dimension="virtualization", full=True),
-    Field("server.virtualization.detection", "string", "How that was found out.", pattern=NAME,
+    Field("server.virtualization.detection", "string", "How it was detected.", pattern=NAME,
           usage="detection", full=True),
     Field("platform.whmcs", "string", "WHMCS version.", pattern=VERSION, usage="whmcs", dimension="whmcs", full=True),
     Field("platform.php", "string", "PHP version.", pattern=VERSION, usage="php", dimension="php", full=True),
