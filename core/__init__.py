@@ -1,1 +1,1 @@
-"""What every part stands on: settings, home, field table, catalog, credentials, access log, logs."""
+"""The base of all parts: settings, home, field table, catalog, credentials, access log, logs."""

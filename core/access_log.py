@@ -1,8 +1,8 @@
-"""The access log: every look at the license plane, with who, when and what was asked; in the home, append-only.
+"""The access log: every read of the license plane, with reader, time and filters. Append-only, in the home.
 
-Entries are never changed, and removed by age alone: triggers hold our own code to that. Each entry carries an HMAC of
-itself and of the one before, under a key of the root secret: whoever edits the file without it is found out (`broken`).
-Removing the newest entries leaves nothing to see in the file, so each one is in the log lines too, by number and mark.
+Entries are never changed, and are removed only by age. Triggers enforce this for our own code. Each entry has an HMAC
+of itself and the previous entry, under a key of the root secret. `broken` detects edits that were made without the key.
+Removing the newest entries leaves no trace in the file, so log lines also record each entry, by number and mark.
 """
 
 import hashlib
@@ -19,8 +19,8 @@ from pathlib import Path
 from core.home import Home, derive
 from core.settings import Settings
 
-KEPT_DAYS = 396  # 13 months, as what was looked at
-# More than any filter of the page or the API holds.
+KEPT_DAYS = 396  # 13 months, like the license plane
+# Longer than any filter of the page or the API.
 MOST_TEXT = 100
 
 log = logging.getLogger("pharos.access")
@@ -41,12 +41,12 @@ CREATE TRIGGER IF NOT EXISTS looks_stay BEFORE DELETE ON looks
 
 
 class AccessLogError(Exception):
-    """A look cannot be recorded, so it must not happen; or the log cannot be read."""
+    """A read cannot be recorded, so it must not happen, or the log cannot be read."""
 
 
 @dataclass(frozen=True)
 class AccessLogEntry:
-    """An entry: `who` (a login, or `token` and its id) was given `rows` rows by `what` for `question`."""
+    """An entry: `who` (a login, or `token` and its id) read `rows` rows through `what` with the filters `question`."""
 
     id: int
     time: int
@@ -58,14 +58,14 @@ class AccessLogEntry:
 
 
 class AccessLog:
-    """The file `path` under the key `key`. Opened anew for each call; for any number of threads and processes."""
+    """The file `path` under the key `key`. Each call opens it: any number of threads and processes may use it."""
 
     def __init__(self, path: Path, key: bytes) -> None:
         self._path, self._key = path, key
 
     @classmethod
     def of(cls, settings: Settings, home: Home) -> "AccessLog":
-        """The access log of a home. Raises `HomeError`."""
+        """Return the access log of a home. Raises `HomeError`."""
         return cls(home.access_log, derive(home.root_secret(settings), "access log"))
 
     @contextmanager
@@ -84,7 +84,7 @@ class AccessLog:
             raise AccessLogError(f"{self._path.name} cannot be used: {error}") from error
 
     def record(self, who: str, role: str, what: str, question: Mapping[str, str], rows: int) -> None:
-        """Record a look, on disk when this returns. Raises `AccessLogError`: then it must not be given."""
+        """Record a read durably. Raises `AccessLogError`: the caller must then return no rows."""
         asked = {name[:MOST_TEXT]: value[:MOST_TEXT] for name, value in question.items()}
         with self._open() as db:
             db.execute("BEGIN IMMEDIATE")
@@ -100,7 +100,7 @@ class AccessLog:
         log.info("look %d at the license plane, mark %s", look.id, mark[:8].hex())
 
     def entries(self, most: int, who: str = "") -> list[AccessLogEntry]:
-        """The newest entries, newest first; of `who` alone where that is given. Raises `AccessLogError`."""
+        """Return the newest entries, newest first, optionally only those of `who`. Raises `AccessLogError`."""
         with self._open() as db:
             rows = db.execute(
                 "SELECT id, time, who, role, what, question, rows FROM looks WHERE ? IN ('', who) "
@@ -110,7 +110,7 @@ class AccessLog:
         return [_look(*row) for row in rows]
 
     def broken(self) -> str:
-        """What somebody changed in the file, in words; "" where all is as it was written. Raises `AccessLogError`."""
+        """Describe what was changed in the file, "" if nothing was. Raises `AccessLogError`."""
         with self._open() as db:
             forgotten = db.execute("SELECT id, time, mark, seal FROM forgotten").fetchone()
             rows = db.execute("SELECT id, time, who, role, what, question, rows, mark FROM looks ORDER BY id")
@@ -119,26 +119,26 @@ class AccessLog:
                 last, when, mark, seal = forgotten
                 old = when <= time.time() - KEPT_DAYS * 86400
                 if not (old and hmac.compare_digest(seal, self._seal(last, when, mark))):
-                    return "entries were removed before their time"
+                    return "entries were removed too early"
             for *row, stored in rows:
                 look = _look(*row)
                 if look.id != last + 1:
                     return f"entry {last + 1} is missing"
                 if not hmac.compare_digest(stored, self._mark(mark, look)):
-                    return f"entry {look.id} is not as it was written"
+                    return f"entry {look.id} was changed"
                 last, mark = look.id, stored
             highest = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'looks'").fetchone()
         return f"entry {last + 1} is missing" if highest and highest[0] > last else ""
 
     def _last(self, db: sqlite3.Connection) -> tuple[int, bytes]:
-        """The highest number that was ever given, and the mark of the newest entry that is or was there."""
+        """Return the highest number ever assigned, and the mark of the newest entry, present or removed."""
         highest = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'looks'").fetchone()
         found = db.execute("SELECT mark FROM looks ORDER BY id DESC LIMIT 1").fetchone()
         found = found or db.execute("SELECT mark FROM forgotten").fetchone()
         return highest[0] if highest else 0, bytes(found[0]) if found else b""
 
     def _forget(self, db: sqlite3.Connection, before: int) -> None:
-        # Up to the first young one: a clock that was wrong for a while must not make a gap.
+        # Stop at the first recent entry: a clock that was wrong for a while must not leave a gap.
         row = db.execute(
             "SELECT id, time, mark FROM looks WHERE id < (SELECT id FROM looks WHERE time >= ? ORDER BY id LIMIT 1) "
             "ORDER BY id DESC LIMIT 1",

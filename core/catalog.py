@@ -1,7 +1,7 @@
-"""The catalog: modules, features and license sources that may be stored, each with why, for whom, and until when.
+"""The catalog: modules, features and license sources that may be stored, each with purpose, owner and expiry.
 
-A TOML file of the operator's. In mode `open` what it does not name is stored too, in mode `declared` it is not; what
-has expired is stored in neither.
+The operator writes it as a TOML file. Mode `open` also stores values without an entry, mode `declared` does not.
+Neither mode stores expired values.
 """
 
 import logging
@@ -32,7 +32,7 @@ log = logging.getLogger("pharos.catalog")
 
 
 class CatalogError(Exception):
-    """A catalog that cannot be used: all that is wrong with it, each with its line where that is known."""
+    """A catalog cannot be used. `problems` lists every error, with its line if known."""
 
     def __init__(self, path: Path, *problems: str) -> None:
         more = f" (and {len(problems) - 1} more: pharos catalog check)" if len(problems) > 1 else ""
@@ -42,7 +42,7 @@ class CatalogError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """Something that may be stored: `expires` is the last day (UTC) on which it is, `title` what people call it."""
+    """A value that may be stored. `expires` is its last day (UTC), `title` its display name."""
 
     kind: Kind
     name: str
@@ -52,7 +52,7 @@ class Entry:
     expires: date | None = None
 
     def expired(self, today: date) -> bool:
-        """Whether it is stored no longer."""
+        """Whether it is no longer stored."""
         return self.expires is not None and self.expires < today
 
 
@@ -65,16 +65,16 @@ class Catalog:
 
     @property
     def takes_all(self) -> bool:
-        """Whether there is nothing that it keeps out, today or later."""
+        """Whether the catalog rejects nothing, today or later."""
         return self.mode == "open" and not self.entries
 
     def stores(self, kind: Kind, name: str, today: date) -> bool:
-        """Whether what is called so may be stored."""
+        """Whether the value `name` may be stored."""
         entry = self.entries.get((kind, name))
         return self.mode == "open" if entry is None else not entry.expired(today)
 
     def expiring(self, today: date) -> list[Entry]:
-        """What has expired, and what does so soon, by date."""
+        """Return the entries that have expired or expire soon, by date."""
         dated = [(each.expires, each.kind, each.name, each) for each in self.entries.values() if each.expires]
         return [each for expires, *_, each in sorted(dated, key=lambda one: one[:3]) if expires <= today + SOON]
 
@@ -84,7 +84,7 @@ class Catalog:
 
 
 def read(path: Path) -> Catalog:
-    """The catalog in a file. Raises `CatalogError`."""
+    """Read the catalog from a file. Raises `CatalogError`."""
     try:
         text = path.read_text(encoding="utf-8-sig")
         tables = tomllib.loads(text)
@@ -97,7 +97,7 @@ def read(path: Path) -> Catalog:
     except RecursionError:
         raise CatalogError(path, "is nested too deep") from None
     if not tables:
-        # A full disk or an interrupted copy leaves this. Who wants to store all says so: mode = "open".
+        # A full disk or an interrupted copy leaves an empty file. To store everything, write mode = "open".
         raise CatalogError(path, "is empty: it must have a mode or an entry")
     catalog, problems = _read(tables, text)
     if problems:
@@ -106,12 +106,12 @@ def read(path: Path) -> Catalog:
 
 
 def _syntax(error: Exception) -> str:
-    """What the parser says, the line in front, as in all other messages."""
+    """Return the parser's message with the line first, as in all other messages."""
     at = re.search(r" \(at line (\d+), column \d+\)\Z", str(error))
     return f"line {at[1]}: {str(error)[: at.start()]}" if at else str(error)
 
 
-_Problems = list[tuple[int, str]]  # the line, 0 where it is not known, and what is wrong there
+_Problems = list[tuple[int, str]]  # the line, 0 if unknown, and the error
 
 
 def _read(tables: dict[str, Any], text: str) -> tuple[Catalog, _Problems]:
@@ -141,16 +141,16 @@ def _read(tables: dict[str, Any], text: str) -> tuple[Catalog, _Problems]:
 
 
 def _heads(text: str, kind: Kind) -> list[int]:
-    """The lines on which the entries of a kind begin: the parser does not tell them."""
+    """Return the lines on which the entries of a kind begin. The parser does not report them."""
     head = re.compile(rf"\s*\[\[\s*{kind}\s*\]\]")
     return [number for number, line in enumerate(text.splitlines(), 1) if head.match(line)]
 
 
 def _problems(kind: Kind, table: dict[str, Any]) -> list[str]:
-    """What is wrong with an entry."""
+    """Return the errors of an entry."""
     found = []
     known = ("name", "purpose", "owner", "expires") if kind == "source" else tuple(Entry.__annotations__)[1:]
-    found += [f"has no such key as {key}; known are {', '.join(known)}" for key in table if key not in known]
+    found += [f"has an unknown key {key}; known are {', '.join(known)}" for key in table if key not in known]
     for key in ("name", "purpose", "owner", "title"):
         if key not in table:
             found += [] if key == "title" else [f"has no {key}"]
@@ -165,12 +165,12 @@ def _problems(kind: Kind, table: dict[str, Any]) -> list[str]:
 
 
 def place(settings: Settings, home: Home) -> Path:
-    """Where the catalog is: the setting, or `catalog.toml` in the home."""
+    """Return the path of the catalog: the setting, or `catalog.toml` in the home."""
     return Path(settings.catalog) if settings.catalog else home.catalog
 
 
 def watch(settings: Settings, home: Home) -> "Watched":
-    """The catalog that the settings name, or the home's if it has one; without one all is taken.
+    """Return the catalog of the settings, or of the home if it has one. Without a catalog everything is stored.
 
     Raises `CatalogError`.
     """
@@ -181,9 +181,9 @@ def watch(settings: Settings, home: Home) -> "Watched":
 
 
 class Watched:
-    """The catalog as its file is now, looked at once a second; `first` is in force until there is one that can be read.
+    """The current catalog. Checks the file once a second. `first` is in force until a valid file is read.
 
-    A file that is broken or gone leaves in force what was read last, for what was refused must not come in by mistake.
+    While the file is invalid or missing, the last valid catalog stays in force, so that rejected values stay rejected.
     """
 
     def __init__(self, path: Path, first: Catalog | None = None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -195,8 +195,8 @@ class Watched:
         self._lock = threading.Lock()
 
     def __call__(self) -> Catalog:
-        """The catalog that is in force."""
-        # Whoever comes while another thread reads goes on with what was read before.
+        """Return the catalog in force."""
+        # While one thread reads the file, the others use the previous catalog.
         due = self._clock() >= self._check_at or self._hang_ups != hang_up.times()
         if due and self._lock.acquire(blocking=False):
             try:
@@ -218,6 +218,6 @@ class Watched:
         try:
             self._catalog = read(self._path)
         except CatalogError as error:
-            log.warning("%s; what was read before stays in force", error)
+            log.warning("%s; the last valid catalog stays in force", error)
         else:
-            log.info("the catalog is read: %s", self._catalog)
+            log.info("catalog loaded: %s", self._catalog)

@@ -1,6 +1,6 @@
-"""Who may post and who may look: ingest keys, dashboard users, read-API tokens; in the home, hashed.
+"""Ingest keys, dashboard users and read-API tokens, stored as hashes in the home.
 
-Keys and tokens are 32 random bytes, so one SHA-256 is hash enough; passwords go through scrypt (werkzeug).
+Keys and tokens are 32 random bytes, so SHA-256 is sufficient. Passwords use scrypt (werkzeug).
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from core.sqlite import read_only
 
 
 class Role(StrEnum):
-    """What somebody may see."""
+    """The permissions of a user or token."""
 
     PRODUCT = "product"
     LICENSING = "licensing"
@@ -31,24 +31,24 @@ class Role(StrEnum):
 
     @property
     def licensing(self) -> bool:
-        """Whether the license plane is open to this role."""
+        """Whether this role may read the license plane."""
         return self is not Role.PRODUCT
 
 
 class CredentialError(Exception):
-    """A name, module or id that cannot be used; the message says why."""
+    """A name, module or id cannot be used. The message says why."""
 
 
 @dataclass(frozen=True)
 class IngestKey:
-    """An ingest key as stored: `modules` it is valid for, all when empty."""
+    """An ingest key as stored. It is valid for `modules`, for all if empty."""
 
     id: str
     modules: frozenset[str]
     created: str
 
     def allows(self, module: str) -> bool:
-        """Whether beacons of `module` may come under this key."""
+        """Whether this key may post beacons of `module`."""
         return not self.modules or module in self.modules
 
 
@@ -63,7 +63,7 @@ class User:
 
 @dataclass(frozen=True)
 class Token:
-    """A read-API token as stored: `expires` None is never, `used` is the last day on which it was presented."""
+    """A read-API token as stored. `expires` None means never, `used` is the day of its last use."""
 
     id: str
     role: Role
@@ -80,23 +80,23 @@ CREATE TABLE IF NOT EXISTS sessions (
     id TEXT PRIMARY KEY, hash BLOB UNIQUE NOT NULL, user TEXT NOT NULL, created REAL NOT NULL, used REAL NOT NULL
 );
 """
-# Columns that files of earlier versions lack.
+# Columns that are missing in files of earlier versions.
 _ADDED = {"tokens": {"expires": "TEXT", "used": "TEXT"}}
 TOKEN_DAYS = 365
 _USER = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 _MODULE = re.compile(rf"\A(?:{MODULE})\Z")
-# Compared with when the user is unknown, so that the answer takes as long as for a known one.
+# Checked for an unknown user, so that the response takes as long as for a known one.
 _NOBODY = generate_password_hash(secrets.token_hex(16))
 CACHE_SECONDS = 1.0
-# Each check of a password takes 32 MiB; logins that come at once wait for each other.
+# Each password check takes 32 MiB, so simultaneous logins wait for each other.
 _CHECKING = threading.BoundedSemaphore(2)
 LOCK_SECONDS = 10.0
 
 
 class Credentials:
-    """The credentials file (SQLite). Opened anew for each call: few calls, and no connection to share between threads.
+    """The credentials file (SQLite). Each call opens it: calls are few, and threads share no connection.
 
-    Ingest keys and tokens are cached for `CACHE_SECONDS`, so a revoked one is refused a second later at most.
+    Ingest keys and tokens are cached for `CACHE_SECONDS`, so a revoked one is rejected within a second.
     """
 
     def __init__(self, path: Path, *, only_read: bool = False) -> None:
@@ -113,13 +113,13 @@ class Credentials:
                 there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
                 for name, kind in columns.items():
                     if name not in there:
-                        # Another process that starts at this moment may be first.
+                        # Another process that starts now may be first.
                         with suppress(sqlite3.OperationalError):
                             db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:
-        """A connection to the file, for one call."""
+        """Open a connection to the file, for one call."""
         db = (
             read_only(self._path, LOCK_SECONDS)
             if self._only_read
@@ -127,14 +127,14 @@ class Credentials:
         )
         try:
             db.execute("PRAGMA secure_delete = ON")
-            # FULL leaves the end of the journal's entry unsynced: a power cut could take back the key just shown.
+            # FULL does not sync the journal's deletion: a power cut could lose the key just shown.
             db.execute("PRAGMA synchronous = EXTRA")
             yield db
         finally:
             db.close()
 
     def add_key(self, modules: tuple[str, ...] = (), key: str | None = None) -> str:
-        """Store a new ingest key (or the given one, once) and return it: it is shown now or never."""
+        """Store a new ingest key (or the given one, once) and return it. It cannot be shown again."""
         for module in modules:
             if not _MODULE.match(module):
                 raise CredentialError(f"a module's name must match {MODULE}")
@@ -148,22 +148,22 @@ class Credentials:
         return key
 
     def keys(self) -> list[IngestKey]:
-        """All ingest keys, oldest first."""
+        """Return all ingest keys, oldest first."""
         with self.connect() as db:
             rows = db.execute("SELECT id, modules, created FROM keys ORDER BY created, id").fetchall()
         return [IngestKey(id, frozenset(json.loads(modules)), created) for id, modules, created in rows]
 
     def revoke_key(self, id: str) -> None:
-        """Take an ingest key back; raises `CredentialError` when there is none of that id."""
+        """Revoke an ingest key. Raises `CredentialError` for an unknown id."""
         self._delete("keys", "id", id)
 
     def key(self, key: str) -> IngestKey | None:
-        """The ingest key that was presented, if it is one."""
+        """Return the ingest key with this secret, None if unknown."""
         self._refresh()
         return self._keys.get(hashed(key))
 
     def add_token(self, role: Role, days: int | None = TOKEN_DAYS) -> str:
-        """Store a new read-API token and return it: it is shown now or never. `days` None: it does not expire."""
+        """Store a new read-API token and return it. It cannot be shown again. With `days` None it does not expire."""
         token = f"prt_{secrets.token_urlsafe(32)}"
         expires = None if days is None else _utc(time.time() + days * 86400)
         with self.connect() as db:
@@ -175,31 +175,31 @@ class Credentials:
         return token
 
     def tokens(self) -> list[Token]:
-        """All tokens, oldest first."""
+        """Return all tokens, oldest first."""
         with self.connect() as db:
             rows = db.execute("SELECT id, role, created, expires, used FROM tokens ORDER BY created, id").fetchall()
         return [Token(id, Role(role), *rest) for id, role, *rest in rows]
 
     def revoke_token(self, id: str) -> None:
-        """Take a token back; raises `CredentialError` when there is none of that id."""
+        """Revoke a token. Raises `CredentialError` for an unknown id."""
         self._delete("tokens", "id", id)
 
     def token(self, token: str) -> Token | None:
-        """The token that was presented, if it is one and has not expired; that it is used is noted once a day."""
+        """Return the token with this secret, None if unknown or expired. Records its use once a day."""
         self._refresh()
         found = self._tokens.get(hashed(token))
         if found is None or (found.expires is not None and found.expires <= _now()):
             return None
         if found.used != (today := _now()[:10]):
             self._tokens[hashed(token)] = replace(found, used=today)
-            with suppress(sqlite3.Error), self.connect() as db:  # no reason to refuse a reader
+            with suppress(sqlite3.Error), self.connect() as db:  # not a reason to reject the request
                 db.execute("UPDATE tokens SET used = ? WHERE id = ?", (today, found.id))
         return found
 
     def add_user(self, name: str, role: Role, password: str | None = None) -> str:
-        """Store a login and return its password, a generated one where none was given."""
+        """Store a login and return its password, generated if not given."""
         if not _USER.match(name):
-            raise CredentialError("a user's name must be letters, digits, and . _ @ - inside, 64 at most")
+            raise CredentialError("a user's name must be letters, digits, and . _ @ - after the first, at most 64")
         password = password or secrets.token_urlsafe(12)
         try:
             with self.connect() as db:
@@ -207,30 +207,30 @@ class Credentials:
                     "INSERT INTO users VALUES (?, ?, ?, ?)", (name, generate_password_hash(password), role, _now())
                 )
         except sqlite3.IntegrityError:
-            raise CredentialError(f"there is a user {name} already") from None
+            raise CredentialError(f"the user {name} already exists") from None
         return password
 
     def users(self) -> list[User]:
-        """All logins, by name."""
+        """Return all logins, by name."""
         with self.connect() as db:
             rows = db.execute("SELECT name, role, created FROM users ORDER BY name").fetchall()
         return [User(name, Role(role), created) for name, role, created in rows]
 
     def user(self, name: str) -> User | None:
-        """The login of that name."""
+        """Return the login with that name, None if unknown."""
         return next((user for user in self.users() if user.name == name), None)
 
     def remove_user(self, name: str) -> None:
-        """Remove a login, and end its sessions."""
+        """Remove a login and end its sessions."""
         with self.connect() as db, db:
             db.execute("BEGIN IMMEDIATE")
             removed = db.execute("DELETE FROM users WHERE name = ?", (name,)).rowcount
             db.execute("DELETE FROM sessions WHERE user = ?", (name,))
         if not removed:
-            raise CredentialError(f"there is no name {name} among the users")
+            raise CredentialError(f"unknown user {name}")
 
     def change_password(self, name: str, password: str | None = None) -> str:
-        """Give a login another password, a generated one where none was given; returns it. All its sessions end."""
+        """Change a login's password, generated if not given, and return it. Ends all its sessions."""
         password = password or secrets.token_urlsafe(12)
         with self.connect() as db, db:
             db.execute("BEGIN IMMEDIATE")
@@ -239,11 +239,11 @@ class Credentials:
             ).rowcount
             db.execute("DELETE FROM sessions WHERE user = ?", (name,))
         if not changed:
-            raise CredentialError(f"there is no name {name} among the users")
+            raise CredentialError(f"unknown user {name}")
         return password
 
     def log_in(self, name: str, password: str) -> User | None:
-        """The user, if the password is theirs. Takes equally long for unknown names."""
+        """Return the user if the password is correct. Takes equally long for unknown names."""
         with self.connect() as db:
             row = db.execute("SELECT password FROM users WHERE name = ?", (name,)).fetchone()
         with _CHECKING:
@@ -253,7 +253,7 @@ class Credentials:
     def _delete(self, table: str, column: str, value: str) -> None:
         with self.connect() as db:
             if db.execute(f"DELETE FROM {table} WHERE {column} = ?", (value,)).rowcount == 0:  # noqa: S608
-                raise CredentialError(f"there is no {column} {value} among the {table}")
+                raise CredentialError(f"unknown {column} {value} in {table}")
         self._cached_at = float("-inf")
 
     def _refresh(self) -> None:
@@ -269,13 +269,13 @@ class Credentials:
 
 
 def bearer(authorization: str | None) -> str:
-    """The secret of a header `Authorization: Bearer …`, "" where there is none."""
+    """Return the secret of a header `Authorization: Bearer …`, "" if none."""
     scheme, _, secret = (authorization or "").partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""
 
 
 def hashed(secret: str) -> bytes:
-    """What is stored of a key, a token or the secret of a session."""
+    """Return the stored hash of a key, a token or the secret of a session."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 

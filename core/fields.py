@@ -1,6 +1,6 @@
-"""The one table of beacon fields: validation, JSON schema, OpenAPI, plane columns and the field reference follow it.
+"""The table of beacon fields. Validation, JSON schema, OpenAPI, plane columns and the field reference derive from it.
 
-Adding a field means a row here, a numbered SQL file and a case in `tests/cases`; tests fail where one was forgotten.
+To add a field, add a row here, a numbered SQL file and a case in `tests/cases`. Tests fail if one is missing.
 """
 
 from collections.abc import Iterator
@@ -13,13 +13,13 @@ VERSION = "[0-9A-Za-z][0-9A-Za-z.+~_-]{0,31}"
 NAME = "[a-z0-9][a-z0-9._-]{0,31}"
 MODULE = "[a-z][a-z0-9_]{0,63}"
 FEATURE = "[a-z][a-z0-9_.]{0,63}"
-# RFC 3339 with zone, as far as a pattern tells: what the days of a month are is left to `date-time`.
+# RFC 3339 with zone, as far as a pattern can check. `date-time` checks the days of a month.
 TIME = (
     "(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
     r"(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
-# An IPv4 address that may be a server's on the internet; those reserved for documentation too: examples use them.
-# Also in its IPv6 mapping, as PHP finds it on a server that listens on both.
+# A public IPv4 address, including those reserved for documentation, which examples use. It may be mapped to IPv6,
+# because PHP reports it like that on a server that listens on both.
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 IPV4 = (
     r"(?:::[Ff]{4}:)?(?!0\.|10\.|127\.|169\.254\.|192\.0\.0\.|192\.168\.|198\.1[89]\.|2(?:2[4-9]|[3-5][0-9])\."
@@ -33,7 +33,7 @@ UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{
 MAX_FEATURES = 200
 MAX_COUNT = 4_294_967_295
 
-# What systemd-detect-virt prints (systemd 257), and our own two for "looked and can't tell" and "not in the list".
+# The output of systemd-detect-virt (systemd 257), plus our own "unknown" (not detectable) and "other" (not listed).
 VIRTUALIZATION = (
     "none", "unknown", "other",
     "qemu", "kvm", "amazon", "zvm", "vmware", "microsoft", "oracle", "powervm", "xen", "bochs", "uml", "parallels",
@@ -47,8 +47,8 @@ VIRTUALIZATION = (
 class Field:
     """One field of a beacon.
 
-    `path` is where it stands on the wire. `usage` and `license` name its column in that plane, empty when the plane
-    never holds it. `dimension` is its name in the read API. `full` fields are absent at consent level `license`.
+    `path` is its place in the JSON. `usage` and `license` name its column in that plane, empty if the plane never
+    stores it. `dimension` is its name in the read API. `full` fields are absent at consent level `license`.
     """
 
     path: str
@@ -65,13 +65,13 @@ class Field:
 
 FIELDS: tuple[Field, ...] = (
     Field("schema", "integer", "Version of this format: 1.", required=True),
-    Field("beacon_id", "uuid", "Random, new for each beacon, kept when it is sent again. Never stored: a keyed hash "
+    Field("beacon_id", "uuid", "Random, new for each beacon, unchanged in a retry. Never stored: a keyed hash "
           "of it recognizes a retry.", required=True, pattern=UUID),
     Field("install_id", "uuid", "Random, made by the install and known to nobody else. Never stored: each plane has "
-          "a pseudonym of its own.", required=True, pattern=UUID),
+          "its own pseudonym.", required=True, pattern=UUID),
     Field("sent_at", "time", "RFC 3339 time with zone. Its UTC date is the beacon's day when it lies between 7 days "
           "ago and 10 minutes ahead; the day of receipt otherwise.", required=True),
-    Field("reason", "string", "Why it was sent (default heartbeat). Counted at the collector, not stored.",
+    Field("reason", "string", "Why it was sent (default heartbeat). Counted by the collector, not stored.",
           choices=("heartbeat", "activate", "deactivate", "upgrade")),
     Field("consent.level", "string", "What the server's owner agreed to (default full). Not stored.",
           choices=("full", "license")),
@@ -99,7 +99,7 @@ FIELDS: tuple[Field, ...] = (
           usage="arch", dimension="arch", full=True),
     Field("server.virtualization.type", "string", "What the server runs in, as systemd-detect-virt names it.",
           required=True, choices=VIRTUALIZATION, usage="virtualization", dimension="virtualization", full=True),
-    Field("server.virtualization.detection", "string", "How that was found out.", pattern=NAME,
+    Field("server.virtualization.detection", "string", "How it was detected.", pattern=NAME,
           usage="detection", full=True),
     Field("platform.whmcs", "string", "WHMCS version.", pattern=VERSION, usage="whmcs", dimension="whmcs", full=True),
     Field("platform.php", "string", "PHP version.", pattern=VERSION, usage="php", dimension="php", full=True),
@@ -112,26 +112,26 @@ FIELDS: tuple[Field, ...] = (
           f"counts 0 to {MAX_COUNT}.", pattern=FEATURE, usage="features", dimension="feature", full=True),
 )  # fmt: skip
 
-# PHP writes an empty array for an object without members.
+# PHP encodes an object without members as an empty array.
 EMPTY_ARRAY: dict[str, Any] = {"type": ["object", "array"], "maxItems": 0}
 
 OBJECTS = ("consent", "module", "license", "server", "server.os", "server.virtualization", "platform")
 REQUIRED_OBJECTS = frozenset({"module", "license"})
 
-# A dimension that is no field: looked up from the address before the usage plane forgets it.
+# A dimension that is not a field. The collector looks it up before it drops the address from the usage plane.
 COUNTRY = "country"
 DIMENSIONS: tuple[str, ...] = (*(f.dimension for f in FIELDS if f.dimension), COUNTRY)
 
 
 def columns(plane: Literal["usage", "license"]) -> Iterator[tuple[Field, str]]:
-    """Each field that a plane holds, with its column there."""
+    """Yield each field that a plane stores, with its column there."""
     for field in FIELDS:
         if column := getattr(field, plane):
             yield field, column
 
 
 def example() -> dict[str, Any]:
-    """A beacon with every field."""
+    """Return a beacon with every field."""
     beacon: dict[str, Any] = {}
     for field in FIELDS:
         *parents, name = field.path.split(".")
@@ -167,7 +167,7 @@ _EXAMPLES: dict[str, Any] = {
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of one beacon."""
+    """Return the JSON Schema (2020-12) of one beacon."""
     root: dict[str, Any] = _object("Pharos beacon")
     objects = {"": root}
     for path in OBJECTS:
@@ -207,7 +207,7 @@ def _object(title: str = "") -> dict[str, Any]:
 
 
 def value_schema(field: Field) -> dict[str, Any]:
-    """The JSON Schema of a field's value."""
+    """Return the JSON Schema of a field's value."""
     described: dict[str, Any] = {"description": field.doc}
     if field.kind == "integer":
         return described | {"type": "integer", "const": 1}

@@ -1,6 +1,6 @@
-"""SIGHUP, which `kill -HUP`, log rotation and a closed terminal send: Pharos looks at its files again, and goes on.
+"""Handle SIGHUP (from `kill -HUP`, log rotation or a closed terminal): Pharos reloads its files and continues.
 
-Connections, beacons and the engine are not touched. A file that is broken leaves in force what was read before.
+Connections, beacons and the engine are not affected. If a file is invalid, its previous content stays in force.
 """
 
 import signal
@@ -10,12 +10,12 @@ _times = 0
 
 
 def listen() -> None:
-    """Count SIGHUPs from now on, instead of ending at the first. To be called in the main thread."""
+    """Count SIGHUPs from now on, instead of exiting at the first. Call this in the main thread."""
     signal.signal(signal.SIGHUP, _count)
 
 
 def times() -> int:
-    """How many SIGHUPs came: who watches a file looks at it again when this changes."""
+    """Return the number of SIGHUPs so far. Code that watches a file checks it again when this changes."""
     return _times
 
 

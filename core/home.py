@@ -1,4 +1,4 @@
-"""The home: the folder that holds the spool, the embedded engine, credentials and the root secret, for us alone."""
+"""The home: the private folder with the spool, the embedded engine, credentials and the root secret."""
 
 import contextlib
 import fcntl
@@ -20,11 +20,11 @@ LOCK_POLL_SECONDS = 0.1
 
 
 class HomeError(Exception):
-    """The home cannot be used; the message says why."""
+    """The home cannot be used. The message says why."""
 
 
 class Home:
-    """Paths below `PHAROS_HOME`, which is made (mode 0700) when it is not there, unless it is only looked at."""
+    """The paths in `PHAROS_HOME`. Creates the folder (mode 0700) if it is missing, unless `make` is false."""
 
     def __init__(self, path: Path, *, make: bool = True) -> None:
         self.path = path.absolute()
@@ -38,11 +38,11 @@ class Home:
         self.engine = self.path / "clickhouse"
         self.temporary = self.path / "tmp"
         self.metrics = self.path / "metrics"
-        # What `pharos serve` says of its parts (`core/parts.py`).
+        # The parts of `pharos serve` that are down (`core/parts.py`).
         self.parts = self.path / "parts.json"
-        # Where it is there the data are not real, and every page says so; it holds the last day of the fleet.
+        # Present if the data is synthetic, which every page then states. Contains the last day of the fleet.
         self.synthetic = self.path / "synthetic"
-        # Where it is there a restore did not come to its end; it names the backup.
+        # Present while a restore is unfinished. Names the backup.
         self.restoring = self.path / "restoring"
 
     def _make(self) -> None:
@@ -52,21 +52,21 @@ class Home:
             for folder in missing:
                 sync_folder(folder.parent)
         except OSError as error:
-            raise HomeError(f"PHAROS_HOME cannot be made: {error.strerror}") from None
+            raise HomeError(f"PHAROS_HOME cannot be created: {error.strerror}") from None
 
     def protect(self) -> None:
-        """Close a home that was there before us to others, where it is ours and the file system lets us."""
+        """Close an existing home to other users, if it is ours and the file system allows it."""
         if self.path.stat().st_uid == os.getuid():
             with contextlib.suppress(OSError):
                 self.path.chmod(0o700)
 
     def require_writable(self) -> None:
-        """Raise `HomeError` for a home in which we cannot write."""
+        """Raise `HomeError` if the home is not writable."""
         if not os.access(self.path, os.W_OK | os.X_OK):
             raise HomeError(self.why_not_writable())
 
     def why_not_writable(self) -> str:
-        """Why nothing can be written in the home."""
+        """Return why the home is not writable."""
         read_only = os.statvfs(self.path).f_flag & os.ST_RDONLY
         why = "its file system is read-only" if read_only else f"it belongs to {user_name(self.path.stat().st_uid)}"
         return f"{self.path} cannot be written: {why}"
@@ -74,7 +74,7 @@ class Home:
     def lock(self, name: str, wait: float = LOCK_SECONDS) -> IO[bytes]:
         """Hold `<home>/<name>.lock` until the returned file is closed.
 
-        Raises `HomeError` when another process holds it, for `wait` seconds and longer.
+        Raises `HomeError` if another process still holds it after `wait` seconds.
         """
         deadline = time.monotonic() + wait
         try:
@@ -89,7 +89,7 @@ class Home:
                 if time.monotonic() >= deadline:
                     file.close()
                     raise HomeError(
-                        f"Pharos runs already over {self.path} (another process holds {name}.lock)"
+                        f"Pharos is already running with the home {self.path} (another process holds {name}.lock)"
                     ) from None
                 time.sleep(LOCK_POLL_SECONDS)
 
@@ -105,12 +105,12 @@ class Home:
         return False
 
     def root_secret(self, settings: Settings) -> bytes:
-        """The root secret: the setting, or one that is made once and kept in the home (mode 0600)."""
+        """Return the root secret: the setting, or one that is generated once and kept in the home (mode 0600)."""
         if settings.secret:
             return settings.secret.encode()
         path = self.secret
         if not path.exists():
-            # Written aside and linked: two processes that start at once agree, and a kill leaves no half secret.
+            # Write to another file, then link it: simultaneous starts agree, and a kill leaves no partial secret.
             aside = self.path / f"secret.{secrets.token_hex(4)}"
             with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
                 file.write(secrets.token_hex(32))
@@ -127,7 +127,7 @@ class Home:
 
 
 def put(path: Path, content: bytes) -> None:
-    """Write a file, mode 0600, that is there whole or not at all, and outlives a power cut."""
+    """Write a file (mode 0600) atomically and durably, even through a power cut."""
     aside = path.with_name(f"{path.name}.part")
     aside.unlink(missing_ok=True)
     with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
@@ -139,7 +139,7 @@ def put(path: Path, content: bytes) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file of any size, mode 0600, and put its content on disk; its folder's entry takes `sync_folder`."""
+    """Copy a file of any size (mode 0600) and sync its content. Call `sync_folder` to sync its folder entry."""
     target.unlink(missing_ok=True)
     descriptor = os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     with source.open("rb") as read, os.fdopen(descriptor, "wb") as written:
@@ -149,7 +149,7 @@ def copy_file(source: Path, target: Path) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Put the folder's entries on disk: a new file outlives a power cut only then."""
+    """Sync the folder's entries. Only then does a new file survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -158,6 +158,6 @@ def sync_folder(path: Path) -> None:
 
 
 def derive(root: bytes, purpose: str) -> bytes:
-    """A 32-byte key for one purpose (HKDF-SHA256, RFC 5869, one block, no salt)."""
+    """Derive a 32-byte key for one purpose (HKDF-SHA256, RFC 5869, one block, no salt)."""
     extracted = hmac.digest(bytes(32), root, hashlib.sha256)
     return hmac.digest(extracted, f"pharos {purpose}".encode() + b"\x01", hashlib.sha256)

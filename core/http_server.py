@@ -1,4 +1,4 @@
-"""gunicorn as Pharos runs it: only the settings of Pharos, and a SIGHUP restarts nothing."""
+"""gunicorn for Pharos: it uses only the settings of Pharos, and a SIGHUP restarts nothing."""
 
 import signal
 
@@ -18,17 +18,17 @@ class HttpServer(BaseApplication):  # type: ignore[misc]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """A worker that a SIGHUP does not end: a terminal that closes sends it to every process."""
+    """A worker that survives SIGHUP, which a closing terminal sends to every process."""
 
     def init_signals(self) -> None:
-        """As gunicorn, and count SIGHUPs."""
+        """Set gunicorn's signal handlers, and count SIGHUPs."""
         super().init_signals()
         hang_up.listen()
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]
-    """gunicorn's master. Its own reload starts new workers, and ends with them when a file is broken."""
+    """gunicorn's master without its reload, which starts new workers and exits if a file is invalid."""
 
     def handle_hup(self) -> None:
-        self.log.info("SIGHUP: files that changed are read again")
+        self.log.info("SIGHUP: changed files are reloaded")
         self.kill_workers(signal.SIGHUP)

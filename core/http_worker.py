@@ -1,4 +1,4 @@
-"""The gunicorn worker of collector and dashboard: a request has a time limit, and a bad one gets a problem document."""
+"""The gunicorn worker of collector and dashboard: limits the time of a request, and answers bad ones with a problem."""
 
 import contextlib
 import ctypes
@@ -14,13 +14,13 @@ from gunicorn.http.unreader import SocketUnreader
 from core import hang_up
 from core.http_server import Worker
 
-# Far more threads than run at once: a client that sends slowly holds one for up to `REQUEST_SECONDS`.
+# Far more threads than run simultaneously: a slow client holds one for up to `REQUEST_SECONDS`.
 THREADS = 256
 REQUEST_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 _M_MMAP_THRESHOLD = -3  # in malloc.h
 
-# What gunicorn itself refuses before the application sees a request: status, title, reason.
+# Errors that gunicorn detects before the application sees a request: status, title, reason.
 _REFUSALS: dict[type[Exception], tuple[int, str, str]] = {
     errors.LimitRequestLine: (414, "URI Too Long", "uri_too_long"),
     errors.ExpectationFailed: (417, "Expectation Failed", "expectation_failed"),
@@ -30,9 +30,9 @@ _BAD_REQUEST = 400, "Bad Request", "bad_request"
 
 
 class TimeLimitedWorker(Worker):
-    """A gthread worker in which a whole request has `REQUEST_SECONDS` to arrive; no log line quotes a request.
+    """A gthread worker in which a whole request must arrive within `REQUEST_SECONDS`. No log line quotes a request.
 
-    gunicorn itself waits for each piece of a request as long as it takes.
+    gunicorn itself has no time limit for the pieces of a request.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -51,7 +51,7 @@ class TimeLimitedWorker(Worker):
         hang_up.listen()
 
     def handle(self, conn: Any) -> Any:
-        """Handle a request, within its time."""
+        """Handle a request within its time limit."""
         self._reading[conn] = time.monotonic()
         try:
             result = super().handle(conn)
@@ -67,18 +67,18 @@ class TimeLimitedWorker(Worker):
             late = time.monotonic() - REQUEST_SECONDS
             for conn, began in list(self._reading.items()):
                 if began < late:
-                    # Nothing more can be read; an answer that is under way still gets out.
+                    # This ends reading. A response in progress is still sent.
                     with contextlib.suppress(OSError):
                         conn.sock.shutdown(socket.SHUT_RD)
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
-        """Answer a request that could not be read; gunicorn's own answer is HTML and may be a 500."""
+        """Respond to a request that could not be read. gunicorn's own response is HTML and may be a 500."""
         status, title, reason = _REFUSALS.get(type(exc), _BAD_REQUEST)
         detail = "the request is not valid HTTP, or is too long"
         body = msgspec.json.encode(
             {"type": "about:blank", "title": title, "status": status, "reason": reason, "path": "", "detail": detail}
         )
-        self.log.info("refused a request: %s", type(exc).__name__)
+        self.log.info("rejected a request: %s", type(exc).__name__)
         head = (
             f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
             f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n\r\n"
@@ -90,9 +90,9 @@ class TimeLimitedWorker(Worker):
 
 
 def _await_close(sock: socket.socket) -> None:
-    """Give the client a moment to read the answer and close.
+    """Give the client a moment to read the response and close.
 
-    gunicorn does that too, but in the thread that accepts connections: clients that do not close would stop it.
+    gunicorn does this in the thread that accepts connections, where clients that do not close would block it.
     """
     deadline = time.monotonic() + CLOSE_SECONDS
     with contextlib.suppress(OSError):
@@ -101,15 +101,15 @@ def _await_close(sock: socket.socket) -> None:
             sock.settimeout(left)
             if not sock.recv(1 << 16):
                 break
-    # From here on nothing blocks on it any more.
+    # From here on nothing blocks on the socket.
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RD)
 
 
 def _keep_memory_low() -> None:
-    # Each thread that waits for a body would hold a megabyte for what may come at once.
+    # Otherwise each thread that waits for a body holds a buffer of a megabyte.
     SocketUnreader.max_body_chunk = 1 << 16
-    # glibc would keep freed megabytes in each of its arenas; so what is large goes back to the system at once. Other C
+    # Return large blocks to the system immediately: glibc would keep freed megabytes in each of its arenas. Other C
     # libraries have no such function.
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1 << 17)

@@ -1,6 +1,7 @@
-"""Structured logs: one JSON object a line on stderr, with the id of the request that it is about; plain on a terminal.
+"""Structured logs: one JSON object per line on stderr, with the id of its request. Plain text on a terminal.
 
-What a request holds is in no line: no address, no body, no header. Its id is made here and is in its answer.
+A line contains no data from a request: no address, no body, no header. This module generates the id of a request,
+which is also in the response.
 """
 
 import logging
@@ -23,7 +24,7 @@ class JsonLine(logging.Formatter):
     """`{"time", "level", "logger", "process", "request", "message", …}`: `extra={"fields": {…}}` adds members."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line, whatever the message holds."""
+        """Return one line, whatever the message contains."""
         line: dict[str, Any] = {
             "time": f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03}Z",
             "level": record.levelname.lower(),
@@ -40,7 +41,7 @@ class JsonLine(logging.Formatter):
 
 
 class Sparingly(logging.Filter):
-    """Lets `MOST_A_SECOND` records of a logger pass; a flood of bad requests must not become a flood of lines."""
+    """Passes `MOST_A_SECOND` records of a logger, so that a flood of bad requests does not flood the log."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -48,7 +49,7 @@ class Sparingly(logging.Filter):
         self._second, self._passed, self._held_back = 0, 0, 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether this record passes; the first of a second says how many of the one before did not."""
+        """Whether this record passes. The first record of a second contains the number dropped in the previous one."""
         second = int(self._clock())
         if second != self._second:
             if self._held_back:
@@ -62,9 +63,9 @@ class Sparingly(logging.Filter):
 
 
 def with_request_ids(wsgi_app: Any, headers: Iterable[tuple[str, str]] = ()) -> Any:
-    """`wsgi_app` under a new id for each request, in its log lines and in the answer; `headers` are in each answer too.
+    """Wrap `wsgi_app` to add a new id for each request to its log lines and response. Also adds `headers` to responses.
 
-    Below Flask, where that costs a twentieth of what `after_request` does.
+    This works below Flask, where it costs a twentieth of `after_request`.
     """
     always = list(headers)
 
@@ -81,7 +82,7 @@ def with_request_ids(wsgi_app: Any, headers: Iterable[tuple[str, str]] = ()) -> 
 
 
 def place(error: Exception) -> str:
-    """The file and line that raised an error, which is all of a traceback that cannot hold a secret."""
+    """Return the file and line that raised an error: the only part of a traceback that cannot contain a secret."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -89,7 +90,7 @@ def place(error: Exception) -> str:
 
 
 def config() -> dict[str, Any]:
-    """For `logging.config.dictConfig`, and for gunicorn's `logconfig_dict`."""
+    """Return the configuration for `logging.config.dictConfig` and gunicorn's `logconfig_dict`."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

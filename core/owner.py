@@ -1,4 +1,4 @@
-"""Work as the owner of the home when root runs a command: what root makes there is closed to the service."""
+"""Run as the owner of the home when root runs a command. The service cannot use files that root creates there."""
 
 import ctypes
 import os
@@ -12,14 +12,14 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 
 class OwnerError(Exception):
-    """Root cannot become the user that owns the home; the message says why."""
+    """Root cannot become the user that owns the home. The message says why."""
 
 
 def foreign_owner(path: Path) -> int | None:
-    """The id of the user that owns `path`, where we are root and that user is somebody else; None otherwise."""
+    """Return the id of the user that owns `path` if this process is root and that user is not. None otherwise."""
     try:
         owner = path.stat().st_uid
-    except OSError:  # whoever uses the path says what is wrong with it
+    except OSError:  # using the path reports the error
         return None
     return owner if os.geteuid() == 0 and owner != 0 else None
 
@@ -27,8 +27,8 @@ def foreign_owner(path: Path) -> int | None:
 def become_owner(path: Path, *, keep_reading: bool) -> None:
     """As root, become the user that owns `path`, with that user's groups, for the rest of the process.
 
-    With `keep_reading` the process may still read what root may read: a backup, a file to import, Python itself. Does
-    nothing for other users, and for a path that root owns or that does not exist. Raises `OwnerError`.
+    With `keep_reading` the process can still read every file that root can: a backup, a file to import, Python itself.
+    Does nothing for other users, and for a path that root owns or that does not exist. Raises `OwnerError`.
     """
     owner = foreign_owner(path)
     if owner is None:
@@ -53,7 +53,7 @@ def become_owner(path: Path, *, keep_reading: bool) -> None:
             f"{path} belongs to {user_name(owner)}, and root cannot become that user: {error.strerror}"
         ) from None
     if keep_reading:
-        # Where the process does not have it (a container), the user reads what the user may read.
+        # If the process lacks this capability (in a container), only the user's own permissions apply.
         only = 1 << _CAP_DAC_READ_SEARCH
         libc.capset((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)(only, only))
     elif not os.access(sys.executable, os.X_OK) or not os.access(__file__, os.R_OK):
@@ -61,7 +61,7 @@ def become_owner(path: Path, *, keep_reading: bool) -> None:
 
 
 def user_name(uid: int) -> str:
-    """The name of a user, or the number of one that has no name here."""
+    """Return the name of a user, or its number if it has no name here."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -69,15 +69,15 @@ def user_name(uid: int) -> str:
 
 
 def hand_over(folder: Path, owner: Path) -> None:
-    """As root, make `folder` and give it to the user that owns `owner`, if it is new or empty and root's own.
+    """As root, create `folder` and give it to the user that owns `owner`, if it is new, or empty and owned by root.
 
-    Does nothing for other users. What is not handed over is for the user to try. Raises `OSError`.
+    Does nothing for other users. The user may still be able to use a folder that is not handed over. Raises `OSError`.
     """
     uid = foreign_owner(owner)
     if uid is None:
         return
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Not by its path: the user may be able to put a link in its place.
+    # Use a descriptor, not the path: the user may be able to replace the folder with a link.
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         if os.fstat(descriptor).st_uid == 0 and not os.listdir(descriptor):  # noqa: PTH208 - of a descriptor

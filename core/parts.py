@@ -1,4 +1,4 @@
-"""Which parts of `pharos serve` do not run, told to the collector's `/readyz` and to `pharos doctor` by a file."""
+"""A file that lists the parts of `pharos serve` that are down, for the collector's `/readyz` and `pharos doctor`."""
 
 import contextlib
 
@@ -8,7 +8,7 @@ from core.home import Home, put
 
 
 class Down(msgspec.Struct, frozen=True):
-    """A part that does not run or does not answer: its command, since when (epoch seconds), how its process ended."""
+    """A part that does not run or respond: its command, since when (epoch seconds), how its process ended."""
 
     part: str
     since: int
@@ -16,18 +16,18 @@ class Down(msgspec.Struct, frozen=True):
 
 
 def note(home: Home, down: list[Down]) -> None:
-    """Tell what does not run. On a disk that takes no more, nothing is told."""
+    """Write the parts that are down. Writes nothing on a full disk."""
     with contextlib.suppress(OSError):
         put(home.parts, msgspec.json.encode(down))
 
 
 def forget(home: Home) -> None:
-    """Remove the file: `pharos serve` ends."""
+    """Remove the file when `pharos serve` ends."""
     home.parts.unlink(missing_ok=True)
 
 
 def down(home: Home) -> list[Down]:
-    """What does not run, as `pharos serve` says; nothing where it does not run itself."""
+    """Return the parts that are down according to `pharos serve`, nothing if `pharos serve` does not run."""
     if not home.is_locked("serve"):
         return []
     try:

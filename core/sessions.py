@@ -1,4 +1,4 @@
-"""Logins of the dashboard that are in use. They are kept on the server, so that one that is ended is ended."""
+"""Sessions of the dashboard. They are kept on the server, so that ending one takes effect."""
 
 import secrets
 import time
@@ -9,13 +9,13 @@ from core.credentials import Credentials, Role, User, hashed
 
 IDLE_SECONDS = 12 * 3600.0
 MOST_SECONDS = 7 * 86400.0
-# How exact the time of the last use is: each renewal is a write to the disk.
+# The precision of the time of last use. Each renewal is a write to the disk.
 RENEW_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Session:
-    """A session by the id that its user sees, which opens nothing; times in seconds since 1970."""
+    """A session. `id` is shown to its user and is not a secret. Times are in seconds since 1970."""
 
     id: str
     user: User
@@ -24,7 +24,7 @@ class Session:
 
 
 class Sessions:
-    """The sessions in the file of the credentials. One ends after 12 hours without a request, and after 7 days.
+    """The sessions in the credentials file. A session ends after 12 hours without a request, and after 7 days.
 
     A session's secret is 32 random bytes in the browser's cookie; the file holds its SHA-256.
     """
@@ -44,7 +44,7 @@ class Sessions:
         return secret
 
     def find(self, secret: str) -> Session | None:
-        """The session of this secret with the user as of now, while it lasts; it is renewed."""
+        """Return the session with this secret and its current user, None if it has ended. Renews the session."""
         now = self._clock()
         with self._credentials.connect() as db:
             row = db.execute(
@@ -60,7 +60,7 @@ class Sessions:
         return session
 
     def of(self, name: str) -> list[Session]:
-        """The sessions of a user that last, newest first."""
+        """Return the active sessions of a user, newest first."""
         now = self._clock()
         with self._credentials.connect() as db:
             rows = db.execute(
@@ -71,12 +71,12 @@ class Sessions:
         return [session for session in map(_session, rows) if _lasts(session, now)]
 
     def end(self, name: str, id: str) -> None:
-        """End a session of that user; of another user's, or one that has ended, nothing happens."""
+        """End a session of the user. Does nothing for another user's session, or one that has ended."""
         with self._credentials.connect() as db:
             db.execute("DELETE FROM sessions WHERE user = ? AND id = ?", (name, id))
 
     def end_others(self, name: str, id: str) -> None:
-        """End all sessions of that user but one."""
+        """End all sessions of the user except one."""
         with self._credentials.connect() as db:
             db.execute("DELETE FROM sessions WHERE user = ? AND id != ?", (name, id))
 

@@ -1,6 +1,6 @@
-"""The settings: one row each for name, default, meaning; read from the environment, checked before anything starts.
+"""The settings: name, default and meaning of each. Read from the environment and checked before anything starts.
 
-Every `PHAROS_X` may also come as `PHAROS_X_FILE`, the path of a file that holds the value.
+`PHAROS_X_FILE` may replace `PHAROS_X`: the path of a file that contains the value.
 """
 
 import re
@@ -16,7 +16,7 @@ from core.passwords import weakness
 
 
 class SettingError(Exception):
-    """A setting that cannot be used; the message names it and never holds its value, which may be a secret."""
+    """A setting is unknown or invalid. The message names it, but never its value, which may be a secret."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
-# Of a database or a cluster. ClickHouse makes files and users of such names.
+# The name of a database or a cluster. ClickHouse names files and users after it.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _RESERVED_DATABASES = ("system", "information_schema")
 
@@ -70,7 +70,7 @@ def _clickhouse_url(text: str) -> str:
     database = _database(text)
     if not _NAME.fullmatch(database) or database.lower() in _RESERVED_DATABASES:
         raise ValueError(
-            "must end in the name of one database: letters, digits, _ . and -, at most 64, and none of ClickHouse's own"
+            "must end in the name of a database: letters, digits, _ . and -, at most 64, and not reserved by ClickHouse"
         )
     return text
 
@@ -87,13 +87,13 @@ def _cluster(text: str) -> str:
 
 def _readers(text: str) -> str:
     if not re.fullmatch(r"product:[0-9a-f]{64} licensing:[0-9a-f]{64}", text):
-        raise ValueError("must be what pharos migrate --readers writes")
+        raise ValueError("must be the output of pharos migrate --readers")
     return text
 
 
 def _text(text: str) -> str:
     if not text or text != text.strip() or not text.isprintable():
-        raise ValueError("must be printable text without blanks around it")
+        raise ValueError("must be printable text without surrounding spaces")
     return text
 
 
@@ -108,7 +108,7 @@ def _one_of(*choices: str) -> Callable[[str], str]:
 
 def _policy_version(text: str) -> str:
     if not re.fullmatch(VERSION, text):
-        raise ValueError(f"must match {VERSION}, as the policy that a beacon's consent names")
+        raise ValueError(f"must match {VERSION}, like the policy in a beacon's consent")
     return text
 
 
@@ -118,12 +118,16 @@ def _setting(default: Any, parse: Callable[[str], Any], doc: str) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings, checked. `PHAROS_` + the upper-case name of a field is its name in the environment."""
+    """All settings, validated. The environment name of a field is `PHAROS_` + its upper-case name."""
 
-    home: Path = _setting(Path("var"), lambda text: Path(_text(text)), "Where all is kept: spool, engine, credentials.")
-    collector_bind: Bind = _setting(Bind("127.0.0.1", 8000), _bind, "Where the collector listens.")
-    dashboard_bind: Bind = _setting(Bind("127.0.0.1", 8050), _bind, "Where the dashboard and the read API listen.")
-    collector_workers: int = _setting(2, _whole(1, 64), "Processes that take beacons.")
+    home: Path = _setting(
+        Path("var"), lambda text: Path(_text(text)), "Folder for all data: spool, engine, credentials."
+    )
+    collector_bind: Bind = _setting(Bind("127.0.0.1", 8000), _bind, "Address that the collector listens on.")
+    dashboard_bind: Bind = _setting(
+        Bind("127.0.0.1", 8050), _bind, "Address that the dashboard and the read API listen on."
+    )
+    collector_workers: int = _setting(2, _whole(1, 64), "Number of processes that accept beacons.")
     clickhouse_url: str = _setting(
         "", _clickhouse_url, "A ClickHouse server, http[s]://user:password@host:port/database; unset: embedded engine."
     )
@@ -131,12 +135,12 @@ class Settings:
     clickhouse_readers: str = _setting(
         "",
         _readers,
-        "Passwords of the readers of a ClickHouse server, as pharos migrate --readers writes them; "
+        "Passwords of the readers of a ClickHouse server, written by pharos migrate --readers; "
         "the URL then needs no login.",
     )
-    k: int = _setting(5, _whole(1, 1_000_000), "Smallest group of installs that is ever shown.")
+    k: int = _setting(5, _whole(1, 1_000_000), "Smallest group of installs that Pharos shows.")
     query_seconds: int = _setting(
-        5, _whole(1, 60), "Seconds that ClickHouse may take for one question of the dashboard or the read API."
+        5, _whole(1, 60), "Seconds that ClickHouse may take for one query of the dashboard or the read API."
     )
     figures: str = _setting(
         "exact",
@@ -146,43 +150,43 @@ class Settings:
     disclosure: str = _setting(
         "standard",
         _one_of("standard", "strict"),
-        "What two answers may tell by their difference: standard, or strict, which withholds the later one.",
+        "Protection of differences between two answers: standard, or strict, which withholds the later one.",
     )
-    trusted_proxies: int = _setting(0, _whole(0, 10), "Hops whose X-Forwarded-For is believed.")
-    secret: str = _setting("", _text, "Root secret of all pseudonyms; unset: made once in the home.")
-    ingest_key: str = _setting("", _text, "First ingest key, in place of a generated one.")
-    admin_password: str = _setting("", _text, "Password of the first admin, in place of a generated one.")
+    trusted_proxies: int = _setting(0, _whole(0, 10), "Number of proxies whose X-Forwarded-For is trusted.")
+    secret: str = _setting("", _text, "Root secret of all pseudonyms; unset: generated once in the home.")
+    ingest_key: str = _setting("", _text, "First ingest key; unset: generated.")
+    admin_password: str = _setting("", _text, "Password of the first admin; unset: generated.")
     rate_limit: int = _setting(0, _whole(0, 10**9), "Beacons per minute and ingest key; 0: no limit.")
-    # A host that relays for hundreds of installs sends batches of 500, one of them for each install a day.
+    # A host that relays for hundreds of installs sends batches of 500, with one beacon per install and day.
     address_rate_limit: int = _setting(
         1000,
         _whole(0, 10**9),
-        "Beacons per minute and address (of IPv6: its /64 network), but for loopback; 0: no limit.",
+        "Beacons per minute and address (IPv6: /64 network), except loopback; 0: no limit.",
     )
     rights_rate_limit: int = _setting(
-        600, _whole(1, 10**9), "Requests of owners (/v1/rights) per minute, from all addresses together."
+        600, _whole(1, 10**9), "Owner requests (/v1/rights) per minute, for all addresses together."
     )
     country_database: str = _setting(
         "", _text, "An MMDB file, or the folder of Debian's tor-geoipdb (/usr/share/tor); unset: no country."
     )
     catalog: str = _setting(
-        "", _text, "A TOML file of what may be stored, and why; unset: catalog.toml in the home, if it is there."
+        "", _text, "A TOML file that lists what may be stored, and why; unset: catalog.toml in the home, if it exists."
     )
     public_page: str = _setting(
-        "off", _one_of("off", "on"), "Whether /privacy tells the world what is collected, without a login: off or on."
+        "off", _one_of("off", "on"), "Whether /privacy shows what is collected, without a login: off or on."
     )
-    region: str = _setting("", _text, "Where all is held, for the public page: Frankfurt, Germany.")
+    region: str = _setting("", _text, "Location of the data, for the public page: Frankfurt, Germany.")
     policy_version: str = _setting("", _policy_version, "Version of the privacy policy, for the public page: 2026-11.")
-    contact: str = _setting("", _text, "Whom to ask about privacy, for the public page: privacy@example.com.")
+    contact: str = _setting("", _text, "Contact for privacy questions, for the public page: privacy@example.com.")
 
     @property
     def clickhouse_database(self) -> str:
-        """The database that `PHAROS_CLICKHOUSE_URL` names."""
+        """The database in `PHAROS_CLICKHOUSE_URL`."""
         return _database(self.clickhouse_url)
 
     @property
     def strict(self) -> bool:
-        """Whether what was told before limits what is told."""
+        """Whether earlier answers limit later ones."""
         return self.disclosure == "strict"
 
     @property
@@ -192,7 +196,7 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read and check; raises `SettingError` for an unknown `PHAROS_*` name and for a bad value."""
+        """Read and check the settings. Raises `SettingError` for an unknown `PHAROS_*` name and an invalid value."""
         known = {f"PHAROS_{f.name.upper()}": f for f in fields(cls)}
         values: dict[str, Any] = {}
         for name in sorted(environ):
@@ -200,10 +204,10 @@ class Settings:
                 continue
             setting = known.get(name) or known.get(name.removesuffix("_FILE"))
             if setting is None:
-                raise SettingError(f"{name} is no setting of Pharos; known are {', '.join(known)}")
+                raise SettingError(f"{name} is not a setting of Pharos; known are {', '.join(known)}")
             text = environ[name]
             if text == "":
-                continue  # as unset: `docker compose` passes what is not given as an empty string
+                continue  # same as unset: `docker compose` passes missing values as empty strings
             if name not in known:
                 if environ.get(name.removesuffix("_FILE")):
                     raise SettingError(f"{name} and {name.removesuffix('_FILE')} are both set")
@@ -226,7 +230,7 @@ class Settings:
             raise SettingError("PHAROS_CLICKHOUSE_READERS needs PHAROS_CLICKHOUSE_URL")
         if self.collector_bind.loopback and self.dashboard_bind.loopback:
             return
-        # Beyond loopback somebody else can try: what a person typed for a quick look is not enough there.
+        # Outside loopback anybody can connect: reject weak values that somebody typed for a quick test.
         for name, least in (("secret", 32), ("ingest_key", 20)):
             value = getattr(self, name)
             if value and (len(value) < least or len(set(value)) < 6 or "change" in value.lower()):

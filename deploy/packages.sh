@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the Debian packages that the tests need, by apt as root or by sudo; else say which are missing.
+# Install the Debian packages that the tests need, with apt as root or with sudo. Otherwise print which are missing.
 set -eu
 missing=
 command -v curl >/dev/null 2>&1 || missing="$missing curl"
@@ -9,7 +9,7 @@ command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v nginx >/dev/null 2>&1 || [ -x /usr/sbin/nginx ] || missing="$missing nginx-light"
 command -v strace >/dev/null 2>&1 || missing="$missing strace"
 command -v openssl >/dev/null 2>&1 || missing="$missing openssl"
-# What drives Chromium in the tests is a program of playwright's that needs it.
+# The playwright program that drives Chromium in the tests needs it.
 /sbin/ldconfig -p | grep -q 'libatomic\.so\.1 ' || missing="$missing libatomic1"
 [ -n "$missing" ] || exit 0
 

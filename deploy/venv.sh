@@ -1,16 +1,16 @@
 #!/bin/sh
-# Make a virtual environment with the newest suitable Python, or say what is missing: venv.sh [FOLDER [PYTHON]]
-# Suitable is Python 3.11 to 3.14 with the modules that Pharos needs of it. One that is passed over is named, with the reason.
+# Create a virtual environment with the newest suitable Python, or print what is missing: venv.sh [FOLDER [PYTHON]]
+# Suitable is Python 3.11 to 3.14 with the modules that Pharos needs. The script names each skipped Python with the reason.
 set -eu
 folder=${1:-.venv}
-# python3 is mostly one of the others.
+# python3 is usually one of the others.
 candidates=${2:-python3.14 python3.13 python3.12 python3.11 python3}
 
 say() {
     echo "$@" >&2
 }
 
-# Whether a Python runs a statement.
+# Return whether a Python runs a statement.
 runs() {
     "$1" -c "$2" >/dev/null 2>&1 </dev/null
 }
@@ -40,7 +40,7 @@ for name in $candidates; do
 done
 
 if [ -n "$without_venv" ]; then
-    # Debian and Ubuntu have venv in a package of its own.
+    # Debian and Ubuntu have venv in a separate package.
     package=python$(version "$without_venv")-venv
     if [ -n "$chosen" ]; then
         say "Skipping $without_venv: it lacks the module venv (on Debian or Ubuntu the package $package)."

@@ -1,7 +1,8 @@
-"""`pharos backup`: all that a home and its database hold, copied while they work.
+"""`pharos backup`: copy a home and its database while they are in use.
 
-First the spool, with the duplicate ids that were filed from it, then the tables. What is loaded in between is in both,
-and counts once after a restore: the loader leaves out what the tables have. The other way round it would be in neither.
+The backup copies the spool with its filed duplicate ids first, then the tables. Beacons that are loaded in between are
+in both and count once after a restore, because the loader skips rows that the tables have. In the other order they
+would be in neither.
 """
 
 import contextlib
@@ -23,26 +24,26 @@ from warehouse import export_socket
 from warehouse.engine import Engine
 from warehouse.export import Contents, EngineTables, Source
 
-# Rows that are done, and of how many.
+# Called with the number of rows done and the total.
 Progress = Callable[[int, int], None]
 
 
 def backup(
     settings: Settings, home: Home, folder: Path, progress: Progress, *, tables: bool, with_secret: bool
 ) -> Manifest:
-    """Make the empty or new `folder` a backup, without `tables` one of the home alone.
+    """Write a backup into the empty or new `folder`. Without `tables` it contains only the home.
 
-    The root secret is in it only `with_secret`: beside the rows it would tell which install each of them is of.
+    It contains the root secret only `with_secret`: together with the rows, the secret would reveal their installs.
 
     Raises `BackupError`, `HomeError` and `EngineError`, and then leaves nothing in the folder.
     """
     folder = folder.absolute()
     if folder.resolve().is_relative_to(home.path.resolve()):
-        raise BackupError("a backup inside the home would be lost with it")
+        raise BackupError("the backup must not be inside the home: it would be lost with the home")
     if not (home.spool.exists() or home.credentials.exists() or home.engine.exists() or settings.clickhouse_url):
-        raise BackupError(f"{home.path} holds nothing to back up")
+        raise BackupError(f"{home.path} contains nothing to back up")
     if tables and not (home.engine.exists() or settings.clickhouse_url):
-        raise BackupError("there are no tables in the home: set PHAROS_CLICKHOUSE_URL, or leave them out (--home-only)")
+        raise BackupError("the home contains no tables: set PHAROS_CLICKHOUSE_URL, or leave them out (--home-only)")
     with _alone(home), _cleared_on_error(folder):
         files = list(_home_files(home, folder, with_secret))
         contents, parts = Contents("", {}, []), []
@@ -68,12 +69,12 @@ def _alone(home: Home) -> contextlib.AbstractContextManager[object]:
     try:
         return home.lock("backup")
     except HomeError:
-        raise BackupError(f"another backup of {home.path} is being made") from None
+        raise BackupError(f"another backup of {home.path} is running") from None
 
 
 @contextlib.contextmanager
 def _cleared_on_error(folder: Path) -> Iterator[None]:
-    """A folder for us alone, without anything in it when the body fails: what is half is of no use, and secret."""
+    """Create a private folder, and empty it if the body fails: a partial backup is useless and confidential."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -96,7 +97,7 @@ def _cleared_on_error(folder: Path) -> Iterator[None]:
 
 
 def _home_files(home: Home, folder: Path, with_secret: bool) -> Iterator[File]:
-    """Copy the files; the secret after the spool, for none of its beacons is older than the secret."""
+    """Copy the files. The secret follows the spool, because the secret is older than every beacon in the spool."""
     secret = [home.secret] if with_secret else []
     for path in (home.spool, home.credentials, home.access_log, *secret, home.synthetic, home.catalog):
         if not path.exists():
@@ -112,7 +113,7 @@ def _home_files(home: Home, folder: Path, with_secret: bool) -> Iterator[File]:
 
 
 def _spool(path: Path, folder: Path) -> Iterator[File]:
-    """The spool's file, then the duplicate ids that were filed when it was copied: what it names stays meanwhile."""
+    """Copy the spool's file, then the filed duplicate ids that it names. These stay in place meanwhile."""
     with unlinking(path, wait=True):
         _snapshot(path, folder / path.name)
         yield manifest.describe(folder, path.name)
@@ -128,7 +129,7 @@ def _spool(path: Path, folder: Path) -> Iterator[File]:
 
 
 def _snapshot(path: Path, copy: Path) -> None:
-    """The file as of one moment, while others write it, and without its free pages: after a backlog they are most."""
+    """Copy a consistent snapshot while others write, without free pages: after a backlog most pages are free."""
     copy.touch(mode=0o600)
     with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("VACUUM INTO ?", (str(copy),))
@@ -138,7 +139,7 @@ def _snapshot(path: Path, copy: Path) -> None:
 
 @contextlib.contextmanager
 def _source(settings: Settings, home: Home) -> Iterator[Source]:
-    """Where the tables can be read: where Pharos runs on the embedded engine, from the process that owns it."""
+    """Return the source of the tables: the engine, or the running process that owns the embedded engine."""
     if not settings.clickhouse_url and (export_socket.lends(home) or _serves(home)):
         yield export_socket.ExportClient(home)
         return
@@ -150,7 +151,7 @@ def _source(settings: Settings, home: Home) -> Iterator[Source]:
 
 
 def _serves(home: Home) -> bool:
-    """Whether `pharos serve` runs: an owner that does not answer is being started, and must find the engine free."""
+    """Whether `pharos serve` runs. If the engine's owner does not respond, it is starting and needs the free engine."""
     return home.is_locked("serve")
 
 
@@ -167,6 +168,6 @@ def _tables(source: Source, contents: Contents, folder: Path, progress: Progress
 
 
 def _fingerprint(settings: Settings, home: Home) -> str:
-    """That of the root secret; of a home that has none yet, or none at all as that of a loader, ""."""
+    """Return the fingerprint of the root secret, "" for a home without one (a new home, or a loader's)."""
     known = settings.secret or home.secret.exists()
     return manifest.fingerprint(home.root_secret(settings)) if known else ""

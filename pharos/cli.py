@@ -28,12 +28,12 @@ from pharos.context import fail, load_settings, open_home
 
 
 def main() -> None:
-    """Run the command line; what a user can mend is one line on stderr and exit status 1."""
+    """Run the command line. An error that the user can fix is one line on stderr and exit status 1."""
     try:
         cli()
     except (SettingError, HomeError, CredentialError, AccessLogError, CatalogError) as error:
         fail(str(error))
-    # The machine's, not ours: a disk that is full or read-only, a file that is closed to us or damaged.
+    # Errors of the machine: a full or read-only disk, a file that is damaged or not accessible.
     except sqlite3.Error as error:
         fail(f"a file of the home cannot be used: {error}")
     except OSError as error:
@@ -41,7 +41,7 @@ def main() -> None:
 
 
 def _begin_service() -> None:
-    """What runs until it is stopped: log lines, and no end at a SIGHUP."""
+    """Set up a long-running command: logging, and SIGHUP does not end it."""
     hang_up.listen()
     logging.Formatter.converter = time.gmtime
     logging.config.dictConfig(logs.config())
@@ -71,7 +71,7 @@ def _serve(settings: Settings) -> NoReturn:
     lookup(settings)
     watch(settings, home)
     _begin_service()
-    # Said as soon as they are made: they are stored hashed, and what fails after this must not take them along.
+    # Print the new credentials immediately: only hashes are stored, so a later failure would lose them.
     for line in _first_start(settings, home):
         click.echo(line)
 
@@ -86,7 +86,7 @@ def _serve(settings: Settings) -> NoReturn:
 
 
 def _check_bind(part: str, bind: Bind) -> None:
-    """End with one line where nobody can listen."""
+    """Exit with one line if the address cannot be listened on."""
     from pharos.serve import cannot_listen
 
     if problem := cannot_listen(bind):
@@ -94,22 +94,24 @@ def _check_bind(part: str, bind: Bind) -> None:
 
 
 def _first_start(settings: Settings, home: Home) -> list[str]:
-    """Make the first ingest key and the first admin where there is none; returns the lines that tell of them."""
+    """Create the first ingest key and the first admin if missing. Returns the lines to print."""
     credentials = Credentials(home.credentials)
     lines = []
     if credentials.keys():
-        lines.append("  ingest key  was shown at the first start; a new one: pharos keys new")
+        lines.append("  ingest key  shown at the first start; create another one with: pharos keys new")
     else:
         lines.append(f"  ingest key  {_first_key(settings, credentials)}")
     if credentials.users():
-        lines.append("  login       was shown at the first start; a new one: pharos users add NAME --role admin")
+        lines.append(
+            "  login       shown at the first start; create another one with: pharos users add NAME --role admin"
+        )
     else:
         lines.append(f"  login       admin  {_first_admin(settings, credentials)}")
     return lines
 
 
 def _first_key(settings: Settings, credentials: Credentials) -> str:
-    """Make the first ingest key; returns it, unless it was given: what is printed may end in a log."""
+    """Create the first ingest key. Returns the text to print, without a given key: the output may end in a log."""
     key = credentials.add_key(key=settings.ingest_key or None)
     return "as given in PHAROS_INGEST_KEY" if settings.ingest_key else key
 
@@ -132,7 +134,7 @@ def collector() -> None:
     watch(settings, home)
     lock = home.lock("collector")
     _check_bind("COLLECTOR", settings.collector_bind)
-    Spool(home.spool).close()  # one that cannot be used ends the start here, and not each worker
+    Spool(home.spool).close()  # an unusable spool stops the start here, not in each worker
     _begin_service()
     credentials = Credentials(home.credentials)
     if not credentials.keys():
@@ -142,7 +144,7 @@ def collector() -> None:
 
 @cli.command()
 def dashboard() -> None:
-    """Run the dashboard alone; on the embedded engine, with the loader."""
+    """Run the dashboard alone; with the embedded engine, also the loader."""
     from dashboard.server import DashboardServer
     from pharos.serve import start_loader
 
@@ -150,7 +152,7 @@ def dashboard() -> None:
     home = open_home(settings, service=True)
     lock = home.lock("dashboard")
     if not settings.clickhouse_url:
-        # The worker takes these two. Held by a command, they end the start here, and not each worker.
+        # The worker takes these two locks. If another command holds them, stop here, not in each worker.
         for name in ("engine", "loader"):
             home.lock(name).close()
     _check_bind("DASHBOARD", settings.dashboard_bind)
@@ -182,7 +184,7 @@ def load() -> None:
     "--readers", type=click.Path(path_type=Path), metavar="FILE", help="Write PHAROS_CLICKHOUSE_READERS to FILE."
 )
 def migrate(readers: Path | None) -> None:
-    """Bring the database up to date."""
+    """Update the database and its users."""
     from warehouse.engine import Engine, EngineError
     from warehouse.migrate import MigrationError
     from warehouse.migrate import migrate as run
@@ -193,7 +195,7 @@ def migrate(readers: Path | None) -> None:
         applied = run(engine)
         if readers:
             if not (passwords := engine.readers_passwords()):
-                fail("there are no readers: that takes a ClickHouse server on which Pharos may make users")
+                fail("no readers exist: they need a ClickHouse server on which Pharos may create users")
             put(readers.absolute(), f"{passwords}\n".encode())
     except (EngineError, MigrationError) as error:
         fail(str(error))
@@ -205,7 +207,7 @@ def migrate(readers: Path | None) -> None:
 @cli.command("import")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 def import_(files: tuple[str, ...]) -> None:
-    """Back-fill beacons from NDJSON FILEs (- is stdin, gzip is read too)."""
+    """Import beacons from NDJSON FILEs (- is stdin; gzip is supported)."""
     from collector.country import lookup
     from collector.planes import Planes
     from collector.validate import Rejected
@@ -228,7 +230,7 @@ def import_(files: tuple[str, ...]) -> None:
             fail(f"{name} cannot be read: {error}")
     importer.close()
     if left_out := ", ".join(f"{kind} {times}" for kind, times in sorted(importer.counts.undeclared.items())):
-        click.echo(f"left out, because the catalog does not declare it: {left_out}", err=True)
+        click.echo(f"not stored, because the catalog does not declare it: {left_out}", err=True)
     click.echo(_counted(importer.counts))
 
 
@@ -237,7 +239,7 @@ def _counted(counts: Any) -> str:
 
 
 class _progress:  # noqa: N801 - used as a function
-    """A progress bar over a file's bytes, on a terminal, where the file's size is known."""
+    """A progress bar over a file's bytes, on a terminal, if the file's size is known."""
 
     def __init__(self, name: str, lines: Any) -> None:
         known = name != "-" and sys.stderr.isatty() and not hasattr(lines, "fileobj")
@@ -258,7 +260,7 @@ class _progress:  # noqa: N801 - used as a function
 @cli.command()
 @click.option("--timeout", type=click.FloatRange(min=0), default=None, metavar="S", help="Give up after S seconds.")
 def drain(timeout: float | None) -> None:
-    """Return once all that is spooled now is in the aggregates."""
+    """Wait until all beacons now in the spool are in the aggregates."""
     from collector.spool import Spool
 
     spool = Spool(open_home().spool)
@@ -283,11 +285,11 @@ def doctor() -> None:
 
 
 @cli.command()
-@click.option("--installs", default=600, show_default=True, help="Installs of the synthetic fleet.")
-@click.option("--days", default=90, show_default=True, help="Days that it reports.")
+@click.option("--installs", default=600, show_default=True, help="Number of installs.")
+@click.option("--days", default=90, show_default=True, help="Number of days with reports.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the fleet.")
 def demo(installs: int, days: int, seed: int) -> None:
-    """Fill a home of its own with a synthetic fleet, then serve it."""
+    """Fill a separate home with a synthetic fleet, then serve it."""
     from pharos.demo import fill
 
     settings = load_settings()

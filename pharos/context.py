@@ -1,4 +1,4 @@
-"""What every command begins with: the settings, the home, and one line on stderr when something is wrong."""
+"""Common start of all commands: load the settings, open the home, and report an error as one line on stderr."""
 
 import os
 import sys
@@ -14,35 +14,38 @@ from core.settings import Settings
 
 
 def fail(message: str) -> NoReturn:
-    """End with one line on stderr and exit status 1."""
+    """Print one line to stderr and exit with status 1."""
     click.echo(f"pharos: {message}", err=True)
     sys.exit(1)
 
 
 def load_settings() -> Settings:
-    """The settings of the environment. Raises `SettingError`."""
+    """Return the settings from the environment. Raises `SettingError`."""
     return Settings.from_environ(os.environ)
 
 
 def open_home(settings: Settings | None = None, *, service: bool = False) -> Home:
-    """The home, closed to others; root goes on as the user that owns it. Raises `HomeError`, also if half restored."""
+    """Open the home and close it to other users. Root continues as the user that owns the home.
+
+    Raises `HomeError`, also for a half restored home.
+    """
     settings = settings or load_settings()
     become_home_owner(settings, service=service)
     found = Home(settings.home)
     found.protect()
     found.require_writable()
     if found.restoring.exists():
-        raise HomeError(f"the restore into {found.path} did not come to its end: run the same pharos restore again")
+        raise HomeError(f"the restore into {found.path} did not finish: run the same pharos restore again")
     return found
 
 
 def become_home_owner(settings: Settings, folder: Path | None = None, *, service: bool = False) -> None:
-    """As root, go on as the user that owns the home, who gets the new `folder`. Raises `HomeError`.
+    """As root, continue as the user that owns the home, and give the new `folder` to that user. Raises `HomeError`.
 
-    A command may go on reading root's files, a `service` may not.
+    A command can still read root's files afterwards, a `service` cannot.
     """
     if folder is not None:
-        with suppress(OSError):  # whoever uses the folder says what is wrong with it
+        with suppress(OSError):  # using the folder reports the error
             hand_over(folder, settings.home)
     try:
         become_owner(settings.home, keep_reading=not service)

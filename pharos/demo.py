@@ -1,4 +1,4 @@
-"""`pharos demo`: a home with a synthetic fleet, put there through validation, planes and spool like any import."""
+"""`pharos demo`: fill a home with a synthetic fleet through validation, planes and spool, like an import."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -15,15 +15,15 @@ from pharos.synthetic_fleet import beacons
 def fill(
     settings: Settings, home: Home, seed: int, installs: int, days: int, today: date, progress: Callable[[int], None]
 ) -> None:
-    """Store the fleet's beacons of the `days` up to `today`; a second time changes nothing.
+    """Store the fleet's beacons of the `days` up to `today`. A second call changes nothing.
 
-    Raises `HomeError` for a home that holds anything else.
+    Raises `HomeError` for a home with other data.
     """
     mark = home.synthetic
     if home.spool.exists() and not mark.exists():
-        raise HomeError(f"{home.path} holds real data: a demonstration needs a home of its own")
-    # Marked before the first beacon: nothing synthetic is ever shown as real. The day makes a fill that was interrupted
-    # go on with the same fleet, whose beacons are known again.
+        raise HomeError(f"{home.path} contains real data: the demo needs a separate home")
+    # Write the mark before the first beacon, so that synthetic data is never shown as real. With the day in the mark an
+    # interrupted fill continues with the same fleet, whose beacons are then duplicates.
     if not mark.exists():
         mark.write_text(f"{today.isoformat()} filling")
     end, _, filling = mark.read_text().partition(" ")
@@ -33,7 +33,7 @@ def fill(
     now = datetime.now(UTC)
     for beacon in beacons(seed, installs, days, date.fromisoformat(end)):
         if datetime.fromisoformat(beacon["sent_at"]) > now:
-            break  # they come in time order, and the day is not over
+            break  # beacons are in time order, and the day is not over
         importer.beacon(beacon)
         progress(1)
     importer.flush()

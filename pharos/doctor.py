@@ -1,4 +1,4 @@
-"""`pharos doctor`: is all in place? One check, one stable id, one line. It writes nothing."""
+"""`pharos doctor`: check an installation. Each check has a stable id and prints one line. It writes nothing."""
 
 import contextlib
 import http.client
@@ -28,7 +28,7 @@ from warehouse.server_users import ServerUser
 
 LATE_SECONDS = 300
 ANSWER_SECONDS = 10.0
-EMBEDDED = "embedded: no users, the planes are separated in the code alone"
+EMBEDDED = "embedded: no users, only the code separates the planes"
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Check:
 
 
 def checks(environ: Mapping[str, str]) -> Iterator[Check]:
-    """All checks in order; those that make no sense after one that failed are left out."""
+    """Run all checks in order. Skips the checks that depend on a failed one."""
     try:
         settings = Settings.from_environ(environ)
         yield Check("config", True, "settings are valid")
@@ -72,17 +72,17 @@ def _home(home: Home) -> Check:
     place = _existing(home)
     if place != home.path:
         if os.access(place, os.W_OK | os.X_OK):
-            return Check("home", True, f"{home.path} is made at the first start")
-        return Check("home", False, f"{home.path} cannot be made: {place} cannot be written")
+            return Check("home", True, f"{home.path} is created at the first start")
+        return Check("home", False, f"{home.path} cannot be created: {place} is not writable")
     if not home.path.is_dir():
         return Check("home", False, f"{home.path} is not a folder")
     if not os.access(home.path, os.W_OK | os.X_OK):
         return Check("home", False, home.why_not_writable())
     if home.restoring.exists():
-        return Check("home", False, f"the restore into {home.path} did not come to its end: run it again")
+        return Check("home", False, f"the restore into {home.path} did not finish: run it again")
     mode, owner = stat.S_IMODE(home.path.stat().st_mode), home.path.stat().st_uid
     if mode & 0o077:
-        return Check("home", False, f"{home.path} is open to others (mode {mode:o}): chmod 700 it")
+        return Check("home", False, f"{home.path} is accessible to other users (mode {mode:o}): run chmod 700")
     if foreign := sorted(path.name for path in home.path.iterdir() if path.lstat().st_uid != owner):
         user = user_name(owner)
         return Check("home", False, f"{', '.join(foreign)} in {home.path} do not belong to {user}: chown -R {user} it")
@@ -90,7 +90,7 @@ def _home(home: Home) -> Check:
 
 
 def _existing(home: Home) -> Path:
-    """The home, or the folder in which it will be made."""
+    """The home, or the folder in which it will be created."""
     for path in (home.path, *home.path.parents):
         with contextlib.suppress(PermissionError):
             if path.exists():
@@ -102,29 +102,29 @@ def _secret(settings: Settings, home: Home) -> Check:
     if settings.secret:
         return Check("secret", True, "from PHAROS_SECRET")
     if not home.secret.exists():
-        return Check("secret", True, "is made at the first start")
+        return Check("secret", True, "is created at the first start")
     mode = stat.S_IMODE(home.secret.stat().st_mode)
-    advice = "" if mode != 0o600 else "; beside the data: better give it from elsewhere, by PHAROS_SECRET_FILE"
+    advice = "" if mode != 0o600 else "; stored beside the data: keep it elsewhere and set PHAROS_SECRET_FILE"
     return Check("secret", mode == 0o600, f"{home.secret}, mode {mode:o}{advice}")
 
 
 def _credentials(home: Home) -> Check:
     if not home.credentials.exists():
-        return Check("credentials", True, "are made at the first start")
+        return Check("credentials", True, "are created at the first start")
     try:
         credentials = Credentials(home.credentials, only_read=True)
         keys, users = credentials.keys(), credentials.users()
     except (sqlite3.Error, OSError) as error:
         return Check("credentials", False, f"{home.credentials} cannot be read: {error}")
     admins = sum(user.role is Role.ADMIN for user in users)
-    # The home of a collector alone has only keys, that of a dashboard alone only logins.
+    # The home of a separate collector has only keys, the home of a separate dashboard only logins.
     return Check(
         "credentials", bool(keys or admins), f"{len(keys)} ingest keys, {len(users)} users, {admins} of them admins"
     )
 
 
 def _keys(home: Home) -> Check:
-    """No failure: the first start knows no module that a key could be bound to."""
+    """Warn about unbound keys. This is no failure, because the first start knows no modules."""
     try:
         keys = Credentials(home.credentials, only_read=True).keys() if home.credentials.exists() else []
     except (sqlite3.Error, OSError):
@@ -135,14 +135,14 @@ def _keys(home: Home) -> Check:
     return Check(
         "keys",
         True,
-        f"warning: {', '.join(unbound)} bound to no module: who finds such a key in a module may send beacons of any "
-        "(pharos keys new --module M)",
+        f"warning: {', '.join(unbound)} bound to no module: anybody who finds such a key in a module can send beacons "
+        "of any module (pharos keys new --module M)",
     )
 
 
 def _country(settings: Settings) -> Check:
     if not settings.country_database:
-        return Check("country", True, "no database, so no country is looked up")
+        return Check("country", True, "no database: countries are not looked up")
     try:
         made = Countries(Path(settings.country_database)).made
     except CountryError as error:
@@ -160,15 +160,15 @@ def _catalog(settings: Settings, home: Home) -> Check:
     return Check(
         "catalog",
         True,
-        "none, so all that fits is stored" if catalog.takes_all else f"{catalog}; {expired} of them expired",
+        "none: every valid value is stored" if catalog.takes_all else f"{catalog}; {expired} of them expired",
     )
 
 
 def _spool(home: Home) -> Iterator[Check]:
     if not home.spool.exists():
-        yield Check("spool", True, "is made at the first start")
-        yield Check("duplicates", True, "none is known yet")
-        yield Check("quarantine", True, "nothing was loaded yet")
+        yield Check("spool", True, "is created at the first start")
+        yield Check("duplicates", True, "no ids yet")
+        yield Check("quarantine", True, "nothing loaded yet")
         return
     try:
         with contextlib.closing(Spool(home.spool, only_read=True)) as spool:
@@ -180,7 +180,7 @@ def _spool(home: Home) -> Iterator[Check]:
     message = f"{stats.beacons} beacons to load" + (f", the oldest for {age} s" if stats.beacons else "")
     yield Check("spool", age < LATE_SECONDS, message)
     yield duplicates
-    yield Check("quarantine", not stats.quarantined, f"{stats.quarantined} rows that ClickHouse refused")
+    yield Check("quarantine", not stats.quarantined, f"{stats.quarantined} rows rejected by ClickHouse")
 
 
 def _space(home: Home) -> Check:
@@ -196,14 +196,14 @@ def _duplicates(spool: Spool) -> Check:
         spool.duplicates.refresh()
     except Unavailable as error:
         return Check("duplicates", False, str(error))
-    except sqlite3.OperationalError:  # a spool of before, which the next start brings up to date
+    except sqlite3.OperationalError:  # a spool of an older version; the next start migrates it
         return Check("duplicates", True, "are filed at the next start")
     segments = spool.duplicates.segments
     return Check("duplicates", True, f"{sum(each.ids for each in segments)} ids filed in {len(segments)} files")
 
 
 def _parts(settings: Settings, home: Home) -> Check:
-    """What of Pharos runs on this machine over this home, and whether it answers."""
+    """Check which parts run on this machine with this home, and whether they respond."""
     running = [part for part in ("serve", "collector", "dashboard") if home.is_locked(part)]
     binds = {"collector": settings.collector_bind, "dashboard": settings.dashboard_bind}
     wrong = {
@@ -215,11 +215,11 @@ def _parts(settings: Settings, home: Home) -> Check:
             wrong[part] = f"{part} does not answer at {bind}: {why}"
     if wrong:
         return Check("parts", False, "; ".join(wrong.values()))
-    return Check("parts", True, f"{', '.join(running)} running" if running else "none runs here")
+    return Check("parts", True, f"{', '.join(running)} running" if running else "none running")
 
 
 def _silence(bind: Bind) -> str:
-    """Why a part does not answer, "" when it does."""
+    """Return why a part does not respond, "" if it responds."""
     connection = http.client.HTTPConnection(bind.host, bind.port, timeout=10)
     try:
         connection.request("GET", "/healthz")
@@ -232,7 +232,7 @@ def _silence(bind: Bind) -> str:
 
 
 def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
-    """The embedded engine through the process that owns it; to open it here would write its files."""
+    """Check the embedded engine through the process that owns it. Opening it here would write its files."""
     if home.is_locked("engine"):
         yield _running(settings)
         yield Check("grants", True, EMBEDDED)
@@ -241,7 +241,7 @@ def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
     if home.engine.exists() and find_spec("chdb") is None:
         yield Check("engine", False, "the embedded ClickHouse is not installed: pip install 'pharos[embedded]'")
         return
-    state = "is asked while Pharos runs" if home.engine.exists() else "is made at the first start"
+    state = "is checked while Pharos runs" if home.engine.exists() else "is created at the first start"
     yield Check("engine", True, f"embedded, {state}")
     yield Check("grants", True, EMBEDDED)
     yield Check("retention", True, f"the embedded engine {state}")
@@ -272,17 +272,19 @@ def _grants(engine: Engine) -> Check:
             return Check("grants", False, f"{account}: {error}")
         if engine.one_user:
             return Check("grants", False, f"both planes are read as the user {user}: {engine.one_user}")
-    return Check("grants", True, "each plane is read, and the tables are filled, as a user who can do nothing else")
+    return Check(
+        "grants", True, "each plane is read, and the tables are filled, by a separate user without other rights"
+    )
 
 
 def _retention(faults: Callable[[], list[str] | None]) -> Check:
-    """What is promised, what the tables are set to, and what is there all the same."""
+    """Compare the documented retention with the tables' settings and with the data that is present."""
     try:
         wrong = faults()
     except EngineError as error:
         return Check("retention", False, str(error))
     if wrong is None:
-        return Check("retention", True, "the tables are made at the first start")
+        return Check("retention", True, "the tables are created at the first start")
     if wrong:
         return Check("retention", False, ", ".join(wrong))
     return Check("retention", True, ", ".join(f"{each.name} {each.how_long}" for each in retention.KEPT if each.time))

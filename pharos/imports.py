@@ -1,4 +1,4 @@
-"""`pharos import`: back-fill beacons from NDJSON through the same validation and the same spool as posted ones."""
+"""`pharos import`: import beacons from NDJSON through the same validation and spool as posted beacons."""
 
 import gzip
 import sys
@@ -21,13 +21,13 @@ from core.home import Home
 
 BATCH = 500
 FULL_SECONDS = 5.0
-# What every table can hold: a DateTime ends in February 2106, and a row is kept for 13 months.
+# The years that every table can store: a DateTime ends in February 2106, and a row is kept for 13 months.
 YEARS = range(1971, 2105)
 
 
 @dataclass
 class Counts:
-    """What became of the lines read so far; `undeclared` is what was left out of those that are stored."""
+    """The outcomes of the lines read so far. `undeclared` counts the values that were removed from stored lines."""
 
     imported: int = 0
     duplicates: int = 0
@@ -36,14 +36,14 @@ class Counts:
 
 
 def open_lines(name: str) -> IO[bytes]:
-    """A file's bytes: `-` is standard input, gzip is unpacked whatever the file is called."""
+    """Open a file's bytes: `-` is standard input. Decompresses gzip, whatever the file's name."""
     file: Any = sys.stdin.buffer if name == "-" else Path(name).open("rb")  # noqa: SIM115 - the caller closes it
     lines: Any = gzip.open(file) if file.peek(2)[:2] == b"\x1f\x8b" else file  # noqa: SIM115
     return lines  # type: ignore[no-any-return]
 
 
 class Importer:
-    """Stores beacons in commits of `BATCH`, waits while the disk is too full, and never gives one up."""
+    """Stores beacons in commits of `BATCH`. Waits while the disk is too full, and never drops a beacon."""
 
     def __init__(self, planes: Planes, home: Home, catalog: Callable[[], Catalog]) -> None:
         self.counts = Counts()
@@ -54,14 +54,14 @@ class Importer:
         self._reject: Callable[[int, Rejected], None] = lambda number, rejected: None
 
     def close(self) -> None:
-        """Close the spool; what was not flushed is not stored."""
+        """Close the spool. Beacons that were not flushed are not stored."""
         self._spool.close()
         self._install_states.close()
 
     def lines(self, lines: IO[bytes], reject: Callable[[int, Rejected], None], progress: Callable[[int], None]) -> None:
-        """Store every beacon of `lines`; a line that is none goes to `reject` with its number.
+        """Store every beacon of `lines`. Calls `reject` with the number of each invalid line.
 
-        `progress` is told the bytes of each line.
+        Calls `progress` with the bytes of each line.
         """
         self._reject = reject
         try:
@@ -76,10 +76,10 @@ class Importer:
                 except Rejected as rejected:
                     self._refuse(number, rejected)
         finally:
-            self.flush()  # also what was read before a file turned out to be broken
+            self.flush()  # also store the lines before a damaged part of a file
 
     def beacon(self, value: Any, number: int = 0) -> None:
-        """Store one beacon, with the next flush at the latest. Raises `Rejected`."""
+        """Store one beacon, at the latest with the next flush. Raises `Rejected`."""
         beacon = validate(value)
         if sent_year(beacon) not in YEARS:
             raise Rejected(Reason.OUT_OF_RANGE, "sent_at", f"must be between {YEARS.start} and {YEARS.stop - 1}")
@@ -92,7 +92,7 @@ class Importer:
         self._reject(number, rejected)
 
     def flush(self) -> None:
-        """Put what is gathered on disk."""
+        """Write the collected beacons to disk."""
         now = datetime.now(UTC)
         while self._batch:
             processed, basis = self._ingestion.process([beacon for _, beacon in self._batch], "", now, keep_date=True)
@@ -104,7 +104,7 @@ class Importer:
                 print(f"waiting: {error}", file=sys.stderr)
                 time.sleep(FULL_SECONDS)
                 continue
-            if not isinstance(fresh, list):  # somebody has decided something meanwhile
+            if not isinstance(fresh, list):  # an owner's decision arrived meanwhile
                 self._ingestion.refresh()
                 continue
             self.counts.imported += sum(fresh)
@@ -117,12 +117,14 @@ class Importer:
                     why = Rejected(Reason.UNDECLARED, "module.name", "the catalog does not declare this module")
                     self._refuse(number, why)
                 elif each.row is None:
-                    self._refuse(number, Rejected(Reason.OBJECTED, detail="its owner had it erased, or objects"))
+                    self._refuse(
+                        number, Rejected(Reason.OBJECTED, detail="the owner objects, or had the install erased")
+                    )
             self._batch.clear()
 
 
 def _bounded(lines: IO[bytes]) -> Iterator[bytes]:
-    """The lines, and of one that is longer than any beacon only as much as shows that."""
+    """Yield the lines. Of a line that is longer than any beacon, yield only enough to detect that."""
     most = LIMIT + 2  # with its line end
     while line := lines.readline(most):
         yield line

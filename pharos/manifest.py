@@ -1,10 +1,10 @@
-"""What a backup is: a folder of files, and a manifest, written last, that says what each of them must be.
+"""The format of a backup: a folder of files, and a manifest, written last, with the size and hash of each file.
 
-credentials.sqlite, spool.sqlite, access.sqlite, synthetic, catalog.toml    of the home, as far as it has them
-secret                                                 only if it was asked for
+credentials.sqlite, spool.sqlite, access.sqlite, synthetic, catalog.toml    from the home, if they exist
+secret                                                 only if requested
 spool.duplicates/NAME.ids, NAME.filter                 duplicate ids that are not in the spool's file
 tables/TABLE.DAY.NUMBER.native.gz                      rows, in ClickHouse's format Native
-manifest.json                                          without it the folder is no backup
+manifest.json                                          required: without it the folder is not a backup
 """
 
 import hashlib
@@ -16,15 +16,15 @@ from core.home import derive, put
 from warehouse.export import Part
 
 NAME = "manifest.json"
-FORMAT = 2  # 2: duplicate ids beside the spool's file; who does not know of them would take a beacon twice
+FORMAT = 2  # 2: duplicate ids beside the spool's file; a reader that ignores them would accept a beacon twice
 
 
 class BackupError(Exception):
-    """A backup cannot be made, read or restored; the message says why."""
+    """A backup cannot be written, read or restored. The message says why."""
 
 
 class File(msgspec.Struct, frozen=True):
-    """A file of a backup, by its path in the folder; `part` is what it holds of a table."""
+    """A file of a backup, by its path in the folder. `part` is the part of a table that it contains."""
 
     name: str
     size: int
@@ -33,10 +33,10 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct):
-    """What a backup holds, and what made it.
+    """The contents of a backup, and the version that made it.
 
-    `fingerprint` is that of the root secret, "" when this home knows none; `tables` tells whether ClickHouse was
-    asked at all.
+    `fingerprint` identifies the root secret, "" if the home has none. `tables` is whether the backup includes the
+    tables of ClickHouse.
     """
 
     format: int
@@ -49,11 +49,11 @@ class Manifest(msgspec.Struct):
     files: list[File]
 
     def of_home(self, name: str) -> bool:
-        """Whether the backup holds this file of the home."""
+        """Whether the backup contains this file of the home."""
         return any(file.name == name for file in self.files)
 
     def parts(self) -> list[tuple[File, Part]]:
-        """The files that hold rows, with what they hold."""
+        """Return the files that contain rows, with their parts."""
         return [(file, file.part) for file in self.files if file.part]
 
 
@@ -67,17 +67,17 @@ class _Sealed(msgspec.Struct):
 
 
 def write(folder: Path, manifest: Manifest) -> None:
-    """Make the folder a backup: the last step of making it."""
+    """Write the manifest. This is the last step of a backup and completes it."""
     raw = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
     put(folder / NAME, msgspec.json.encode(_Sealed(hashlib.sha256(raw).hexdigest(), msgspec.Raw(raw))))
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest of a backup of which every file is what it was. Raises `BackupError`."""
+    """Return the manifest of a backup after checking every file. Raises `BackupError`."""
     try:
         sealed = msgspec.json.decode((folder / NAME).read_bytes(), type=_Sealed)
     except FileNotFoundError:
-        raise BackupError(f"{folder} is no backup, or one that was not finished: it has no {NAME}") from None
+        raise BackupError(f"{folder} is not a backup, or was not finished: it has no {NAME}") from None
     except OSError as error:
         raise BackupError(f"{folder / NAME} cannot be read: {error.strerror}") from None
     except msgspec.DecodeError:
@@ -85,7 +85,7 @@ def read(folder: Path) -> Manifest:
     if sealed.sha256 != hashlib.sha256(sealed.backup).hexdigest():
         raise BackupError(f"{folder / NAME} is damaged")
     if (made := msgspec.json.decode(sealed.backup, type=_Format).format) > FORMAT:
-        raise BackupError(f"{folder} was made by a newer Pharos: its format is {made}, and this one reads {FORMAT}")
+        raise BackupError(f"{folder} was made by a newer Pharos: its format is {made}, this version reads {FORMAT}")
     manifest = msgspec.json.decode(sealed.backup, type=Manifest)
     for file in manifest.files:
         check(folder, file)
@@ -93,7 +93,7 @@ def read(folder: Path) -> Manifest:
 
 
 def check(folder: Path, file: File) -> None:
-    """Raise `BackupError` when a file is not what it was when the backup was made."""
+    """Raise `BackupError` if a file has changed since the backup was made."""
     try:
         if describe(folder, file.name, file.part) != file:
             raise BackupError(f"{folder / file.name} is damaged")
@@ -102,12 +102,12 @@ def check(folder: Path, file: File) -> None:
 
 
 def describe(folder: Path, name: str, part: Part | None = None) -> File:
-    """A file of a backup as it is on disk. Raises `OSError`."""
+    """Describe a file of a backup as it is on disk. Raises `OSError`."""
     with (folder / name).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return File(name, file.tell(), sha256, part)
 
 
 def fingerprint(secret: bytes) -> str:
-    """What tells one root secret from another, and nothing about either."""
+    """Return a value that identifies a root secret without revealing it."""
     return derive(secret, "backup").hex()

@@ -1,7 +1,7 @@
-"""`pharos restore`: a backup becomes the home and the database of a Pharos that takes over where it was made.
+"""`pharos restore`: restore a backup into a new home and an empty database.
 
-All is checked before anything is written. A mark in the home says that it is half restored, and nothing starts over
-it; the same restore run again goes on, and the tokens of its inserts make what was there already count once.
+The restore checks everything before it writes. A mark in the home shows that it is half restored, and no part starts
+with such a home. Running the same restore again continues it. The tokens of its inserts make repeated rows count once.
 """
 
 import contextlib
@@ -35,7 +35,7 @@ AGAIN = "run the same pharos restore again"
 
 @dataclass
 class Restored:
-    """What is there after a restore: beacons in the tables and of how many installs, and beacons in the spool."""
+    """The result of a restore: beacons and installs in the tables, and beacons in the spool."""
 
     beacons: int = 0
     installs: int = 0
@@ -43,7 +43,7 @@ class Restored:
 
 
 def restore(settings: Settings, folder: Path, progress: Progress, decisions: Kept | None = None) -> Restored:
-    """Bring a backup into an empty home and an empty database; what was decided since is carried out in it.
+    """Restore a backup into an empty home and an empty database, then apply the later `decisions`.
 
     Raises `BackupError`, `HomeError`, `EngineError`.
     """
@@ -86,7 +86,7 @@ def _restore(settings: Settings, whole: Manifest, folder: Path, decisions: Kept 
 
 
 def _fits(whole: Manifest, settings: Settings) -> None:
-    """Raise `BackupError` for a backup that this Pharos, with these settings, cannot go on with."""
+    """Raise `BackupError` for a backup that this version, with these settings, cannot use."""
     known = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sql_files()}
     for name, sha256 in whole.migrations.items():
         if name not in known:
@@ -95,15 +95,13 @@ def _fits(whole: Manifest, settings: Settings) -> None:
             raise BackupError(f"{name} is not the file that was applied to the database of the backup")
     for _, part in whole.parts():
         if part.table not in export.TABLES:
-            raise BackupError(f"the backup holds a table {part.table}, which Pharos has not")
+            raise BackupError(f"the backup contains the table {part.table}, which is unknown to this Pharos")
     if not whole.fingerprint:
         return
     if settings.secret and manifest.fingerprint(settings.secret.encode()) != whole.fingerprint:
-        raise BackupError("PHAROS_SECRET is not the root secret of the backup: no install would be known again")
+        raise BackupError("PHAROS_SECRET is not the root secret of the backup: no install would be recognized")
     if not settings.secret and not whole.of_home("secret"):
-        raise BackupError(
-            "the root secret is not in the backup: set PHAROS_SECRET, or PHAROS_SECRET_FILE, to what it was"
-        )
+        raise BackupError("the root secret is not in the backup: set PHAROS_SECRET or PHAROS_SECRET_FILE to it")
 
 
 def _identity(folder: Path) -> str:
@@ -111,23 +109,23 @@ def _identity(folder: Path) -> str:
 
 
 def _begun(home: Home, folder: Path) -> str:
-    """The id of an earlier attempt at this restore that did not come to its end; "" when there was none."""
+    """Return the id of an earlier, unfinished attempt at this restore, "" if none."""
     if not home.restoring.exists():
         return ""
     of, _, attempt = home.restoring.read_text().strip().partition(" ")
     if of != _identity(folder):
-        raise BackupError(f"{home.path} is half restored from another backup: restore that, or begin with a new home")
+        raise BackupError(f"{home.path} is half restored from another backup: restore that one, or use a new home")
     return attempt
 
 
 def _require_empty(home: Home, engine: Engine | None) -> None:
-    # Whether the engine's folder is empty the engine is asked.
+    # The engine itself reports whether its folder is empty.
     passed_over = {home.engine.name, home.temporary.name, "lost+found"}
     for entry in sorted(home.path.iterdir()):
         if entry.name not in passed_over and entry.suffix != ".lock":
-            raise BackupError(f"{home.path} is in use: it holds {entry.name}; a restore needs a home of its own")
+            raise BackupError(f"{home.path} is in use: it holds {entry.name}; a restore needs a new home")
     if engine is not None and not export.is_empty(engine):
-        raise BackupError(f"the database {engine.database} holds rows: a restore needs one of its own")
+        raise BackupError(f"the database {engine.database} contains rows: a restore needs an empty database")
 
 
 @contextlib.contextmanager
@@ -156,7 +154,7 @@ def _tables(whole: Manifest, folder: Path, engine: Engine, attempt: str, progres
 
 
 def _erase(engine: Engine, decisions: Kept, attempt: str) -> None:
-    """Erase who was erased after the backup was made; what still lies in the spool the loader then leaves out."""
+    """Erase the installs that were erased after the backup was made. The loader skips their spooled beacons."""
     installs: dict[install_data.Plane, list[int]] = {"usage": decisions.usage, "license": decisions.license}
     for plane, retired in installs.items():
         if retired:
@@ -170,19 +168,19 @@ def _erase(engine: Engine, decisions: Kept, attempt: str) -> None:
 
 
 def _spool(home: Home, copy: Path, decisions: Kept | None) -> int:
-    """Put the spool in its place; returns how many beacons wait in it."""
+    """Put the spool in place. Returns how many beacons wait in it."""
     aside = home.path / "restoring.sqlite"
     for leftover in home.path.glob(f"{aside.name}*"):
         leftover.unlink()
     copy_file(copy, aside)
     filed = folder_of(home.spool)
-    for name in sorted(files_of(copy)):  # before the spool's file is there: nobody may miss them
+    for name in sorted(files_of(copy)):  # before the spool's file, which needs them
         filed.mkdir(mode=0o700, exist_ok=True)
         copy_file(folder_of(copy) / name, filed / name)
     if filed.exists():
         sync_folder(filed)
     spool = Spool(aside)
-    # The database knows no token of before: under its old ids a batch that was under way would be summed twice.
+    # The new database knows no earlier tokens: under its old ids an unfinished batch would be summed twice.
     spool.renumber()
     if decisions is not None:
         RequestStore(spool).restore(decisions, time.time())

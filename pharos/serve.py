@@ -1,4 +1,4 @@
-"""`pharos serve`: the parts as processes of this machine; a part that dies is started again."""
+"""`pharos serve`: run the parts as processes of this machine, and restart a part that exits."""
 
 import ctypes
 import http.client
@@ -25,28 +25,28 @@ from warehouse.engine import Engine
 from warehouse.export_socket import ExportServer
 
 STOP_SECONDS = 40.0
-# The secrets of the environment, and the parts that need them: the collector makes pseudonyms, the dashboard signs
-# cookies and the access log with keys of the root secret. The first key and login are made before any part starts.
+# The secrets in the environment, and the parts that need them. The collector makes pseudonyms, and the dashboard signs
+# cookies and the access log, with keys of the root secret. The first key and login are created before any part starts.
 SECRETS = {
     "PHAROS_SECRET": {"collector", "dashboard"},
     "PHAROS_CLICKHOUSE_URL": {"dashboard", "load"},
     "PHAROS_CLICKHOUSE_READERS": {"dashboard"},
-    "PHAROS_CLICKHOUSE_CLUSTER": {"dashboard", "load"},  # no secret, and of no use without the URL
+    "PHAROS_CLICKHOUSE_CLUSTER": {"dashboard", "load"},  # not a secret, but useless without the URL
     "PHAROS_INGEST_KEY": set[str](),
     "PHAROS_ADMIN_PASSWORD": set[str](),
 }
 RESTART_SECONDS = (0.5, 15.0)
 ORPHAN_SECONDS = 10.0
-# A loader that has run for so long is not one that fails at its start.
+# A loader that has run for this long does not fail at its start.
 STEADY_SECONDS = 5.0
 
 log = logging.getLogger("pharos.serve")
 
 
 def start_loader(home: Home) -> Callable[[Engine], Callable[[], None]]:
-    """What starts a loader thread over an engine that this process owns, and returns how to stop it.
+    """Return a function that starts a loader thread on an engine of this process, and returns a function to stop it.
 
-    Beside it the engine's tables are lent to `pharos backup`.
+    It also serves the engine's tables to `pharos backup`.
     """
 
     def start(engine: Engine) -> Callable[[], None]:
@@ -76,12 +76,12 @@ def start_loader(home: Home) -> Callable[[Engine], Callable[[], None]]:
 
 
 def load(settings: Settings, home: Home) -> None:
-    """`pharos load`: the loader as a process of its own, until SIGINT or SIGTERM."""
+    """Run `pharos load`: the loader as a separate process, until SIGINT or SIGTERM."""
     stop = threading.Event()
 
     def end(*_: object) -> None:
         stop.set()
-        # A ClickHouse that hangs would hold us for a minute. Wherever we are then, the next start sends it again.
+        # A hanging ClickHouse would block the exit for a minute. The next start sends an unfinished batch again.
         late = threading.Timer(STOP_SECONDS / 2, os._exit, [0])
         late.daemon = True
         late.start()
@@ -99,7 +99,7 @@ def load(settings: Settings, home: Home) -> None:
 
 @dataclass
 class _Part:
-    """A part as a process, and since when (epoch seconds) it does not run or answer; `bind` is where it answers."""
+    """The process of a part. `bind` is its address, `down_since` (epoch seconds) is when it stopped responding."""
 
     command: str
     bind: Bind | None = None
@@ -112,30 +112,30 @@ class _Part:
 
     @property
     def works(self) -> bool:
-        """Whether it runs and answers; the loader, which has no address, whether it has run for a while."""
+        """Whether it runs and responds. The loader has no address: whether it has run for `STEADY_SECONDS`."""
         if self.process is None or self.process.poll() is not None:
             return False
         return _answers(self.bind) if self.bind else time.monotonic() - self.started > STEADY_SECONDS
 
 
 def hold_home(settings: Settings, home: Home) -> IO[bytes]:
-    """Hold the home's `serve` lock. Raises `HomeError` when another Pharos, or a part of one, runs over the home."""
+    """Take the home's `serve` lock. Raises `HomeError` if another Pharos, or a part of it, uses the home."""
     lock = home.lock("serve")
     for part in ("collector", "dashboard", *(["loader"] if settings.clickhouse_url else [])):
-        # Parts whose `pharos serve` was killed are still stopping.
+        # Parts of a killed `pharos serve` may still be stopping.
         home.lock(part, ORPHAN_SECONDS).close()
     return lock
 
 
 def serve(settings: Settings, home: Home, ready: Callable[[], None]) -> int:
-    """Run collector, loader and dashboard until SIGINT or SIGTERM; returns the exit status.
+    """Run collector, loader and dashboard until SIGINT or SIGTERM. Returns the exit status.
 
-    `ready` is called once both addresses answer. The caller holds the home (`hold_home`).
+    Calls `ready` when both addresses respond. The caller holds the home (`hold_home`).
     """
     stop, hung_up = threading.Event(), hang_up.times()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    # Embedded, the loader lives in the dashboard's process: the engine has one owner.
+    # With the embedded engine the loader runs in the dashboard's process, because the engine has one owner.
     collector, dashboard = _Part("collector", settings.collector_bind), _Part("dashboard", settings.dashboard_bind)
     running = [collector, dashboard, *([_Part("load")] if settings.clickhouse_url else [])]
     noted = _note_down(home, running, None)
@@ -165,7 +165,7 @@ def _keep_alive(part: _Part) -> None:
             if now - part.started > 60:
                 part.wait = RESTART_SECONDS[0]
             return
-        log.warning("%s ended with status %s, starting it again in %.1f s", part.command, status, part.wait)
+        log.warning("%s ended with status %s, restarting it in %.1f s", part.command, status, part.wait)
         part.process = None
         part.down_since, part.why = part.down_since or int(time.time()), f"it ended with status {status}; see the log"
         part.again_at = now + part.wait
@@ -175,7 +175,7 @@ def _keep_alive(part: _Part) -> None:
             [sys.executable, "-m", "pharos", part.command],
             env=environment(part.command, os.environ),
             stdin=subprocess.DEVNULL,
-            # Its own group: Ctrl-C in a terminal reaches us alone, and we end the parts in order.
+            # A separate group: Ctrl-C in a terminal reaches only this process, which stops the parts in order.
             process_group=0,
             preexec_fn=partial(_die_with_parent, os.getpid()),
         )
@@ -183,7 +183,7 @@ def _keep_alive(part: _Part) -> None:
 
 
 def environment(command: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a part, without the secrets that it does not need."""
+    """Return the environment of a part, without the secrets that it does not need."""
     kept = dict(environ)
     for name, needed_by in SECRETS.items():
         if command not in needed_by:
@@ -193,10 +193,10 @@ def environment(command: str, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _note_down(home: Home, running: list[_Part], noted: list[parts.Down] | None) -> list[parts.Down]:
-    """Tell collector and doctor which parts are down, if it is not as `noted`, and the log when one is up again."""
+    """Write which parts are down, if it differs from `noted`, and log when a part is up again. Returns what is down."""
     for part in running:
         if part.down_since is not None and part.works:
-            log.info("%s runs again, after %d s", part.command, time.time() - part.down_since)
+            log.info("%s is up again after %d s", part.command, time.time() - part.down_since)
             part.down_since = None
     down = [parts.Down(part.command, part.down_since, part.why) for part in running if part.down_since is not None]
     if down != noted:
@@ -205,23 +205,23 @@ def _note_down(home: Home, running: list[_Part], noted: list[parts.Down] | None)
 
 
 def _hang_up(running: list[_Part]) -> None:
-    """Have the parts look at their files again."""
-    log.info("SIGHUP: the parts look at their files again")
+    """Make the parts reload their files."""
+    log.info("SIGHUP: the parts reload their files")
     for part in running:
         if part.process is not None and part.process.poll() is None:
             part.process.send_signal(signal.SIGHUP)
 
 
 def _die_with_parent(parent: int) -> None:
-    """Get SIGTERM when the supervisor is killed: orphans would keep the ports and the engine."""
+    """Request a SIGTERM when the supervisor is killed. An orphan would keep the ports and the engine."""
     pr_set_pdeathsig = 1
     ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGTERM)
-    if os.getppid() != parent:  # it was killed before we had asked for that
+    if os.getppid() != parent:  # the supervisor was killed before the request
         os._exit(1)
 
 
 def _end(running: list[_Part]) -> bool:
-    """Stop the parts, the collector first: what it still takes is loaded by the others, or lies in the spool."""
+    """Stop the parts, the collector first. Beacons that it still accepts are loaded, or stay in the spool."""
     clean = True
     deadline = time.monotonic() + STOP_SECONDS
     for part in running:
@@ -233,7 +233,7 @@ def _end(running: list[_Part]) -> bool:
         try:
             part.process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            log.error("%s does not stop and is killed; what it answered for lies in the spool", part.command)
+            log.error("%s does not stop and is killed; acknowledged beacons are in the spool", part.command)
             os.killpg(part.process.pid, signal.SIGKILL)
             part.process.wait()
             clean = False
@@ -241,7 +241,7 @@ def _end(running: list[_Part]) -> bool:
 
 
 def cannot_listen(bind: Bind) -> str:
-    """Why nobody can listen there, "" when it can be done: another program's answer must not be taken for ours."""
+    """Return why the address cannot be listened on, "" if it can. Another program's response must not count as ours."""
     family = socket.AF_INET6 if ":" in bind.host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

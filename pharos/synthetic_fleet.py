@@ -1,4 +1,4 @@
-"""A seeded synthetic fleet: what a few years of real installs look like, without any real install in it."""
+"""A seeded synthetic fleet that looks like a few years of real installs, without any real install."""
 
 import datetime as dt
 import hashlib
@@ -14,7 +14,7 @@ DAY_SECONDS = 86_400
 COUNT_MAX = 4_294_967_295  # the contract's ceiling of a feature count
 RHYTHM = (1.1, 1.1, 1.1, 1.1, 1.05, 0.8, 0.75)  # Monday to Sunday, mean 1
 
-# Weighted values. Where the order matters (versions) it runs from old to new: upgrades walk it one step at a time.
+# Weighted values. Versions are ordered from old to new: an upgrade moves one step.
 Ladder = Mapping[str, float]
 MODULES: Ladder = {"invoice_pro": 45, "bulk_mailer": 22, "domain_tools": 18, "ticket_ai": 10, "billing_sync": 5}
 VERSIONS: Mapping[str, Ladder] = {
@@ -24,14 +24,14 @@ VERSIONS: Mapping[str, Ladder] = {
     "ticket_ai": {"0.4.0": 30, "0.5.0": 70, "0.6.0": 0, "0.7.0": 0},
     "billing_sync": {"5.1": 40, "5.2": 60, "5.3+hotfix1": 0},
 }
-# feature -> (share of the module's installs that use it at all, mean uses a day where they do)
+# feature -> (share of the module's installs that use it, mean uses per day of these installs)
 FEATURES: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "invoice_pro": {
         "invoice.pdf_export": (0.93, 14.0),
         "invoice.credit_note": (0.41, 1.2),
         "invoice.e_invoice_xml": (0.18, 6.0),
         "invoice.bulk_download": (0.09, 0.4),
-        "invoice.tiff_export": (0.006, 0.3),  # the one that nearly nobody uses
+        "invoice.tiff_export": (0.006, 0.3),  # almost unused
         "admin.widget": (0.55, 3.0),
     },
     "bulk_mailer": {"bulk_email": (0.88, 160.0), "mailer.ab_test": (0.07, 0.5), "mailer.segments": (0.34, 2.0)},
@@ -62,15 +62,15 @@ SAPI: Ladder = {"fpm-fcgi": 70, "cgi-fcgi": 18, "apache2handler": 12}
 STATUS: Ladder = {"licensed": 92, "unlicensed": 2.5, "trial": 2, "expired": 1.6, "suspended": 1, "invalid": 0.9}
 SOURCE: Ladder = {"whmcs-addon-modules": 76, "license-server": 16, "local-key": 7, "reseller-api": 1}
 LAPSES: Ladder = {"expired": 5, "suspended": 3, "unlicensed": 2, "invalid": 1.5}
-ZONES: Mapping[int, float] = {0: 94, 120: 3, -300: 2, 330: 1}  # minutes east of UTC of the times that an install writes
-# Documentation ranges only: a real host must never be shown as a suspect, not even in a demo.
+ZONES: Mapping[int, float] = {0: 94, 120: 3, -300: 2, 330: 1}  # minutes east of UTC, of an install's times
+# Only documentation ranges: even a demo must never show a real host as a suspect.
 NETWORKS: Mapping[str, float] = {"192.0.2.": 25, "198.51.100.": 25, "203.0.113.": 25, "2001:db8:": 25}
 
 
 def beacons(
     seed: int, installs: int, days: int, end: dt.date, per_install_day: float = 1.0
 ) -> Iterator[dict[str, Any]]:
-    """The valid beacons of `installs` installs over the `days` days up to and with `end`, in time order.
+    """Yield valid beacons of `installs` installs over the `days` days up to and including `end`, in time order.
 
     `per_install_day` (above 0) is the mean number of beacons that a living install sends a day, all its modules
     together. The seed alone decides everything: no clock, no hash order.
@@ -91,7 +91,7 @@ def beacons(
 
 
 class _Module:
-    """One of the vendor's modules on one install: its version, its license, and what is used of it."""
+    """One module on one install: its version, its license, and its feature uses."""
 
     def __init__(self, rng: random.Random, name: str, keys: list[str], size: float) -> None:
         self.name = name
@@ -103,15 +103,15 @@ class _Module:
         if self.status == "licensed":
             keys.append(self.own_key)
         elif self.status in ("unlicensed", "invalid"):
-            # What the licensing team looks for: somebody else's key, where there is one at all.
+            # A case for the licensing team: another install's key, if one exists.
             self.key = rng.choice([None, self.own_key, *([rng.choice(keys)] * 2 if keys else [])])
         self.uses = {
             feature: daily * size if rng.random() < share else 0.0 for feature, (share, daily) in FEATURES[name].items()
         }
-        self.news: str | None = None  # a reason other than the heartbeat, not yet told
+        self.news: str | None = None  # a reason other than the heartbeat, not yet reported
 
     def age(self, rng: random.Random) -> None:
-        """Let a day pass. The two rates below keep the licensed near their 92%."""
+        """Advance by one day. The two rates below keep the share of licensed modules near 92%."""
         if rng.random() < 0.02 and (newer := _newer(VERSIONS[self.name], self.version)) != self.version:
             self.version, self.news = newer, self.news or "upgrade"
         if rng.random() < (0.0026 if self.status == "licensed" else 0.03):
@@ -120,7 +120,7 @@ class _Module:
             self.source = _pick(rng, SOURCE)
 
     def counts(self, rng: random.Random, share: float) -> dict[str, int]:
-        """Uses of each feature since the last beacon, `share` being the part of a day that it covers."""
+        """Return the uses of each feature since the last beacon. `share` is the covered part of a day."""
         return {
             feature: min(int(rng.expovariate(1 / (daily * share))), COUNT_MAX) if daily else 0
             for feature, daily in self.uses.items()
@@ -132,11 +132,11 @@ class _Install:
 
     def __init__(self, rng: random.Random, days: int, keys: Mapping[str, list[str]]) -> None:
         self.id = _uuid(rng)
-        # Most were there before the first day; the others join as time goes by.
+        # Most installs exist before the first day. The others join later.
         self.joined = 0 if rng.random() < 0.7 else rng.randrange(days)
         self.gone = False
         self.zone = dt.timezone(dt.timedelta(minutes=_pick(rng, ZONES)))
-        self.terse = rng.random() < 0.3  # an old client: leaves out what the contract gives a default, and zero counts
+        self.terse = rng.random() < 0.3  # an old client: omits values with a default, and zero counts
         self.license_only = rng.random() < 0.04
         self.os = _pick(rng, {system: share for system, (share, _) in SYSTEMS.items()})
         self.os_version = _pick(rng, SYSTEMS[self.os][1])
@@ -161,14 +161,14 @@ class _Install:
             module.news = reason
 
     def live(self, rng: random.Random, day: dt.date, rate: float) -> Iterator[tuple[int, Beacon]]:
-        """The beacons of one day, each with its second of that day."""
+        """Return the beacons of one day, each with its second of that day."""
         self._age(rng)
         news = [module for module in self.modules if module.news]
         expected = rate * RHYTHM[day.weekday()]
         beats = 0 if self.gone else int(expected) + (rng.random() < expected % 1) - len(news)
         senders = news + [rng.choice(self.modules) for _ in range(beats)]
         midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
-        # Sampled, so that an install never has two beacons of one second: "the latest" is always one of them.
+        # Sampled without replacement: an install never has two beacons in one second, so "the latest" is unique.
         for second, module in zip(sorted(rng.sample(range(DAY_SECONDS), len(senders))), senders, strict=True):
             share = RHYTHM[day.weekday()] * len(self.modules) / rate
             yield second, self._beacon(rng, midnight + dt.timedelta(seconds=second), module, module.counts(rng, share))
@@ -186,7 +186,7 @@ class _Install:
             self.address = _address(rng)
         if rng.random() < 0.002:
             self.gone = True
-            # One in five just vanishes: nobody presses "deactivate" on a server that is switched off.
+            # One in five disappears without a "deactivate", like a server that is switched off.
             self._tell("deactivate" if rng.random() < 0.8 else "")
 
     def _beacon(self, rng: random.Random, at: dt.datetime, module: _Module, counts: dict[str, int]) -> Beacon:
@@ -206,7 +206,7 @@ class _Install:
         if module.key:
             beacon["license"]["key_hash"] = module.key
         server = self._server(rng)
-        # A probe may fail on any day, so each section is missing now and then.
+        # A probe may fail on any day, so each section is sometimes missing.
         if server and rng.random() > 0.02:
             beacon["server"] = server
         if not self.license_only and rng.random() > 0.02:

@@ -1,1 +1,1 @@
-"""The groups of commands of `pharos`, one a file."""
+"""The command groups of `pharos`, one per file."""

@@ -1,4 +1,4 @@
-"""`pharos catalog`: what may be stored, and whether the file that says so can be used."""
+"""`pharos catalog`: check the catalog, the file that lists what may be stored."""
 
 import sys
 from datetime import UTC, datetime
@@ -18,15 +18,15 @@ def catalog() -> None:
 @catalog.command("check")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 def catalog_check(file: Path | None) -> None:
-    """Check FILE, or else the catalog that is in force: exit status 1 if it cannot be used.
+    """Check FILE, or by default the current catalog. Exit status 1 if it cannot be used.
 
-    Lists what has expired, and what does so in the next 30 days.
+    Lists entries that have expired or expire in the next 30 days.
     """
     if file is None:
         settings = load_settings()
         file = place(settings, open_home(settings))
         if not settings.catalog and not file.exists():
-            click.echo(f"{file} is not there: all that fits the rules of the fields is stored")
+            click.echo(f"{file} does not exist: every valid value is stored")
             return
     try:
         found = read(file)
@@ -37,5 +37,5 @@ def catalog_check(file: Path | None) -> None:
     today = datetime.now(UTC).date()
     for entry in found.expiring(today):
         verb = "expired after" if entry.expired(today) else "expires after"
-        click.echo(f"{entry.kind} {entry.name} {verb} {entry.expires}; it is owned by {entry.owner}")
+        click.echo(f"{entry.kind} {entry.name} {verb} {entry.expires}; owner: {entry.owner}")
     click.echo(f"{file}: {found}")

@@ -1,4 +1,4 @@
-"""`pharos keys`, `users`, `tokens` and `access`: who may post, who may look, who did."""
+"""`pharos keys`, `users`, `tokens` and `access`: manage credentials and read the access log."""
 
 import sys
 from datetime import UTC, datetime
@@ -15,13 +15,13 @@ ROLES = click.Choice([str(role) for role in Role])
 
 @click.group()
 def keys() -> None:
-    """Ingest keys: what a module posts with."""
+    """Ingest keys, with which modules post beacons."""
 
 
 @keys.command("new")
 @click.option("--module", "modules", multiple=True, metavar="M", help="Valid for this module only; may be repeated.")
 def keys_new(modules: tuple[str, ...]) -> None:
-    """Make a key; prints it alone, once."""
+    """Create a key. Prints only the key, once."""
     click.echo(_credentials().add_key(modules))
 
 
@@ -35,7 +35,7 @@ def keys_list() -> None:
 @keys.command("revoke")
 @click.argument("id")
 def keys_revoke(id: str) -> None:
-    """Take a key back; beacons under it are refused a second later."""
+    """Revoke a key. The collector rejects its beacons within a second."""
     _credentials().revoke_key(id)
 
 
@@ -49,7 +49,7 @@ def users() -> None:
 @click.option("--role", type=ROLES, required=True)
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def users_add(name: str, role: str, password_stdin: bool) -> None:
-    """Add a login; prints its password, unless that came by standard input."""
+    """Add a login. Prints its password, unless given on standard input."""
     password = _credentials().add_user(name, Role(role), _given_password(name) if password_stdin else None)
     if not password_stdin:
         click.echo(password)
@@ -59,7 +59,7 @@ def users_add(name: str, role: str, password_stdin: bool) -> None:
 @click.argument("name")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def users_password(name: str, password_stdin: bool) -> None:
-    """Change a password, which ends all sessions; prints it, unless it came by standard input."""
+    """Change a password and end all sessions. Prints the password, unless given on standard input."""
     password = _credentials().change_password(name, _given_password(name) if password_stdin else None)
     if not password_stdin:
         click.echo(password)
@@ -75,7 +75,7 @@ def users_list() -> None:
 @users.command("remove")
 @click.argument("name")
 def users_remove(name: str) -> None:
-    """Remove a login, and end its sessions."""
+    """Remove a login and end its sessions."""
     _credentials().remove_user(name)
 
 
@@ -92,16 +92,16 @@ def tokens() -> None:
     default=TOKEN_DAYS,
     show_default=True,
     metavar="N",
-    help="Days until it expires; 0: it does not.",
+    help="Days until it expires; 0: never.",
 )
 def tokens_new(role: str, days: int) -> None:
-    """Make a token; prints it alone, once."""
+    """Create a token. Prints only the token, once."""
     click.echo(_credentials().add_token(Role(role), days or None))
 
 
 @tokens.command("list")
 def tokens_list() -> None:
-    """List tokens: id, role, time, when it expires, the day of its last use."""
+    """List tokens: id, role, creation time, expiry, day of last use."""
     for token in _credentials().tokens():
         expires = f"expires {token.expires}" if token.expires else "does not expire"
         used = f"last used {token.used}" if token.used else "never used"
@@ -111,20 +111,26 @@ def tokens_list() -> None:
 @tokens.command("revoke")
 @click.argument("id")
 def tokens_revoke(id: str) -> None:
-    """Take a token back; it is refused a second later."""
+    """Revoke a token. It is rejected within a second."""
     _credentials().revoke_token(id)
 
 
 @click.group()
 def access() -> None:
-    """The access log: who looked at the license plane."""
+    """The access log: reads of the license plane."""
 
 
 @access.command("list")
-@click.option("--who", default="", help="Only of this login, or of `token ID`.")
-@click.option("--most", default=1000, show_default=True, type=click.IntRange(min=1), help="The newest so many.")
+@click.option("--who", default="", help="Only entries of this login, or of `token ID`.")
+@click.option(
+    "--most",
+    default=1000,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Maximum number of entries, newest first.",
+)
 def access_list(who: str, most: int) -> None:
-    """List looks, newest first: number, time, who, role, by what, rows given, what was asked."""
+    """List entries, newest first: number, time, user or token, role, source, rows returned, filters."""
     for look in _access_log().entries(most, who):
         when = datetime.fromtimestamp(look.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         asked = " ".join(f"{name}={value}" for name, value in look.question.items())
@@ -133,10 +139,10 @@ def access_list(who: str, most: int) -> None:
 
 @access.command("verify")
 def access_verify() -> None:
-    """Say whether every entry is there and as it was written; exit status 1 if not."""
+    """Verify that no entry was changed or removed. Exit status 1 if one was."""
     if broken := _access_log().broken():
         fail(f"the access log was changed: {broken}")
-    click.echo("the access log is as it was written")
+    click.echo("the access log is unchanged")
 
 
 def _access_log() -> AccessLog:
@@ -154,6 +160,6 @@ def _given_password(name: str) -> str:
 def _credentials() -> Credentials:
     settings = load_settings()
     if not settings.home.exists():
-        # Typed in another folder, the default home is another one, and what is made there opens nothing.
-        click.echo(f"pharos: a new home is made in {settings.home.absolute()}", err=True)
+        # In another folder the default home is a different one, and its credentials do not work elsewhere.
+        click.echo(f"pharos: creating a new home in {settings.home.absolute()}", err=True)
     return Credentials(open_home(settings).credentials)

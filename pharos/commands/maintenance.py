@@ -1,4 +1,4 @@
-"""`pharos recount`, `backup`, `restore` and `quarantine`: for whoever looks after a Pharos."""
+"""`pharos recount`, `backup`, `restore` and `quarantine`: maintenance for the operator."""
 
 import contextlib
 import sys
@@ -16,9 +16,9 @@ from pharos.context import become_home_owner, fail, load_settings, open_home
 
 @click.command()
 def recount() -> None:
-    """Compare the aggregates with a recount of their rows; exit status 1 if they differ, 2 if that cannot be told.
+    """Compare the aggregates with a recount of their rows. Exit status 1 if they differ, 2 if it cannot compare.
 
-    On the embedded engine, which has one owner, while Pharos is stopped.
+    With the embedded engine, stop Pharos first.
     """
     from warehouse.engine import Engine, EngineError
     from warehouse.recount import differences
@@ -37,13 +37,13 @@ def recount() -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="DEST")
-@click.option("--home-only", is_flag=True, help="Leave out the tables, where another home's backup holds them.")
-@click.option("--with-secret", is_flag=True, help="Copy the root secret too, which the home holds.")
+@click.option("--home-only", is_flag=True, help="Leave out the tables, if another home's backup has them.")
+@click.option("--with-secret", is_flag=True, help="Also copy the root secret from the home.")
 def backup(folder: Path, home_only: bool, with_secret: bool) -> None:
-    """Copy home and tables into the new folder DEST, beside a running Pharos or without one.
+    """Copy home and tables into the new folder DEST, with or without a running Pharos.
 
-    Without the root secret a backup does not tell whose rows it holds; a restore needs it. Run by root, DEST belongs to
-    the user that owns the home.
+    Without the root secret a backup does not reveal whose rows it holds. A restore needs the secret. If root runs this,
+    DEST belongs to the user that owns the home.
     """
     from pharos.backup import backup as run
     from pharos.manifest import BackupError
@@ -67,9 +67,9 @@ def backup(folder: Path, home_only: bool, with_secret: bool) -> None:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path), metavar="SRC")
-@click.option("--decisions", type=click.File("rb"), metavar="FILE", help="What `pharos rights decisions` said last.")
+@click.option("--decisions", type=click.File("rb"), metavar="FILE", help="Latest output of `pharos rights decisions`.")
 def restore(folder: Path, decisions: IO[bytes] | None) -> None:
-    """Bring the backup SRC into a new home and an empty database, while Pharos is stopped."""
+    """Restore the backup SRC into a new home and an empty database. Stop Pharos first."""
     from collector.rights.request_store import Kept
     from pharos.manifest import BackupError
     from pharos.restore import restore as run
@@ -82,7 +82,7 @@ def restore(folder: Path, decisions: IO[bytes] | None) -> None:
             decided = msgspec.json.decode(decisions.read(), type=Kept) if decisions else None
             restored = run(settings, folder, progress, decided)
     except msgspec.DecodeError:
-        fail("--decisions is not what pharos rights decisions prints")
+        fail("--decisions is not the output of pharos rights decisions")
     except (BackupError, EngineError) as error:
         fail(str(error))
     click.echo(f"restored beacons={restored.beacons} installs={restored.installs} spooled={restored.spooled}")
@@ -90,7 +90,7 @@ def restore(folder: Path, decisions: IO[bytes] | None) -> None:
 
 @contextlib.contextmanager
 def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar over rows, on a terminal."""
+    """Show a progress bar over rows, on a terminal."""
     if not sys.stderr.isatty():
         yield lambda done, total: None
         return
@@ -105,12 +105,12 @@ def _progress(label: str) -> Iterator[Callable[[int, int], None]]:
 
 @click.group()
 def quarantine() -> None:
-    """Rows that ClickHouse refused for what they hold."""
+    """Rows that ClickHouse rejected because of their content."""
 
 
 @quarantine.command("list")
 def quarantine_list() -> None:
-    """List rows: id, plane, time of receipt, what ClickHouse said."""
+    """List rows: id, plane, time of receipt, error of ClickHouse."""
     from collector.spool import Spool
 
     for row in Spool(open_home().spool).quarantined():
@@ -121,7 +121,7 @@ def quarantine_list() -> None:
 @quarantine.command("retry")
 @click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
 def quarantine_retry(ids: tuple[int, ...]) -> None:
-    """Give rows to the loader again."""
+    """Return rows to the loader."""
     from collector.spool import Spool
 
     spool = Spool(open_home().spool)
@@ -131,7 +131,7 @@ def quarantine_retry(ids: tuple[int, ...]) -> None:
 @quarantine.command("drop")
 @click.argument("ids", nargs=-1, required=True, type=int, metavar="ID...")
 def quarantine_drop(ids: tuple[int, ...]) -> None:
-    """Delete rows for good."""
+    """Delete rows permanently."""
     from collector.spool import Spool
 
     spool = Spool(open_home().spool)
@@ -141,4 +141,4 @@ def quarantine_drop(ids: tuple[int, ...]) -> None:
 def _each(ids: tuple[int, ...], action: Callable[[int], bool]) -> None:
     unknown = [str(id) for id in ids if not action(id)]
     if unknown:
-        fail(f"there is no row {', '.join(unknown)} in quarantine")
+        fail(f"not in quarantine: {', '.join(unknown)}")

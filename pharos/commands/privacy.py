@@ -1,4 +1,4 @@
-"""`pharos privacy`: what of the privacy policy can be measured, and what a notice of a breach needs."""
+"""`pharos privacy`: measure linkage between the planes, and report the data for a breach notice."""
 
 import contextlib
 import sys
@@ -17,15 +17,15 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 
 @click.group()
 def privacy() -> None:
-    """What the privacy policy promises, measured."""
+    """Privacy reports: linkage between planes, data affected by a breach."""
 
 
 @privacy.command("linkage")
-@click.option("--days", type=click.IntRange(1, 400), default=7, show_default=True, help="Days up to today to look at.")
+@click.option("--days", type=click.IntRange(1, 400), default=7, show_default=True, help="Days to analyze, up to today.")
 def privacy_linkage(days: int) -> None:
-    """How many installs somebody with both planes, and without the root secret, could link; exit status 2 if unknown.
+    """Report how many installs a reader of both planes could link without the root secret.
 
-    On the embedded engine, which has one owner, while Pharos is stopped.
+    Exit status 2 if the engine cannot be queried. With the embedded engine, stop Pharos first.
     """
     from warehouse.queries import linkage
 
@@ -43,9 +43,9 @@ def privacy_linkage(days: int) -> None:
 @click.option("--since", type=_DAY, required=True, help="First day of the span, UTC.")
 @click.option("--until", type=_DAY, required=True, help="Last day of the span, UTC.")
 def privacy_affected(since: datetime, until: datetime) -> None:
-    """What was held in a span of days: what a notice of a breach needs; exit status 2 if it cannot be told.
+    """Report the data held in a span of days, for a breach notice.
 
-    On the embedded engine, which has one owner, while Pharos is stopped.
+    Exit status 2 if the engine cannot be queried. With the embedded engine, stop Pharos first.
     """
     from collector.spool import Spool
     from warehouse.queries.breach_report import affected
@@ -62,8 +62,8 @@ def privacy_affected(since: datetime, until: datetime) -> None:
     for module, installs in found.modules.items():
         click.echo(f"module     {module}: installs {f'at least {installs}' if installs else few}")
     click.echo(
-        f"addresses  {'among it' if found.addresses else 'none'}: "
-        f"beacons={found.addresses}, of which {found.with_address} have one now"
+        f"addresses  {'included' if found.addresses else 'none'}: "
+        f"beacons={found.addresses}, {found.with_address} of them still have one"
     )
     for held in found.tables:
         click.echo(f"table      {held.table}: rows={held.rows}: {', '.join(held.columns)}")
@@ -71,12 +71,12 @@ def privacy_affected(since: datetime, until: datetime) -> None:
     click.echo(
         f"spool      now: beacons={stats.beacons}, of both planes, with addresses; quarantined={stats.quarantined}"
     )
-    click.echo("secret     with the root secret, who knows an install_id finds its rows in both planes")
+    click.echo("secret     with the root secret and an install_id, its rows in both planes can be found")
 
 
 @contextlib.contextmanager
 def _engine(settings: Settings) -> Iterator[Any]:
-    """The engine; exit status 2 when it cannot be asked."""
+    """Open the engine. Exit status 2 if it cannot be queried."""
     from warehouse.engine import Engine, EngineError
 
     try:

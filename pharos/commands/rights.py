@@ -1,4 +1,4 @@
-"""`pharos rights`: what an owner may ask about a server's data, asked by the operator on the owner's behalf."""
+"""`pharos rights`: an owner's requests about a server's data, made by the operator on the owner's behalf."""
 
 import json
 from datetime import UTC, datetime
@@ -11,15 +11,15 @@ from pharos.context import fail, load_settings, open_home
 
 @click.group()
 def rights() -> None:
-    """Requests of owners about their data: access, erase, rectify, object, restrict, lift."""
+    """Owners' requests about their data: access, erase, rectify, object, restrict, lift."""
 
 
 @rights.command("request")
 @click.argument("action")
 @click.argument("install_id")
-@click.option("--rectify", metavar="JSON", help="What to correct, as in a beacon, with the action rectify.")
+@click.option("--rectify", metavar="JSON", help="Corrections for the action rectify, written as in a beacon.")
 def rights_request(action: str, install_id: str, rectify: str | None) -> None:
-    """Ask for an ACTION on the data of INSTALL_ID; prints the ticket alone, once."""
+    """Request an ACTION on the data of INSTALL_ID. Prints only the ticket, once."""
     from collector.catalog_filter import allowed_corrections
     from collector.planes import Planes
     from collector.problems import Refused
@@ -45,7 +45,7 @@ def rights_request(action: str, install_id: str, rectify: str | None) -> None:
         planes = Planes(home.root_secret(settings))
         click.echo(ask(RequestStore(spool), planes, install_id, action, module, corrections))
     except (Full, Unavailable) as error:
-        fail(str(error) or "too many requests wait")
+        fail(str(error) or "too many requests are waiting")
     finally:
         spool.close()
 
@@ -53,7 +53,7 @@ def rights_request(action: str, install_id: str, rectify: str | None) -> None:
 @rights.command("status")
 @click.argument("ticket")
 def rights_status(ticket: str) -> None:
-    """Print what became of the request under TICKET, as JSON."""
+    """Print the state and result of the request with TICKET, as JSON."""
     from collector.rights.api import request_status
     from collector.rights.request_store import RequestStore
     from collector.spool import Spool
@@ -62,13 +62,13 @@ def rights_status(ticket: str) -> None:
     found = request_status(RequestStore(spool), ticket)
     spool.close()
     if found is None:
-        fail("there is no such request, or it is long done")
+        fail("the request does not exist, or has expired")
     click.echo(json.dumps(found, indent=2, ensure_ascii=False))
 
 
 @rights.command("list")
 def rights_list() -> None:
-    """List requests, newest first: id, action, state, when received and done. None says who asked."""
+    """List requests, newest first: id, action, state, time of receipt, time of completion. Shows no requester."""
     from collector.rights.request_store import RequestStore
     from collector.spool import Spool
 
@@ -80,7 +80,7 @@ def rights_list() -> None:
 
 @rights.command("decisions")
 def rights_decisions() -> None:
-    """Print what owners decided, as JSON, for `pharos restore --decisions`. It names nobody."""
+    """Print the owners' decisions as JSON, for `pharos restore --decisions`. The output names nobody."""
     import msgspec
 
     from collector.rights.request_store import RequestStore

@@ -56,14 +56,14 @@ def test_our_own_code_can_only_append(log: AccessLog, statement: str) -> None:
 @pytest.mark.parametrize(
     ("statement", "said"),
     [
-        ("UPDATE looks SET who = 'nobody' WHERE id = 2", "entry 2 is not as it was written"),
-        ("UPDATE looks SET time = time - 1 WHERE id = 4", "entry 4 is not as it was written"),
-        ("UPDATE looks SET rows = 0 WHERE id = 5", "entry 5 is not as it was written"),
+        ("UPDATE looks SET who = 'nobody' WHERE id = 2", "entry 2 was changed"),
+        ("UPDATE looks SET time = time - 1 WHERE id = 4", "entry 4 was changed"),
+        ("UPDATE looks SET rows = 0 WHERE id = 5", "entry 5 was changed"),
         ("DELETE FROM looks WHERE id = 3", "entry 3 is missing"),
         ("DELETE FROM looks WHERE id = 1", "entry 1 is missing"),
         ("DELETE FROM looks WHERE id > 3", "entry 4 is missing"),
         ("DELETE FROM looks", "entry 1 is missing"),
-        ("DELETE FROM looks WHERE id < 3; INSERT INTO forgotten SELECT 1, 2, 0, x'00', x'00'", "before their time"),
+        ("DELETE FROM looks WHERE id < 3; INSERT INTO forgotten SELECT 1, 2, 0, x'00', x'00'", "removed too early"),
     ],
 )
 def test_what_is_changed_past_our_code_shows(log: AccessLog, statement: str, said: str) -> None:

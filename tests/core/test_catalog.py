@@ -100,9 +100,9 @@ def test_an_entry_says_all_about_itself(tmp_path: Path) -> None:
         (ENTRY.replace('"why"', '"a\\nb"'), "line 1: feature x: purpose must be a line of text"),
         (ENTRY.replace('"who"', "7"), "line 1: feature x: owner must be a line of text"),
         (ENTRY + "title = true\n", "line 1: feature x: title must be a line of text"),
-        (ENTRY + 'color = "red"\n', "line 1: feature x: has no such key as color; known are name, purpose, owner"),
-        (ENTRY + 'mode = "open"\n', "line 1: feature x: has no such key as mode"),
-        (ENTRY.replace("feature", "source") + 'title = "X"\n', "line 1: source x: has no such key as title"),
+        (ENTRY + 'color = "red"\n', "line 1: feature x: has an unknown key color; known are name, purpose, owner"),
+        (ENTRY + 'mode = "open"\n', "line 1: feature x: has an unknown key mode"),
+        (ENTRY.replace("feature", "source") + 'title = "X"\n', "line 1: source x: has an unknown key title"),
         (ENTRY.replace('"x"', '"X"'), "line 1: feature X: its name must match [a-z][a-z0-9_.]{0,63}"),
         (ENTRY.replace('"x"', f'"{"x" * 65}"'), "line 1: feature x"),
         (ENTRY.replace("feature", "module").replace('"x"', '"x.y"'), "line 1: module x.y: its name must match"),
@@ -198,7 +198,7 @@ def test_a_catalog_that_breaks_leaves_the_last_in_force(
         assert stores(watched())
         assert not stores(watched(), "new")
     assert len(caplog.records) == 1
-    assert "what was read before stays in force" in caplog.text
+    assert "the last valid catalog stays in force" in caplog.text
     written(tmp_path, WHOLE.replace("invoice_pro", "new"))
     clock.now += CHECK_SECONDS
     assert stores(watched(), "new")

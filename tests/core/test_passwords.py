@@ -21,7 +21,7 @@ GOOD = [
 def test_what_is_guessed_first_is_refused_with_help(password: str) -> None:
     """Too short, repeated, a row of keys, a common word with digits, the user's own name."""
     told = weakness(password, "jane.doe")
-    assert told.endswith("four random words are a good one")
+    assert told.endswith("use four random words")
     assert len(password) < LEAST or password not in told
 
 

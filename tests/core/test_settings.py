@@ -168,9 +168,9 @@ def test_a_bad_value_is_named_and_not_told(name: str, bad: str, tmp_path: Path) 
     "name", ["PHAROS_SECERT", "PHAROS_", "PHAROS_FILE", "PHAROS_K_FILE_FILE", "PHAROS_k", "PHAROS_KK"]
 )
 def test_a_misspelt_name_is_named(name: str) -> None:
-    """A name that is no setting stops the start, and its value is not told."""
+    """A name that is not a setting stops the start, and its value is not told."""
     message = refusal(**{name: "marked-value"})
-    assert message.startswith(f"{name} is no setting")
+    assert message.startswith(f"{name} is not a setting")
     assert "marked-value" not in message
 
 

@@ -171,7 +171,7 @@ def test_a_backup_is_one_at_a_time_and_can_be_broken_off(embedded: System, tmp_p
     second = embedded.run("backup", "--with-secret", str(tmp_path / "second"))
     assert (second.returncode, second.stderr) == (
         1,
-        f"pharos: another backup of {embedded.home} is being made\n".encode(),
+        f"pharos: another backup of {embedded.home} is running\n".encode(),
     )
     assert not (tmp_path / "second").exists()
     backup.send_signal(signal.SIGINT)
@@ -181,7 +181,7 @@ def test_a_backup_is_one_at_a_time_and_can_be_broken_off(embedded: System, tmp_p
     os.kill(owner(embedded), signal.SIGCONT)
     assert embedded.run("backup", "--with-secret", str(tmp_path / "backup")).returncode == 0
     over_it = embedded.run("restore", str(tmp_path / "backup"))
-    assert (over_it.returncode, b"Pharos runs already over" in over_it.stderr) == (1, True)
+    assert (over_it.returncode, b"Pharos is already running with the home" in over_it.stderr) == (1, True)
     assert "a table export failed" not in embedded.log()
 
 

@@ -42,4 +42,4 @@ def test_a_log_that_was_changed_is_found_out(tmp_path: Path) -> None:
     db.close()
     done = pharos(home.path, "access", "verify")
     assert done.returncode == 1
-    assert "entry 2 is not as it was written" in done.stderr
+    assert "entry 2 was changed" in done.stderr

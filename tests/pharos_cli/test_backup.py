@@ -76,7 +76,7 @@ def rewritten(**changes: Any) -> Callable[[Path], None]:
         (flip("credentials.sqlite"), "credentials.sqlite is damaged"),
         (flip("secret"), "secret is damaged"),
         (flip("tables/usage_beacons.*"), ".native.gz is damaged"),
-        (lambda backup: (backup / "manifest.json").unlink(), "is no backup, or one that was not finished"),
+        (lambda backup: (backup / "manifest.json").unlink(), "is not a backup, or was not finished"),
         (lambda backup: (backup / "spool.sqlite").unlink(), "spool.sqlite cannot be read: No such file"),
         (lambda backup: shutil.rmtree(backup / "tables"), "cannot be read: No such file"),
         (lambda backup: os.truncate(backup / "spool.sqlite", 4096), "spool.sqlite is damaged"),
@@ -119,19 +119,19 @@ def test_a_database_on_a_server_that_holds_rows_is_left_alone(whole: Path, tmp_p
     assert in_a_process(fill, tmp_path / "other", url, 5, 0) == 0
     done = pharos(tmp_path / "home", "restore", str(whole), PHAROS_CLICKHOUSE_URL=url)
     assert done.returncode == 1
-    assert "holds rows: a restore needs one of its own" in done.stderr
+    assert "contains rows: a restore needs an empty database" in done.stderr
     assert {path.suffix for path in (tmp_path / "home").iterdir()} == {".lock"}
 
 
 def test_a_secret_that_was_a_setting_must_be_given_again(tmp_path: Path) -> None:
-    """`PHAROS_SECRET` is not in the backup; without it, or with another, no install would be known: refused."""
+    """`PHAROS_SECRET` is not in the backup; without it, or with another, no install would be recognized: refused."""
     given = json.dumps(beacon()).encode()
     pharos(tmp_path / "home", "import", "-", given=given, PHAROS_SECRET=SECRET)
     done = pharos(tmp_path / "home", "backup", str(tmp_path / "backup"), "--home-only", PHAROS_SECRET=SECRET)
     assert done.returncode == 0, done.stderr
     assert not any(SECRET.encode() in path.read_bytes() for path in (tmp_path / "backup").iterdir() if path.is_file())
     for wrong, said in (
-        ("", "set PHAROS_SECRET, or PHAROS_SECRET_FILE, to what it was"),
+        ("", "set PHAROS_SECRET or PHAROS_SECRET_FILE to it"),
         (SECRET[:-1], "is not the root secret"),
     ):
         done = pharos(tmp_path / "new", "restore", str(tmp_path / "backup"), PHAROS_SECRET=wrong)
@@ -174,10 +174,10 @@ def test_another_secret_than_the_home_had_is_refused(whole: Path, tmp_path: Path
 def test_a_destination_that_cannot_be_is_refused(tmp_path: Path) -> None:
     """Not into the home, not beside other files, not of nothing, and not without the tables unless that is wanted."""
     home = tmp_path / "home"
-    assert "holds nothing" in pharos(home, "backup", str(tmp_path / "new")).stderr
+    assert "contains nothing" in pharos(home, "backup", str(tmp_path / "new")).stderr
     pharos(home, "import", "-", given=json.dumps(beacon()).encode())
     assert "inside the home" in pharos(home, "backup", str(home / "backup")).stderr
-    assert "there are no tables in the home" in pharos(home, "backup", str(tmp_path / "new")).stderr
+    assert "the home contains no tables" in pharos(home, "backup", str(tmp_path / "new")).stderr
     (tmp_path / "used").mkdir()
     (tmp_path / "used" / "letter").write_text("dear")
     assert "is not empty" in pharos(home, "backup", "--home-only", str(tmp_path / "used")).stderr

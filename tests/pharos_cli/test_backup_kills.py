@@ -83,7 +83,7 @@ def test_a_restore_that_was_killed_is_run_again(kind: str, tmp_path: Path) -> No
     for words in (("keys", "list"), ("serve",), ("import", "-")):
         done = pharos(new, *words, PHAROS_CLICKHOUSE_URL=url)
         assert done.returncode == 1
-        assert "did not come to its end: run the same pharos restore again" in done.stderr
+        assert "did not finish: run the same pharos restore again" in done.stderr
     assert "FAIL home" in pharos(new, "doctor", PHAROS_CLICKHOUSE_URL=url).stdout
     done = pharos(new, "restore", str(tmp_path / "backup"), PHAROS_CLICKHOUSE_URL=url)
     assert (done.returncode, done.stdout) == (0, "restored beacons=40 installs=40 spooled=10\n"), done.stderr

@@ -58,8 +58,8 @@ def test_what_expires_is_listed(tmp_path: Path) -> None:
     done = pharos(home, "catalog", "check")
     assert done.returncode == 0
     assert done.stdout.splitlines() == [
-        f"feature gone expired after {gone}; it is owned by the team",
-        f"feature soon expires after {soon}; it is owned by the team",
+        f"feature gone expired after {gone}; owner: the team",
+        f"feature soon expires after {soon}; owner: the team",
         f"{home / 'catalog.toml'}: mode open, 0 modules, 3 features, 0 sources",
     ]
 
@@ -109,7 +109,7 @@ def test_an_import_stores_only_what_was_declared(tmp_path: Path) -> None:
     assert last(done.stdout) == "imported=2 duplicates=1 rejected=1"
     assert done.stderr.splitlines() == [
         "-:4: undeclared module.name: the catalog does not declare this module",
-        "left out, because the catalog does not declare it: feature 4, source 2",
+        "not stored, because the catalog does not declare it: feature 4, source 2",
     ]
     with sqlite3.connect(home / "spool.sqlite") as db:
         rows = db.execute("SELECT usage, license FROM beacons").fetchall()

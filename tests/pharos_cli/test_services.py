@@ -46,7 +46,7 @@ def test_a_second_one_over_a_home_stops(system: System, word: str) -> None:
     """In one line, also at other addresses; the first goes on."""
     done = pharos(system.home, word, **binds())  # type: ignore[arg-type]
     lock = {"load": "loader"}.get(word, word)
-    said = f"pharos: Pharos runs already over {system.home} (another process holds {lock}.lock)\n"
+    said = f"pharos: Pharos is already running with the home {system.home} (another process holds {lock}.lock)\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
     with urllib.request.urlopen(f"{system.collector}/metrics", timeout=30) as answer:
         assert b"pharos_spool_beacons" in answer.read()
@@ -82,7 +82,7 @@ def test_a_hang_up_ends_nothing_and_has_files_read(system: System) -> None:
     before = system.processes()
     for pid in before:
         os.kill(pid, signal.SIGHUP)
-    wait_for(lambda: "SIGHUP: the parts look at their files again" in system.log(), "the log to say so", 60)
+    wait_for(lambda: "SIGHUP: the parts reload their files" in system.log(), "the log to say so", 60)
     wait_for(lambda: system.post([beacon()])[1].get("undeclared") == 1, "the catalog to be read", 60)
     (system.home / "catalog.toml").write_text('mode = "open"\n')
     wait_for(lambda: system.post([beacon()])[1].get("accepted") == 1, "the catalog to be read", 60)
@@ -115,7 +115,7 @@ def test_a_part_that_is_down_is_told(system: System) -> None:
         wait_for(lambda: "PHAROS_DASHBOARD_BIND" in system.log(), "the part to say why", 60)
     assert "dashboard ended with status" in system.log()
     wait_for(lambda: down() == {}, "the dashboard to be up again", 90)
-    wait_for(lambda: "dashboard runs again" in system.log(), "the log to say so", 60)
+    wait_for(lambda: "dashboard is up again" in system.log(), "the log to say so", 60)
 
 
 def bound(squatter: socket.socket, port: int) -> bool:
