@@ -93,7 +93,7 @@ class AccessLog:
             mark = self._mark(before, look)
             db.execute(
                 "INSERT INTO looks VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (look.id, look.time, who, role, what, _spelled(asked), rows, mark),
+                (look.id, look.time, who, role, what, _encoded(asked), rows, mark),
             )
             self._forget(db, look.time - KEPT_DAYS * 86400)
             db.execute("COMMIT")
@@ -149,14 +149,14 @@ class AccessLog:
             db.execute("INSERT OR REPLACE INTO forgotten VALUES (1, ?, ?, ?, ?)", (*row, self._seal(*row)))
 
     def _mark(self, before: bytes, look: AccessLogEntry) -> bytes:
-        told = [look.id, look.time, look.who, look.role, look.what, _spelled(look.question), look.rows]
+        told = [look.id, look.time, look.who, look.role, look.what, _encoded(look.question), look.rows]
         return hmac.digest(self._key, before + json.dumps(told).encode(), hashlib.sha256)
 
     def _seal(self, id: int, when: int, mark: bytes) -> bytes:
         return hmac.digest(self._key, f"forgotten {id} {when} ".encode() + mark, hashlib.sha256)
 
 
-def _spelled(question: Mapping[str, str]) -> str:
+def _encoded(question: Mapping[str, str]) -> str:
     return json.dumps(dict(sorted(question.items())))
 
 

@@ -125,7 +125,7 @@ def _read(tables: dict[str, Any], text: str) -> tuple[Catalog, _Problems]:
         if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
             problems.append((0, f"an entry begins with [[{kind}]]"))
             continue
-        heads = _heads(text, kind)
+        heads = _entry_lines(text, kind)
         for number, table in enumerate(given):
             line = heads[number] if len(heads) == len(given) else 0
             found = _problems(kind, table)
@@ -140,7 +140,7 @@ def _read(tables: dict[str, Any], text: str) -> tuple[Catalog, _Problems]:
     return Catalog(mode, entries), sorted(problems, key=lambda problem: problem[0])
 
 
-def _heads(text: str, kind: Kind) -> list[int]:
+def _entry_lines(text: str, kind: Kind) -> list[int]:
     """Return the lines on which the entries of a kind begin. The parser does not report them."""
     head = re.compile(rf"\s*\[\[\s*{kind}\s*\]\]")
     return [number for number, line in enumerate(text.splitlines(), 1) if head.match(line)]

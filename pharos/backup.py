@@ -44,7 +44,7 @@ def backup(
         raise BackupError(f"{home.path} contains nothing to back up")
     if tables and not (home.engine.exists() or settings.clickhouse_url):
         raise BackupError("the home contains no tables: set PHAROS_CLICKHOUSE_URL, or leave them out (--home-only)")
-    with _alone(home), _cleared_on_error(folder):
+    with _backup_lock(home), _cleared_on_error(folder):
         files = list(_home_files(home, folder, with_secret))
         contents, parts = Contents("", {}, []), []
         if tables:
@@ -65,7 +65,7 @@ def backup(
     return whole
 
 
-def _alone(home: Home) -> contextlib.AbstractContextManager[object]:
+def _backup_lock(home: Home) -> contextlib.AbstractContextManager[object]:
     try:
         return home.lock("backup")
     except HomeError:

@@ -211,14 +211,14 @@ def _parts(settings: Settings, home: Home) -> Check:
         for down in parts.down(home)
     }
     for part, bind in binds.items():
-        if ("serve" in running or part in running) and part not in wrong and (why := _silence(bind)):
+        if ("serve" in running or part in running) and part not in wrong and (why := _unresponsive_reason(bind)):
             wrong[part] = f"{part} does not answer at {bind}: {why}"
     if wrong:
         return Check("parts", False, "; ".join(wrong.values()))
     return Check("parts", True, f"{', '.join(running)} running" if running else "none running")
 
 
-def _silence(bind: Bind) -> str:
+def _unresponsive_reason(bind: Bind) -> str:
     """Return why a part does not respond, "" if it responds."""
     connection = http.client.HTTPConnection(bind.host, bind.port, timeout=10)
     try:

@@ -65,7 +65,7 @@ class Importer:
         """
         self._reject = reject
         try:
-            for number, line in enumerate(_bounded(lines), 1):
+            for number, line in enumerate(_bounded_lines(lines), 1):
                 progress(len(line))
                 if not line.removeprefix(BOM).strip():
                     continue
@@ -123,7 +123,7 @@ class Importer:
             self._batch.clear()
 
 
-def _bounded(lines: IO[bytes]) -> Iterator[bytes]:
+def _bounded_lines(lines: IO[bytes]) -> Iterator[bytes]:
     """Yield the lines. Of a line that is longer than any beacon, yield only enough to detect that."""
     most = LIMIT + 2  # with its line end
     while line := lines.readline(most):

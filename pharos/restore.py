@@ -48,7 +48,7 @@ def restore(settings: Settings, folder: Path, progress: Progress, decisions: Kep
     Raises `BackupError`, `HomeError`, `EngineError`.
     """
     whole = manifest.read(folder)
-    _fits(whole, settings)
+    _check_compatible(whole, settings)
     try:
         return _restore(settings, whole, folder, decisions, progress)
     except (OSError, sqlite3.Error, Unavailable) as error:
@@ -63,7 +63,7 @@ def _restore(settings: Settings, whole: Manifest, folder: Path, decisions: Kept 
     with contextlib.ExitStack() as stack:
         for name in ("serve", "loader", "backup"):
             stack.enter_context(home.lock(name))
-        begun = _begun(home, folder)
+        begun = _earlier_attempt(home, folder)
         engine = stack.enter_context(_engine(settings, home)) if whole.tables else None
         if not begun:
             _require_empty(home, engine)
@@ -85,7 +85,7 @@ def _restore(settings: Settings, whole: Manifest, folder: Path, decisions: Kept 
     return restored
 
 
-def _fits(whole: Manifest, settings: Settings) -> None:
+def _check_compatible(whole: Manifest, settings: Settings) -> None:
     """Raise `BackupError` for a backup that this version, with these settings, cannot use."""
     known = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in sql_files()}
     for name, sha256 in whole.migrations.items():
@@ -108,7 +108,7 @@ def _identity(folder: Path) -> str:
     return hashlib.sha256((folder / manifest.NAME).read_bytes()).hexdigest()
 
 
-def _begun(home: Home, folder: Path) -> str:
+def _earlier_attempt(home: Home, folder: Path) -> str:
     """Return the id of an earlier, unfinished attempt at this restore, "" if none."""
     if not home.restoring.exists():
         return ""

@@ -146,13 +146,13 @@ def serve(settings: Settings, home: Home, ready: Callable[[], None]) -> int:
         noted = _note_down(home, running, noted)
         if hung_up != hang_up.times():
             hung_up = hang_up.times()
-            _hang_up(running)
+            _reload_parts(running)
         if not announced and collector.works and dashboard.works:
             with suppress(OSError):  # the terminal is gone
                 ready()
             announced = True
         stop.wait(0.2)
-    clean = _end(running)
+    clean = _stop_parts(running)
     parts.forget(home)
     return 0 if clean else 1
 
@@ -204,7 +204,7 @@ def _note_down(home: Home, running: list[_Part], noted: list[parts.Down] | None)
     return down
 
 
-def _hang_up(running: list[_Part]) -> None:
+def _reload_parts(running: list[_Part]) -> None:
     """Make the parts reload their files."""
     log.info("SIGHUP: the parts reload their files")
     for part in running:
@@ -220,7 +220,7 @@ def _die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def _end(running: list[_Part]) -> bool:
+def _stop_parts(running: list[_Part]) -> bool:
     """Stop the parts, the collector first. Beacons that it still accepts are loaded, or stay in the spool."""
     clean = True
     deadline = time.monotonic() + STOP_SECONDS

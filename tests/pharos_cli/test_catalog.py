@@ -68,7 +68,7 @@ def test_no_catalog_is_said_to_be_none(tmp_path: Path) -> None:
     """Of the home; a file that was named must be there."""
     done = pharos(tmp_path / "home", "catalog", "check")
     assert done.returncode == 0
-    assert "is not there: all that fits" in done.stdout
+    assert "does not exist: every valid value" in done.stdout
     missing = str(tmp_path / "missing.toml")
     for done in (
         pharos(tmp_path / "home", "catalog", "check", missing),
