@@ -61,7 +61,7 @@ def test_a_changed_password_ends_all_other_sessions(visit: Visit, credentials: C
     ("form", "status", "said"),
     [
         ({"password": "wrong"}, 401, "current password is wrong"),
-        ({"again": "something else"}, 422, "differ"),
+        ({"again": "something else"}, 422, "do not match"),
         ({"new": "short", "again": "short"}, 422, "too weak"),
         ({"new": "product12345", "again": "product12345"}, 422, "too weak"),
         ({"token": "made up"}, 400, "open for too long"),
