@@ -84,7 +84,7 @@ def rewritten(**changes: Any) -> Callable[[Path], None]:
         (newer, f"was made by a newer Pharos: its format is {manifest.FORMAT + 1}"),
         (rewritten(migrations={"999_later.sql": "ab"}), "was made by a newer Pharos (0.1.0): its database has 999"),
         (rewritten(migrations={"001_usage.sql": "ab"}), "001_usage.sql is not the file that was applied"),
-        (shutil.rmtree, "is no backup"),
+        (shutil.rmtree, "is not a backup"),
     ],
 )
 def test_a_backup_that_is_not_whole_is_refused(
@@ -154,7 +154,7 @@ def test_the_root_secret_of_the_home_is_left_out(tmp_path: Path) -> None:
     assert str(home / "secret") in done.stderr
     assert not any(secret.encode() in path.read_bytes() for path in backup.rglob("*") if path.is_file())
     refused = pharos(new, "restore", str(backup))
-    assert (refused.returncode, "set PHAROS_SECRET, or PHAROS_SECRET_FILE" in refused.stderr) == (1, True)
+    assert (refused.returncode, "set PHAROS_SECRET or PHAROS_SECRET_FILE" in refused.stderr) == (1, True)
     assert not new.exists()
     assert pharos(new, "restore", str(backup), PHAROS_SECRET_FILE=str(home / "secret")).returncode == 0
     done = pharos(new, "import", "-", given=given, PHAROS_SECRET=secret)
