@@ -122,7 +122,7 @@ def test_a_backup_has_the_home_s_catalog(tmp_path: Path) -> None:
     """What takes over from a backup stores no more than what was there did."""
     home = home_with(tmp_path, f'mode = "declared"\n{MODULE}')
     assert pharos(home, "import", "-", given=ndjson(beacon())).returncode == 0
-    assert pharos(home, "backup", "--home-only", str(tmp_path / "backup")).returncode == 0
+    assert pharos(home, "backup", "--home-only", "--with-secret", str(tmp_path / "backup")).returncode == 0
     done = pharos(tmp_path / "new", "restore", str(tmp_path / "backup"))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "new" / "catalog.toml").read_text() == (home / "catalog.toml").read_text()
