@@ -116,9 +116,17 @@ class System:
             self._tokens[role] = self.run("tokens", "new", "--role", role).stdout.decode().strip()
         url = f"{self.dashboard}{path}?{urlencode(arguments)}"
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {self._tokens[role]}"})
-        if new:  # a running system knows it a second later
-            wait_for(lambda: fetch(request)[0] != 401, "the token to be known")
-        return fetch(request)
+        answer = fetch(request)
+
+        def known() -> bool:
+            nonlocal answer
+            if answer[0] == 401:
+                answer = fetch(request)
+            return answer[0] != 401
+
+        if new:  # a running system knows it a second later; once it does it is asked no more, for each look is recorded
+            wait_for(known, "the token to be known")
+        return answer
 
     def rows(self, metric: str, **arguments: str) -> list[dict[str, Any]]:
         """The rows of a metric."""
@@ -191,11 +199,11 @@ def running(home: Path, engine: str, **settings: str) -> Iterator[System]:
 
 
 @contextlib.contextmanager
-def running_at(url: str, home: Path, **settings: str) -> Iterator[System]:
-    """As `running`, over the ClickHouse at `url`."""
+def running_at(url: str, home: Path, figures: str = "/readyz", **settings: str) -> Iterator[System]:
+    """As `running`, over the ClickHouse at `url`; where there is none, `figures` is `/healthz`."""
     system = System(home, url, **settings)
     try:
-        system.start()
+        system.start(figures)
         yield system
     finally:
         if system.process is not None and system.process.poll() is None:

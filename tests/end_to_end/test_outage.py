@@ -114,7 +114,7 @@ def test_beacons_are_taken_without_clickhouse(proxy: Proxy, mode: str, tmp_path:
     """Never a ClickHouse since the start: 202 all the same, memory stays flat, and SIGTERM still ends it cleanly."""
     proxy.become(mode)
     began = int(time.time())
-    with running_at(f"http://127.0.0.1:{proxy.port}/pharos", tmp_path / "home") as system:
+    with running_at(f"http://127.0.0.1:{proxy.port}/pharos", tmp_path / "home", figures="/healthz") as system:
         post(system, 20)
         before = memory(system)
         posted = 200 + len(post(system, 200))
