@@ -2,6 +2,7 @@
 
 import threading
 import time
+from typing import cast
 
 import pytest
 
@@ -9,9 +10,9 @@ import collector.loader
 from collector.loader import BACKOFF_SECONDS, Loader
 from collector.spool import Spool, Unavailable
 from tests.collector.rows import rows
-from tests.collector.test_loader import FakeEngine, loader, once
+from tests.collector.test_loader import FakeEngine, once
 from warehouse import migrate
-from warehouse.engine import EngineError
+from warehouse.engine import Engine, EngineError
 from warehouse.migrate import MigrationError
 
 NOON = 1_795_348_800.0
@@ -56,7 +57,7 @@ def test_hours_without_clickhouse_lose_nothing(spool: Spool, clock: Clock) -> No
     engine = FakeEngine()
     engine.before = lambda table: away()
     spool.store(rows(*range(100)), NOON)
-    loader(spool, engine).run(clock)
+    Loader(spool, cast(Engine, engine), clock.time).run(clock)
     assert spool.stats().beacons == 100
     state = spool.loading()
     assert (state.since, state.why) == (NOON, "the ClickHouse server does not answer")
@@ -70,7 +71,7 @@ def test_what_waited_is_loaded_when_it_is_back(spool: Spool, clock: Clock) -> No
     back = NOON + (HOURS - 1) * 3600
     engine.before = lambda table: away() if clock.now < back else None
     spool.store(rows(*range(500)), NOON)
-    loader(spool, engine).run(clock)
+    Loader(spool, cast(Engine, engine), clock.time).run(clock)
     assert engine.held("usage") == engine.held("license") == once(*range(500))
     state = spool.loading()
     assert (state.loaded, state.since, state.why) == (500, None, "")
@@ -83,10 +84,10 @@ def test_since_when_outlives_the_loader(spool: Spool, clock: Clock) -> None:
     engine = FakeEngine()
     engine.before = lambda table: away()
     spool.store(rows(1), NOON)
-    loader(spool, engine).run(clock)
+    Loader(spool, cast(Engine, engine), clock.time).run(clock)
     clock._end += 3600
     engine.before = lambda table: away("another reason")
-    loader(spool, engine).run(clock)
+    Loader(spool, cast(Engine, engine), clock.time).run(clock)
     state = spool.loading()
     assert (state.since, state.why) == (NOON, "another reason")
 
@@ -109,7 +110,7 @@ def test_any_trouble_is_told_and_waited_for(
     monkeypatch.setattr(collector.loader, "migrate", failing)
     clock._end = NOON + 600
     spool.store(rows(1), NOON)
-    loader(spool, FakeEngine()).run(clock)
+    Loader(spool, cast(Engine, FakeEngine()), clock.time).run(clock)
     assert spool.loading().why == told
     assert spool.stats().beacons == 1
 
@@ -120,12 +121,12 @@ def test_a_wrong_schema_puts_nothing_into_quarantine(spool: Spool, clock: Clock)
     engine.poison = lambda table, row: table == "usage_beacons" and engine.wrong_schema
     engine.wrong_schema = True
     spool.store(rows(*range(50)), NOON)
-    loader(spool, engine).run(clock)
+    Loader(spool, cast(Engine, engine), clock.time).run(clock)
     assert "usage_beacons" in spool.loading().why
     assert (spool.stats().beacons, spool.stats().quarantined) == (50, 0)
     engine.wrong_schema = False
     clock._end += 600
-    loader(spool, engine).run(clock)
+    Loader(spool, cast(Engine, engine), clock.time).run(clock)
     assert engine.held("usage") == engine.held("license") == once(*range(50))
     assert spool.quarantined() == []
 
@@ -142,7 +143,7 @@ def test_a_full_disk_under_the_loader_is_told_by_the_next_word(
         raise Unavailable("the disk is full")
 
     monkeypatch.setattr(Spool, "note_trouble", full)
-    loader(spool, engine).run(clock)
+    Loader(spool, cast(Engine, engine), clock.time).run(clock)
     assert clock.is_set()
 
 

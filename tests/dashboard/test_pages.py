@@ -157,7 +157,7 @@ def test_a_bad_value_in_the_address_is_named(visit: Visit, name: str, search: st
 
 def test_a_bad_status_in_the_address_is_named(visit: Visit) -> None:
     """On the page that has that filter."""
-    assert "The status (status) must be of" in page(visit("licensing"), "licensing", "?status=guilty")
+    assert "The status (status) must be one of" in page(visit("licensing"), "licensing", "?status=guilty")
 
 
 def test_what_the_address_holds_beside_the_filters_is_ignored(visit: Visit) -> None:

@@ -143,7 +143,7 @@ def _conditions(args: Mapping[str, str]) -> tuple[list[str], dict[str, Any]]:
     if status := args.get("status"):
         names = status.removeprefix("!").split(",")
         if not set(names) <= set(STATUSES):
-            raise QueryError("bad_format", "status", f"each must be one of {', '.join(STATUSES)}")
+            raise QueryError("bad_format", "status", f"must be one of {', '.join(STATUSES)}")
         conditions.append(f"status {'NOT IN' if status.startswith('!') else 'IN'} {{status:Array(String)}}")
         parameters["status"] = names
     if flag := args.get("flag"):
