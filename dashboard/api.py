@@ -17,7 +17,7 @@ from core.credentials import Credentials, Role, Token, bearer
 from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
 from dashboard.largest import largest, parse_limit
-from dashboard.narrow_questions import NarrowQuestions, tells
+from dashboard.narrow_questions import NarrowQuestions, should_report
 from dashboard.permissions import API_RULES
 from dashboard.question_limit import QuestionLimit, TooManyQuestions
 from dashboard.readiness import Readiness
@@ -102,7 +102,7 @@ def blueprint(
     def _hold_back(token: Token, query: MetricQuery, answer: dict[str, Any]) -> None:
         """Let a token that looks for single installs wait, and tell the admin of it."""
         seconds, number = narrow.asked(token.id, query, answer["rows"])
-        if tells(number):
+        if should_report(number):
             log.warning("token %s asked %d different narrow questions within an hour", token.id, number)
             with contextlib.suppress(AccessLogError):
                 asked = {"questions": str(number), "metric": query.metric}

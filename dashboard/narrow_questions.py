@@ -75,7 +75,7 @@ def delay(number: int) -> float:
     return min(MOST_DELAY, float(LEAST_DELAY * 2 ** ((number - FREE - 1) // STEP)))
 
 
-def tells(number: int) -> bool:
+def should_report(number: int) -> bool:
     """Return whether to report the `number`th narrow question of an hour: the first delayed one, then one in 2000."""
     return number > FREE and (number - FREE - 1) % (4 * STEP) == 0
 
