@@ -20,8 +20,8 @@ from warehouse.statement_settings import UNLOGGED
 Plane = Literal["usage", "license"]
 # The first table of each plane is the raw table.
 TABLES: dict[Plane, tuple[str, ...]] = {
-    "usage": ("usage_beacons", "installs_per_day_by_dimension"),
-    "license": ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install"),
+    "usage": ("usage_beacons", "installs_by_month", "features_by_month", "installs"),
+    "license": ("license_sightings", "license_sources_by_month", "sightings_by_install"),
 }
 STATEMENTS = "owner_statements"
 SEALED = "sealed_beacons"

@@ -6,6 +6,7 @@ from contextlib import suppress
 from importlib.resources import files
 from string import Template
 
+from warehouse import month_tables
 from warehouse.engine import Engine, EngineError
 from warehouse.identifiers import quoted
 
@@ -46,6 +47,8 @@ def migrate(engine: Engine) -> list[str]:
                 raise MigrationError(f"{name} is not the file that was applied to this database")
             continue
         _apply(engine, text)
+        if name == month_tables.AFTER:
+            month_tables.fill(engine)
         engine.command(f"INSERT INTO migrations VALUES ({version}, '{name}', '{sha256}', now())")  # noqa: S608
         applied.append(name)
     unknown = set(done) - {int(name[:3]) for name, _ in sql_files()}

@@ -9,31 +9,87 @@ from warehouse.engine import Engine
 # By name of the comparison: a query for (key, value from the rows, value from the aggregate) of each difference.
 _DIFFERENCES = {
     "usage": """
-        SELECT concat(toString(day), ' ', module), recount, total
+        SELECT concat(toString(month), ' ', module), recount, total
         FROM (
-            SELECT day, module, (uniqExact(install), sum(arraySum(mapValues(features)))) AS recount
+            SELECT module::String AS module, month, sum(cityHash64(install, found)) AS recount
             FROM (
-                SELECT day, module, install, beacon, any(features) AS features
-                FROM usage_beacons GROUP BY day, module, install, beacon
+                SELECT module, toStartOfMonth(day) AS month, install,
+                    groupBitOr(bitShiftLeft(1::UInt32, toDayOfMonth(day) - 1)::UInt32) AS found
+                FROM usage_beacons GROUP BY module, month, install
             )
-            GROUP BY day, module
+            GROUP BY module, month
         ) AS of_rows
         FULL OUTER JOIN (
-            SELECT day, module, (uniqExact(install), sum(arraySum(mapValues(uses)))) AS total
-            FROM installs_per_day_by_dimension GROUP BY day, module
-        ) AS of_aggregate USING (day, module)
+            SELECT module::String AS module, month, sum(cityHash64(install, found)) AS total
+            FROM (
+                SELECT module, month, install, groupBitOr(days)::UInt32 AS found
+                FROM installs_by_month GROUP BY module, month, install
+            )
+            GROUP BY module, month
+        ) AS of_aggregate USING (module, month)
         WHERE recount != total
     """,
-    "license days": """
-        SELECT concat(toString(day), ' ', module, ' ', license_source), recount, total
+    "uses": """
+        SELECT concat(toString(month), ' ', module, ' ', feature), recount, total
         FROM (
-            SELECT toDate(time) AS day, module, source::String AS license_source, uniqExact(install) AS recount
-            FROM license_sightings GROUP BY day, module, license_source
+            SELECT module::String AS module, month, pair.1 AS feature, (sum(pair.2), uniqExact(install, day)) AS recount
+            FROM (
+                SELECT module, toStartOfMonth(day) AS month, day, install,
+                    arrayJoin(any(features)::Array(Tuple(String, UInt64))) AS pair
+                FROM usage_beacons GROUP BY day, module, install, beacon
+            )
+            GROUP BY module, month, feature
         ) AS of_rows
         FULL OUTER JOIN (
-            SELECT day, module, license_source::String AS license_source, uniqExact(install) AS total
-            FROM installs_per_day_by_license_source GROUP BY day, module, license_source
-        ) AS of_aggregate USING (day, module, license_source)
+            SELECT module::String AS module, month, feature, (sum(amount), sum(bitCount(named))::UInt64) AS total
+            FROM (
+                SELECT module, month, feature::String AS feature, install,
+                    sum(arraySum(mapValues(uses))) AS amount, groupBitOr(reported) AS named
+                FROM features_by_month GROUP BY module, month, feature, install
+            )
+            GROUP BY module, month, feature
+        ) AS of_aggregate USING (module, month, feature)
+        WHERE recount != total
+    """,
+    "installs": """
+        SELECT module, recount, total
+        FROM (
+            SELECT module, sum(cityHash64(install, first, last)) AS recount
+            FROM (
+                SELECT module::String AS module, install, min(day) AS first, max(day) AS last
+                FROM usage_beacons GROUP BY module, install
+            )
+            GROUP BY module
+        ) AS of_rows
+        FULL OUTER JOIN (
+            SELECT module, sum(cityHash64(install, first, last)) AS total
+            FROM (
+                SELECT module::String AS module, install, min(first_day) AS first, max(last_day) AS last
+                FROM installs GROUP BY module, install
+            )
+            GROUP BY module
+        ) AS of_aggregate USING (module)
+        WHERE recount != total
+    """,
+    "license sources": """
+        SELECT concat(toString(month), ' ', module, ' ', license_source), recount, total
+        FROM (
+            SELECT module::String AS module, month, license_source, sum(cityHash64(install, found)) AS recount
+            FROM (
+                SELECT module, toStartOfMonth(toDate(time)) AS month, source::String AS license_source, install,
+                    groupBitOr(bitShiftLeft(1::UInt32, toDayOfMonth(time) - 1)::UInt32) AS found
+                FROM license_sightings GROUP BY module, month, license_source, install
+            )
+            GROUP BY module, month, license_source
+        ) AS of_rows
+        FULL OUTER JOIN (
+            SELECT module::String AS module, month, license_source, sum(cityHash64(install, found)) AS total
+            FROM (
+                SELECT module, month, license_source::String AS license_source, install, groupBitOr(days)::UInt32 AS found
+                FROM license_sources_by_month GROUP BY module, month, license_source, install
+            )
+            GROUP BY module, month, license_source
+        ) AS of_aggregate USING (module, month, license_source)
         WHERE recount != total
     """,
     "license installs": """

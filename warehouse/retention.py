@@ -34,18 +34,29 @@ class Kept:
     @property
     def interval(self) -> str:
         """`how_long` as a ClickHouse interval, or "" if the data has no TTL."""
-        number, _, unit = self.how_long.removesuffix(" after the last").partition(" ")
+        number, _, unit = self._period.partition(" ")
         return f"{number} {unit.upper().removesuffix('S')}" if self.time else ""
+
+    @property
+    def _period(self) -> str:
+        return self.how_long.partition(" after ")[0]
 
     def set_in(self, found: dict[str, str]) -> bool:
         """Return whether the TTL of the table (see `as_set`) agrees with this entry."""
-        return found.get(self.name) == self.how_long.removesuffix(" after the last")
+        return found.get(self.name) == self._period
 
 
 KEPT = (
     Kept("beacons of the usage plane, by day", "usage_beacons", "13 months", time="day"),
-    Kept("installs by day and dimension", "installs_per_day_by_dimension", "13 months", time="day"),
-    Kept("installs by day and license source", "installs_per_day_by_license_source", "13 months", time="day"),
+    Kept("installs by month and dimension", "installs_by_month", "14 months after the first day", time="month"),
+    Kept("features by month and install", "features_by_month", "14 months after the first day", time="month"),
+    Kept("first and last day of each module on an install", "installs", "13 months after the last", time="last_day"),
+    Kept(
+        "installs by month and license source",
+        "license_sources_by_month",
+        "14 months after the first day",
+        time="month",
+    ),
     Kept("beacons of the license plane", "license_sightings", "13 months", time="time"),
     Kept("connection addresses of these beacons", "license_sightings", "30 days", "ip", "time"),
     Kept("addresses that the module reported", "license_sightings", "30 days", "ip_claim", "time"),

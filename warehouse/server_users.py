@@ -32,7 +32,9 @@ class ServerUser(StrEnum):
 Grant = tuple[str, str, tuple[str, ...]]
 GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
     ServerUser.PRODUCT: (
-        ("SELECT", "installs_per_day_by_dimension", ()),
+        ("SELECT", "installs_by_month", ()),
+        ("SELECT", "features_by_month", ()),
+        ("SELECT", "installs", ()),
         ("SELECT", "freshness_by_loader", ()),
         # The state of requests; nothing of it says who asked.
         ("SELECT", "rights_requests", ()),
@@ -41,7 +43,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("SELECT", "license_sightings", ()),
         ("SELECT", "sightings_by_install", ()),
         ("SELECT", "owner_statements", ()),
-        ("SELECT", "installs_per_day_by_license_source", ()),
+        ("SELECT", "license_sources_by_month", ()),
     ),
     ServerUser.LOADER: (
         ("INSERT", "usage_beacons", ()),

@@ -11,7 +11,7 @@ from core.access_log import KEPT_DAYS
 from core.fields import DIMENSIONS, FIELDS, MAX_COUNT, MAX_FEATURES, REQUIRED_OBJECTS, Field, columns
 from tests.docs.markdown import ROOT, code, page, spans, tables
 from warehouse.migrate import sql_files
-from warehouse.queries import dimensions, install_days, licensing, metrics
+from warehouse.queries import dimensions, group_counts, licensing, metrics
 from warehouse.retention import ALARM_DAYS, FORCED_DAYS, KEPT
 
 REFERENCE = page("docs/reference.md")
@@ -95,7 +95,7 @@ def test_the_read_api_is_that_of_the_code() -> None:
     assert {*re.findall(r"`(\w+)`", compared), *dimensions.SERIES} == set(dimensions.COMPARED)
     (count,) = [row[2] for row in tables(parameters)["parameter | default | values"] if row[0] == "`count`"]
     assert re.findall(r"`(\w+)`", count) == list(metrics.COUNTS)
-    assert f"the {install_days.MOST_TEXTS:,} most frequent texts" in REFERENCE
+    assert f"the {group_counts.MOST_TEXTS:,} most frequent texts" in REFERENCE
     assert f"one of up to {dimensions.MOST_VALUES} values" in REFERENCE
     (crossed,) = re.findall(r"can be crossed with (.+?), and with nothing", " ".join(REFERENCE.split()))
     assert {*re.findall(r"`(\w+)`", crossed), "license_source"} == set(metrics.LICENSE_DIMENSIONS)

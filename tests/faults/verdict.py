@@ -55,6 +55,7 @@ class Table:
     sql: str
 
 
+DAY_OF_BIT = "toString(month + arrayJoin(bitPositionsToArray(days)))"
 # Rows are counted as they lie there, without FINAL: a row that is there twice was summed twice, too.
 TABLES = {
     "usage_beacons": Table(
@@ -65,15 +66,23 @@ TABLES = {
         lambda one: ((one.day, one.module, one.license_install, one.license_beacon), 1), True,
         "SELECT toString(toDate(time)), module::String, install, beacon, count() FROM license_sightings GROUP BY ALL",
     ),
-    "installs_per_day_by_dimension": Table(
-        lambda one: ((one.day, one.module, one.usage_install), one.uses), True,
-        "SELECT toString(day), module::String, install, sum(arraySum(mapValues(uses))) "
-        "FROM installs_per_day_by_dimension GROUP BY ALL",
+    "installs_by_month": Table(
+        lambda one: ((one.day, one.module, one.usage_install), 1), False,
+        f"SELECT DISTINCT {DAY_OF_BIT}, module::String, install, 1 FROM installs_by_month",
     ),
-    "installs_per_day_by_license_source": Table(
+    "features_by_month": Table(
+        lambda one: ((one.day, one.module, one.usage_install), one.uses), True,
+        "SELECT toString(month + use.1 - 1), module::String, install, sum(use.2) "
+        "FROM features_by_month ARRAY JOIN uses::Array(Tuple(UInt8, UInt64)) AS use GROUP BY ALL",
+    ),
+    "installs": Table(
+        lambda one: ((one.module, one.usage_install), 1), False,
+        "SELECT DISTINCT module::String, install, 1 FROM installs",
+    ),
+    "license_sources_by_month": Table(
         lambda one: ((one.day, one.module, one.license_install, one.source), 1), False,
-        "SELECT DISTINCT toString(day), module::String, install, license_source::String, 1 "
-        "FROM installs_per_day_by_license_source",
+        f"SELECT DISTINCT {DAY_OF_BIT}, module::String, install, license_source::String, 1 "
+        "FROM license_sources_by_month",
     ),
     "sightings_by_install": Table(
         lambda one: ((one.module, one.license_install, one.status), 1), False,

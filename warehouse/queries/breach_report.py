@@ -9,9 +9,11 @@ from warehouse.retention import interval
 # Each table of beacons or derived from beacons, with the expression for a row's first day.
 TABLES = {
     "usage_beacons": "day",
-    "installs_per_day_by_dimension": "day",
+    "installs_by_month": "month",
+    "features_by_month": "month",
+    "installs": "first_day",
     "license_sightings": "toDate(time)",
-    "installs_per_day_by_license_source": "day",
+    "license_sources_by_month": "month",
     "sightings_by_install": "toDate(first_seen)",
     "sealed_beacons": "day",
 }
@@ -77,8 +79,8 @@ def _retained(name: str) -> str:
 
 
 def _held(engine: Engine, table: str, day: str, span: dict[str, date]) -> Held:
-    # `sightings_by_install` keeps the row of an install for as long as the install reports.
-    kept = "<= {until:Date}" if table == "sightings_by_install" else _retained(table)
+    # These tables keep the row of an install for as long as the install reports.
+    kept = "<= {until:Date}" if table in ("installs", "sightings_by_install") else _retained(table)
     ((rows,),) = engine.query(f"SELECT count() FROM {table} WHERE {day} {kept}", span)  # noqa: S608
     columns = engine.query(
         "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String} "

@@ -1,7 +1,7 @@
 """The dimensions of the read API: those that beacons report, and the series that versions roll up to. Pure.
 
 A series is made from the reported text whenever it is asked for (`core/versions.py`), so a better rule also applies to
-what was stored before. `warehouse/queries/install_days.py` hands the result to SQL.
+what was stored before. `warehouse/queries/group_counts.py` hands the result to SQL.
 """
 
 import operator

@@ -37,6 +37,11 @@ class MetricQuery:
         return tuple(self.by.split(",")) if self.by else ()
 
     @property
+    def of_features(self) -> bool:
+        """Whether the table of features answers."""
+        return self.metric != "installs" or "feature" in (*self.dimensions, *self.filters)
+
+    @property
     def of_license_plane(self) -> bool:
         """Whether the license plane answers."""
         return "license_source" in (*self.dimensions, *self.filters)

@@ -12,11 +12,12 @@ from typing import Any
 
 from warehouse.engine import Engine
 from warehouse.queries import dimensions, disclosure
+from warehouse.queries.bucket_groups import MOST_GROUPS, BucketGroups
 from warehouse.queries.differencing import Cell
 from warehouse.queries.dimensions import LICENSE_DIMENSIONS, QueryError, dimension_of
-from warehouse.queries.install_days import BETWEEN, PORTION, install_days_sql, table, texts_sql
+from warehouse.queries.group_counts import BETWEEN, counts_sql, table, texts_sql
 from warehouse.queries.metric_query import COUNTS, DEFAULT_DAYS, GRAINS, METRICS, MOST_DAYS, MetricQuery, parse
-from warehouse.queries.small_groups import OTHER, Bucket, Group, Row, fold, ordered, round_down, withheld
+from warehouse.queries.small_groups import OTHER, Row, fold, ordered, round_down, withheld
 from warehouse.server_users import ServerUser
 
 __all__ = [
@@ -24,10 +25,10 @@ __all__ = [
     "answer", "buckets", "days_with_beacons", "fresh_to", "parse",
 ]  # fmt: skip
 
+# The days of a row, each by its distance from the first of the month.
+_POSITIONS = "bitPositionsToArray(days)"
 # Of one answer: four filters take 32 at most, and seldom more than four. What is not found out by then is withheld.
 MOST_GROUPINGS = 64
-# Of one bucket: the groups beyond the largest are folded, so that invented values cannot fill the memory.
-MOST_GROUPS = 2000
 
 
 def answer(
@@ -160,11 +161,11 @@ class _Question:
     def _not_split(self, query: MetricQuery, told: Mapping[str, set[str]], name: str, value: str) -> set[str]:
         """The buckets in which a condition holds for all keys that are in no row of their own, or for none of them."""
         query = self._told_days(query)
-        rows, parameters = self._install_days(query)
+        groups, parameters = counts_sql(query, partial(self._texts, query), self._open_from)
         (dimension,) = query.dimensions
         known = {dimensions.roll_up(dimension, text) for text in self._texts(query, dimensions.source(dimension))}
         found = self._reader(query).query(
-            f"SELECT bucket, groupUniqArray({5 * MOST_GROUPS})(key) FROM ({rows}) GROUP BY bucket",  # noqa: S608
+            f"SELECT bucket, groupArray({5 * MOST_GROUPS})(key) FROM ({groups}) GROUP BY bucket",  # noqa: S608
             parameters,
         )
         named = set()
@@ -181,9 +182,6 @@ class _Question:
     def _told_days(self, query: MetricQuery) -> MetricQuery:
         """The same question of the days that are told."""
         return replace(query, end=disclosure.days_that_count(query.metric, query.end, self._open_from))
-
-    def _install_days(self, query: MetricQuery) -> tuple[str, dict[str, Any]]:
-        return install_days_sql(query, partial(self._texts, query), self._open_from)
 
     def _texts(self, query: MetricQuery, source: str) -> Sequence[str]:
         """The different texts that were reported of a source in the span."""
@@ -204,75 +202,8 @@ class _Question:
         query = self._told_days(query)
         if query.end < query.start:
             return []
-        reader = self._reader(query)
-        open_from = self._open_from if self._open_from and self._open_from <= query.end else None
-        groups, parameters = _groups_sql(query, self._install_days(query), self._k, open_from)
-        found = reader.query(
-            f"""
-            SELECT bucket, groupArrayIf((key, value, installs), large), countIf(NOT large),
-                {_together(query, open_from)}
-            FROM ({groups}) GROUP BY bucket
-            """,  # noqa: S608
-            parameters,
-        )
-
-        def merge(smallest: Mapping[str, str]) -> dict[str, Group]:
-            merged: dict[str, Group] = {}
-            for first in range(0, len(smallest), PORTION):
-                part = dict(list(smallest.items())[first : first + PORTION])
-                told = reader.query(
-                    f"""
-                    SELECT bucket, {_together(query, open_from, "1")}
-                    FROM ({groups}) WHERE has({{buckets:Array(Date)}}, bucket)
-                        AND (NOT large OR key = {{keys:Array(String)}}[indexOf({{buckets:Array(Date)}}, bucket)])
-                    GROUP BY bucket
-                    """,  # noqa: S608
-                    {**parameters, "buckets": [date.fromisoformat(start) for start in part], "keys": [*part.values()]},
-                )
-                merged |= {bucket.isoformat(): Group(OTHER, value, installs) for bucket, value, installs in told}
-            return merged
-
-        return fold(
-            (
-                Bucket(bucket.isoformat(), [Group(*group) for group in large], others, Group(OTHER, value, installs))
-                for bucket, large, others, value, installs in found
-            ),
-            self._k,
-            merge,
-        )
-
-
-def _groups_sql(
-    query: MetricQuery, install_days: tuple[str, dict[str, Any]], k: int, open_from: date | None
-) -> tuple[str, dict[str, Any]]:
-    """A SELECT of each group with its figure, its installs and whether it is `large` enough to be a row.
-
-    `everybody`, `earlier` and `amount` are what several groups together are counted from.
-    """
-    rows, parameters = install_days
-    earlier = ", uniqExactStateIf(install, day < {open_from:Date}) AS earlier" if open_from else ""
-    installs = _stepped("finalizeAggregation(everybody)", "finalizeAggregation(earlier)", open_from)
-    sql = f"""
-        SELECT *, {installs} AS installs, {"amount" if query.metric == "feature_uses" else "installs"} AS value,
-            installs >= {{k:UInt64}}
-            AND row_number() OVER (PARTITION BY bucket ORDER BY installs DESC, key) <= {MOST_GROUPS} AS large
-        FROM (
-            SELECT bucket, key, uniqExactState(install) AS everybody{earlier}, sum(amount) AS amount
-            FROM ({rows}) GROUP BY bucket, key
-        )
-    """  # noqa: S608
-    return sql, {**parameters, "k": k, **({"open_from": open_from} if open_from else {})}
-
-
-def _together(query: MetricQuery, open_from: date | None, which: str = "NOT large") -> str:
-    """Two columns, the figure and the installs of several groups together."""
-    installs = _stepped(f"uniqExactMergeIf(everybody, {which})", f"uniqExactMergeIf(earlier, {which})", open_from)
-    return f"{f'sumIf(amount, {which})' if query.metric == 'feature_uses' else installs}, {installs}"
-
-
-def _stepped(everybody: str, earlier: str, open_from: date | None) -> str:
-    """As `disclosure.stepped`."""
-    return f"{earlier} + intDiv({everybody} - {earlier}, {{k:UInt64}}) * {{k:UInt64}}" if open_from else everybody
+        groups = BucketGroups(self._reader(query).query, query, partial(self._texts, query), self._k, self._open_from)
+        return fold(groups.buckets(), self._k, groups.merge)
 
 
 def fresh_to(engine: Engine) -> str | None:
@@ -291,9 +222,12 @@ def days_with_beacons(engine: Engine, start: date, end: date) -> tuple[date | No
     A day that is missing among them is a gap in the data, and no day on which nobody used anything.
     """
     reader = engine.as_user(ServerUser.PRODUCT)
-    (first, count) = reader.query("SELECT min(day), count() FROM installs_per_day_by_dimension")[0]
+    (first, count) = reader.query(f"SELECT min(month + {_POSITIONS}[1]), count() FROM installs_by_month")[0]  # noqa: S608
     days = reader.query(
-        "SELECT DISTINCT day FROM installs_per_day_by_dimension WHERE day BETWEEN {start:Date} AND {end:Date}",
+        f"SELECT arrayJoin(arrayMap(position -> month + position, {_POSITIONS})) AS day "  # noqa: S608
+        "FROM (SELECT month, groupBitOr(days) AS days FROM installs_by_month "
+        "WHERE month BETWEEN toStartOfMonth({start:Date}) AND {end:Date} GROUP BY month) "
+        "WHERE day BETWEEN {start:Date} AND {end:Date}",
         {"start": start, "end": end},
     )
     return first if count else None, frozenset(day for (day,) in days)

@@ -28,6 +28,11 @@ class Bucket:
     others: int
     other: Group
 
+    @property
+    def smallest(self) -> Group | None:
+        """The smallest of the large groups, None without one."""
+        return min(self.large, key=lambda group: (group.installs, group.key), default=None)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -56,10 +61,10 @@ def fold(buckets: Iterable[Bucket], k: int, merge: Merge) -> list[Row]:
             rows += _rows(bucket, bucket.large)
         elif bucket.other.installs >= k:
             rows += [*_rows(bucket, bucket.large), _other(bucket, bucket.other, bucket.others)]
-        elif not bucket.large:
-            rows.append(withheld(bucket.start))
+        elif smallest := bucket.smallest:
+            thin[bucket.start] = bucket, smallest
         else:
-            thin[bucket.start] = bucket, min(bucket.large, key=lambda group: (group.installs, group.key))
+            rows.append(withheld(bucket.start))
     merged = merge({start: smallest.key for start, (_, smallest) in thin.items()}) if thin else {}
     for start, (bucket, smallest) in thin.items():
         rows += _rows(bucket, (group for group in bucket.large if group is not smallest))

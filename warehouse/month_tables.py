@@ -1,0 +1,85 @@
+"""Moves what the tables by day hold to the tables by month. Runs once, between two of the SQL files.
+
+A month is moved as a whole. If the process is killed, the month under way is moved again from its beginning.
+"""
+
+import logging
+from datetime import date
+
+from warehouse.engine import Engine
+
+AFTER = "030_month_tables.sql"
+_BIT = "bitShiftLeft(1::UInt32, toDayOfMonth(day) - 1)::UInt32"
+_VALUES = "version, license_status, os, os_version, arch, virtualization, whmcs, php, database, web_server, country"
+_SOURCES = {"usage": "installs_per_day_by_dimension", "license": "installs_per_day_by_license_source"}
+# Each table by month: the plane of its source, its columns, and the SELECT of a month.
+_MOVES = {
+    "installs_by_month": (
+        "usage",
+        f"module, install, month, {_VALUES}, days",
+        f"SELECT module, install, toStartOfMonth(day) AS month, {_VALUES}, {_BIT} FROM {{source}}",  # noqa: S608
+    ),
+    "features_by_month": (
+        "usage",
+        "module, feature, install, month, variant, reported, used, uses",
+        f"""
+        SELECT module, feature, install, toStartOfMonth(day) AS month, toUInt32(cityHash64({_VALUES})),
+            {_BIT} AS bit, if(mapContains(uses, feature), bit, 0)::UInt32,
+            if(mapContains(uses, feature), map(toDayOfMonth(day), uses[feature]), map())::Map(UInt8, UInt64)
+        FROM {{source}} ARRAY JOIN reported AS feature
+        """,  # noqa: S608
+    ),
+    "license_sources_by_month": (
+        "license",
+        "module, install, month, version, license_status, license_source, country, days",
+        f"""
+        SELECT module, install, toStartOfMonth(day) AS month, version, license_status, license_source, country, {_BIT}
+        FROM {{source}}
+        """,  # noqa: S608
+    ),
+}
+# The number of rows by day that one insert moves: it ends within seconds.
+ROWS = 1_000_000
+# The rows of a month are no batch: its blocks have no token, and none of them may be dropped as repeated.
+_SETTINGS = {"insert_deduplicate": 0}
+_SETTINGS_WHERE_KNOWN = {"deduplicate_insert": "disable"}
+
+log = logging.getLogger("pharos.migrate")
+
+
+def fill(engine: Engine) -> None:
+    """Move all months that are not moved yet. Raises `EngineError`."""
+    names = {name for (name,) in engine.query("SELECT name FROM system.tables WHERE database = currentDatabase()")}
+    if not names.issuperset(_SOURCES.values()):
+        return  # a later file has dropped them
+    moved = {month for (month,) in engine.query("SELECT month FROM filled_months")}
+    months = sorted(
+        {
+            month
+            for source in _SOURCES.values()
+            for (month,) in engine.query(f"SELECT DISTINCT toStartOfMonth(day) FROM {source}")  # noqa: S608
+        }
+        - moved
+    )
+    for number, month in enumerate(months, 1):
+        log.info("moving %s to the tables by month: month %d of %d", f"{month:%Y-%m}", number, len(months))
+        _move(engine, month)
+        engine.command(f"INSERT INTO filled_months VALUES ('{month}')")  # noqa: S608
+    engine.command(
+        "INSERT INTO installs SELECT module, install, min(day), max(day) "  # noqa: S608
+        f"FROM {_SOURCES['usage']} GROUP BY module, install"
+    )
+
+
+def _move(engine: Engine, month: date) -> None:
+    known = {name for (name,) in engine.query("SELECT name FROM system.settings")}
+    settings = {**_SETTINGS, **{name: each for name, each in _SETTINGS_WHERE_KNOWN.items() if name in known}}
+    for table, (plane, columns, select) in _MOVES.items():
+        # What an interrupted move left.
+        engine.command(f"ALTER TABLE {engine.altered(table)} DROP PARTITION ID '{month:%Y%m}'")
+        source, of_month = _SOURCES[plane], f"toYYYYMM(day) = {month:%Y%m}"
+        ((rows,),) = engine.query(f"SELECT count() FROM {source} WHERE {of_month}")  # noqa: S608
+        parts = 1 + rows // ROWS
+        for part in range(parts):
+            chosen = f"(SELECT * FROM {source} WHERE {of_month} AND install % {parts} = {part})"  # noqa: S608
+            engine.command(f"INSERT INTO {table} ({columns}) {select.format(source=chosen)}", settings)

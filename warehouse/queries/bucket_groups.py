@@ -1,0 +1,119 @@
+"""Reads the groups of each bucket from ClickHouse: the large ones one by one, the small ones as one."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from warehouse.queries import disclosure
+from warehouse.queries.group_counts import PORTION, Texts, counts_once, counts_sql, together_sql
+from warehouse.queries.metric_query import MetricQuery
+from warehouse.queries.small_groups import OTHER, Bucket, Group
+
+# Of one bucket. Other groups are folded, so that invented values cannot fill the memory.
+MOST_GROUPS = 2000
+
+Read = Callable[[str, Mapping[str, Any]], Iterable[tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class _Counts:
+    """The counts of a group, as in `counts_sql`."""
+
+    everybody: int
+    earlier: int
+    amount: int
+
+    def __add__(self, other: "_Counts") -> "_Counts":
+        return _Counts(self.everybody + other.everybody, self.earlier + other.earlier, self.amount + other.amount)
+
+
+@dataclass(frozen=True)
+class _Read:
+    """A bucket as ClickHouse returns it: its large groups, the number of its small ones, and the sums of these."""
+
+    start: str
+    large: dict[str, _Counts]
+    others: int
+    sums: _Counts
+
+
+class BucketGroups:
+    """The groups of a query. `read` runs a statement; `open_from` is the first day whose figures change in steps."""
+
+    def __init__(self, read: Read, query: MetricQuery, texts: Texts, k: int, open_from: date | None) -> None:
+        self._read, self._query, self._texts, self._k = read, query, texts, k
+        self._open_from = open_from if open_from and open_from <= query.end else None
+        self._merged: dict[str, Group] = {}
+
+    def buckets(self) -> list[Bucket]:
+        """Return the buckets that have groups. Raises `EngineError`."""
+        found = list(self._ranked())
+        together = {one.start: one.sums for one in found}
+        buckets = {one.start: self._bucket(one, one.sums) for one in found}
+        for one in found:
+            if smallest := buckets[one.start].smallest:
+                self._merged[one.start] = self._group(OTHER, one.sums + one.large[smallest.key])
+        if not counts_once(self._query):
+            # Only where an install may be in several groups, and the difference matters.
+            unsure = [one for one in found if one.others > 1 or (one.others and one.large)]
+            for part in _portions(unsure):
+                together |= self._together(part, buckets)
+        return [self._bucket(one, together[one.start]) for one in found]
+
+    def merge(self, smallest: Mapping[str, str]) -> dict[str, Group]:
+        """Return the small groups of these buckets merged with the smallest large one."""
+        return {start: self._merged[start] for start in smallest}
+
+    def _ranked(self) -> Iterator[_Read]:
+        counts, parameters = counts_sql(self._query, self._texts, self._open_from)
+        installs = "everybody"
+        if self._open_from:
+            installs = "earlier + intDiv(everybody - earlier, {k:UInt64}) * {k:UInt64}"  # as `disclosure.stepped`
+        sql = f"""
+            SELECT bucket, groupArrayIf((key, everybody, earlier, amount), large), countIf(NOT large),
+                sumIf(everybody, NOT large), sumIf(earlier, NOT large), sumIf(amount, NOT large)
+            FROM (
+                SELECT *, {installs} AS installs, installs >= {{k:UInt64}}
+                    AND row_number() OVER (PARTITION BY bucket ORDER BY installs DESC, key) <= {MOST_GROUPS} AS large
+                FROM ({counts})
+            )
+            GROUP BY bucket
+        """  # noqa: S608
+        for bucket, large, others, *sums in self._read(sql, {**parameters, "k": self._k}):
+            yield _Read(bucket.isoformat(), {key: _Counts(*each) for key, *each in large}, others, _Counts(*sums))
+
+    def _together(self, found: list[_Read], buckets: Mapping[str, Bucket]) -> dict[str, _Counts]:
+        """Return the counts of the small groups of each bucket, each install once. Notes the merged groups."""
+        smallest = {start: group.key for start in (one.start for one in found) if (group := buckets[start].smallest)}
+        large = {one.start: list(one.large) for one in found}
+        together = {}
+        for bucket, *counts in self._read(*together_sql(self._query, self._texts, self._open_from, large, smallest)):
+            start = bucket.isoformat()
+            together[start] = _Counts(*counts[:3])
+            self._merged[start] = self._group(OTHER, _Counts(*counts[3:]))
+        return together
+
+    def _bucket(self, found: _Read, others: _Counts) -> Bucket:
+        large = [self._group(key, counts) for key, counts in found.large.items()]
+        return Bucket(found.start, large, found.others, self._group(OTHER, others))
+
+    def _group(self, key: str, counts: _Counts) -> Group:
+        installs = counts.everybody
+        if self._open_from:
+            installs = disclosure.stepped(counts.earlier, counts.everybody, self._k)
+        return Group(key, counts.amount if self._query.metric == "feature_uses" else installs, installs)
+
+
+def _portions(found: Iterable[_Read]) -> Iterator[list[_Read]]:
+    """Split buckets, so that the keys of a portion fit into a parameter."""
+    part: list[_Read] = []
+    keys = 0
+    for one in found:
+        if part and keys + len(one.large) > PORTION:
+            yield part
+            part, keys = [], 0
+        part.append(one)
+        keys += len(one.large)
+    if part:
+        yield part

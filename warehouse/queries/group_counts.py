@@ -1,0 +1,415 @@
+"""The SQL that counts installs by bucket and key, from the tables by month.
+
+Reported values are few different texts. `texts` lists them, Python rolls them up, ranks and selects them, and SQL gets
+the result as parameters.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from warehouse.queries import dimensions
+from warehouse.queries.metric_query import MetricQuery
+
+# Between the two values of a key, and between a bucket and a key. No value contains it.
+BETWEEN = "\x1f"
+# The most frequent texts of a dimension. Others belong to no series, meet no condition, and rank lowest.
+MOST_TEXTS = 2000
+# A server takes a parameter of 128 KiB at most.
+PORTION = 1000
+# Two ranks in one number: the rank of the module's version, then the rank of the value.
+_RANK_BITS = 20
+_EVERY_DAY = 0xFFFFFFFF
+
+Texts = Callable[[str], Sequence[str]]  # the different texts of a source, most frequent first
+Statement = tuple[str, dict[str, Any]]  # SQL and its parameters
+
+
+def table(query: MetricQuery) -> str:
+    """Return the table with the dimensions of the plane that answers."""
+    return "license_sources_by_month" if query.of_license_plane else "installs_by_month"
+
+
+def counts_once(query: MetricQuery) -> bool:
+    """Whether an install counts under one key of a bucket at most, so that counts of keys add up."""
+    return query.count == "latest" and "module" not in query.dimensions
+
+
+def texts_sql(query: MetricQuery, source: str) -> Statement:
+    """Return a SELECT of the different texts of a source."""
+    statement = _Statement(query, lambda name: ())
+    sql = (
+        f"SELECT {source}::String AS value FROM {table(query)} "  # noqa: S608
+        f"WHERE {statement.in_span('days')} AND value != '' "
+        f"GROUP BY value ORDER BY count() DESC, value LIMIT {MOST_TEXTS}"
+    )
+    return sql, statement.parameters
+
+
+def counts_sql(query: MetricQuery, texts: Texts, open_from: date | None) -> Statement:
+    """Return a SELECT of (bucket, key, everybody, earlier, amount): a row for each group.
+
+    `everybody` is its number of installs. `earlier` is the number of those that reported before `open_from`. `amount`
+    is the sum of uses, for the metric `feature_uses` only.
+    """
+    statement = _Statement(query, texts, open_from)
+    if query.count == "latest":
+        sql = statement.counts_of(statement.latest())
+    elif query.grain == "day":
+        sql = statement.counts_by_day()
+    else:
+        sql = statement.counts()
+    return sql, statement.parameters
+
+
+def together_sql(
+    query: MetricQuery,
+    texts: Texts,
+    open_from: date | None,
+    large: Mapping[str, Sequence[str]],
+    smallest: Mapping[str, str],
+) -> Statement:
+    """Return a SELECT of (bucket, everybody, earlier, amount, and the same three with the smallest large group).
+
+    It counts the installs of all groups of a bucket but its `large` ones, each install once.
+    """
+    statement = _Statement(query, texts, open_from)
+    rows = statement.latest() if query.count == "latest" else statement.reported()
+    pair = f"concat(toString(bucket), '{BETWEEN}', key)"
+    added = [f"{bucket}{BETWEEN}{key}" for bucket, key in smallest.items()]
+    kept = [f"{bucket}{BETWEEN}{key}" for bucket, keys in large.items() for key in keys if key != smallest.get(bucket)]
+    common = set.intersection(*(set(keys) - {smallest.get(bucket)} for bucket, keys in large.items()))
+    small = statement.none_of(pair, added)
+    sql = f"""
+        SELECT bucket, uniqExactIf(install, small), uniqExactIf(install, early AND small), sumIf(amount, small),
+            uniqExact(install), uniqExactIf(install, early), sum(amount)
+        FROM (SELECT *, {small} AS small FROM ({rows}) WHERE {statement.none_of("key", sorted(common))})
+        WHERE has({{buckets:Array(Date)}}, bucket) AND {statement.none_of(pair, kept)}
+        GROUP BY bucket
+    """  # noqa: S608
+    return sql, {**statement.parameters, "buckets": [date.fromisoformat(bucket) for bucket in large]}
+
+
+class _Statement:
+    """A SELECT under construction, with its parameters."""
+
+    def __init__(self, query: MetricQuery, texts: Texts, open_from: date | None = None) -> None:
+        self._query, self._texts, self._open_from = query, texts, open_from
+        self.parameters: dict[str, Any] = {
+            "start": query.start,
+            "end": query.end,
+            "first_month": query.start.replace(day=1),
+            "last_month": query.end.replace(day=1),
+        }
+        if open_from:
+            self.parameters |= {"open_from": open_from, "open_month": open_from.replace(day=1)}
+
+    # ---- the days of a row
+
+    def in_span(self, days: str) -> str:
+        """Return the condition that a row has a day of the span."""
+        return f"month BETWEEN {{first_month:Date}} AND {{last_month:Date}} AND {self._of_span(days)} != 0"
+
+    def _of_span(self, days: str) -> str:
+        return f"bitAnd({days}, {self._span()})"
+
+    def _span(self) -> str:
+        """Return the bits of the span in a month."""
+        first, last = self.parameters["first_month"], self.parameters["last_month"]
+        from_start = _EVERY_DAY << self._query.start.day - 1 & _EVERY_DAY
+        to_end = (1 << self._query.end.day) - 1
+        if first == last:
+            return f"{from_start & to_end}::UInt32"
+        return (
+            f"multiIf(month = {{first_month:Date}}, {from_start}, month = {{last_month:Date}}, {to_end}, "
+            f"{_EVERY_DAY})::UInt32"
+        )
+
+    # ---- the buckets of a row's days
+
+    def _bucket(self, days: str) -> str:
+        """Return the first day of each bucket that has some of the days. Weeks are ISO weeks."""
+        day = f"arrayMap(position -> month + position, bitPositionsToArray({days}))"
+        return {
+            "day": f"arrayJoin({day})",
+            "week": f"arrayJoin(arrayDistinct(arrayMap(day -> toMonday(day), {day})))",
+            "month": "month",
+            "period": "{start:Date}",
+        }[self._query.grain]
+
+    def _early(self, days: str) -> str:
+        """Return whether some of the days are in the bucket and before `open_from`."""
+        if not self._open_from:
+            return "0"
+        if self._query.grain == "day":
+            return "bucket < {open_from:Date}"
+        # Of the month of `open_from`, the days before it.
+        some = (1 << self._open_from.day - 1) - 1
+        open_month = "month = {open_month:Date}"
+        early = f"bitAnd({days}, multiIf(month < {{open_month:Date}}, {_EVERY_DAY}, {open_month}, {some}, 0)::UInt32)"
+        if self._query.grain == "week":
+            return f"arrayExists(position -> toMonday(month + position) = bucket, bitPositionsToArray({early}))"
+        return f"{early} != 0"
+
+    def _amount(self) -> str:
+        """Return the sum of the uses in the bucket."""
+        if self._query.metric != "feature_uses":
+            return "0"
+        if self._query.grain == "day":
+            return "uses[toUInt8(bucket - month + 1)]"
+        day_counts = f"bitTest({self._span()}, day - 1)"
+        if self._query.grain == "week":
+            day_counts += " AND toMonday(month + day - 1) = bucket"
+        return f"arraySum((day, count) -> if({day_counts}, count, 0), mapKeys(uses), mapValues(uses))"
+
+    # ---- count=reported: an install counts under each value that it reported
+
+    def reported(self) -> str:
+        """Return a SELECT of (bucket, key, install, early, amount). An install may have several rows of a group."""
+        days = self._of_span(self._days())
+        return (
+            f"SELECT {self._bucket(days)} AS bucket, {self._reported_key()} AS key, install, "
+            f"{self._early(days)} AS early, {self._amount()}::UInt64 AS amount {self._from_reported()}"
+        )
+
+    def counts(self) -> str:
+        """Return the groups of `reported`. One SELECT, so that each shard of a cluster counts its installs."""
+        days = self._of_span(self._days())
+        earlier = f"uniqExactIf(install, {self._early(days)})" if self._open_from else "0::UInt64"
+        return (
+            f"SELECT {self._bucket(days)} AS bucket, {self._reported_key()} AS key, "
+            f"uniqExact(install) AS everybody, {earlier} AS earlier, sum({self._amount()}::UInt64) AS amount "
+            f"{self._from_reported()} GROUP BY bucket, key"
+        )
+
+    def counts_by_day(self) -> str:
+        """Return the groups of `reported` by day. It counts the bits of each day, which is faster than sets of days."""
+        rows = (
+            f"SELECT {self._reported_key()} AS key, install, month, groupBitOr({self._of_span(self._days())}) AS found "
+            f"{self._from_reported()} GROUP BY key, install, month"
+        )
+        if self._query.metric != "feature_uses":
+            return self._bits_counted(rows)
+        uses = (
+            f"SELECT {self._reported_key()} AS key, month, sumMap(uses) AS uses {self._from_reported()} "
+            "GROUP BY key, month"
+        )
+        return (
+            f"SELECT bucket, key, everybody, earlier, uses[toUInt8(bucket - month + 1)] AS amount "  # noqa: S608
+            f"FROM ({self._bits_counted(rows)}) AS counts ANY LEFT JOIN ({uses}) AS sums USING (key, month)"
+        )
+
+    def _bits_counted(self, rows: str) -> str:
+        """Return the groups by day of `rows`: (key, install, month, found), a row for each install of a month."""
+        counted = ", ".join(f"countIf(bitTest(found, {position}))" for position in range(31))
+        earlier = "if(bucket < {open_from:Date}, everybody, 0)" if self._open_from else "0"
+        return (
+            f"SELECT month + pair.1 AS bucket, key, month, pair.2 AS everybody, {earlier}::UInt64 AS earlier, "  # noqa: S608
+            f"0::UInt64 AS amount FROM (SELECT key, month, arrayJoin(arrayFilter(pair -> pair.2 > 0, "
+            f"arrayZip(range(31), [{counted}]))) AS pair FROM ({rows}) GROUP BY key, month)"
+        )
+
+    def _days(self) -> str:
+        if not self._query.of_features:
+            return "days"
+        return "reported" if self._query.metric == "installs" else "used"
+
+    def _reported_key(self) -> str:
+        return _key([self._reported_value(name) for name in self._query.dimensions])
+
+    def _reported_value(self, name: str) -> str:
+        return name if name == "feature" else self._rolled_up(name, self._text(name))
+
+    def _text(self, name: str) -> str:
+        """Return the SQL of the text that is reported for a dimension."""
+        text = dimensions.source(name)
+        return f"text_{self._joined().index(text)}" if self._query.of_features and text != "module" else text
+
+    def _joined(self) -> list[str]:
+        """Return the texts that the table of features takes from that of installs."""
+        named = (*self._query.dimensions, *map(dimensions.dimension_of, self._query.filters))
+        return sorted({dimensions.source(name) for name in named} - {"module", "feature"})
+
+    def _from_reported(self) -> str:
+        query = self._query
+        conditions = [self.in_span(self._days())]
+        conditions += [self._condition(name, name if name == "feature" else self._text(dimensions.dimension_of(name)))
+                       for name in query.filters]  # fmt: skip
+        conditions += [f"{self._reported_value(name)} != ''" for name in query.dimensions if name != "feature"]
+        return f"FROM {self._source()} WHERE {' AND '.join(conditions)}"
+
+    def _source(self) -> str:
+        if not self._query.of_features:
+            return table(self._query)
+        texts = self._joined()
+        if not texts:
+            return "features_by_month"
+        named = ", ".join(f"{text} AS text_{number}" for number, text in enumerate(texts))
+        module = "AND " + self._condition("module", "module") if "module" in self._query.filters else ""
+        return (
+            f"features_by_month SEMI LEFT JOIN (SELECT module, install, month, variant, {named} "  # noqa: S608
+            f"FROM installs_by_month WHERE {self.in_span('days')} {module}) AS reports "
+            "USING (module, install, month, variant)"
+        )
+
+    # ---- count=latest: an install counts once, under the value of its latest report
+
+    def latest(self) -> str:
+        """Return a SELECT of (bucket, key, install, early, amount): a row for each install and bucket.
+
+        Of the reports of a day the highest value counts. `module` selects the reports, and by module each has its own
+        row. The other filters are compared with the latest values. From `open_from` on a report is the latest only if
+        there is none before.
+        """
+        query = self._query
+        columns: dict[str, str] = {}  # by reported text
+        outer, keys = [], []
+
+        def column(name: str) -> str:
+            return columns.setdefault(dimensions.source(name), f"latest_{len(columns)}")
+
+        names = [*map(dimensions.dimension_of, query.filters), *query.dimensions]
+        compared = [name for name in names if name != "module"]
+        for name in query.filters:
+            if name != "module":
+                outer.append(self._condition(name, column(dimensions.dimension_of(name))))
+        for name in query.dimensions:
+            keys.append("module" if name == "module" else self._rolled_up(name, column(name)))
+            outer.append(f"{keys[-1]} != ''")
+        ranks = {dimensions.source(name): self._place(name) for name in compared}
+        rows = self._latest_in_days(columns, ranks)
+        where = f" WHERE {' AND '.join(outer)}" if outer else ""
+        if query.grain == "day":
+            return (
+                f"SELECT {self._bucket('found')} AS bucket, {_key(keys)} AS key, install, "  # noqa: S608
+                f"{self._early('found')} AS early, 0::UInt64 AS amount FROM ({rows}){where}"
+            )
+        within = ["bucket", "install"] + (["module"] if "module" in query.dimensions else [])
+        day, last = (
+            "if(month + position < {open_from:Date}, 65536, 0) + " if self._open_from else "",
+            "toUInt32(toUInt16(",
+        )
+        position = f"arrayMax(position -> {day}{last}month + position)), positions)"
+        of_week = "toMonday(month + position) = bucket" if query.grain == "week" else "1"
+        positions = f"arrayFilter(position -> {of_week}, bitPositionsToArray(found))"
+        values = "".join(f", argMax({name}, place) AS {name}" for name in columns.values())
+        reports = (
+            f"SELECT *, {self._bucket('found')} AS bucket, {positions} AS positions, {position} AS place, "  # noqa: S608
+            f"{self._early('found')} AS early FROM ({rows})"
+        )
+        latest = (
+            f"SELECT {', '.join(within)}, max(early) AS early{values} FROM ({reports}) GROUP BY {', '.join(within)}"  # noqa: S608
+        )
+        return f"SELECT bucket, {_key(keys)} AS key, install, early, 0::UInt64 AS amount FROM ({latest}){where}"  # noqa: S608
+
+    def counts_of(self, rows: str) -> str:
+        """Return the groups of `latest`, which has each install once in a group."""
+        return (
+            "SELECT bucket, key, count() AS everybody, countIf(early) AS earlier, 0::UInt64 AS amount "  # noqa: S608
+            f"FROM ({rows}) GROUP BY bucket, key"
+        )
+
+    def _latest_in_days(self, columns: Mapping[str, str], ranks: Mapping[str, str]) -> str:
+        """Return a SELECT of (install, month, module, found, each of the columns), with no day of an install twice."""
+        per_module = "module" in self._query.dimensions
+        within = ["install", "month"] + (["module"] if per_module else [])
+        conditions = [self.in_span("days")]
+        if "module" in self._query.filters:
+            conditions.append(self._condition("module", "module"))
+        where = " AND ".join(conditions)
+        if not columns:
+            return (
+                f"SELECT {', '.join(within)}, groupBitOr({self._of_span('days')}) AS found "  # noqa: S608
+                f"FROM {table(self._query)} WHERE {where} GROUP BY {', '.join(within)}"
+            )
+        names, places = list(columns.values()), [f"place_{number}" for number in range(len(columns))]
+        texts = ", ".join(f"{text}::String AS {name}" for text, name in columns.items())
+        ranked = ", ".join(f"{ranks[text]} AS {place}" for text, place in zip(columns, places, strict=True))
+        reports = (
+            f"SELECT {', '.join(within)}, {texts}, {ranked}, groupBitOr({self._of_span('days')}) AS days_of_report "  # noqa: S608
+            f"FROM {table(self._query)} WHERE {where} GROUP BY {', '.join((*within, *names, *places))}"
+        )
+        # Most installs report the same values all month. For the others, each day is looked at by itself.
+        gathered = ", ".join(f"groupArray({name}) AS {name}_all" for name in (*names, *places))
+        same = f"[({', '.join(f'{name}_all[1]' for name in names)}, every_day)]"
+        winners = ", ".join(
+            f"arrayReduce('argMax', {name}_all, arrayMap((days, place) -> if(bitTest(days, position), place + 1, 0), "
+            f"days_all, {place}_all))"
+            for name, place in zip(names, places, strict=True)
+        )
+        by_day = (
+            f"arrayMap(position -> ({winners}, bitShiftLeft(1::UInt32, position)::UInt32), "
+            "bitPositionsToArray(every_day))"
+        )
+        differs = " OR ".join(f"length(arrayDistinct({name}_all)) > 1" for name in names)
+        taken = ", ".join(f"report.{number} AS {name}" for number, name in enumerate(names, 1))
+        return (
+            f"SELECT {', '.join(within)}, {taken}, report.{len(names) + 1} AS found FROM ("  # noqa: S608
+            f"SELECT {', '.join(within)}, arrayJoin(if({differs}, {by_day}, {same})) AS report FROM ("
+            f"SELECT {', '.join(within)}, {gathered}, groupArray(days_of_report) AS days_all, "
+            f"groupBitOr(days_of_report) AS every_day FROM ({reports}) GROUP BY {', '.join(within)}))"
+        )
+
+    def _place(self, name: str) -> str:
+        """Return the SQL of a report's rank among the reports of a day, for one dimension."""
+        if name in dimensions.COMPARED:
+            return self._rank(name)
+        return f"bitShiftLeft({self._rank('version')}, {_RANK_BITS}) + {self._rank(name)}"
+
+    # ---- values and parameters
+
+    def _condition(self, name: str, text: str) -> str:
+        """Return the SQL of a filter on the reported `text`."""
+        dimension, wanted = dimensions.dimension_of(name), self._query.filters[name]
+        if name == dimension and dimension not in dimensions.SERIES:
+            return f"{text} = {{{self._parameter(wanted)}:String}}"
+        reported = self._texts(dimensions.source(dimension))
+        found = [one for one in reported if dimensions.matches(name, wanted, dimensions.roll_up(dimension, one))]
+        portions = [f"{text} IN {{{self._parameter(part)}:Array(String)}}" for part in _portions(found)]
+        return f"({' OR '.join(portions)})" if portions else "false"
+
+    def none_of(self, text: str, values: Sequence[str]) -> str:
+        """Return the condition that a text is none of the values."""
+        portions = [f"{text} NOT IN {{{self._parameter(part)}:Array(String)}}" for part in _portions(values)]
+        return f"({' AND '.join(portions)})" if portions else "true"
+
+    def _rolled_up(self, name: str, text: str) -> str:
+        """Return the SQL of a dimension's value, given that of the reported text."""
+        if name not in dimensions.SERIES:
+            return text
+        pairs = [(one, dimensions.roll_up(name, one)) for one in self._texts(dimensions.source(name))]
+        return self._transformed(text, [pair for pair in pairs if pair[0] != pair[1]], "String")
+
+    def _rank(self, name: str) -> str:
+        """Return the SQL of a reported text's rank, from 1 on."""
+        text = dimensions.source(name)
+        ordered = sorted(self._texts(text), key=lambda one: dimensions.order(name, one))
+        ranks = [(one, rank) for rank, one in enumerate(ordered, 1)]
+        return f"toUInt64({self._transformed(text, ranks, 'UInt32')})"
+
+    def _transformed(self, text: str, pairs: Sequence[tuple[str, Any]], kind: str) -> str:
+        otherwise = "" if kind == "String" else f", 0::{kind}"
+        if not pairs:
+            return text if kind == "String" else f"0::{kind}"
+        before = self._array("String", [one for one, _ in pairs])
+        after = self._array(kind, [other for _, other in pairs])
+        return f"transform({text}, {before}, {after}{otherwise})"
+
+    def _array(self, kind: str, items: Sequence[Any]) -> str:
+        portions = [f"{{{self._parameter(part)}:Array({kind})}}" for part in _portions(items)]
+        return portions[0] if len(portions) == 1 else f"arrayConcat({', '.join(portions)})"
+
+    def _parameter(self, value: Any) -> str:
+        name = f"given_{len(self.parameters)}"
+        self.parameters[name] = value
+        return name
+
+
+def _key(keys: Sequence[str]) -> str:
+    if len(keys) > 1:
+        return f"concat({keys[0]}, '{BETWEEN}', {keys[1]})"
+    return f"{keys[0] if keys else repr('')}::String"
+
+
+def _portions(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (items[first : first + PORTION] for first in range(0, len(items), PORTION))
