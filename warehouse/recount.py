@@ -85,7 +85,8 @@ _DIFFERENCES = {
         FULL OUTER JOIN (
             SELECT module::String AS module, month, license_source, sum(cityHash64(install, found)) AS total
             FROM (
-                SELECT module, month, license_source::String AS license_source, install, groupBitOr(days)::UInt32 AS found
+                SELECT module, month, license_source::String AS license_source, install,
+                    groupBitOr(days)::UInt32 AS found
                 FROM license_sources_by_month GROUP BY module, month, license_source, install
             )
             GROUP BY module, month, license_source

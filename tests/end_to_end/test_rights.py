@@ -86,7 +86,7 @@ def test_access_gives_all_that_is_held(system: System) -> None:
     assert sorted(row["day"] for row in usage) == sorted(one["sent_at"][:10] for one in sent)
     assert all(row["features"] == {"invoice.pdf_export": 2} and row["php"] == "8.2.12" for row in usage)
     assert [row["ip"] for row in license] == ["127.0.0.1"] * 3
-    assert len(held["usage"]["installs_per_day_by_dimension"]) == 3
+    assert len(held["usage"]["installs_by_month"]) in (1, 2)
     assert len(held["license"]["sightings_by_install"]) == 1
     assert "9.9.9" not in json.dumps(held)
     assert held["decisions"] == {"objected": False, "restricted": False}

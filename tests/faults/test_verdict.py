@@ -27,7 +27,7 @@ def test_it_sees_what_differs(name: str) -> None:
 
 def test_uses_are_summed_and_installs_are_not() -> None:
     """Two beacons of an install and day are five uses of one install."""
-    assert expected(TABLES["installs_per_day_by_dimension"], LEDGER)["2026-11-22", "invoice_pro", 1] == 5
+    assert expected(TABLES["features_by_month"], LEDGER)["2026-11-22", "invoice_pro", 1] == 5
     assert expected(TABLES["sightings_by_install"], LEDGER)["invoice_pro", 5, "licensed"] == 1
 
 

@@ -20,7 +20,7 @@ from warehouse.migrate import TOKENS, migrate
 
 on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
 WEEK = 7 * 86_400
-WITH_SUMS = ("usage_beacons", "installs_per_day_by_dimension")
+WITH_SUMS = ("usage_beacons", "features_by_month")
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def rows(beacons: list[dict[str, Any]]) -> list[Row]:
 
 def uses(engine: Engine) -> int:
     """The sum of all uses, by the aggregate."""
-    return int(engine.query("SELECT sum(arraySum(mapValues(uses))) FROM installs_per_day_by_dimension")[0][0])
+    return int(engine.query("SELECT sum(arraySum(mapValues(uses))) FROM features_by_month")[0][0])
 
 
 def migrated_twice(engine: Engine, home: Home) -> tuple[list[str], list[str]]:
@@ -98,7 +98,7 @@ def test_every_field_has_its_columns(kind: str, tmp_path: Path) -> None:
     assert tables["license_sightings"] == {column for _, column in columns("license")} | {
         "time", "install", "beacon", "ip", "country",
     }  # fmt: skip
-    counted = tables["installs_per_day_by_dimension"] | tables["installs_per_day_by_license_source"]
+    counted = tables["installs_by_month"] | tables["license_sources_by_month"]
     assert set(DIMENSIONS) - {"feature"} <= counted
 
 
@@ -170,16 +170,18 @@ def tampered(engine: Engine, home: Home) -> list[str]:
     spool = Spool(home.path / "spool")
     spool.store(rows([beacon() for _ in range(9)]), 1e9)
     Loader(spool, engine).step()
-    engine.command("INSERT INTO installs_per_day_by_dimension (day, module, install) VALUES (today(), 'x', 1)")
+    engine.command(
+        "INSERT INTO installs_by_month (module, install, month, days) VALUES ('x', 1, toStartOfMonth(today()), 1)"
+    )
     engine.command("ALTER TABLE sightings_by_install DELETE WHERE 1 SETTINGS mutations_sync = 2")
-    engine.command("ALTER TABLE installs_per_day_by_license_source DELETE WHERE 1 SETTINGS mutations_sync = 2")
+    engine.command("ALTER TABLE license_sources_by_month DELETE WHERE 1 SETTINGS mutations_sync = 2")
     return recount.differences(engine)
 
 
 def test_a_recount_finds_what_differs(kind: str, tmp_path: Path) -> None:
     """An aggregate that says more or less than its rows is told, one line for each."""
     found = done_in(kind, tmp_path, tampered)
-    assert [line.split(",")[0] for line in found] == ["usage", "license days", "license installs"]
+    assert [line.split(",")[0] for line in found] == ["usage", "license sources", "license installs"]
 
 
 def troubles(engine: Engine, home: Home) -> list[Any]:

@@ -27,13 +27,14 @@ from warehouse.queries import health, licensing, metrics
 from warehouse.server_users import GRANTS, Server, ServerUser
 
 on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
-USAGE = ("usage_beacons", "installs_per_day_by_dimension")
-LICENSE = ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install", "owner_statements")
+AGGREGATES = ("installs_by_month", "features_by_month", "installs")
+USAGE = ("usage_beacons", *AGGREGATES)
+LICENSE = ("license_sightings", "license_sources_by_month", "sightings_by_install", "owner_statements")
 RIGHTS = ("install_states", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
 ACCESS_DENIED, READONLY = 497, 164
 VIEWS = {
-    "usage": ("installs_per_day_by_dimension_from_beacons",),
-    "license": ("installs_per_day_by_license_source_from_sightings", "sightings_by_install_from_sightings"),
+    "usage": tuple(f"{table}_from_beacons" for table in AGGREGATES),
+    "license": ("license_sources_by_month_from_sightings", "sightings_by_install_from_sightings"),
 }
 
 
@@ -96,7 +97,7 @@ def test_no_table_is_open_to_the_readers_of_both_planes() -> None:
     """But freshness, which is about loaders: one query as one user can never join the planes."""
     tables = {account: {table for _, table, _ in grants} for account, grants in GRANTS.items()}
     assert tables[ServerUser.PRODUCT] & tables[ServerUser.LICENSING] == set()
-    assert tables[ServerUser.PRODUCT] == {"installs_per_day_by_dimension", "freshness_by_loader", "rights_requests"}
+    assert tables[ServerUser.PRODUCT] == {*AGGREGATES, "freshness_by_loader", "rights_requests"}
     assert tables[ServerUser.LICENSING] <= set(LICENSE)
     readable = {table for what, table, columns in GRANTS[ServerUser.LOADER] if what == "SELECT" and not columns}
     assert readable == set()
@@ -129,7 +130,7 @@ def test_each_user_is_the_one_that_asks(engine: Engine, account: ServerUser) -> 
 def test_product_reads_aggregates_of_the_usage_plane_and_nothing_else(engine: Engine) -> None:
     """No table of the license plane, no raw row, no view, no way around, no change."""
     product = engine.as_user(ServerUser.PRODUCT)
-    assert product.query("SELECT uniqExact(install) FROM installs_per_day_by_dimension") == [(10,)]
+    assert product.query("SELECT uniqExact(install) FROM installs_by_month") == [(10,)]
     rights = set(RIGHTS) - {"rights_requests"}
     closed = ["usage_beacons", *LICENSE, *sorted(rights), *VIEWS["usage"], *VIEWS["license"], "migrations"]
     for table in [*closed, *(f"{table}_local" for table in closed if engine.cluster and table not in _views())]:
@@ -139,13 +140,13 @@ def test_product_reads_aggregates_of_the_usage_plane_and_nothing_else(engine: En
         f"SELECT * FROM remote('127.0.0.1', '{engine.database}', 'license_sightings') FORMAT Null",
         "SELECT * FROM url('http://127.0.0.1/', 'LineAsString') FORMAT Null",
         "SELECT * FROM system.parts FORMAT Null",
-        "INSERT INTO installs_per_day_by_dimension (module) VALUES ('x')",
+        "INSERT INTO installs_by_month (module) VALUES ('x')",
         "CREATE TABLE copy ENGINE = Memory AS SELECT 1",
         "CREATE USER nobody",
     ):
         assert refused(engine, ServerUser.PRODUCT, around), around
     seen = {name for (name,) in product.query("SELECT name FROM system.tables WHERE database = currentDatabase()")}
-    assert "installs_per_day_by_dimension" in seen
+    assert seen >= set(AGGREGATES)
     assert {name.removesuffix("_local") for name in seen}.isdisjoint({*LICENSE, *VIEWS["license"], "usage_beacons"})
 
 
@@ -169,7 +170,7 @@ def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine
     assert engine.query("SELECT count() FROM license_sightings") == [(10,)]
     assert engine.query("SELECT uniqExact(install) FROM sightings_by_install") == [(10,)]
     assert engine.as_user(ServerUser.LOADER).query("SELECT count(beacon) FROM usage_beacons") == [(10,)]
-    for table in [*LICENSE, "installs_per_day_by_dimension", *RIGHTS, *VIEWS["usage"], *VIEWS["license"]]:
+    for table in [*LICENSE, *AGGREGATES, *RIGHTS, *VIEWS["usage"], *VIEWS["license"]]:
         assert refused(engine, ServerUser.LOADER, f"SELECT * FROM {table} FORMAT Null"), table
     for statement in (
         "SELECT install, features FROM usage_beacons FORMAT Null",
@@ -183,7 +184,7 @@ def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine
 @on_a_server
 def test_the_loader_reads_no_table_through_another(engine: Engine) -> None:
     """`loop` and its like read any table for whoever may use table functions; the loader may use none."""
-    for table in ("license_sightings", "usage_beacons", "installs_per_day_by_dimension"):
+    for table in ("license_sightings", *USAGE):
         for source in (
             f"loop({quoted(engine.database)}, {table})",
             f"merge('{engine.database}', '^{table}$')",
@@ -334,7 +335,7 @@ def test_the_running_system_is_asked_as_its_users(tmp_path: Path) -> None:
         assert system.post([beacon() for _ in range(6)])[0] == 202
         system.drain()
         assert (metrics(), licenses()) == (200, 200)
-        take("SELECT", "installs_per_day_by_dimension", ServerUser.PRODUCT)
+        take("SELECT", "installs_by_month", ServerUser.PRODUCT)
         assert (metrics(), licenses()) == (503, 200)
         take("SELECT", "sightings_by_install", ServerUser.LICENSING)
         assert (metrics(), licenses()) == (503, 503)

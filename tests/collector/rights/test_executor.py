@@ -28,6 +28,8 @@ from warehouse.engine import Engine, EngineError
 from warehouse.migrate import migrate
 from warehouse.recount import differences
 
+AGGREGATES = install_data.TABLES["usage"][1:]
+
 PLANES = Planes(b"root secret of the tests")
 ACTIONS = ("access", "erase", "rectify", "object", "restrict", "lift")
 
@@ -122,8 +124,8 @@ def test_requests_that_wait_share_one_deletion_in_each_table(
     collector.finish()
     deletions = Counter(re.findall(r"ALTER TABLE `?(\w+?)(?:_local)?`? .*(DELETE|UPDATE)", "\n".join(statements)))
     assert deletions[("usage_beacons", "UPDATE")] == 1
-    assert deletions[("installs_per_day_by_dimension", "DELETE")] <= 3  # of corrections a statement of their own
-    assert all(number <= 2 for (table, _), number in deletions.items() if table != "installs_per_day_by_dimension")
+    assert all(deletions[(table, "DELETE")] <= 3 for table in AGGREGATES)  # a correction has a statement of its own
+    assert all(number <= 2 for (table, _), number in deletions.items() if table not in AGGREGATES)
     held = collector.engine.query("SELECT uniqExact(install), countIf(php = '8.3.1') FROM usage_beacons FINAL")
     assert held == [(10, 30)]
     assert differences(collector.engine) == []
