@@ -23,9 +23,15 @@ class _Counts:
     everybody: int
     earlier: int
     amount: int
+    squares: float
 
     def __add__(self, other: "_Counts") -> "_Counts":
-        return _Counts(self.everybody + other.everybody, self.earlier + other.earlier, self.amount + other.amount)
+        return _Counts(
+            self.everybody + other.everybody,
+            self.earlier + other.earlier,
+            self.amount + other.amount,
+            self.squares + other.squares,
+        )
 
 
 @dataclass(frozen=True)
@@ -71,8 +77,9 @@ class BucketGroups:
         if self._open_from:
             installs = "earlier + intDiv(everybody - earlier, {k:UInt64}) * {k:UInt64}"  # as `disclosure.stepped`
         sql = f"""
-            SELECT bucket, groupArrayIf((key, everybody, earlier, amount), large), countIf(NOT large),
-                sumIf(everybody, NOT large), sumIf(earlier, NOT large), sumIf(amount, NOT large)
+            SELECT bucket, groupArrayIf((key, everybody, earlier, amount, squares), large), countIf(NOT large),
+                sumIf(everybody, NOT large), sumIf(earlier, NOT large), sumIf(amount, NOT large),
+                sumIf(squares, NOT large)
             FROM (
                 SELECT *, {installs} AS installs, installs >= {{k:UInt64}}
                     AND row_number() OVER (PARTITION BY bucket ORDER BY installs DESC, key) <= {MOST_GROUPS} AS large
@@ -90,8 +97,8 @@ class BucketGroups:
         together = {}
         for bucket, *counts in self._read(*together_sql(self._query, self._texts, self._open_from, large, smallest)):
             start = bucket.isoformat()
-            together[start] = _Counts(*counts[:3])
-            self._merged[start] = self._group(OTHER, _Counts(*counts[3:]))
+            together[start] = _Counts(*counts[:4])
+            self._merged[start] = self._group(OTHER, _Counts(*counts[4:]))
         return together
 
     def _bucket(self, found: _Read, others: _Counts) -> Bucket:
@@ -102,7 +109,9 @@ class BucketGroups:
         installs = counts.everybody
         if self._open_from:
             installs = disclosure.stepped(counts.earlier, counts.everybody, self._k)
-        return Group(key, counts.amount if self._query.metric == "feature_uses" else installs, installs)
+        if self._query.metric == "feature_uses":
+            return Group(key, counts.amount, installs, counts.squares)
+        return Group(key, installs, installs, installs)
 
 
 def _portions(found: Iterable[_Read]) -> Iterator[list[_Read]]:

@@ -5,6 +5,7 @@ the result as parameters.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -47,13 +48,16 @@ def texts_sql(query: MetricQuery, source: str) -> Statement:
 
 
 def counts_sql(query: MetricQuery, texts: Texts, open_from: date | None) -> Statement:
-    """Return a SELECT of (bucket, key, everybody, earlier, amount): a row for each group.
+    """Return a SELECT of (bucket, key, everybody, earlier, amount, squares): a row for each group.
 
     `everybody` is its number of installs. `earlier` is the number of those that reported before `open_from`. `amount`
-    is the sum of uses, for the metric `feature_uses` only.
+    is the sum of uses, for the metric `feature_uses` only. `squares` is the sum of the squares of each install's
+    amount, only if the query reads a sample.
     """
     statement = _Statement(query, texts, open_from)
-    if query.count == "latest":
+    if query.divisor > 1 and query.metric == "feature_uses":
+        sql = statement.counts_of_amounts()
+    elif query.count == "latest":
         sql = statement.counts_of(statement.latest())
     elif query.grain == "day":
         sql = statement.counts_by_day()
@@ -69,7 +73,7 @@ def together_sql(
     large: Mapping[str, Sequence[str]],
     smallest: Mapping[str, str],
 ) -> Statement:
-    """Return a SELECT of (bucket, everybody, earlier, amount, and the same three with the smallest large group).
+    """Return a SELECT of (bucket, everybody, earlier, amount, squares, and these four with the smallest large group).
 
     It counts the installs of all groups of a bucket but its `large` ones, each install once.
     """
@@ -81,13 +85,30 @@ def together_sql(
     common = set.intersection(*(set(keys) - {smallest.get(bucket)} for bucket, keys in large.items()))
     small = statement.none_of(pair, added)
     sql = f"""
-        SELECT bucket, uniqExactIf(install, small), uniqExactIf(install, early AND small), sumIf(amount, small),
-            uniqExact(install), uniqExactIf(install, early), sum(amount)
-        FROM (SELECT *, {small} AS small FROM ({rows}) WHERE {statement.none_of("key", sorted(common))})
-        WHERE has({{buckets:Array(Date)}}, bucket) AND {statement.none_of(pair, kept)}
+        SELECT bucket, countIf(small), countIf(early_small), sum(amount_small), sum(toFloat64(amount_small) ** 2),
+            count(), countIf(early), sum(amount), sum(toFloat64(amount) ** 2)
+        FROM (
+            SELECT bucket, install, max(is_small) AS small, max(is_early AND is_small) AS early_small,
+                max(is_early) AS early, sumIf(uses, is_small) AS amount_small, sum(uses) AS amount
+            FROM (
+                SELECT bucket, key, install, early AS is_early, amount AS uses, {small} AS is_small
+                FROM ({rows}) WHERE {statement.none_of("key", sorted(common))}
+            )
+            WHERE has({{buckets:Array(Date)}}, bucket) AND {statement.none_of(pair, kept)}
+            GROUP BY bucket, install
+        )
         GROUP BY bucket
     """  # noqa: S608
     return sql, {**statement.parameters, "buckets": [date.fromisoformat(bucket) for bucket in large]}
+
+
+def install_days_sql(query: MetricQuery) -> Statement:
+    """Return a SELECT of the number of install-days in the span, of a module if that is chosen."""
+    statement = _Statement(replace(query, divisor=1), lambda name: ())
+    sql = f"SELECT sum(bitCount({statement.of_span('days')})) FROM {table(query)} WHERE {statement.in_span('days')}"  # noqa: S608
+    if "module" in query.filters:
+        sql += f" AND {statement.condition('module', 'module')}"
+    return sql, statement.parameters
 
 
 class _Statement:
@@ -101,16 +122,20 @@ class _Statement:
             "first_month": query.start.replace(day=1),
             "last_month": query.end.replace(day=1),
         }
+        if query.divisor > 1:
+            self.parameters["sample"] = 2**64 // query.divisor
         if open_from:
             self.parameters |= {"open_from": open_from, "open_month": open_from.replace(day=1)}
 
     # ---- the days of a row
 
     def in_span(self, days: str) -> str:
-        """Return the condition that a row has a day of the span."""
-        return f"month BETWEEN {{first_month:Date}} AND {{last_month:Date}} AND {self._of_span(days)} != 0"
+        """Return the condition that a row has a day of the span and, for a sample, that its install is in it."""
+        sample = " AND install < {sample:UInt64}" if self._query.divisor > 1 else ""
+        return f"month BETWEEN {{first_month:Date}} AND {{last_month:Date}} AND {self.of_span(days)} != 0{sample}"
 
-    def _of_span(self, days: str) -> str:
+    def of_span(self, days: str) -> str:
+        """Return those of the days that are in the span."""
         return f"bitAnd({days}, {self._span()})"
 
     def _span(self) -> str:
@@ -166,7 +191,7 @@ class _Statement:
 
     def reported(self) -> str:
         """Return a SELECT of (bucket, key, install, early, amount). An install may have several rows of a group."""
-        days = self._of_span(self._days())
+        days = self.of_span(self._days())
         return (
             f"SELECT {self._bucket(days)} AS bucket, {self._reported_key()} AS key, install, "
             f"{self._early(days)} AS early, {self._amount()}::UInt64 AS amount {self._from_reported()}"
@@ -174,18 +199,31 @@ class _Statement:
 
     def counts(self) -> str:
         """Return the groups of `reported`. One SELECT, so that each shard of a cluster counts its installs."""
-        days = self._of_span(self._days())
+        days = self.of_span(self._days())
         earlier = f"uniqExactIf(install, {self._early(days)})" if self._open_from else "0::UInt64"
         return (
             f"SELECT {self._bucket(days)} AS bucket, {self._reported_key()} AS key, "
-            f"uniqExact(install) AS everybody, {earlier} AS earlier, sum({self._amount()}::UInt64) AS amount "
+            f"uniqExact(install) AS everybody, {earlier} AS earlier, sum({self._amount()}::UInt64) AS amount, "
+            "0::Float64 AS squares "
             f"{self._from_reported()} GROUP BY bucket, key"
         )
+
+    def counts_of_amounts(self) -> str:
+        """Return the groups of `reported` with the squares of what each install adds."""
+        return f"""
+            SELECT bucket, key, count() AS everybody, countIf(is_early) AS earlier, sum(uses) AS amount,
+                sum(toFloat64(uses) ** 2) AS squares
+            FROM (
+                SELECT bucket, key, install, max(early) AS is_early, sum(amount) AS uses
+                FROM ({self.reported()}) GROUP BY bucket, key, install
+            )
+            GROUP BY bucket, key
+        """  # noqa: S608
 
     def counts_by_day(self) -> str:
         """Return the groups of `reported` by day. It counts the bits of each day, which is faster than sets of days."""
         rows = (
-            f"SELECT {self._reported_key()} AS key, install, month, groupBitOr({self._of_span(self._days())}) AS found "
+            f"SELECT {self._reported_key()} AS key, install, month, groupBitOr({self.of_span(self._days())}) AS found "
             f"{self._from_reported()} GROUP BY key, install, month"
         )
         if self._query.metric != "feature_uses":
@@ -195,7 +233,7 @@ class _Statement:
             "GROUP BY key, month"
         )
         return (
-            f"SELECT bucket, key, everybody, earlier, uses[toUInt8(bucket - month + 1)] AS amount "  # noqa: S608
+            f"SELECT bucket, key, everybody, earlier, uses[toUInt8(bucket - month + 1)] AS amount, squares "  # noqa: S608
             f"FROM ({self._bits_counted(rows)}) AS counts ANY LEFT JOIN ({uses}) AS sums USING (key, month)"
         )
 
@@ -205,7 +243,8 @@ class _Statement:
         earlier = "if(bucket < {open_from:Date}, everybody, 0)" if self._open_from else "0"
         return (
             f"SELECT month + pair.1 AS bucket, key, month, pair.2 AS everybody, {earlier}::UInt64 AS earlier, "  # noqa: S608
-            f"0::UInt64 AS amount FROM (SELECT key, month, arrayJoin(arrayFilter(pair -> pair.2 > 0, "
+            f"0::UInt64 AS amount, 0::Float64 AS squares FROM (SELECT key, month, "
+            f"arrayJoin(arrayFilter(pair -> pair.2 > 0, "
             f"arrayZip(range(31), [{counted}]))) AS pair FROM ({rows}) GROUP BY key, month)"
         )
 
@@ -233,7 +272,7 @@ class _Statement:
     def _from_reported(self) -> str:
         query = self._query
         conditions = [self.in_span(self._days())]
-        conditions += [self._condition(name, name if name == "feature" else self._text(dimensions.dimension_of(name)))
+        conditions += [self.condition(name, name if name == "feature" else self._text(dimensions.dimension_of(name)))
                        for name in query.filters]  # fmt: skip
         conditions += [f"{self._reported_value(name)} != ''" for name in query.dimensions if name != "feature"]
         return f"FROM {self._source()} WHERE {' AND '.join(conditions)}"
@@ -245,7 +284,7 @@ class _Statement:
         if not texts:
             return "features_by_month"
         named = ", ".join(f"{text} AS text_{number}" for number, text in enumerate(texts))
-        module = "AND " + self._condition("module", "module") if "module" in self._query.filters else ""
+        module = "AND " + self.condition("module", "module") if "module" in self._query.filters else ""
         return (
             f"features_by_month SEMI LEFT JOIN (SELECT module, install, month, variant, {named} "  # noqa: S608
             f"FROM installs_by_month WHERE {self.in_span('days')} {module}) AS reports "
@@ -272,7 +311,7 @@ class _Statement:
         compared = [name for name in names if name != "module"]
         for name in query.filters:
             if name != "module":
-                outer.append(self._condition(name, column(dimensions.dimension_of(name))))
+                outer.append(self.condition(name, column(dimensions.dimension_of(name))))
         for name in query.dimensions:
             keys.append("module" if name == "module" else self._rolled_up(name, column(name)))
             outer.append(f"{keys[-1]} != ''")
@@ -305,8 +344,8 @@ class _Statement:
     def counts_of(self, rows: str) -> str:
         """Return the groups of `latest`, which has each install once in a group."""
         return (
-            "SELECT bucket, key, count() AS everybody, countIf(early) AS earlier, 0::UInt64 AS amount "  # noqa: S608
-            f"FROM ({rows}) GROUP BY bucket, key"
+            "SELECT bucket, key, count() AS everybody, countIf(early) AS earlier, 0::UInt64 AS amount, "  # noqa: S608
+            f"0::Float64 AS squares FROM ({rows}) GROUP BY bucket, key"
         )
 
     def _latest_in_days(self, columns: Mapping[str, str], ranks: Mapping[str, str]) -> str:
@@ -315,18 +354,18 @@ class _Statement:
         within = ["install", "month"] + (["module"] if per_module else [])
         conditions = [self.in_span("days")]
         if "module" in self._query.filters:
-            conditions.append(self._condition("module", "module"))
+            conditions.append(self.condition("module", "module"))
         where = " AND ".join(conditions)
         if not columns:
             return (
-                f"SELECT {', '.join(within)}, groupBitOr({self._of_span('days')}) AS found "  # noqa: S608
+                f"SELECT {', '.join(within)}, groupBitOr({self.of_span('days')}) AS found "  # noqa: S608
                 f"FROM {table(self._query)} WHERE {where} GROUP BY {', '.join(within)}"
             )
         names, places = list(columns.values()), [f"place_{number}" for number in range(len(columns))]
         texts = ", ".join(f"{text}::String AS {name}" for text, name in columns.items())
         ranked = ", ".join(f"{ranks[text]} AS {place}" for text, place in zip(columns, places, strict=True))
         reports = (
-            f"SELECT {', '.join(within)}, {texts}, {ranked}, groupBitOr({self._of_span('days')}) AS days_of_report "  # noqa: S608
+            f"SELECT {', '.join(within)}, {texts}, {ranked}, groupBitOr({self.of_span('days')}) AS days_of_report "  # noqa: S608
             f"FROM {table(self._query)} WHERE {where} GROUP BY {', '.join((*within, *names, *places))}"
         )
         # Most installs report the same values all month. For the others, each day is looked at by itself.
@@ -358,7 +397,7 @@ class _Statement:
 
     # ---- values and parameters
 
-    def _condition(self, name: str, text: str) -> str:
+    def condition(self, name: str, text: str) -> str:
         """Return the SQL of a filter on the reported `text`."""
         dimension, wanted = dimensions.dimension_of(name), self._query.filters[name]
         if name == dimension and dimension not in dimensions.SERIES:

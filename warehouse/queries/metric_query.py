@@ -30,6 +30,7 @@ class MetricQuery:
     by: str | None
     filters: dict[str, str]
     count: str = "reported"
+    divisor: int = 1  # one install in so many answers (`warehouse/queries/sampling.py`)
 
     @property
     def dimensions(self) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from warehouse.engine import Engine
-from warehouse.queries import dimensions, disclosure
+from warehouse.queries import dimensions, disclosure, sampling
 from warehouse.queries.bucket_groups import MOST_GROUPS, BucketGroups
 from warehouse.queries.differencing import Cell
 from warehouse.queries.dimensions import LICENSE_DIMENSIONS, QueryError, dimension_of
@@ -45,18 +45,27 @@ def answer(
     Each bucket of the span has a row. `rounded`: no two counts of installs differ by 1 to k - 1, whatever was asked of
     which days. `open_from`: figures that hold this day or a later one change in steps of k installs
     (`warehouse/queries/disclosure.py`). `withhold` says which buckets must not be told beside what the asker knows
-    (`warehouse/queries/differencing.py`). Raises `EngineError`, and `QueryError` for a condition beside
+    (`warehouse/queries/differencing.py`). A span of many install-days is estimated from a sample of the installs
+    (`warehouse/queries/sampling.py`). Raises `EngineError`, and `QueryError` for a condition beside
     `withhold`, which does not know when one condition implies another.
     """
     if withhold and (condition := next(filter(dimensions.is_condition, query.filters), None)):
         raise QueryError("out_of_range", condition, "conditions are not answered with PHAROS_DISCLOSURE=strict")
-    rows = _Question(engine, k, open_from).rows_of(query)
+    question = _Question(engine, k, open_from)
+    query = replace(query, divisor=question.divisor(query))
+    rows = question.rows_of(query)
     if withhold:
         bad = withhold(_cells(query, rows))
         rows = ordered([*(row for row in rows if row.bucket not in bad), *map(withheld, bad)])
+    intervals = {
+        (row.bucket, row.key): list(sampling.interval(row.value, row.squares, query.divisor))
+        for row in rows
+        if row.value is not None and query.divisor > 1
+    }
+    rows = [replace(row, value=row.value and row.value * query.divisor) for row in rows]
     if rounded:
         rows = round_down(rows, k, add=query.metric == "feature_uses")
-    return {
+    answer = {
         "metric": query.metric,
         "from": query.start.isoformat(),
         "to": query.end.isoformat(),
@@ -64,12 +73,17 @@ def answer(
         "by": query.by,
         "count": query.count,
         "k": k,
-        "rows": [{"bucket": row.bucket, **_key(query, row), "value": row.value} for row in rows],
+        "rows": [
+            {"bucket": row.bucket, **_key(query, row), "value": row.value}
+            | ({"interval": intervals.get((row.bucket, row.key))} if query.divisor > 1 else {})
+            for row in rows
+        ],
         "suppressed": sum(row.folded for row in rows),
         "fresh_to": fresh_to(engine),
-        "exact": not rounded,
+        "exact": not rounded and query.divisor == 1,
         "open_from": open_from.isoformat() if open_from and open_from <= query.end else None,
     }
+    return answer if query.divisor == 1 else {**answer, "sampled": 1 / query.divisor}
 
 
 def _key(query: MetricQuery, row: Row) -> dict[str, Any]:
@@ -116,7 +130,7 @@ def _cells(query: MetricQuery, rows: list[Row]) -> Iterator[Cell]:
             keyed = {(str(query.by), OTHER)}
         else:
             keyed = set(zip(query.dimensions, _keys(query, row), strict=True)) if query.by else set()
-        stated = {*query.filters.items(), *keyed}
+        stated = {*query.filters.items(), *keyed, ("", f"one in {query.divisor}")}
         yield Cell(row.bucket, *spans[row.bucket], frozenset(stated | more | dimensions.implied(stated)), row.installs)
 
 
@@ -127,6 +141,10 @@ class _Question:
         self._engine, self._k, self._open_from = engine, k, open_from
         self._groupings: dict[tuple[str | None, frozenset[tuple[str, str]]], list[Row]] = {}
         self._reported: dict[tuple[str, str], list[str]] = {}
+
+    def divisor(self, query: MetricQuery) -> int:
+        """One install in so many answers the query."""
+        return sampling.divisor(self._reader(query), query)
 
     def rows_of(self, query: MetricQuery) -> list[Row]:
         """The rows that may be shown, and one without a figure for each other bucket. Raises `EngineError`."""

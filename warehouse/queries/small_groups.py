@@ -12,11 +12,15 @@ OTHER = "(other)"
 
 @dataclass(frozen=True)
 class Group:
-    """A key in a bucket: its figure, and its number of installs, which is compared with k."""
+    """A key in a bucket: its figure, and its number of installs, which is compared with k.
+
+    `squares` is the sum of the squares of what each install adds to the figure. A sample's interval follows from it.
+    """
 
     key: str
     value: int
     installs: int
+    squares: float = 0
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Row:
     value: int | None
     installs: int = 0
     folded: int = 0
+    squares: float = 0
 
 
 # Takes a key for each bucket. Returns one group for each: its small groups merged with the group of that key.
@@ -100,8 +105,8 @@ def ordered(rows: Iterable[Row]) -> list[Row]:
 
 
 def _rows(bucket: Bucket, groups: Iterable[Group]) -> list[Row]:
-    return [Row(bucket.start, group.key, group.value, group.installs) for group in groups]
+    return [Row(bucket.start, group.key, group.value, group.installs, squares=group.squares) for group in groups]
 
 
 def _other(bucket: Bucket, group: Group, folded: int) -> Row:
-    return Row(bucket.start, OTHER, group.value, group.installs, folded)
+    return Row(bucket.start, OTHER, group.value, group.installs, folded, group.squares)

@@ -1,0 +1,139 @@
+"""How long the questions of the read API take, and how much space the aggregates take, by the number of install-days.
+
+    python -m tests.bench.figures [MILLIONS ...]
+
+MILLIONS (1 and 10) of install-days lie in the tables: 90 days of a fleet with five modules and 40 features, inserted as
+the loader inserts beacons. With CLICKHOUSE_URL on a server, else on the embedded engine. `x` is a multiple of
+`SELECT 1` in the same run.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from core.home import Home
+from core.settings import Settings
+from tests.end_to_end.system import ENGINES, clickhouse_url
+from warehouse.engine import Engine
+from warehouse.migrate import migrate
+from warehouse.queries import metrics
+
+SIZES = (1, 10)
+DAYS = 90
+ROUNDS = 9
+K = 5
+# {ago} days ago, {installs} installs reported. A fifth of them changed their PHP, their module, or both in these days.
+_BEACONS = """
+    INSERT INTO usage_beacons (day, install, beacon, mark, module, version, license_status, os_family, os, os_version,
+        arch, virtualization, whmcs, php, database, web_server, country, features)
+    SELECT
+        today() - {ago}, sipHash64(number) AS install, sipHash64(number, {ago}), 0,
+        ['invoice_pro', 'bulk_mailer', 'domain_sync', 'tax_desk', 'chat_box'][1 + number % 5],
+        concat('3.', toString(number % 11 + ({ago} < number * 7919 % 600)), '.', toString(number % 7)),
+        if(number % 13 = 0, 'unlicensed', if(number % 17 = 0, 'trial', 'licensed')),
+        'linux', ['debian', 'ubuntu', 'almalinux', 'centos'][1 + number % 4], toString(8 + number % 6), 'x86_64',
+        ['kvm', 'none', 'vmware', 'lxc'][1 + intHash32(number) % 4],
+        concat('8.', toString(number % 13), '.', toString(number % 3)),
+        concat(['7.4', '8.0', '8.1', '8.2', '8.3'][1 + intHash32(number + 1) % 5], '.',
+            toString(intHash32(number) % 30 + ({ago} < number * 104729 % 500))),
+        concat('mariadb-10.', toString(number % 12)), concat('apache-2.4.', toString(number % 10)),
+        ['DE', 'US', 'GB', 'FR', 'IN', 'BR'][1 + intHash32(number + 2) % 6],
+        CAST((
+            arrayMap(one -> concat('feature.', toString(one)),
+                arrayFilter(one -> sipHash64(number, one) % 8 = 0, range(40)) AS used),
+            arrayMap(one -> sipHash64(number, one, {ago}) % 5, used)
+        ), 'Map(LowCardinality(String), UInt32)')
+    FROM numbers({first}, {rows})
+"""
+ROWS = 250_000
+# What the dashboard's charts and an analyst ask, of 30 days unless it says otherwise.
+QUESTIONS: dict[str, tuple[str, dict[str, str]]] = {
+    "installs by day": ("installs", {}),
+    "installs, 90 days": ("installs", {"days": "90", "grain": "period"}),
+    "installs by week, 90 days": ("installs", {"days": "90", "grain": "week"}),
+    "by PHP and day": ("installs", {"by": "php"}),
+    "by PHP series and day": ("installs", {"by": "php_series"}),
+    "by PHP series, latest": ("installs", {"by": "php_series", "count": "latest", "grain": "period"}),
+    "by PHP series and day, latest": ("installs", {"by": "php_series", "count": "latest"}),
+    "by version, one module, latest": (
+        "installs", {"by": "version", "module": "invoice_pro", "count": "latest", "grain": "period"},
+    ),
+    "by PHP and WHMCS series, latest": (
+        "installs", {"by": "php_series,whmcs_series", "count": "latest", "grain": "period"},
+    ),
+    "Debian alone, by PHP": ("installs", {"by": "php_series", "os": "debian", "grain": "period"}),
+    "features": ("feature_installs", {"grain": "period"}),
+    "features, 90 days": ("feature_installs", {"days": "90", "grain": "period"}),
+    "features of one module": ("feature_installs", {"module": "invoice_pro", "grain": "period"}),
+    "uses of one module": ("feature_uses", {"module": "invoice_pro", "grain": "period"}),
+    "one feature by day": ("feature_installs", {"feature": "feature.7", "by": "none"}),
+    "uses of one feature by day": ("feature_uses", {"feature": "feature.7", "by": "none"}),
+    "features on PHP before 8.1": ("feature_installs", {"php_series.lt": "8.1", "grain": "period"}),
+    "one feature by PHP series": ("feature_installs", {"feature": "feature.7", "by": "php_series", "grain": "period"}),
+}  # fmt: skip
+
+
+def main() -> None:
+    """Fill a database of each size and print its table."""
+    for millions in map(int, sys.argv[1:] or SIZES):
+        with tempfile.TemporaryDirectory() as folder:
+            home = Home(Path(folder))
+            engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(ENGINES[-1])), home)
+            try:
+                migrate(engine)
+                _fill(engine, millions * 1_000_000)
+                _report(engine, millions)
+            finally:
+                engine.close()
+
+
+def _fill(engine: Engine, install_days: int) -> None:
+    installs = install_days // DAYS
+    for ago in range(DAYS):
+        for first in range(0, installs, ROWS):
+            engine.command(_BEACONS.format(ago=ago, first=first, rows=min(ROWS, installs - first)))
+        # What is measured is the aggregates. The rows would fill the disk.
+        engine.command(f"TRUNCATE TABLE {engine.altered('usage_beacons')}")
+    for table in ("installs_by_month", "features_by_month", "installs"):
+        engine.command(f"OPTIMIZE TABLE {engine.altered(table)} FINAL")
+
+
+def _report(engine: Engine, millions: int) -> None:
+    def seconds(ask: Callable[[], object]) -> list[float]:
+        found = []
+        for _ in range(ROUNDS):
+            began = time.perf_counter()
+            ask()
+            found.append(time.perf_counter() - began)
+        return sorted(found[1:])
+
+    floor = statistics.median(seconds(lambda: engine.query("SELECT 1")))
+    print(f"\n{millions} million install-days; SELECT 1 takes {floor * 1000:.1f} ms")
+    sizes = engine.query(
+        "SELECT table, sum(bytes_on_disk), sum(rows) FROM system.parts WHERE active AND database = currentDatabase() "
+        "AND table IN ('installs', 'installs_by_month', 'features_by_month') "
+        "GROUP BY table HAVING sum(rows) > 0 ORDER BY table"
+    )
+    for table, size, rows in sizes:
+        print(f"{table:38}{rows:14,} rows{size / millions / 1e6:10.2f} bytes an install-day")
+    print(f"{'':38}{'p50 ms':>10}{'p95 ms':>10}{'p50 x':>10}")
+    today = datetime.now(UTC).date()
+    for name, (metric, arguments) in QUESTIONS.items():
+        query = metrics.parse(metric, _of_days(arguments, today), today)
+        took = seconds(lambda query=query: metrics.answer(engine, query, K))  # type: ignore[misc]
+        p50, p95 = statistics.median(took), took[-1]
+        print(f"{name:38}{p50 * 1000:10.0f}{p95 * 1000:10.0f}{p50 / floor:10.0f}", flush=True)
+
+
+def _of_days(arguments: dict[str, str], today: date) -> dict[str, str]:
+    days = int(arguments.get("days", "30"))
+    asked = {name: value for name, value in arguments.items() if name != "days"}
+    return asked | {"from": str(today - timedelta(days=days - 1)), "to": str(today)}
+
+
+if __name__ == "__main__":
+    main()

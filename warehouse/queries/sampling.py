@@ -1,0 +1,41 @@
+"""Answers questions about many install-days from a sample of the installs.
+
+Pseudonyms are uniform, so those below a bound are a random sample, the same one for every question. The tables are
+ordered by module and install: ClickHouse does not read the rows of other installs.
+"""
+
+import math
+
+from warehouse.engine import Engine
+from warehouse.queries.group_counts import install_days_sql
+from warehouse.queries.metric_query import MetricQuery
+
+# Up to this number in the span, all installs are counted.
+EXACT_INSTALL_DAYS = 10_000_000
+# Of a normal distribution, 95% lies within so many standard deviations.
+_DEVIATIONS = 1.959964
+
+
+def divisor(reader: Engine, query: MetricQuery) -> int:
+    """Return n, where one install in n answers the query. 1 means all of them. Raises `EngineError`.
+
+    The filters but `module` do not count: what a query must read decides, and that an answer is exact or not does not
+    disclose how many installs match.
+    """
+    ((install_days,),) = reader.query(*install_days_sql(query))
+    return max(1, math.ceil(int(install_days) / EXACT_INSTALL_DAYS))
+
+
+def interval(counted: int, squares: float, divisor: int) -> tuple[int, int]:
+    """Return the 95% interval of a total, given its part in the sample.
+
+    `squares` is the sum of the squares of what each install adds; for a count of installs it equals `counted`. The
+    interval is Wilson's: it also holds for small counts.
+    """
+    share = 1 / divisor
+    largest = squares / counted if counted else 1.0  # the size of a typical addition
+    half_square = _DEVIATIONS**2 * largest * (1 - share) / 2
+    half_width = _DEVIATIONS * math.sqrt(squares * (1 - share) + half_square**2 / _DEVIATIONS**2)
+    low = (counted + half_square - half_width) / share
+    high = (counted + half_square + half_width) / share
+    return max(counted, math.floor(low)), math.ceil(high)
