@@ -85,8 +85,8 @@ def together_sql(
     common = set.intersection(*(set(keys) - {smallest.get(bucket)} for bucket, keys in large.items()))
     small = statement.none_of(pair, added)
     sql = f"""
-        SELECT bucket, countIf(small), countIf(early_small), sum(amount_small), sum(toFloat64(amount_small) ** 2),
-            count(), countIf(early), sum(amount), sum(toFloat64(amount) ** 2)
+        SELECT bucket, countIf(small), countIf(early_small), sum(amount_small), sum(pow(amount_small, 2)),
+            count(), countIf(early), sum(amount), sum(pow(amount, 2))
         FROM (
             SELECT bucket, install, max(is_small) AS small, max(is_early AND is_small) AS early_small,
                 max(is_early) AS early, sumIf(uses, is_small) AS amount_small, sum(uses) AS amount
@@ -212,7 +212,7 @@ class _Statement:
         """Return the groups of `reported` with the squares of what each install adds."""
         return f"""
             SELECT bucket, key, count() AS everybody, countIf(is_early) AS earlier, sum(uses) AS amount,
-                sum(toFloat64(uses) ** 2) AS squares
+                sum(pow(uses, 2)) AS squares
             FROM (
                 SELECT bucket, key, install, max(early) AS is_early, sum(amount) AS uses
                 FROM ({self.reported()}) GROUP BY bucket, key, install
