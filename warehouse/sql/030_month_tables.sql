@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS features_by_month$local $on_cluster (
     variant UInt32 COMMENT 'hash of the values that the install reported with the feature',
     reported SimpleAggregateFunction(groupBitOr, UInt32) COMMENT 'days on which the feature was named, count 0 included',
     used SimpleAggregateFunction(groupBitOr, UInt32) COMMENT 'days on which it was used',
-    uses SimpleAggregateFunction(sumMap, Map(UInt8, UInt64)) CODEC(ZSTD(3)) COMMENT 'uses by day of the month'
+    uses SimpleAggregateFunction(sumMap, Map(UInt8, UInt64)) COMMENT 'uses by day of the month' CODEC(ZSTD(3))
 )
 ENGINE = ${replicated}AggregatingMergeTree
 PARTITION BY toYYYYMM(month)
