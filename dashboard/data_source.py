@@ -86,6 +86,11 @@ class DataSource:
         rows = self.ask("installs", {**args, "grain": "period"})["rows"]
         return int(rows[0]["value"]) if rows and rows[0]["value"] is not None else None
 
+    def divisor(self, args: Mapping[str, str]) -> int | None:
+        """n if one in n installs is counted because the period has so many install-days, None if all are."""
+        sampled = self.ask("installs", {**args, "grain": "period"}).get("sampled")
+        return round(1 / sampled) if sampled else None
+
     def received(self, chosen: Filters) -> Received:
         """The days with beacons of any module. Raises `EngineError`."""
         return Received(*metrics.days_with_beacons(self._engine, chosen.start, chosen.end))

@@ -8,6 +8,7 @@ from dash import html
 
 from core.access_log import AccessLogError
 from dashboard.data_source import DataSource
+from dashboard.filters import Filters
 from dashboard.formatting import duration, fewer, moment
 from warehouse.engine import EngineError, Trouble
 from warehouse.limited_engine import LimitExceeded
@@ -161,6 +162,9 @@ def _empty(title: str, text: str) -> html.Div:
     return html.Div([html.P(title, className="empty-title"), html.P(text, className="empty-text")], className="empty")
 
 
-def rounding(data: DataSource) -> str:
-    """The sentence that a page with rounded figures adds."""
-    return f"Installs are rounded down to multiples of {data.k}, uses to two digits. " if data.rounded else ""
+def precision(data: DataSource, chosen: Filters) -> str:
+    """The sentences that a page adds if its figures are rounded or estimated. Raises `EngineError`."""
+    rounded = f"Installs are rounded down to multiples of {data.k}, uses to two digits. " if data.rounded else ""
+    if divisor := data.divisor(chosen.args()):
+        return f"{rounded}Figures are estimates: the range is long, so one in {divisor} installs is counted. "
+    return rounded

@@ -85,13 +85,13 @@ def main() -> None:
             engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(ENGINES[-1])), home)
             try:
                 migrate(engine)
-                _fill(engine, millions * 1_000_000)
+                fill(engine, millions * 1_000_000)
                 _report(engine, millions)
             finally:
                 engine.close()
 
 
-def _fill(engine: Engine, install_days: int) -> None:
+def fill(engine: Engine, install_days: int) -> None:
     installs = install_days // DAYS
     for ago in range(DAYS):
         for first in range(0, installs, ROWS):

@@ -45,7 +45,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             return Instead(messages.no_features())
         note = (
             f"{plural(len(found.features), 'feature')}, {days(chosen.start, chosen.end)}, {count(total)} active "
-            f"installs. Rarely used: by under {rows.RARE:.0%} of them, candidates to drop. {messages.rounding(data)}"
+            f"installs. Rarely used: by under {rows.RARE:.0%} of them, candidates to drop. "
+            f"{messages.precision(data, chosen)}"
         ).strip()
         if found.folded:
             note += f" {OTHER}: all features that too few installs used to show separately."

@@ -45,7 +45,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         counted = "An install counts once, under the value that it reported last in the range."
         if not chosen.module:
             counted += " Module versions are the exception: it counts under each version of each module."
-        return (f"{folded}{messages.rounding(data)}{counted}",)
+        return (f"{folded}{messages.precision(data, chosen)}{counted}",)
 
     freshness.register(callbacks, page, data, search)
     figures.register(page, callbacks, data)
