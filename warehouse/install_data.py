@@ -21,7 +21,7 @@ Plane = Literal["usage", "license"]
 # The first table of each plane is the raw table.
 TABLES: dict[Plane, tuple[str, ...]] = {
     "usage": ("usage_beacons", "installs_by_month", "features_by_month", "installs"),
-    "license": ("license_sightings", "license_sources_by_month", "sightings_by_install"),
+    "license": ("license_sightings", "license_sources_by_month", "sightings_by_install", "license_keys"),
 }
 STATEMENTS = "owner_statements"
 SEALED = "sealed_beacons"

@@ -61,6 +61,7 @@ KEPT = (
     Kept("connection addresses of these beacons", "license_sightings", "30 days", "ip", "time"),
     Kept("addresses that the module reported", "license_sightings", "30 days", "ip_claim", "time"),
     Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
+    Kept("license keys that each install reported", "license_keys", "13 months after the last", time="last_seen"),
     Kept("beacons of restricted installs, sealed", "sealed_beacons", "13 months", time="day"),
     Kept("addresses of these beacons, sealed", "sealed_beacons", "30 days", "sealed_ip", "day"),
     Kept("owners' statements about module and license", "owner_statements", "13 months", time="stated"),

@@ -42,6 +42,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
     ServerUser.LICENSING: (
         ("SELECT", "license_sightings", ()),
         ("SELECT", "sightings_by_install", ()),
+        ("SELECT", "license_keys", ()),
         ("SELECT", "owner_statements", ()),
         ("SELECT", "license_sources_by_month", ()),
     ),

@@ -26,7 +26,7 @@ ROW: dict[str, Any] = dict.fromkeys(("id", "module", "version", "status", "sourc
 @pytest.fixture(autouse=True)
 def three_installs(monkeypatch: pytest.MonkeyPatch) -> None:
     def installs(engine: Any, args: Mapping[str, str], *, seconds: bool = False) -> dict[str, Any]:
-        licensing._conditions(args)
+        licensing._Asked.of(args)
         return {"rows": [ROW] * 3, "next_cursor": None}
 
     monkeypatch.setattr(licensing, "installs", installs)

@@ -29,12 +29,16 @@ from warehouse.server_users import GRANTS, Server, ServerUser
 on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
 AGGREGATES = ("installs_by_month", "features_by_month", "installs")
 USAGE = ("usage_beacons", *AGGREGATES)
-LICENSE = ("license_sightings", "license_sources_by_month", "sightings_by_install", "owner_statements")
+LICENSE = ("license_sightings", "license_sources_by_month", "sightings_by_install", "license_keys", "owner_statements")
 RIGHTS = ("install_states", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
 ACCESS_DENIED, READONLY = 497, 164
 VIEWS = {
     "usage": tuple(f"{table}_from_beacons" for table in AGGREGATES),
-    "license": ("license_sources_by_month_from_sightings", "sightings_by_install_from_sightings"),
+    "license": (
+        "license_sources_by_month_from_sightings",
+        "sightings_by_install_from_sightings",
+        "license_keys_from_sightings",
+    ),
 }
 
 

@@ -7,9 +7,11 @@ people.
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from core.fields import FIELDS, MODULE
@@ -19,40 +21,52 @@ from warehouse.server_users import ServerUser
 
 STATUSES = next(field.choices for field in FIELDS if field.path == "license.status")
 DEFAULT_LIMIT, MOST = 100, 1000
+# The number of installs whose status is looked up at once, until a page is full.
+CHUNK, MOST_CHUNK = 2000, 100_000
+
+Pair = tuple[str, int]  # module and install
+
+
+Report = dict[str, Any]  # the latest report of an install and module, with its `key_installs`
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule that flags rows. `when` is SQL over the columns of a row; `evidence` is a template with these columns."""
+    """A rule that flags a report. `evidence` is a template with the values of the report."""
 
     name: str
     severity: str
-    when: str
+    holds: Callable[[Report], bool]
     evidence: str
     description: str
+    statuses: tuple[str, ...] = STATUSES  # it holds for reports of no other status
 
 
+_UNLICENSED, _LAPSED = ("unlicensed", "invalid"), ("expired", "suspended")
+SHARED_KEY = "shared_key"
 RULES: tuple[Rule, ...] = (
     Rule(
-        "reported_unlicensed", "warning", "status IN ('unlicensed', 'invalid')",
+        "reported_unlicensed", "warning", lambda report: report["status"] in _UNLICENSED,
         "the module itself reports {status}, last on {last_seen}",
         "The module reports that it has no valid license. A new install may not have been given its key yet.",
+        _UNLICENSED,
     ),
     Rule(
-        "lapsed", "notice", "status IN ('expired', 'suspended')",
+        "lapsed", "notice", lambda report: report["status"] in _LAPSED,
         "the module itself reports {status}, last on {last_seen}",
         "The license ran out or was suspended. A renewal may be under way.",
+        _LAPSED,
     ),
     Rule(
-        "shared_key", "notice", "key != 0 AND key_installs > 1",
+        SHARED_KEY, "notice", lambda report: report["key_installs"] > 1,
         "{key_installs} installs of this module report the same license key",
         "Several installs report one license key. A moved or restored server has a new install id and the same key.",
     ),
 )  # fmt: skip
 
-# The latest report of each (module, install). Each status has its own first and last time, so that `since` needs no
+# The latest report of each of these installs. Each status has its own first and last time, so that `since` needs no
 # scan of the sightings.
-_INSTALLS = """
+_REPORTS = """
 SELECT
     module, install,
     min(since_status) AS first_seen,
@@ -64,18 +78,20 @@ FROM (
     SELECT module, install, status AS status_of, min(first_seen) AS since_status, max(last_seen) AS until_status,
         argMaxMerge(latest) AS report
     FROM sightings_by_install
+    WHERE module IN {modules:Array(String)} AND install IN {installs:Array(UInt64)}
     GROUP BY module, install, status_of
 )
 GROUP BY module, install
 """
-_FLAGS = ", ".join(f"if({rule.when}, '{rule.name}', '')" for rule in RULES)
-_FLAGGED = f"""
-SELECT installs.*, key_installs, arrayFilter(flag -> flag != '', [{_FLAGS}]) AS flags
-FROM ({_INSTALLS}) AS installs
-LEFT JOIN (
-    SELECT module, key, uniqExact(install) AS key_installs FROM ({_INSTALLS}) WHERE key != 0 GROUP BY module, key
-) AS shared ON installs.module = shared.module AND installs.key = shared.key
-"""  # noqa: S608
+# The status of the latest report, without reading the reports.
+_STATUSES = """
+SELECT module, install, argMax(status_of, (until_status, status_of)) AS status
+FROM (
+    SELECT module, install, status AS status_of, max(last_seen) AS until_status
+    FROM sightings_by_install WHERE {conditions} GROUP BY module, install, status_of
+)
+GROUP BY module, install
+"""
 _CURSOR = re.compile(rf"(?P<module>{MODULE}):(?P<install>[0-9]{{1,20}})", re.ASCII)
 _COLUMNS = "module", "install", "first_seen", "last_seen", "status", "since", "version", "source", "key", "country"
 
@@ -88,25 +104,17 @@ def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) 
     100, at most 1000), `cursor` (from the previous page). Raises `QueryError` and `EngineError`.
     """
     engine = engine.as_user(ServerUser.LICENSING)
-    conditions, parameters = _conditions(args)
-    limit = _limit(args.get("limit", ""))
-    columns = ", ".join(f"installs.{column} AS {column}" for column in _COLUMNS)
-    found = engine.query(
-        f"SELECT {columns}, key_installs, flags FROM ({_FLAGGED}) AS installs "  # noqa: S608
-        f"WHERE {' AND '.join(conditions)} ORDER BY module, install LIMIT {limit + 1}",
-        parameters,
-    )
-    rows = [dict(zip((*_COLUMNS, "key_installs", "flags"), row, strict=True)) for row in found]
-    more = len(rows) > limit
-    rows = rows[:limit]
-    addresses = _addresses(engine, rows)
-    disputed = _disputed(engine, rows)
+    asked = _Asked.of(args)
+    found = list(islice(_matching(engine, asked), asked.limit + 1))
+    more, found = len(found) > asked.limit, found[: asked.limit]
+    reports = _reports(engine, found)
+    rows = [reports[pair] for pair in found]
+    addresses, disputed = _addresses(engine, rows), _disputed(engine, rows)
     spelled = _second if seconds else _day
-    cursor = f"{rows[-1]['module']}:{rows[-1]['install']}" if more else ""
-    pairs = [(row["module"], row["install"]) for row in rows]
+    cursor = f"{found[-1][0]}:{found[-1][1]}" if more else ""
     return {
         "rows": [
-            _row(row, addresses.get(pair, ""), pair in disputed, spelled) for row, pair in zip(rows, pairs, strict=True)
+            _row(row, addresses.get(pair, ""), pair in disputed, spelled) for row, pair in zip(rows, found, strict=True)
         ],
         "next_cursor": base64.urlsafe_b64encode(cursor.encode()).decode() if more else None,
     }
@@ -115,52 +123,163 @@ def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) 
 def flags(engine: Engine) -> dict[str, Any]:
     """Return the rules, each with the number of (module, install) pairs that it flags now."""
     reader = engine.as_user(ServerUser.LICENSING)
-    counts = dict(reader.query(f"SELECT arrayJoin(flags) AS flag, count() FROM ({_FLAGGED}) GROUP BY flag"))  # noqa: S608
+    statuses = _STATUSES.format(conditions="1")
+    by_status = dict(reader.query(f"SELECT status, count() FROM ({statuses}) GROUP BY status"))  # noqa: S608
     return {
         "rows": [
             {
                 "rule": rule.name,
                 "severity": rule.severity,
                 "description": rule.description,
-                "installs": counts.get(rule.name, 0),
+                "installs": len(_sharing(reader, ""))
+                if rule.name == SHARED_KEY
+                else sum(by_status.get(status, 0) for status in rule.statuses),
             }
             for rule in RULES
         ]
     }
 
 
-def _conditions(args: Mapping[str, str]) -> tuple[list[str], dict[str, Any]]:
-    for name in args:
-        if name not in ("module", "status", "flag", "limit", "cursor"):
-            raise QueryError("unknown_field", "query", "the parameters are module, status, flag, limit, cursor")
-    conditions: list[str] = ["1"]
-    parameters: dict[str, Any] = {}
-    if module := args.get("module"):
-        if len(module) > 64 or not module.isprintable():
+def _matching(engine: Engine, asked: "_Asked") -> Iterator[Pair]:
+    """Yield the pairs of module and install that match, in order. It reads no more of the table than it must."""
+    if asked.flag == SHARED_KEY:
+        pairs = [pair for pair in _sharing(engine, asked.module) if pair > asked.after]
+        for first in range(0, len(pairs), MOST):
+            part = pairs[first : first + MOST]
+            reports = _reports(engine, part, keys=False) if asked.statuses != set(STATUSES) else {}
+            yield from (pair for pair in part if not reports or reports[pair]["status"] in asked.statuses)
+        return
+    after, most = asked.after, asked.limit + 1 if asked.statuses == set(STATUSES) else CHUNK
+    while True:
+        conditions, parameters = asked.rows_after(after)
+        chunk = engine.query(
+            f"SELECT DISTINCT module, install FROM sightings_by_install WHERE {conditions} "  # noqa: S608
+            f"ORDER BY module, install LIMIT {most}",
+            parameters,
+        )
+        if chunk and asked.statuses != set(STATUSES):
+            last = "(module < {last_module:String} OR (module = {last_module:String} AND install <= {last:UInt64}))"
+            statuses = _STATUSES.format(conditions=f"{conditions} AND {last}")
+            matching = engine.query(
+                f"SELECT module, install FROM ({statuses}) WHERE status IN {{statuses:Array(String)}} "  # noqa: S608
+                "ORDER BY module, install",
+                {**parameters, "last_module": chunk[-1][0], "last": chunk[-1][1], "statuses": sorted(asked.statuses)},
+            )
+        else:
+            matching = chunk
+        yield from ((module, install) for module, install in matching)
+        if len(chunk) < most:
+            return
+        after, most = (chunk[-1][0], chunk[-1][1]), min(most * 4, MOST_CHUNK)
+
+
+def _sharing(engine: Engine, module: str) -> list[Pair]:
+    """Return the pairs, in order, whose key several installs of the module have in their latest report."""
+    where = "WHERE module = {module:String}" if module else ""
+    ever = f"SELECT module, key FROM license_keys {where} GROUP BY module, key HAVING uniqExact(install) > 1"  # noqa: S608
+    holders = (
+        "SELECT module, key, install, max(last_seen) AS seen FROM license_keys "  # noqa: S608
+        f"WHERE (module, key) GLOBAL IN ({ever}) GROUP BY module, key, install"
+    )
+    now = (
+        "SELECT module, install, max(last_seen) AS seen FROM sightings_by_install "  # noqa: S608
+        f"WHERE (module, install) GLOBAL IN (SELECT module, install FROM ({holders})) GROUP BY module, install"
+    )
+    found = engine.query(
+        "SELECT module, groupArray(install) AS installs "  # noqa: S608
+        f"FROM (SELECT * FROM ({holders}) AS holders ANY INNER JOIN ({now}) AS now USING (module, install, seen)) "
+        "GROUP BY module, key HAVING length(installs) > 1",
+        {"module": module} if module else {},
+    )
+    return sorted((name, install) for name, installs in found for install in installs)
+
+
+def _reports(engine: Engine, pairs: Sequence[Pair], *, keys: bool = True) -> dict[Pair, Report]:
+    """Return the latest report of each pair. With `keys`, each says how many installs report its key now."""
+    reports: dict[Pair, Report] = {}
+    wanted = set(pairs)
+    by_module: dict[str, list[int]] = {}
+    for module, install in pairs:
+        by_module.setdefault(module, []).append(install)
+    for module, numbers in by_module.items():
+        for row in engine.query_each(_REPORTS, "installs", numbers, {"modules": [module]}):
+            report = dict(zip(_COLUMNS, (row[0], row[1], row[2], row[3], *row[5:]), strict=True))
+            if (row[0], row[1]) in wanted:
+                reports[row[0], row[1]] = report
+    if keys:
+        numbers_of = _key_installs(engine, reports)
+        for report in reports.values():
+            report["key_installs"] = numbers_of[report["module"], report["key"]] if report["key"] else 0
+    return reports
+
+
+def _key_installs(engine: Engine, reports: Mapping[Pair, Report]) -> Counter[tuple[str, int]]:
+    """Return how many installs have each of these keys in their latest report."""
+    by_module: dict[str, set[int]] = {}
+    for report in reports.values():
+        if report["key"]:
+            by_module.setdefault(report["module"], set()).add(report["key"])
+    holders: list[Pair] = []
+    for module, keys in by_module.items():
+        sql = "SELECT DISTINCT module, install FROM license_keys WHERE module = {module:String} AND key IN "
+        holders += engine.query_each(sql + "{keys:Array(UInt64)}", "keys", keys, {"module": module})
+    others = _reports(engine, [pair for pair in holders if pair not in reports], keys=False)
+    return Counter((report["module"], report["key"]) for report in (*reports.values(), *others.values()))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a page is asked for: the pairs after a place in the order, of these statuses, and of a flag."""
+
+    module: str
+    statuses: frozenset[str]
+    flag: str
+    after: Pair
+    limit: int
+
+    @classmethod
+    def of(cls, args: Mapping[str, str]) -> "_Asked":
+        """Read the parameters. Raises `QueryError`."""
+        for name in args:
+            if name not in ("module", "status", "flag", "limit", "cursor"):
+                raise QueryError("unknown_field", "query", "the parameters are module, status, flag, limit, cursor")
+        module = args.get("module", "")
+        if len(module) > 64 or (module and not module.isprintable()):
             raise QueryError("bad_format", "module", "must be printable, with at most 64 characters")
-        conditions.append("module = {module:String}")
-        parameters["module"] = module
-    if status := args.get("status"):
-        names = status.removeprefix("!").split(",")
-        if not set(names) <= set(STATUSES):
-            raise QueryError("bad_format", "status", f"must be one of {', '.join(STATUSES)}")
-        conditions.append(f"status {'NOT IN' if status.startswith('!') else 'IN'} {{status:Array(String)}}")
-        parameters["status"] = names
-    if flag := args.get("flag"):
-        if flag not in {rule.name for rule in RULES}:
-            raise QueryError("bad_format", "flag", f"must be one of {', '.join(rule.name for rule in RULES)}")
-        conditions.append("has(flags, {flag:String})")
-        parameters["flag"] = flag
-    if cursor := args.get("cursor"):
-        try:
-            after = _CURSOR.fullmatch(base64.urlsafe_b64decode(cursor.encode()).decode())
-        except (binascii.Error, ValueError):
-            after = None
-        if after is None or int(after["install"]) >= 1 << 64:
-            raise QueryError("bad_format", "cursor", "must be a next_cursor from an answer")
-        parameters |= {"after_module": after["module"], "after_install": int(after["install"])}
-        conditions.append("(module, install) > ({after_module:String}, {after_install:UInt64})")
-    return conditions, parameters
+        statuses = frozenset(STATUSES)
+        if status := args.get("status"):
+            names = set(status.removeprefix("!").split(","))
+            if not names <= statuses:
+                raise QueryError("bad_format", "status", f"must be one of {', '.join(STATUSES)}")
+            statuses = statuses - names if status.startswith("!") else frozenset(names)
+        flag = args.get("flag", "")
+        rules = {rule.name: rule for rule in RULES}
+        if flag and flag not in rules:
+            raise QueryError("bad_format", "flag", f"must be one of {', '.join(rules)}")
+        if flag:
+            statuses &= set(rules[flag].statuses)
+        return cls(module, statuses, flag, _after(args.get("cursor", "")), _limit(args.get("limit", "")))
+
+    def rows_after(self, after: Pair) -> tuple[str, dict[str, Any]]:
+        """Return the condition of the rows after a pair, in a form from which ClickHouse finds the place."""
+        conditions = "module >= {after:String} AND (module > {after:String} OR install > {after_install:UInt64})"
+        parameters: dict[str, Any] = {"after": after[0], "after_install": after[1]}
+        if self.module:
+            conditions += " AND module = {module:String}"
+            parameters["module"] = self.module
+        return conditions, parameters
+
+
+def _after(cursor: str) -> Pair:
+    if not cursor:
+        return "", 0
+    try:
+        after = _CURSOR.fullmatch(base64.urlsafe_b64decode(cursor.encode()).decode())
+    except (binascii.Error, ValueError):
+        after = None
+    if after is None or int(after["install"]) >= 1 << 64:
+        raise QueryError("bad_format", "cursor", "must be a next_cursor from an answer")
+    return after["module"], int(after["install"])
 
 
 def _limit(text: str) -> int:
@@ -213,7 +332,7 @@ def _row(row: dict[str, Any], ip: str, disputed: bool, spelled: Callable[[dateti
                 "evidence": rule.evidence.format(**told),
             }
             for rule in RULES
-            if rule.name in row["flags"]
+            if rule.holds(row)
         ],
         "review": "disputed" if disputed else None,
     }
