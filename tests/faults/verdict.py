@@ -111,7 +111,7 @@ def expected(table: Table, ledger: Iterable[Answered]) -> dict[Key, int]:
 def compare(expected: dict[Key, int], held: Iterable[tuple[Any, ...]]) -> Difference:
     """Count the keys that have less or more; `held` are rows of a key and its number."""
     found = {row[:-1]: row[-1] for row in held}
-    lost = sum(key not in found or found[key] < number for key, number in expected.items())
+    lost = sum(found.get(key, 0) < number for key, number in expected.items())
     doubled = sum(key not in expected or number > expected[key] for key, number in found.items())
     return Difference(lost, doubled)
 

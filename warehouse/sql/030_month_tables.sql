@@ -26,7 +26,7 @@ PRIMARY KEY (module, install)
 ORDER BY (module, install, month, version, license_status, os, os_version, arch, virtualization, whmcs, php, database,
     web_server, country)
 TTL month + INTERVAL 14 MONTH
-SETTINGS $deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1,
+SETTINGS $deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1,
     old_parts_lifetime = 1, cleanup_delay_period = 3, cleanup_delay_period_random_add = 0,
     max_cleanup_delay_period = 3, finished_mutations_to_keep = 1, min_rows_to_fsync_after_merge = 1;
 
@@ -46,7 +46,7 @@ ENGINE = ${replicated}AggregatingMergeTree
 PARTITION BY toYYYYMM(month)
 ORDER BY (module, feature, install, month, variant)
 TTL month + INTERVAL 14 MONTH
-SETTINGS $deduplication, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1,
+SETTINGS $deduplication, fsync_after_insert = 1, fsync_part_directory = 1,
     old_parts_lifetime = 1, cleanup_delay_period = 3, cleanup_delay_period_random_add = 0,
     max_cleanup_delay_period = 3, finished_mutations_to_keep = 1, min_rows_to_fsync_after_merge = 1;
 
@@ -80,7 +80,7 @@ PARTITION BY toYYYYMM(month)
 PRIMARY KEY (module, install)
 ORDER BY (module, install, month, version, license_status, license_source, country)
 TTL month + INTERVAL 14 MONTH
-SETTINGS $deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1, ttl_only_drop_parts = 1,
+SETTINGS $deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1,
     old_parts_lifetime = 1, cleanup_delay_period = 3, cleanup_delay_period_random_add = 0,
     max_cleanup_delay_period = 3, finished_mutations_to_keep = 1, min_rows_to_fsync_after_merge = 1;
 
