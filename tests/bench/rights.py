@@ -19,7 +19,7 @@ from collector.rights.request_store import RequestStore
 from collector.spool import Spool
 from core.home import Home
 from core.settings import Settings
-from tests.end_to_end.system import ENGINES, clickhouse_url
+from tests.end_to_end.system import AVAILABLE, clickhouse_url
 from warehouse import install_data
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
@@ -56,7 +56,7 @@ def main() -> None:
     install = planes.pseudonyms(uuid.UUID(owner).bytes, 0)
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(ENGINES[-1])), home)
+        engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(AVAILABLE[-1])), home)
         migrate(engine)
         began = time.perf_counter()
         for month in range(MONTHS):

@@ -137,6 +137,7 @@ def test_what_the_image_logs_is_switched_off_or_leaves_after_days() -> None:
             assert entry.get("remove") == "1", name
 
 
+@pytest.mark.server
 def test_a_server_keeps_three_logs_and_those_for_days(server: Server) -> None:
     """With all that the image switches on, no other table is made, also after queries and errors."""
     assert "Code: 395" in str(server.ask("SELECT throwIf(1)"))
@@ -149,6 +150,7 @@ def test_a_server_keeps_three_logs_and_those_for_days(server: Server) -> None:
     assert ["query_log", "3"] in tables
 
 
+@pytest.mark.server
 def test_a_server_s_memory_is_bounded(server: Server) -> None:
     """The server, its caches and a query have limits for a machine of 4 GB, and a query that wants more is refused."""
     limits = dict(server.ask("SELECT name, value FROM system.server_settings"))

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+import pytest
+
 from core.settings import Settings
 
 KEY = "ingest-key-of-the-tests"
@@ -179,7 +181,9 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = 90) ->
         time.sleep(0.05)
 
 
-ENGINES = ["embedded", *(["server"] if os.environ.get("CLICKHOUSE_URL") else [])]
+AVAILABLE = ["embedded", *(["server"] if os.environ.get("CLICKHOUSE_URL") else [])]
+# The same as parameters of a test, so that `-m server` selects the tests that use a server.
+ENGINES = [pytest.param(name, marks=[pytest.mark.server] if name == "server" else []) for name in AVAILABLE]
 
 
 def clickhouse_url(engine: str) -> str:

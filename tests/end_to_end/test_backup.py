@@ -185,7 +185,7 @@ def test_a_backup_is_one_at_a_time_and_can_be_broken_off(embedded: System, tmp_p
     assert "a table export failed" not in embedded.log()
 
 
-@pytest.mark.skipif("server" not in ENGINES, reason="needs CLICKHOUSE_URL")
+@pytest.mark.server
 @pytest.mark.parametrize(("made_on", "brought_to"), [("embedded", "server"), ("server", "embedded")])
 def test_a_backup_fits_every_kind_of_engine(made_on: str, brought_to: str, tmp_path: Path) -> None:
     """What was embedded goes on on a server and the other way round, with the same figures; Pharos may be stopped."""

@@ -17,11 +17,10 @@ import pytest
 from core.home import Home
 from core.settings import Settings
 from tests.end_to_end.beacons import beacon
-from tests.end_to_end.system import ENGINES, System, clickhouse_url, fetch, running_at, wait_for
+from tests.end_to_end.system import System, clickhouse_url, fetch, running_at, wait_for
 from tests.faults.verdict import ledger, planes_of, verdict
 from warehouse.engine import Engine
 
-KINDS = [kind for kind in ENGINES if kind == "server"]
 MEGABYTE = 1 << 20
 
 
@@ -130,11 +129,11 @@ def test_beacons_are_taken_without_clickhouse(proxy: Proxy, mode: str, tmp_path:
         assert system.stop() == 0
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_what_broke_on_the_way_to_a_server_is_made_up_for(kind: str, tmp_path: Path) -> None:
+@pytest.mark.server
+def test_what_broke_on_the_way_to_a_server_is_made_up_for(tmp_path: Path) -> None:
     """Refused, answering 500, answers lost after the commit, a wrong schema: all is 202, told, and in the end counted
     once."""
-    url = urlsplit(clickhouse_url(kind))
+    url = urlsplit(clickhouse_url("server"))
     proxy = Proxy(str(url.hostname), int(url.port or 8123))
     through = urlunsplit(url._replace(netloc=f"default@127.0.0.1:{proxy.port}"))
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "")

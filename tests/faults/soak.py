@@ -22,7 +22,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.end_to_end.system import ENGINES, System, running
+from tests.end_to_end.system import AVAILABLE, System, running
 from tests.faults.clickhouse import ClickHouse, beside
 from tests.faults.clients import Clients
 from tests.faults.flat import Sample, courses, sample, table
@@ -140,9 +140,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60, help="of each engine")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--engine", choices=ENGINES, action="append")
+    parser.add_argument("--engine", choices=AVAILABLE, action="append")
     arguments = parser.parse_args()
-    good = [run(engine, arguments.seed, arguments.minutes * 60) for engine in arguments.engine or ENGINES]
+    good = [run(engine, arguments.seed, arguments.minutes * 60) for engine in arguments.engine or AVAILABLE]
     print("flat, 0 lost, 0 doubled" if all(good) else "NOT FLAT, LOST OR DOUBLED")
     return 0 if all(good) else 1
 

@@ -14,7 +14,7 @@ import pytest
 
 from pharos import manifest
 from tests.collector.sample import beacon
-from tests.end_to_end.system import ENGINES, clickhouse_url
+from tests.end_to_end.system import clickhouse_url
 from tests.pharos_cli.command import PHAROS, environment, pharos
 from tests.pharos_cli.homes import fill, in_a_process
 
@@ -112,7 +112,7 @@ def test_a_home_that_holds_data_is_left_alone(whole: Path, tmp_path: Path) -> No
     assert not (tmp_path / "home" / "credentials.sqlite").exists()
 
 
-@pytest.mark.skipif("server" not in ENGINES, reason="needs CLICKHOUSE_URL")
+@pytest.mark.server
 def test_a_database_on_a_server_that_holds_rows_is_left_alone(whole: Path, tmp_path: Path) -> None:
     """A restore into a database that is in use is refused, and the home stays new."""
     url = clickhouse_url("server")

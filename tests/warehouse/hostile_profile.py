@@ -1,6 +1,6 @@
 """Run a command while every user of the ClickHouse server has a hostile profile: each setting is what hurts most.
 
-python -m tests.warehouse.hostile_profile pytest tests/warehouse -k server
+python -m tests.warehouse.hostile_profile pytest tests/warehouse -m server
 """
 
 import os

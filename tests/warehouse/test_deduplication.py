@@ -1,6 +1,5 @@
 """How long a batch of unknown outcome may be sent again: the tables remember its token while other loaders go on."""
 
-import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from warehouse import recount
 from warehouse.engine import Engine
 from warehouse.migrate import TOKENS, migrate
 
-on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
 WEEK = 7 * 86_400
 WITH_SUMS = ("usage_beacons", "installs_per_day_by_dimension")
 
@@ -36,7 +34,7 @@ def test_five_loaders_bring_no_more_batches_in_a_week_than_the_tables_remember()
     assert 5 * WEEK / loader_module.PAUSE_SECONDS <= TOKENS * 1.01
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_tables_with_sums_remember_a_week_of_tokens(engine: Engine) -> None:
     """By count, and on replicated tables by time too, which ClickHouse counts from the newest insert."""
     end = "_local" if engine.cluster else ""
@@ -53,7 +51,7 @@ def test_the_tables_with_sums_remember_a_week_of_tokens(engine: Engine) -> None:
             assert int(found["non_replicated_deduplication_window"]) == TOKENS
 
 
-@on_a_server
+@pytest.mark.server
 def test_a_batch_is_known_after_many_of_other_loaders(engine: Engine) -> None:
     """One loader never learned what became of its batch; three others brought theirs before it sends it again."""
     id = str(uuid.uuid4())

@@ -20,8 +20,6 @@ from warehouse.migrate import migrate
 from warehouse.queries import health, metrics
 from warehouse.server_users import Server, ServerUser
 
-on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
-
 
 def test_a_name_is_quoted_whatever_is_in_it() -> None:
     """No name ends its quotes."""
@@ -42,7 +40,7 @@ def test_every_statement_about_users_quotes_its_names() -> None:
                 )
 
 
-@on_a_server
+@pytest.mark.server
 @pytest.mark.parametrize("form", ["pharos-{}", "{}.eu", "9{}"])
 def test_a_database_of_any_accepted_name_works(form: str, tmp_path: Path) -> None:
     """Migration, users, loading, figures, erasure and export."""

@@ -26,7 +26,6 @@ from warehouse.migrate import migrate
 from warehouse.queries import health, licensing, metrics
 from warehouse.server_users import GRANTS, Server, ServerUser
 
-on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
 USAGE = ("usage_beacons", "installs_per_day_by_dimension")
 LICENSE = ("license_sightings", "installs_per_day_by_license_source", "sightings_by_install", "owner_statements")
 RIGHTS = ("install_states", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
@@ -66,7 +65,7 @@ def refused(engine: Engine, account: ServerUser, statement: str) -> bool:
     return False
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_readers_logins_are_enough_for_a_dashboard(engine: Engine, tmp_path: Path) -> None:
     """Every page's questions are answered without the administrator's login, and nothing can be changed with them."""
     url = engine._connections._url
@@ -117,7 +116,7 @@ def test_passwords_follow_from_the_url_s_and_from_nothing_that_is_public() -> No
     assert all("HOST ANY" in statement for statement in guarded[:2])
 
 
-@on_a_server
+@pytest.mark.server
 @pytest.mark.parametrize("account", list(ServerUser))
 def test_each_user_is_the_one_that_asks(engine: Engine, account: ServerUser) -> None:
     """The views of the engine are connections of that user, not of the administrator."""
@@ -125,7 +124,7 @@ def test_each_user_is_the_one_that_asks(engine: Engine, account: ServerUser) -> 
     assert engine.query("SELECT currentUser()") != engine.as_user(account).query("SELECT currentUser()")
 
 
-@on_a_server
+@pytest.mark.server
 def test_product_reads_aggregates_of_the_usage_plane_and_nothing_else(engine: Engine) -> None:
     """No table of the license plane, no raw row, no view, no way around, no change."""
     product = engine.as_user(ServerUser.PRODUCT)
@@ -153,7 +152,7 @@ def _views() -> set[str]:
     return {view for views in VIEWS.values() for view in views}
 
 
-@on_a_server
+@pytest.mark.server
 def test_licensing_reads_the_license_plane_and_nothing_else(engine: Engine) -> None:
     """Not even aggregates of the usage plane: metrics are asked as product, whoever asks."""
     assert engine.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(10,)]
@@ -163,7 +162,7 @@ def test_licensing_reads_the_license_plane_and_nothing_else(engine: Engine) -> N
     assert refused(engine, ServerUser.LICENSING, "ALTER TABLE license_sightings DELETE WHERE 1")
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine) -> None:
     """Of the usage plane it reads by what it knows a beacon again; the views behind its inserts run all the same."""
     assert engine.query("SELECT count() FROM license_sightings") == [(10,)]
@@ -180,7 +179,7 @@ def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine
         assert refused(engine, ServerUser.LOADER, statement), statement
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_loader_reads_no_table_through_another(engine: Engine) -> None:
     """`loop` and its like read any table for whoever may use table functions; the loader may use none."""
     for table in ("license_sightings", "usage_beacons", "installs_per_day_by_dimension"):
@@ -201,7 +200,7 @@ def test_the_loader_reads_no_table_through_another(engine: Engine) -> None:
     assert not engine.reads("usage_beacons", b'{"day":"no day"}')
 
 
-@on_a_server
+@pytest.mark.server
 def test_a_profile_that_is_read_only_stops_no_loader(engine: Engine, tmp_path: Path) -> None:
     """A server may give it to all users that do not say otherwise."""
     cluster, profile = engine.on_cluster, f"read_only_{engine.database}"
@@ -214,7 +213,7 @@ def test_a_profile_that_is_read_only_stops_no_loader(engine: Engine, tmp_path: P
     assert engine.query("SELECT count() FROM usage_beacons") == [(13,)]
 
 
-@on_a_server
+@pytest.mark.server
 def test_a_grant_that_is_no_longer_in_the_table_is_taken_back(engine: Engine) -> None:
     """What somebody gave by hand, or an older Pharos gave, ends with the next migration."""
     cluster = f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
@@ -228,7 +227,7 @@ def test_a_grant_that_is_no_longer_in_the_table_is_taken_back(engine: Engine) ->
     assert refused(engine, ServerUser.LOADER, "SELECT features FROM usage_beacons FORMAT Null")
 
 
-@on_a_server
+@pytest.mark.server
 def test_users_that_are_there_are_only_asked_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a cluster, so that a loader can start while a replica is down: no statement waits for it."""
     commands: list[str] = []
@@ -237,7 +236,7 @@ def test_users_that_are_there_are_only_asked_for(engine: Engine, monkeypatch: py
     assert commands == []
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_queries_choose_the_user_by_the_plane(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Metrics are asked as product, what the license plane holds as licensing; the administrator is not used at all."""
     asked: list[ServerUser | None] = []
@@ -279,7 +278,7 @@ DATABASE_ALONE = (
 )
 
 
-@on_a_server
+@pytest.mark.server
 def test_without_access_management_all_works_as_one_user_and_says_so(engine: Engine, tmp_path: Path) -> None:
     """Migrations and queries go on; `one_user` tells why the planes are not separated by users."""
     url = administrator(engine, DATABASE_ALONE)
@@ -296,7 +295,7 @@ def test_without_access_management_all_works_as_one_user_and_says_so(engine: Eng
     again.close()
 
 
-@on_a_server
+@pytest.mark.server
 def test_a_process_that_comes_before_the_migration_waits_for_it(engine: Engine, tmp_path: Path) -> None:
     """No database yet is an `EngineError`; afterwards the same engine answers. A changed password is no obstacle."""
     url = clickhouse_url("server")
@@ -314,7 +313,7 @@ def test_a_process_that_comes_before_the_migration_waits_for_it(engine: Engine, 
     early.close()
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_running_system_is_asked_as_its_users(tmp_path: Path) -> None:
     """What is taken from a user fails in the part of the system that works as that user, and in no other."""
     with running(tmp_path / "home", "server") as system:
