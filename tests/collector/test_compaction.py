@@ -202,6 +202,40 @@ def test_forgetting_takes_the_lock_for_few_ids_at_a_time(spool: Spool, clock: Ha
     assert max(gone) == compaction.SLICE
 
 
+def test_compaction_does_not_hold_the_lock_while_it_syncs(
+    spool: Spool, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each transaction releases the lock first, and is on disk before the next one begins."""
+    events: list[str] = []
+    real, fsync = spool.transaction, os.fsync
+
+    @contextmanager
+    def watched() -> Iterator[None]:
+        with real():
+            assert spool.db.execute("PRAGMA synchronous").fetchone() == (1,)  # the commit does not sync
+            events.append("commit")
+            yield
+
+    def unlocked(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == f"{spool.path}-wal":
+            with closing(sqlite3.connect(spool.path, timeout=0, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+            events.append("sync")
+        fsync(descriptor)
+
+    store(spool, *range(50))
+    settle(spool)
+    clock.days(HORIZON_DAYS + 1)
+    store(spool, *range(100, 150))
+    monkeypatch.setattr(spool, "transaction", watched)
+    monkeypatch.setattr(os, "fsync", unlocked)
+    settle(spool)
+    assert remembered(spool) == ids(*range(100, 150))
+    assert len(events) > 2 * 50 / compaction.SLICE
+    assert events == ["commit", "sync"] * (len(events) // 2)
+    assert spool.db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
 def test_looking_for_what_is_old_takes_no_lock(spool: Spool, tmp_path: Path) -> None:
     """Forgetting with nothing to forget goes on while another process holds the lock."""
     store(spool, *range(7))
