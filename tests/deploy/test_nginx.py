@@ -218,6 +218,25 @@ def test_a_collector_that_is_away_is_a_503(tmp_path: Path) -> None:
         assert nginx.log.read_text() == ""
 
 
+def test_a_dashboard_that_is_down_is_a_503(tmp_path: Path) -> None:
+    """A browser gets a page that says so, and the read API a problem document. The log names no reader."""
+    with contextlib.closing(Upstream()) as upstream:
+        down = upstream.port
+    with Nginx(tmp_path, collector=down, dashboard=down) as nginx:
+        dashboard = Client(nginx.port, nginx._tls, DASHBOARD)
+        for line in ("GET /", "GET /features?module=a", "POST /login"):
+            asked = f"{line} HTTP/1.1\r\nHost: {DASHBOARD}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            page = dashboard.raw(asked.encode(), ends=False)
+            assert page.startswith(b"HTTP/1.1 503 ")
+            assert b"Content-Type: text/html; charset=utf-8" in page
+            assert b"The dashboard is unavailable" in page
+            assert b"Retry-After: 30" in page
+        answer = dashboard.request("GET", "/api/v1/metrics/installs")
+        assert unavailable(answer)
+        assert answer.json["detail"] == "the dashboard cannot be reached"
+        assert nginx.log.read_text() == ""
+
+
 def test_nothing_is_written_down(nginx: Nginx) -> None:
     """After good and bad requests and handshakes no log names an address, and no file was made."""
     nginx.post(beacon())
