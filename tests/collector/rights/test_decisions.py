@@ -81,7 +81,7 @@ def test_a_decision_is_newer_than_that_of_another_collector(spool: Spool, other:
 
 
 def test_an_erasure_is_undone_by_no_decision_of_another_collector(spool: Spool, other: Spool) -> None:
-    """One collector erases while another stores an objection: both apply."""
+    """One collector erases, and another that does not know it stores an objection: both apply."""
     shared = Shared()
     decide(spool, 1, "erase", NOON)
     shared.carry_out(spool, 1)
