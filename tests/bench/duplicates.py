@@ -40,7 +40,7 @@ PAUSE_SECONDS = 0.001
 
 
 class Uptime:
-    """A clock that is set forward by hand."""
+    """A boot clock that the benchmark sets."""
 
     def __init__(self) -> None:
         self.seconds = 90.0 * DAY
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def filled(path: Path, clock: Uptime, count: int) -> Spool:
-    """A spool that got `count` beacons in its 30 days, and filed and folded them as they came."""
+    """Return a spool that has `count` ids, as 30 days of filing and folding leave them."""
     spool = Spool(path, clock)
     if not count:
         return spool
@@ -145,7 +145,7 @@ def filled(path: Path, clock: Uptime, count: int) -> Spool:
 
 
 def sizes(count: int) -> Iterator[int]:
-    """How many ids each filter is over, the oldest first: no two of one size, as folding leaves them."""
+    """Yield the number of ids of each filter, from old to new. No two filters have the same size, as after folding."""
     units, rest = divmod(count, RECENT)
     for power in reversed(range(units.bit_length())):
         if units >> power & 1:
@@ -155,7 +155,7 @@ def sizes(count: int) -> Iterator[int]:
 
 
 def sorted_ids(count: int) -> Iterator[bytes]:
-    """So many random ids in order, in pieces."""
+    """Yield `count` random ids in order, in pieces."""
     for first in range(256):
         number = count * (first + 1) // 256 - count * first // 256
         rest = sorted(one for (one,) in struct.iter_unpack("15s", os.urandom(15 * number)))
@@ -163,7 +163,7 @@ def sorted_ids(count: int) -> Iterator[bytes]:
 
 
 def longest(spool: Spool, work: Callable[[], object]) -> tuple[float, float]:
-    """Return the longest time in ms for which some work holds the lock of the spool, and the longest CPU time in it."""
+    """Return the longest time in ms for which `work` holds the spool's lock, and the longest CPU time in it."""
     real, held, busy = spool.transaction, [0.0], [0.0]
 
     @contextmanager
@@ -182,12 +182,12 @@ def longest(spool: Spool, work: Callable[[], object]) -> tuple[float, float]:
 
 
 def row() -> Row:
-    """A new beacon of about 1 KB."""
+    """Return a new beacon of about 1 KB."""
     return Row(os.urandom(WIDTH), USAGE, LICENSE)
 
 
 def opening(spool: Spool, clock: Uptime) -> float:
-    """How long a process takes until it has stored its first beacon, in ms."""
+    """Return how long a process needs to open the spool and store its first beacon, in ms."""
     began = time.perf_counter()
     again = Spool(spool.path, clock)
     assert again.store([row()], time.time()) == [True]
@@ -197,13 +197,13 @@ def opening(spool: Spool, clock: Uptime) -> float:
 
 
 def ordinary(spool: Spool) -> None:
-    """Commits that write next to nothing."""
+    """Commit small changes."""
     for moment in range(200):
         spool.note_fresh(moment)
 
 
 def rate(spool: Spool) -> float:
-    """Beacons a second, in commits of 16."""
+    """Return the beacons per second in commits of 16."""
     commits = [[row() for _ in range(PER_COMMIT)] for _ in range(COMMITS)]
     began = time.perf_counter()
     for rows in commits:

@@ -1,9 +1,7 @@
-"""How long the requests of an owner take on a large database, beside what filling it took.
+"""How long owner requests take on a large database.
 
-    python -m tests.bench.rights [ROWS]
-
-ROWS (ten million) beacons of 13 months lie in each plane; the install that asks sent one on each day. With
-CLICKHOUSE_URL on a server, else on the embedded engine.
+Run it as `python -m tests.bench.rights [ROWS]`. Each plane has ROWS (ten million) beacons over 13 months, and the
+install of the requests has one per day. It uses the server at CLICKHOUSE_URL, or the embedded engine.
 """
 
 import sys
@@ -50,7 +48,7 @@ _LICENSE = """
 
 
 def main() -> None:
-    """Fill, let the install ask for everything, and print how long each took."""
+    """Fill the database, run each request, and print how long each took."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     planes, owner = Planes(b"bench"), str(uuid.uuid4())
     install = planes.pseudonyms(uuid.UUID(owner).bytes, 0)
