@@ -9,8 +9,8 @@ The table `seen` receives new ids, and is fast only while it is small. Compactio
 - It *forgets* the ids that are older than the horizon.
 
 A kill between any two steps is safe: unregistered files are removed later, and `cleared` marks the segments whose ids
-have all left `seen`. No transaction changes more than `SLICE` ids, and other writers get the lock between two
-transactions. Only one process compacts a spool: the holder of the home's `loader` lock.
+have all left `seen`. No transaction changes more than `SLICE` ids. Each releases the lock to other writers before it is
+synced, and they keep it for a while. Only one process compacts a spool: the holder of the home's `loader` lock.
 """
 
 import logging
@@ -134,7 +134,7 @@ class Compactor:
         ids = merge(*(self._memory.ids(segment) for segment in filed))
         while batch := list(islice(ids, SLICE)):
             self._change("DELETE FROM seen", batch)
-        with self._spool.transaction():
+        with self._spool.unlocked_sync(), self._spool.transaction():
             self._spool.db.executemany("UPDATE segments SET cleared = 1 WHERE name = ?", [(s.name,) for s in filed])
             self._spool.db.execute("UPDATE memory SET generation = generation + 1")
         return True
@@ -187,7 +187,7 @@ class Compactor:
         if not (made or gone or kept):
             return
         db = self._spool.db
-        with self._spool.transaction():
+        with self._spool.unlocked_sync(), self._spool.transaction():
             db.executemany("DELETE FROM segments WHERE name = ?", [(each.name,) for each in gone])
             db.executemany("UPDATE segments SET filter = ? WHERE name = ?", [(filter, each.name) for each in kept])
             db.executemany(
@@ -200,7 +200,7 @@ class Compactor:
         """Change a slice of `seen`, then release the lock to other writers for a while."""
         marks = ",".join("?" * len(ids))
         self._began = time.monotonic()
-        with self._spool.transaction():
+        with self._spool.unlocked_sync(), self._spool.transaction():
             self._spool.db.execute(f"{change} WHERE id IN ({marks})", ids)
         self._rest()
 

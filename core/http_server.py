@@ -1,5 +1,6 @@
 """gunicorn for Pharos: it uses only the settings of Pharos, and a SIGHUP restarts nothing."""
 
+import os
 import signal
 
 from gunicorn.app.base import BaseApplication
@@ -11,6 +12,15 @@ from core import hang_up
 
 class HttpServer(BaseApplication):  # type: ignore[misc]
     """A gunicorn application whose workers must be of the class `Worker`."""
+
+    def load_default_config(self) -> None:
+        """Start from gunicorn's defaults, with the user of this process.
+
+        gunicorn reads the user when it is imported, and root may have become the owner of the home since.
+        """
+        super().load_default_config()
+        self.cfg.set("user", os.geteuid())
+        self.cfg.set("group", os.getegid())
 
     def run(self) -> None:
         """Serve until SIGINT or SIGTERM."""

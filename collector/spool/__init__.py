@@ -14,7 +14,7 @@ After a power cut each step is either complete or not begun. SQLite keeps this o
 
 - It syncs the folder after it creates the file and the log (-wal), before the log's first transaction.
 - It appends a transaction's pages to the log, the last one with a commit mark, and syncs the log before the call
-  returns. It does not read pages without that mark, or torn pages.
+  returns (in compaction, Pharos syncs it after the call). It does not read pages without that mark, or torn pages.
 - It copies pages from the log into the file only after it syncs the log. It truncates, restarts or removes the log only
   after it syncs the file.
 - It never syncs the -shm file, because it can rebuild it from the log.

@@ -1,1 +1,1 @@
-"""Benchmarks: each figure beside a floor that is measured in the same run, because machines differ and are shared."""
+"""Benchmarks. Each figure is compared with a floor of the same run, because machines differ and are shared."""

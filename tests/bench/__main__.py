@@ -1,4 +1,4 @@
-"""`make bench`: what the collector takes, against the floor of the same run."""
+"""`make bench`: the collector's throughput, compared with the floor of the same run."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def _drained() -> float:
-    """Beacons a second that one loader brings to the embedded engine."""
+    """Return the beacons per second that one loader inserts into the embedded engine."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.bench.drain"], input=b"\n".join(_bodies(BACKLOG)), capture_output=True, check=True
     )
@@ -87,7 +87,7 @@ def _singles() -> list[list[bytes]]:
 
 
 def _calm() -> Iterator[list[bytes]]:
-    """Loads for the rounds with and without slow sockets: they take turns, and each beacon is new."""
+    """Return loads for the rounds with and without slow connections, in turns. Each beacon is new."""
     bodies = iter(_bodies(2 * ROUNDS * ROUNDS * CALM))
     return ([_post(next(bodies)) for _ in range(CALM)] for _ in range(2 * ROUNDS * ROUNDS))
 
@@ -108,7 +108,7 @@ def _post(body: bytes) -> bytes:
 
 
 def _bodies(count: int) -> list[bytes]:
-    """Beacons of about 1 KB: those of the fleet that say all, each with an id of its own."""
+    """Return complete beacons of the fleet, about 1 KB each, with new ids."""
     full = [b for b in beacons(1, 200, 3, datetime.now(UTC).date()) if len(json.dumps(b)) > 700]
     return [json.dumps({**full[i % len(full)], "beacon_id": str(uuid.uuid4())}).encode() for i in range(count)]
 

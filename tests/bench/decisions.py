@@ -95,7 +95,7 @@ def _answers(port: int) -> bool:
 
 @contextlib.contextmanager
 def _deciding(home: Home) -> Iterator[None]:
-    """Somebody objects ten times a second."""
+    """Send ten objections per second."""
     stop = threading.Event()
 
     def decide() -> None:

@@ -1,4 +1,4 @@
-"""How fast a backlog is loaded: a spool full of beacons, and one loader over the embedded engine. Prints beacons/s."""
+"""How fast one loader empties a full spool into the embedded engine. Prints beacons per second."""
 
 import json
 import sys
@@ -17,7 +17,7 @@ from warehouse.migrate import migrate
 
 
 def main() -> None:
-    """Spool the beacons of standard input, one a line, then load them."""
+    """Spool the beacons of standard input, one per line, then load them."""
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
         planes, spool, now = Planes(b"bench"), Spool(home.spool), datetime.now(UTC)

@@ -1,10 +1,12 @@
-"""What the memory of duplicates costs: beacons a second by how many ids it holds, and how long its upkeep locks it.
+"""Measure the memory of duplicate ids: beacons per second by number of ids, and the longest lock of its upkeep.
 
     python -m tests.bench.duplicates [IDS]
 
-At most IDS (a hundred million) ids lie as filing and folding leave them after 30 days, with the table of recent ids
-full; without any, all is empty. The spools take turns, so what else the machine does falls on all of them alike. The
-longest lock of ordinary commits shows what the disk and other processes add: each lock ends with one write to the disk.
+Each spool has at most IDS ids (100 million), stored as 30 days of filing and folding leave them, with the table of
+recent ids full. The spools take turns, so that other load on the machine affects all of them alike.
+
+The longest locks are printed as wall time and CPU time. `a pause` is the longest delay of an idle process that wakes up
+every millisecond meanwhile: the machine itself delays a lock by that much, whatever the code does.
 """
 
 import os
@@ -16,6 +18,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing import Pipe, Process
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -32,16 +36,42 @@ COMMITS = 25
 PER_COMMIT = 16
 USAGE, LICENSE = b"u" * 330, b"l" * 330
 LONGEST_MS = 50.0
+PAUSE_SECONDS = 0.001
 
 
 class Uptime:
-    """A clock that is set forward by hand."""
+    """A boot clock that the benchmark sets."""
 
     def __init__(self) -> None:
         self.seconds = 90.0 * DAY
 
     def __call__(self) -> tuple[str, float]:
         return "bench", self.seconds
+
+
+class Pauses:
+    """The longest time in ms by which a process that only sleeps wakes up too late, within a `with` block."""
+
+    def __enter__(self) -> "Pauses":
+        self.longest_ms = 0.0
+        self._ours, theirs = Pipe()
+        Process(target=_pauses, args=(theirs,), daemon=True).start()
+        self._ours.recv()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ours.send("end")
+        self.longest_ms = self._ours.recv()
+
+
+def _pauses(pipe: Connection) -> None:
+    pipe.send("began")
+    longest = 0.0
+    while not pipe.poll():
+        began = time.perf_counter()
+        time.sleep(PAUSE_SECONDS)
+        longest = max(longest, time.perf_counter() - began - PAUSE_SECONDS)
+    pipe.send(longest * 1000)
 
 
 def main() -> None:
@@ -55,9 +85,9 @@ def main() -> None:
         for _ in range(ROUNDS):
             for count, spool in spools.items():
                 rates[count].append(rate(spool))
-        print(f"{'':52}{'longest lock in ms (CPU)':>42}")
+        print(f"{'':52}{'longest lock in ms, wall (CPU)':>48}{'longest':>12}")
         print(f"{'ids remembered':>16}{'beacons/s':>12}{'to none':>10}{'opens in ms':>14}", end="")
-        print(f"{'forgetting':>14}{'filing':>14}{'a commit':>14}")
+        print(f"{'forgetting':>16}{'filing':>16}{'a commit':>16}{'pause in ms':>12}")
         for count, spool in spools.items():
             speed = statistics.median(rates[count])
             ratio = statistics.median(one / none for one, none in zip(rates[count], rates[0], strict=True))
@@ -67,16 +97,17 @@ def main() -> None:
             commits = longest(spool, partial(ordinary, spool))
             spool.db.executemany("INSERT INTO seen VALUES (?, 1)", [(os.urandom(WIDTH),) for _ in range(RECENT)])
             clock.seconds += HORIZON_DAYS / 2 * DAY
-            forgetting = longest(spool, compactor.forget)
+            with Pauses() as pauses:
+                forgetting = longest(spool, compactor.forget)
             clock.seconds -= HORIZON_DAYS / 2 * DAY
             late = "" if forgetting[0] < LONGEST_MS else f"  over {LONGEST_MS:.0f} ms"
-            locks = "".join(f"{f'{wall:.1f} ({cpu:.1f})':>14}" for wall, cpu in (forgetting, filing, commits))
-            print(f"{locks}{late}", flush=True)
+            locks = "".join(f"{f'{wall:.1f} ({cpu:.1f})':>16}" for wall, cpu in (forgetting, filing, commits))
+            print(f"{locks}{pauses.longest_ms:12.1f}{late}", flush=True)
             spool.close()
 
 
 def filled(path: Path, clock: Uptime, count: int) -> Spool:
-    """A spool that got `count` beacons in its 30 days, and filed and folded them as they came."""
+    """Return a spool that has `count` ids, as 30 days of filing and folding leave them."""
     spool = Spool(path, clock)
     if not count:
         return spool
@@ -114,7 +145,7 @@ def filled(path: Path, clock: Uptime, count: int) -> Spool:
 
 
 def sizes(count: int) -> Iterator[int]:
-    """How many ids each filter is over, the oldest first: no two of one size, as folding leaves them."""
+    """Yield the number of ids of each filter, from old to new. No two filters have the same size, as after folding."""
     units, rest = divmod(count, RECENT)
     for power in reversed(range(units.bit_length())):
         if units >> power & 1:
@@ -124,7 +155,7 @@ def sizes(count: int) -> Iterator[int]:
 
 
 def sorted_ids(count: int) -> Iterator[bytes]:
-    """So many random ids in order, in pieces."""
+    """Yield `count` random ids in order, in pieces."""
     for first in range(256):
         number = count * (first + 1) // 256 - count * first // 256
         rest = sorted(one for (one,) in struct.iter_unpack("15s", os.urandom(15 * number)))
@@ -132,7 +163,7 @@ def sorted_ids(count: int) -> Iterator[bytes]:
 
 
 def longest(spool: Spool, work: Callable[[], object]) -> tuple[float, float]:
-    """Return the longest time in ms for which some work holds the lock of the spool, and the longest CPU time in it."""
+    """Return the longest time in ms for which `work` holds the spool's lock, and the longest CPU time in it."""
     real, held, busy = spool.transaction, [0.0], [0.0]
 
     @contextmanager
@@ -151,12 +182,12 @@ def longest(spool: Spool, work: Callable[[], object]) -> tuple[float, float]:
 
 
 def row() -> Row:
-    """A new beacon of about 1 KB."""
+    """Return a new beacon of about 1 KB."""
     return Row(os.urandom(WIDTH), USAGE, LICENSE)
 
 
 def opening(spool: Spool, clock: Uptime) -> float:
-    """How long a process takes until it has stored its first beacon, in ms."""
+    """Return how long a process needs to open the spool and store its first beacon, in ms."""
     began = time.perf_counter()
     again = Spool(spool.path, clock)
     assert again.store([row()], time.time()) == [True]
@@ -166,13 +197,13 @@ def opening(spool: Spool, clock: Uptime) -> float:
 
 
 def ordinary(spool: Spool) -> None:
-    """Commits that write next to nothing."""
+    """Commit small changes."""
     for moment in range(200):
         spool.note_fresh(moment)
 
 
 def rate(spool: Spool) -> float:
-    """Beacons a second, in commits of 16."""
+    """Return the beacons per second in commits of 16."""
     commits = [[row() for _ in range(PER_COMMIT)] for _ in range(COMMITS)]
     began = time.perf_counter()
     for rows in commits:

@@ -1,4 +1,4 @@
-"""A load of HTTP requests, one connection each as heartbeats come: raw sockets, so that the client costs little."""
+"""An HTTP load with one connection per request, over raw sockets to keep the client cheap."""
 
 import multiprocessing
 import socket
@@ -13,7 +13,7 @@ from multiprocessing.queues import SimpleQueue
 
 @dataclass(frozen=True)
 class Load:
-    """What came of it: requests per second, answers by status, 50th and 99th percentile of the time in ms."""
+    """The result: requests per second, responses by status, 50th and 99th percentile of the time in ms."""
 
     rate: float
     statuses: dict[int, int]
@@ -30,7 +30,7 @@ def request(method: str, path: str, body: bytes = b"", headers: dict[str, str] |
 
 @contextmanager
 def slow(port: int, sockets: int, key: str) -> Iterator[None]:
-    """So many connections meanwhile that send a byte a second, half of them of their headers and half of a body."""
+    """Keep slow connections open that send a byte per second, half of them in headers and half in a body."""
     head = f"POST /v1/beacons HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\n"
     begun = (f"{head}X-Slow: ".encode(), f"{head}Content-Length: 1000\r\n\r\n{{".encode())
     over = threading.Event()

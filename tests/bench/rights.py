@@ -1,9 +1,7 @@
-"""How long the requests of an owner take on a large database, beside what filling it took.
+"""How long owner requests take on a large database.
 
-    python -m tests.bench.rights [ROWS]
-
-ROWS (ten million) beacons of 13 months lie in each plane; the install that asks sent one on each day. With
-CLICKHOUSE_URL on a server, else on the embedded engine.
+Run it as `python -m tests.bench.rights [ROWS]`. Each plane has ROWS (ten million) beacons over 13 months, and the
+install of the requests has one per day. It uses the server at CLICKHOUSE_URL, or the embedded engine.
 """
 
 import sys
@@ -19,7 +17,7 @@ from collector.rights.request_store import RequestStore
 from collector.spool import Spool
 from core.home import Home
 from core.settings import Settings
-from tests.end_to_end.system import ENGINES, clickhouse_url
+from tests.end_to_end.system import AVAILABLE, clickhouse_url
 from warehouse import install_data
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
@@ -50,13 +48,13 @@ _LICENSE = """
 
 
 def main() -> None:
-    """Fill, let the install ask for everything, and print how long each took."""
+    """Fill the database, run each request, and print how long each took."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else ROWS
     planes, owner = Planes(b"bench"), str(uuid.uuid4())
     install = planes.pseudonyms(uuid.UUID(owner).bytes, 0)
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(ENGINES[-1])), home)
+        engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(AVAILABLE[-1])), home)
         migrate(engine)
         began = time.perf_counter()
         for month in range(MONTHS):

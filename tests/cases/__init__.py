@@ -1,4 +1,4 @@
-"""Cases that are tables: data, so that other languages can be held to the same."""
+"""Test cases as data files, which other languages can use too."""
 
 import json
 from pathlib import Path

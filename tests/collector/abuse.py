@@ -42,7 +42,7 @@ HEAD = (
 
 
 def hold(client: Client, case: Case, behind_nginx: bool = False) -> None:
-    """Send the request of a row, and hold what comes back to what the row says."""
+    """Send the request of a row, and check that the response is the one in the row."""
     answer = _sent(client, case)
     as_ours = answer is not None and answer.status == case["status"]
     expected = case["nginx"] if behind_nginx and "nginx" in case and not as_ours else case
@@ -60,7 +60,7 @@ def hold(client: Client, case: Case, behind_nginx: bool = False) -> None:
 
 
 def hold_each(client: Client, kind: Kind) -> None:
-    """Send all bad beacons of a kind, in batches, and hold what is said of each to what should be."""
+    """Send all bad beacons of a kind in batches, and check the result of each beacon."""
     bad = list(kind())
     for first in range(0, len(bad), MAX_BATCH):
         batch = bad[first : first + MAX_BATCH]
@@ -72,7 +72,7 @@ def hold_each(client: Client, kind: Kind) -> None:
 
 
 def _sent(client: Client, case: Case) -> Answer | None:
-    """The last answer to the request of a row; None when there is none."""
+    """Return the last response to the request of a row, or None without a response."""
     if "raw" in case:
         return parsed(client.raw(_filled(case["raw"]).encode("latin-1"), ends=case.get("gone", False)))
     headers: dict[str, str | None] = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"}
@@ -85,7 +85,7 @@ def _sent(client: Client, case: Case) -> Answer | None:
 
 
 def parsed(received: bytes) -> Answer | None:
-    """The one answer that these bytes are, whole and with nothing behind it; None for no bytes."""
+    """Parse one complete HTTP response. Returns None for no bytes."""
     if not received:
         return None
     top, _, body = received.partition(b"\r\n\r\n")
@@ -127,7 +127,7 @@ def _value(value: Any) -> Any:
 
 
 def _filled(text: str) -> str:
-    """A text with its placeholders filled in."""
+    """Replace the placeholders in a text."""
     one = json.dumps(beacon())
     text = (
         text.replace("{head}", HEAD)
@@ -165,7 +165,8 @@ CONTROLS = ("\0", "\t", "\n", "\r", "\r\n", "\x1b", "\x7f", "\x85", "\u2028", "\
 
 
 def wrong_types() -> Iterator[Bad]:
-    """A beacon for each field and object, and each type that it has not; with reason and path of its refusal."""
+    """Return a beacon for each field and each JSON type that it must not have, with reason and path of the
+    rejection."""
     kinds = {field.path: field.kind for field in FIELDS} | dict.fromkeys(OBJECTS, "object")
     right = {"integer": "integer", "counts": "object", "object": "object"}
     for path, kind in kinds.items():
@@ -175,14 +176,14 @@ def wrong_types() -> Iterator[Bad]:
 
 
 def unknown_fields() -> Iterator[Bad]:
-    """A beacon for each object, with a field in it that is none."""
+    """Return a beacon for each object, with an unknown field in that object."""
     for path in ("", *OBJECTS):
         name = f"{path}.hostname".lstrip(".")
         yield beacon({name: "host.example.com"}), "unknown_field", name
 
 
 def controls() -> Iterator[Bad]:
-    """A beacon for each string and each control character or line end, at its start, within and at its end."""
+    """Return a beacon for each text field and each control character, at the start, in the middle and at the end."""
     places: tuple[Callable[[str, str], str], ...] = (
         lambda text, bad: bad + text,
         lambda text, bad: text[:1] + bad + text[1:],

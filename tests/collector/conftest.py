@@ -1,4 +1,4 @@
-"""What the collector's tests share: one running collector, and searches that take the same way each time."""
+"""Fixtures of the collector's tests: a running collector, a spool, and reproducible hypothesis searches."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +16,7 @@ settings.load_profile("same-each-time")
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector of two workers, as `pharos collector` runs it, with no limit and no proxy."""
+    """A collector with two workers, no rate limit and no proxy."""
     with Collector(tmp_path_factory.mktemp("collector") / "home", PHAROS_INGEST_KEY=KEY) as collector:
         yield collector
 

@@ -1,4 +1,4 @@
-"""Just enough of JSON Schema (2020-12) to hold beacons to the schema that the collector publishes."""
+"""A minimal validator for JSON Schema 2020-12, to check beacons against the published schema."""
 
 import re
 from datetime import datetime
@@ -31,7 +31,7 @@ _NOTES = {"$schema", "title", "description", "then"}
 
 
 def satisfies(value: Any, schema: Any) -> bool:
-    """Whether `value` is what `schema` describes; `KeyError` for a keyword that is not known here."""
+    """Return whether `value` is valid under `schema`. Raises `KeyError` for an unsupported keyword."""
     if isinstance(schema, bool):
         return schema
     return all(

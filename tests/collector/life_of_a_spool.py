@@ -1,6 +1,6 @@
-"""What happens to a home from its first day on, one transaction after the other; each is told when it is done.
+"""Runs through the life of a home step by step, and reports each completed step.
 
-Run as a process: the home's path, and the file to tell in.
+Run as a process with two arguments: the path of the home, and the file for the reports.
 """
 
 import json
@@ -23,7 +23,7 @@ PAGES = 12  # in the log before it is moved into the file: a thousand would take
 
 
 def contents(spool: Spool) -> Any:
-    """All that a spool holds, and the ids that it knows, wherever they are."""
+    """Return everything that a spool holds, and all ids that it remembers."""
     return [
         [id.hex() for id in remembered(spool)],
         *(
@@ -38,14 +38,14 @@ def contents(spool: Spool) -> Any:
 
 
 def opened(path: Path, clock: HandClock) -> Spool:
-    """The spool, with a log that is often moved."""
+    """Open the spool with frequent checkpoints."""
     spool = Spool(path, clock)
     spool.db.execute(f"PRAGMA wal_autocheckpoint = {PAGES}")
     return spool
 
 
 def live(path: Path, tell: int) -> None:
-    """The life, with one worker and one loader."""
+    """Run all steps, with one worker and one loader."""
     promised: dict[str, Any] = {}
     clock = HandClock()
 

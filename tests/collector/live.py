@@ -1,4 +1,4 @@
-"""A running collector to post to; every answer of it is held to what all answers have in common."""
+"""A running collector for tests. Every response is checked for the properties that all responses share."""
 
 import contextlib
 import http.client
@@ -31,7 +31,7 @@ HEADERS = {
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, the headers by lower-case name, and the body."""
+    """A response: status, headers by lower-case name, and body."""
 
     status: int
     headers: dict[str, str]
@@ -39,12 +39,12 @@ class Answer:
 
     @property
     def json(self) -> Any:
-        """What the body says."""
+        """The parsed JSON body."""
         return json.loads(self.body)
 
     @property
     def why(self) -> tuple[int, str, str]:
-        """Status, reason and path of a refusal."""
+        """Status, reason and path of a rejection."""
         return self.status, self.json["reason"], self.json["path"]
 
 
@@ -98,7 +98,10 @@ class Client:
         return self.request("POST", path, raw, {"Content-Type": "application/json", **authorization, **given}, source)
 
     def raw(self, sent: bytes, ends: bool = True) -> bytes:
-        """All that comes back for these bytes until the other side closes; `ends`: we say that no more will come."""
+        """Send bytes and return everything received until the other side closes.
+
+        `ends` closes our side after sending.
+        """
         with self.connect() as connection:
             received = b""
             with contextlib.suppress(ConnectionError, ssl.SSLError):  # closed before it had read all
@@ -168,7 +171,7 @@ class Collector(Client):
 
 
 def checked(answer: Answer) -> Answer:
-    """What every answer keeps to: no 5xx but the 503, no header but ours, every refusal a whole problem document."""
+    """Check what holds for every response: no 5xx except 503, only known headers, a problem document for each error."""
     assert answer.status < 500 or (answer.status == 503 and int(answer.headers["retry-after"]) > 0), answer
     assert answer.headers.keys() <= HEADERS
     if answer.status >= 400:

@@ -9,7 +9,7 @@ MADE = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def mmdb(networks: Mapping[str, Any], version: int = 6) -> bytes:
-    """The file's bytes. In a tree of IPv6 the addresses of IPv4 lie below ::/96."""
+    """Return the bytes of the file. In an IPv6 tree, IPv4 addresses are below ::/96."""
     tree: list[list[int | None]] = [[None, None]]
     data = b""
     found: dict[tuple[int, int], int] = {}
@@ -42,7 +42,7 @@ def mmdb(networks: Mapping[str, Any], version: int = 6) -> bytes:
 
 
 def _encoded(value: Any) -> bytes:
-    """A value; numbers are `(type, number)`: 5, 6, 9 are unsigned of 16, 32, 64 bits."""
+    """Encode a value. Numbers are `(type, number)`: types 5, 6 and 9 are unsigned with 16, 32 and 64 bits."""
     if isinstance(value, str):
         return _head(2, len(value)) + value.encode()
     if isinstance(value, dict):

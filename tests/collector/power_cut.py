@@ -1,7 +1,7 @@
-"""A disk that loses power: the calls of a process, recorded by strace, and what of them a disk may hold after a cut.
+"""Simulates a power cut: strace records the system calls of a process, and `Disk` computes what may be on disk.
 
-A disk owes what was synced: the bytes of a file after fsync or fdatasync of it, an entry of a folder after fsync of the
-folder. Of the rest it may hold nothing, all, or any part: whole writes, sectors of a write, entries.
+Synced data is on disk: the bytes of a file after its fsync or fdatasync, a directory entry after fsync of the
+directory. Any part of the rest may be there: nothing, all, whole writes, sectors of a write, or entries.
 """
 
 import json
@@ -26,7 +26,7 @@ _NUMBER = re.compile(r", (\d+)")
 
 @dataclass(frozen=True)
 class Call:
-    """A call that changes what is on disk; `path` is below the folder that is watched."""
+    """A system call that changes the disk. `path` is relative to the recorded folder."""
 
     name: str
     path: str
@@ -36,7 +36,7 @@ class Call:
 
 
 def record(command: list[str], folder: Path, marks: Path) -> list[Call]:
-    """Run a command; returns its calls upon `folder`, and as calls named `mark` what it wrote to `marks`."""
+    """Run a command; return its calls below `folder`, with its writes to `marks` as calls named `mark`."""
     trace = folder.parent / "trace"
     strace = ["strace", "-f", "-y", "-xx", "-s", str(1 << 20), "-e", f"trace={CALLS}", "-o", str(trace)]
     subprocess.run([*strace, *command], check=True, timeout=120)
@@ -83,7 +83,7 @@ class _File:
 
 
 class Disk:
-    """What was written so far, and what of that is owed."""
+    """The state of a disk after the calls so far: what is synced, and what is not."""
 
     def __init__(self) -> None:
         self._files: dict[int, _File] = {}
@@ -92,7 +92,7 @@ class Disk:
         self._later: list[tuple[str, int | None, bool]] = []
 
     def do(self, call: Call) -> None:
-        """Take note of a call."""
+        """Apply a call."""
         number = self._now.get(call.path)
         match call.name:
             case "create":
@@ -129,7 +129,8 @@ class Disk:
         self._later.append((path, number, True))
 
     def after_a_cut(self, rest: random.Random | bool) -> Iterator[tuple[str, bytes | None]]:
-        """The files and folders (None) that are there: what is owed, and of the rest all, nothing, or by chance."""
+        """Yield the files and folders (None) after a power cut: all synced data, and all, none or a random part of the
+        rest."""
         entries = dict(self._owed)
         for each in self._later:
             if rest if isinstance(rest, bool) else rest.random() < 0.5:
@@ -166,7 +167,7 @@ def _apply(content: bytearray, call: Call) -> None:
 
 
 def _torn(call: Call, chance: random.Random) -> Call:
-    """The call, or one time in three as much of a write as is in the first or the last sectors of it."""
+    """Return the call, or in one of three cases only the first or last sectors of its write."""
     if call.name != "write" or chance.random() < 0.67:
         return call
     cut = (call.number // SECTOR + chance.randrange(1, len(call.data) // SECTOR + 2)) * SECTOR - call.number
@@ -176,5 +177,5 @@ def _torn(call: Call, chance: random.Random) -> Call:
 
 
 def marks(calls: list[Call]) -> list[Any]:
-    """What the process said, in order."""
+    """Return the reports of the process, in order."""
     return [json.loads(call.data) for call in calls if call.name == "mark"]

@@ -1,4 +1,4 @@
-"""The memory of duplicates as tests see it: a clock that is set by hand, and all ids that are remembered."""
+"""Helpers for tests of the duplicate memory: a manual clock, and all remembered ids."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ DAY = 86400
 
 
 class HandClock:
-    """How long the machine has been on: as long as the test says."""
+    """A boot clock that the test sets."""
 
     def __init__(self) -> None:
         self.boot = "first"
@@ -26,17 +26,17 @@ class HandClock:
         return self.boot, self.seconds
 
     def days(self, days: float) -> None:
-        """Let time go by."""
+        """Advance the clock."""
         self.seconds += days * DAY
 
     def reboot(self) -> None:
-        """The machine goes down and up again."""
+        """Simulate a reboot."""
         self.boot += "'"
         self.seconds = 5.0
 
 
 def at_dawn(path: Path, clock: HandClock) -> Spool:
-    """A new spool, of which the first day begins now."""
+    """Create a spool whose first day begins now."""
     spool = Spool(path, clock)
     day = spool.days.today()
     spool.db.execute("UPDATE memory SET seconds = ?", (day * DAY,))
@@ -44,19 +44,19 @@ def at_dawn(path: Path, clock: HandClock) -> Spool:
 
 
 def recent(spool: Spool) -> list[bytes]:
-    """The ids that are not filed, or not yet cleared, in order."""
+    """Return the ids in `seen`, in order."""
     return [id for (id,) in spool.db.execute("SELECT id FROM seen ORDER BY id")]
 
 
 def segments(spool: Spool) -> list[Segment]:
-    """The segments that are registered."""
+    """Return the registered segments."""
     duplicates = Duplicates(spool)
     duplicates.refresh()
     return duplicates.segments
 
 
 def remembered(spool: Spool) -> list[bytes]:
-    """All ids that are duplicates, in order; each of them the spool's look-up finds."""
+    """Return all remembered ids in order, and check that the spool finds each of them."""
     folder = spool.duplicates.folder
     found = {id for segment in segments(spool) for id in open_ids(folder, segment)} | set(recent(spool))
     assert not found or spool.known(sorted(found)) == found
@@ -65,7 +65,7 @@ def remembered(spool: Spool) -> list[bytes]:
 
 @contextmanager
 def small(recent: int = 8, portion: int = 16, slice: int = 4) -> Iterator[None]:
-    """A memory that files, folds and forgets a few ids at a time, and never rests."""
+    """Make compaction work on a few ids at a time, without pauses."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compaction, "RECENT", recent)
         patch.setattr(compaction, "PORTION", portion)
@@ -75,7 +75,7 @@ def small(recent: int = 8, portion: int = 16, slice: int = 4) -> Iterator[None]:
 
 
 def whole(spool: Spool) -> bool:
-    """Whether SQLite finds the spool's file as it must be."""
+    """Return whether SQLite's integrity check passes."""
     with sqlite3.connect(spool.path) as db:
         found = db.execute("PRAGMA integrity_check").fetchall()
     db.close()

@@ -1,4 +1,4 @@
-"""A beacon with every field, to be changed by dotted path."""
+"""A beacon with every field. Tests change it by dotted paths."""
 
 import copy
 import uuid
@@ -12,7 +12,7 @@ Beacon = dict[str, Any]
 
 
 def beacon(set: Mapping[str, Any] | None = None, drop: Iterable[str] = ()) -> Beacon:
-    """A full beacon of a new install, sent now, with the fields of `set` put in and those of `drop` taken out."""
+    """Return a complete beacon of a new install, sent now. `set` adds fields and `drop` removes them."""
     return changed(
         {
             **example(),
@@ -26,7 +26,7 @@ def beacon(set: Mapping[str, Any] | None = None, drop: Iterable[str] = ()) -> Be
 
 
 def changed(of: Beacon, set: Mapping[str, Any] | None = None, drop: Iterable[str] = ()) -> Beacon:
-    """A copy with the fields of `set` put in and those of `drop` taken out."""
+    """Return a copy with the fields of `set` added and those of `drop` removed."""
     copied = copy.deepcopy(of)
     for path, value in (set or {}).items():
         *parents, name = _steps(path)
@@ -38,7 +38,7 @@ def changed(of: Beacon, set: Mapping[str, Any] | None = None, drop: Iterable[str
 
 
 def value(of: Beacon, path: str) -> Any:
-    """What stands at `path`; `KeyError` when nothing does."""
+    """Return the value at `path`. Raises `KeyError` if there is none."""
     found: Any = of
     for name in _steps(path):
         found = found[name]

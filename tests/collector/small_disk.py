@@ -1,4 +1,4 @@
-"""A disk of some MiB (tmpfs), to be filled up and freed."""
+"""A small disk (tmpfs) that tests fill and free."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ PIECE = 1 << 20
 
 
 class SmallDisk:
-    """What is mounted at `path`; somebody else's file takes the space."""
+    """The disk mounted at `path`, with a file that takes up its space."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -20,25 +20,25 @@ class SmallDisk:
 
     @property
     def free_bytes(self) -> int:
-        """What is left for anybody."""
+        """Return the free space."""
         disk = os.statvfs(self.path)
         return disk.f_bavail * disk.f_frsize
 
     def fill(self, leave: int = 0) -> None:
-        """Take all space but `leave` bytes, also what others free meanwhile."""
+        """Fill the disk up to `leave` bytes, including space that others free meanwhile."""
         with self._filler.open("ab") as file:
             while (more := self.free_bytes - leave) > 0:
                 with contextlib.suppress(OSError):  # somebody else was faster, and this piece is given back
                     os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, min(more, PIECE))
 
     def free(self) -> None:
-        """Give the space back."""
+        """Free the space again."""
         self._filler.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def small_disk(path: Path, mib: int) -> Iterator[SmallDisk]:
-    """Mount a disk of `mib` MiB at `path`; the test is skipped where nothing may be mounted."""
+    """Mount a disk of `mib` MiB at `path`. Skips the test where mounting is not permitted."""
     path.mkdir()
     mounting = ["mount", "-t", "tmpfs", "-o", f"size={mib}m", "tmpfs", str(path)]
     mounted = subprocess.run(mounting, capture_output=True, check=False)

@@ -1,4 +1,4 @@
-"""Beacons that the field table allows, made by hypothesis."""
+"""Hypothesis strategies for beacons that the field table allows."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the catalog keeps out: of a beacon, of the running collector's spool, answers and metrics."""
+"""The catalog filter: what it removes from a beacon, from the spool, and from responses and metrics."""
 
 import json
 import os
@@ -24,7 +24,7 @@ OLD, NEW = date(2026, 11, 21), date(2026, 11, 23)
 
 
 def catalog(mode: str, **names: str) -> Catalog:
-    """Entries by kind, their names with spaces between; `name!` has expired, `name?` does so tomorrow."""
+    """Build a catalog from names separated by spaces. `name!` has expired, `name?` expires tomorrow."""
     entries: dict[tuple[Kind, str], Entry] = {}
     kinds: tuple[Kind, ...] = ("module", "feature", "source")
     for kind in kinds:
@@ -64,7 +64,7 @@ ALL = {"module": "invoice_pro", "feature": "invoice.pdf_export bulk_email", "sou
 def test_what_is_left_of_a_beacon(
     mode: str, names: dict[str, str], dropped: dict[str, int], changes: dict[str, Any]
 ) -> None:
-    """Undeclared features are gone, an undeclared source has no name; nothing else changes, nor the beacon itself."""
+    """Undeclared features are removed and an undeclared source loses its name. Nothing else changes."""
     before = changed(SENT)
     left, counted = declared(SENT, catalog(mode, **names), TODAY)
     assert counted == dropped
@@ -73,7 +73,7 @@ def test_what_is_left_of_a_beacon(
 
 
 def test_a_beacon_without_features_stays_without() -> None:
-    """As at consent level license."""
+    """A beacon at consent level license has no features before and after."""
     bare = changed(SENT, drop=["features"])
     assert declared(bare, catalog("declared", **ALL), TODAY) == (bare, {})
 
@@ -97,7 +97,7 @@ owner = "who"
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector in whose home there is a catalog."""
+    """A collector with a catalog in its home."""
     home = tmp_path_factory.mktemp("declared") / "home"
     home.mkdir()
     (home / "catalog.toml").write_text(CATALOG)
@@ -116,7 +116,7 @@ def stored(collector: Collector) -> list[tuple[dict[str, Any], dict[str, Any]]]:
 
 
 def counts(collector: Collector) -> dict[str, float]:
-    """What the collector has counted of what the catalog keeps out."""
+    """Return the collector's counters of what the catalog kept out."""
     text = collector.request("GET", "/metrics").body.decode()
     found = dict(re.findall(r'^pharos_undeclared_total\{kind="(\w+)"\} (\S+)$', text, re.MULTILINE))
     (beacons,) = re.findall(r'^pharos_beacons_total\{outcome="undeclared",reason=""\} (\S+)$', text, re.MULTILINE) or [
@@ -126,12 +126,12 @@ def counts(collector: Collector) -> dict[str, float]:
 
 
 def of_others(**more: Any) -> Beacon:
-    """A beacon of a module that nobody declared."""
+    """Return a beacon of an undeclared module."""
     return beacon({"module.name": "jane_doe_private", **more})
 
 
 def test_only_what_was_declared_is_stored(live: Collector) -> None:
-    """What is not is in no row and no file, is counted by kind once, and named by no metric and no log line."""
+    """Undeclared data is in no row and no file. It is counted by kind, and no metric or log line names it."""
     before, rows = counts(live), len(stored(live))
     sent = beacon(
         {"features": {"bulk_email": 3, "jane_doe_clicked": 1, "zz.top": 2}, "license.source": "jane-doe-shop"}
@@ -151,7 +151,7 @@ def test_only_what_was_declared_is_stored(live: Collector) -> None:
 
 
 def test_a_beacon_of_a_module_that_is_not_declared_is_answered_and_not_stored(live: Collector) -> None:
-    """202, so that its install does not try again and again; it says how many, alone and beside others."""
+    """An undeclared module gets a 202 with the number of undeclared beacons, so that its installs do not retry."""
     before, rows = counts(live), len(stored(live))
     alone = live.post(of_others())
     assert alone.status == 202
@@ -166,7 +166,7 @@ def test_a_beacon_of_a_module_that_is_not_declared_is_answered_and_not_stored(li
 
 
 def test_an_objection_comes_first(live: Collector) -> None:
-    """Of an install that objects nothing is counted but that it does."""
+    """For an install that objects only the objection is counted."""
     of = of_others()
     asked = live.post({"install_id": of["install_id"], "action": "object"}, "/v1/rights", key=None)
     assert asked.status == 202
@@ -176,7 +176,7 @@ def test_an_objection_comes_first(live: Collector) -> None:
 
 
 def test_check_shows_what_the_catalog_lets_in(live: Collector) -> None:
-    """Exactly what would be stored, and of the rest how much it is."""
+    """`/check` shows exactly what would be stored, and how much would not."""
     sent = beacon({"features": {"bulk_email": 3, "jane_doe_clicked": 1}, "license.source": "shop"})
     answer = live.post([sent, of_others(), changed(sent, drop=["features"])], "/v1/beacons/check")
     first, second, third = answer.json["beacons"]
@@ -188,7 +188,7 @@ def test_check_shows_what_the_catalog_lets_in(live: Collector) -> None:
 
 
 def test_the_catalog_may_change_while_beacons_come(live: Collector) -> None:
-    """A second later it is in force in every worker; while it is broken, or gone, the one before stays so."""
+    """All workers use a changed catalog within a second. While it is broken or missing, the last valid one applies."""
     file = live.home / "catalog.toml"
 
     def takes(module: str) -> set[bool]:
@@ -213,7 +213,7 @@ def test_the_catalog_may_change_while_beacons_come(live: Collector) -> None:
 
 
 def test_a_correction_brings_in_no_source_that_is_not_declared(live: Collector) -> None:
-    """An owner may correct the source to one that is declared; of another there is no name."""
+    """A correction stores a declared source by name, and an undeclared one without a name."""
 
     def asked(source: str) -> bytes:
         body = {"install_id": SENT["install_id"], "action": "rectify", "rectify": {"license": {"source": source}}}
@@ -228,7 +228,7 @@ def test_a_correction_brings_in_no_source_that_is_not_declared(live: Collector) 
 
 
 def test_a_worker_that_is_started_anew_over_a_broken_catalog_opens_nothing(tmp_path: Path) -> None:
-    """It has the one that its collector started with."""
+    """A restarted worker uses the catalog that its collector started with."""
     home = tmp_path / "home"
     home.mkdir()
     (home / "catalog.toml").write_text(CATALOG)

@@ -1,4 +1,4 @@
-"""Filing, folding and forgetting duplicate ids: none is unknown, or known for too long, whatever is killed when."""
+"""Compaction of duplicate ids: whatever is killed and when, each id is remembered exactly as long as promised."""
 
 import os
 import sqlite3
@@ -60,7 +60,7 @@ def on_disk(spool: Spool) -> set[str]:
 
 
 def test_few_ids_stay_in_the_table(spool: Spool) -> None:
-    """A small fleet has no files of ids."""
+    """With few ids there are no segment files."""
     store(spool, *range(7))
     settle(spool)
     assert recent(spool) == ids(*range(7))
@@ -68,7 +68,7 @@ def test_few_ids_stay_in_the_table(spool: Spool) -> None:
 
 
 def test_many_ids_are_filed_by_the_day_of_their_receipt(spool: Spool, clock: HandClock) -> None:
-    """They leave the table, and each is a duplicate all the same."""
+    """Filed ids leave the table and are still duplicates."""
     first = spool.days.today()
     store(spool, *range(4))
     clock.days(1)
@@ -82,7 +82,7 @@ def test_many_ids_are_filed_by_the_day_of_their_receipt(spool: Spool, clock: Han
 
 
 def test_a_worker_knows_at_once_what_was_filed(spool: Spool, tmp_path: Path, clock: HandClock) -> None:
-    """Another connection that looked at the segments before finds the ids that have left the table since."""
+    """A worker that read the segments earlier finds ids that were filed since."""
     with closing(Spool(tmp_path / "spool.sqlite", clock)) as worker:
         store(worker, *range(20))
         for _ in range(30):
@@ -96,7 +96,7 @@ def test_a_worker_knows_at_once_what_was_filed(spool: Spool, tmp_path: Path, clo
 def test_what_is_filed_between_look_up_and_insert_is_no_second_beacon(
     spool: Spool, tmp_path: Path, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A worker has looked at the segments; the id leaves the table for a new one; the insert must not take place."""
+    """An id that is filed between a worker's lookup and its insert is not inserted again."""
     store(spool, *range(9))
     with closing(Spool(tmp_path / "spool.sqlite", clock)) as worker:
         store(worker, 100)
@@ -113,7 +113,7 @@ def test_what_is_filed_between_look_up_and_insert_is_no_second_beacon(
 
 
 def test_filters_of_one_size_become_one(spool: Spool, clock: HandClock) -> None:
-    """So an id is looked for in few places, each day has few files, and none is left over."""
+    """Filters of similar size are folded. A lookup reads few filters, and no unused file is left."""
     numbers = iter(range(10_000))
     for _ in range(60):
         store(spool, *(next(numbers) for _ in range(10)))
@@ -127,7 +127,7 @@ def test_filters_of_one_size_become_one(spool: Spool, clock: HandClock) -> None:
 
 
 def test_filters_are_folded_from_the_smallest_size() -> None:
-    """Those of about one size: a power of two of what is filed at once."""
+    """The smallest size class with several filters is folded first. Classes are powers of two of `RECENT`."""
     unit = compaction.RECENT
     assert to_fold({}) == set()
     assert to_fold({"a": 1, "b": unit, "c": 2 * unit, "d": 4 * unit}) == set()
@@ -136,7 +136,7 @@ def test_filters_are_folded_from_the_smallest_size() -> None:
 
 
 def test_an_id_is_forgotten_after_the_horizon(spool: Spool, clock: HandClock) -> None:
-    """Not before 30 days are over, and a day later at most; filed or not."""
+    """An id is forgotten between 30 and 31 days after its receipt, filed or not."""
     first = spool.days.today()
     store(spool, *range(10))
     settle(spool)
@@ -156,7 +156,7 @@ def test_an_id_is_forgotten_after_the_horizon(spool: Spool, clock: HandClock) ->
 
 
 def test_a_folded_filter_goes_with_its_last_day(spool: Spool, clock: HandClock) -> None:
-    """The days under one filter are forgotten one by one."""
+    """The days under one filter are forgotten one by one, and the filter with the last of them."""
     for day in range(4):
         store(spool, *range(day * 10, day * 10 + 10))
         settle(spool)
@@ -172,7 +172,7 @@ def test_a_folded_filter_goes_with_its_last_day(spool: Spool, clock: HandClock) 
 
 
 def test_forgetting_takes_the_lock_for_few_ids_at_a_time(spool: Spool, clock: HandClock, tmp_path: Path) -> None:
-    """So does filing; between any two transactions another process gets the lock."""
+    """No transaction of filing or forgetting changes more than `SLICE` ids. Between two of them the lock is free."""
     gone: list[int] = []
     real = spool.transaction
 
@@ -202,8 +202,42 @@ def test_forgetting_takes_the_lock_for_few_ids_at_a_time(spool: Spool, clock: Ha
     assert max(gone) == compaction.SLICE
 
 
+def test_compaction_does_not_hold_the_lock_while_it_syncs(
+    spool: Spool, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each transaction releases the lock first, and is on disk before the next one begins."""
+    events: list[str] = []
+    real, fsync = spool.transaction, os.fsync
+
+    @contextmanager
+    def watched() -> Iterator[None]:
+        with real():
+            assert spool.db.execute("PRAGMA synchronous").fetchone() == (1,)  # the commit does not sync
+            events.append("commit")
+            yield
+
+    def unlocked(descriptor: int) -> None:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == f"{spool.path}-wal":
+            with closing(sqlite3.connect(spool.path, timeout=0, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+            events.append("sync")
+        fsync(descriptor)
+
+    store(spool, *range(50))
+    settle(spool)
+    clock.days(HORIZON_DAYS + 1)
+    store(spool, *range(100, 150))
+    monkeypatch.setattr(spool, "transaction", watched)
+    monkeypatch.setattr(os, "fsync", unlocked)
+    settle(spool)
+    assert remembered(spool) == ids(*range(100, 150))
+    assert len(events) > 2 * 50 / compaction.SLICE
+    assert events == ["commit", "sync"] * (len(events) // 2)
+    assert spool.db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
 def test_looking_for_what_is_old_takes_no_lock(spool: Spool, tmp_path: Path) -> None:
-    """Forgetting with nothing to forget goes on while another process holds the lock."""
+    """Forgetting works while another process holds the lock, if there is nothing to forget."""
     store(spool, *range(7))
     compactor = Compactor(spool)
     spool.days.advance()
@@ -214,8 +248,7 @@ def test_looking_for_what_is_old_takes_no_lock(spool: Spool, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("wrong", [-400, -7, 7, 400])
 def test_a_spool_of_before_is_taken_over(tmp_path: Path, wrong: int) -> None:
-    """All of its ids are in the table, of days of the clock on the wall: they are filed in portions, and none stays for
-    ever, though that clock was wrong when some of them came."""
+    """Ids of an older spool are filed in portions. None stays forever, although its clock was wrong at times."""
     clock, path = HandClock(), tmp_path / "spool.sqlite"
     today = old_spool(path, wrong)
     with closing(Spool(path, clock)) as spool:
@@ -231,8 +264,10 @@ def test_a_spool_of_before_is_taken_over(tmp_path: Path, wrong: int) -> None:
 
 
 def old_spool(path: Path, wrong: int) -> int:
-    """A spool as it was before ids were filed, with 100 of them, the second half received under a clock that was wrong
-    by so many days. Returns the day that it is."""
+    """Create a spool of an older version with 100 ids, and return the current day.
+
+    The second half was received under a clock that was wrong by `wrong` days.
+    """
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         db.execute("PRAGMA journal_mode = WAL")
         db.executescript(
@@ -256,7 +291,7 @@ def old_spool(path: Path, wrong: int) -> int:
 
 
 def test_a_small_spool_with_days_to_come_forgets_them_too(tmp_path: Path) -> None:
-    """Ids that were received under a clock that was years ahead stay for 30 days from now on."""
+    """Ids with a day in the future stay for 30 days from now."""
     clock, path = HandClock(), tmp_path / "spool.sqlite"
     old_spool(path, 4000)
     with small(recent=1000), closing(Spool(path, clock)) as spool:
@@ -270,8 +305,7 @@ def test_a_small_spool_with_days_to_come_forgets_them_too(tmp_path: Path) -> Non
 
 
 def killed_at(moment: int, work: Callable[[], object]) -> bool:
-    """Run some work in a process that ends, without a word, just before or after its step number `moment` that reaches
-    the disk; returns whether it did."""
+    """Run `work` in a process that exits at its `moment`th step that reaches the disk. Returns whether it got there."""
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)
@@ -314,7 +348,7 @@ def compacted(path: Path, clock: HandClock) -> None:
 
 
 def filled(path: Path, clock: HandClock) -> list[bytes]:
-    """A spool in which there is something to file, to fold and to forget; returns what must be remembered."""
+    """Create a spool with ids to file, fold and forget; return the ids that must be remembered."""
     with closing(at_dawn(path, clock)) as spool:
         for day in range(4):
             store(spool, *range(day * 10, day * 10 + 10))
@@ -327,7 +361,7 @@ def filled(path: Path, clock: HandClock) -> list[bytes]:
 
 
 def test_a_kill_between_any_two_steps_forgets_nothing(tmp_path: Path) -> None:
-    """At each single one, with what is on disk then another process finds each id, and no other, and goes on."""
+    """After a kill at any step another process finds exactly the expected ids, and compaction continues."""
     for moment in range(10_000):
         home = tmp_path / str(moment)
         home.mkdir()
@@ -350,7 +384,7 @@ def test_a_kill_between_any_two_steps_forgets_nothing(tmp_path: Path) -> None:
 
 
 def test_a_takeover_that_is_killed_again_and_again_comes_to_its_end(tmp_path: Path) -> None:
-    """What was filed of a spool of before stays filed: each life does a portion, and the next goes on from there."""
+    """The takeover of an older spool makes progress although it is killed repeatedly."""
     clock, path = HandClock(), tmp_path / "spool.sqlite"
     old_spool(path, 0)
     for lives in range(100):
@@ -365,7 +399,7 @@ def test_a_takeover_that_is_killed_again_and_again_comes_to_its_end(tmp_path: Pa
 
 
 def test_each_beacon_is_new_once_while_all_of_it_moves(tmp_path: Path) -> None:
-    """Processes store the same beacons while another files, folds and forgets: each is new to exactly one of them."""
+    """Several processes store the same beacons during compaction: each beacon is new exactly once."""
     path, numbers = tmp_path / "spool.sqlite", range(600)
     at_dawn(path, HandClock()).close()
     pipes = []
@@ -397,7 +431,7 @@ def test_each_beacon_is_new_once_while_all_of_it_moves(tmp_path: Path) -> None:
 
 
 def test_files_stay_while_a_backup_is_made(spool: Spool) -> None:
-    """What was replaced is removed once nobody copies it."""
+    """Replaced files are removed only after the backup."""
     for first in range(0, 40, 10):
         store(spool, *range(first, first + 10))
         if first < 30:
@@ -412,7 +446,7 @@ def test_files_stay_while_a_backup_is_made(spool: Spool) -> None:
 
 
 def test_a_segment_that_is_gone_stops_the_collector(spool: Spool) -> None:
-    """Nobody can say any more what is a duplicate: nothing is taken, and somebody is told which file is missing."""
+    """Without a segment no beacon is accepted, and the message names the missing file."""
     store(spool, *range(10))
     settle(spool)
     for path in spool.duplicates.folder.glob("*.ids"):
@@ -422,7 +456,7 @@ def test_a_segment_that_is_gone_stops_the_collector(spool: Spool) -> None:
 
 
 def test_nothing_is_filed_on_a_disk_that_is_nearly_full(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It waits for space; what is old is forgotten all the same."""
+    """Below the disk's watermark nothing is filed."""
     store(spool, *range(10))
     monkeypatch.setattr("collector.spool.database.WATERMARK_BYTES", 1 << 62)
     monkeypatch.setattr("collector.spool.database.WATERMARK_SHARE", 1.0)
@@ -432,7 +466,7 @@ def test_nothing_is_filed_on_a_disk_that_is_nearly_full(spool: Spool, monkeypatc
 
 
 def test_it_stops_within_a_piece_of_its_work(spool: Spool) -> None:
-    """SIGTERM waits for no fold of gigabytes, and leaves no half file."""
+    """Compaction stops quickly on SIGTERM and leaves no incomplete file."""
     store(spool, *range(10))
     stop = threading.Event()
     stop.set()

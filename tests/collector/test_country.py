@@ -1,4 +1,4 @@
-"""The country of an address: of an MMDB file, of Debian's lists, of neither, and of data that are replaced."""
+"""Country lookup: from an MMDB file, from Debian's lists, from neither, and after the data is replaced."""
 
 import os
 import sys
@@ -68,7 +68,7 @@ KINDS = pytest.mark.parametrize("make", [an_mmdb, debians_lists])
     ],
 )
 def test_an_address_has_the_country_of_its_network(tmp_path: Path, make: Make, address: str, code: str) -> None:
-    """First and last address of a network, an IPv4 address in IPv6's spelling; "" for what no network holds."""
+    """The first and last address of a network are in it, also as a mapped IPv4 address. Others have no country."""
     assert Countries(make(tmp_path))(address) == code
 
 
@@ -89,13 +89,13 @@ def test_an_address_has_the_country_of_its_network(tmp_path: Path, make: Make, a
     ],
 )
 def test_a_record_is_read_as_its_makers_write_it(tmp_path: Path, record: object, code: str) -> None:
-    """Two capital letters are a country; whatever else a record holds is none."""
+    """Two capital letters are a country. Anything else in a record is not."""
     (tmp_path / "one.mmdb").write_bytes(mmdb({"198.51.100.0/24": record}))
     assert Countries(tmp_path / "one.mmdb")("198.51.100.7") == code
 
 
 def test_a_file_of_ipv4_alone_knows_no_ipv6(tmp_path: Path) -> None:
-    """And is no error."""
+    """With an IPv4-only file an IPv6 address has no country, and the lookup does not fail."""
     (tmp_path / "four.mmdb").write_bytes(mmdb({"198.51.100.0/24": {"country": "NL"}}, version=4))
     countries = Countries(tmp_path / "four.mmdb")
     assert [countries(address) for address in ("198.51.100.7", "::ffff:198.51.100.7", "2001:db8::1")] == [
@@ -106,7 +106,7 @@ def test_a_file_of_ipv4_alone_knows_no_ipv6(tmp_path: Path) -> None:
 
 
 def test_data_know_their_age(tmp_path: Path) -> None:
-    """An MMDB file says when it was made; of the lists it is the newer file's date."""
+    """The age of an MMDB file is in the file. The age of the lists is the date of the newer one."""
     assert Countries(an_mmdb(tmp_path)).made == MADE
     lists = debians_lists(tmp_path)
     os.utime(lists / "geoip", (0, 1_000_000))
@@ -115,12 +115,12 @@ def test_data_know_their_age(tmp_path: Path) -> None:
 
 
 def test_without_a_database_there_is_no_country() -> None:
-    """And no error, and nothing is imported for it."""
+    """Without a database the country is empty, and no package is imported."""
     assert lookup(Settings())("198.51.100.7") == ""
 
 
 def test_the_package_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An MMDB file needs a package that is not always installed; Debian's lists do not."""
+    """An MMDB file needs the package maxminddb; the message names it. Debian's lists do not need it."""
     monkeypatch.setitem(sys.modules, "maxminddb", None)
     with pytest.raises(SettingError, match=r"^PHAROS_COUNTRY_DATABASE needs the package maxminddb.*pharos\[geo\]"):
         lookup(Settings(country_database=str(an_mmdb(tmp_path))))
@@ -132,14 +132,14 @@ WHOLE = mmdb(NETWORKS)
 
 @pytest.mark.parametrize("broken", [b"", b"not an MMDB file", WHOLE[:-9], WHOLE[len(WHOLE) // 2 :], bytes(4096)])
 def test_what_is_no_mmdb_is_named(tmp_path: Path, broken: bytes) -> None:
-    """An empty file, another one, and one cut at either end."""
+    """Empty, foreign and truncated files are rejected, and the message names the file."""
     (tmp_path / "broken.mmdb").write_bytes(broken)
     with pytest.raises(SettingError, match=r"^PHAROS_COUNTRY_DATABASE is not a readable MMDB file$"):
         lookup(Settings(country_database=str(tmp_path / "broken.mmdb")))
 
 
 def test_a_file_that_is_broken_inside_loses_no_beacon(tmp_path: Path) -> None:
-    """Whatever bytes stand in its data: an address has a country or none, and nothing else happens."""
+    """Whatever bytes the data section contains, a lookup returns a country or nothing and never fails."""
     start = WHOLE.index(b"country") - 2
     end = WHOLE.index(b"\xab\xcd\xefMaxMind.com")
     for place in range(start, end):
@@ -169,7 +169,7 @@ def test_a_file_that_is_broken_inside_loses_no_beacon(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_list_is_named(tmp_path: Path, name: str, text: str | None, said: str) -> None:
-    """Lines of another form, out of order or overlapping, and a list that is empty or missing."""
+    """Lists with invalid, unordered or overlapping lines, and empty or missing lists, are rejected by name."""
     lists = debians_lists(tmp_path)
     (lists / name).unlink()
     if text is not None:
@@ -179,7 +179,7 @@ def test_what_is_no_list_is_named(tmp_path: Path, name: str, text: str | None, s
 
 
 def test_a_path_that_leads_nowhere_is_named(tmp_path: Path) -> None:
-    """By the setting's name."""
+    """A missing path is rejected, and the message names the setting."""
     with pytest.raises(SettingError, match=r"^PHAROS_COUNTRY_DATABASE cannot be read: No such file"):
         lookup(Settings(country_database=str(tmp_path / "missing.mmdb")))
 
@@ -198,7 +198,7 @@ class Clock:
 
 
 def test_a_replaced_file_is_read_anew(tmp_path: Path) -> None:
-    """Within a minute, renamed into place or overwritten there; other beacons are not looked at twice."""
+    """A replaced or overwritten file is read within a minute."""
     clock = Clock()
     file = an_mmdb(tmp_path)
     countries = Countries(file, clock)
@@ -213,7 +213,7 @@ def test_a_replaced_file_is_read_anew(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_emptied_under_us_ends_nobody(tmp_path: Path) -> None:
-    """`cp` empties a file before it fills it; reading what was mapped of it would be SIGBUS."""
+    """Truncating the mapped file, as `cp` does, kills no process with SIGBUS."""
     file = an_mmdb(tmp_path)
     countries = Countries(file)
     file.write_bytes(b"")
@@ -221,7 +221,7 @@ def test_a_file_that_is_emptied_under_us_ends_nobody(tmp_path: Path) -> None:
 
 
 def test_replaced_lists_are_read_anew(tmp_path: Path) -> None:
-    """Each of the two."""
+    """A change of either list is read."""
     clock = Clock()
     lists = debians_lists(tmp_path)
     countries = Countries(lists, clock)
@@ -231,7 +231,7 @@ def test_replaced_lists_are_read_anew(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_read_replaces_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A broken or missing file is told to the log, and the old countries go on until it is mended."""
+    """A broken or missing file is logged, and the previous data stays in use."""
     clock = Clock()
     file = an_mmdb(tmp_path)
     countries = Countries(file, clock)
@@ -248,7 +248,7 @@ def test_what_cannot_be_read_replaces_nothing(tmp_path: Path, caplog: pytest.Log
 
 
 def test_threads_go_on_while_one_reads(tmp_path: Path) -> None:
-    """While the file is replaced again and again under all threads, each answer is of one of its versions."""
+    """While the file is replaced repeatedly, each lookup uses one complete version."""
     clock = Clock()
     file = an_mmdb(tmp_path)
     countries = Countries(file, clock)
@@ -274,7 +274,7 @@ def test_threads_go_on_while_one_reads(tmp_path: Path) -> None:
 
 @KINDS
 def test_the_address_leaves_its_country_in_the_usage_plane_and_nothing_else(tmp_path: Path, make: Make) -> None:
-    """Both rows carry the code; only the license row has the address that it came from."""
+    """Both rows contain the country. Only the license row contains the address."""
     planes = Planes(b"a root secret", lookup(Settings(country_database=str(make(tmp_path)))))
     made = planes.split(beacon(drop=["server.public_ip"]), "198.51.100.200", datetime(2026, 11, 22, tzinfo=UTC))
     assert (made.usage["country"], made.license["country"]) == ("DE", "DE")

@@ -1,4 +1,4 @@
-"""The days of the duplicate memory: no clock that is set makes them shorter, or longer for ever."""
+"""The day counter of the duplicate memory: setting the clock neither shortens nor stops it."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def days_of(spool: Spool) -> list[int]:
 
 
 def test_a_day_is_24_hours_in_which_the_machine_is_on(tmp_path: Path, clock: HandClock) -> None:
-    """The number of the day goes up by one each day, whoever asks, and however rarely."""
+    """The day number rises by one for each 24 hours of uptime, however often it is read."""
     spool = opened(tmp_path, clock)
     first = spool.days.today()
     for days, expected in ((1.0, 1), (0.25, 1), (3.0, 4), (0.75, 5), (40.0, 45)):
@@ -39,7 +39,7 @@ def test_a_day_is_24_hours_in_which_the_machine_is_on(tmp_path: Path, clock: Han
 
 @pytest.mark.parametrize("wrong", [-WEEK, WEEK, -NOON, 10 * NOON])
 def test_the_clock_on_the_wall_changes_nothing(tmp_path: Path, clock: HandClock, wrong: float) -> None:
-    """A beacon that is received under a clock that is wrong gets the day of those before and after it."""
+    """A beacon received under a wrong wall clock gets the same day as the beacons around it."""
     spool = opened(tmp_path, clock)
     spool.store(rows(1), NOON)
     spool.store(rows(2), NOON + wrong)
@@ -48,7 +48,7 @@ def test_the_clock_on_the_wall_changes_nothing(tmp_path: Path, clock: HandClock,
 
 
 def test_a_beacon_gets_the_day_of_its_commit(tmp_path: Path, clock: HandClock) -> None:
-    """Whichever process stores it, and though none has looked at the clock for weeks."""
+    """A beacon gets the current day, whichever process stores it."""
     ours, theirs = opened(tmp_path, clock), opened(tmp_path, clock)
     ours.store(rows(1), NOON)
     theirs.store(rows(2), NOON)
@@ -62,7 +62,7 @@ def test_a_beacon_gets_the_day_of_its_commit(tmp_path: Path, clock: HandClock) -
 
 
 def test_processes_that_note_at_once_count_the_time_once(tmp_path: Path, clock: HandClock) -> None:
-    """Each of many notes the same hour; it is one hour."""
+    """Several processes that record the same hour count it once."""
     spools = [opened(tmp_path, clock) for _ in range(5)]
     first = spools[0].days.today()
     for _ in range(48):
@@ -73,7 +73,7 @@ def test_processes_that_note_at_once_count_the_time_once(tmp_path: Path, clock: 
 
 
 def test_the_time_that_the_machine_is_off_is_not_counted(tmp_path: Path, clock: HandClock) -> None:
-    """Nobody can say how long that was: ids stay for longer then, and none goes early."""
+    """Downtime is not counted. Ids stay longer then, and none is forgotten early."""
     spool = opened(tmp_path, clock)
     first = spool.days.today()
     clock.days(2.5)
@@ -86,7 +86,7 @@ def test_the_time_that_the_machine_is_off_is_not_counted(tmp_path: Path, clock: 
 
 
 def test_a_machine_that_is_rebooted_each_hour_gets_through_its_days(tmp_path: Path, clock: HandClock) -> None:
-    """So nothing stays for ever: what is counted is noted every ten minutes."""
+    """The counter is recorded every ten minutes, so that days pass in spite of frequent reboots."""
     spool = opened(tmp_path, clock)
     first = spool.days.today()
     for _ in range(30):
@@ -99,7 +99,7 @@ def test_a_machine_that_is_rebooted_each_hour_gets_through_its_days(tmp_path: Pa
 
 
 def test_the_clock_of_the_machine_goes_on() -> None:
-    """One boot has one name, and its seconds grow."""
+    """Within one boot the boot id is constant and the seconds increase."""
     boot, seconds = boot_clock()
     assert boot_clock()[0] == boot != ""
     assert boot_clock()[1] >= seconds > 0

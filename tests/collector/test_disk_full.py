@@ -59,14 +59,17 @@ def ids(home: Path, beacons: list[Beacon]) -> list[bytes]:
 
 
 def both_workers(collector: Collector) -> list[int]:
-    """The processes of a collector whose workers have all started."""
+    """Wait until all workers have started; return their process ids."""
     while len(collector.processes()) < 3:
         time.sleep(0.01)
     return collector.processes()
 
 
 def test_a_nearly_full_disk_refuses_until_it_is_freed(disk: SmallDisk) -> None:
-    """Below the watermark beacons get 503, all else its usual answer; with space again they get 202, no restart."""
+    """Below the watermark beacons get a 503 and other requests work.
+
+    With free space they get a 202 without a restart.
+    """
     with Collector(disk.path / "home", PHAROS_INGEST_KEY=KEY) as collector:
         answered: list[Beacon] = []
 
@@ -103,7 +106,7 @@ def test_a_nearly_full_disk_refuses_until_it_is_freed(disk: SmallDisk) -> None:
 
 
 def post_until_answered(collector: Collector, stop: threading.Event) -> tuple[list[Beacon], set[str]]:
-    """Post as a client does that sends again what was refused; what was answered 202, and why others were not."""
+    """Post with retries until a 202; return the accepted beacons and the reasons for the refusals."""
     answered: list[Beacon] = []
     details: set[str] = set()
     batch = [beacon() for _ in range(20)]
@@ -121,7 +124,7 @@ def post_until_answered(collector: Collector, stop: threading.Event) -> tuple[li
 
 
 def test_a_full_disk_loses_and_doubles_nothing(disk: SmallDisk) -> None:
-    """With no byte left in the middle of commits, again and again: 202 or 503, each answered beacon spooled once."""
+    """On a full disk each request gets a 202 or 503, and each accepted beacon is spooled once."""
     stop = threading.Event()
     with Collector(disk.path / "home", UNWATCHED, PHAROS_INGEST_KEY=KEY) as collector, ThreadPoolExecutor(4) as pool:
         before = both_workers(collector)
@@ -146,7 +149,7 @@ def test_a_full_disk_loses_and_doubles_nothing(disk: SmallDisk) -> None:
 
 
 def test_a_worker_that_dies_on_a_full_disk_is_replaced(disk: SmallDisk) -> None:
-    """A new worker starts with no byte free, answers 503, and takes beacons once there is space."""
+    """A worker started on a full disk answers 503, and accepts beacons once there is space."""
     with Collector(disk.path / "home", PHAROS_INGEST_KEY=KEY, PHAROS_COLLECTOR_WORKERS="1") as collector:
         assert collector.post(beacon()).status == 202
         disk.fill()
@@ -186,7 +189,7 @@ def loaded_on_a_nearly_full_disk(engine: Engine, home: Home) -> list[Any]:
 
 
 def test_the_loader_waits_for_space_in_the_embedded_engine(tmp_path: Path) -> None:
-    """On a nearly full disk nothing is inserted and the reason is told; with space again every beacon is there once."""
+    """On a nearly full disk the loader inserts nothing and reports why. With space each beacon is loaded once."""
     with small_disk(tmp_path / "disk", 200) as disk:
         told = done_in("embedded", disk.path, loaded_on_a_nearly_full_disk)
     assert told == [(500, []), "the disk is nearly full: 9 MiB free", (500, []), (1500, [])]

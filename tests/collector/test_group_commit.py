@@ -1,4 +1,4 @@
-"""The writer: one commit for all that wait, each with an answer of its own."""
+"""The writer: one commit for all waiting requests, and a separate result for each."""
 
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ Results = list[Stored]
 
 
 class Gate:
-    """Stands before a spool's `store_groups`: holds commits until opened, and counts them."""
+    """Wraps a spool's `store_groups`: blocks commits until opened, and counts them."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.open, self.reached = threading.Event(), threading.Event()
@@ -48,7 +48,7 @@ def writer(tmp_path: Path) -> Iterator[Writer]:
 
 
 def put_behind(gate: Gate, writer: Writer, pool: ThreadPoolExecutor, *calls: Any) -> list[Future[list[bool]]]:
-    """Put all `calls` while a first commit is under way, then let it go."""
+    """Queue all `calls` while a first commit is blocked, then release it."""
     first = pool.submit(writer.put, rows(0))
     assert gate.reached.wait(20)
     futures = [pool.submit(writer.put, *call) for call in calls]
@@ -60,7 +60,7 @@ def put_behind(gate: Gate, writer: Writer, pool: ThreadPoolExecutor, *calls: Any
 
 
 def test_requests_in_flight_share_a_commit(gate: Gate, writer: Writer, tmp_path: Path) -> None:
-    """32 requests that wait at once are on disk after one commit, each with its own answer, and nothing is lost."""
+    """32 simultaneous requests are stored in one commit, each with its own result."""
     with ThreadPoolExecutor(33) as pool:
         futures = put_behind(gate, writer, pool, *((rows(n, 0, n + 100),) for n in range(1, 33)))
         assert [future.result() for future in futures] == [[True, False, True]] * 32
@@ -71,7 +71,7 @@ def test_requests_in_flight_share_a_commit(gate: Gate, writer: Writer, tmp_path:
 
 
 def test_one_request_over_its_limit_spoils_no_other(gate: Gate, writer: Writer) -> None:
-    """In a shared commit the one over its limit is told to wait, and the others are stored."""
+    """In a shared commit a request over its limit is refused and the others are stored."""
     with ThreadPoolExecutor(3) as pool:
         over, fine = put_behind(gate, writer, pool, (rows(1, 2), (("key", 1),)), (rows(3), (("key", 1),)))
         error = over.exception()
@@ -84,7 +84,7 @@ def test_one_request_over_its_limit_spoils_no_other(gate: Gate, writer: Writer) 
 def test_an_error_is_the_answer_of_all_and_the_writer_lives_on(
     gate: Gate, writer: Writer, error: BaseException
 ) -> None:
-    """When a commit fails each of its requests is told unavailable, and the next request is stored."""
+    """When a commit fails, all its requests are refused, and the next request is stored."""
     gate.error = error
     with ThreadPoolExecutor(9) as pool:
         futures = put_behind(gate, writer, pool, *((rows(n),) for n in range(1, 9)))
@@ -94,7 +94,7 @@ def test_an_error_is_the_answer_of_all_and_the_writer_lives_on(
 
 
 def test_closing_writes_what_is_queued(gate: Gate, tmp_path: Path) -> None:
-    """Whoever waits for an answer when the collector stops still gets it, and the beacon is on disk."""
+    """Requests that wait when the collector stops are stored and answered."""
     writer = Writer(tmp_path / "spool.sqlite")
     with ThreadPoolExecutor(10) as pool:
         first = pool.submit(writer.put, rows(0))
@@ -114,7 +114,7 @@ def test_closing_writes_what_is_queued(gate: Gate, tmp_path: Path) -> None:
 
 
 def test_a_closed_writer_takes_nothing(tmp_path: Path) -> None:
-    """After close a beacon is refused, not lost, and the collector is no longer ready."""
+    """After `close`, beacons are refused and the collector is not ready."""
     writer = Writer(tmp_path / "spool.sqlite")
     writer.check()
     writer.close()
@@ -125,7 +125,7 @@ def test_a_closed_writer_takes_nothing(tmp_path: Path) -> None:
 
 
 def test_a_nearly_full_disk_refuses_beacons(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Below the watermark of free space the writer stores nothing and says why."""
+    """Below the watermark the writer stores nothing and reports why."""
 
     def full(_: Spool) -> None:
         raise Unavailable("the disk is nearly full")

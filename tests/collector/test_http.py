@@ -32,19 +32,19 @@ def counts(answer: Any) -> tuple[int, int, int]:
 
 @pytest.mark.parametrize("case", abuse.CASES, ids=abuse.NAMES)
 def test_a_bad_request_is_answered_as_it_should(live: Collector, case: abuse.Case) -> None:
-    """Each kind of bad request gets its status, its reason and the path of the field, and never a 500 or a hang."""
+    """Each kind of bad request gets its status, reason and path, and never a 500 or a timeout."""
     abuse.hold(live, case)
 
 
 def test_the_cases_are_many_and_unlike() -> None:
-    """There are enough bad requests, each named once, and few that a proxy answers otherwise."""
+    """The case table has enough cases with unique names, and few differ behind a proxy."""
     assert len(set(abuse.NAMES)) == len(abuse.CASES) >= 250
     assert len([case for case in abuse.CASES if "nginx" in case]) <= 12
 
 
 @pytest.mark.parametrize("kind", [abuse.wrong_types, abuse.unknown_fields, abuse.controls])
 def test_no_field_takes_what_is_bad_for_it(live: Collector, kind: abuse.Kind) -> None:
-    """Every field refuses every wrong type, every object an unknown field, every string each control and line end."""
+    """Every field rejects wrong types, every object unknown fields, and every text control characters."""
     abuse.hold_each(live, kind)
 
 
@@ -55,7 +55,7 @@ def test_the_allowed_method_is_told(live: Collector, path: str) -> None:
 
 
 def test_a_beacon_is_accepted_and_on_disk(live: Collector) -> None:
-    """202 says one accepted and when to come again, and the beacon lies in the spool."""
+    """A 202 has the number of accepted beacons and `next_in`, and the beacon is in the spool."""
     before = len(spooled(live))
     answer = live.post(beacon())
     assert answer.status == 202
@@ -67,7 +67,7 @@ def test_a_beacon_is_accepted_and_on_disk(live: Collector) -> None:
 
 
 def test_a_beacon_again_is_a_duplicate(live: Collector) -> None:
-    """A `beacon_id` seen before changes nothing, whatever comes under it, and is still a 202."""
+    """A beacon with a known `beacon_id` gets a 202 and changes nothing, whatever it contains."""
     sent = beacon()
     assert counts(live.post(sent).json) == (1, 0, 0)
     before = spooled(live)
@@ -77,7 +77,7 @@ def test_a_beacon_again_is_a_duplicate(live: Collector) -> None:
 
 
 def test_a_batch_is_counted(live: Collector) -> None:
-    """Accepted ones, duplicates within the batch, and rejected ones with index, reason and path, add up."""
+    """A batch counts accepted, duplicate and rejected beacons, each rejection with index, reason and path."""
     one, two = beacon(), beacon()
     answer = live.post([one, beacon({"schema": 2}), two, one, 7, beacon({"email": "jane@example.com"})])
     assert answer.status == 202
@@ -91,7 +91,7 @@ def test_a_batch_is_counted(live: Collector) -> None:
 
 
 def test_a_batch_of_nothing_acceptable_is_refused_with_each_reason(live: Collector) -> None:
-    """422 carries the first reason for all, and lists every beacon's own; nothing is stored."""
+    """A batch without a valid beacon gets a 422 that lists each rejection. Nothing is stored."""
     before = len(spooled(live))
     answer = live.post([beacon(drop=["sent_at"]), beacon({"reason": "because"}), []])
     assert answer.why == (422, "missing_field", "sent_at")
@@ -104,7 +104,7 @@ def test_a_batch_of_nothing_acceptable_is_refused_with_each_reason(live: Collect
 
 
 def test_a_batch_has_at_most_500(live: Collector) -> None:
-    """500 are taken, 501 are refused as a whole."""
+    """A batch of 500 is accepted, a batch of 501 is rejected as a whole."""
     slim = [{**beacon(drop=["features", "server", "platform"])} for _ in range(MAX_BATCH + 1)]
     answer = live.post(slim)
     assert answer.why == (422, "too_many_items", "")
@@ -114,7 +114,7 @@ def test_a_batch_has_at_most_500(live: Collector) -> None:
 
 
 def test_a_key_for_one_module_takes_that_module_alone(live: Collector) -> None:
-    """Under a module's key another module's beacon is refused: alone with 403, in a batch one by one."""
+    """A module's key accepts no other module: alone this is a 403, in a batch a rejection."""
     key = pharos(live.home, "keys", "new", "--module", "invoice_pro").stdout.strip()
     time.sleep(CACHE_SECONDS + 0.2)  # a worker may remember for as long that there was no such key
     other = beacon({"module.name": "other_module"})
@@ -129,7 +129,7 @@ def test_a_key_for_one_module_takes_that_module_alone(live: Collector) -> None:
 
 
 def test_check_shows_exactly_what_is_then_stored(live: Collector) -> None:
-    """`/check` stores nothing, and its rows are those that the same body then leaves in the spool."""
+    """`/check` stores nothing and returns the same rows that the post then stores."""
     sent = [beacon(), beacon({"schema": 3}), beacon({"sent_at": _ago(days=6)}, drop=["platform", "license.key_hash"])]
     before = spooled(live)
     answer = live.post(sent, path="/v1/beacons/check")
@@ -142,20 +142,20 @@ def test_check_shows_exactly_what_is_then_stored(live: Collector) -> None:
 
 
 def test_check_refuses_what_post_refuses(live: Collector) -> None:
-    """A body without any acceptable beacon is refused by `/check` in the same words."""
+    """`/check` rejects a body with the same problem document as the post."""
     for sent in (7, [], [7, {}], beacon({"schema": 2}), b"NaN"):
         assert live.post(sent, path="/v1/beacons/check").why == live.post(sent).why
 
 
 def test_check_says_that_a_clock_is_wrong(live: Collector) -> None:
-    """A date that is not believed is shown as such, with the day of receipt in its place."""
+    """An implausible date is shown as such, with the day of receipt in its place."""
     answer = live.post(beacon({"sent_at": _ago(days=400)}), path="/v1/beacons/check").json["beacons"][0]
     assert answer["clock_skewed"] is True
     assert answer["usage"]["day"] >= _ago(days=1)[:10]
 
 
 def test_what_is_stored_names_nobody(live: Collector) -> None:
-    """Neither file of the home holds an id of the beacon, the license key's hash or the ingest key."""
+    """The home contains no id of the beacon, no license key hash and no ingest key."""
     sent = beacon({"license.key_hash": "c0ffee" * 10 + "abcd"})
     assert live.post(sent).status == 202
     secrets = [sent["install_id"], sent["beacon_id"], sent["license"]["key_hash"], KEY]

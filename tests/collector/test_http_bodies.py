@@ -1,4 +1,4 @@
-"""How a body may come to the running collector: packed, in pieces; how it may not is in `tests/cases/requests.json`."""
+"""Accepted encodings of a body: compressed and chunked. Rejected ones are in `tests/cases/requests.json`."""
 
 import gzip
 import json
@@ -11,7 +11,7 @@ from tests.collector.sample import beacon
 
 
 def one() -> bytes:
-    """A beacon as JSON."""
+    """Return a beacon as JSON."""
     return json.dumps(beacon()).encode()
 
 
@@ -26,13 +26,13 @@ def chunked(live: Collector, body: bytes, piece: int, **headers: str | None) -> 
     ["application/json", "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"'],
 )
 def test_json_is_taken_in_its_spellings(live: Collector, media_type: str) -> None:
-    """The media type may be written in any case and may name UTF-8."""
+    """The media type is accepted in any case and with a charset of UTF-8."""
     assert live.post(one(), Content_Type=media_type).status == 202
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "GZIP", " gzip ", "x-gzip", "X-GZip"])
 def test_a_packed_body_is_unpacked(live: Collector, encoding: str) -> None:
-    """gzip is taken, in one member or in several."""
+    """gzip is accepted with one or several members."""
     raw = one()
     assert live.post(gzip.compress(raw), Content_Encoding=encoding).json["accepted"] == 1
     members = gzip.compress(raw[:50]) + gzip.compress(b"") + gzip.compress(raw[50:])
@@ -40,19 +40,19 @@ def test_a_packed_body_is_unpacked(live: Collector, encoding: str) -> None:
 
 
 def test_identity_is_no_encoding(live: Collector) -> None:
-    """`Content-Encoding: identity` is a body as it is."""
+    """`Content-Encoding: identity` is accepted."""
     assert live.post(one(), Content_Encoding="identity").status == 202
 
 
 def test_a_body_in_pieces_is_taken(live: Collector) -> None:
-    """A chunked body is taken without Content-Length, packed too."""
+    """A chunked body without Content-Length is accepted, also compressed."""
     assert chunked(live, one(), piece=7).json["accepted"] == 1
     packed = {"Content-Encoding": "gzip"}
     assert chunked(live, gzip.compress(one()), 5, **packed).json["accepted"] == 1
 
 
 def test_the_collector_outlives_garbage(live: Collector) -> None:
-    """After half requests and random bytes it answers as before."""
+    """The collector works after incomplete requests and random bytes."""
     for sent in (
         b"",
         b"\0" * 3000,
@@ -66,7 +66,7 @@ def test_the_collector_outlives_garbage(live: Collector) -> None:
 
 
 def test_what_php_sends_is_stored_as_the_format_has_it(live: Collector) -> None:
-    """Empty arrays for empty objects, a mapped address, a float that is whole, a byte order mark in front."""
+    """Empty arrays, mapped addresses, whole floats and a byte order mark are stored in canonical form."""
     sent = beacon({"features": {"a": 2.0}, "platform": [], "server": {"public_ip": "::ffff:203.0.113.9"}})
     answer = live.post(b"\xef\xbb\xbf" + json.dumps(sent).encode(), path="/v1/beacons/check")
     assert answer.status == 200, answer

@@ -1,4 +1,4 @@
-"""What a flood of large bodies does to a worker's memory."""
+"""How much memory a worker needs for a flood of large bodies."""
 
 import gzip
 import json
@@ -19,22 +19,22 @@ DECODED = 26 * LIMIT
 
 
 def filled(size: int) -> bytes:
-    """A beacon, filled up with blanks."""
+    """Return a beacon padded with blanks."""
     return json.dumps(beacon()).encode().ljust(size)
 
 
 def a_list(item: bytes) -> bytes:
-    """As many of an item as fit into the limit."""
+    """Repeat an item up to the limit."""
     return b"[" + (item + b",") * ((LIMIT - 9) // (len(item) + 1)) + b"1]"
 
 
 def an_object() -> bytes:
-    """As many fields as fit into the limit."""
+    """Return an object with as many fields as the limit allows."""
     return b"{" + b",".join(b'"%x":1' % number for number in range(LIMIT // 11)) + b"}"
 
 
 def a_batch() -> bytes:
-    """Nearly a mebibyte of good beacons."""
+    """Return a batch of valid beacons just below the limit."""
     features = {f"f{number}": 1 for number in range(150)}
     return json.dumps([beacon({"features": features}) for _ in range(430)], separators=(",", ":")).encode()
 
@@ -69,7 +69,7 @@ def a_batch() -> bytes:
 def test_a_flood_takes_at_most_twice_the_limit_for_each(
     tmp_path: Path, body: Callable[[], bytes], packed: bool, status: int, decoded: int
 ) -> None:
-    """Of 32 requests in flight each takes twice the limit at most, and large bodies are decoded one at a time."""
+    """Each of 32 simultaneous requests takes at most twice the limit. Large bodies are decoded one at a time."""
     sent = gzip.compress(body()) if packed else body()
     encoding = {"Content_Encoding": "gzip"} if packed else {}
     settings = {"PHAROS_INGEST_KEY": KEY, "PHAROS_COLLECTOR_WORKERS": "1"}
@@ -85,6 +85,6 @@ def test_a_flood_takes_at_most_twice_the_limit_for_each(
 
 
 def memory(process: int, kind: str) -> int:
-    """What Linux says of the memory of a process, in bytes."""
+    """Return a process's memory figures of Linux, in bytes."""
     lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith(f"{kind}:"))

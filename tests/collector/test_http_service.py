@@ -1,4 +1,4 @@
-"""The running collector beside its beacons: limits, proxies, health, metrics, descriptions, and its stop."""
+"""The running collector beside beacons: limits, proxies, health, metrics, descriptions, and shutdown."""
 
 import http.client
 import json
@@ -32,7 +32,7 @@ LIMIT = 10
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector behind one trusted proxy that takes 10 beacons a minute and key."""
+    """A collector behind one trusted proxy, with 10 beacons per minute and key."""
     home = tmp_path_factory.mktemp("limited") / "home"
     settings = {"PHAROS_INGEST_KEY": KEY, "PHAROS_RATE_LIMIT": str(LIMIT), "PHAROS_TRUSTED_PROXIES": "1"}
     with Collector(home, **settings) as collector:
@@ -40,20 +40,20 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 
 def new_minute() -> None:
-    """Wait until the minute is young enough for a test to end in it: the limit counts by it."""
+    """Wait until enough of the current minute is left for a test."""
     if time.time() % 60 > 50:
         time.sleep(60.1 - time.time() % 60)
 
 
 def new_key(collector: Collector) -> str:
-    """A key of its own, known to both workers."""
+    """Create an ingest key that both workers know."""
     key = pharos(collector.home, "keys", "new").stdout.strip()
     time.sleep(CACHE_SECONDS + 0.2)
     return key
 
 
 def test_a_key_over_its_limit_waits(limited: Collector) -> None:
-    """429 says when the next minute begins; what was refused is not stored, and other keys are not held up."""
+    """Over its limit a key gets a 429 with the seconds until the next minute. Other keys are not affected."""
     key, other = new_key(limited), new_key(limited)
     new_minute()
     assert limited.post([beacon() for _ in range(LIMIT - 1)], key=key).status == 202
@@ -67,7 +67,7 @@ def test_a_key_over_its_limit_waits(limited: Collector) -> None:
 
 
 def test_two_workers_share_the_limit(limited: Collector) -> None:
-    """Of 40 beacons that come at once, whichever worker takes them, exactly the limit is stored."""
+    """Of 40 simultaneous beacons exactly the limit is stored, whichever workers receive them."""
     key = new_key(limited)
     new_minute()
     with ThreadPoolExecutor(8) as pool:
@@ -76,7 +76,7 @@ def test_two_workers_share_the_limit(limited: Collector) -> None:
 
 
 def test_check_counts_against_no_limit(limited: Collector) -> None:
-    """Asking what would be stored is free."""
+    """`/check` does not count against the limit."""
     body = [beacon() for _ in range(LIMIT + 1)]
     assert limited.post(body, path="/v1/beacons/check").status == 200
 
@@ -89,7 +89,7 @@ def seen_as(collector: Collector, forwarded: str | None) -> Any:
 
 @pytest.mark.parametrize("forwarded", [None, "198.51.100.9", "198.51.100.9, 192.0.2.1", "", "nonsense"])
 def test_without_a_proxy_nobody_is_believed(live: Collector, forwarded: str | None) -> None:
-    """With no trusted hop the connection's own address is recorded, whatever a client claims."""
+    """Without trusted proxies the connection's address is stored, whatever a client claims."""
     assert seen_as(live, forwarded) == "127.0.0.1"
 
 
@@ -113,20 +113,20 @@ def test_without_a_proxy_nobody_is_believed(live: Collector, forwarded: str | No
     ],
 )
 def test_one_proxy_is_believed_for_what_it_added(limited: Collector, forwarded: str | None, address: str) -> None:
-    """With one trusted hop its own entry, the last, is the address; what stands before it is the client's word."""
+    """With one trusted proxy the last entry of X-Forwarded-For is the address."""
     assert seen_as(limited, forwarded) == address
 
 
 @pytest.mark.parametrize(("path", "status"), [("/healthz", "ok"), ("/readyz", "ready")])
 def test_it_is_well(live: Collector, path: str, status: str) -> None:
-    """Health and readiness are asked without a key."""
+    """Health and readiness need no key."""
     answer = live.request("GET", path)
     assert (answer.status, answer.json["status"]) == (200, status)
     assert live.request("HEAD", path).status == 200
 
 
 def test_the_schema_is_published(live: Collector) -> None:
-    """The JSON Schema is that of the field table, and a beacon satisfies it."""
+    """The JSON Schema is that of the field table, and a valid beacon satisfies it."""
     answer = live.request("GET", "/v1/schema.json")
     assert (answer.status, answer.headers["content-type"]) == (200, "application/schema+json")
     assert answer.json == json_schema()
@@ -135,7 +135,7 @@ def test_the_schema_is_published(live: Collector) -> None:
 
 
 def test_the_description_is_published(live: Collector) -> None:
-    """The OpenAPI document names every path and every reason."""
+    """The OpenAPI document contains every path and every reason."""
     answer = live.request("GET", "/openapi.json")
     assert answer.json == msgspec.json.decode(msgspec.json.encode(document()))
     assert {"/v1/beacons", "/v1/beacons/check", "/metrics"} <= set(answer.json["paths"])
@@ -145,7 +145,7 @@ def test_the_description_is_published(live: Collector) -> None:
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/schema.json", "/nothing"])
 def test_nothing_is_cached_or_guessed(live: Collector, path: str) -> None:
-    """Every answer forbids caching and guessing of types."""
+    """Every response forbids caching and content sniffing."""
     answer = live.request("GET", path)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -157,7 +157,7 @@ def metric(collector: Collector, name: str) -> float:
 
 
 def test_metrics_count_what_became_of_beacons(live: Collector) -> None:
-    """Accepted, duplicate, rejected and skewed beacons, of all workers, and what lies in the spool."""
+    """Metrics count accepted, duplicate, rejected and skewed beacons of all workers, and the spool."""
     names = {
         'pharos_beacons_total{outcome="accepted"': 2.0,
         'pharos_beacons_total{outcome="duplicate"': 1.0,
@@ -175,7 +175,7 @@ def test_metrics_count_what_became_of_beacons(live: Collector) -> None:
 
 
 def test_metrics_name_nobody(live: Collector) -> None:
-    """No id, key or address is among the metrics."""
+    """Metrics contain no id, key or address."""
     sent = beacon()
     live.post(sent)
     text = live.request("GET", "/metrics").body.decode()
@@ -183,7 +183,7 @@ def test_metrics_name_nobody(live: Collector) -> None:
 
 
 def test_metrics_are_for_loopback_or_an_admin(live: Collector) -> None:
-    """Behind a proxy, also one on this machine, only an admin's token opens the metrics."""
+    """Behind a proxy, even on this machine, metrics need an admin token."""
     admin, product = (
         pharos(live.home, "tokens", "new", "--role", role).stdout.strip() for role in ("admin", "product")
     )
@@ -202,7 +202,7 @@ def test_metrics_are_for_loopback_or_an_admin(live: Collector) -> None:
 
 
 def test_a_revoked_key_is_refused(live: Collector) -> None:
-    """A key that was taken back is refused a second later."""
+    """A revoked key is refused after a second."""
     key = new_key(live)
     assert live.post(beacon(), key=key).status == 202
     last = pharos(live.home, "keys", "list").stdout.splitlines()
@@ -214,7 +214,7 @@ def test_a_revoked_key_is_refused(live: Collector) -> None:
 
 
 def _first_ids(live: Collector, key: str) -> set[str]:
-    """The ids of all keys but this one."""
+    """Return the ids of all keys except this one."""
     from core.credentials import Credentials
 
     known = Credentials(live.home / "credentials.sqlite")
@@ -224,7 +224,7 @@ def _first_ids(live: Collector, key: str) -> set[str]:
 
 
 def test_it_stops_cleanly_and_loses_nothing(tmp_path: Path) -> None:
-    """On SIGTERM under load the collector ends with status 0, and what it answered 202 for is on disk, once."""
+    """After SIGTERM under load the exit status is 0, and each accepted beacon is on disk once."""
     accepted: list[str] = []
     with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector, ThreadPoolExecutor(8) as pool:
 
@@ -247,7 +247,7 @@ def test_it_stops_cleanly_and_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_counters_begin_anew_and_leave_nothing_behind(tmp_path: Path) -> None:
-    """What a killed collector left in memory is swept by the next one, and one that is stopped leaves nothing."""
+    """A collector removes the counters of a killed one, and its own when it stops."""
     home = tmp_path / "home"
     refused = "pharos_requests_refused_total"
     folder = counters_folder(Settings(), Home(home))
@@ -265,14 +265,14 @@ def test_counters_begin_anew_and_leave_nothing_behind(tmp_path: Path) -> None:
 
 
 def test_the_home_is_for_us_alone(live: Collector) -> None:
-    """The home is of mode 0700, and spool, credentials and secret are of mode 0600."""
+    """The home has mode 0700; spool, credentials and secret have mode 0600."""
     assert stat.S_IMODE(live.home.stat().st_mode) == 0o700
     for name in ("spool.sqlite", "spool.sqlite-wal", "credentials.sqlite", "secret"):
         assert stat.S_IMODE((live.home / name).stat().st_mode) == 0o600
 
 
 def test_a_refused_request_is_found_in_the_log_by_its_id(live: Collector) -> None:
-    """The answer's id stands in one line of the log, with status and reason and nothing of the request."""
+    """The request id of a response is in one log line with status and reason, without data of the request."""
     answer = live.post(beacon({"email": "jane@example.com"}))
     id = answer.headers["x-request-id"]
     (line,) = [json.loads(line) for line in live.log.read_text().splitlines() if id in line]
@@ -282,6 +282,6 @@ def test_a_refused_request_is_found_in_the_log_by_its_id(live: Collector) -> Non
 
 
 def test_only_the_operator_is_told_what_waits(live: Collector) -> None:
-    """Behind a proxy `/readyz` says that it is ready, and no more."""
+    """Behind a proxy `/readyz` returns no details."""
     assert live.request("GET", "/readyz").json.keys() == {"status", "waiting"}
     assert live.request("GET", "/readyz", headers={"X-Forwarded-For": "198.51.100.1"}).json == {"status": "ready"}

@@ -1,4 +1,4 @@
-"""Clients that send slowly, or not at all, beside clients that send."""
+"""Slow and silent clients beside normal ones."""
 
 import contextlib
 import socket
@@ -19,7 +19,7 @@ SLOW = (
 
 
 def seconds_for_thirty(collector: Collector) -> float:
-    """How long thirty good beacons take, one after another."""
+    """Return how long thirty beacons take, one after another."""
     began = time.monotonic()
     for _ in range(30):
         assert collector.post(beacon()).status == 202
@@ -27,7 +27,7 @@ def seconds_for_thirty(collector: Collector) -> float:
 
 
 def test_clients_that_do_not_close_hold_up_nobody(tmp_path: Path) -> None:
-    """A connection that is over is waited for in its own thread: gunicorn would wait two seconds for each in turn."""
+    """Clients that keep finished connections open delay no other client. gunicorn alone waits two seconds for each."""
     with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector, contextlib.ExitStack() as stack:
         alone = seconds_for_thirty(collector)
         for _ in range(100):
@@ -37,7 +37,7 @@ def test_clients_that_do_not_close_hold_up_nobody(tmp_path: Path) -> None:
 
 
 def test_slow_clients_hold_up_nobody_and_are_ended(tmp_path: Path) -> None:
-    """Beside 200 connections that send slowly good beacons are taken; a request has its time, and then is over."""
+    """200 slow clients delay no beacon, and their requests end after the time limit."""
     assert THREADS > 200
     with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector, contextlib.ExitStack() as stack:
         alone = seconds_for_thirty(collector)

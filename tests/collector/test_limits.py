@@ -1,4 +1,4 @@
-"""Limits per minute: of a key and of an address, over all workers; and heartbeats that do not come all at once."""
+"""Rate limits per key and address across all workers, and the distribution of heartbeats over the day."""
 
 import time
 from collections import Counter
@@ -19,7 +19,7 @@ PLANES = Planes(b"a root secret")
 
 @pytest.fixture(scope="module")
 def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
-    """A collector of two workers behind one trusted proxy that takes 10 beacons a minute from an address."""
+    """A collector with two workers behind a trusted proxy, with 10 beacons per minute and address."""
     home = tmp_path_factory.mktemp("limited") / "home"
     settings = {"PHAROS_INGEST_KEY": KEY, "PHAROS_ADDRESS_RATE_LIMIT": str(LIMIT), "PHAROS_TRUSTED_PROXIES": "1"}
     with Collector(home, **settings) as collector:
@@ -27,7 +27,7 @@ def limited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collector]:
 
 
 def statuses(collector: Collector, *addresses: str) -> list[int]:
-    """What beacons from these addresses are answered, all sent at once within one minute."""
+    """Send a beacon from each address at once within one minute; return the statuses."""
     if time.time() % 60 > 50:
         time.sleep(60.1 - time.time() % 60)
     with ThreadPoolExecutor(8) as pool:
@@ -36,24 +36,24 @@ def statuses(collector: Collector, *addresses: str) -> list[int]:
 
 
 def test_two_workers_share_the_limit_of_an_address(limited: Collector) -> None:
-    """Of 30 beacons from one address exactly the limit is stored, and other addresses are not held up."""
+    """Of 30 beacons from one address exactly the limit is stored. Other addresses are not affected."""
     assert statuses(limited, *["198.51.100.1"] * 30) == [202] * LIMIT + [429] * 20
     assert statuses(limited, "198.51.100.2", "198.51.100.3") == [202, 202]
 
 
 def test_an_ipv6_network_has_one_limit(limited: Collector) -> None:
-    """Whoever has one IPv6 address has 18 trillion: those of a /64 count together, the next network by itself."""
+    """All addresses of an IPv6 /64 network share a limit. The next network has its own."""
     assert statuses(limited, *[f"2001:db8:0:1::{n:x}" for n in range(15)]) == [202] * LIMIT + [429] * 5
     assert statuses(limited, "2001:db8:0:2::1") == [202]
 
 
 def test_loopback_has_no_limit_of_an_address(limited: Collector) -> None:
-    """Tools on this machine, and everybody behind a proxy on it that nobody said to trust."""
+    """Loopback has no address limit: local tools, and clients behind a proxy that is not trusted."""
     assert statuses(limited, *["127.0.0.1"] * 15, *["::1"] * 15) == [202] * 30
 
 
 def test_over_the_limit_says_when_to_come_again(limited: Collector) -> None:
-    """429 carries Retry-After, and which limit it was."""
+    """A 429 has Retry-After and names the limit."""
     assert statuses(limited, *["198.51.100.9"] * LIMIT) == [202] * LIMIT
     refused = limited.post(beacon(), X_Forwarded_For="198.51.100.9")
     assert refused.why == (429, "rate_limited", "")
@@ -62,7 +62,7 @@ def test_over_the_limit_says_when_to_come_again(limited: Collector) -> None:
 
 
 def test_an_address_is_limited_under_a_name_that_does_not_tell_it() -> None:
-    """The spool holds a keyed hash of it."""
+    """The spool stores a keyed hash of the address."""
     name = PLANES.limited("198.51.100.1")
     assert name == PLANES.limited("198.51.100.1") != PLANES.limited("198.51.100.2")
     assert "198" not in name
@@ -71,9 +71,9 @@ def test_an_address_is_limited_under_a_name_that_does_not_tell_it() -> None:
 
 @pytest.mark.parametrize("cron_minutes", [1, 5, 15])
 def test_a_midnight_cron_of_a_hundred_thousand_installs_spreads_over_the_day(cron_minutes: int) -> None:
-    """All send at midnight the first time; from then on each cron run carries its part of the day, and no more.
+    """All installs send at midnight at first. Later each cron run sends its share of the day.
 
-    A module sends at the first run of its cron after `next_in`, of which the PHP client takes nine tenths.
+    A module sends at the first run of its cron after `next_in`. The PHP client waits for nine tenths of it.
     """
     midnight = datetime(2026, 11, 24, tzinfo=UTC)
     arrivals: list[Counter[int]] = [Counter(), Counter(), Counter()]

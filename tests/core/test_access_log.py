@@ -1,4 +1,4 @@
-"""The access log: nothing in it is changed, and who changes it all the same is found out."""
+"""The access log is append-only, and a changed entry is detected."""
 
 import sqlite3
 import stat
@@ -26,7 +26,7 @@ def five(log: AccessLog) -> None:
 
 
 def test_an_entry_says_who_when_what_and_how_many(log: AccessLog) -> None:
-    """Newest first, of all or of one; the file is ours alone."""
+    """An entry has user, time, question and number of rows. Entries are listed newest first."""
     began = int(time.time())
     log.record("lisa", "licensing", "page", {"status": "!licensed"}, 3)
     log.record("token 01ab", "admin", "api flags", {}, 4)
@@ -46,7 +46,7 @@ def test_an_entry_says_who_when_what_and_how_many(log: AccessLog) -> None:
     "statement", ["UPDATE looks SET who = 'nobody'", "DELETE FROM looks", "DELETE FROM looks WHERE id = 3"]
 )
 def test_our_own_code_can_only_append(log: AccessLog, statement: str) -> None:
-    """An UPDATE or DELETE that a later change brings in is refused by the file itself."""
+    """The database itself rejects UPDATE and DELETE."""
     five(log)
     with pytest.raises(AccessLogError, match="append-only"), log._open() as db:
         db.execute(statement)
@@ -67,7 +67,7 @@ def test_our_own_code_can_only_append(log: AccessLog, statement: str) -> None:
     ],
 )
 def test_what_is_changed_past_our_code_shows(log: AccessLog, statement: str, said: str) -> None:
-    """With the triggers out of the way and without the key; also after more was written."""
+    """A change made without the triggers and the key is detected, also after later entries."""
     five(log)
     db = sqlite3.connect(log._path)
     db.executescript(f"DROP TRIGGER looks_stay; DROP TRIGGER looks_stay_as_they_are; {statement}")
@@ -78,7 +78,7 @@ def test_what_is_changed_past_our_code_shows(log: AccessLog, statement: str, sai
 
 
 def test_entries_go_after_13_months_and_none_before(log: AccessLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is left is whole all the same; a clock that was ahead for a while stops nothing."""
+    """Entries are deleted after 13 months. The rest is still valid, and a clock that was ahead stops nothing."""
     now = int(time.time())
 
     def at(days_ago: int) -> None:
@@ -97,7 +97,7 @@ def test_entries_go_after_13_months_and_none_before(log: AccessLog, monkeypatch:
 
 
 def test_looks_at_one_moment_are_all_there(log: AccessLog) -> None:
-    """Eight threads, each entry once and the chain whole."""
+    """Entries of eight simultaneous threads are all in the log, and the chain is valid."""
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda rows: log.record("lisa", "licensing", "page", {}, rows), range(80)))
     assert sorted(look.rows for look in log.entries(100)) == list(range(80))
@@ -114,14 +114,14 @@ def _no_database(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [_a_folder, _no_database])
 def test_what_cannot_be_recorded_is_an_error(log: AccessLog, spoil: Callable[[Path], None]) -> None:
-    """And never passed over."""
+    """A failed write raises an error."""
     spoil(log._path)
     with pytest.raises(AccessLogError):
         log.record("lisa", "licensing", "page", {}, 1)
 
 
 def test_a_full_disk_is_an_error(log: AccessLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SQLite's own "disk is full", and nothing of the entry is there."""
+    """On a full disk the write raises SQLite's error and leaves no partial entry."""
     five(log)
     monkeypatch.setattr(access_log, "_SCHEMA", access_log._SCHEMA + "PRAGMA max_page_count = 1;")
     with pytest.raises(AccessLogError, match="full"):

@@ -1,4 +1,4 @@
-"""The catalog: what it lets in and until when, what is said about a file that is wrong, and a file that changes."""
+"""The catalog: what may be stored and until when, messages about invalid files, and reloading."""
 
 import logging
 import os
@@ -38,7 +38,7 @@ TODAY = date(2026, 11, 22)
 
 
 def written(path: Path, text: str | bytes) -> Path:
-    """A catalog of that text."""
+    """Return a catalog with this text."""
     file = path / "catalog.toml"
     file.write_bytes(text.encode() if isinstance(text, str) else text)
     return file
@@ -57,21 +57,21 @@ def written(path: Path, text: str | bytes) -> Path:
     ],
 )
 def test_what_is_stored(tmp_path: Path, kind: Kind, name: str, day: date, declared: bool, open_: bool) -> None:
-    """Only what is declared as that kind, in mode declared; what has expired since yesterday, in neither mode."""
+    """Mode declared stores only declared names of the right kind. Neither mode stores expired ones."""
     assert read(written(tmp_path, WHOLE)).stores(kind, name, day) is declared
     assert read(written(tmp_path, WHOLE.replace('"declared"', '"open"'))).stores(kind, name, day) is open_
 
 
 @pytest.mark.parametrize("text", ['mode = "open"', '# nothing\nmode = "open"\n', '\ufeffmode = "open"\r\n'])
 def test_a_catalog_of_nothing_takes_all(tmp_path: Path, text: str) -> None:
-    """Behind a byte order mark, too, as editors on Windows write it."""
+    """Without entries mode open stores everything. The file may begin with a byte order mark."""
     assert read(written(tmp_path, text)).takes_all
     assert not read(written(tmp_path, ENTRY)).takes_all, "it may have an expiry"
     assert not read(written(tmp_path, 'mode = "declared"')).takes_all
 
 
 def test_an_entry_says_all_about_itself(tmp_path: Path) -> None:
-    """Title and expiry where it has them."""
+    """An entry has its purpose and owner, and title and expiry if they are given."""
     entries = read(written(tmp_path, WHOLE)).entries
     module, feature = entries["module", "invoice_pro"], entries["feature", "invoice.pdf_export"]
     assert (module.title, module.owner, module.expires) == ("Invoice Pro", "Invoice team", None)
@@ -115,7 +115,7 @@ def test_an_entry_says_all_about_itself(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str | bytes, said: str) -> None:
-    """With the line, where one can be told."""
+    """An error names its line where there is one."""
     file = written(tmp_path, text)
     with pytest.raises(CatalogError) as error:
         read(file)
@@ -124,7 +124,7 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str | bytes, said: str) ->
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
-    """In the order of the lines; one message names the first, and how many there are."""
+    """All errors are listed by line. The summary has the first error and the number of errors."""
     bad = ENTRY.replace('owner = "who"\n', "")
     with pytest.raises(CatalogError) as error:
         read(written(tmp_path, 'color = "red"\n' + bad.replace("feature", "source") + bad.replace('"x"', '"y"')))
@@ -137,12 +137,12 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_the_same_name_may_be_of_two_kinds(tmp_path: Path) -> None:
-    """A module and a feature are two things."""
+    """A module and a feature may have the same name."""
     assert len(read(written(tmp_path, ENTRY + ENTRY.replace("feature", "module"))).entries) == 2
 
 
 def test_what_expires_is_listed_in_time(tmp_path: Path) -> None:
-    """30 days before, by date; what has no expiry or a later one is not."""
+    """Entries that expire within 30 days are listed by date."""
     dates = ["2026-12-22", "2026-12-23", "2026-11-21"]
     text = ENTRY + "".join(
         ENTRY.replace('"x"', f'"x{number}"') + f"expires = {when}\n" for number, when in enumerate(dates)
@@ -152,7 +152,7 @@ def test_what_expires_is_listed_in_time(tmp_path: Path) -> None:
 
 
 class Clock:
-    """A clock that is moved by hand."""
+    """A clock that the test sets."""
 
     now = 0.0
 
@@ -161,12 +161,12 @@ class Clock:
 
 
 def stores(catalog: Catalog, name: str = "invoice_pro") -> bool:
-    """Whether that module is let in."""
+    """Return whether the catalog allows a module."""
     return catalog.stores("module", name, TODAY)
 
 
 def test_a_change_is_seen_a_second_later(tmp_path: Path) -> None:
-    """And not looked for more often."""
+    """A changed file is read after a second, and not checked more often."""
     clock = Clock()
     file = written(tmp_path, WHOLE)
     watched = Watched(file, clock=clock)
@@ -183,7 +183,7 @@ def test_a_change_is_seen_a_second_later(tmp_path: Path) -> None:
 def test_a_catalog_that_breaks_leaves_the_last_in_force(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, wrong: str | None
 ) -> None:
-    """A file that is broken or gone is logged once and opens nothing; mended, it is in force again."""
+    """While the file is invalid or missing, the last valid catalog applies. The error is logged once."""
     caplog.set_level(logging.WARNING)
     clock = Clock()
     file = written(tmp_path, WHOLE)
@@ -206,7 +206,7 @@ def test_a_catalog_that_breaks_leaves_the_last_in_force(
 
 @pytest.mark.parametrize("text", ["", " \n\t\n", "# mode = declared\n", "\ufeff"])
 def test_an_empty_file_is_a_broken_one(tmp_path: Path, text: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What a full disk leaves lets nothing in: what was read last stays in force, and a start stops."""
+    """An empty file is invalid: the last catalog stays in force, and a start fails."""
     clock = Clock()
     watched = Watched(written(tmp_path, WHOLE), clock=clock)
     assert not stores(watched(), "new")
@@ -219,7 +219,7 @@ def test_an_empty_file_is_a_broken_one(tmp_path: Path, text: str, caplog: pytest
 
 
 def test_a_file_that_is_gone_leaves_in_force_what_was_read(tmp_path: Path) -> None:
-    """Also one that is gone while its folder is."""
+    """While the file or its folder is missing, the last catalog applies."""
     clock = Clock()
     file = written(tmp_path, WHOLE)
     watched = Watched(file, clock=clock)
@@ -230,7 +230,7 @@ def test_a_file_that_is_gone_leaves_in_force_what_was_read(tmp_path: Path) -> No
 
 
 def test_a_hang_up_has_the_file_read_at_once(tmp_path: Path) -> None:
-    """SIGHUP, before the second is over."""
+    """SIGHUP reloads the file immediately."""
     watched = Watched(written(tmp_path, WHOLE), clock=Clock())
     assert not stores(watched(), "new")
     written(tmp_path, WHOLE.replace("invoice_pro", "new"))
@@ -244,7 +244,7 @@ def test_a_hang_up_has_the_file_read_at_once(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_replaced_with_the_same_size_and_time_is_seen(tmp_path: Path) -> None:
-    """As configuration management does it: moved into its place."""
+    """A replacement by rename is detected although size and time are the same."""
     clock = Clock()
     file = written(tmp_path, WHOLE)
     watched = Watched(file, clock=clock)
@@ -258,7 +258,7 @@ def test_a_file_that_is_replaced_with_the_same_size_and_time_is_seen(tmp_path: P
 
 
 def test_without_a_file_all_is_taken_until_there_is_one(tmp_path: Path) -> None:
-    """A catalog that comes into the home later is found."""
+    """A catalog that is added to the home later is read."""
     home = Home(tmp_path / "home")
     watched = watch(Settings(), home)
     assert watched().takes_all
@@ -270,7 +270,7 @@ def test_without_a_file_all_is_taken_until_there_is_one(tmp_path: Path) -> None:
 
 
 def test_a_catalog_that_is_asked_for_must_be_there(tmp_path: Path) -> None:
-    """The setting's file, and one in the home that leads nowhere: by mistake nothing is let in."""
+    """A missing configured file and a dangling link in the home are errors. They must not open the catalog."""
     home = Home(tmp_path / "home")
     with pytest.raises(CatalogError, match=r"missing\.toml: cannot be read: No such file"):
         watch(Settings(catalog=str(tmp_path / "missing.toml")), home)

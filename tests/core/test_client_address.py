@@ -1,4 +1,4 @@
-"""The address of a client, as proxies and load balancers write it."""
+"""The client's address in X-Forwarded-For, as proxies and load balancers write it."""
 
 import pytest
 
@@ -24,7 +24,7 @@ NAMED = [
 
 @pytest.mark.parametrize(("hop", "read"), NAMED)
 def test_the_address_of_a_hop_is_read(hop: str, read: str) -> None:
-    """With a port, in brackets, in quotes, with a zone: the address alone is recorded."""
+    """Ports, brackets, quotes and zones are removed from an address."""
     environ = {"HTTP_X_FORWARDED_FOR": f"192.0.2.1, {hop}", "REMOTE_ADDR": "127.0.0.1"}
     assert address(environ, 1) == read
     assert address(environ, 2) == "192.0.2.1"
@@ -36,10 +36,10 @@ def test_the_address_of_a_hop_is_read(hop: str, read: str) -> None:
     ["", "unknown", "_hidden", "203.0.113.9:x", "203.0.113:80", "[2001:db8::1", "[203.0.113.9]x", "a:80", '"', "[]"],
 )
 def test_what_is_no_address_is_not_believed(hop: str) -> None:
-    """The proxy that sent it is the last address that is known."""
+    """For an invalid entry the address of the proxy that sent it is used."""
     assert address({"HTTP_X_FORWARDED_FOR": hop, "REMOTE_ADDR": "127.0.0.1"}, 1) == "127.0.0.1"
 
 
 def test_a_unix_socket_has_no_address() -> None:
-    """Nothing is made up."""
+    """A connection over a Unix socket has no address."""
     assert address({"REMOTE_ADDR": ""}, 0) == ""

@@ -1,4 +1,4 @@
-"""Keys, tokens and logins: each works until it is taken back, and none can be read from the file."""
+"""Ingest keys, tokens and logins: each works until it is revoked, and the file contains none of them."""
 
 import contextlib
 import sqlite3
@@ -18,7 +18,7 @@ def credentials(tmp_path: Path) -> Credentials:
 
 
 def test_a_key_is_known_until_it_is_revoked(credentials: Credentials) -> None:
-    """A new key is valid at once, for all modules, and not after it was revoked."""
+    """A new key is valid immediately for all modules, until it is revoked."""
     key = credentials.add_key()
     known = credentials.key(key)
     assert known is not None
@@ -30,7 +30,7 @@ def test_a_key_is_known_until_it_is_revoked(credentials: Credentials) -> None:
 
 
 def test_a_key_may_be_for_some_modules(credentials: Credentials) -> None:
-    """A key that names modules is valid for those alone."""
+    """A key with modules is valid for these modules only."""
     known = credentials.key(credentials.add_key(("invoice_pro", "bulk_mail")))
     assert known is not None
     assert known.modules == {"invoice_pro", "bulk_mail"}
@@ -39,14 +39,14 @@ def test_a_key_may_be_for_some_modules(credentials: Credentials) -> None:
 
 @pytest.mark.parametrize("name", ["", "Invoice", "9a", "a-b", "a" * 65, "a\n", "jane@example.com"])
 def test_a_key_is_not_made_for_what_is_no_module(credentials: Credentials, name: str) -> None:
-    """A module that no beacon can name is refused before a key is made."""
+    """An invalid module name is rejected and no key is created."""
     with pytest.raises(CredentialError):
         credentials.add_key((name,))
     assert credentials.keys() == []
 
 
 def test_a_given_key_is_added_once(credentials: Credentials) -> None:
-    """The key of the setting is taken as it is, and starting again adds no second one."""
+    """The key from the setting is added once, also after a restart."""
     assert credentials.add_key(key="a-given-key") == "a-given-key" == credentials.add_key(key="a-given-key")
     assert len(credentials.keys()) == 1
     assert credentials.key("a-given-key") is not None
@@ -54,13 +54,13 @@ def test_a_given_key_is_added_once(credentials: Credentials) -> None:
 
 @pytest.mark.parametrize("presented", ["", "x", "pik_", "A-GIVEN-KEY", "a-given-key ", "\ud800", "ключ"])
 def test_an_unknown_key_is_nobodys(credentials: Credentials, presented: str) -> None:
-    """Only the key itself is the key, whatever characters come."""
+    """Only the exact key is valid, whatever characters are tried."""
     credentials.add_key(key="a-given-key")
     assert credentials.key(presented) is None
 
 
 def test_keys_and_tokens_are_not_each_other(credentials: Credentials) -> None:
-    """A key reads nothing and a token posts nothing."""
+    """A key is no token, and a token is no key."""
     key, token = credentials.add_key(), credentials.add_token(Role.ADMIN)
     assert credentials.token(key) is None
     assert credentials.key(token) is None
@@ -68,7 +68,7 @@ def test_keys_and_tokens_are_not_each_other(credentials: Credentials) -> None:
 
 @pytest.mark.parametrize("role", list(Role))
 def test_a_token_is_known_until_it_is_revoked(credentials: Credentials, role: Role) -> None:
-    """A token carries its role, and nothing after it was revoked."""
+    """A token has its role until it is revoked."""
     token = credentials.add_token(role)
     known = credentials.token(token)
     assert known is not None
@@ -79,7 +79,7 @@ def test_a_token_is_known_until_it_is_revoked(credentials: Credentials, role: Ro
 
 
 def test_a_revoked_key_is_soon_unknown_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another process learns of a new and of a revoked key once what it remembers is older than the cache lasts."""
+    """Other processes see new and revoked keys when their cache expires."""
     here, there = (Credentials(tmp_path / "credentials.sqlite") for _ in range(2))
     now = 1000.0
     monkeypatch.setattr("core.credentials.time.monotonic", lambda: now)
@@ -94,7 +94,7 @@ def test_a_revoked_key_is_soon_unknown_elsewhere(tmp_path: Path, monkeypatch: py
 
 
 def test_a_login_is_the_right_password_alone(credentials: Credentials) -> None:
-    """A user logs in with their password, and with nothing else."""
+    """A user logs in with the right password only."""
     password = credentials.add_user("jane", Role.LICENSING)
     assert len(password) >= 12
     user = credentials.log_in("jane", password)
@@ -105,7 +105,7 @@ def test_a_login_is_the_right_password_alone(credentials: Credentials) -> None:
 
 
 def test_a_removed_user_is_gone(credentials: Credentials) -> None:
-    """After removal neither the login nor the name is there, and the name may be given anew."""
+    """A removed user cannot log in, and the name can be used again."""
     password = credentials.add_user("jane", Role.PRODUCT, "correct horse")
     assert password == "correct horse"
     credentials.remove_user("jane")
@@ -116,7 +116,7 @@ def test_a_removed_user_is_gone(credentials: Credentials) -> None:
 
 
 def test_a_name_is_taken_once(credentials: Credentials) -> None:
-    """A second user of a name is refused, and the first keeps role and password."""
+    """A second user with the same name is rejected. The first keeps role and password."""
     credentials.add_user("jane", Role.PRODUCT, "first password")
     with pytest.raises(CredentialError, match="jane"):
         credentials.add_user("jane", Role.ADMIN, "second password")
@@ -128,20 +128,20 @@ def test_a_name_is_taken_once(credentials: Credentials) -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "jane doe", "jane\n", ".jane", "a" * 65, "<b>", "jané"])
 def test_a_name_is_plain(credentials: Credentials, name: str) -> None:
-    """A name that would have to be escaped somewhere is refused."""
+    """A name with characters that need escaping is rejected."""
     with pytest.raises(CredentialError):
         credentials.add_user(name, Role.PRODUCT)
 
 
 def test_what_is_not_there_cannot_be_taken_back(credentials: Credentials) -> None:
-    """Revoking or removing what is unknown says so."""
+    """Revoking or removing something unknown reports an error."""
     for take_back in (credentials.revoke_key, credentials.revoke_token, credentials.remove_user):
         with pytest.raises(CredentialError, match="nobody"):
             take_back("nobody")
 
 
 def test_the_file_holds_no_secret(credentials: Credentials, tmp_path: Path) -> None:
-    """The file is for us alone, and neither keys, tokens nor passwords are in it."""
+    """The file has mode 0600 and contains no key, token or password."""
     secrets = [credentials.add_key(), credentials.add_token(Role.ADMIN), credentials.add_user("jane", Role.ADMIN)]
     path = tmp_path / "credentials.sqlite"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -151,12 +151,12 @@ def test_the_file_holds_no_secret(credentials: Credentials, tmp_path: Path) -> N
 
 
 def test_only_product_is_kept_from_the_license_plane() -> None:
-    """Licensing and admin see the license plane."""
+    """The roles licensing and admin may see the license plane, product may not."""
     assert [role.licensing for role in (Role.PRODUCT, Role.LICENSING, Role.ADMIN)] == [False, True, True]
 
 
 def test_a_token_expires(credentials: Credentials, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a year, after the days that were asked for, or never."""
+    """A token expires after a year by default, after the given days, or never."""
     year, week, for_ever = (credentials.add_token(Role.ADMIN, days) for days in (365, 7, None))
     began = time.time()
 
@@ -171,7 +171,7 @@ def test_a_token_expires(credentials: Credentials, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_day_of_a_token_s_last_use_is_known(credentials: Credentials) -> None:
-    """It is written once a day, and by no other token's use."""
+    """The day of a token's last use is written once a day."""
     used, _unused = credentials.add_token(Role.ADMIN), credentials.add_token(Role.ADMIN)
     for _ in range(3):
         assert credentials.token(used) is not None
@@ -179,7 +179,7 @@ def test_the_day_of_a_token_s_last_use_is_known(credentials: Credentials) -> Non
 
 
 def test_a_file_of_before_has_tokens_without_an_end(tmp_path: Path) -> None:
-    """They go on as they were."""
+    """Tokens of an older file do not expire."""
     path = tmp_path / "old.sqlite"
     with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE tokens (id TEXT PRIMARY KEY, hash BLOB UNIQUE, role TEXT NOT NULL, created TEXT)")

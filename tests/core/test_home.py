@@ -1,4 +1,4 @@
-"""The home: one secret, one owner, for us alone."""
+"""The home: one root secret, locks, and no access for other users."""
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +16,7 @@ def secret_of(path: str) -> bytes:
 
 
 def test_the_secret_is_made_once_by_processes_that_start_together(tmp_path: Path) -> None:
-    """Eight processes that start at once agree on one secret, and leave no half secret behind."""
+    """Eight processes that start together use one secret, and leave no incomplete one."""
     with get_context("spawn").Pool(8) as pool:
         made = pool.map(secret_of, [str(tmp_path / "home")] * 8, chunksize=1)
     assert len(set(made)) == 1
@@ -25,7 +25,7 @@ def test_the_secret_is_made_once_by_processes_that_start_together(tmp_path: Path
 
 
 def test_the_secret_is_made_once_by_threads(tmp_path: Path) -> None:
-    """Many threads agree on one secret, in home after home."""
+    """Threads that start together use one secret."""
     for number in range(20):
         with ThreadPoolExecutor(8) as pool:
             made = set(pool.map(secret_of, [str(tmp_path / str(number))] * 8))
@@ -33,7 +33,7 @@ def test_the_secret_is_made_once_by_threads(tmp_path: Path) -> None:
 
 
 def test_the_secret_is_kept_and_for_us_alone(tmp_path: Path) -> None:
-    """It is the same after a restart, of mode 0600 in a home of mode 0700, and another one in another home."""
+    """The secret survives a restart and differs between homes. It has mode 0600 in a home of mode 0700."""
     first = secret_of(str(tmp_path / "home"))
     assert secret_of(str(tmp_path / "home")) == first != secret_of(str(tmp_path / "other"))
     assert stat.S_IMODE((tmp_path / "home" / "secret").stat().st_mode) == 0o600
@@ -41,14 +41,14 @@ def test_the_secret_is_kept_and_for_us_alone(tmp_path: Path) -> None:
 
 
 def test_a_given_secret_is_not_written_down(tmp_path: Path) -> None:
-    """The setting wins over the home, and nothing of it is stored there."""
+    """The secret from the setting takes precedence and is not stored."""
     home = Home(tmp_path / "home")
     assert home.root_secret(Settings(secret="from outside")) == b"from outside"
     assert list(home.path.iterdir()) == []
 
 
 def test_a_lock_has_one_holder(tmp_path: Path) -> None:
-    """While one holds a lock another is told; after it is closed it is free; other locks are not touched."""
+    """A lock has one holder at a time, is free after it is closed, and is independent of other locks."""
     home = Home(tmp_path)
     held = home.lock("engine")
     with pytest.raises(HomeError, match="engine"):
@@ -59,19 +59,19 @@ def test_a_lock_has_one_holder(tmp_path: Path) -> None:
 
 
 def test_a_home_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """Where a file stands in the way the message names the setting."""
+    """If the home cannot be created, the message names the setting."""
     (tmp_path / "file").touch()
     with pytest.raises(HomeError, match="PHAROS_HOME"):
         Home(tmp_path / "file" / "home")
 
 
 def test_each_purpose_has_a_key_of_its_own() -> None:
-    """Another purpose, or another root secret, gives another key."""
+    """Different purposes and different root secrets give different keys."""
     assert len({derive(b"root", "one"), derive(b"root", "two"), derive(b"toor", "one")}) == 3
 
 
 def test_derived_keys_never_change() -> None:
-    """Pseudonyms of years hang on these bytes: a change would make every install a new one."""
+    """Derived keys stay the same forever. A change would turn every install into a new one."""
     assert derive(b"root", "usage install").hex() == KNOWN
 
 

@@ -1,4 +1,4 @@
-"""The log: one JSON object a line, each request under its id, and never a flood."""
+"""The log: one JSON object per line, a request id for each request, and a limit on repeated lines."""
 
 import io
 import json
@@ -22,7 +22,7 @@ def written() -> Iterator[tuple[logging.Logger, io.StringIO]]:
 
 
 def test_a_line_is_one_object_whatever_it_says(written: tuple[logging.Logger, io.StringIO]) -> None:
-    """Line ends, quotes and tracebacks do not break a line in two."""
+    """Line ends, quotes and tracebacks stay within one JSON object."""
     logger, stream = written
     logger.warning('two\nlines and a "quote" of %s', "somebody", extra={"fields": {"status": 503}})
     try:
@@ -41,7 +41,7 @@ def test_a_line_is_one_object_whatever_it_says(written: tuple[logging.Logger, io
 
 
 def test_a_request_s_lines_carry_the_id_of_its_answer(written: tuple[logging.Logger, io.StringIO]) -> None:
-    """The id is new for each request, and none of the client's making."""
+    """All lines of a request have the id of its response. The id is new and never the client's."""
     logger, stream = written
     ids = []
 
@@ -62,7 +62,7 @@ def test_a_request_s_lines_carry_the_id_of_its_answer(written: tuple[logging.Log
 
 
 def test_a_flood_is_held_back_and_counted() -> None:
-    """Ten lines of a second pass; the next second says how many did not."""
+    """Ten lines per second are written. The next second reports how many were dropped."""
     now = [0.5]
     sparingly = Sparingly(lambda: now[0])
 

@@ -1,4 +1,4 @@
-"""What a password may not be."""
+"""Which passwords are rejected."""
 
 import pytest
 
@@ -19,7 +19,7 @@ GOOD = [
 
 @pytest.mark.parametrize("password", WEAK)
 def test_what_is_guessed_first_is_refused_with_help(password: str) -> None:
-    """Too short, repeated, a row of keys, a common word with digits, the user's own name."""
+    """Passwords that are short, repeated, keyboard rows, common words or the user's name are rejected with a reason."""
     told = weakness(password, "jane.doe")
     assert told.endswith("use four random words")
     assert len(password) < LEAST or password not in told
@@ -27,11 +27,11 @@ def test_what_is_guessed_first_is_refused_with_help(password: str) -> None:
 
 @pytest.mark.parametrize("password", GOOD)
 def test_a_good_password_is_taken(password: str) -> None:
-    """Random characters, digits alone where they are random, or words; a common word among others does no harm."""
+    """Random characters, random digits and several words are accepted."""
     assert weakness(password, "jane.doe") == ""
 
 
 def test_a_name_is_weak_for_its_owner_alone() -> None:
-    """Nobody else's name is guessed for a user."""
+    """Only the user's own name makes a password weak."""
     assert weakness("marigold-1969", "marigold")
     assert weakness("marigold-1969", "jane") == ""

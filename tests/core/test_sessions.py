@@ -11,7 +11,7 @@ NOW = 1_800_000_000.0
 
 
 class Clock:
-    """A time that is set by hand."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = NOW
@@ -44,7 +44,7 @@ def user(credentials: Credentials) -> User:
 
 
 def test_a_session_names_its_user(sessions: Sessions, user: User) -> None:
-    """By its secret alone; its id opens nothing."""
+    """A session is found by its secret, never by its id."""
     secret = sessions.begin(user)
     found = sessions.find(secret)
     assert found is not None
@@ -54,20 +54,20 @@ def test_a_session_names_its_user(sessions: Sessions, user: User) -> None:
 
 
 def test_the_file_holds_no_secret(sessions: Sessions, user: User, tmp_path: Path) -> None:
-    """Whoever reads it, or a backup, has no session."""
+    """The file contains no secret of a session."""
     secret = sessions.begin(user)
     for path in tmp_path.iterdir():
         assert secret.encode() not in path.read_bytes()
 
 
 def test_a_session_outlives_a_restart(sessions: Sessions, user: User, tmp_path: Path, clock: Clock) -> None:
-    """It is in the file."""
+    """A session survives a restart."""
     secret = sessions.begin(user)
     assert Sessions(Credentials(tmp_path / "credentials.sqlite"), clock).find(secret) is not None
 
 
 def test_a_session_ends_when_it_is_not_used(sessions: Sessions, user: User, clock: Clock) -> None:
-    """After 12 hours; each use begins them anew."""
+    """A session ends after 12 hours without use."""
     secret = sessions.begin(user)
     clock.now += IDLE_SECONDS - 1
     assert sessions.find(secret) is not None
@@ -79,7 +79,7 @@ def test_a_session_ends_when_it_is_not_used(sessions: Sessions, user: User, cloc
 
 
 def test_a_session_has_an_end(sessions: Sessions, user: User, clock: Clock) -> None:
-    """After 7 days, however often it was used."""
+    """A session ends after 7 days in any case."""
     secret = sessions.begin(user)
     while clock.now < NOW + MOST_SECONDS - 3600:
         assert sessions.find(secret) is not None
@@ -89,7 +89,7 @@ def test_a_session_has_an_end(sessions: Sessions, user: User, clock: Clock) -> N
 
 
 def test_a_use_is_written_once_a_minute(sessions: Sessions, user: User, clock: Clock, credentials: Credentials) -> None:
-    """A page of twelve charts is no twelve writes to the disk."""
+    """The use of a session is written at most once a minute."""
 
     def used() -> float:
         (session,) = sessions.of("ann")
@@ -105,7 +105,7 @@ def test_a_use_is_written_once_a_minute(sessions: Sessions, user: User, clock: C
 
 
 def test_one_session_ends_and_the_others_do_not(sessions: Sessions, user: User) -> None:
-    """By its id, and only by its own user."""
+    """A user can end one of their own sessions by its id."""
     one, two = sessions.begin(user), sessions.begin(user)
     found = sessions.find(one)
     assert found is not None
@@ -117,7 +117,7 @@ def test_one_session_ends_and_the_others_do_not(sessions: Sessions, user: User) 
 
 
 def test_all_others_end(sessions: Sessions, user: User) -> None:
-    """But not the one that asks for it."""
+    """A user can end all other sessions."""
     secrets = [sessions.begin(user) for _ in range(3)]
     here = sessions.find(secrets[1])
     assert here is not None
@@ -126,7 +126,7 @@ def test_all_others_end(sessions: Sessions, user: User) -> None:
 
 
 def test_another_password_ends_all_sessions(sessions: Sessions, user: User, credentials: Credentials) -> None:
-    """Whoever knew the old one is out."""
+    """A changed password ends all sessions of the user."""
     secret = sessions.begin(user)
     credentials.change_password("ann", "another long password")
     assert sessions.find(secret) is None
@@ -135,7 +135,7 @@ def test_another_password_ends_all_sessions(sessions: Sessions, user: User, cred
 
 
 def test_a_removed_user_has_no_session(sessions: Sessions, user: User, credentials: Credentials) -> None:
-    """Nor has somebody who gets the name afterwards, within the same second."""
+    """The sessions of a removed user end, also for a new user with the same name."""
     secret = sessions.begin(user)
     credentials.remove_user("ann")
     assert sessions.find(secret) is None
@@ -144,7 +144,7 @@ def test_a_removed_user_has_no_session(sessions: Sessions, user: User, credentia
 
 
 def test_what_has_ended_is_deleted(sessions: Sessions, user: User, clock: Clock, credentials: Credentials) -> None:
-    """With the next login."""
+    """Ended sessions are deleted at the next login."""
     sessions.begin(user)
     clock.now += IDLE_SECONDS
     sessions.begin(user)

@@ -1,4 +1,4 @@
-"""The settings: each one read, each mistake named, no value ever told."""
+"""The settings: how each is read, and messages that name the setting and never its value."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -108,7 +108,7 @@ def refusal(**environ: str) -> str:
 
 
 def needs(name: str) -> dict[str, str]:
-    """What must be set beside a setting."""
+    """Return the settings that a setting requires."""
     return (
         {"PHAROS_CLICKHOUSE_URL": "http://db.example/pharos"}
         if name in ("clickhouse_cluster", "clickhouse_readers")
@@ -117,18 +117,18 @@ def needs(name: str) -> dict[str, str]:
 
 
 def test_every_setting_has_cases() -> None:
-    """A setting that is added without a good value, a default and bad values fails here."""
+    """Every setting has a valid value, a default and invalid values in the tests."""
     assert set(NAMES) == set(GOOD) == set(DEFAULTS) == set(BAD)
 
 
 def test_nothing_need_be_set() -> None:
-    """Without any setting the defaults hold, on loopback; other programs' variables are left alone."""
+    """Without settings the defaults apply. Variables of other programs are ignored."""
     assert read(PATH="/bin", PHARO="x", pharos_k="9") == Settings(**DEFAULTS)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_setting_is_read(name: str) -> None:
-    """Each setting is taken from its `PHAROS_` name, and changes nothing else."""
+    """Each setting is read from its `PHAROS_` name and changes nothing else."""
     text, value = GOOD[name]
     beside = needs(name)
     given = read(**{f"PHAROS_{name.upper()}": text}, **beside)
@@ -138,7 +138,7 @@ def test_a_setting_is_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_setting_is_read_from_a_file(name: str, tmp_path: Path) -> None:
-    """Each setting may be a file's content, its last line end not counted."""
+    """Each setting can be read from a file, without the last line end."""
     (tmp_path / "value").write_text(GOOD[name][0] + "\n")
     given = read(**{f"PHAROS_{name.upper()}_FILE": str(tmp_path / "value")}, **needs(name))
     assert getattr(given, name) == GOOD[name][1]
@@ -146,7 +146,7 @@ def test_a_setting_is_read_from_a_file(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_setting_is_as_none(name: str, tmp_path: Path) -> None:
-    """Compose files pass what is not given as an empty text: the default holds, or the file that is given."""
+    """An empty value counts as unset, as Compose files pass it."""
     assert read(**{f"PHAROS_{name.upper()}": ""}) == read(**{f"PHAROS_{name.upper()}_FILE": ""}) == Settings(**DEFAULTS)
     (tmp_path / "value").write_text(GOOD[name][0])
     both = {f"PHAROS_{name.upper()}": "", f"PHAROS_{name.upper()}_FILE": str(tmp_path / "value")}
@@ -155,7 +155,7 @@ def test_an_empty_setting_is_as_none(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "bad"), [(name, bad) for name, texts in BAD.items() for bad in texts])
 def test_a_bad_value_is_named_and_not_told(name: str, bad: str, tmp_path: Path) -> None:
-    """The message holds the setting's name, as it was given, and not its value."""
+    """The message contains the name of the setting as it was given, and not its value."""
     message = refusal(**{f"PHAROS_{name.upper()}": bad}, **needs(name))
     assert message.startswith(f"PHAROS_{name.upper()} must ")
     assert len(bad) < 4 or bad.strip() not in message
@@ -168,21 +168,21 @@ def test_a_bad_value_is_named_and_not_told(name: str, bad: str, tmp_path: Path) 
     "name", ["PHAROS_SECERT", "PHAROS_", "PHAROS_FILE", "PHAROS_K_FILE_FILE", "PHAROS_k", "PHAROS_KK"]
 )
 def test_a_misspelt_name_is_named(name: str) -> None:
-    """A name that is not a setting stops the start, and its value is not told."""
+    """An unknown name is rejected by name, without its value."""
     message = refusal(**{name: "marked-value"})
     assert message.startswith(f"{name} is not a setting")
     assert "marked-value" not in message
 
 
 def test_a_setting_is_given_once(tmp_path: Path) -> None:
-    """A value and a file for the same setting contradict each other."""
+    """A value and a file for the same setting are rejected."""
     (tmp_path / "value").write_text("7")
     message = refusal(PHAROS_K="7", PHAROS_K_FILE=str(tmp_path / "value"))
     assert "PHAROS_K_FILE and PHAROS_K are both set" in message
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
-    """A missing file, a folder, bytes that are no text and an empty file stop the start by the setting's name."""
+    """A missing, binary or empty file and a folder are rejected with the name of the setting."""
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     (tmp_path / "empty").write_bytes(b"\n")
     for path in (tmp_path / "missing", tmp_path, tmp_path / "bytes", tmp_path / "empty"):
@@ -190,7 +190,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
 
 def test_a_cluster_needs_a_server() -> None:
-    """A cluster without a server's address cannot be meant."""
+    """A cluster without a server URL is rejected."""
     assert "PHAROS_CLICKHOUSE_URL" in refusal(PHAROS_CLICKHOUSE_CLUSTER="main")
 
 
@@ -205,7 +205,7 @@ OUTSIDE = ["0.0.0.0:8000", "[::]:8000", "192.0.2.1:8000", "pharos.example:8000"]
 @pytest.mark.parametrize("bind", ["PHAROS_COLLECTOR_BIND", "PHAROS_DASHBOARD_BIND"])
 @pytest.mark.parametrize(("name", "weak"), [(name, weak) for name, texts in WEAK.items() for weak in texts])
 def test_a_weak_secret_stays_on_loopback(bind: str, name: str, weak: str) -> None:
-    """What a person typed for a quick look works on loopback, and nowhere else."""
+    """Weak secrets are accepted on loopback addresses only."""
     for inside in ("127.0.0.1:8000", "localhost:8000", "[::1]:8000", "127.8.8.8:8000"):
         assert read(**{bind: inside, name: weak})
     for outside in OUTSIDE:
@@ -216,7 +216,7 @@ def test_a_weak_secret_stays_on_loopback(bind: str, name: str, weak: str) -> Non
 
 @pytest.mark.parametrize("outside", OUTSIDE)
 def test_random_secrets_work_anywhere(outside: str) -> None:
-    """Secrets of random characters are taken on any address, and none at all is too: they are then generated."""
+    """Random secrets are accepted on any address. Unset secrets are too, because they are generated."""
     strong = {
         "PHAROS_SECRET": "0f8c2b7d9e4a6153b8d7c0e2f4a19635",
         "PHAROS_INGEST_KEY": "Zk3vQ8rT1yLw6XcN2bJd",
@@ -227,7 +227,7 @@ def test_random_secrets_work_anywhere(outside: str) -> None:
 
 
 def test_a_bind_reads_as_it_is_written() -> None:
-    """An address in a message or a URL is in the form of a URL."""
+    """A bind address is printed in the form of a URL."""
     assert [str(read(PHAROS_COLLECTOR_BIND=text).collector_bind) for text in ("[::1]:80", "h:80")] == [
         "[::1]:80",
         "h:80",

@@ -1,4 +1,4 @@
-"""Versions: how they compare, and their series, for what servers really report."""
+"""Versions: their order and their series, for the texts that servers report."""
 
 import random
 
@@ -34,7 +34,7 @@ from core import versions
     ],
 )
 def test_a_version_belongs_to_the_series_of_its_first_two_numbers(text: str, series: str) -> None:
-    """A distribution's build, a prerelease and a dev build belong to the series of their release."""
+    """Builds, prereleases and dev builds belong to the series of their release."""
     assert versions.series(text) == series
 
 
@@ -59,7 +59,7 @@ def test_a_version_belongs_to_the_series_of_its_first_two_numbers(text: str, ser
     ],
 )
 def test_a_database_series_names_the_product(text: str, series: str) -> None:
-    """MariaDB is recognized behind the version that it pretends to be."""
+    """MariaDB is recognized behind the version number that it pretends to have."""
     assert versions.database_series(text) == series
 
 
@@ -80,7 +80,7 @@ def test_a_database_series_names_the_product(text: str, series: str) -> None:
     ],
 )
 def test_a_web_server_series_ignores_case_and_separator(text: str, series: str) -> None:
-    """One server has one name, however it is written."""
+    """Case and separator do not change the series of a web server."""
     assert versions.web_server_series(text) == series
 
 
@@ -101,12 +101,12 @@ def test_a_web_server_series_ignores_case_and_separator(text: str, series: str) 
     ],
 )
 def test_an_os_release_is_what_the_system_calls_a_release(text: str, release: str) -> None:
-    """One number for Debian and the RHEL family, two for Ubuntu and others."""
+    """A release has one number for Debian and the RHEL family, and two for Ubuntu and others."""
     assert versions.os_release(text) == release
 
 
 def test_versions_sort_as_versions() -> None:
-    """8.9 before 8.10, and every stage of a release before the release."""
+    """8.9 is before 8.10, and prereleases are before their release."""
     ordered = [
         "5.6.40", "7.4.33", "8.0", "8.9.9", "8.10.0-dev", "8.10.0-alpha.1", "8.10.0-beta.2", "8.10.0-beta.10",
         "8.10.0~rc1-1", "8.10.0RC2", "8.10.0-release.1", "8.10.1", "8.10.1.1", "8.11", "10.0",
@@ -127,13 +127,13 @@ def test_versions_sort_as_versions() -> None:
     ],
 )
 def test_a_build_is_no_other_version(one: str, other: str) -> None:
-    """What a distribution or a build adds does not make a version higher."""
+    """The suffix of a distribution or build does not change the order."""
     assert _order(one) == _order(other)
 
 
 @pytest.mark.parametrize("text", ["8.4.0RC3", "8.4.0-dev", "8.4.0~beta1-2", "3.0.0a1", "3.0-nightly.20260101"])
 def test_a_prerelease_is_marked(text: str) -> None:
-    """Its release has the same numbers and is no prerelease."""
+    """A prerelease has the numbers of its release and is marked."""
     version = versions.read(text)
     assert version is not None
     assert version.prerelease
@@ -141,7 +141,7 @@ def test_a_prerelease_is_marked(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["8.10.1-release.1", "8.2.12-1ubuntu4.3", "3.2.1+dev.5", "5.7.44-log"])
 def test_a_release_is_no_prerelease(text: str) -> None:
-    """Whatever is behind its numbers, which is kept as its build."""
+    """Any other suffix is a build and no prerelease."""
     version = versions.read(text)
     assert version is not None
     assert not version.prerelease
@@ -149,7 +149,7 @@ def test_a_release_is_no_prerelease(text: str) -> None:
 
 
 def test_every_text_that_the_wire_allows_has_a_series() -> None:
-    """Random texts of the beacon's pattern: nothing raises, and a series is a series of itself."""
+    """No text that a beacon may contain raises an error, and a series is its own series."""
     rng = random.Random(2)
     letters = "0189azAZ.+~_-"
     for _ in range(20_000):

@@ -1,4 +1,4 @@
-"""A dashboard without ClickHouse behind it: an engine that is empty, or away."""
+"""A dashboard without ClickHouse: its engine is empty or unavailable."""
 
 import json
 import re
@@ -23,7 +23,7 @@ PASSWORD = "correct horse"
 
 
 class EmptyEngine(Engine):
-    """Answers as a database in which nothing is; `away`: as one that is not there."""
+    """Responds like an empty database, or with `away` like an unavailable one."""
 
     def __init__(self) -> None:
         self.away = False
@@ -63,7 +63,7 @@ class EmptyEngine(Engine):
         return "26.9.1"
 
     def has_loader(self, fresh_to: datetime, **changes: Any) -> None:
-        """Let a loader have told of itself, just now where nothing else is said."""
+        """Store the report of a loader, made now by default."""
         told = {
             "loader": "1a2b3c4d-0000-4000-8000-000000000000", "fresh_to": fresh_to, "written": datetime.now(UTC),
             "waiting": 0, "oldest": None, "sealed": 0, "quarantined": 0, "free_bytes": 10**10, "pharos": "0.1",
@@ -85,7 +85,7 @@ def engine() -> EmptyEngine:
 
 @pytest.fixture(scope="session")
 def users(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A credentials file with a user of each role, named for it. Made once: a password is slow to hash, as it must."""
+    """A credentials file with one user per role, named after it. It is made once, because password hashes are slow."""
     path = tmp_path_factory.mktemp("users") / "credentials.sqlite"
     for role in Role:
         Credentials(path).add_user(role.value, role, PASSWORD)
@@ -110,7 +110,7 @@ def app(settings: Settings, home: Home, engine: EmptyEngine, credentials: Creden
 
 @pytest.fixture
 def visit(app: Flask, credentials: Credentials) -> Callable[[str | None], FlaskClient]:
-    """A browser in which that user is logged in, or nobody. How one logs in is what `test_login.py` tries."""
+    """Return a browser in which a user is logged in, or nobody. `test_login.py` tests the login itself."""
 
     def visit(name: str | None) -> FlaskClient:
         client = app.test_client()
@@ -131,7 +131,7 @@ def form_token(client: FlaskClient) -> str:
 
 
 def call(client: FlaskClient, output: str, inputs: Mapping[str, Any], state: Mapping[str, Any] | None = None) -> Any:
-    """Call a callback as the browser does; `inputs` and `state` are `{"id.property": value}`."""
+    """Call a callback as the browser does. `inputs` and `state` are `{"id.property": value}`."""
 
     def spelled(values: Mapping[str, Any]) -> list[dict[str, Any]]:
         return [
@@ -152,7 +152,7 @@ def call(client: FlaskClient, output: str, inputs: Mapping[str, Any], state: Map
 
 
 def output_of(client: FlaskClient, region: str) -> str:
-    """The output of the callback that fills a region."""
+    """Return the output of the callback that fills a region."""
     dependencies: Any = client.get("/_dash-dependencies").json
     return next(
         str(one["output"]) for one in dependencies if one["output"].startswith((f"..{region}-message.", f"{region}-m"))
@@ -160,7 +160,7 @@ def output_of(client: FlaskClient, region: str) -> str:
 
 
 def fill(client: FlaskClient, region: str, search: str = "", **inputs: Any) -> Any:
-    """Call the callback of a region as the browser does; returns its answer by component and property.
+    """Call the callback of a region as the browser does; return its result by component and property.
 
     `inputs` are the values of other inputs and states, by component (`features_grid` is `features-grid`).
     """

@@ -1,4 +1,4 @@
-"""The page of one's own account."""
+"""The account page."""
 
 import re
 from collections.abc import Callable
@@ -17,7 +17,7 @@ NEW = "four random words indeed"
 
 
 def post(client: FlaskClient, path: str, **form: str) -> tuple[int, str]:
-    """Status and page, or where it leads, of one of the page's own forms."""
+    """Submit a form of the page; return the status, and the page or the redirect."""
     found = re.search(r'name="token" value="([^"]+)"', client.get("/account").text)
     assert found is not None
     answer = client.post(path, data={"token": found[1], **form})
@@ -25,18 +25,18 @@ def post(client: FlaskClient, path: str, **form: str) -> tuple[int, str]:
 
 
 def change(client: FlaskClient, **form: str) -> tuple[int, str]:
-    """An attempt at another password."""
+    """Try to change the password."""
     return post(client, "/account/password", **{"password": PASSWORD, "new": NEW, "again": NEW, **form})
 
 
 @pytest.mark.parametrize("name", ["product", "licensing", "admin"])
 def test_everybody_has_an_account(visit: Visit, name: str) -> None:
-    """Of every role."""
+    """Users of every role can open the page."""
     assert f"Account of {name}" in visit(name).get("/account").text
 
 
 def test_nobody_has_none(visit: Visit) -> None:
-    """The page leads to the login, its forms are closed."""
+    """Without a login the page redirects to the login, and its forms are refused."""
     client = visit(None)
     assert client.get("/account").status_code == 302
     assert client.post("/account/password").status_code == 401
@@ -44,7 +44,7 @@ def test_nobody_has_none(visit: Visit) -> None:
 
 
 def test_a_changed_password_ends_all_other_sessions(visit: Visit, credentials: Credentials) -> None:
-    """And begins the present one anew, so that a copy of its cookie is worth nothing."""
+    """A changed password ends all other sessions and renews the current one, so that a copied cookie is useless."""
     here, elsewhere, copy = visit("product"), visit("product"), visit(None)
     for cookie in (here.get_cookie("pharos_session"),):
         assert cookie is not None
@@ -70,7 +70,7 @@ def test_a_changed_password_ends_all_other_sessions(visit: Visit, credentials: C
 def test_a_change_that_is_refused_changes_nothing(
     visit: Visit, credentials: Credentials, form: dict[str, str], status: int, said: str
 ) -> None:
-    """And says why."""
+    """A refused change shows the reason and changes nothing."""
     client = visit("product")
     answer = change(client, **form)
     assert answer[0] == status
@@ -80,14 +80,14 @@ def test_a_change_that_is_refused_changes_nothing(
 
 
 def test_an_open_session_is_no_way_to_guess_the_password(visit: Visit) -> None:
-    """It is throttled as the login is."""
+    """Attempts on this page are throttled like logins."""
     client = visit("product")
     statuses = [change(client, password="wrong")[0] for _ in range(MOST_FAILURES + 1)]
     assert statuses == [401] * MOST_FAILURES + [429]
 
 
 def test_sessions_are_listed_and_ended(visit: Visit, credentials: Credentials, app: Flask) -> None:
-    """One, or all but the present one; those of others are neither shown nor ended."""
+    """A user sees and ends only their own sessions: one, or all but the current one."""
     here, second, third, other = visit("product"), visit("product"), visit("product"), visit("admin")
     page = here.get("/account").text
     ids = re.findall(r'name="id" value="([^"]+)"', page)

@@ -1,4 +1,4 @@
-"""Every look at the license plane is in the access log before it is given."""
+"""Every access to the license plane is recorded before the data is returned."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -54,7 +54,7 @@ def told(look: AccessLogEntry) -> tuple[Any, ...]:
 
 
 def test_the_page_is_a_look(visit: Visit, log: AccessLog) -> None:
-    """Who, as what, and the filters of the address; how many rows, and nothing of them."""
+    """Opening the page records user, role, filters and number of rows, but no row."""
     answer = open_page(visit("licensing"), "?module=invoice_pro&status=expired&utm_source=mail")
     assert answer["licensing-grid"]["rowData"][0]["ip"] == "203.0.113.77"
     (look,) = log.entries(10)
@@ -63,20 +63,20 @@ def test_the_page_is_a_look(visit: Visit, log: AccessLog) -> None:
 
 
 def test_an_admin_s_look_is_one_too(visit: Visit, log: AccessLog) -> None:
-    """Nobody looks unseen."""
+    """An admin's access is recorded too."""
     open_page(visit("admin"))
     assert [told(look)[:3] for look in log.entries(10)] == [("admin", "admin", "page")]
 
 
 def test_the_csv_file_is_a_look_of_its_own(visit: Visit, log: AccessLog) -> None:
-    """The file is made only after the answer to the callback that records it."""
+    """The CSV file is made only after its access is recorded."""
     answer = take_csv(visit("licensing"), 2, "?status=trial")
     assert answer["licensing-grid"]["exportDataAsCsv"] is True
     assert [told(look) for look in log.entries(10)] == [("licensing", "licensing", "csv", {"status": "trial"}, 2)]
 
 
 def test_the_read_api_is_a_look_of_its_token(app: Flask, credentials: Credentials, log: AccessLog) -> None:
-    """By the token's id, with the filters; a cursor, which holds a pseudonym, is not written down."""
+    """The read API records the token's id and the filters, but no cursor, which contains a pseudonym."""
     token = credentials.add_token(Role.LICENSING)
     (known,) = credentials.tokens()
     cursor = "aW52b2ljZV9wcm86NDI="
@@ -92,7 +92,7 @@ def test_the_read_api_is_a_look_of_its_token(app: Flask, credentials: Credential
 
 
 def test_no_look_without_a_record(app: Flask, visit: Visit, home: Home, credentials: Credentials) -> None:
-    """Where the log cannot be written: 503 in the API, a notice in the page, no file, and no row anywhere."""
+    """If the log cannot be written, the API returns 503, the page a notice, and neither any row."""
     token = credentials.add_token(Role.LICENSING)
     home.access_log.mkdir()
     for path in ("installs", "flags"):
@@ -110,7 +110,7 @@ def test_no_look_without_a_record(app: Flask, visit: Visit, home: Home, credenti
 
 
 def test_what_is_refused_is_no_look(app: Flask, visit: Visit, credentials: Credentials, log: AccessLog) -> None:
-    """Nothing was given: a wrong role, a bad filter."""
+    """A refused request is not recorded."""
     product, admin = credentials.add_token(Role.PRODUCT), credentials.add_token(Role.ADMIN)
     assert read(app, product, "installs").status_code == 403
     assert read(app, admin, "installs?status=guilty").status_code == 422
@@ -121,7 +121,7 @@ def test_what_is_refused_is_no_look(app: Flask, visit: Visit, credentials: Crede
 
 
 def test_metrics_are_no_look(app: Flask, credentials: Credentials, log: AccessLog) -> None:
-    """Figures of k installs and more, also by license source, are for all roles."""
+    """Metrics are not recorded: every role may see figures of k installs and more."""
     secret = credentials.add_token(Role.PRODUCT)
     for by in ("version", "license_source"):
         answer = app.test_client().get(
@@ -132,7 +132,7 @@ def test_metrics_are_no_look(app: Flask, credentials: Credentials, log: AccessLo
 
 
 def test_admin_reads_the_log_and_that_is_no_look(visit: Visit, log: AccessLog) -> None:
-    """Newest first, as the command tells it; the log holds nothing of the license plane."""
+    """Reading the access log is not recorded. It lists entries newest first and contains no license data."""
     open_page(visit("licensing"), "?status=trial")
     client = visit("admin")
     rows = fill(client, "access_log-rows")["access_log-grid"]["rowData"]
@@ -143,7 +143,7 @@ def test_admin_reads_the_log_and_that_is_no_look(visit: Visit, log: AccessLog) -
 
 
 def test_nothing_else_in_the_dashboard_asks_the_license_plane() -> None:
-    """Only what records it calls the queries that give its rows."""
+    """Only the code that records accesses calls the queries for license rows."""
     sources = {path: path.read_text(encoding="utf-8") for path in Path("dashboard").rglob("*.py")}
     asking = {path.name for path, text in sources.items() if re.search(r"licensing\.(installs|flags)\(", text)}
     assert asking == {"audited_licensing.py"}

@@ -1,4 +1,4 @@
-"""The figures: what is drawn, what is left out, what is grey."""
+"""The charts: what is drawn, omitted or gray."""
 
 import itertools
 from collections.abc import Collection
@@ -23,7 +23,7 @@ def rows(*pairs: tuple[str, int | None]) -> list[dict[str, Any]]:
 
 
 def buckets(**values: int | None) -> list[dict[str, Any]]:
-    """`d22=5`: 5 installs on the 22nd."""
+    """Return buckets: `d22=5` is 5 installs on the 22nd."""
     return [{"bucket": f"2026-11-{name[1:]}", "key": None, "value": value} for name, value in values.items()]
 
 
@@ -41,7 +41,7 @@ def days(values: list[dict[str, Any]], start: int, end: int, received: Received 
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_a_chart_is_its_query_its_figure_function_and_its_key(name: str) -> None:
-    """One name for all four; the function of a family names the family."""
+    """A chart's name is that of its query, its figure function and its key."""
     chart = CHARTS[name]
     assert name.startswith(chart.figure.__name__)
     if chart.metric in metrics.METRICS:
@@ -51,7 +51,7 @@ def test_a_chart_is_its_query_its_figure_function_and_its_key(name: str) -> None
 
 
 def test_bars_go_from_large_to_small_and_other_is_last_and_grey() -> None:
-    """Even when it is the largest."""
+    """Bars are sorted by size. `(other)` is last and gray, even if it is the largest."""
     bar = bars.installs_by(rows(("(other)", 90), ("8.2", 20), ("8.3", 40)), 150)["data"][0]
     assert bar["y"] == ["8.3", "8.2", "(other)"]
     assert bar["x"] == [40, 20, 90]
@@ -59,7 +59,7 @@ def test_bars_go_from_large_to_small_and_other_is_last_and_grey() -> None:
 
 
 def test_a_bar_says_its_share_of_the_active_installs() -> None:
-    """Of the total that is given, not of the sum of the bars: an install may be in two of them."""
+    """A share is relative to the given total and not to the sum of the bars, because an install may be in two."""
     bar = bars.installs_by(rows(("8.3", 1500), ("8.2", 600)), 2000)["data"][0]
     assert "75%" in bar["text"][0]
     assert "1 500" in bar["text"][0]
@@ -67,12 +67,12 @@ def test_a_bar_says_its_share_of_the_active_installs() -> None:
 
 
 def test_a_group_under_k_is_no_bar() -> None:
-    """It has no figure that could be drawn."""
+    """A group without a value has no bar."""
     assert shown_rows(rows(("(other)", None))) == []
 
 
 def test_only_the_largest_are_drawn() -> None:
-    """With `(other)` beside them."""
+    """Only the largest groups are drawn, with `(other)` beside them."""
     many = rows(*((f"v{number}", number + 5) for number in range(40)), ("(other)", 7))
     shown = shown_rows(many)
     assert len(shown) == MOST_BARS + 1
@@ -81,7 +81,7 @@ def test_only_the_largest_are_drawn() -> None:
 
 
 def test_a_long_name_is_cut_on_the_axis_and_whole_in_the_hover() -> None:
-    """Or it would leave no room for the bars."""
+    """A long name is cut on the axis and complete in the hover text."""
     bar = bars.installs_by(rows(("x" * 60, 9)), 9)["data"][0]
     assert len(bar["y"][0]) < 30
     assert bar["customdata"][0][0] == "x" * 60
@@ -89,7 +89,7 @@ def test_a_long_name_is_cut_on_the_axis_and_whole_in_the_hover() -> None:
 
 @pytest.mark.parametrize("values", [buckets(d20=7), buckets(d20=7, d21=None, d22=None)], ids=["no row", "null"])
 def test_no_install_and_fewer_than_k_cannot_be_told_apart(values: list[dict[str, Any]]) -> None:
-    """Whether the bucket has no row or a row without a value. With k = 1 it is zero."""
+    """A bucket without a row and a row without a value look the same. With k = 1 both are zero."""
     drawn = days(values, 20, 22)
     assert drawn.values == [7, None, None]
     assert drawn.small == [False, True, True]
@@ -100,7 +100,7 @@ def test_no_install_and_fewer_than_k_cannot_be_told_apart(values: list[dict[str,
 
 
 def test_a_day_without_any_beacon_is_a_gap_and_no_zero() -> None:
-    """Nobody sent anything: the line has no point there, and a grey band says that something is missing."""
+    """A day without any beacon is a gap in the line, marked with a gray band."""
     received = Received(date(2026, 11, 10), november(18, 21, 22))
     drawn = days(buckets(d18=7, d21=6, d22=7), 18, 22, received)
     assert drawn.values == [7, None, None, 6, 7]
@@ -110,14 +110,14 @@ def test_a_day_without_any_beacon_is_a_gap_and_no_zero() -> None:
 
 
 def test_the_days_that_the_last_beacons_are_ago_are_a_gap() -> None:
-    """A collector that is down since then is no fleet that stopped; today may still bring some."""
+    """Days since the last beacon are a gap, except today."""
     drawn = days(buckets(d20=7), 20, 23, Received(date(2026, 11, 1), november(20)))
     assert drawn.values == [7, None, None, None]
     assert drawn.silent == [False, True, True, False]
 
 
 def test_before_the_first_beacon_the_line_has_not_begun() -> None:
-    """Neither zero nor a gap."""
+    """Before the first beacon there is neither a zero nor a gap."""
     drawn = days(buckets(d21=7), 19, 21, Received(date(2026, 11, 21), november(21)))
     assert drawn.values == [None, None, 7]
     assert not any(drawn.silent)
@@ -126,7 +126,7 @@ def test_before_the_first_beacon_the_line_has_not_begun() -> None:
 
 @pytest.mark.parametrize(("grain", "silent"), [("week", [0, 1, 0]), ("month", [0])])
 def test_a_bucket_with_some_beacons_is_no_gap(grain: str, silent: Collection[int]) -> None:
-    """A week is one when all of its days are."""
+    """A week is a gap only if all of its days are."""
     received = Received(date(2026, 11, 1), november(*range(1, 9), *range(18, 23)))
     rows = [] if grain == "month" else buckets(d02=5, d16=5)
     drawn = line(rows, date(2026, 11, 2), date(2026, 11, 22), grain, TODAY, received, k=1)
@@ -135,7 +135,7 @@ def test_a_bucket_with_some_beacons_is_no_gap(grain: str, silent: Collection[int
 
 
 def test_an_hour_without_any_beacon_is_a_gap_and_the_last_hour_not_over() -> None:
-    """Before the first beacon ever there is none."""
+    """An hour without any beacon is a gap, and the last hour is incomplete."""
     every = [datetime(2026, 11, 23, hour, tzinfo=UTC) for hour in range(6)]
     drawn = line_of_hours(every[1] + timedelta(minutes=9), {every[1]: 4, every[4]: 2}, every)
     assert drawn.values == [None, 4, None, None, 2, None]
@@ -148,7 +148,7 @@ def test_an_hour_without_any_beacon_is_a_gap_and_the_last_hour_not_over() -> Non
 
 
 def test_today_is_not_over() -> None:
-    """Its point is not one to compare with the others."""
+    """Today's point is marked as incomplete."""
     assert days(buckets(), 21, 23).incomplete == [False, False, True]
     assert days(buckets(), 21, 22).incomplete == [False, False]
 
@@ -166,14 +166,14 @@ def test_today_is_not_over() -> None:
 def test_buckets_that_the_range_cuts_are_incomplete(
     start: tuple[int, int], end: tuple[int, int], grain: str, names: list[str], incomplete: list[int]
 ) -> None:
-    """Weeks begin on Monday; a bucket is named for its first day, also where that is before the range."""
+    """Weeks begin on Monday. A bucket is named after its first day, even if the range begins later."""
     drawn = line([], date(2026, *start), date(2026, *end), grain, TODAY, ALWAYS, k=5)
     assert [bucket.isoformat() for bucket in drawn.buckets] == names
     assert drawn.incomplete == [bool(part) for part in incomplete]
 
 
 def test_the_line_is_dotted_only_to_what_is_incomplete() -> None:
-    """And solid everywhere else."""
+    """The line is dotted towards incomplete points and solid elsewhere."""
     figure = over_time.installs_per_bucket(days(buckets(d20=5, d21=6, d22=7, d23=3), 20, 23), "day")
     _, dotted, points, solid = figure["data"]
     assert solid["y"] == [5, 6, 7, None]
@@ -183,7 +183,7 @@ def test_the_line_is_dotted_only_to_what_is_incomplete() -> None:
 
 
 def test_adoption_is_a_share_of_the_installs_of_its_bucket() -> None:
-    """A gap where either figure is missing, never a division by nothing."""
+    """If either value is missing, adoption is a gap and not a division by zero."""
     whole = days(buckets(d19=50, d20=40, d22=None), 19, 22)
     part = days(buckets(d19=10, d20=None), 19, 22)
     assert ratio(part, whole).values == [0.2, None, None, None]
@@ -193,7 +193,7 @@ def test_adoption_is_a_share_of_the_installs_of_its_bucket() -> None:
 @pytest.mark.parametrize("grain", ["day", "week", "month"])
 @pytest.mark.parametrize("values", [[], [None], [0], [5, None, 7], [1] * 90])
 def test_any_line_can_be_drawn(grain: str, values: list[int | None]) -> None:
-    """Empty, one point, gaps, long."""
+    """Lines can be empty, long, a single point, or with gaps."""
     start = date(2026, 8, 1)
     named = line([], start, date(2026, 11, 20), grain, TODAY, ALWAYS, k=5)
     named.values[:] = list(itertools.islice(itertools.cycle(values or [0]), len(named.buckets)))

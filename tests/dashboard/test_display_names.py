@@ -1,4 +1,4 @@
-"""Features and modules are called on the pages as the catalog calls them; what is stored no longer is marked."""
+"""Pages show features and modules with the titles of the catalog, and mark what is no longer stored."""
 
 from collections.abc import Callable
 from datetime import date
@@ -49,20 +49,20 @@ expires = 2020-06-30
     ],
 )  # fmt: skip
 def test_a_name_with_all_about_it(mode: str, name: str, day: date, label: str, about: str) -> None:
-    """Title and name, purpose and owner, and whether it is stored; in mode open what nobody declared is as it was."""
+    """A display name has title, name, purpose, owner, and whether it is stored."""
     found = display_name(Catalog(mode, {("feature", "bulk_email"): ENTRY}), "feature", name, day)
     assert (found.label, found.about) == (label, about)
 
 
 def some_features(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
-    """Four features and a fold, of 100 installs."""
+    """Return four features and a fold, of 100 installs."""
     used = [("bulk_email", 50), ("old_engine", 40), ("undeclared_one", 30), ("(other)", 3)]
     rows = used if query.by else [(None, 100)]
     return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
 
 
 def test_the_grid_calls_features_as_the_catalog_does(visit: Visit, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By title, with the name on the wire beside it for the CSV file; expired and undeclared ones are marked."""
+    """The grid shows titles, exports names too, and marks expired and undeclared features."""
     monkeypatch.setattr(metrics, "answer", some_features)
     home.catalog.write_text(CATALOG)
     client = visit("product")
@@ -78,7 +78,7 @@ def test_the_grid_calls_features_as_the_catalog_does(visit: Visit, home: Home, m
 
 
 def test_without_a_catalog_names_are_as_on_the_wire(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing is marked."""
+    """Without a catalog the grid shows names and marks nothing."""
     monkeypatch.setattr(metrics, "answer", some_features)
     client = visit("product")
     rows = fill(client, "features-rows")["features-grid"]["getRowsResponse"]["rowData"]
@@ -86,12 +86,12 @@ def test_without_a_catalog_names_are_as_on_the_wire(visit: Visit, monkeypatch: p
 
 
 def modules(client: FlaskClient) -> Any:
-    """What the module filter offers. The browser adds the module of the address."""
+    """Return the options of the module filter. The browser adds the module of the address."""
     return fill(client, "modules")["modules"]["data"]
 
 
 def test_the_module_filter_offers_none_that_is_folded(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A small module is not named, nor the one that is folded with it."""
+    """The filter names neither a small module nor the one that is folded with it."""
 
     def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
         keys = ["invoice_pro", "(other)", "ticket_ai"] if query.by == "module" and query.grain == "period" else []
@@ -102,7 +102,7 @@ def test_the_module_filter_offers_none_that_is_folded(visit: Visit, monkeypatch:
 
 
 def test_the_module_filter_has_titles(visit: Visit, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A catalog that breaks takes neither them nor the page away."""
+    """The filter shows titles, also after the catalog becomes invalid."""
     monkeypatch.setattr(DataSource, "modules", lambda *_: ["invoice_pro", "one_more"])
     monkeypatch.setattr("core.catalog.CHECK_SECONDS", 0.0)
     client = visit("product")

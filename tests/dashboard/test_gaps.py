@@ -1,4 +1,4 @@
-"""Gaps in the data, in words."""
+"""The sentences about gaps in the data."""
 
 from datetime import UTC, date, datetime
 
@@ -14,12 +14,12 @@ def november(*numbers: int) -> list[date]:
 
 
 def hours(*numbers: int) -> list[datetime]:
-    """Of the 23rd; 24 and more are of the day after."""
+    """Return hours of the 23rd. 24 and more are on the next day."""
     return [datetime(2026, 11, 23 + number // 24, number % 24, tzinfo=UTC) for number in numbers]
 
 
 def test_silent_days_are_over_and_after_the_first_beacon() -> None:
-    """Whatever range is asked for."""
+    """A silent day is over and after the first beacon, whatever the range."""
     received = Received(date(2026, 11, 18), november(18, 21))
     assert silent_days(received, date(2026, 1, 1), date(2026, 12, 31), TODAY) == november(19, 20, 22)
     assert silent_days(received, date(2026, 11, 20), date(2026, 11, 21), TODAY) == november(20)
@@ -29,7 +29,7 @@ def test_silent_days_are_over_and_after_the_first_beacon() -> None:
 
 
 def test_silent_hours_are_over_and_after_the_first_beacon() -> None:
-    """The last one goes on."""
+    """A silent hour is over and after the first beacon."""
     first = datetime(2026, 11, 23, 2, 30, tzinfo=UTC)
     assert silent_hours(first, hours(2, 5), hours(*range(8))) == hours(3, 4, 6)
     assert silent_hours(None, [], hours(*range(8))) == []
@@ -53,7 +53,7 @@ def test_silent_hours_are_over_and_after_the_first_beacon() -> None:
     ],
 )
 def test_days_are_named_while_they_are_few(silent: list[int], said: str) -> None:
-    """A small fleet is silent on many a weekend; then it is their number and the last that matters."""
+    """Few silent days are listed. Of many, the sentence has the number and the last one."""
     assert in_days(november(*silent)) == said
 
 

@@ -1,4 +1,4 @@
-"""Requests that are meant to break the dashboard: each is refused, with no 5xx and no traceback."""
+"""Malicious requests to the dashboard are refused without a 5xx or a traceback."""
 
 import copy
 import io
@@ -24,12 +24,12 @@ JUNK: tuple[Any, ...] = (None, 5, -1, 1e400, True, "", "x", "\ud800", "../../etc
 
 @pytest.fixture
 def client(visit: Visit) -> FlaskClient:
-    """An admin, who may call all callbacks."""
+    """The browser of an admin, who may call all callbacks."""
     return visit("admin")
 
 
 def calls(app: Flask) -> Iterator[dict[str, Any]]:
-    """A good call of each callback that runs on the server."""
+    """Return a valid call of each server-side callback."""
     callbacks = app.extensions[EXTENSION]
     for output in callbacks.pages:
         registered = callbacks._dash.callback_map[output]
@@ -49,7 +49,7 @@ def calls(app: Flask) -> Iterator[dict[str, Any]]:
 
 
 def mutations(call: dict[str, Any]) -> Iterator[Any]:
-    """The call with each of its parts gone or replaced by junk, down to single values."""
+    """Return the call with each of its parts removed or replaced by junk."""
 
     def places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         yield path
@@ -73,14 +73,14 @@ def mutations(call: dict[str, Any]) -> Iterator[Any]:
 
 
 def test_a_good_call_is_answered(app: Flask, client: FlaskClient) -> None:
-    """So that what follows fails for what was changed alone."""
+    """The unchanged calls succeed, so that the other tests fail only because of the change."""
     statuses = {call["output"]: client.post(CALLBACKS, json=call).status_code for call in calls(app)}
     assert len(statuses) > 10
     assert set(statuses.values()) == {200}
 
 
 def test_a_malformed_call_is_refused(app: Flask, client: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever part of it is missing or something else: 400 or 403, and never a 500."""
+    """A call with any missing or replaced part gets a 400 or 403."""
     tried = 0
     with caplog.at_level(logging.ERROR):
         for number, call in enumerate(calls(app)):
@@ -97,7 +97,7 @@ def test_a_malformed_call_is_refused(app: Flask, client: FlaskClient, caplog: py
     "body", [b"", b"{", b"\xff", b"[" * 500_000, b'{"a":' * 100_000, b"1" * 10_000, b'{"output": NaN}', b"null"]
 )
 def test_what_is_no_json_is_refused(client: FlaskClient, body: bytes) -> None:
-    """Also where its nesting is deeper than any parser goes."""
+    """A body that is not JSON is refused, also if it is nested too deeply."""
     assert client.post(CALLBACKS, data=body, content_type="application/json").status_code in (400, 403)
 
 
@@ -106,7 +106,7 @@ def test_what_is_no_json_is_refused(client: FlaskClient, body: bytes) -> None:
     "kind", ["application/json", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
 def test_a_body_that_is_too_large_is_not_read(visit: Visit, path: str, kind: str) -> None:
-    """A 413 before any of it is in memory; without the limit 60 MB of JSON took 2 GB."""
+    """A body over the limit gets a 413 before it is read. Without the limit 60 MB of JSON took 2 GB."""
     client = visit(None if path == "/login" else "admin")
     body = io.BytesIO(b"[" * (2 * MOST_BODY_BYTES))
     answer = client.post(path, input_stream=body, headers={"Content-Type": kind, "Content-Length": str(60 << 20)})
@@ -132,7 +132,7 @@ def test_a_body_that_is_too_large_is_not_read(visit: Visit, path: str, kind: str
     ],
 )
 def test_a_made_up_cursor_is_refused(visit: Visit, credentials: Credentials, cursor: str) -> None:
-    """`:-1`, `:`, `:1`, 2 to the 64, an underscore, other digits, NUL: a 422, and nothing reaches ClickHouse."""
+    """An invalid cursor gets a 422 and does not reach ClickHouse."""
     token = credentials.add_token(Role.ADMIN)
     answer = visit(None).get(
         "/api/v1/licensing/installs",
@@ -145,7 +145,7 @@ def test_a_made_up_cursor_is_refused(visit: Visit, credentials: Credentials, cur
 
 @pytest.mark.parametrize("module", ["x" * 65, "a\0b", "\x1b[31m"])
 def test_a_module_that_none_can_be_called_is_refused(visit: Visit, credentials: Credentials, module: str) -> None:
-    """As a filter of the license plane."""
+    """A filter of the license plane rejects an invalid module name."""
     token = credentials.add_token(Role.ADMIN)
     answer = visit(None).get(
         "/api/v1/licensing/installs",
@@ -158,7 +158,7 @@ def test_a_module_that_none_can_be_called_is_refused(visit: Visit, credentials: 
 def test_a_failure_is_logged_by_its_place_alone(
     visit: Visit, app: Flask, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No traceback: its lines may hold what was asked for."""
+    """An error is logged with its place, without a traceback, which may contain data of the request."""
 
     def fail(*_: Any, **__: Any) -> Any:
         raise KeyError("a secret")

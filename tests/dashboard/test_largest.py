@@ -1,4 +1,4 @@
-"""Bounded answers, on the pages and in the read API."""
+"""Limits on the number of rows, on the pages and in the read API."""
 
 import csv
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def rows(*values: tuple[str, str, int]) -> dict[str, Any]:
 
 
 def test_the_largest_of_each_bucket_are_kept_and_other_beside_them() -> None:
-    """And the rest is counted."""
+    """The largest groups and `(other)` are returned, and the rest is counted."""
     answer = rows(("d1", "a", 9), ("d1", "b", 8), ("d1", "c", 7), ("d1", "(other)", 6), ("d2", "a", 5))
     found = largest(answer, 2)
     assert [(row["bucket"], row["key"]) for row in found["rows"]] == [
@@ -50,7 +50,7 @@ def test_the_largest_of_each_bucket_are_kept_and_other_beside_them() -> None:
 
 @pytest.mark.usefixtures("many_features")
 def test_the_features_table_is_given_in_blocks(visit: Visit) -> None:
-    """The largest first; the grid asks for the next block when it is scrolled to."""
+    """The grid loads blocks of rows while it scrolls, the largest first."""
     client = visit("product")
     first = fill(client, "features-rows")["features-grid"]["getRowsResponse"]
     assert (len(first["rowData"]), first["rowCount"]) == (MOST_ROWS, FEATURES)
@@ -63,7 +63,7 @@ def test_the_features_table_is_given_in_blocks(visit: Visit) -> None:
 
 @pytest.mark.usefixtures("many_features")
 def test_the_csv_file_has_every_feature(visit: Visit) -> None:
-    """In the order of the grid, with what is folded last."""
+    """The CSV file has all features in the order of the grid, with the fold last."""
     request = {"sortModel": [{"colId": "feature", "sort": "desc"}]}
     data = fill(visit("product"), "features-download", features_grid=request)["features-download"]["data"]
     lines = list(csv.reader(StringIO(data["content"].removeprefix("\ufeff"))))
@@ -76,14 +76,14 @@ def test_the_csv_file_has_every_feature(visit: Visit) -> None:
 
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 def test_rows_without_a_figure_come_last(direction: str) -> None:
-    """In either direction."""
+    """Rows without a value are last in both directions."""
     table = [{"adoption": value} for value in (FEW, 0.5, 0.7)]
     assert ordered(table, [{"colId": "adoption", "sort": direction}])[-1] == {"adoption": FEW}
 
 
 @pytest.mark.usefixtures("many_features")
 def test_the_read_api_gives_all_rows_unless_a_limit_is_given(visit: Visit, credentials: Credentials) -> None:
-    """With a limit it says how many more there are."""
+    """The read API returns all rows. With a limit it returns how many more there are."""
     headers = {"Authorization": f"Bearer {credentials.add_token(Role.PRODUCT)}"}
     path = "/api/v1/metrics/feature_installs?grain=period"
     client = visit(None)

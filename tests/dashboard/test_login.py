@@ -1,4 +1,4 @@
-"""Logging in and out, and what a session is worth."""
+"""Login, logout and the session cookie."""
 
 import re
 from collections.abc import Callable
@@ -18,14 +18,14 @@ Visit = Callable[[str | None], FlaskClient]
 
 
 def log_in(client: FlaskClient, **fields: str) -> tuple[int, str]:
-    """Status and page, or where it leads."""
+    """Log in; return the status, and the page or the redirect."""
     form = {"name": "product", "password": PASSWORD, "token": form_token(client), **fields}
     answer = client.post("/login", data=form)
     return answer.status_code, answer.location or answer.text
 
 
 def test_the_right_password_opens_the_page_that_was_asked_for(app: Flask) -> None:
-    """With its filters."""
+    """After the login the requested page opens, with its filters."""
     client = app.test_client()
     asked = client.get("/features?module=invoice_pro&from=2026-11-01")
     assert asked.location == "/login?next=/features%3Fmodule%3Dinvoice_pro%26from%3D2026-11-01"
@@ -35,7 +35,7 @@ def test_the_right_password_opens_the_page_that_was_asked_for(app: Flask) -> Non
 
 
 def test_a_wrong_name_and_a_wrong_password_read_the_same(app: Flask) -> None:
-    """Nobody learns which names there are."""
+    """A wrong name and a wrong password get the same response, which reveals no names."""
     status, page = log_in(app.test_client(), password="wrong")
     assert status == 401
     assert "Name or password is wrong." in page
@@ -45,14 +45,14 @@ def test_a_wrong_name_and_a_wrong_password_read_the_same(app: Flask) -> None:
 
 
 def test_a_name_is_shown_again_as_text(app: Flask) -> None:
-    """Never as markup."""
+    """The entered name is escaped."""
     _, page = log_in(app.test_client(), name='"><script>alert(1)</script>', password="x")
     assert "<script" not in page
 
 
 @pytest.mark.parametrize("token", ["", "made up", "é"])
 def test_a_login_without_the_pages_token_is_refused(app: Flask, token: str) -> None:
-    """Another site cannot log a visitor in as somebody else."""
+    """A login without the page's CSRF token is refused."""
     client = app.test_client()
     assert log_in(client, token=token)[0] == 400
     assert client.get("/").status_code == 302
@@ -67,19 +67,19 @@ def test_a_login_without_the_pages_token_is_refused(app: Flask, token: str) -> N
     ],
 )  # fmt: skip
 def test_the_login_leads_to_no_other_place(text: str) -> None:
-    """Only to a page of ours."""
+    """The login redirects to pages of this app only."""
     assert safe_next(text) == "/"
 
 
 @pytest.mark.parametrize("text", ["/", "/features", "/licensing?status=trial", "/?from=2026-11-01&to=2026-11-02"])
 def test_the_login_leads_to_a_page_of_ours(text: str) -> None:
-    """With its query."""
+    """The redirect keeps the query."""
     assert safe_next(text) == text
 
 
 @pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
 def test_the_cookie_is_for_the_browser_alone(app: Flask, scheme: str, secure: bool) -> None:
-    """No script reads it, no other site sends it, and over https it never goes in the clear."""
+    """The cookie is HttpOnly, SameSite and, over https, Secure."""
     cookie = app.test_client().get("/login", base_url=f"{scheme}://localhost").headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
@@ -90,7 +90,7 @@ def test_the_cookie_is_for_the_browser_alone(app: Flask, scheme: str, secure: bo
 def test_behind_a_proxy_the_cookie_of_the_login_is_for_https(
     home: Home, engine: EmptyEngine, credentials: Credentials, proxies: int, secure: bool
 ) -> None:
-    """The proxy's word that the browser came by https counts where it is trusted, and only there."""
+    """X-Forwarded-Proto counts only from a trusted proxy."""
     client = create_app(Settings(trusted_proxies=proxies), home, engine).test_client()
     https = {"X-Forwarded-Proto": "https"}
     found = re.search(r'name="token" value="([^"]+)"', client.get("/login", headers=https).text)
@@ -108,7 +108,7 @@ def test_behind_a_proxy_the_cookie_of_the_login_is_for_https(
 
 
 def test_a_session_from_before_the_login_is_worth_nothing_after(app: Flask) -> None:
-    """The token that somebody may have planted is gone."""
+    """The login replaces the session and its token, so that a planted one is useless."""
     client = app.test_client()
     before = form_token(client)
     assert log_in(client)[0] == 303
@@ -116,7 +116,7 @@ def test_a_session_from_before_the_login_is_worth_nothing_after(app: Flask) -> N
 
 
 def test_a_removed_user_is_out_at_the_next_request(visit: Visit, credentials: Credentials) -> None:
-    """Pages lead to the login, callbacks answer 401."""
+    """After the removal of a user, pages redirect to the login and callbacks return 401."""
     client = visit("product")
     credentials.remove_user("product")
     assert client.get("/").status_code == 302
@@ -124,7 +124,7 @@ def test_a_removed_user_is_out_at_the_next_request(visit: Visit, credentials: Cr
 
 
 def test_a_user_made_anew_does_not_get_the_old_session(visit: Visit, credentials: Credentials) -> None:
-    """A name given to somebody else, or a password that was changed so."""
+    """A new user with the same name does not get the old session."""
     client = visit("product")
     credentials.remove_user("product")
     credentials.add_user("product", Role.ADMIN, PASSWORD)
@@ -132,7 +132,7 @@ def test_a_user_made_anew_does_not_get_the_old_session(visit: Visit, credentials
 
 
 def test_logging_out_needs_the_apps_own_button(visit: Visit) -> None:
-    """A link or a form elsewhere does not log anybody out."""
+    """A link or form on another site cannot log a user out."""
     client = visit("product")
     assert client.get("/logout").status_code == 404
     assert client.post("/logout").status_code == 400
@@ -145,7 +145,7 @@ def test_logging_out_needs_the_apps_own_button(visit: Visit) -> None:
 
 
 def test_a_cookie_from_before_the_logout_is_worth_nothing(app: Flask) -> None:
-    """The session itself has ended, not only the browser's copy of it."""
+    """The logout ends the session itself, so that a copied cookie is useless."""
     client, thief = app.test_client(), app.test_client()
     assert log_in(client)[0] == 303
     cookie = client.get_cookie("pharos_session")
@@ -160,7 +160,7 @@ def test_a_cookie_from_before_the_logout_is_worth_nothing(app: Flask) -> None:
 
 
 def test_a_login_over_another_ends_that_one(app: Flask) -> None:
-    """Nobody has two sessions in one browser."""
+    """A second login in the same browser ends the first session."""
     client, copy = app.test_client(), app.test_client()
     assert log_in(client)[0] == 303
     cookie = client.get_cookie("pharos_session")
@@ -174,7 +174,7 @@ def test_a_login_over_another_ends_that_one(app: Flask) -> None:
 
 
 def test_over_https_the_cookie_is_of_this_host_alone(app: Flask) -> None:
-    """`__Host-`: a browser takes it from no other host of the domain, and never over http."""
+    """Over https the cookie has the prefix `__Host-`."""
     client = app.test_client()
     cookie = client.get("/login", base_url="https://localhost").headers["Set-Cookie"]
     assert cookie.startswith("__Host-pharos_session=")
@@ -195,12 +195,12 @@ def test_over_https_the_cookie_is_of_this_host_alone(app: Flask) -> None:
 
 
 def test_who_is_logged_in_needs_no_login_page(visit: Visit) -> None:
-    """It leads on."""
+    """The login page redirects users who are logged in."""
     assert visit("product").get("/login?next=/features").location == "/features"
 
 
 def test_a_forged_cookie_is_nobody(app: Flask) -> None:
-    """It is signed with a key of the home."""
+    """A cookie with a forged signature is ignored."""
     client = app.test_client()
     client.set_cookie("pharos_session", "eyJfdXNlcl9pZCI6ImFkbWluIn0.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbb")
     assert client.get("/").status_code == 302

@@ -1,4 +1,4 @@
-"""How often somebody may guess a password."""
+"""The limit on failed logins."""
 
 import threading
 
@@ -18,13 +18,13 @@ from tests.dashboard.conftest import PASSWORD, form_token
 
 
 def log_in(client: FlaskClient, name: str, password: str, address: str = "127.0.0.1") -> int:
-    """The status of an attempt."""
+    """Try to log in; return the status."""
     form = {"name": name, "password": password, "token": form_token(client)}
     return client.post("/login", data=form, environ_base={"REMOTE_ADDR": address}).status_code
 
 
 def test_an_address_that_failed_too_often_waits(app: Flask) -> None:
-    """After ten failures even the right password is not looked at, and the answer says for how long."""
+    """After ten failures an address must wait, even with the right password. The response has the waiting time."""
     client = app.test_client()
     form = {"name": "admin", "password": "wrong", "token": form_token(client)}
     statuses = [client.post("/login", data=form).status_code for _ in range(MOST_FAILURES + 1)]
@@ -38,7 +38,7 @@ def test_an_address_that_failed_too_often_waits(app: Flask) -> None:
 
 
 def test_a_login_of_ones_own_clears_no_guesses_at_another(app: Flask) -> None:
-    """Whoever logs in between the guesses has no more of them; 36 got through before."""
+    """A successful login does not reset the failures at other accounts."""
     guesses = []
     for _ in range(12):
         guesses += [log_in(app.test_client(), "admin", "wrong") for _ in range(3)]
@@ -48,7 +48,7 @@ def test_a_login_of_ones_own_clears_no_guesses_at_another(app: Flask) -> None:
 
 
 def test_a_network_of_ipv6_is_one_address(app: Flask) -> None:
-    """Each guess from another address of a /64 gets no further than all from one."""
+    """All addresses of an IPv6 /64 network count together."""
     statuses = [
         log_in(app.test_client(), "admin", "wrong", f"2001:db8:1:2::{number:x}") for number in range(MOST_FAILURES + 5)
     ]
@@ -64,12 +64,12 @@ def test_a_network_of_ipv6_is_one_address(app: Flask) -> None:
     ],
 )  # fmt: skip
 def test_what_counts_as_one_address(address: str, counts_as: str) -> None:
-    """Whatever its spelling."""
+    """Different spellings of an address count together."""
     assert network(address) == counts_as
 
 
 def test_an_account_has_a_limit_over_all_addresses() -> None:
-    """Guesses from many addresses end too; who has logged in from somewhere before still can from there."""
+    """An account has a limit across all addresses, except for addresses from which its user logged in before."""
     throttle = Throttle(lambda: 0.0)
     assert throttle.attempt("192.0.2.1", "admin") == 0
     throttle.passed("192.0.2.1", "admin")
@@ -80,7 +80,7 @@ def test_an_account_has_a_limit_over_all_addresses() -> None:
 
 
 def test_attempts_at_one_moment_are_counted() -> None:
-    """An attempt counts before its password is looked at, which takes a while."""
+    """An attempt counts before its password is verified, so that simultaneous attempts count too."""
     throttle = Throttle(lambda: 0.0)
     waits: list[int] = []
     threads = [threading.Thread(target=lambda: waits.append(throttle.attempt("a", "admin"))) for _ in range(100)]
@@ -92,7 +92,7 @@ def test_attempts_at_one_moment_are_counted() -> None:
 
 
 def test_a_window_slides() -> None:
-    """A failure counts for a quarter of an hour, and a success takes back the failures of its account."""
+    """A failure counts for 15 minutes. A successful login clears the failures of its account."""
     now = 0.0
     throttle = Throttle(lambda: now)
     for _ in range(MOST_FAILURES):
@@ -110,7 +110,7 @@ def test_a_window_slides() -> None:
 
 
 def test_names_and_addresses_that_are_made_up_take_no_memory() -> None:
-    """The one that failed longest ago is forgotten."""
+    """The number of remembered names and addresses is limited. The oldest is dropped."""
     throttle = Throttle(lambda: 0.0)
     for number in range(MOST_KEPT + 10):
         throttle.attempt(str(number), str(number))

@@ -1,4 +1,4 @@
-"""Narrow questions of a token: when they are slow, and who is told."""
+"""Narrow questions of one token: when they are delayed, and who is informed."""
 
 from datetime import date
 from typing import Any
@@ -31,7 +31,7 @@ class Clock:
 
 
 def test_only_hundreds_of_different_ones_are_slow() -> None:
-    """The same question again, one without a filter and one with a figure in each bucket count for nothing."""
+    """Repeated questions, and questions without a filter or with a value in each bucket, do not count."""
     asked = NarrowQuestions()
     for number in range(FREE):
         assert asked.asked("a", question(number), NOTHING) == (0.0, number + 1)
@@ -45,7 +45,7 @@ def test_only_hundreds_of_different_ones_are_slow() -> None:
 
 
 def test_after_an_hour_they_are_forgotten() -> None:
-    """The hour slides."""
+    """Questions count for one hour."""
     clock = Clock()
     asked = NarrowQuestions(clock)
     for number in range(FREE + 1):
@@ -56,7 +56,7 @@ def test_after_an_hour_they_are_forgotten() -> None:
 
 
 def test_the_delay_doubles_and_ends_at_seconds() -> None:
-    """Never an error, and never minutes."""
+    """The delay doubles up to a few seconds and never becomes an error."""
     assert [delay(number) for number in (1, FREE, FREE + 1, FREE + STEP, FREE + STEP + 1)] == [0, 0, 0.05, 0.05, 0.1]
     assert delay(100_000) == MOST_DELAY
     reported = [number for number in range(5000) if should_report(number)]
@@ -70,7 +70,7 @@ def test_the_delay_doubles_and_ends_at_seconds() -> None:
 def test_the_admin_is_told_of_a_token_that_asks_too_many(
     app: Flask, visit: Any, credentials: Credentials, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The answer waits, the access log has an entry, and the page Health a figure; an admin's token is left alone."""
+    """A delayed token is in the access log and on the page Health. Admin tokens are never delayed."""
     waited: list[float] = []
     monkeypatch.setattr(narrow_questions, "FREE", 3)
     monkeypatch.setattr("dashboard.api.time.sleep", waited.append)

@@ -1,4 +1,4 @@
-"""What the pages say when there is nothing, too little, a bad address, or no ClickHouse."""
+"""The pages without data, with too little data, with an invalid address, and without ClickHouse."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -32,19 +32,19 @@ REGIONS = {
 
 
 def page(client: FlaskClient, name: str, search: str = "") -> str:
-    """What the main regions of a page say, as text."""
+    """Return the text of the main regions of a page."""
     return str([fill(client, region, search) for region in REGIONS[name]])
 
 
 @pytest.mark.parametrize("name", WITH_FILTERS)
 def test_a_system_without_beacons_says_how_to_post_one(visit: Visit, name: str) -> None:
-    """The first thing that anybody sees."""
+    """Without beacons the page explains how to post the first one."""
     assert "Post a first beacon: the README has the curl line." in page(visit("admin"), name)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_clickhouse_away_is_said_calmly(visit: Visit, engine: EmptyEngine, name: str) -> None:
-    """And what still works; no traceback, nothing of the error's text."""
+    """Without ClickHouse the page says so and what still works. It shows no part of the error."""
     engine.away = True
     text = page(visit("admin"), name)
     assert "ClickHouse does not answer" in text
@@ -57,7 +57,7 @@ def test_clickhouse_away_is_said_calmly(visit: Visit, engine: EmptyEngine, name:
 def test_since_when_clickhouse_is_away_is_said(
     visit: Visit, engine: EmptyEngine, name: str, exact: bool, since: str
 ) -> None:
-    """And what it does instead; where nobody had asked before, no more is claimed than was seen."""
+    """The page shows since when ClickHouse is unavailable, as far as it is known."""
     engine.away = True
     began = datetime.now(UTC) - timedelta(hours=3, minutes=5)
     engine._trouble = Trouble(began, "does not answer (connection refused)", exact)
@@ -69,7 +69,7 @@ def test_since_when_clickhouse_is_away_is_said(
 def test_figures_that_stand_still_are_said_to_do_so(
     visit: Visit, engine: EmptyEngine, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """From when on they lack beacons, and why: a loader that is silent, and one that says what is wrong."""
+    """If loading stopped, the page shows since when, and the reason that the loader reported."""
     monkeypatch.setattr("dashboard.data_source.KEPT_SECONDS", 0)
     now = datetime.now(UTC)
     engine.has_loader(now - timedelta(seconds=3))
@@ -90,12 +90,12 @@ def test_figures_that_stand_still_are_said_to_do_so(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_loader_for_a_week_is_said(visit: Visit, name: str) -> None:
-    """Nothing that is posted is counted then."""
+    """If no loader reported for a week, the page says that beacons are not counted."""
     assert "No loader has reported in the last 7 days" in page(visit("admin"), name)
 
 
 def test_health_shows_what_a_loader_tells(visit: Visit, engine: EmptyEngine) -> None:
-    """Rows in quarantine with the command that lists them; a loader of an older Pharos tells less."""
+    """Health shows the loader's report, quarantined rows, and the command that lists them."""
     now = datetime.now(UTC)
     engine.has_loader(now, quarantined=3, waiting=12345, oldest=now - timedelta(seconds=70), pharos="9.9.9")
     engine.has_loader(now, loader="01d00000-", pharos="", free_bytes=0)
@@ -105,7 +105,7 @@ def test_health_shows_what_a_loader_tells(visit: Visit, engine: EmptyEngine) -> 
 
 
 def test_health_knows_its_disk_while_clickhouse_is_away(visit: Visit, engine: EmptyEngine) -> None:
-    """What it can know, it shows; the rest is said to be unknown."""
+    """Without ClickHouse Health shows the disk and marks the rest as unknown."""
     engine.away = True
     text = page(visit("admin"), "health")
     assert "where the home is" in text
@@ -114,7 +114,7 @@ def test_health_knows_its_disk_while_clickhouse_is_away(visit: Visit, engine: Em
 
 
 def test_health_shows_what_it_can_where_a_table_is_missing(visit: Visit, engine: EmptyEngine) -> None:
-    """The loader's own word on it among the rest."""
+    """With a missing table Health shows the rest, including the loader's report about it."""
     engine.missing = "license_sightings"
     engine.has_loader(datetime.now(UTC), trouble="a table is missing", trouble_since=datetime.now(UTC))
     text = page(visit("admin"), "health")
@@ -124,7 +124,10 @@ def test_health_shows_what_it_can_where_a_table_is_missing(visit: Visit, engine:
 
 
 def test_rights_shows_how_far_each_request_is(visit: Visit, engine: EmptyEngine) -> None:
-    """What was asked, how long it took, how long the oldest waits; and that nobody asked, where nobody did."""
+    """Rights shows each request with its duration, and the waiting time of the oldest.
+
+    It also says when there is none.
+    """
     assert "No requests yet" in page(visit("admin"), "rights")
     now = datetime.now(UTC).replace(tzinfo=None)
     asked = [("access", "done", 70, 60), ("erase", "pending", 190, None), ("rectify", "failed", 9, 1)]
@@ -149,25 +152,25 @@ def test_rights_shows_how_far_each_request_is(visit: Visit, engine: EmptyEngine)
 )
 @pytest.mark.parametrize("name", ["overview", "features"])
 def test_a_bad_value_in_the_address_is_named(visit: Visit, name: str, search: str, said: str) -> None:
-    """With a way back."""
+    """An invalid value in the address is named, with a link to the last 30 days."""
     text = page(visit("product"), name, search)
     assert said in text
     assert "Show the last 30 days" in text
 
 
 def test_a_bad_status_in_the_address_is_named(visit: Visit) -> None:
-    """On the page that has that filter."""
+    """An invalid status is named on the page with that filter."""
     assert "The status (status) must be one of" in page(visit("licensing"), "licensing", "?status=guilty")
 
 
 def test_what_the_address_holds_beside_the_filters_is_ignored(visit: Visit) -> None:
-    """Links get things added on their way."""
+    """Other parameters of the address are ignored."""
     assert "invalid value" not in page(visit("product"), "overview", "?utm_source=mail")
 
 
 @pytest.mark.parametrize("name", ["overview", "features"])
 def test_installs_under_k_are_said_to_be_there(visit: Visit, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Who posts a first beacon must not be told that there is none."""
+    """With fewer than k installs the page does not say that there are none."""
 
     def answer(*_: Any, **__: Any) -> dict[str, Any]:
         return {"rows": [{"bucket": "2026-11-01", "key": None, "value": None}], "fresh_to": "2026-11-23T14:02:00Z"}
@@ -185,7 +188,7 @@ def test_installs_under_k_are_said_to_be_there(visit: Visit, monkeypatch: pytest
 def test_a_module_without_figures_is_named(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, name: str, rows: list[dict[str, Any]]
 ) -> None:
-    """A module that nobody has and one of fewer than k installs get the same message."""
+    """An unknown module and a module of fewer than k installs get the same message."""
     monkeypatch.setattr(metrics, "answer", lambda *_, **__: {"rows": rows, "fresh_to": None})
     monkeypatch.setattr(metrics, "days_with_beacons", lambda *_: (date(2026, 11, 1), {date(2026, 11, 1)}))
     text = page(visit("product"), name, "?module=nope")
@@ -198,7 +201,7 @@ def test_a_module_without_figures_is_named(
 def test_rounded_figures_are_asked_for_and_said_to_be_so(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Whatever a page shows comes rounded, and the page says so."""
+    """With rounding every figure on the page is rounded, and the page says so."""
     asked: list[bool] = []
 
     def answer(_engine: Any, query: Any, _k: int, *, rounded: bool, open_from: Any) -> dict[str, Any]:
@@ -217,7 +220,7 @@ def test_rounded_figures_are_asked_for_and_said_to_be_so(
 def test_a_chart_of_what_nobody_tells_is_not_there(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, countries: list[tuple[str, int]], style: dict[str, str]
 ) -> None:
-    """Without a country database no install has a country; with one the chart stands beside the others."""
+    """The country chart is shown only with a country database."""
 
     def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
         rows = countries if query.by == "country" else [(None, 16)]
@@ -231,7 +234,7 @@ def test_a_chart_of_what_nobody_tells_is_not_there(
 
 
 def test_every_page_says_that_synthetic_data_is_synthetic(visit: Visit, home: Home) -> None:
-    """As soon as the file is there."""
+    """Every page marks synthetic data."""
     client = visit("product")
     said = "Synthetic demonstration data"
     assert said not in client.get("/_dash-layout").text
@@ -244,6 +247,6 @@ READERS = f"product:{'ab' * 32} licensing:{'cd' * 32}"
 
 @pytest.mark.parametrize("settings", [Settings(clickhouse_url="http://db.example/pharos", clickhouse_readers=READERS)])
 def test_health_says_what_the_readers_logins_do_not_tell(visit: Visit, engine: EmptyEngine) -> None:
-    """A dashboard without the administrator's login asks for no size of a table."""
+    """Without the administrator's login Health does not query table sizes."""
     engine.missing = "system.parts"
     assert "this dashboard has the logins of the readers alone" in page(visit("admin"), "health")

@@ -1,4 +1,4 @@
-"""Every page and every callback, tried by everybody: nobody gets what the table of pages does not give them."""
+"""Every page, callback and API path, requested by every role and by nobody."""
 
 import re
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def dependencies(visit: Visit) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 @pytest.mark.parametrize("written", ["{}", "{}/", "{}?module=x&from=2026-01-01"])
 def test_a_page_opens_for_its_roles_alone(visit: Visit, page: Page, visitor: str | None, written: str) -> None:
-    """However its address is written: nobody is sent to the login, the wrong role gets 403."""
+    """Without a login a page redirects to the login, and other roles get a 403, however the address is written."""
     path = written.format("" if page.path == "/" and written == "{}/" else page.path)
     answer = visit(visitor).get(path)
     if visitor is NOBODY:
@@ -57,7 +57,7 @@ def test_a_page_opens_for_its_roles_alone(visit: Visit, page: Page, visitor: str
 
 @pytest.mark.parametrize("visitor", VISITORS)
 def test_a_callback_answers_its_roles_alone(app: Flask, visit: Visit, visitor: str | None) -> None:
-    """Called by hand, without its page: 401 for nobody, 403 for the wrong role."""
+    """A callback called directly returns 401 without a login and 403 for other roles."""
     client = visit(visitor)
     tried = 0
     for dependency in dependencies(visit):
@@ -74,14 +74,14 @@ def test_a_callback_answers_its_roles_alone(app: Flask, visit: Visit, visitor: s
 
 
 def test_every_callback_that_runs_here_is_registered(app: Flask, visit: Visit) -> None:
-    """A callback that is added past the table would be refused to all; this says so before a user does."""
+    """Every server-side callback has an entry in the table of pages. Without one it is refused to everybody."""
     in_table = callbacks_of(app).pages
     for dependency in dependencies(visit):
         assert (dependency["clientside_function"] is None) == (dependency["output"] in in_table), dependency["output"]
 
 
 def test_the_table_names_the_roles_of_what_is_not_for_all() -> None:
-    """The license plane is not for the product role, and what only admins need is for them, whoever edits the table."""
+    """The product role has no access to the license plane, and only admins have access to admin pages."""
     closed = {page.name: page.roles for page in PAGES if page.roles != EVERYONE}
     admin = frozenset({Role.ADMIN})
     assert closed == {
@@ -95,7 +95,7 @@ def test_the_table_names_the_roles_of_what_is_not_for_all() -> None:
 @pytest.mark.parametrize("visitor", VISITORS)
 @pytest.mark.parametrize("pathname", ["/licensing", "/licensing/", "//licensing"])
 def test_the_routing_callback_gives_no_closed_layout(visit: Visit, visitor: str | None, pathname: str) -> None:
-    """The routing callback is open to all who are logged in; a closed layout is not."""
+    """The routing callback returns no layout of a page that the user may not open."""
     answer = call(visit(visitor), output_of(visit("admin"), "page"), {"url.pathname": pathname})
     assert answer.status_code == (401 if visitor is NOBODY else 200)
     assert ("licensing-grid" in answer.text) == allowed(LICENSING, visitor)
@@ -103,7 +103,7 @@ def test_the_routing_callback_gives_no_closed_layout(visit: Visit, visitor: str 
 
 @pytest.mark.parametrize("role", list(Role))
 def test_the_navigation_offers_what_opens(visit: Visit, role: Role) -> None:
-    """And nothing else."""
+    """The navigation contains exactly the pages that the user may open."""
     layout = visit(role.value).get("/_dash-layout").text
     for page in PAGES:
         assert (f'"nav":"{page.name}"' in layout) == (role in page.roles), page.name
@@ -111,13 +111,13 @@ def test_the_navigation_offers_what_opens(visit: Visit, role: Role) -> None:
 
 @pytest.mark.parametrize("output", ["nothing.children", "app-shell.navbar", "", None, ["overview-message.children"]])
 def test_an_unregistered_callback_is_refused(visit: Visit, output: Any) -> None:
-    """Also one that runs in the browser only."""
+    """Calls of unregistered callbacks are refused, including those that run in the browser."""
     answer = visit("admin").post("/_dash-update-component", json={"output": output, "inputs": [], "state": []})
     assert answer.status_code == 403
 
 
 def test_what_is_no_json_is_refused(visit: Visit) -> None:
-    """Before Dash sees it."""
+    """An invalid body is refused before Dash reads it."""
     client = visit("admin")
     assert client.post("/_dash-update-component", data=b"{").status_code == 403
     assert client.post("/_dash-update-component", json=[1]).status_code == 403
@@ -127,31 +127,31 @@ def test_what_is_no_json_is_refused(visit: Visit) -> None:
     "path", ["/_dash-layout", "/_dash-dependencies", "/_reload-hash", "/assets/pharos.css", "/_favicon.ico"]
 )
 def test_nothing_of_the_app_is_served_without_login(visit: Visit, path: str) -> None:
-    """Scripts, layout and assets included; what the login page needs has a folder of its own."""
+    """Scripts, layout and assets need a login. The login page has its own folder of assets."""
     assert visit(NOBODY).get(path).status_code == 401
     assert visit("product").get(path).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/login", "/assets/login/login.css", "/assets/login/mark.svg"])
 def test_what_is_open_needs_no_login(visit: Visit, path: str) -> None:
-    """Monitors have none, and the login page comes before it."""
+    """Health checks and the login page are open."""
     assert visit(NOBODY).get(path).status_code == 200
 
 
 def test_the_read_api_takes_tokens_and_no_session(visit: Visit) -> None:
-    """Its answer is its own, not a redirect to a page for people."""
+    """The read API accepts no session and does not redirect."""
     assert visit(NOBODY).get("/api/v1/metrics/installs").status_code == 401
     assert visit("admin").get("/api/v1/metrics/installs").status_code == 401
     assert visit("admin").get("/api/nothing").status_code == 404
 
 
 def api_rules(app: Flask) -> list[str]:
-    """The rules of the read API and of the two checks, as Flask knows them."""
+    """Return the rules of the read API and of the two health checks, as Flask has them."""
     return sorted({rule.rule for rule in app.url_map.iter_rules() if rule.endpoint.startswith("api.")})
 
 
 def test_every_path_of_the_read_api_has_a_rule(app: Flask) -> None:
-    """One that is added past the table would be refused to all; this says so before a user does."""
+    """Every path of the read API has an entry in the table. Without one it is refused to everybody."""
     assert api_rules(app) == sorted(API_RULES)
     beside = {rule.rule for rule in app.url_map.iter_rules() if rule.rule.startswith(API)}
     assert beside <= set(API_RULES)
@@ -161,7 +161,7 @@ def test_every_path_of_the_read_api_has_a_rule(app: Flask) -> None:
 def test_a_path_of_the_read_api_answers_its_roles_alone(
     app: Flask, visit: Visit, credentials: Credentials, role: Role | str | None
 ) -> None:
-    """Without a token or with an unknown one 401, with that of another role 403; a login is no token."""
+    """A path returns 401 without a valid token and 403 for other roles. A session is no token."""
     token = credentials.add_token(role) if isinstance(role, Role) else role
     client = visit("admin")
     for rule in api_rules(app):
@@ -177,7 +177,7 @@ def test_a_path_of_the_read_api_answers_its_roles_alone(
 
 
 def test_a_path_without_a_rule_opens_to_nobody(app: Flask, visit: Visit, credentials: Credentials) -> None:
-    """Forgetting the rule closes the path."""
+    """A path without an entry is closed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delitem(API_RULES, "/api/v1/licensing/flags")
         token = credentials.add_token(Role.ADMIN)
@@ -186,7 +186,7 @@ def test_a_path_without_a_rule_opens_to_nobody(app: Flask, visit: Visit, credent
 
 
 def test_the_table_of_the_read_api_names_who_sees_licenses() -> None:
-    """Whoever edits it."""
+    """The product role has no access to license paths."""
     for rule, roles in API_RULES.items():
         if "licensing" in rule:
             assert roles == frozenset({Role.LICENSING, Role.ADMIN})
@@ -205,9 +205,9 @@ def test_the_table_of_the_read_api_names_who_sees_licenses() -> None:
     ids=["cross-site", "same-site", "form", "text", "multipart"],
 )  # fmt: skip
 def test_nothing_is_changed_by_what_another_site_can_send(app: Flask, visit: Visit, sent: dict[str, Any]) -> None:
-    """Every route and method that Flask knows: a route that is added and lets a foreign form through fails here.
+    """Every route rejects requests that another site can send.
 
-    An old browser does not say where a request comes from; what it can send without asking is a form or plain text.
+    Old browsers do not say where a request comes from. Without permission they can send forms and plain text only.
     """
     tried = []
     for rule in app.url_map.iter_rules():
@@ -220,7 +220,7 @@ def test_nothing_is_changed_by_what_another_site_can_send(app: Flask, visit: Vis
 
 
 def test_an_address_that_is_no_page_is_404(visit: Visit) -> None:
-    """In the app's look, for those who are logged in."""
+    """An unknown address gets a 404 page."""
     answer = visit("product").get("/nothing")
     assert answer.status_code == 404
     assert "Page not found" in answer.text
@@ -229,13 +229,13 @@ def test_an_address_that_is_no_page_is_404(visit: Visit) -> None:
 
 @pytest.mark.parametrize("path", sorted(PUBLIC))
 def test_the_page_for_the_world_is_no_page_unless_it_is_switched_on(visit: Visit, path: str) -> None:
-    """As any other address that is none."""
+    """Without the setting the public page is a 404."""
     assert visit("admin").get(path).status_code == 404
     assert visit(NOBODY).get(path).status_code == 302
 
 
 def test_a_change_of_role_counts_at_the_next_request(visit: Visit, credentials: Credentials) -> None:
-    """No session keeps what was taken away."""
+    """A changed role applies to existing sessions."""
     client = visit("licensing")
     assert client.get("/licensing").status_code == 200
     with credentials.connect() as db:
@@ -244,7 +244,7 @@ def test_a_change_of_role_counts_at_the_next_request(visit: Visit, credentials: 
 
 
 def test_a_post_from_another_site_is_refused(visit: Visit) -> None:
-    """The browser says where it comes from."""
+    """A post that the browser marks as from another site (Sec-Fetch-Site) is refused."""
     client = visit("admin")
     answer = client.post("/_dash-update-component", json={"output": "page"}, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
@@ -256,7 +256,7 @@ def test_a_post_from_another_site_is_refused(visit: Visit) -> None:
 )
 @pytest.mark.parametrize("visitor", [NOBODY, "product"])
 def test_every_answer_has_the_security_headers(visit: Visit, path: str, visitor: str | None) -> None:
-    """Errors and redirects too; no script runs but ours, no eval, no frame around us."""
+    """Every response has the security headers, including errors and redirects."""
     headers = visit(visitor).get(path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["Referrer-Policy"] == "same-origin"
@@ -270,7 +270,7 @@ def test_every_answer_has_the_security_headers(visit: Visit, path: str, visitor:
 
 
 def test_a_second_app_in_one_process_is_as_good(app: Flask, visit: Visit, home: Home, engine: EmptyEngine) -> None:
-    """Neither app may lose or lend what is its own."""
+    """Two apps in one process do not share state."""
     from core.settings import Settings
     from dashboard.app import create_app
 

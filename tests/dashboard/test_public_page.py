@@ -1,4 +1,4 @@
-"""The page for the world: complete, without a cookie, a script or a figure under k, and no burden on the engine."""
+"""The public page: complete, without cookies, scripts and small figures, and cheap for the engine."""
 
 import re
 import threading
@@ -36,7 +36,7 @@ def app(home: Home, engine: EmptyEngine, credentials: Credentials) -> Flask:
 
 
 class Figures:
-    """Stands for `metrics.answer`: what it told last, and how often it was asked."""
+    """Replaces `metrics.answer`, and counts its calls."""
 
     def __init__(self, total: int | None, **modules: int | None) -> None:
         self.total, self.modules = total, modules
@@ -59,7 +59,7 @@ def told(client: FlaskClient) -> Any:
 
 @pytest.mark.parametrize("path", sorted(PUBLIC))
 def test_it_is_open_to_all_and_the_same_for_all(visit: Visit, path: str) -> None:
-    """Without a login, and to those who have one."""
+    """The page is the same with and without a login."""
     data = [visit(visitor).get(path) for visitor in (None, *(role.value for role in Role))]
     assert {answer.status_code for answer in data} == {200}
     assert len({answer.data for answer in data}) == 1
@@ -71,7 +71,7 @@ def test_it_is_open_to_all_and_the_same_for_all(visit: Visit, path: str) -> None
 def test_no_cookie_is_set_or_read(
     app: Flask, visit: Visit, monkeypatch: pytest.MonkeyPatch, path: str, cookie: str
 ) -> None:
-    """Not even that of somebody who is logged in is looked at, nor sent anew."""
+    """The page sets no cookie and reads none."""
 
     def looked_up(*_: Any) -> None:
         raise AssertionError("a visitor was looked up")
@@ -87,14 +87,14 @@ def test_no_cookie_is_set_or_read(
 
 
 def test_the_session_of_the_other_pages_is_left_alone(visit: Visit) -> None:
-    """Who looks at the page is logged in as before."""
+    """Visiting the page does not change a session."""
     client = visit("product")
     client.get("/privacy")
     assert client.get("/").status_code == 200
 
 
 def test_nothing_runs_and_nobody_else_is_asked(visit: Visit) -> None:
-    """No script, no form, no style in the page, and what it loads is of this address and open."""
+    """The page has no script, form or inline style, and loads only open assets from this host."""
     answer = visit(None).get("/privacy")
     policy = dict(part.strip().split(" ", 1) for part in answer.headers["Content-Security-Policy"].split(";"))
     assert policy == {
@@ -110,7 +110,7 @@ def test_nothing_runs_and_nobody_else_is_asked(visit: Visit) -> None:
 
 
 def test_all_that_the_planes_hold_is_told() -> None:
-    """Each column of a stored row is that of a field of the table, or of what the page says is made."""
+    """Each stored column is on the page, as a field or as a derived value."""
     made = Planes(b"a root secret").split(example(), "203.0.113.9", datetime(2026, 11, 22, tzinfo=UTC))
     usage = {column for _, column in columns("usage")} | {field.usage for _, field in MADE}
     license = {column for _, column in columns("license")} | {field.license for _, field in MADE}
@@ -119,7 +119,7 @@ def test_all_that_the_planes_hold_is_told() -> None:
 
 
 def test_every_field_is_told_with_its_plane_and_consent_level(visit: Visit) -> None:
-    """In the table's order and words; what is not held says so."""
+    """Each field is listed with its plane and consent level, in the order of the table."""
     fields = told(visit(None))["beacon"]
     assert [field["name"] for field in fields] == [field.path for field in FIELDS]
     for field, row in zip(FIELDS, fields, strict=True):
@@ -140,7 +140,7 @@ def test_every_field_is_told_with_its_plane_and_consent_level(visit: Visit) -> N
 
 
 def test_how_long_is_what_the_reference_says(visit: Visit) -> None:
-    """Every row of it but those about the engine's own work; the reference is held against the tables."""
+    """The retention periods are those of the reference."""
     reference = tables(page("docs/reference.md"))["what | where | kept"]
     about_installs = [(row[0], row[2]) for row in reference if not re.search("freshness|migrations", row[1])]
     assert kept() == about_installs
@@ -149,7 +149,7 @@ def test_how_long_is_what_the_reference_says(visit: Visit) -> None:
 
 
 def test_every_right_is_told(visit: Visit) -> None:
-    """With what to send, and where."""
+    """Each owner right is listed with the request and its address."""
     html = visit(None).get("/privacy").text
     assert "POST /v1/rights" in html
     for action in ("access", "erase", "rectify", "object", "restrict", "lift"):
@@ -157,7 +157,7 @@ def test_every_right_is_told(visit: Visit) -> None:
 
 
 def test_what_the_operator_says_is_told_as_text(visit: Visit, home: Home, engine: EmptyEngine) -> None:
-    """Region, policy and contact where they are set, and no place for them where they are not."""
+    """Region, policy and contact are shown, escaped, if they are set."""
     html = visit(None).get("/privacy").text
     assert "Frankfurt, &lt;b&gt;Germany&lt;/b&gt;" in html
     assert "version 2026-11" in html
@@ -171,7 +171,7 @@ def test_what_the_operator_says_is_told_as_text(visit: Visit, home: Home, engine
 
 
 def test_synthetic_data_are_said_to_be_synthetic(visit: Visit, home: Home) -> None:
-    """Here too."""
+    """The page marks synthetic data."""
     said = "Synthetic demonstration data"
     assert said not in visit(None).get("/privacy").text
     home.synthetic.touch()
@@ -179,7 +179,7 @@ def test_synthetic_data_are_said_to_be_synthetic(visit: Visit, home: Home) -> No
 
 
 def test_without_clickhouse_all_but_the_figures_is_there(visit: Visit, engine: EmptyEngine) -> None:
-    """Nothing of the error is told."""
+    """Without ClickHouse the page lacks only the figures, and shows no part of the error."""
     engine.away = True
     answer = visit(None).get("/privacy")
     assert answer.status_code == 200
@@ -190,7 +190,7 @@ def test_without_clickhouse_all_but_the_figures_is_there(visit: Visit, engine: E
 
 
 def test_the_figures_are_of_days_that_are_over(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The 30 up to yesterday: nobody sees installs come."""
+    """The figures cover the 30 days up to yesterday."""
     figures = Figures(1237, invoice_pro=1002, domain_tools=49, other=5)
     monkeypatch.setattr(metrics, "answer", figures)
     html = visit(None).get("/privacy").text
@@ -206,7 +206,7 @@ def test_the_figures_are_of_days_that_are_over(visit: Visit, monkeypatch: pytest
 def test_the_world_cannot_tell_few_installs_from_none(
     home: Home, engine: EmptyEngine, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And one install more changes no figure but at a multiple of k, where it might as well be k."""
+    """Fewer than k installs look like none. Figures change in steps of k."""
 
     def bodies(figures: Figures) -> list[bytes]:
         monkeypatch.setattr(metrics, "answer", figures)
@@ -220,7 +220,7 @@ def test_the_world_cannot_tell_few_installs_from_none(
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that the test sets."""
 
     now = 0.0
 
@@ -229,7 +229,7 @@ class Clock:
 
 
 def test_the_engine_is_asked_once_a_minute(engine: EmptyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many ask; and as seldom while it is away."""
+    """The engine is queried at most once a minute, also while it is unavailable."""
     figures, clock = Figures(50, invoice_pro=50), Clock()
     monkeypatch.setattr(metrics, "answer", figures)
     totals = Totals(engine, 5, clock)
@@ -252,7 +252,7 @@ def test_the_engine_is_asked_once_a_minute(engine: EmptyEngine, monkeypatch: pyt
 
 
 def test_nobody_waits_while_another_asks(engine: EmptyEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An engine that hangs holds up one visitor, not all threads; the others get what is known."""
+    """While one request waits for the engine, others get the last known figures."""
     figures, clock = Figures(50, invoice_pro=50), Clock()
     monkeypatch.setattr(metrics, "answer", figures)
     totals = Totals(engine, 5, clock)

@@ -1,4 +1,4 @@
-"""How many questions run at once, and what one of them may take."""
+"""Limits on concurrent questions and on the cost of one question."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Visit = Callable[[str | None], FlaskClient]
 
 
 def test_an_asker_has_so_many_turns_at_once() -> None:
-    """One more waits, others do not; what waits too long is refused."""
+    """The limit is per asker. A question that waits too long is refused."""
     limit = QuestionLimit(wait_seconds=0.01)
     for _ in range(EACH):
         limit.enter("a")
@@ -37,7 +37,7 @@ def _waits(limit: QuestionLimit, count: int) -> bool:
 
 
 def test_who_waits_gets_the_next_turn() -> None:
-    """As soon as one ends; and more than so many do not wait at all."""
+    """A waiting question runs when another ends. The number of waiting questions is limited."""
     limit = QuestionLimit(wait_seconds=60)
     for _ in range(EACH):
         limit.enter("a")
@@ -57,7 +57,7 @@ def test_who_waits_gets_the_next_turn() -> None:
 
 
 class SlowEngine(EmptyEngine):
-    """Answers when it is told to, and knows how many ask at once."""
+    """Responds when the test says so, and counts concurrent questions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -76,7 +76,7 @@ def engine() -> SlowEngine:
 
 
 def test_a_token_asks_four_questions_at_once(visit: Visit, engine: SlowEngine, credentials: Credentials) -> None:
-    """Of ten requests four reach ClickHouse; the others come after them, and all are answered."""
+    """Of ten requests four reach ClickHouse at once, and all are answered."""
     token, other = credentials.add_token(Role.PRODUCT), credentials.add_token(Role.PRODUCT)
     statuses: list[int] = []
 
@@ -103,7 +103,7 @@ def test_a_token_asks_four_questions_at_once(visit: Visit, engine: SlowEngine, c
 def test_a_question_that_takes_too_much_is_told_so(
     visit: Visit, engine: SlowEngine, credentials: Credentials, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    """A 422 that names the limits: to ask the same again would not help."""
+    """A question over the limits of ClickHouse gets a 422 that names the limits."""
 
     def ended(*_args: Any, **_kwargs: Any) -> Any:
         cause = OSError()

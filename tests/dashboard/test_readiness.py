@@ -1,4 +1,4 @@
-"""`/readyz` and the read API, when ClickHouse is away: what is wrong, and since when."""
+"""`/readyz` and the read API while ClickHouse is unavailable."""
 
 import threading
 from collections.abc import Callable
@@ -29,7 +29,7 @@ SINCE = datetime(2026, 11, 23, 14, 2, 5, tzinfo=UTC)
 def test_clickhouse_away_is_a_503_that_says_since_when(
     visit: Visit, engine: EmptyEngine, credentials: Credentials, path: str, trouble: Trouble | None, said: str
 ) -> None:
-    """With `Retry-After`, and nothing of the error's own text."""
+    """The 503 has the time of the failure and Retry-After, and no part of the error."""
     engine.away, engine._trouble = True, trouble
     token = credentials.add_token(Role.ADMIN)
     answer = visit(None).get(path, headers={"Authorization": f"Bearer {token}"})
@@ -43,7 +43,7 @@ def test_clickhouse_away_is_a_503_that_says_since_when(
 
 
 class CountingEngine(EmptyEngine):
-    """Counts how often its version is asked for, and may hold the answer back."""
+    """Counts requests for its version, and can delay the response."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class CountingEngine(EmptyEngine):
 
 
 def test_clickhouse_is_asked_once_in_a_while() -> None:
-    """However often anybody asks: an outcome is kept for two seconds, and then the next one holds."""
+    """A result is cached for two seconds, however many requests arrive."""
     now = 0.0
     engine = CountingEngine()
     readiness = Readiness(engine, lambda: now)
@@ -75,7 +75,7 @@ def test_clickhouse_is_asked_once_in_a_while() -> None:
 
 
 def test_nobody_waits_for_a_check_of_another() -> None:
-    """While one request finds out that ClickHouse hangs, the others are told the last outcome."""
+    """While one request waits for ClickHouse, others get the last result."""
     now = 0.0
     engine = CountingEngine()
     readiness = Readiness(engine, lambda: now)

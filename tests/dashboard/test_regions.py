@@ -1,4 +1,4 @@
-"""The error path of all callbacks: a region that cannot be filled hides its content and says so."""
+"""The common error path of callbacks: a region that cannot be filled hides its content and shows a message."""
 
 import logging
 from collections.abc import Callable
@@ -20,13 +20,13 @@ def dependencies(visit: Visit) -> list[dict[str, Any]]:
 
 
 def test_every_callback_has_a_message(visit: Visit) -> None:
-    """A callback that is added past `fill` would leave old figures under a new filter when it fails."""
+    """Every callback uses `fill`. Otherwise an error would leave old figures under a new filter."""
     for dependency in dependencies(visit):
         assert dependency["output"].lstrip(".").partition(".")[0].endswith("-message"), dependency["output"]
 
 
 def test_no_callback_returns_a_graph_or_a_grid(visit: Visit) -> None:
-    """They stay in the layout: what is returned as `children` is mounted again."""
+    """Graphs and grids stay in the layout, because Dash mounts returned `children` again."""
     client = visit("admin")
     for dependency in dependencies(visit):
         region = dependency["output"].lstrip(".").partition("-message")[0]
@@ -39,7 +39,7 @@ def test_no_callback_returns_a_graph_or_a_grid(visit: Visit) -> None:
 def test_an_unexpected_error_is_logged_and_said(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The content is hidden, and nothing of the error reaches the page."""
+    """After an unexpected error the content is hidden, and the page shows no part of the error."""
 
     def broken(*_: Any) -> None:
         raise ZeroDivisionError("a secret")
@@ -56,7 +56,7 @@ def test_an_unexpected_error_is_logged_and_said(
 
 
 def test_a_region_recovers(visit: Visit, engine: EmptyEngine) -> None:
-    """The message goes, and the content is shown again."""
+    """After a successful callback the message goes and the content is shown."""
     client = visit("admin")
     engine.away = True
     assert fill(client, "health-tables")["health-tables-content"]["style"] == HIDDEN

@@ -1,4 +1,4 @@
-"""How the scripts of Dash reach the browser."""
+"""Delivery of scripts and styles."""
 
 import gzip
 from collections.abc import Callable
@@ -11,7 +11,7 @@ Visit = Callable[[str | None], FlaskClient]
 
 
 def test_scripts_are_sent_small_and_only_when_they_changed(visit: Visit) -> None:
-    """Five megabytes for each page would be what a visitor waits for."""
+    """Scripts are compressed and cached: they have five megabytes."""
     client = visit("product")
     plain = client.get(PLOTLY)
     packed = client.get(PLOTLY, headers={"Accept-Encoding": "gzip"})
@@ -22,14 +22,14 @@ def test_scripts_are_sent_small_and_only_when_they_changed(visit: Visit) -> None
 
 
 def test_pages_and_figures_are_not_kept(visit: Visit) -> None:
-    """After a log-out the back button shows nothing."""
+    """Pages and figures are not cached, so that the back button shows nothing after a logout."""
     client = visit("product")
     for path in ("/", "/_dash-layout"):
         assert client.get(path).headers["Cache-Control"] == "no-store"
 
 
 def test_all_scripts_and_styles_come_from_here(visit: Visit) -> None:
-    """A dashboard must load without internet."""
+    """All scripts and styles come from this host: the dashboard works without internet access."""
     page = visit("product").get("/").text
     assert 'src="http' not in page
     assert 'href="http' not in page

@@ -1,4 +1,4 @@
-"""The dashboard as a process, beside clients that send slowly or too much. ClickHouse is away all the time."""
+"""The dashboard process with slow clients and large bodies. ClickHouse is unavailable."""
 
 import contextlib
 import http.client
@@ -24,7 +24,7 @@ SLOW = (
 
 
 class Dashboard:
-    """`pharos dashboard` at a port of its own."""
+    """`pharos dashboard` on its own port."""
 
     def __init__(self, home: Path) -> None:
         self.port, nobody = free_ports(2)
@@ -39,7 +39,7 @@ class Dashboard:
             )
 
     def get(self, path: str) -> int:
-        """The status of an answer."""
+        """Return the status of a response."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request("GET", path)
@@ -48,7 +48,7 @@ class Dashboard:
             connection.close()
 
     def answers(self) -> bool:
-        """Whether it is up."""
+        """Return whether the dashboard responds."""
         assert self._process.poll() is None, self.log.read_text()
         try:
             return self.get("/healthz") == 200
@@ -56,18 +56,18 @@ class Dashboard:
             return False
 
     def connect(self) -> socket.socket:
-        """A connection."""
+        """Open a connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
 
     def peak_memory(self) -> int:
-        """The most bytes that its worker has had."""
+        """Return the peak memory of the worker in bytes."""
         master = self._process.pid
         (worker,) = Path(f"/proc/{master}/task/{master}/children").read_text().split()
         (line,) = [line for line in Path(f"/proc/{worker}/status").read_text().splitlines() if "VmHWM" in line]
         return int(line.split()[1]) << 10
 
     def stop(self) -> None:
-        """Stop it as an init system does."""
+        """Stop it with SIGTERM."""
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(60)
 
@@ -83,7 +83,7 @@ def dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dashboard]:
 
 
 def test_half_sent_requests_hold_up_nobody_and_are_ended(dashboard: Dashboard) -> None:
-    """Eight of them took all threads for good; beside 200 each page answers, and each has its time and no more."""
+    """200 incomplete requests delay no page and end after the time limit. Eight used to block all threads forever."""
     assert THREADS > 200
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(dashboard.connect()) for _ in range(200)]
@@ -101,7 +101,7 @@ def test_half_sent_requests_hold_up_nobody_and_are_ended(dashboard: Dashboard) -
 
 
 def test_a_large_body_takes_no_memory(dashboard: Dashboard) -> None:
-    """60 MB of JSON took 2 GB. Nobody is logged in here: whoever wants to read it has to be refused before."""
+    """A large body without a login is refused before it is read. 60 MB of JSON used to take 2 GB."""
     before = dashboard.peak_memory()
     head = b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 62914560\r\n\r\n"
     with dashboard.connect() as connection, contextlib.suppress(ConnectionError):

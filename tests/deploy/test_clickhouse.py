@@ -1,4 +1,4 @@
-"""ClickHouse as `deploy/compose.yaml` configures it, its logs and its memory bounded (with CLICKHOUSE_BINARY)."""
+"""ClickHouse as `deploy/compose.yaml` configures it, with bounded logs and memory. Needs CLICKHOUSE_BINARY."""
 
 import os
 import re
@@ -58,7 +58,7 @@ USERS = """<clickhouse>
 
 
 class Server:
-    """A ClickHouse with a configuration like that of the image, and ours in its folders as compose mounts it."""
+    """A ClickHouse server with the image's configuration and ours, mounted as in compose."""
 
     def __init__(self, folder: Path) -> None:
         (port,) = free_ports(1)
@@ -79,7 +79,7 @@ class Server:
             )
 
     def answers(self) -> bool:
-        """Whether it takes queries; an error if it has ended."""
+        """Return whether the server responds. Fails if it has exited."""
         assert self.process.poll() is None, "the server does not start with our configuration"
         try:
             return self.ask("SELECT 1") == [["1"]]
@@ -87,7 +87,7 @@ class Server:
             return False
 
     def ask(self, sql: str) -> list[list[str]]:
-        """The rows of an answer, or of an error its text."""
+        """Return the rows of a result, or the text of an error."""
         try:
             with urllib.request.urlopen(self.url, sql.encode(), timeout=60) as answer:
                 text = answer.read().decode()
@@ -110,7 +110,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_compose_mounts_each_file_where_the_image_reads_it() -> None:
-    """One by one and read-only: the image has files of its own in both folders."""
+    """Each file is mounted separately and read-only, because the image has its own files in both folders."""
     compose = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     mounted = re.findall(r'^      - "\./clickhouse/(\S+):/etc/clickhouse-server/(\S+):ro"$', compose, re.MULTILINE)
     assert sorted(mounted) == [(str(file), str(file)) for file in FILES]
@@ -118,7 +118,7 @@ def test_compose_mounts_each_file_where_the_image_reads_it() -> None:
 
 
 def test_compose_names_a_release_of_clickhouse() -> None:
-    """A long-term one (they are of March and August), and none that moves on by itself to another."""
+    """The image is a long-term release (March or August), with a fixed version."""
     compose = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
     (year, month) = re.findall(r"image: clickhouse/clickhouse-server:(\d+)\.(\d+)$", compose, re.MULTILINE)[0]
     assert int(year) >= 26
@@ -126,7 +126,7 @@ def test_compose_names_a_release_of_clickhouse() -> None:
 
 
 def test_what_the_image_logs_is_switched_off_or_leaves_after_days() -> None:
-    """Each of its tables is named: removed, or with a TTL."""
+    """Each log table of the image is disabled or has a TTL."""
     logs = ElementTree.parse(DEPLOY / "clickhouse/config.d/logs.xml").getroot()
     for name in OF_THE_IMAGE:
         entry = logs.find(name)
@@ -137,8 +137,9 @@ def test_what_the_image_logs_is_switched_off_or_leaves_after_days() -> None:
             assert entry.get("remove") == "1", name
 
 
+@pytest.mark.server
 def test_a_server_keeps_three_logs_and_those_for_days(server: Server) -> None:
-    """With all that the image switches on, no other table is made, also after queries and errors."""
+    """The server creates no other log tables, also after queries and errors."""
     assert "Code: 395" in str(server.ask("SELECT throwIf(1)"))
     assert server.ask("SYSTEM FLUSH LOGS") == []
     tables = server.ask(
@@ -149,8 +150,9 @@ def test_a_server_keeps_three_logs_and_those_for_days(server: Server) -> None:
     assert ["query_log", "3"] in tables
 
 
+@pytest.mark.server
 def test_a_server_s_memory_is_bounded(server: Server) -> None:
-    """The server, its caches and a query have limits for a machine of 4 GB, and a query that wants more is refused."""
+    """The server, its caches and each query have limits for a machine of 4 GB. A larger query is refused."""
     limits = dict(server.ask("SELECT name, value FROM system.server_settings"))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     assert 0 < int(limits["max_server_memory_usage"]) <= 0.6 * memory

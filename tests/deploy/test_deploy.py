@@ -1,4 +1,4 @@
-"""The files of `deploy/` against the code: settings, commands, limits, and what an image is made of."""
+"""The files in `deploy/` against the code: settings, commands, limits, and the contents of the images."""
 
 import json
 import re
@@ -29,7 +29,7 @@ SECRET = "0123456789abcdef" * 4
 
 
 def read(name: str) -> str:
-    """A file of `deploy/`."""
+    """Return a file of `deploy/`."""
     return (DEPLOY / name).read_text(encoding="utf-8")
 
 
@@ -37,13 +37,13 @@ COMPOSE, DOCKERFILE, NGINX = read("compose.yaml"), read("Dockerfile"), read("ngi
 
 
 def services() -> dict[str, str]:
-    """The text of each service of compose.yaml. No YAML parser: the tests would be all that needs one."""
+    """Return the text of each service in compose.yaml. A YAML parser would be needed only here."""
     section = COMPOSE.partition("\nservices:\n")[2].partition("\n# ")[0]
     return dict(re.findall(r"^  (\w+):\n((?:    .*\n|\n)*)", section, re.MULTILINE))
 
 
 def environment(service: str, given: dict[str, str]) -> dict[str, str]:
-    """The `PHAROS_` environment that compose gives to a service, with `given` in the env file."""
+    """Return the `PHAROS_` environment of a service, with `given` in the env file."""
 
     def value(match: re.Match[str]) -> str:
         name, kind, default = match[1], match[2], match[3]
@@ -55,13 +55,13 @@ def environment(service: str, given: dict[str, str]) -> dict[str, str]:
 
 
 def test_the_example_lists_every_setting_with_its_default_and_meaning() -> None:
-    """Each setting is there in the code's order, commented out, under its one line of documentation."""
+    """Each setting is in the example, in the code's order, commented out below its description."""
     told = re.findall(r"^# (.+)\n#(PHAROS_\w+)=(.*)$", read("pharos.env.example"), re.MULTILINE)
     assert told == [(field.metadata["doc"], name, str(field.default)) for name, field in SETTINGS.items()]
 
 
 def test_the_example_is_what_pharos_does_without_it() -> None:
-    """With every line uncommented, the settings are the defaults."""
+    """The uncommented example equals the default settings."""
     lines = re.findall(r"^#(PHAROS_\w+)=(.*)$", read("pharos.env.example"), re.MULTILINE)
     assert Settings.from_environ(dict(lines)) == Settings()
 
@@ -74,14 +74,14 @@ def test_no_file_names_a_setting_that_does_not_exist(name: str) -> None:
 
 
 def test_compose_runs_commands_that_exist() -> None:
-    """Each service of ours runs a `pharos` command, and so does each check."""
+    """Each service and each health check runs an existing `pharos` command."""
     started = re.findall(r'(?:"CMD", |command: \[)"pharos", "(\w+)"', COMPOSE)
     assert started == ["migrate", "collector", "load", "drain", "dashboard"]
     assert all(isinstance(cli.commands[command], click.Command) for command in started)
 
 
 def test_compose_gives_each_service_settings_that_it_starts_with() -> None:
-    """With the two secrets that it asks for, each service's environment is valid, also outside loopback."""
+    """With the two required secrets the environment of each service is valid."""
     given = {"PHAROS_SECRET": SECRET, "CLICKHOUSE_PASSWORD": SECRET}
     environments = {service: environment(service, given) for service in ("collector", "loader", "dashboard", "migrate")}
     # What migrate writes.
@@ -94,7 +94,7 @@ def test_compose_gives_each_service_settings_that_it_starts_with() -> None:
 
 
 def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
-    """A setting of the env file reaches the services, but for those that compose decides."""
+    """Settings of the env file reach the services, except for those that compose sets."""
     passed = set(re.findall(r"\$\{(PHAROS_\w+)", COMPOSE))
     decided = {
         "PHAROS_HOME",
@@ -107,7 +107,7 @@ def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
 
 
 def test_compose_keeps_secrets_where_they_are_needed() -> None:
-    """The collector cannot reach ClickHouse, the dashboard only reads it, the collector alone has the root secret."""
+    """The collector has no ClickHouse URL, the dashboard can only read, and only the collector has the root secret."""
     texts = services()
     assert "CLICKHOUSE_PASSWORD" not in texts["dashboard"]
     assert "CLICKHOUSE" not in texts["collector"]
@@ -116,13 +116,13 @@ def test_compose_keeps_secrets_where_they_are_needed() -> None:
 
 
 def test_compose_publishes_on_loopback_alone() -> None:
-    """Whoever wants more puts a proxy in front."""
+    """Ports are published on loopback only."""
     ports = re.findall(r"ports: \[(.+)\]", COMPOSE)
     assert ports == ['"127.0.0.1:8000:8000"', '"127.0.0.1:8050:8050"']
 
 
 def test_compose_loads_from_the_collector_s_spool() -> None:
-    """Loader and collector share a home; the dashboard has one of its own."""
+    """Loader and collector share a home. The dashboard has its own."""
     homes = {name: re.findall(r'"(\w+):/var/lib/pharos"', text) for name, text in services().items()}
     assert homes == {
         "clickhouse": [],
@@ -134,7 +134,7 @@ def test_compose_loads_from_the_collector_s_spool() -> None:
 
 
 def test_the_images_run_commands_that_exist_as_a_user_without_rights() -> None:
-    """Each target ends as the user pharos, with a command, and holds the versions that the tests ran with."""
+    """Each image runs an existing command as the user pharos, with the tested versions."""
     targets = DOCKERFILE.split("\nFROM ")[2:]
     assert [target.split()[2] for target in targets] == ["embedded", "server"]
     for target, extras in zip(targets, ("embedded,geo", "geo"), strict=True):
@@ -146,7 +146,7 @@ def test_the_images_run_commands_that_exist_as_a_user_without_rights() -> None:
 
 
 def test_the_images_are_made_of_all_that_is_installed() -> None:
-    """Every package of setup.cfg is copied, and everything that is copied exists."""
+    """The images copy every package of setup.cfg, and only existing files."""
     copied = {
         path.removeprefix("./")
         for line in re.findall(r"^COPY (.+) \S+$", DOCKERFILE, re.MULTILINE)
@@ -160,7 +160,7 @@ def test_the_images_are_made_of_all_that_is_installed() -> None:
 
 
 def test_an_installed_package_holds_every_file(tmp_path: Path) -> None:
-    """What is installed elsewhere than in place has the SQL, style sheets, scripts and templates as well."""
+    """An installed package includes SQL, style sheets, scripts and templates."""
     sources = ("collector", "dashboard", "pharos", "warehouse")
     for name in sources:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -179,26 +179,26 @@ def test_an_installed_package_holds_every_file(tmp_path: Path) -> None:
 
 
 def hosts() -> list[str]:
-    """The servers of nginx.conf that speak TLS: the collector's and the dashboard's."""
+    """Return the TLS servers of nginx.conf: the collector's and the dashboard's."""
     return [
         server for server in re.findall(r"^server \{\n(.*?)^\}", NGINX, re.MULTILINE | re.DOTALL) if "443" in server
     ]
 
 
 def directives(server: str) -> list[str]:
-    """The directives of a server itself, not those of its locations."""
+    """Return the directives of a server, without those of its locations."""
     return re.findall(r"^    (\w[^{}\n]*;)", server, re.MULTILINE)
 
 
 def test_nginx_writes_nothing_down_and_asks_for_tls_on_both_hosts() -> None:
-    """No address of a visitor is in a log; a browser that came once comes by TLS alone."""
+    """Both hosts log no addresses and send HSTS."""
     for host in hosts():
         assert {"access_log off;", "error_log /var/log/nginx/pharos.error.log alert;"} <= set(directives(host))
         assert 'add_header Strict-Transport-Security "max-age=31536000" always;' in directives(host)
 
 
 def test_the_unit_limits_what_it_may_take() -> None:
-    """Memory and tasks, and no core file, in which keys and addresses would be; secrets may come as credentials."""
+    """The unit limits memory and tasks, writes no core file, and accepts secrets as credentials."""
     unit = read("pharos.service")
     assert {"LimitCORE=0", "MemoryMax=8G", "TasksMax=4096"} <= set(unit.splitlines())
     for file, name in re.findall(r"^#Environment=(PHAROS_\w+)_FILE=%d/(\w+)$", unit, re.MULTILINE):
@@ -207,7 +207,7 @@ def test_the_unit_limits_what_it_may_take() -> None:
 
 
 def test_compose_hardens_each_service() -> None:
-    """No capability that it can do without, a file system that is only read, and limits of memory and processes."""
+    """Each service has minimal capabilities, a read-only file system, and limits of memory and processes."""
     for name, text in services().items():
         section = (
             text if name == "clickhouse" else text + COMPOSE.partition("x-pharos: &pharos\n")[2].partition("\n\n")[0]
@@ -223,7 +223,7 @@ def test_compose_hardens_each_service() -> None:
 
 
 def test_nginx_leads_to_the_default_addresses() -> None:
-    """Its upstreams are where Pharos listens by default."""
+    """The upstreams are the default addresses of Pharos."""
     assert re.findall(r"^    server (\S+);", NGINX, re.MULTILINE) == [
         str(Settings().collector_bind),
         str(Settings().dashboard_bind),
@@ -231,20 +231,20 @@ def test_nginx_leads_to_the_default_addresses() -> None:
 
 
 def test_nginx_lets_pharos_say_what_is_too_large() -> None:
-    """It takes a little more than Pharos does, and holds all that it takes in memory."""
+    """nginx accepts slightly larger bodies than Pharos and keeps them in memory."""
     (size,) = re.findall(r"client_max_body_size (\d+)k;", NGINX)
     assert LIMIT < int(size) << 10 < LIMIT * 1.2
     assert re.findall(r"client_body_buffer_size (\d+)k;", NGINX) == [size]
 
 
 def test_nginx_passes_a_post_on_once_and_its_answer_through_memory() -> None:
-    """With more than one collector as well, and to a client that reads slowly."""
+    """nginx never sends a post twice, and writes no response to a file."""
     collector, _dashboard = hosts()
     assert {"proxy_next_upstream off;", "proxy_max_temp_file_size 0;"} <= set(directives(collector))
 
 
 def test_nginx_refuses_in_the_collector_s_own_words() -> None:
-    """For each status that nginx gives, the document is what the collector's own would be."""
+    """Each error of nginx is the problem document that the collector would send."""
     told = {int(status): json.loads(text) for status, text in re.findall(r"^    (\d+) '(.+)';$", NGINX, re.MULTILINE)}
     for status, text in told.items():
         why = Rejected(Reason(text["reason"]), detail=text["detail"])
@@ -254,7 +254,7 @@ def test_nginx_refuses_in_the_collector_s_own_words() -> None:
 
 
 def test_nginx_vouches_for_one_hop() -> None:
-    """Each way to Pharos appends the client's address, and never passes on what the client said alone."""
+    """Each location appends the client's address and never forwards only the client's own claim."""
     for host in hosts():
         assert "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;" in directives(host)
     # A location that sets one header of its own loses those of its host.
@@ -265,14 +265,14 @@ def test_nginx_vouches_for_one_hop() -> None:
 
 
 def test_nginx_waits_longer_than_pharos_takes() -> None:
-    """A request that Pharos still answers is not given up before."""
+    """The timeouts of nginx are longer than those of Pharos."""
     collector, dashboard = (int(seconds) for seconds in re.findall(r"proxy_read_timeout (\d+)s;", NGINX))
     assert collector > ANSWER_SECONDS
     assert dashboard > QUERY_SECONDS
 
 
 def test_the_unit_stops_pharos_in_its_own_time() -> None:
-    """systemd starts a command that exists, and kills nothing that still stops by itself."""
+    """The unit starts an existing command and waits long enough for a clean stop."""
     unit = read("pharos.service")
     (command,) = re.findall(r"^ExecStart=\S+/pharos (\w+)$", unit, re.MULTILINE)
     assert command in cli.commands

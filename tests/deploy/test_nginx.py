@@ -1,4 +1,4 @@
-"""A collector behind nginx as `deploy/nginx.conf` configures it: the same answers, and nothing kept of who asked."""
+"""A collector behind nginx with `deploy/nginx.conf`: the same responses, and no logs of clients."""
 
 import contextlib
 import json
@@ -37,32 +37,32 @@ def nginx(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nginx]:
 
 @pytest.mark.parametrize("case", abuse.CASES, ids=abuse.NAMES)
 def test_a_bad_request_is_answered_as_it_should(nginx: Nginx, case: abuse.Case) -> None:
-    """Each kind of bad request gets the same answer behind nginx, whoever of the two gives it."""
+    """A bad request gets the same response behind nginx, whether nginx or the collector sends it."""
     abuse.hold(nginx, case, behind_nginx=True)
 
 
 @pytest.mark.parametrize("kind", [abuse.wrong_types, abuse.unknown_fields, abuse.controls])
 def test_no_field_takes_what_is_bad_for_it(nginx: Nginx, kind: abuse.Kind) -> None:
-    """Every field refuses every wrong type, every object an unknown field, every string each control and line end."""
+    """Every field rejects wrong types, every object unknown fields, and every text control characters."""
     abuse.hold_each(nginx, kind)
 
 
 @pytest.mark.parametrize("forwarded", [None, "198.51.100.9", "198.51.100.9, 127.0.0.1", "127.0.0.1", "nonsense", ""])
 def test_the_address_is_that_of_the_connection_to_nginx(nginx: Nginx, forwarded: str | None) -> None:
-    """Whatever a client says of itself, the address that is recorded is its own."""
+    """The stored address is the connection's, whatever X-Forwarded-For contains."""
     shown = nginx.post(beacon(), "/v1/beacons/check", source="127.0.0.2", X_Forwarded_For=forwarded)
     assert shown.json["beacons"][0]["license"]["ip"] == "127.0.0.2"
 
 
 def test_a_long_answer_needs_no_file(nginx: Nginx) -> None:
-    """An answer of hundreds of kilobytes comes whole, though nginx has no folder to keep it in."""
+    """A response of hundreds of kilobytes is complete without temporary files."""
     answer = nginx.post([beacon() for _ in range(MAX_BATCH)], "/v1/beacons/check")
     assert len(answer.body) > 200_000
     assert len(answer.json["beacons"]) == MAX_BATCH
 
 
 def test_http_2_is_answered_alike(nginx: Nginx) -> None:
-    """Over HTTP/2 a beacon is taken, and what is too large is refused in the collector's form."""
+    """HTTP/2 gets the same responses as HTTP/1.1."""
 
     def status_and_body(body: bytes) -> tuple[str, bytes]:
         done = subprocess.run(
@@ -81,7 +81,7 @@ def test_http_2_is_answered_alike(nginx: Nginx) -> None:
 
 
 def test_plain_http_is_sent_to_https(nginx: Nginx) -> None:
-    """On port 80 there is a redirect, and no line end of a path gets into it; where TLS is spoken it is a 400."""
+    """Port 80 redirects to https, without response splitting. Plain HTTP on the TLS port is a 400."""
     sent = b"GET /v1/x%0d%0aSet-Cookie:%20a=b HTTP/1.1\r\nHost: telemetry.example.com\r\nConnection: close\r\n\r\n"
     lines = Client(nginx.plain_port).raw(sent, ends=False).split(b"\r\n")
     assert lines[0].startswith(b"HTTP/1.1 308 ")
@@ -92,7 +92,7 @@ def test_plain_http_is_sent_to_https(nginx: Nginx) -> None:
 
 
 def test_a_key_in_the_clear_is_not_sent_twice(nginx: Nginx) -> None:
-    """A post to port 80 is refused: a redirect would have the sender go on with a wrong address and a known key."""
+    """A post to port 80 is refused. A redirect would hide that the key was sent in the clear."""
     sent = (
         f"POST /v1/beacons HTTP/1.1\r\nHost: telemetry.example.com\r\nAuthorization: Bearer {KEY}\r\n"
         "Content-Length: 2\r\nConnection: close\r\n\r\n{}"
@@ -107,7 +107,7 @@ def test_a_key_in_the_clear_is_not_sent_twice(nginx: Nginx) -> None:
 
 
 def test_requests_of_owners_have_a_limit(nginx: Nginx) -> None:
-    """One address has so many a minute, and is then told to come later; others and beacons are not held up."""
+    """Each address has a limit of owner requests. Other addresses and beacons are not affected."""
     body = {"install_id": "0b0c1c0e-3b1e-4b7e-8f7a-6d5c4b3a2f1e", "action": "nothing"}
     statuses = [nginx.post(body, "/v1/rights", source="127.0.0.7").status for _ in range(RIGHTS_BURST + 20)]
     assert statuses[:RIGHTS_BURST] == [422] * RIGHTS_BURST
@@ -120,7 +120,7 @@ def test_requests_of_owners_have_a_limit(nginx: Nginx) -> None:
 
 
 def test_both_hosts_ask_for_tls_from_then_on(nginx: Nginx) -> None:
-    """Also where nginx itself answers, and where what is behind it is away."""
+    """Both hosts send HSTS, also in nginx's own responses."""
     for path in ("/v1/schema.json", "/metrics", "/nothing"):
         assert "strict-transport-security" in nginx.request("GET", path).headers
     answer = Client(nginx.port, nginx._tls, DASHBOARD).raw(
@@ -135,7 +135,7 @@ HEAD = f"{abuse.HEAD}Content-Length: 1000\r\n\r\n{{".encode()
 
 
 def test_an_address_has_so_many_requests_at_once(nginx: Nginx) -> None:
-    """One more than its connections, and an address is told to come later; others are served."""
+    """An address has a limit of connections and gets a 429 above it. Other addresses are not affected."""
     with contextlib.ExitStack() as stack:
         for _ in range(PER_ADDRESS):
             stack.enter_context(nginx.connect("127.0.0.3")).sendall(HEAD)
@@ -147,7 +147,7 @@ def test_an_address_has_so_many_requests_at_once(nginx: Nginx) -> None:
 
 
 def test_slow_clients_hold_up_nobody_and_are_ended(nginx: Nginx) -> None:
-    """Beside 200 connections that send slowly good beacons are taken; whoever sends nothing for ten seconds is cut."""
+    """200 slow clients delay no beacon. A client that is silent for ten seconds is disconnected."""
     with contextlib.ExitStack() as stack:
         slow = [stack.enter_context(nginx.connect(f"127.0.1.{number % 10}")) for number in range(200)]
         for number, connection in enumerate(slow):
@@ -163,7 +163,7 @@ def test_slow_clients_hold_up_nobody_and_are_ended(nginx: Nginx) -> None:
 
 
 class Upstream:
-    """In place of a collector: reads a request, and closes, talks nonsense or hangs, as its path says."""
+    """Replaces the collector: reads a request, then closes, sends garbage or hangs, depending on the path."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -186,18 +186,21 @@ class Upstream:
                 connection.close()
 
     def close(self) -> None:
-        """Let go of all."""
+        """Close all connections."""
         for each in (self._listener, *self._hanging):
             each.close()
 
 
 def unavailable(answer: Answer) -> bool:
-    """Whether this is the specified 503."""
+    """Return whether a response is the specified 503."""
     return answer.why == (503, "unavailable", "") and int(answer.headers["retry-after"]) > 0
 
 
 def test_a_collector_that_fails_is_a_503(tmp_path: Path) -> None:
-    """A collector that closes, talks nonsense or hangs is a 503 that says when to come again; no post is sent twice."""
+    """If the collector closes, sends garbage or hangs, the response is a 503 with Retry-After.
+
+    No post is sent twice.
+    """
     paths = ["/close", "/nonsense", "/hang"]
     with (
         contextlib.closing(Upstream()) as upstream,
@@ -209,7 +212,7 @@ def test_a_collector_that_fails_is_a_503(tmp_path: Path) -> None:
 
 
 def test_a_collector_that_is_away_is_a_503(tmp_path: Path) -> None:
-    """A stopped collector is a 503 that says when to come again, and no reason to write down who asked."""
+    """If the collector is stopped, the response is a 503 with Retry-After, and the log stays empty."""
     with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector, Nginx(tmp_path, collector.port) as nginx:
         assert nginx.post(beacon()).status == 202
         assert collector.stop() == 0
@@ -218,8 +221,27 @@ def test_a_collector_that_is_away_is_a_503(tmp_path: Path) -> None:
         assert nginx.log.read_text() == ""
 
 
+def test_a_dashboard_that_is_down_is_a_503(tmp_path: Path) -> None:
+    """A browser gets a page that says so, and the read API a problem document. The log names no reader."""
+    with contextlib.closing(Upstream()) as upstream:
+        down = upstream.port
+    with Nginx(tmp_path, collector=down, dashboard=down) as nginx:
+        dashboard = Client(nginx.port, nginx._tls, DASHBOARD)
+        for line in ("GET /", "GET /features?module=a", "POST /login"):
+            asked = f"{line} HTTP/1.1\r\nHost: {DASHBOARD}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            page = dashboard.raw(asked.encode(), ends=False)
+            assert page.startswith(b"HTTP/1.1 503 ")
+            assert b"Content-Type: text/html; charset=utf-8" in page
+            assert b"The dashboard is unavailable" in page
+            assert b"Retry-After: 30" in page
+        answer = dashboard.request("GET", "/api/v1/metrics/installs")
+        assert unavailable(answer)
+        assert answer.json["detail"] == "the dashboard cannot be reached"
+        assert nginx.log.read_text() == ""
+
+
 def test_nothing_is_written_down(nginx: Nginx) -> None:
-    """After good and bad requests and handshakes no log names an address, and no file was made."""
+    """After good and bad requests no log contains an address, and there are no other files."""
     nginx.post(beacon())
     Client(nginx.plain_port).raw(b"GET / HTTP/1.1\r\nHost: telemetry.example.com\r\n\r\n")
     for sent in (b"", b"\x16\x03\x01\xff\xff", b"\0" * 3000, bytes(range(256)) * 9):

@@ -1,4 +1,4 @@
-"""Which Python `make` takes: `deploy/venv.sh` with Pythons of many versions and faults on the PATH."""
+"""Which Python `deploy/venv.sh` selects, with various versions and broken installations on the PATH."""
 
 import re
 import shutil
@@ -34,7 +34,7 @@ match sys.argv[1:]:
 
 
 class Machine:
-    """A machine with the Pythons that are put on its PATH, and nothing else there."""
+    """A machine with only the given Pythons on its PATH."""
 
     def __init__(self, folder: Path) -> None:
         self.bin, self.venv = folder / "bin", folder / "venv"
@@ -47,14 +47,14 @@ class Machine:
         (self.bin / name).chmod(0o755)
 
     def python(self, version: str, *lacks: str, name: str = "") -> None:
-        """Put a Python on the PATH, as python3.x or under a name, without some modules."""
+        """Put a Python on the PATH, as python3.x or another name, without the given modules."""
         code = PYTHON.format(real=sys.executable, version=version.replace(".", ", "), dotted=version, lacks=lacks)
         path = self.bin / (name or f"python{version}")
         path.write_text(code)
         path.chmod(0o755)
 
     def make(self, *named: str) -> tuple[str, str]:
-        """Make the environment; returns which Python it is of (or nothing), and all that is said."""
+        """Create the environment; return the version of its Python, if any, and the output."""
         done = subprocess.run(
             ["/bin/sh", ROOT / "deploy/venv.sh", self.venv, *named],
             env={"PATH": str(self.bin)},
@@ -75,7 +75,7 @@ def machine(tmp_path: Path) -> Machine:
 
 
 def test_the_newest_that_is_supported_is_taken(machine: Machine) -> None:
-    """Of 3.11 to 3.15, and of a python3 that is older still, 3.14."""
+    """Of 3.11 to 3.15 and an older python3, 3.14 is selected."""
     for version in (*SUPPORTED, "3.15"):
         machine.python(version)
     machine.python("3.9", name="python3")
@@ -86,14 +86,14 @@ def test_the_newest_that_is_supported_is_taken(machine: Machine) -> None:
 
 @pytest.mark.parametrize("version", SUPPORTED)
 def test_each_supported_python_is_taken(machine: Machine, version: str) -> None:
-    """Alone, and under the name python3 as well."""
+    """Each supported version is selected, also under the name python3."""
     machine.python(version, name="python3")
     assert machine.make()[0] == f"python{version}"
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.15", "4.0"])
 def test_another_version_is_refused(machine: Machine, version: str) -> None:
-    """Too old, or newer than what was tried: it says which one is there, and which are needed."""
+    """An unsupported version is refused. The message has the found and the supported versions."""
     machine.python(version, name="python3")
     made, said = machine.make()
     assert made == ""
@@ -102,7 +102,7 @@ def test_another_version_is_refused(machine: Machine, version: str) -> None:
 
 
 def test_a_python_that_does_not_start_is_passed_over(machine: Machine) -> None:
-    """As that of a version manager that has it switched off: the next one is taken."""
+    """A Python that does not start is skipped."""
     machine.script("python3.14", "echo 'command not found' >&2", "exit 127")
     machine.python("3.12")
     made, said = machine.make()
@@ -112,7 +112,7 @@ def test_a_python_that_does_not_start_is_passed_over(machine: Machine) -> None:
 
 @pytest.mark.parametrize("module", ["sqlite3", "ssl"])
 def test_a_python_that_was_built_without_a_module_is_passed_over(machine: Machine, module: str) -> None:
-    """What Pharos cannot run with is not installed into."""
+    """A Python without a required module is skipped."""
     machine.python("3.14", module)
     machine.python("3.11")
     made, said = machine.make()
@@ -121,7 +121,7 @@ def test_a_python_that_was_built_without_a_module_is_passed_over(machine: Machin
 
 
 def test_one_without_venv_is_passed_over_for_one_that_has_it(machine: Machine) -> None:
-    """An older one that can be used now comes before a newer one that needs a package."""
+    """An older Python with venv comes before a newer one without."""
     machine.python("3.13", "ensurepip")
     machine.python("3.12")
     made, said = machine.make()
@@ -130,7 +130,7 @@ def test_one_without_venv_is_passed_over_for_one_that_has_it(machine: Machine) -
 
 
 def test_what_venv_needs_is_named(machine: Machine) -> None:
-    """To a user who may not install packages."""
+    """Without root the message names the missing package."""
     machine.python("3.13", "ensurepip", name="python3")
     machine.script("apt-get", "exit 1")
     made, said = machine.make()
@@ -139,7 +139,7 @@ def test_what_venv_needs_is_named(machine: Machine) -> None:
 
 
 def test_what_venv_needs_is_installed(machine: Machine) -> None:
-    """By root, by apt."""
+    """As root the missing package is installed with apt."""
     machine.python("3.13", "ensurepip", name="python3")
     machine.script("id", "echo 0")
     machine.script("apt-get", f'case "$*" in *" python3.13-venv") : > {machine.bin}/installed;; esac')
@@ -149,7 +149,7 @@ def test_what_venv_needs_is_installed(machine: Machine) -> None:
 
 
 def test_what_apt_cannot_install_is_named(machine: Machine) -> None:
-    """To root as well."""
+    """If apt fails, the message names the package."""
     machine.python("3.13", "ensurepip", name="python3")
     machine.script("id", "echo 0")
     machine.script("apt-get", "exit 100")
@@ -159,7 +159,7 @@ def test_what_apt_cannot_install_is_named(machine: Machine) -> None:
 
 
 def test_the_one_that_is_named_is_taken(machine: Machine) -> None:
-    """`make PYTHON=...` passes over newer ones, and refuses one that is not suitable."""
+    """`make PYTHON=...` uses the given Python, and refuses an unsupported one."""
     machine.python("3.14")
     machine.python("3.12", name="mine")
     assert machine.make("mine")[0] == "python3.12"
@@ -170,12 +170,12 @@ def test_the_one_that_is_named_is_taken(machine: Machine) -> None:
 
 
 def test_no_python_at_all(machine: Machine) -> None:
-    """It says what to install."""
+    """Without any Python the message says what to install."""
     assert "Pharos needs Python 3.11 to 3.14." in machine.make()[1]
 
 
 def test_what_is_installed_is_what_everybody_gets() -> None:
-    """Each distribution of this environment has the version of constraints.txt for this Python."""
+    """The installed versions are those of constraints.txt for this Python."""
     given = [
         Requirement(line)
         for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
@@ -190,7 +190,7 @@ def test_what_is_installed_is_what_everybody_gets() -> None:
 
 
 def test_the_versions_are_the_same_everywhere() -> None:
-    """README, metadata, types, style and the making of constraints speak of the same Pythons."""
+    """README, metadata, types, style and constraints name the same Python versions."""
     lowest, *_, highest = SUPPORTED
     setup = (ROOT / "setup.cfg").read_text(encoding="utf-8")
     assert f"\npython_requires = >={lowest}\n" in setup

@@ -1,4 +1,4 @@
-"""What the tests need of Markdown: tables, fenced blocks, code spans, links."""
+"""A minimal Markdown parser: tables, fenced blocks, code spans and links."""
 
 import re
 from pathlib import Path
@@ -40,15 +40,15 @@ def without_blocks(text: str) -> str:
 
 
 def spans(text: str) -> list[str]:
-    """What stands between backticks in the text."""
+    """Return the code spans of a text."""
     return re.findall(r"`([^`\n]+)`", without_blocks(text))
 
 
 def links(text: str) -> list[str]:
-    """Where links and pictures lead."""
+    """Return the targets of links and pictures."""
     return re.findall(r"\]\(([^)\s]+)\)", without_blocks(text))
 
 
 def code(cell: str) -> str:
-    """A cell's one code span without its backticks; other text as it is."""
+    """Return the only code span of a cell, or the text of a cell without one."""
     return cell.strip("`")

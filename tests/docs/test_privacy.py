@@ -1,4 +1,4 @@
-"""The page on privacy: each file, name, setting and test that a clause gives is there."""
+"""The privacy page: each file, name, setting and test in it exists."""
 
 import ast
 import re
@@ -49,7 +49,7 @@ EXPECTED = (
 
 
 def names(path: Path) -> set[str]:
-    """What a Python file defines: functions, classes, their methods, and what is assigned at its top."""
+    """Return what a Python file defines: functions, classes, methods and module-level names."""
     found: set[str] = set()
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -64,21 +64,20 @@ def names(path: Path) -> set[str]:
 
 
 def there(named: str) -> bool:
-    """Whether `file`, `file:name` or `file::test` is in the repository."""
+    """Return whether `file`, `file:name` or `file::test` exists."""
     path, _, name = named.replace("::", ":").partition(":")
     return (ROOT / path).is_file() and (not name or name in names(ROOT / path))
 
 
 def test_every_clause_of_a_policy_has_its_row() -> None:
-    """All that a vendor's policy speaks of is on the page."""
+    """The page has a row for each clause of a vendor's policy."""
     told = " ".join(CLAUSES).lower()
     assert [clause for clause in EXPECTED if clause not in told] == []
 
 
 @pytest.mark.parametrize("clause", CLAUSES)
 def test_a_clause_names_what_is_there(clause: str) -> None:
-    """What holds it is a file or a name in it, its setting is one, and its test is a test; or it says that it does not
-    concern telemetry."""
+    """Each row names an existing file, setting and test, or says that the clause does not concern telemetry."""
     holds, setting, test = CLAUSES[clause]
     code = [span for span in spans(holds) if "/" in span]
     tests = spans(test)
@@ -91,7 +90,7 @@ def test_a_clause_names_what_is_there(clause: str) -> None:
 
 
 def test_what_is_not_there_is_noticed() -> None:
-    """The check itself: a name that is gone, a file that is gone."""
+    """The check detects missing names and files."""
     assert there("warehouse/queries/small_groups.py:fold")
     assert not there("warehouse/queries/small_groups.py:unfold")
     assert not there("warehouse/no_such.py")

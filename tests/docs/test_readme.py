@@ -1,4 +1,4 @@
-"""The README and the other pages against the code; its first beacon is really posted."""
+"""The README and the other pages against the code. The README's first beacon is really posted."""
 
 import json
 import os
@@ -29,7 +29,7 @@ SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in fields(Settings)}
 
 
 def commands(group: click.Group = cli, prefix: str = "pharos") -> Iterator[tuple[str, click.Command]]:
-    """Every command that can be run, by its words."""
+    """Return every command by its words."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, f"{prefix} {name}")
@@ -41,7 +41,7 @@ COMMANDS = dict(commands())
 
 
 def test_the_settings_table_is_that_of_the_code() -> None:
-    """Every setting stands in the table, in the code's order, with its default and its meaning; no other does."""
+    """The table has exactly the settings, in the code's order, with default and meaning."""
     expected = [
         [f"`{name}`", f"`{field.default}`" if str(field.default) else "unset", field.metadata["doc"]]
         for name, field in SETTINGS.items()
@@ -57,14 +57,14 @@ def test_no_page_names_a_setting_that_does_not_exist(name: str) -> None:
 
 
 def test_the_commands_table_is_that_of_the_code() -> None:
-    """Every command stands in the table, and no other does."""
+    """The table has exactly the commands."""
     told = [code(row[0]).removesuffix(" FILE...") for row in tables(README)["command | what it does"]]
     assert sorted(told) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_names_a_command_that_does_not_exist(name: str) -> None:
-    """Each `pharos ...` in a page is a command or a group of them, and each option in a sentence is one of theirs."""
+    """Each `pharos ...` in a page is a command or a group, and each option belongs to one."""
     words = re.findall(r"(?:`|bin/|\n)pharos ([a-z]+(?: (?:new|list|revoke|add|remove))?)", page(name))
     groups = {command.rpartition(" ")[0] for command in COMMANDS}
     assert {f"pharos {word}" for word in words} <= set(COMMANDS) | groups
@@ -88,7 +88,7 @@ def test_links_lead_somewhere(name: str) -> None:
 
 
 def test_the_folders_are_there_and_all_of_them() -> None:
-    """Every folder of the repository that is not hidden stands in the table, and no other does."""
+    """The table has exactly the folders of the repository that are not hidden."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
         pytest.skip("this is no git checkout")
@@ -99,18 +99,18 @@ def test_the_folders_are_there_and_all_of_them() -> None:
 
 
 def test_the_roles_are_those_of_the_code() -> None:
-    """Every role stands in the table, and no other does."""
+    """The table has exactly the roles."""
     assert [code(row[0]) for row in tables(README)["role | sees"]] == [str(role) for role in Role]
 
 
 def test_no_text_is_cut_off_by_a_forgotten_fence() -> None:
-    """Every fenced block of a page is closed."""
+    """Every fenced block is closed."""
     for name in PAGES:
         assert "```" not in without_blocks(page(name)), name
 
 
 def test_the_wrong_beacon_s_answer_is_the_collector_s() -> None:
-    """What the README shows for a module called `Invoice Pro` is what the collector says."""
+    """The README's example of an error is the collector's real response."""
     beacon = json.loads(FIRST.partition("<<BEACON\n")[2].partition("\nBEACON")[0])
     beacon |= {"beacon_id": "0193577e-7e3e-7c1c-9d2f-3a4b5c6d7e8f", "sent_at": "2026-11-22T10:00:00Z"}
     beacon |= {"install_id": "5f0c1c0e-3b1e-4b7e-8f7a-6d5c4b3a2f1e"}
@@ -130,7 +130,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 def bash(system: System, block: str) -> str:
-    """Run a block of the README as it stands, but for its two addresses and the path of the command; what it prints."""
+    """Run a block of the README with changed addresses and command path; return its output."""
     for told, real in (
         ("http://127.0.0.1:8000", system.collector),
         ("http://127.0.0.1:8050", system.dashboard),
@@ -150,7 +150,7 @@ def bash(system: System, block: str) -> str:
 
 
 def test_the_first_beacon_is_taken_and_read_back(system: System) -> None:
-    """The README's curl gets 202, and its second block then reads the beacon from the figures."""
+    """The README's first block gets a 202, and its second block reads the beacon from the figures."""
     head, _, body = bash(system, FIRST).replace("\r", "").partition("\n\n")
     assert re.match(r"HTTP/1\.1 202 ", head)
     answer: dict[str, Any] = json.loads(body)
@@ -163,6 +163,6 @@ def test_the_first_beacon_is_taken_and_read_back(system: System) -> None:
 
 
 def test_each_first_beacon_is_another_install(system: System) -> None:
-    """Typed twice, the README's curl makes two beacons of two installs, and no duplicate."""
+    """Running the first block twice sends two beacons of two installs."""
     for _ in range(2):
         assert '"accepted":1' in bash(system, FIRST)

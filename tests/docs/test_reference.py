@@ -19,7 +19,7 @@ TABLES = tables(REFERENCE)
 
 
 def required(field: Field) -> str:
-    """Whether a field must be there: always, never, or whenever its object is."""
+    """Return whether a field is required: always, never, or with its object."""
     parent = field.path.rpartition(".")[0]
     if not field.required:
         return "no"
@@ -27,7 +27,7 @@ def required(field: Field) -> str:
 
 
 def rule(field: Field) -> str:
-    """What a field's value must be, as the reference words it."""
+    """Return the rule for a field's value in the words of the reference."""
     if field.choices:
         return ", ".join(f"`{choice}`" for choice in field.choices)
     special = {
@@ -41,7 +41,7 @@ def rule(field: Field) -> str:
 
 
 def test_the_fields_are_those_of_the_code() -> None:
-    """Every field stands in the table with its rule, its column in each plane and its dimension; no other does."""
+    """The table has exactly the fields, with rule, columns and dimension."""
     told = [[code(cell) if column != 2 else cell for column, cell in enumerate(row)] for row in _fields()]
     for row in told:
         row[1] = row[1].replace("in `", "in ").rstrip("`")
@@ -57,7 +57,7 @@ def _fields() -> list[list[str]]:
 
 
 def test_the_limits_are_those_of_the_code() -> None:
-    """Each number in the text about beacons is the code's."""
+    """The limits in the text are those of the code."""
     text = " ".join(REFERENCE.split())
     for said in (
         f"an array of up to {MAX_BATCH}.",
@@ -74,14 +74,14 @@ def test_the_limits_are_those_of_the_code() -> None:
 
 
 def test_the_reasons_are_those_of_the_code() -> None:
-    """Every reason stands in the table with its status, in the order of the statuses; no other does."""
+    """The table has exactly the reasons with their status, in the order of statuses."""
     told = {code(row[0]): int(row[1]) for row in TABLES["reason | status | meaning"]}
     assert told == {str(reason): STATUS[reason] for reason in Reason}
     assert list(told.values()) == sorted(told.values())
 
 
 def test_the_read_api_is_that_of_the_code() -> None:
-    """Metrics, grains, dimensions and parameters are named, all of them and no others."""
+    """The page has exactly the metrics, grains, dimensions and parameters."""
     paths = [code(row[0]) for row in TABLES["path | roles | gives"]]
     assert paths[:-2] == [f"/api/v1/metrics/{metric}" for metric in metrics.METRICS]
     parameters = REFERENCE.partition("Parameters of the metrics:")[2].partition("The dimensions are")[0]
@@ -102,20 +102,20 @@ def test_the_read_api_is_that_of_the_code() -> None:
 
 
 def test_the_flag_rules_are_those_of_the_code() -> None:
-    """Every rule stands in the table with its severity and what it may mean; no other does."""
+    """The table has exactly the rules, with severity and explanations."""
     told = [(code(row[0]), row[1], row[3]) for row in TABLES["rule | severity | when | what it may mean"]]
     assert told == [(rule.name, rule.severity, rule.description) for rule in licensing.RULES]
 
 
 def test_each_plane_holds_what_the_table_says() -> None:
-    """The columns of each plane are those that its rows are made of."""
+    """The listed columns of each plane are those of its rows."""
     (held,) = [row for row in TABLES[" | usage plane | license plane"] if row[0] == "holds"]
     assert re.findall(r"`(\w+)`", held[1]) == [*(column for _, column in columns("usage")), "country"]
     assert re.findall(r"`(\w+)`", held[2]) == [*(column for _, column in columns("license")), "ip", "country"]
 
 
 def test_the_retention_is_that_of_the_code() -> None:
-    """Every entry stands in the table, in its order; no other does."""
+    """The table has exactly the retention periods, in the code's order."""
     told = [[row[0], code(row[1]), row[2]] for row in TABLES["what | where | kept"]]
     assert told == [[kept.what, kept.name, kept.how_long] for kept in KEPT]
     assert f"| keyed ids that identify duplicates | `spool.sqlite` | {HORIZON_DAYS} days |" in REFERENCE
@@ -127,7 +127,7 @@ def test_the_retention_is_that_of_the_code() -> None:
 
 
 def test_the_retention_is_that_of_the_tables() -> None:
-    """Every table of the numbered SQL files has an entry with how long its rows live, as has each column with a TTL."""
+    """Each table and each column with a TTL in the SQL files has a retention period."""
     text = "".join(sql for _, sql in sql_files())
     expected = {}
     for table, body in re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)\$local(.*?);\n", text, re.DOTALL):
@@ -146,24 +146,24 @@ def test_the_retention_is_that_of_the_tables() -> None:
 
 
 def _named_in(source: str, pattern: str) -> list[str]:
-    """Each name that the source text says, once, in its order."""
+    """Return each name in a source text once, in order."""
     return list(dict.fromkeys(re.findall(pattern, (ROOT / source).read_text(encoding="utf-8"))))
 
 
 def test_the_checks_of_doctor_are_those_of_the_code() -> None:
-    """Every check stands in the table, and no other does."""
+    """The table has exactly the checks."""
     told = [code(row[0]) for row in TABLES["check | fails when"]]
     assert sorted(told) == sorted(_named_in("pharos/doctor.py", r'Check\("(\w+)"'))
 
 
 def test_the_metrics_are_those_of_the_code() -> None:
-    """Every Prometheus metric stands in the table, and no other does."""
+    """The table has exactly the Prometheus metrics."""
     told = [code(row[0]) for row in TABLES["metric | counts"]]
     assert told == _named_in("collector/metrics.py", r'"(pharos_\w+)"')
 
 
 def test_the_design_names_only_files_that_are_there() -> None:
-    """Each path in the page on the design is a file or folder of the repository."""
+    """Each path in docs/architecture.md exists."""
     paths = [span for span in spans(page("docs/architecture.md")) if re.fullmatch(r"[a-z_]+/[\w/.]*", span)]
     assert len(paths) > 5
     assert [path for path in paths if not (ROOT / path).exists()] == []

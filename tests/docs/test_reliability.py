@@ -1,4 +1,4 @@
-"""The promises and the tests that hold them."""
+"""The promises in docs/reliability.md and their tests."""
 
 import re
 
@@ -6,7 +6,7 @@ from tests.docs.markdown import ROOT, page
 
 
 def test_every_promise_names_tests_that_are_there() -> None:
-    """Each row of the table names at least one test file or command, and each named file exists."""
+    """Each row names a test file or command, and the files exist."""
     rows = [
         line for line in page("docs/reliability.md").splitlines() if line.startswith("| ") and "tests |" not in line
     ]

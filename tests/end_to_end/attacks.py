@@ -1,6 +1,6 @@
-"""Attacks on the read API by somebody with a product token. Each takes `ask` and returns what it recovered.
+"""Attacks on the read API with a product token. Each takes `ask` and returns what it recovered.
 
-They know the values that beacons may hold, as everybody does who has looked at a page or at the list of PHP's releases.
+The attacker knows all values that beacons may contain, as everybody can from the pages or from PHP's list of releases.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -14,10 +14,10 @@ Values = Mapping[str, list[str]]
 
 
 class Budget:
-    """Asks, and refuses once so many questions were asked."""
+    """Asks questions until the budget is used up."""
 
     class Spent(Exception):
-        """No question is left."""
+        """The budget is used up."""
 
     def __init__(self, ask: Ask, questions: int) -> None:
         self._ask, self.left, self.asked = ask, questions, 0
@@ -31,9 +31,9 @@ class Budget:
 
 
 def yes_or_no(ask: Ask, day: date, module: str, values: Values) -> Recovered:
-    """Ask for more and more filters, and follow each answer that is not that of a value which nobody reports.
+    """Add filters one by one, and follow those whose response differs from that of an unused value.
 
-    Of groups of k installs and more the figure says how large they are, so that none of those is an install's row.
+    Groups of k or more installs have their size, so that none of them is a single install's row.
     """
     found: Recovered = set()
     known: dict[frozenset[tuple[str, str]], tuple[Any, ...]] = {}
@@ -68,7 +68,7 @@ def yes_or_no(ask: Ask, day: date, module: str, values: Values) -> Recovered:
 
 
 def difference(ask: Ask, start: date, end: date, module: str, values: Values) -> Recovered:
-    """Compare each count with the same one under a filter more: where it is one less, that install says all it has."""
+    """Compare counts with and without one more filter: where the difference is one, it reveals an install."""
     found: Recovered = set()
     known: dict[frozenset[tuple[str, str]], int | None] = {}
 
@@ -108,7 +108,7 @@ def difference(ask: Ask, start: date, end: date, module: str, values: Values) ->
 
 
 def history(ask: Ask, start: date, end: date, modules: list[str]) -> int:
-    """How many joins of fewer than five installs are told to who compares a period with the same less its last day."""
+    """Count the joins of fewer than five installs that a period reveals against itself without its last day."""
     found = 0
     for module in modules:
         before: int | None = None
@@ -123,7 +123,7 @@ def history(ask: Ask, start: date, end: date, modules: list[str]) -> int:
 def polling(
     ask: Ask, day: date, send: Callable[[int], None], beacons: int, dimensions: list[str]
 ) -> list[dict[str, str]]:
-    """Look before and after each beacon: for each, what it says where a figure grew."""
+    """Ask before and after each beacon; return the values whose counts grew."""
     seen: list[dict[str, str]] = []
 
     def look() -> dict[tuple[str, str], int]:

@@ -1,4 +1,4 @@
-"""Beacons for tests: each call a new one of a new install, all fields given."""
+"""Complete beacons for tests. Each call returns a new beacon of a new install."""
 
 import uuid
 from datetime import UTC, datetime
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def beacon(**changes: Any) -> dict[str, Any]:
-    """A valid beacon sent now, with `changes` to its top-level members."""
+    """Return a valid beacon sent now, with `changes` to its top-level members."""
     return {
         "schema": 1,
         "beacon_id": str(uuid.uuid4()),

@@ -1,4 +1,4 @@
-"""A whole Pharos of its own for a test: real processes, real ports, a home in a temporary folder."""
+"""A complete Pharos for tests: real processes and ports, and a home in a temporary folder."""
 
 import contextlib
 import json
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+import pytest
+
 from core.settings import Settings
 
 KEY = "ingest-key-of-the-tests"
@@ -25,7 +27,7 @@ PASSWORD = "password-of-the-tests"
 
 
 class System:
-    """`pharos serve` over a home; `clickhouse_url` empty is the embedded engine."""
+    """`pharos serve` with its own home. An empty `clickhouse_url` selects the embedded engine."""
 
     def __init__(self, home: Path, clickhouse_url: str = "", cluster: str = "", **settings: str) -> None:
         self.home = home
@@ -44,7 +46,7 @@ class System:
         self._tokens: dict[str, str] = {}
 
     def start(self, figures: str = "/readyz") -> None:
-        """Start it and wait until beacons are taken and figures can be read, or the dashboard answers at `figures`."""
+        """Start, then wait until beacons are accepted and the dashboard responds at `figures`."""
         with (self.home.parent / f"{self.home.name}.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "pharos", "serve"], env=self.environ, stdout=log, stderr=log
@@ -54,22 +56,22 @@ class System:
         )
 
     def stop(self) -> int:
-        """SIGTERM; returns the exit status."""
+        """Stop with SIGTERM; return the exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(60)
 
     def log(self) -> str:
-        """All that the processes wrote."""
+        """Return the output of all processes."""
         return (self.home.parent / f"{self.home.name}.log").read_text(errors="replace")
 
     @property
     def settings(self) -> Settings:
-        """The settings that its processes have."""
+        """Return the settings of its processes."""
         return Settings.from_environ(self.environ)
 
     def processes(self) -> dict[int, str]:
-        """The command lines of all living processes of this system, by process id."""
+        """Return the command lines of its processes, by process id."""
         found = {}
         for folder in Path("/proc").iterdir():
             if not folder.name.isdigit():
@@ -82,12 +84,12 @@ class System:
         return found
 
     def workers(self, part: str) -> list[int]:
-        """The process ids of a part's gunicorn workers (its processes that are children of one another)."""
+        """Return the process ids of a part's gunicorn workers."""
         pids = {pid for pid, line in self.processes().items() if f"pharos {part}" in line}
         return [pid for pid in pids if parent(pid) in pids]
 
     def run(self, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-        """A `pharos` command over the same home."""
+        """Run a `pharos` command with the same home."""
         return subprocess.run(
             [sys.executable, "-m", "pharos", *arguments],
             env=self.environ,
@@ -97,20 +99,20 @@ class System:
         )
 
     def drain(self) -> None:
-        """Wait until all that was posted is in the figures."""
+        """Wait until all posted beacons are in the figures."""
         done = self.run("drain", "--timeout", "120")
         assert done.returncode == 0, done.stderr
 
     def post(
         self, body: bytes | list[Any] | dict[str, Any], path: str = "/v1/beacons", **headers: str
     ) -> tuple[int, Any]:
-        """Post beacons; returns status and answer."""
+        """Post beacons; return status and JSON."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {KEY}", "Content-Type": "application/json"} | headers
         return fetch(urllib.request.Request(self.collector + path, data, headers))
 
     def read(self, path: str, role: str = "admin", **arguments: str) -> tuple[int, Any]:
-        """Ask the read API; returns status and answer."""
+        """Query the read API; return status and JSON."""
         new = role not in self._tokens
         if new:
             self._tokens[role] = self.run("tokens", "new", "--role", role).stdout.decode().strip()
@@ -129,14 +131,14 @@ class System:
         return answer
 
     def rows(self, metric: str, **arguments: str) -> list[dict[str, Any]]:
-        """The rows of a metric."""
+        """Return the rows of a metric."""
         status, answer = self.read(f"/api/v1/metrics/{metric}", **arguments)
         assert status == 200, answer
         rows: list[dict[str, Any]] = answer["rows"]
         return rows
 
     def answers(self, address: str, path: str = "/healthz") -> bool:
-        """Whether a part says that it is healthy, or with `/readyz` that it is ready."""
+        """Return whether a part is healthy, or with `/readyz` whether it is ready."""
         try:
             return fetch(address + path)[0] == 200
         except (OSError, HTTPException):  # not up yet, or killed while it answered
@@ -144,7 +146,7 @@ class System:
 
 
 def fetch(request: urllib.request.Request | str) -> tuple[int, Any]:
-    """Status and answer of a request."""
+    """Return status and JSON of a request."""
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.loads(answer.read())
@@ -153,14 +155,14 @@ def fetch(request: urllib.request.Request | str) -> tuple[int, Any]:
 
 
 def parent(pid: int) -> int:
-    """The process that started this one; 0 for one that is gone."""
+    """Return the parent of a process, or 0 if the process is gone."""
     with contextlib.suppress(OSError):
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     return 0
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports on which nothing listens now, and none that the kernel may give to a connection before we listen there."""
+    """Return unused ports outside the range from which the kernel assigns ports to connections."""
     found: list[int] = []
     with contextlib.ExitStack() as stack:
         while len(found) < count:
@@ -172,18 +174,20 @@ def free_ports(count: int) -> list[int]:
 
 
 def wait_for(condition: Callable[[], object], what: str, seconds: float = 90) -> None:
-    """Return once `condition()` is true; fail with `what` when it is not within `seconds`."""
+    """Wait until `condition()` is true. Fails with `what` after `seconds`."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
         time.sleep(0.05)
 
 
-ENGINES = ["embedded", *(["server"] if os.environ.get("CLICKHOUSE_URL") else [])]
+AVAILABLE = ["embedded", *(["server"] if os.environ.get("CLICKHOUSE_URL") else [])]
+# The same as parameters of a test, so that `-m server` selects the tests that use a server.
+ENGINES = [pytest.param(name, marks=[pytest.mark.server] if name == "server" else []) for name in AVAILABLE]
 
 
 def clickhouse_url(engine: str) -> str:
-    """A database of its own on the server; "" for the embedded engine."""
+    """Return the URL of a new database on the server, or "" for the embedded engine."""
     if engine == "embedded":
         return ""
     return urlunsplit(urlsplit(os.environ["CLICKHOUSE_URL"])._replace(path=f"/pharos_{uuid.uuid4().hex[:12]}"))
@@ -191,7 +195,7 @@ def clickhouse_url(engine: str) -> str:
 
 @contextlib.contextmanager
 def running(home: Path, engine: str, **settings: str) -> Iterator[System]:
-    """A system that runs, and is ended with all its processes whatever the test does."""
+    """Run a system, and end all its processes afterwards."""
     url = clickhouse_url(engine)
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
     with running_at(url, home, **{"PHAROS_CLICKHOUSE_CLUSTER": cluster, **settings}) as system:
@@ -200,7 +204,7 @@ def running(home: Path, engine: str, **settings: str) -> Iterator[System]:
 
 @contextlib.contextmanager
 def running_at(url: str, home: Path, figures: str = "/readyz", **settings: str) -> Iterator[System]:
-    """As `running`, over the ClickHouse at `url`; where there is none, `figures` is `/healthz`."""
+    """Like `running`, with the ClickHouse at `url`. Without ClickHouse, `figures` must be `/healthz`."""
     system = System(home, url, **settings)
     try:
         system.start(figures)

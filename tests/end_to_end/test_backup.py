@@ -1,4 +1,4 @@
-"""A machine is lost, and another takes over from the backup: what was answered before it is counted once."""
+"""Backup and restore after the loss of a machine: every beacon accepted before the backup counts once."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ from tests.faults.verdict import ledger, planes_of, verdict
 
 
 class Remembering(Clients):
-    """Clients that know what they were answered for."""
+    """Clients that remember the beacons that were accepted."""
 
     def __init__(self, system: System) -> None:
         super().__init__(system, "backup")
@@ -45,7 +45,7 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
 
 
 def begin(system: System, *words: str) -> subprocess.Popen[bytes]:
-    """A `pharos` command that goes on while the test does."""
+    """Start a `pharos` command in the background."""
     return subprocess.Popen(
         [sys.executable, "-m", "pharos", *words],
         env=system.environ,
@@ -57,7 +57,7 @@ def begin(system: System, *words: str) -> subprocess.Popen[bytes]:
 
 
 def lose(system: System, engine: str) -> None:
-    """Everything at once: processes, home and database; what remains is a machine with the same addresses."""
+    """Kill all processes, then delete home and database. The addresses stay."""
     kill(list(system.processes()))
     assert system.process is not None
     system.process.wait(10)
@@ -74,15 +74,17 @@ def lose(system: System, engine: str) -> None:
 
 
 def licensing(system: System, module: str) -> dict[str, Any]:
-    """The license rows of a module, by install."""
+    """Return the license rows of a module, by install."""
     status, answer = system.read("/api/v1/licensing/installs", role="licensing", module=module)
     assert status == 200, answer
     return {row["id"]: row for row in answer["rows"]}
 
 
 def test_a_lost_machine_goes_on_from_its_backup(system: System, tmp_path: Path) -> None:
-    """Backed up under load, lost under load, restored: all answered before the backup is counted once, what is sent
-    again too, and logins, tokens, ingest keys and license reports are what they were."""
+    """Back up and lose the machine under load, then restore: each beacon accepted before the backup counts once.
+
+    Logins, tokens, ingest keys and license reports are the same as before.
+    """
     engine = "server" if system.environ["PHAROS_CLICKHOUSE_URL"] else "embedded"
     password = system.run("users", "add", "kim", "--role", "product").stdout.decode().strip().split()[-1]
     first = [beacon(module={"name": "ticket_ai", "version": f"0.{n}.0"}) for n in range(20)]
@@ -143,7 +145,7 @@ def embedded(tmp_path: Path) -> Iterator[System]:
 
 
 def asked(system: System, folder: Path) -> subprocess.Popen[bytes]:
-    """A backup that has asked a stopped owner of the engine for the tables."""
+    """Start a backup that waits for tables from a suspended engine."""
     os.kill(owner(system), signal.SIGSTOP)
     backup = begin(system, "backup", "--with-secret", str(folder))
     wait_for(lambda: (folder / "spool.sqlite").exists(), "the backup to come to the tables")
@@ -151,7 +153,7 @@ def asked(system: System, folder: Path) -> subprocess.Popen[bytes]:
 
 
 def test_an_owner_that_is_killed_is_asked_again(embedded: System, tmp_path: Path) -> None:
-    """The process that owns the engine is killed while it gives its tables: the backup waits for the next one."""
+    """If the engine's process is killed during a backup, the backup waits for its successor."""
     backup = asked(embedded, tmp_path / "backup")
     with pytest.raises(subprocess.TimeoutExpired):
         backup.wait(0.5)
@@ -163,9 +165,9 @@ def test_an_owner_that_is_killed_is_asked_again(embedded: System, tmp_path: Path
 
 
 def test_a_backup_is_one_at_a_time_and_can_be_broken_off(embedded: System, tmp_path: Path) -> None:
-    """While one is made a second one is refused; Ctrl-C leaves nothing of the first, and the next one is made.
+    """A second concurrent backup is refused. Ctrl-C removes the incomplete backup.
 
-    It is not restored over the system that runs.
+    A restore over a running system is refused.
     """
     backup = asked(embedded, tmp_path / "backup")
     second = embedded.run("backup", "--with-secret", str(tmp_path / "second"))
@@ -185,10 +187,10 @@ def test_a_backup_is_one_at_a_time_and_can_be_broken_off(embedded: System, tmp_p
     assert "a table export failed" not in embedded.log()
 
 
-@pytest.mark.skipif("server" not in ENGINES, reason="needs CLICKHOUSE_URL")
+@pytest.mark.server
 @pytest.mark.parametrize(("made_on", "brought_to"), [("embedded", "server"), ("server", "embedded")])
 def test_a_backup_fits_every_kind_of_engine(made_on: str, brought_to: str, tmp_path: Path) -> None:
-    """What was embedded goes on on a server and the other way round, with the same figures; Pharos may be stopped."""
+    """A backup of the embedded engine can be restored on a server and vice versa, also while Pharos is stopped."""
     with running(tmp_path / "home", made_on, PHAROS_K="1") as system:
         posted = [beacon() for _ in range(500)]
         assert system.post(posted[:400])[0] == 202
@@ -206,8 +208,10 @@ def test_a_backup_fits_every_kind_of_engine(made_on: str, brought_to: str, tmp_p
 
 
 def test_a_restored_backup_brings_back_nobody_who_was_erased_since(system: System, tmp_path: Path) -> None:
-    """Backed up, then erased, then lost: with the decisions beside it the backup is restored without the install, what
-    was sent before is not taken again, and the install may begin anew."""
+    """With the decisions a restore skips installs that were erased after the backup.
+
+    Old beacons of such an install are duplicates, and new ones are accepted.
+    """
     engine = "server" if system.environ["PHAROS_CLICKHOUSE_URL"] else "embedded"
     mine, others = beacon(), [beacon() for _ in range(10)]
     assert system.post([mine, *others])[1]["accepted"] == 11

@@ -1,4 +1,4 @@
-"""The dashboard in a real browser: what was posted is seen, by those who may see it, and nothing calls elsewhere."""
+"""The dashboard in a real browser: posted data is shown to those who may see it, without external requests."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ def browser() -> Iterator[Browser]:
 
 
 def logged_in(browser: Browser, system: System, name: str, password: str) -> Page:
-    """A page of somebody who came through the login form."""
+    """Open a page after a login with the form."""
     page = browser.new_context().new_page()
     page.set_default_timeout(90_000)
     page.goto(system.dashboard)
@@ -46,7 +46,7 @@ def logged_in(browser: Browser, system: System, name: str, password: str) -> Pag
 
 
 def test_a_posted_beacon_is_seen_in_a_chart(system: System, browser: Browser) -> None:
-    """Six installs post; the product team sees their module's version in a chart, and no request leaves the machine."""
+    """The product team sees the version of six installs in a chart. No request leaves the machine."""
     module = {"name": "invoice_pro", "version": "7.7.7"}
     assert system.post([beacon(module=module) for _ in range(6)])[1]["accepted"] == 6
     password = system.run("users", "add", "paula", "--role", "product").stdout.decode().strip()
@@ -66,7 +66,7 @@ def test_a_posted_beacon_is_seen_in_a_chart(system: System, browser: Browser) ->
 
 
 def test_product_is_refused_the_licensing_page(system: System, browser: Browser) -> None:
-    """Product gets 403 at the page's address and no link to it; admin sees the install."""
+    """The product role gets a 403 and no link to the page. An admin sees the install."""
     assert system.post(beacon(license={"status": "unlicensed", "source": "unknown-shop"}))[0] == 202
     password = system.run("users", "add", "paula", "--role", "product").stdout.decode().strip()
     system.drain()
@@ -83,10 +83,7 @@ def test_product_is_refused_the_licensing_page(system: System, browser: Browser)
 
 
 def test_a_gap_shows_as_a_gap_and_health_tells_of_it(system: System, browser: Browser) -> None:
-    """Days and hours without any beacon are named, not drawn as zero; Health tells how the loader does, and stays up.
-
-    It refreshes itself in place: the chart that is there stays, and only what is in it changes.
-    """
+    """Days and hours without beacons are gaps and not zeros. Health shows the loader's state and refreshes in place."""
     now = datetime.now(UTC)
     sent = [
         (now - back).isoformat() for back in (timedelta(days=4), timedelta(hours=30), timedelta(0)) for _ in "123456"
@@ -111,7 +108,7 @@ def test_a_gap_shows_as_a_gap_and_health_tells_of_it(system: System, browser: Br
 
 
 def test_a_feature_is_called_as_the_catalog_calls_it(system: System, browser: Browser) -> None:
-    """Title above the name on the wire, the purpose when one points at it, and both names in the CSV file."""
+    """The grid shows title, name and purpose. The CSV file has title and name."""
     assert system.post([beacon() for _ in range(6)])[1]["accepted"] == 6
     (system.home / "catalog.toml").write_text(
         '[[feature]]\nname = "invoice.pdf_export"\ntitle = "PDF export"\n'

@@ -1,4 +1,4 @@
-"""The filters in a real browser: what is shown belongs to the address, and nothing is mounted again for a filter."""
+"""Filters in a real browser: pages show what the address says, and a filter change mounts nothing again."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -23,7 +23,7 @@ UNMARKED = (
 
 @pytest.fixture(scope="module", params=ENGINES)
 def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Six installs of one module and seven of another, and one that is not licensed; all read, nothing changed."""
+    """Six installs of one module, seven of another, and an unlicensed one, all loaded."""
     with running(tmp_path_factory.mktemp("filters") / "home", request.param) as system:
         for name, version, installs in (("invoice_pro", "1.1.1", 6), ("ticket_ai", "2.2.2", 7)):
             module = {"name": name, "version": version}
@@ -42,7 +42,7 @@ def page(system: System, browser: Browser) -> Iterator[Page]:
 
 
 def choose_module(page: Page, name: str) -> None:
-    """As a user does."""
+    """Select a module in the filter."""
     page.locator("#module-filter").click()
     page.get_by_role("option", name=name).click()
     page.wait_for_url(f"**module={name}*")
@@ -53,7 +53,7 @@ def versions(page: Page) -> Any:
 
 
 def test_a_filter_mounts_no_graph_again(page: Page) -> None:
-    """Nor a card or a grid: their properties change. The same for the browser's back button."""
+    """A filter change and the back button change properties and mount no graph, card or grid."""
     page.evaluate(MARK)
     choose_module(page, "ticket_ai")
     expect(versions(page)).not_to_contain_text("1.1.1")
@@ -67,7 +67,7 @@ def test_a_filter_mounts_no_graph_again(page: Page) -> None:
 
 
 def test_the_features_grid_follows_the_filter(page: Page, system: System) -> None:
-    """It loads its rows again, and stays."""
+    """The grid reloads its rows and is not mounted again."""
     page.goto(f"{system.dashboard}/features")
     grid = page.locator("#features-grid")
     expect(grid).to_contain_text("invoice_pro.used")
@@ -92,7 +92,7 @@ def test_the_features_grid_follows_the_filter(page: Page, system: System) -> Non
     ],
 )
 def test_an_address_is_not_changed_by_reading_it(page: Page, system: System, address: str) -> None:
-    """Controls that do not know a value must not correct the address; the page says that the value is unknown."""
+    """An address with an unknown value stays as it is, and the page says that the value is unknown."""
     before = accesses(system)
     page.goto(system.dashboard + address)
     message = page.locator(".empty:visible, #page-content .notice:visible").first
@@ -107,7 +107,7 @@ def test_an_address_is_not_changed_by_reading_it(page: Page, system: System, add
 
 
 def test_a_control_still_changes_an_address_with_an_unknown_value(page: Page, system: System) -> None:
-    """A user who chooses something leaves the unknown value behind."""
+    """A selection replaces the unknown value."""
     page.goto(f"{system.dashboard}/?module=nope")
     expect(page.locator("#overview-message")).to_contain_text("No figures for the module")
     choose_module(page, "invoice_pro")
@@ -116,7 +116,7 @@ def test_a_control_still_changes_an_address_with_an_unknown_value(page: Page, sy
 
 @pytest.mark.parametrize("failure", ["server error", "connection refused", "not JSON"])
 def test_a_callback_that_fails_hides_the_old_figures(page: Page, failure: str) -> None:
-    """Its card says that it could not be read; the others show the new filter, and the next answer brings it back."""
+    """A card that cannot be read says so, and others show the new filter. The next success restores it."""
 
     def fail(route: Route) -> None:
         if '"output":"..installs_by_version-message' not in (route.request.post_data or ""):
@@ -142,7 +142,7 @@ def test_a_callback_that_fails_hides_the_old_figures(page: Page, failure: str) -
 
 @pytest.mark.parametrize("old_answer", ["late", "failed"])
 def test_an_answer_that_is_overtaken_is_not_shown(page: Page, old_answer: str) -> None:
-    """The answer for the first choice arrives after that for the second, or fails then."""
+    """A late response or error of an earlier selection is ignored."""
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -173,6 +173,6 @@ def test_an_answer_that_is_overtaken_is_not_shown(page: Page, old_answer: str) -
 
 
 def accesses(system: System) -> list[AccessLogEntry]:
-    """What the access log of a system holds, newest first."""
+    """Return the access log, newest first."""
     home = Home(system.home)
     return AccessLog(home.access_log, derive(home.root_secret(system.settings), "access log")).entries(1000)

@@ -21,7 +21,8 @@ COUNTRIES = mmdb(
 
 @pytest.fixture(scope="module", params=ENGINES)
 def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Behind a proxy: 9 installs in the Netherlands, 6 in Germany, 2 in France, 5 nobody knows where."""
+    """A system behind a proxy, with 9 installs in the Netherlands, 6 in Germany, 2 in France and 5 without a
+    country."""
     folder = tmp_path_factory.mktemp("country")
     (folder / "countries.mmdb").write_bytes(COUNTRIES)
     settings = {"PHAROS_COUNTRY_DATABASE": str(folder / "countries.mmdb"), "PHAROS_TRUSTED_PROXIES": "1"}
@@ -34,7 +35,7 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def post(system: System, address: str) -> None:
-    """A beacon of a new install, from this address."""
+    """Post a beacon of a new install from this address."""
     headers = {
         "Authorization": f"Bearer {KEY}", "Content-Type": "application/json", "X-Forwarded-For": address,
     }  # fmt: skip
@@ -44,14 +45,14 @@ def post(system: System, address: str) -> None:
 
 
 def test_installs_are_counted_by_country(system: System) -> None:
-    """A country of fewer than k installs takes the next smallest with it; who has no country is in no group."""
+    """A country under k installs is folded with the next smallest. Installs without a country are in no group."""
     rows = system.rows("installs", by="country", grain="period")
     assert [(row["key"], row["value"]) for row in rows] == [("NL", 9), ("(other)", 8)]
     assert system.rows("installs", grain="period")[0]["value"] == 22
 
 
 def test_a_country_is_a_filter_in_both_planes(system: System) -> None:
-    """With what only the usage plane holds, and with what only the license plane holds; what is folded is not told."""
+    """The country filters usage and license figures. A folded country has no value."""
     assert [row["value"] for row in system.rows("installs", by="php", country="NL", grain="period")] == [9]
     assert [row["value"] for row in system.rows("feature_installs", country="NL", grain="period")] == [9]
     assert [row["value"] for row in system.rows("feature_installs", country="DE", grain="period")] == [None]
@@ -60,7 +61,7 @@ def test_a_country_is_a_filter_in_both_planes(system: System) -> None:
 
 
 def test_licensing_rows_have_their_country(system: System) -> None:
-    """Beside the address that it was looked up from; null for an address that no data hold."""
+    """A license row has the country of its address, or null."""
     status, page = system.read("/api/v1/licensing/installs")
     assert status == 200
     expected = {"198": "NL", "2001": "DE", "192": "FR", "203": None}

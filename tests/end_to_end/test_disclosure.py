@@ -1,4 +1,4 @@
-"""Attacks by somebody with a product token on the read API in process, over a real ClickHouse."""
+"""Attacks with a product token on the read API, over a real ClickHouse in one process."""
 
 import multiprocessing
 import uuid
@@ -32,7 +32,7 @@ MODULE = "invoice_pro"
 
 
 class Played:
-    """A database and the read API over it, in this process."""
+    """A database with the read API in this process."""
 
     def __init__(self, url: str, folder: Path, **settings: Any) -> None:
         from dashboard import app
@@ -46,7 +46,7 @@ class Played:
         self.tokens = {role: credentials.add_token(role) for role in Role}
 
     def asker(self, role: Role) -> Ask:
-        """The read API as somebody of this role asks it."""
+        """Return a function that queries the read API with a role."""
 
         def ask(metric: str, **arguments: str) -> Any:
             headers = {"Authorization": f"Bearer {self.tokens[role]}"}
@@ -67,7 +67,7 @@ Attack = Callable[[Played], Any]
 
 
 def played(kind: str, folder: Path, attack: Attack, **settings: Any) -> Any:
-    """What `attack` returns, in a process of its own: one that loaded chDB must not fork any more."""
+    """Return the result of `attack`, run in its own process: chDB must not be forked."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_play, clickhouse_url(kind), folder, attack, settings).result(300)
 
@@ -85,13 +85,13 @@ def yesterday() -> date:
 
 
 def fleet(end: date, installs: int = 60, days: int = 1) -> list[reference.Beacon]:
-    """A fleet of which every beacon has every field."""
+    """Return a fleet whose beacons have every field."""
     every = beacons(20261201, installs, days, end)
     return [one for one in every if all(reference.carried(one, name, "installs") for name in DIMENSIONS)]
 
 
 def values(sent: list[reference.Beacon]) -> Values:
-    """The values of each dimension, those with the fewest first: as an attacker asks who wants to be done soon."""
+    """Return the values of each dimension, dimensions with few values first."""
     found = {
         name: sorted({value for one in sent for value in reference.carried(one, name, "installs")})
         for name in DIMENSIONS
@@ -100,7 +100,7 @@ def values(sent: list[reference.Beacon]) -> Values:
 
 
 def truth(sent: list[reference.Beacon]) -> Counter[tuple[tuple[str, str], ...]]:
-    """The complete rows of a module's installs, with how many have them."""
+    """Return the complete rows of a module's installs, with the number of installs of each."""
     installs = {one["install_id"]: one for one in sent if one["module"]["name"] == MODULE}
     return Counter(
         tuple(sorted((name, *reference.carried(one, name, "installs")) for name in DIMENSIONS))  # type: ignore[misc]
@@ -109,7 +109,7 @@ def truth(sent: list[reference.Beacon]) -> Counter[tuple[tuple[str, str], ...]]:
 
 
 def play_yes_or_no(played: Played) -> tuple[int, int, int]:
-    """How many rows were recovered, how many of those are true, after how many questions."""
+    """Return the number of recovered rows, of true ones among them, and of questions."""
     sent = fleet(yesterday())
     played.load(sent)
     budget = Budget(played.asker(Role.PRODUCT), BUDGET)
@@ -118,7 +118,7 @@ def play_yes_or_no(played: Played) -> tuple[int, int, int]:
 
 
 def test_a_null_is_no_answer_to_who_is_there(kind: str, tmp_path: Path) -> None:
-    """Filter after filter, a budget of 2,000 questions recovers no install's row."""
+    """With 2,000 questions of added filters no install's row is recovered."""
     recovered, true, asked = played(kind, tmp_path, play_yes_or_no)
     print(f"yes or no: {recovered} rows recovered, {true} of them true, {asked} questions")
     assert recovered == true == 0
@@ -134,7 +134,7 @@ def play_difference(played: Played) -> tuple[int, int, int, int]:
 
 
 def play_polling(played: Played) -> tuple[int, int, int]:
-    """Of 30 beacons that came one after the other: how many values were told of how many, and of how many beacons."""
+    """Poll during 30 beacons; return how many of their values, and how many beacons, were revealed."""
     today = datetime.now(UTC).date()
     sent = fleet(today, 120)
     late = sent[-30:]
@@ -167,7 +167,7 @@ QUESTIONS: list[tuple[reference.Metric, reference.Grain, str | None, dict[str, s
 
 
 def play_steps(played: Played) -> list[Any]:
-    """What product, licensing and admin are told otherwise than they should be, of days that hold today."""
+    """Return the wrong values that each role gets for ranges that include today."""
     today = datetime.now(UTC).date()
     sent = fleet(today, 150, 3)
     played.load(sent)
@@ -186,12 +186,12 @@ def play_steps(played: Played) -> list[Any]:
 
 
 def test_a_day_that_is_not_over_is_told_in_steps(kind: str, tmp_path: Path) -> None:
-    """Every figure that holds today is the reference's: exact for the admin, in steps of k for all others."""
+    """Figures that include today are exact for admins and in steps of k for other roles."""
     assert played(kind, tmp_path, play_steps) == []
 
 
 def play_one_by_one(played: Played) -> tuple[list[Any], ...]:
-    """What each role is told after each of a dozen beacons of today; then the times of the licensing rows."""
+    """Return each role's values after each of a dozen beacons, and the times of the license rows."""
     today = str(datetime.now(UTC).date())
     seen: dict[Role, list[Any]] = {role: [] for role in Role}
     for _ in range(12):
@@ -206,7 +206,7 @@ def play_one_by_one(played: Played) -> tuple[list[Any], ...]:
 
 
 def test_who_looks_after_each_beacon_sees_none_come(kind: str, tmp_path: Path) -> None:
-    """For all but the admin a figure moves by k; a licensing row says on which day it was seen, to every role."""
+    """Except for admins, counts change by k, and license rows have a day without a time."""
     product, licensing, admin, times = played(kind, tmp_path, play_one_by_one)
     assert product == licensing == [None] * 4 + [5] * 5 + [10] * 3
     assert admin == [None] * 4 + list(range(5, 13))
@@ -214,7 +214,7 @@ def test_who_looks_after_each_beacon_sees_none_come(kind: str, tmp_path: Path) -
 
 
 def play_history(played: Played) -> tuple[int, int]:
-    """How many small joins two weeks of periods tell, and how many answers have a figure at all."""
+    """Return how many small joins two weeks of periods reveal, and how many responses have values."""
     sent = fleet(yesterday(), 150, 14)
     played.load(sent)
     ask = played.asker(Role.PRODUCT)
@@ -225,7 +225,7 @@ def play_history(played: Played) -> tuple[int, int]:
 
 
 def test_strict_tells_no_small_difference_of_two_periods(kind: str, tmp_path: Path) -> None:
-    """Exact figures do tell who joined on a day, as the docs say; in mode `strict` none of them does."""
+    """Exact figures reveal who joined on a day, as documented. Mode `strict` reveals none."""
     assert played(kind, tmp_path / "standard", play_history)[0] > 0
     found, told = played(kind, tmp_path / "strict", play_history, disclosure="strict")
     assert found == 0
@@ -240,5 +240,5 @@ def play_difference_small(played: Played) -> int:
 
 
 def test_strict_tells_no_install_by_one_filter_more(kind: str, tmp_path: Path) -> None:
-    """A count less the same under a filter is never one install."""
+    """In mode `strict` a count with one more filter never differs by a single install."""
     assert played(kind, tmp_path, play_difference_small, disclosure="strict") == 0

@@ -1,4 +1,4 @@
-"""What was answered 202 is counted once, whatever is killed while beacons come in."""
+"""Each accepted beacon counts once, whatever is killed meanwhile."""
 
 import os
 import random
@@ -22,7 +22,7 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
 
 
 def owners_of_the_engine(system: System) -> list[int]:
-    """The process that inserts: embedded the dashboard's worker, else the loader."""
+    """Return the process that inserts: the dashboard's worker with the embedded engine, else the loader."""
     return processes(system, "load") if system.environ["PHAROS_CLICKHOUSE_URL"] else system.workers("dashboard")
 
 
@@ -33,7 +33,7 @@ def kill(pids: list[int]) -> None:
 
 
 def check(system: System, clients: Clients) -> None:
-    """The set of beacons that were answered 202 is the set that every table counts, each once."""
+    """Check that every table counts exactly the accepted beacons, each once."""
     found = verdict(system, clients.ledger, clients.wrong)
     assert found.good, str(found)
 
@@ -41,7 +41,7 @@ def check(system: System, clients: Clients) -> None:
 @pytest.mark.parametrize("victims", [lambda system: system.workers("collector")[:1], owners_of_the_engine],
                          ids=["collector worker", "owner of the engine"])  # fmt: skip
 def test_a_part_that_is_killed_comes_back_and_loses_nothing(system: System, victims: Find) -> None:
-    """SIGKILL of a collector worker or of the process that owns the engine: answered = counted, each once."""
+    """After SIGKILL of a collector worker or the engine's owner, each accepted beacon counts once."""
     with Clients(system, 18) as clients:
         for _ in range(4):
             clients.wait_for_more()
@@ -52,7 +52,7 @@ def test_a_part_that_is_killed_comes_back_and_loses_nothing(system: System, vict
 
 
 def test_all_killed_at_once_lose_nothing(system: System) -> None:
-    """SIGKILL of every process at one moment, twice, then a start: answered = counted, each once."""
+    """After SIGKILL of all processes at once, twice, each accepted beacon counts once."""
     with Clients(system, 19) as clients:
         for _ in range(2):
             clients.wait_for_more()
@@ -66,7 +66,7 @@ def test_all_killed_at_once_lose_nothing(system: System) -> None:
 
 
 def test_a_storm_of_faults_loses_nothing(system: System) -> None:
-    """Random kills, stops and terminations of every part: answered = counted, each once (`make faults` does 1,000)."""
+    """After random kills and stops of all parts, each accepted beacon counts once. `make faults` does this longer."""
     with Clients(system, 20) as clients:
         storm = Storm(system, clients, random.Random(20), None)
         storm.run(kills=10)

@@ -1,4 +1,4 @@
-"""Both planes in the hands of somebody who has the database and the home, and not the root secret."""
+"""An attacker has the database and the home, but not the root secret, and tries to join the planes."""
 
 import gzip
 import multiprocessing
@@ -35,9 +35,9 @@ PAIRS = 300
 
 @dataclass
 class Stolen:
-    """All that an attacker has, and the `truth`, which it has not: usage pseudonyms with their license pseudonyms.
+    """The attacker's data, and the `truth`, which the attacker lacks: usage pseudonyms with their license pseudonyms.
 
-    `newest` are of it those that were posted last.
+    `newest` is the part of it that was posted last.
     """
 
     system: System
@@ -51,14 +51,14 @@ class Stolen:
     told: str
 
     def exposed(self, attack: str) -> set[int]:
-        """Installs with fewer than 5 candidates."""
+        """Return the installs with fewer than 5 candidates."""
         (found,) = [found for name, found in self.attacks.items() if attack in name]
         return {install for install, candidates in found.items() if len(candidates) < 5}
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def stolen(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stolen]:
-    """5,000 installs over three days: most imported, then some posted in batches, and some each alone."""
+    """5,000 installs over three days: most imported, some posted in batches, some alone."""
     folder = tmp_path_factory.mktemp("linkage")
     today = datetime.now(UTC).date()
     sent = list(beacons(4, INSTALLS, DAYS, today - timedelta(days=1)))
@@ -100,7 +100,7 @@ def _recent(beacon: Beacon) -> bool:
 
 
 def _read(environ: dict[str, str], today: date, pairs: list[tuple[int, int]]) -> tuple[Planes, list[str]]:
-    """Both planes' rows, and the engine's own logs that name an install."""
+    """Read the rows of both planes, and the engine's logs."""
     from core.settings import Settings
 
     settings = Settings.from_environ(environ)
@@ -124,7 +124,7 @@ def _read(environ: dict[str, str], today: date, pairs: list[tuple[int, int]]) ->
 
 
 def test_all_rows_of_both_planes_are_looked_at(stolen: Stolen) -> None:
-    """The attacker has every beacon of every install, in both planes."""
+    """The attacker has every beacon of every install in both planes."""
     assert {row["install"] for row in stolen.planes.usage} == set(stolen.truth)
     assert {row["install"] for row in stolen.planes.license} == set(stolen.truth.values())
     assert len(stolen.planes.usage) == len(stolen.planes.license) > 2 * INSTALLS
@@ -132,26 +132,25 @@ def test_all_rows_of_both_planes_are_looked_at(stolen: Stolen) -> None:
 
 @pytest.mark.parametrize("attack", ["equal values", "a constant or a cut"])
 def test_no_value_and_no_number_joins_the_planes(stolen: Stolen, attack: str) -> None:
-    """No two columns hold a common value, or numbers that xor, sum, difference or cuts make of one another."""
+    """No two columns share a value, also after xor, addition, subtraction or truncation of numbers."""
     assert stolen.exposed(attack) == set()
 
 
 @pytest.mark.parametrize("attack", ["any two columns", "parts"])
 def test_what_came_together_exposes_nobody_for_long(stolen: Stolen, attack: str) -> None:
-    """Beyond what a beacon itself says, its batch exposes an install in the newest inserts only: ClickHouse merges them
-    within seconds, and nothing else tells what came together."""
+    """Arrival in one batch exposes installs only until ClickHouse merges the newest parts, within seconds."""
     assert len(stolen.exposed(attack) - stolen.exposed("one beacon")) <= NEWEST
 
 
 def test_no_column_groups_what_came_together(stolen: Stolen) -> None:
-    """But for the parts: no column of either plane makes groups whose contents tell which batch they were."""
+    """Except for parts, no column groups rows by batch."""
     bare = Planes(*([row | {"_part": ""} for row in rows] for rows in (stolen.planes.usage, stolen.planes.license)))
     for found in linkage.grouped(bare):
         assert {install for install, each in found.items() if len(each) < 5} <= stolen.exposed("one beacon")
 
 
 def test_the_order_of_rows_is_no_better_than_chance(stolen: Stolen) -> None:
-    """The n-th of those who say the same in one plane is the n-th in the other as often as a die says so."""
+    """The order of rows in the two planes matches no more often than by chance."""
     usage, license = _by_what_is_said(stolen.planes.usage), _by_what_is_said(stolen.planes.license)
     right, chance = 0, 0.0
     for said in usage.keys() & license.keys():
@@ -171,14 +170,13 @@ def _by_what_is_said(rows: list[Row]) -> dict[Hashable, list[int]]:
 
 
 def test_no_log_of_the_engine_names_an_install(stolen: Stolen) -> None:
-    """ClickHouse's own tables of statements, parts and messages hold no pseudonym."""
+    """ClickHouse's logs of statements, parts and messages contain no pseudonym."""
     assert stolen.logs == []
 
 
 @pytest.mark.parametrize("of", ["home", "backup"])
 def test_no_file_holds_both_names_of_an_install(stolen: Stolen, of: str) -> None:
-    """Spool, its log, tables, temporary files, logs and backup: once loaded, the two rows of a beacon lie nowhere
-    together."""
+    """After loading, no file of spool, tables, logs or backup contains both pseudonyms of an install."""
     folder = stolen.home if of == "home" else stolen.backup
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert len(files) > 3
@@ -194,7 +192,7 @@ def _holds(content: bytes, id: int) -> bool:
 
 
 def test_what_remains_is_what_the_beacons_say(stolen: Stolen) -> None:
-    """Versions, statuses and days that only few have do expose: the figure is told, and it is not an empty one."""
+    """Rare versions, statuses and days do expose installs. The reported number is not zero."""
     (candidates,) = [found for name, found in stolen.attacks.items() if "in all these days" in name]
     alone = {install: min(found) for install, found in candidates.items() if len(found) == 1}
     assert sum(stolen.truth[install] == other for install, other in alone.items()) >= 0.98 * len(alone) > 0
@@ -202,7 +200,7 @@ def test_what_remains_is_what_the_beacons_say(stolen: Stolen) -> None:
 
 
 def test_the_command_tells_the_same_figures(stolen: Stolen) -> None:
-    """`pharos privacy linkage` says of a live system what the attacks find."""
+    """`pharos privacy linkage` reports the same figures as the attacks."""
     assert stolen.told.startswith(f"installs={len(stolen.truth)} days=7 k=5\n")
     told = dict(re.findall(r"^(.+?) +exposed=(\d+) ", stolen.told, re.MULTILINE))
     for name in stolen.attacks:

@@ -1,4 +1,4 @@
-"""The PHP client against the whole system: what a real `php` posts is in the figures."""
+"""The PHP client against the whole system: what `php` posts is in the figures."""
 
 import json
 import subprocess
@@ -32,7 +32,7 @@ def heartbeat(system: System, state: Path, *options: str) -> Any:
 
 
 def test_a_php_module_s_heartbeat_is_in_the_figures(system: System, tmp_path: Path) -> None:
-    """What the module counted, and what the client found out of its server, is what the read API tells."""
+    """The read API returns the module's counts and the server's properties."""
     state = tmp_path / "state.json"
     heartbeat(system, state, "--module=invoice_pro", "--count-only", "--feature=invoice.pdf_export=2")
     sent = heartbeat(

@@ -1,4 +1,4 @@
-"""The page for the world in a real browser: no script, no cookie, no request to anyone else, nothing under k."""
+"""The public page in a real browser: no script, no cookie, no external request, no figure under k."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from tests.end_to_end.test_browser import ARGUMENTS, CHROMIUM
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_world_sees_the_page_and_no_small_group(engine: str, tmp_path: Path) -> None:
-    """Yesterday 17 installs had two modules, and 3 had a third one, which is named nowhere."""
+    """A module with 3 installs is not on the page. Modules with 17 are."""
     yesterday = (datetime.now(UTC) - timedelta(days=1)).isoformat()
     module = {"name": "mailer", "version": "2.0.0"}
     sent = [beacon(sent_at=yesterday) for _ in range(17)]

@@ -1,4 +1,4 @@
-"""Attacks on the read API by subtraction: what two answers tell about fewer than k installs that neither has."""
+"""Subtraction attacks on the read API: what two responses reveal about fewer than k installs."""
 
 import json
 import random
@@ -24,7 +24,7 @@ Told = dict[tuple[str, str | None], int | None]  # by bucket and key
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the read API."""
+    """A question to the read API."""
 
     start: date
     end: date
@@ -36,7 +36,7 @@ class Question:
 
 @dataclass
 class Fleet:
-    """A system with a small fleet, in which small groups are everywhere."""
+    """A system with a small fleet that has many small groups."""
 
     system: System
     beacons: list[Dated]
@@ -44,23 +44,23 @@ class Fleet:
     end: date
 
     def told(self, asked: Question) -> Told:
-        """What the read API answers."""
+        """Return the response of the read API."""
         span = {"from": str(asked.start), "to": str(asked.end), "grain": asked.grain}
         rows = self.system.rows(asked.metric, **span, by=asked.by or "none", **dict(asked.filters))
         return {(row["bucket"], row["key"]): row["value"] for row in rows}
 
     def true(self, asked: Question) -> Told:
-        """What nobody may be told: each group as it is."""
+        """Return the real groups, which nobody may see."""
         span = asked.start, asked.end, asked.grain
         rows = reference.metric(self.beacons, asked.metric, *span, asked.by, dict(asked.filters), k=1)
         return {(row["bucket"], row["key"]): row["value"] for row in rows}
 
     def values(self, dimension: str) -> list[str]:
-        """All values of a dimension that some install reported."""
+        """Return all values of a dimension that an install reported."""
         return sorted({key or "" for _, key in self.true(Question(self.start, self.end, by=dimension))})
 
     def days_of_one_value(self, dimension: str) -> set[str]:
-        """The days on which each install reported exactly one value of a dimension."""
+        """Return the days on which each install reported exactly one value of a dimension."""
         values: dict[str, dict[str, set[str]]] = {}
         for day, sent in self.beacons:
             carried = reference.carried(sent, dimension, "installs")
@@ -68,19 +68,19 @@ class Fleet:
         return {day for day, installs in values.items() if {len(carried) for carried in installs.values()} == {1}}
 
     def question(self, rng: random.Random) -> Question:
-        """Any question without a filter."""
+        """Return a random question without a filter."""
         start, end = sorted(self.start + timedelta(days=rng.randrange(DAYS)) for _ in range(2))
         return Question(start, end, rng.choice(GRAINS))
 
     def narrowed(self, asked: Question, rng: random.Random) -> Question:
-        """One filter more."""
+        """Add a filter."""
         dimension = rng.choice([name for name in DIMENSIONS if name not in dict(asked.filters)])
         return replace(asked, filters=(*asked.filters, (dimension, rng.choice(self.values(dimension)))))
 
 
 @pytest.fixture(scope="module", params=ENGINES)
 def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    """Some 80 installs over two weeks, of whose beacons none lacks a field: what lacks one counts in no row."""
+    """About 80 installs over two weeks. All beacons have all fields, because missing fields count in no row."""
     end = datetime.now(UTC).date() - timedelta(days=1)
     every = beacons(20261201, INSTALLS, DAYS, end)
     sent = [one for one in every if all(reference.carried(one, name, "installs") for name in DIMENSIONS)]
@@ -92,7 +92,7 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def test_a_filter_tells_no_more_than_a_grouping(fleet: Fleet) -> None:
-    """Who asks for a value by its name is told what its row tells, and nothing where it is folded."""
+    """A filter returns the value of its row in a grouping, and nothing if the row is folded."""
     rng = random.Random(1)
     withheld = told = 0
     for _ in range(PAIRS):
@@ -110,7 +110,7 @@ def test_a_filter_tells_no_more_than_a_grouping(fleet: Fleet) -> None:
 
 
 def test_what_is_folded_cannot_be_had_by_subtraction(fleet: Fleet) -> None:
-    """On a day on which each install reported one value, all less that value are none, or k and more."""
+    """On a day with one value per install, the total less a value is zero, or k or more."""
     rng = random.Random(2)
     compared = 0
     asked = Question(fleet.start, fleet.end, "day")
@@ -129,7 +129,7 @@ def test_what_is_folded_cannot_be_had_by_subtraction(fleet: Fleet) -> None:
 
 
 def nested(fleet: Fleet, rng: random.Random) -> tuple[Question, Question]:
-    """A question, and one of which every install counts in it as well: narrower by days, by a filter, or by both."""
+    """Return a question and a wider one that includes all its installs."""
     wide = replace(fleet.question(rng), grain="period", metric=rng.choice(("installs", "feature_installs")))
     for _ in range(rng.randrange(2)):
         wide = fleet.narrowed(wide, rng)
@@ -140,7 +140,7 @@ def nested(fleet: Fleet, rng: random.Random) -> tuple[Question, Question]:
 
 
 def learnt(fleet: Fleet, seed: int) -> int:
-    """How many counts from 1 to k - 1 a number of random pairs tell by subtraction."""
+    """Count the differences from 1 to k - 1 in random pairs of responses."""
     rng = random.Random(seed)
     found = 0
     for _ in range(PAIRS):
@@ -152,13 +152,13 @@ def learnt(fleet: Fleet, seed: int) -> int:
 
 
 def test_exact_figures_of_two_spans_do_tell(fleet: Fleet) -> None:
-    """The attack is a real one: what is exact and moves with each beacon tells of single installs, as the docs say."""
+    """With exact figures the attack succeeds, as documented."""
     assert learnt(fleet, 3) > 0
 
 
 @pytest.fixture(scope="module")
 def rounded(fleet: Fleet) -> Fleet:
-    """The same from here on with rounded figures."""
+    """The same system with rounded figures."""
     fleet.system.stop()
     fleet.system.environ["PHAROS_FIGURES"] = "rounded"
     fleet.system.start()
@@ -166,7 +166,7 @@ def rounded(fleet: Fleet) -> Fleet:
 
 
 def test_rounded_figures_tell_no_small_difference(rounded: Fleet) -> None:
-    """Two filters, two spans of days, a week and its days: what random pairs of answers tell is no count under k."""
+    """With rounded figures no random pair of responses reveals a count under k."""
     assert learnt(rounded, 3) == 0
     rng = random.Random(4)
     for _ in range(PAIRS // 3):
@@ -183,7 +183,7 @@ def test_rounded_figures_tell_no_small_difference(rounded: Fleet) -> None:
 
 
 def test_rounded_figures_tell_nobody_who_comes(rounded: Fleet) -> None:
-    """Whoever asks before and after a beacon sees no single install come."""
+    """With rounded figures no single install is visible before and after its beacon."""
     today = datetime.now(UTC).date()
     seen = []
     for _ in range(K + 2):

@@ -1,4 +1,4 @@
-"""A beacon's whole way: posted, spooled, loaded, counted, read; and the system's own life around it."""
+"""The way of a beacon through the system: posted, spooled, loaded, counted and read."""
 
 import json
 import os
@@ -22,7 +22,7 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
 
 
 def test_a_beacon_is_in_the_figures_soon_after_its_202(system: System) -> None:
-    """A beacon is in the read API, in both planes, with nothing else to be done."""
+    """An accepted beacon soon is in the read API, in both planes."""
     system.read("/healthz")  # so that making the token does not count
     posted = beacon()
     status, answer = system.post(posted)
@@ -38,7 +38,7 @@ def test_a_beacon_is_in_the_figures_soon_after_its_202(system: System) -> None:
 
 
 def test_a_beacon_that_is_sent_again_changes_nothing(system: System) -> None:
-    """A retry is answered as a duplicate and counted nowhere, also after the first was loaded and after a restart."""
+    """A retry is a duplicate, also after loading and after a restart."""
     posted = beacon(features={"a": 3})
     assert system.post(posted)[1]["accepted"] == 1
     system.drain()
@@ -51,7 +51,7 @@ def test_a_beacon_that_is_sent_again_changes_nothing(system: System) -> None:
 
 
 def test_sigterm_ends_it_cleanly_and_what_was_taken_is_there_at_the_next_start(system: System) -> None:
-    """SIGTERM: exit status 0, no process is left, and nothing answered for is lost."""
+    """After SIGTERM the exit status is 0, no process is left, and no accepted beacon is lost."""
     assert system.post([beacon() for _ in range(100)])[1]["accepted"] == 100
     assert system.stop() == 0
     assert system.processes() == {}
@@ -61,7 +61,7 @@ def test_sigterm_ends_it_cleanly_and_what_was_taken_is_there_at_the_next_start(s
 
 
 def test_roles_hold_in_the_read_api(system: System) -> None:
-    """Product reads the metrics and never the license plane; nobody reads without a token."""
+    """The product role reads metrics but no licenses. Without a token nothing is readable."""
     assert system.read("/api/v1/metrics/installs", role="product")[0] == 200
     for path in ("/api/v1/licensing/installs", "/api/v1/licensing/flags"):
         assert system.read(path, role="product")[0] == 403
@@ -71,7 +71,7 @@ def test_roles_hold_in_the_read_api(system: System) -> None:
 
 
 def test_nothing_that_names_an_install_is_in_the_home_or_the_log(system: System) -> None:
-    """No install_id, beacon_id, license key hash or ingest key is in any file of home or engine, nor in any log."""
+    """No file and no log contains an install_id, beacon_id, license key hash or ingest key."""
     key_hash = "5eb63bbbe01eeed093cb22bb8f5acdc3" * 2
     posted = beacon(license={"status": "unlicensed", "source": "unknown", "key_hash": key_hash})
     assert system.post(posted)[0] == 202
@@ -92,7 +92,7 @@ def test_nothing_that_names_an_install_is_in_the_home_or_the_log(system: System)
 
 
 def test_a_backlog_is_loaded_in_full_batches(system: System) -> None:
-    """What gathered while ClickHouse was away is loaded in batches of thousands, each beacon once."""
+    """A backlog is loaded in batches of thousands, each beacon once."""
     assert system.stop() == 0
     lines = b"\n".join(json.dumps(beacon(features={"a": 2})).encode() for _ in range(12_000))
     done = system.run("import", "-", stdin=lines)
@@ -104,7 +104,7 @@ def test_a_backlog_is_loaded_in_full_batches(system: System) -> None:
 
 
 def test_freshness_goes_on_after_a_restart(system: System) -> None:
-    """`fresh_to` is of now, also after the processes that told it before are gone."""
+    """`fresh_to` continues after a restart."""
     wait_for(lambda: system.read("/api/v1/metrics/installs")[1]["fresh_to"], "the first word of freshness")
     assert system.stop() == 0
     system.start()
@@ -117,7 +117,7 @@ def _fresh_to(system: System) -> datetime:
 
 
 def test_a_port_in_use_is_told_and_nothing_starts(system: System, tmp_path: Path) -> None:
-    """A second Pharos on the same ports ends at once, names the setting, and its home stays as it was."""
+    """A second Pharos on the same ports exits with the setting's name and leaves its home unchanged."""
     second = System(tmp_path / "second")
     second.environ |= {name: value for name, value in system.environ.items() if name.endswith("_BIND")}
     done = second.run("serve")

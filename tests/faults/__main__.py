@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.end_to_end.system import ENGINES, running
+from tests.end_to_end.system import AVAILABLE, running
 from tests.faults.clickhouse import beside
 from tests.faults.clients import Clients
 from tests.faults.storm import Storm
@@ -25,10 +25,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=100, help="SIGKILLs on each engine")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--engine", choices=ENGINES, action="append")
+    parser.add_argument("--engine", choices=AVAILABLE, action="append")
     arguments = parser.parse_args()
     good, kills = True, 0
-    for engine in arguments.engine or ENGINES:
+    for engine in arguments.engine or AVAILABLE:
         seed = f"{arguments.seed} {engine}"
         clickhouse = beside() if engine == "server" else None
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Threads that work beside a test, from the beginning of a `with` to its end."""
+"""Threads that run beside a test for the length of a `with` block."""
 
 import threading
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Background:
-    """A thread for each seed, in which `_run(seed)` goes on until `_stop` is set."""
+    """One thread per seed, which runs `_run(seed)` until `_stop` is set."""
 
     def __init__(self, seeds: Iterable[str]) -> None:
         self._stop = threading.Event()

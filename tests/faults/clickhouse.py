@@ -1,4 +1,4 @@
-"""The ClickHouse servers beside which we run: they may be killed, and are started again by us."""
+"""The ClickHouse servers of the environment, which tests may kill and restart."""
 
 import os
 import random
@@ -19,7 +19,7 @@ NODES = ("s1r1", "s1r2", "s2r1", "s2r2")
 
 @dataclass
 class Node:
-    """One server: its address, its configuration, its process; `child` where we started it."""
+    """A server: its address, configuration and process. `child` is set if we started it."""
 
     url: str
     config: Path
@@ -27,13 +27,13 @@ class Node:
     child: "subprocess.Popen[bytes] | None" = None
 
     def answers(self) -> bool:
-        """Whether it takes queries."""
+        """Return whether the server responds."""
         with suppress(OSError), urllib.request.urlopen(f"{self.url}/ping", timeout=1) as pong:
             return bool(pong.status == 200)
         return False
 
     def end(self, number: signal.Signals) -> None:
-        """Send it a signal that ends it, and wait until it is gone."""
+        """Send a signal that ends the server, and wait until it is gone."""
         with suppress(ProcessLookupError):
             os.kill(self.pid, number)
         if self.child is not None:
@@ -42,7 +42,7 @@ class Node:
         wait_for(lambda: not _lives(self.pid), "ClickHouse to be gone", 60)
 
     def start(self) -> None:
-        """Start it with the same configuration, and wait until it answers."""
+        """Start the server with the same configuration, and wait until it responds."""
         command = [os.environ["CLICKHOUSE_BINARY"], "server", f"--config-file={self.config}"]
         self.child = None
 
@@ -58,14 +58,14 @@ class Node:
 
 
 def _lives(pid: int) -> bool:
-    """Whether the process runs; not so once it waits for its parent to take note of its end."""
+    """Return whether the process runs. A zombie does not."""
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
 
 def _server(pid: int) -> int:
-    """The server of a process that may be its watchdog: that one would be stopped and measured in its place."""
+    """Return the server's process id, not that of its watchdog."""
     everybody = (int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit())
     return next((child for child in everybody if parent(child) == pid), pid)
 
@@ -84,11 +84,14 @@ class ClickHouse:
 
     @property
     def victims(self) -> list[Node]:
-        """The nodes that may fail: of a cluster not the first, which we talk to and which has the only Keeper."""
+        """Return the nodes that may fail.
+
+        In a cluster the first node may not, because it is our peer and has the only Keeper.
+        """
         return self.nodes[1:] or self.nodes
 
     def kill(self, rng: random.Random, number: signal.Signals = signal.SIGKILL) -> None:
-        """End one of the victims, for a cluster leave it down for a while, then start it again."""
+        """Kill a node, in a cluster leave it down for a while, then restart it."""
         node = rng.choice(self.victims)
         node.end(number)
         if len(self.nodes) > 1:
@@ -104,7 +107,7 @@ class ClickHouse:
 
 
 def beside() -> ClickHouse | None:
-    """What the environment says of servers that may be killed; None when it says nothing."""
+    """Return the servers of the environment that may be killed, or None."""
     return ClickHouse() if "CLICKHOUSE_PID" in os.environ else None
 
 

@@ -1,4 +1,4 @@
-"""Clients that post as SDKs do: the same body again, later and later, until it is answered 202."""
+"""Clients that post like SDKs: they retry the same body with growing delays until a 202."""
 
 import random
 import time
@@ -15,10 +15,10 @@ BACKOFF_SECONDS = (0.05, 1.0)
 
 
 class Clients(Background):
-    """Threads that post, and the ledger of what they were answered 202 for.
+    """Threads that post, and the beacons that were accepted.
 
-    `pause` is how long each waits between two posts, on average: 6 clients of 0.1 s send some 500 beacons a second.
-    `fleet` is that of the streams.
+    `pause` is the average wait of each between two posts: 6 clients with 0.1 s send about 500 beacons per second.
+    `fleet` is the fleet of the streams.
     """
 
     def __init__(self, system: System, seed: object, pause: float = 0.1, fleet: int = 0) -> None:
@@ -31,7 +31,7 @@ class Clients(Background):
         self._pause, self._fleet = pause, fleet
 
     def wait_for_more(self, beacons: int = 50) -> None:
-        """Return once that many beacons have come in from here on."""
+        """Wait until `count` more beacons are accepted."""
         enough = len(self.ledger) + beacons
         wait_for(lambda: len(self.ledger) > enough, "beacons to come in", 120)
 
@@ -47,7 +47,7 @@ class Clients(Background):
             stream.answered(post)
 
     def _send(self, post: Post, repeated: bool) -> bool:
-        """Whether it was answered 202; another answer than 503, or wrong counts in it, are noted."""
+        """Post a body; return whether the status is 202. Other statuses than 503 and wrong counts are recorded."""
         try:
             status, answer = self._system.post(post.body, **post.headers)
         except (OSError, ValueError, HTTPException):

@@ -1,4 +1,4 @@
-"""Is it flat? Memory, descriptors and threads of processes over time, read from /proc and judged."""
+"""Judges whether memory, descriptors and threads of processes grow over time, from samples of /proc."""
 
 import os
 from collections.abc import Iterable
@@ -31,9 +31,9 @@ Quarters = tuple[float | None, float | None, float | None, float | None]
 
 @dataclass(frozen=True)
 class Course:
-    """One measure of one kind over the run: medians by quarters of all its processes, and of the one seen longest.
+    """One measure of one kind of process: medians by quarter of all processes, and of the oldest one.
 
-    `per_hour` is how much that one grew in an hour, from the second quarter on.
+    `per_hour` is the growth of the oldest one per hour, from the second quarter on.
     """
 
     kind: str
@@ -45,9 +45,9 @@ class Course:
 
     @property
     def flat(self) -> bool:
-        """Whether neither the kind nor its oldest process grew from the second quarter to the last.
+        """Return whether neither the kind nor its oldest process grew from the second quarter to the last.
 
-        A kind that was not seen in both is not flat; an oldest process that was not is not judged.
+        A kind that is missing in one of these quarters is not flat. A missing oldest process is not judged.
         """
         return self._held(self.quarters, unseen=False) and self._held(self.oldest, unseen=True)
 
@@ -57,7 +57,7 @@ class Course:
 
 
 def sample(at: float, kind: str, pid: int) -> Sample | None:
-    """A process now; None when it is gone."""
+    """Return a sample of a process, or None if it is gone."""
     with suppress(OSError, KeyError):
         folder = Path(f"/proc/{pid}")
         status = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
@@ -67,7 +67,7 @@ def sample(at: float, kind: str, pid: int) -> Sample | None:
 
 
 def courses(samples: Iterable[Sample], seconds: float) -> list[Course]:
-    """What each kind did in a run of so many seconds, kinds by name."""
+    """Return the courses of each kind over `seconds`."""
     found: dict[str, list[Sample]] = {}
     for one in samples:
         found.setdefault(one.kind, []).append(one)
@@ -92,7 +92,7 @@ def _medians(samples: list[Sample], measure: str, seconds: float) -> Quarters:
 
 
 def table(courses: Iterable[Course]) -> str:
-    """The courses for people: medians by quarters, and of the process seen longest its growth."""
+    """Return the courses as a table: medians by quarter, and the growth of the oldest process."""
     head = "".join(f"{word:>9}" for word in ("seen", "1st", "2nd", "3rd", "last", "oldest:", "2nd", "last", "an hour"))
     lines = [f"{'':26}{head}"]
     for one in courses:

@@ -1,4 +1,5 @@
-"""The rest of a mixed load: the read API, checks, bad requests, pages and probes, each with the answers it may get."""
+"""The other part of a mixed load: read API, checks, bad requests, pages and health checks, with their expected
+statuses."""
 
 import json
 import random
@@ -44,7 +45,7 @@ _POSTS: tuple[tuple[str, bytes | None, dict[str, str], int], ...] = (
 
 
 class Readers(Background):
-    """Threads that ask at random until they are told to stop; an answer is right, 503, none, or wrong."""
+    """Threads that send random requests until stopped, and count right, 503, missing and wrong responses."""
 
     def __init__(self, system: System, seed: object) -> None:
         super().__init__(f"{seed} reader {n}" for n in range(READERS))
@@ -77,7 +78,7 @@ class Readers(Background):
 
 
 def _status(request: urllib.request.Request) -> int:
-    """The status, 0 for no answer."""
+    """Return the status, or 0 without a response."""
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:
             answer.read()

@@ -22,7 +22,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.end_to_end.system import ENGINES, System, running
+from tests.end_to_end.system import AVAILABLE, System, running
 from tests.faults.clickhouse import ClickHouse, beside
 from tests.faults.clients import Clients
 from tests.faults.flat import Sample, courses, sample, table
@@ -69,13 +69,13 @@ class Watch:
                 self.weigh()
 
     def weigh(self) -> None:
-        """Note the sizes of now."""
+        """Record the current sizes."""
         for path in self._system.home.iterdir():
             self.sizes.setdefault(path.name, []).append(_size(path))
 
 
 def _size(path: Path) -> int:
-    """Bytes of a file or of all files below a folder; 0 for what vanishes meanwhile."""
+    """Return the bytes of a file or folder. Vanished files count 0."""
     try:
         return sum(map(_size, path.iterdir())) if path.is_dir() else path.stat().st_size
     except OSError:
@@ -83,7 +83,7 @@ def _size(path: Path) -> int:
 
 
 def soak(storm: Storm, system: System, clickhouse: ClickHouse | None, rng: random.Random, seconds: float) -> None:
-    """Faults for so many seconds, by quarters as said above."""
+    """Cause faults for `seconds`, by quarter as described above."""
     began = time.monotonic()
     everybody = victims(system, clickhouse)
     weights = [VICTIMS[name][0] for name in everybody]
@@ -105,7 +105,7 @@ def soak(storm: Storm, system: System, clickhouse: ClickHouse | None, rng: rando
 
 
 def run(engine: str, seed: int, seconds: float) -> bool:
-    """One engine's soak; prints what it found, and returns whether all was good."""
+    """Soak one engine, print the result, and return whether it is good."""
     clickhouse = beside() if engine == "server" else None
     rng = random.Random(f"{seed} {engine}")
     with tempfile.TemporaryDirectory() as folder, running(Path(folder) / "home", engine, PHAROS_K="1") as system:
@@ -136,13 +136,13 @@ def run(engine: str, seed: int, seconds: float) -> bool:
 
 
 def main() -> int:
-    """Soak each engine; exit status 1 when anything grew, was lost or was doubled."""
+    """Soak each engine. The exit status is 1 if anything grew, was lost or was doubled."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=60, help="of each engine")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--engine", choices=ENGINES, action="append")
+    parser.add_argument("--engine", choices=AVAILABLE, action="append")
     arguments = parser.parse_args()
-    good = [run(engine, arguments.seed, arguments.minutes * 60) for engine in arguments.engine or ENGINES]
+    good = [run(engine, arguments.seed, arguments.minutes * 60) for engine in arguments.engine or AVAILABLE]
     print("flat, 0 lost, 0 doubled" if all(good) else "NOT FLAT, LOST OR DOUBLED")
     return 0 if all(good) else 1
 

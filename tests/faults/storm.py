@@ -1,4 +1,4 @@
-"""A storm of faults over a running system: who falls, how and when."""
+"""Random faults in a running system: which process, how and when."""
 
 import os
 import random
@@ -17,12 +17,12 @@ Find = Callable[[System], list[int]]
 
 
 def processes(system: System, part: str) -> list[int]:
-    """The processes of a part, masters and workers."""
+    """Return the processes of a part, masters and workers."""
     return [pid for pid, line in system.processes().items() if f"pharos {part}" in line]
 
 
 def masters(part: str) -> Find:
-    """Finds the processes of a part that are nobody's worker."""
+    """Return a function that finds the master processes of a part."""
     return lambda system: list(set(processes(system, part)) - set(system.workers(part)))
 
 
@@ -44,13 +44,13 @@ _DONE = {signal.SIGKILL: KILLED, signal.SIGTERM: "terminated", signal.SIGSTOP: "
 
 
 def victims(system: System, clickhouse: ClickHouse | None) -> list[str]:
-    """Who can fall: the loader is a process, and ClickHouse a server, only where the engine is not embedded."""
+    """Return the possible victims. The loader is a process and ClickHouse a server only without the embedded engine."""
     absent = {*([] if clickhouse else [CLICKHOUSE]), *([] if system.settings.clickhouse_url else ["loader"])}
     return [name for name in VICTIMS if name not in absent]
 
 
 class Storm:
-    """Faults, one after another, and the count of each."""
+    """Causes faults one after another, and counts each kind."""
 
     def __init__(self, system: System, clients: Clients, rng: random.Random, clickhouse: ClickHouse | None) -> None:
         self.done: Counter[str] = Counter()
@@ -58,11 +58,11 @@ class Storm:
 
     @property
     def kills(self) -> int:
-        """How many SIGKILLs; all processes at once are one."""
+        """Return the number of SIGKILLs. A kill of all processes counts once."""
         return sum(times for fault, times in self.done.items() if fault.endswith(KILLED))
 
     def run(self, kills: int) -> None:
-        """Go on until so many were killed, with other faults in between: two of three are kills."""
+        """Cause faults until `count` kills. Two of three faults are kills."""
         names = victims(self._system, self._clickhouse)
         weights = [VICTIMS[name][0] for name in names]
         while self.kills < kills:
@@ -71,7 +71,7 @@ class Storm:
             self.fault(name, number)
 
     def fault(self, name: str, number: signal.Signals, spared: Sequence[int] = ()) -> None:
-        """One fault: wait for the victim to live, and for a moment to hit it; `spared` are never hit."""
+        """Wait for a victim and a moment, then cause one fault. `spared` processes are never hit."""
         if name == CLICKHOUSE:
             self._aim()
             self._hit_clickhouse(number)
@@ -91,7 +91,7 @@ class Storm:
             self._start_again(killing=name == EVERYTHING)
 
     def _aim(self) -> None:
-        """A third of the faults come at any time, the others while a batch is on its way into one of the planes."""
+        """Wait for the moment: a third of the faults at any time, the others while a batch is being inserted."""
         stage = self._rng.choice(("", "usage IS NOT NULL", "usage IS NULL AND license IS NOT NULL"))
         if not stage:
             time.sleep(self._rng.random())
@@ -116,7 +116,10 @@ class Storm:
             self._clickhouse.kill(self._rng, number)
 
     def _start_again(self, *, killing: bool) -> None:
-        """Start once all are gone; `killing` also those that were started while the others were killed."""
+        """Restart the system once all processes are gone.
+
+        With `killing`, also kill processes that were started meanwhile.
+        """
         system = self._system
 
         def gone() -> bool:
@@ -130,7 +133,7 @@ class Storm:
 
 
 def _hit(pids: list[int], number: signal.Signals, stopped: float) -> bool:
-    """Whether any of them was there to be hit."""
+    """Send the signal; return whether any process got it."""
     hit = [_send(pid, number) for pid in pids]
     if number is signal.SIGSTOP:
         time.sleep(stopped)

@@ -1,4 +1,4 @@
-"""What one client sends: a seeded stream of posts, single and in batches, plain and gzip, new beacons and old ones."""
+"""The posts of one client: a seeded stream of single beacons and batches, plain and gzip, new and repeated."""
 
 import gzip
 import json
@@ -19,7 +19,7 @@ REMEMBERED = 400
 
 @dataclass(frozen=True)
 class Post:
-    """A body with its headers, the beacons in it that were never answered for, and how many were."""
+    """A body with its headers, its new beacons, and the number of repeated ones."""
 
     body: bytes
     headers: dict[str, str]
@@ -28,9 +28,9 @@ class Post:
 
 
 class Stream:
-    """The posts of one client, the same for the same seed but for the time of day.
+    """The posts of one client, the same for the same seed except for the time of day.
 
-    Its installs come and go; with a `fleet` they are so many, and stay.
+    Its installs come and go. With a `fleet` their number is fixed and they stay.
     """
 
     def __init__(self, seed: str, fleet: int = 0) -> None:
@@ -40,7 +40,7 @@ class Stream:
         self._answered: deque[dict[str, Any]] = deque(maxlen=REMEMBERED)
 
     def post(self) -> Post:
-        """The next post: one beacon, a batch, or a batch among which beacons are that were answered before."""
+        """Return the next post: one beacon, a batch, or a batch with repeated beacons."""
         rng = self._rng
         kind = rng.choices(("single", "batch", "with old ones", "old ones alone"), (4, 4, 2, 1))[0]
         old = rng.sample(self._answered, min(len(self._answered), rng.randint(1, 10))) if "old" in kind else []
@@ -55,7 +55,7 @@ class Stream:
         return Post(body, {}, new, len(old))
 
     def answered(self, post: Post) -> None:
-        """Note that its beacons are answered for, and may be sent again."""
+        """Record that the beacons of a post were accepted. Later posts may repeat them."""
         self._answered.extend(post.new)
 
     def _beacon(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The loader's process is really killed at each of its boundaries, one by one, on real engines."""
+"""The loader's process is killed at each of its boundaries, one by one, on real engines."""
 
 import multiprocessing
 import os
@@ -31,9 +31,10 @@ BOTH, LICENSE, NEITHER = (1, 1), (0, 1), (0, 0)
 
 
 class Moment(NamedTuple):
-    """When the process ends: seconds after a call begins, or None for after it; only calls about `about` count.
+    """When the process is killed: seconds after a call begins, or None for after it ends. Only calls about `about`
+    count.
 
-    `left` is what the batch still names then: whether usage, whether license; None when there is no batch.
+    `left` is what the batch then still names: usage and license. It is None if there is no batch.
     """
 
     owner: type
@@ -58,7 +59,7 @@ MOMENTS = {
 
 
 def end_at(moment: Moment) -> None:
-    """Arrange that this process is killed then."""
+    """Arrange the kill of this process at a moment."""
     real = getattr(moment.owner, moment.method)
 
     def called(this: Any, *arguments: Any, **named: Any) -> Any:
@@ -81,7 +82,7 @@ def end() -> None:
 
 
 def life(settings: Settings, before: list[Any], new: list[Any], moment: Moment | None, parent: Connection) -> None:
-    """A loader's life: load what the one before left, tell the parent what is counted, take more, be killed."""
+    """One run of the loader: load what is left, report the counts to the parent, load more, and be killed."""
     home = Home(settings.home)
     planes = Planes(b"root secret of the tests")
     engine, spool = Engine(settings, home), Spool(home.spool)
@@ -100,7 +101,7 @@ def life(settings: Settings, before: list[Any], new: list[Any], moment: Moment |
 
 
 def left_behind(home: Path) -> tuple[int, int] | None:
-    """What the one sealed batch still names; None when there is none."""
+    """Return what the sealed batch still names, or None without one."""
     with closing(sqlite3.connect(home / "spool.sqlite")) as spool:
         row = spool.execute("SELECT usage IS NOT NULL, license IS NOT NULL FROM batches").fetchone()
     return tuple(row) if row else None
@@ -108,7 +109,7 @@ def left_behind(home: Path) -> tuple[int, int] | None:
 
 @pytest.mark.parametrize("kind", ENGINES)
 def test_a_kill_at_each_boundary_leaves_every_beacon_once(kind: str, tmp_path: Path) -> None:
-    """Ten lives and one more: each loads what the killed one left, and every table holds each beacon once."""
+    """After each kill the next run loads the rest, and every table counts each beacon once."""
     url = clickhouse_url(kind)
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
     settings = Settings(home=tmp_path / "home", clickhouse_url=url, clickhouse_cluster=cluster)

@@ -1,4 +1,4 @@
-"""The verdict itself: it sees what is lost, what is doubled and what nobody sent."""
+"""The verdict detects lost, doubled and foreign beacons."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ GOOD = Verdict(3, dict.fromkeys(TABLES, Difference(0, 0)), (5, 5), "", [])
 
 @pytest.mark.parametrize("name", TABLES)
 def test_it_sees_what_differs(name: str) -> None:
-    """In every table: a key that is not there is lost, one with too much is doubled, and so is one that nobody sent."""
+    """In every table a missing key is lost, and a key with too much or unknown is doubled."""
     must = expected(TABLES[name], LEDGER)
     rows = [(*key, number) for key, number in must.items()]
     assert compare(must, rows) == Difference(0, 0)
@@ -26,7 +26,7 @@ def test_it_sees_what_differs(name: str) -> None:
 
 
 def test_uses_are_summed_and_installs_are_not() -> None:
-    """Two beacons of an install and day are five uses of one install."""
+    """Two beacons of an install on one day are five uses of one install."""
     assert expected(TABLES["features_by_month"], LEDGER)["2026-11-22", "invoice_pro", 1] == 5
     assert expected(TABLES["sightings_by_install"], LEDGER)["invoice_pro", 5, "licensed"] == 1
 
@@ -43,6 +43,6 @@ def test_uses_are_summed_and_installs_are_not() -> None:
     ],
 )
 def test_one_difference_is_enough(bad: Verdict) -> None:
-    """It is good only when every table, the read API, the recount and the answers are."""
+    """The verdict is good only if all tables, the read API, the recount and the responses are."""
     assert GOOD.good
     assert not bad.good

@@ -1,6 +1,6 @@
-"""The verdict: the set of what was answered 202 against the sets that ClickHouse holds, in every table.
+"""The verdict: compares the accepted beacons with the rows that ClickHouse has in every table.
 
-The tables hold keyed ids alone. The harness knows the root secret, and so each answered beacon's ids in both planes.
+The tables contain keyed ids only. The tests know the root secret and compute each beacon's ids in both planes.
 """
 
 import multiprocessing
@@ -24,7 +24,7 @@ FRESH_SECONDS = 10.0
 
 
 class Answered(NamedTuple):
-    """A beacon that was answered 202, as the planes have to hold it."""
+    """An accepted beacon, as the planes must store it."""
 
     day: str
     module: str
@@ -38,7 +38,7 @@ class Answered(NamedTuple):
 
     @classmethod
     def of(cls, split: Split) -> "Answered":
-        """What the collector makes of it."""
+        """Split the beacon as the collector does."""
         usage, license = split.usage, split.license
         return cls(
             usage["day"], usage["module"], usage["install"], usage["beacon"], sum(usage["features"].values()),
@@ -48,7 +48,8 @@ class Answered(NamedTuple):
 
 @dataclass(frozen=True)
 class Table:
-    """What a table must hold of the answered beacons: a number for each key, and the query that tells what it holds."""
+    """What a table must contain for the accepted beacons: a number for each key, and the query for the stored
+    numbers."""
 
     counted: Callable[[Answered], tuple[Key, int]]
     is_sum: bool
@@ -93,14 +94,14 @@ TABLES = {
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a table is from what was answered: keys with less than they must have, and keys with more."""
+    """The difference of a table: the number of keys with too little, and with too much."""
 
     lost: int
     doubled: int
 
 
 def expected(table: Table, ledger: Iterable[Answered]) -> dict[Key, int]:
-    """What the table must hold."""
+    """Return the expected number of each key."""
     found: Counter[Key] = Counter()
     for one in ledger:
         key, number = table.counted(one)
@@ -109,7 +110,7 @@ def expected(table: Table, ledger: Iterable[Answered]) -> dict[Key, int]:
 
 
 def compare(expected: dict[Key, int], held: Iterable[tuple[Any, ...]]) -> Difference:
-    """Count the keys that have less or more; `held` are rows of a key and its number."""
+    """Count the keys with too little or too much. `held` are rows of a key and its number."""
     found = {row[:-1]: row[-1] for row in held}
     lost = sum(found.get(key, 0) < number for key, number in expected.items())
     doubled = sum(key not in expected or number > expected[key] for key, number in found.items())
@@ -118,7 +119,7 @@ def compare(expected: dict[Key, int], held: Iterable[tuple[Any, ...]]) -> Differ
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was answered, and what is counted."""
+    """The comparison of accepted with counted beacons."""
 
     answered: int
     tables: dict[str, Difference]
@@ -128,7 +129,7 @@ class Verdict:
 
     @property
     def good(self) -> bool:
-        """Whether every beacon that was answered 202 is counted once everywhere, and nothing else is."""
+        """Return whether every accepted beacon counts once everywhere, and nothing else does."""
         return (
             set(self.tables.values()) == {Difference(0, 0)}
             and self.uses[0] == self.uses[1]
@@ -145,18 +146,18 @@ class Verdict:
 
 
 def planes_of(system: System) -> Planes:
-    """The split under the root secret of a system."""
+    """Return the split with the root secret of a system."""
     return Planes(Home(system.home).root_secret(system.settings))
 
 
 def ledger(planes: Planes, beacons: Iterable[dict[str, Any]]) -> list[Answered]:
-    """Beacons that were answered 202, as the planes have to hold them."""
+    """Return the accepted beacons as the planes must store them."""
     now = datetime.now(UTC)
     return [Answered.of(planes.split(one, "127.0.0.1", now)) for one in beacons]
 
 
 def verdict(system: System, ledger: list[Answered], wrong: Sequence[str] = ()) -> Verdict:
-    """Wait until all is loaded, ask the read API, stop the system, and compare every table."""
+    """Wait until all is loaded, query the read API, stop the system, and compare every table."""
     wait_for(lambda: system.answers(system.dashboard), "the dashboard", 120)
     system.drain()
     settings = system.settings
@@ -185,7 +186,7 @@ def _told_uses(system: System) -> int:
 
 
 def _compared(settings: Settings, ledger: list[Answered]) -> dict[str, Difference]:
-    """In a process of its own: one that loaded the embedded engine must not fork any more."""
+    """Compare in a separate process: chDB must not be forked."""
     engine = Engine(settings, Home(settings.home))
     try:
         return differences(engine, ledger)
@@ -194,7 +195,7 @@ def _compared(settings: Settings, ledger: list[Answered]) -> dict[str, Differenc
 
 
 def differences(engine: Engine, ledger: list[Answered]) -> dict[str, Difference]:
-    """How far each table, on a cluster each replica of it, is from what was answered."""
+    """Return the difference of each table, in a cluster of each replica."""
     found = {}
     for name, table in TABLES.items():
         must = expected(table, ledger)
@@ -204,7 +205,7 @@ def differences(engine: Engine, ledger: list[Answered]) -> dict[str, Difference]
 
 
 def _each_replica(engine: Engine, name: str, sql: str) -> list[tuple[str, str]]:
-    """The query, on a cluster once for each replica of the shards, after it has all that the others have."""
+    """Return the query, in a cluster once for each replica, after the replica is in sync."""
     if not engine.cluster:
         return [(name, sql)]
     engine.command(f"SYSTEM SYNC REPLICA ON CLUSTER {engine.cluster} {engine.database}.{name}_local")

@@ -1,4 +1,4 @@
-"""A backup for all tests that only read it."""
+"""A backup that several tests read."""
 
 from pathlib import Path
 

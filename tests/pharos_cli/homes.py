@@ -1,4 +1,4 @@
-"""Homes with beacons in tables and spool, each made in a process of its own: one that loaded chDB must not fork."""
+"""Homes with beacons in tables and spool. Each is made in a separate process, because chDB must not be forked."""
 
 import multiprocessing
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from warehouse.migrate import migrate
 
 
 def in_a_process(work: Callable[..., Any], *arguments: Any) -> int:
-    """Call it in a process of its own, which may end there; returns the exit status."""
+    """Call a function in a new process; return the exit status."""
     process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
     process.start()
     process.join(120)
@@ -26,12 +26,12 @@ def in_a_process(work: Callable[..., Any], *arguments: Any) -> int:
 
 
 def settings(home: Path, url: str = "") -> Settings:
-    """The settings of a home and a ClickHouse, all else as it is by default."""
+    """Return default settings with this home and ClickHouse."""
     return Settings(home=home, clickhouse_url=url)
 
 
 def fill(home: Path, url: str, loaded: int, spooled: int) -> None:
-    """A home with an ingest key and `loaded` beacons in its tables, and `spooled` ones that wait."""
+    """Create a home with an ingest key, `loaded` beacons in its tables and `spooled` ones in its spool."""
     found = Home(home)
     found.root_secret(settings(home))
     Credentials(found.credentials).add_key()

@@ -1,4 +1,4 @@
-"""`pharos access`: who looked at the license plane."""
+"""`pharos access`: who read the license plane."""
 
 import sqlite3
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.pharos_cli.command import pharos
 
 
 def looked(folder: Path) -> Home:
-    """A home in whose log three looks are."""
+    """A home with three entries in its access log."""
     home = Home(folder / "home")
     log = AccessLog(home.access_log, derive(home.root_secret(Settings()), "access log"))
     log.record("lisa", "licensing", "page", {"status": "expired"}, 3)
@@ -20,7 +20,7 @@ def looked(folder: Path) -> Home:
 
 
 def test_looks_are_listed_newest_first(tmp_path: Path) -> None:
-    """One line each, with number, who, by what, how many rows, and the question; `--who` is one of them alone."""
+    """Each line has number, user, source, number of rows and question. `--who` filters by user."""
     home = looked(tmp_path)
     lines = pharos(home.path, "access", "list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["3", "2", "1"]
@@ -29,13 +29,13 @@ def test_looks_are_listed_newest_first(tmp_path: Path) -> None:
 
 
 def test_a_log_as_it_was_written_is_said_to_be(tmp_path: Path) -> None:
-    """With exit status 0, also where nobody ever looked."""
+    """An unchanged or empty log has exit status 0."""
     assert pharos(looked(tmp_path).path, "access", "verify").returncode == 0
     assert pharos(tmp_path / "new", "access", "verify").returncode == 0
 
 
 def test_a_log_that_was_changed_is_found_out(tmp_path: Path) -> None:
-    """The entry is named, and the exit status is 1."""
+    """For a changed log the entry is named and the exit status is 1."""
     home = looked(tmp_path)
     db = sqlite3.connect(home.access_log)
     db.executescript("DROP TRIGGER looks_stay_as_they_are; UPDATE looks SET who = 'nobody' WHERE id = 2")

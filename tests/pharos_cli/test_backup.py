@@ -1,4 +1,4 @@
-"""`pharos backup` and `restore`: what they keep, and what they refuse."""
+"""`pharos backup` and `pharos restore`: what they store and what they refuse."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ import pytest
 
 from pharos import manifest
 from tests.collector.sample import beacon
-from tests.end_to_end.system import ENGINES, clickhouse_url
+from tests.end_to_end.system import clickhouse_url
 from tests.pharos_cli.command import PHAROS, environment, pharos
 from tests.pharos_cli.homes import fill, in_a_process
 
@@ -22,7 +22,7 @@ SECRET = "the root secret of these tests, forty-odd letters"
 
 
 def test_a_backup_is_for_nobody_else(whole: Path) -> None:
-    """It holds addresses, and the root secret where that was asked for: folders have mode 0700, files 0600."""
+    """Folders of a backup have mode 0700 and files 0600."""
     files = [path for path in whole.rglob("*") if path.is_file()]
     assert len(files) > 6
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
@@ -30,7 +30,7 @@ def test_a_backup_is_for_nobody_else(whole: Path) -> None:
 
 
 def test_a_backup_is_restored(whole: Path, tmp_path: Path) -> None:
-    """The last line counts what is there again, and the aggregates equal a recount of it."""
+    """The restore prints what it restored, and the aggregates match a recount."""
     done = pharos(tmp_path / "home", "restore", str(whole))
     assert (done.returncode, done.stdout) == (0, "restored beacons=40 installs=40 spooled=10\n")
     assert pharos(tmp_path / "home", "recount").returncode == 0
@@ -38,7 +38,7 @@ def test_a_backup_is_restored(whole: Path, tmp_path: Path) -> None:
 
 
 def flip(name: str) -> Callable[[Path], None]:
-    """Damages a file: one bit in its middle."""
+    """Flip one bit in the middle of a file."""
 
     def damage(backup: Path) -> None:
         (path,) = list(backup.glob(name))[:1]
@@ -50,14 +50,14 @@ def flip(name: str) -> Callable[[Path], None]:
 
 
 def newer(backup: Path) -> None:
-    """As a later Pharos may make it: another format, whose other members nobody knows here."""
+    """Rewrite the manifest as a later Pharos might, with an unknown format."""
     raw = json.dumps({"format": manifest.FORMAT + 1}).encode()
     sealed = {"sha256": hashlib.sha256(raw).hexdigest(), "backup": json.loads(raw)}
     (backup / "manifest.json").write_text(json.dumps(sealed))
 
 
 def rewritten(**changes: Any) -> Callable[[Path], None]:
-    """A sound backup with another content of the manifest."""
+    """Rewrite the manifest of a valid backup."""
 
     def damage(backup: Path) -> None:
         found = manifest.read(backup)
@@ -90,7 +90,7 @@ def rewritten(**changes: Any) -> Callable[[Path], None]:
 def test_a_backup_that_is_not_whole_is_refused(
     whole: Path, tmp_path: Path, damage: Callable[[Path], None], said: str
 ) -> None:
-    """One line says what is wrong with it, and nothing is written."""
+    """An invalid backup is refused with one line, and nothing is written."""
     shutil.copytree(whole, tmp_path / "backup")
     damage(tmp_path / "backup")
     done = pharos(tmp_path / "home", "restore", str(tmp_path / "backup"))
@@ -102,7 +102,7 @@ def test_a_backup_that_is_not_whole_is_refused(
 
 
 def test_a_home_that_holds_data_is_left_alone(whole: Path, tmp_path: Path) -> None:
-    """A restore over anything is refused, and changes nothing of it."""
+    """A restore into a home with data is refused and changes nothing."""
     pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
     before = (tmp_path / "home" / "spool.sqlite").read_bytes()
     done = pharos(tmp_path / "home", "restore", str(whole))
@@ -112,9 +112,9 @@ def test_a_home_that_holds_data_is_left_alone(whole: Path, tmp_path: Path) -> No
     assert not (tmp_path / "home" / "credentials.sqlite").exists()
 
 
-@pytest.mark.skipif("server" not in ENGINES, reason="needs CLICKHOUSE_URL")
+@pytest.mark.server
 def test_a_database_on_a_server_that_holds_rows_is_left_alone(whole: Path, tmp_path: Path) -> None:
-    """A restore into a database that is in use is refused, and the home stays new."""
+    """A restore into a database with rows is refused, and the home stays new."""
     url = clickhouse_url("server")
     assert in_a_process(fill, tmp_path / "other", url, 5, 0) == 0
     done = pharos(tmp_path / "home", "restore", str(whole), PHAROS_CLICKHOUSE_URL=url)
@@ -124,7 +124,7 @@ def test_a_database_on_a_server_that_holds_rows_is_left_alone(whole: Path, tmp_p
 
 
 def test_a_secret_that_was_a_setting_must_be_given_again(tmp_path: Path) -> None:
-    """`PHAROS_SECRET` is not in the backup; without it, or with another, no install would be recognized: refused."""
+    """A restore needs the same `PHAROS_SECRET`, which is not in the backup."""
     given = json.dumps(beacon()).encode()
     pharos(tmp_path / "home", "import", "-", given=given, PHAROS_SECRET=SECRET)
     done = pharos(tmp_path / "home", "backup", str(tmp_path / "backup"), "--home-only", PHAROS_SECRET=SECRET)
@@ -144,7 +144,7 @@ def test_a_secret_that_was_a_setting_must_be_given_again(tmp_path: Path) -> None
 
 
 def test_the_root_secret_of_the_home_is_left_out(tmp_path: Path) -> None:
-    """Unless it is asked for; both commands say what is missing, and the file's content restores the backup."""
+    """Without `--with-secret` the root secret is not in the backup, and both commands say so."""
     home, backup, new = (tmp_path / name for name in ("home", "backup", "new"))
     given = json.dumps(beacon()).encode()
     pharos(home, "import", "-", given=given)
@@ -165,14 +165,14 @@ def test_the_root_secret_of_the_home_is_left_out(tmp_path: Path) -> None:
 
 
 def test_another_secret_than_the_home_had_is_refused(whole: Path, tmp_path: Path) -> None:
-    """A backup that holds its secret is not restored under a `PHAROS_SECRET` that differs."""
+    """A restore under a different `PHAROS_SECRET` than the backup's is refused."""
     done = pharos(tmp_path / "home", "restore", str(whole), PHAROS_SECRET=SECRET)
     assert "PHAROS_SECRET is not the root secret of the backup" in done.stderr
     assert not (tmp_path / "home").exists()
 
 
 def test_a_destination_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    """Not into the home, not beside other files, not of nothing, and not without the tables unless that is wanted."""
+    """A backup into the home, beside other files, or without tables is refused. So is a backup of nothing."""
     home = tmp_path / "home"
     assert "contains nothing" in pharos(home, "backup", str(tmp_path / "new")).stderr
     pharos(home, "import", "-", given=json.dumps(beacon()).encode())
@@ -189,7 +189,7 @@ def test_a_destination_that_cannot_be_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("most", [1_000, 20_000])
 def test_a_full_disk_leaves_no_backup(tmp_path: Path, most: int) -> None:
-    """When a file cannot be written one line says so, and nothing is left, neither a manifest nor a secret."""
+    """If a file cannot be written, the error is one line and nothing is left."""
     home = tmp_path / "home"
     pharos(home, "keys", "new")
     pharos(home, "import", "-", given=json.dumps(beacon()).encode())

@@ -1,4 +1,4 @@
-"""The memory of duplicates in a backup: what was answered before it began is a duplicate after the restore."""
+"""Duplicate ids in a backup: what was accepted before the backup is a duplicate after the restore."""
 
 import threading
 from contextlib import closing
@@ -22,11 +22,11 @@ NOON = 1_795_348_800.0
 
 
 def nobody(done: int, total: int) -> None:
-    """Progress that nobody looks at."""
+    """Ignore the progress."""
 
 
 def home_with(path: Path, *numbers: int) -> Home:
-    """A home with a root secret and these beacons, of which the ids are filed."""
+    """Create a home with a root secret and these beacons, whose ids are filed."""
     home = Home(path)
     home.root_secret(settings(path))
     with closing(Spool(home.spool)) as spool, small():
@@ -39,7 +39,7 @@ def home_with(path: Path, *numbers: int) -> Home:
 
 
 def test_filed_ids_are_in_a_backup_for_us_alone(tmp_path: Path) -> None:
-    """The files of ids go with the spool that names them, in folders of mode 0700, and come back so."""
+    """A backup contains the segment files in folders of mode 0700, and a restore brings them back."""
     home = home_with(tmp_path / "home", *range(20))
     made = backup(settings(home.path), home, tmp_path / "backup", nobody, tables=False, with_secret=True)
     assert sum(file.name.startswith("spool.duplicates/") for file in made.files) == 2
@@ -53,7 +53,7 @@ def test_filed_ids_are_in_a_backup_for_us_alone(tmp_path: Path) -> None:
 
 
 def test_a_damaged_file_of_ids_is_refused(tmp_path: Path) -> None:
-    """One bit is enough: such an id would be taken twice."""
+    """A flipped bit in a segment file is detected."""
     home = home_with(tmp_path / "home", *range(20))
     backup(settings(home.path), home, tmp_path / "backup", nobody, tables=False, with_secret=True)
     (path,) = (tmp_path / "backup" / "spool.duplicates").glob("*.ids")
@@ -65,7 +65,7 @@ def test_a_damaged_file_of_ids_is_refused(tmp_path: Path) -> None:
 
 
 def test_ids_that_move_while_a_backup_is_made_are_in_it(tmp_path: Path) -> None:
-    """Beacons come, and their ids are filed and folded all the time: each backup knows all that were stored before."""
+    """Backups made during compaction contain all ids that were stored before."""
     home = home_with(tmp_path / "home", *range(20))
     stop, stored = threading.Event(), [*range(20)]
 
@@ -97,7 +97,7 @@ def test_ids_that_move_while_a_backup_is_made_are_in_it(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_of_ids_fails_the_doctor(tmp_path: Path) -> None:
-    """And it says which."""
+    """Doctor names a missing segment file."""
     home = home_with(tmp_path / "home", *range(20))
     for path in (home.path / "spool.duplicates").glob("*.filter"):
         path.unlink()

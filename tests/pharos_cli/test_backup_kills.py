@@ -1,4 +1,4 @@
-"""`pharos backup` and `restore` that are killed, and what was under way: all counts once in the end."""
+"""Killed backups and restores, and backups during loading: each beacon counts once in the end."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def backup_that_dies(home: Path, folder: Path) -> None:
 
 
 def test_a_backup_that_was_killed_is_none(tmp_path: Path) -> None:
-    """Everything is there but the manifest: a restore refuses it, and the next backup goes elsewhere."""
+    """A killed backup has no manifest and cannot be restored. The next backup needs another folder."""
     pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
     assert in_a_process(backup_that_dies, tmp_path / "home", tmp_path / "backup") == 9
     assert (tmp_path / "backup" / "spool.sqlite").exists()
@@ -72,7 +72,7 @@ def restore_that_dies(home: Path, url: str, folder: Path, moment: str) -> None:
 
 @pytest.mark.parametrize("kind", ENGINES)
 def test_a_restore_that_was_killed_is_run_again(kind: str, tmp_path: Path) -> None:
-    """Killed at one moment after the other, each time going on: nothing starts in between, and nothing is doubled."""
+    """A restore that is killed repeatedly continues each time. Meanwhile nothing starts, and nothing is doubled."""
     url = clickhouse_url(kind)
     assert in_a_process(fill, tmp_path / "home", url, 40, 10) == 0
     assert in_a_process(backup_in_small_parts, tmp_path / "home", url, tmp_path / "backup") == 0
@@ -93,7 +93,7 @@ def test_a_restore_that_was_killed_is_run_again(kind: str, tmp_path: Path) -> No
 
 
 def test_half_of_one_backup_and_half_of_another_is_refused(whole: Path, tmp_path: Path) -> None:
-    """What was begun from one backup goes on with that one alone."""
+    """A killed restore can continue only from the same backup."""
     pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
     pharos(tmp_path / "home", "backup", "--with-secret", str(tmp_path / "backup"), "--home-only")
     assert in_a_process(restore_that_dies, tmp_path / "new", "", whole, "marked") == 9
@@ -110,7 +110,7 @@ MOMENTS = ("sealed", "inserted, not noted: usage", "noted: usage", "inserted, no
 
 
 def backup_at(home: Path, url: str, folder: Path, moment: str) -> None:
-    """Load half of the beacons, the rest as far as `moment`, and back up as it lies."""
+    """Load half of the beacons, the rest up to `moment`, then back up."""
     fill(home, url, 30, 40)
     engine, spool = Engine(settings(home, url), Home(home)), Spool(home / "spool.sqlite")
     what, _, plane = moment.partition(": ")
@@ -149,14 +149,14 @@ def restore_load_and_count(home: Path, url: str, folder: Path) -> None:
 @pytest.mark.parametrize("kind", ENGINES)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_batch_that_was_under_way_counts_once(kind: str, moment: str, tmp_path: Path) -> None:
-    """A batch of which the tables hold nothing, one plane or both when the backup is made is counted once later."""
+    """A batch that was in no table, one plane or both during the backup counts once after the restore."""
     url, other_url = clickhouse_url(kind), clickhouse_url(kind)
     assert in_a_process(backup_at, tmp_path / "home", url, tmp_path / "backup", moment) == 0
     assert in_a_process(restore_load_and_count, tmp_path / "new", other_url, tmp_path / "backup") == 0
 
 
 def backup_while_it_loads(home: Path, url: str, folder: Path) -> None:
-    """Load all that waits as soon as the first half of the backup is there, whichever that is."""
+    """Load all waiting beacons after the first half of the backup is made."""
     fill(home, url, 30, 40)
     engine, spool = Engine(settings(home, url), Home(home)), Spool(home / "spool.sqlite")
 
@@ -176,7 +176,7 @@ def backup_while_it_loads(home: Path, url: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", ENGINES)
 def test_what_is_loaded_while_the_backup_is_made_counts_once(kind: str, tmp_path: Path) -> None:
-    """Beacons that go from the spool to the tables between the two copies are in both, and counted once later."""
+    """Beacons that are loaded between the two copies are in both, and count once."""
     url, other_url = clickhouse_url(kind), clickhouse_url(kind)
     assert in_a_process(backup_while_it_loads, tmp_path / "home", url, tmp_path / "backup") == 0
     assert in_a_process(restore_load_and_count, tmp_path / "new", other_url, tmp_path / "backup") == 0

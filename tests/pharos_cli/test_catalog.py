@@ -1,4 +1,4 @@
-"""`pharos catalog check`, what doctor says of the catalog, and that a broken one stops the start."""
+"""`pharos catalog check`, doctor's check of the catalog, and starts with an invalid catalog."""
 
 import json
 import sqlite3
@@ -18,14 +18,14 @@ BROKEN = 'mode = "declared"\n[[feature]]\nname = "x"\npurpose = "why"\n'
 
 
 def home_with(path: Path, text: str) -> Path:
-    """A home with that catalog."""
+    """Create a home with this catalog."""
     (path / "home").mkdir(mode=0o700)
     (path / "home" / "catalog.toml").write_text(text)
     return path / "home"
 
 
 def test_the_example_is_a_catalog() -> None:
-    """The file that operators copy can be used as it is, and lets in the README's beacon."""
+    """The example is valid and allows the README's beacon."""
     example = ROOT / "deploy" / "catalog.example.toml"
     done = pharos(ROOT / "no-home", "catalog", "check", str(example))
     assert (done.returncode, done.stderr) == (0, "")
@@ -34,7 +34,7 @@ def test_the_example_is_a_catalog() -> None:
 
 
 def test_what_is_wrong_is_listed_and_exits_1(tmp_path: Path) -> None:
-    """All of it, each with its line, on stderr; in the home's catalog as in a file that is named."""
+    """All errors are listed on stderr with their lines, for the home's catalog and for a given file."""
     home = home_with(tmp_path, BROKEN + ENTRY.replace('"x"', '"X"'))
     file = home / "catalog.toml"
     said = [
@@ -47,7 +47,7 @@ def test_what_is_wrong_is_listed_and_exits_1(tmp_path: Path) -> None:
 
 
 def test_what_expires_is_listed(tmp_path: Path) -> None:
-    """What has expired, and what will within 30 days, with its owner; that is no error."""
+    """Expired entries, and those that expire within 30 days, are listed with their owner. They are no error."""
     today = datetime.now(UTC).date()
     gone, soon, later = today - timedelta(days=2), today + timedelta(days=20), today + timedelta(days=40)
     text = "".join(
@@ -65,7 +65,7 @@ def test_what_expires_is_listed(tmp_path: Path) -> None:
 
 
 def test_no_catalog_is_said_to_be_none(tmp_path: Path) -> None:
-    """Of the home; a file that was named must be there."""
+    """Without a catalog in the home the command says so. A given file must exist."""
     done = pharos(tmp_path / "home", "catalog", "check")
     assert done.returncode == 0
     assert "does not exist: every valid value" in done.stdout
@@ -80,7 +80,7 @@ def test_no_catalog_is_said_to_be_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [("serve",), ("collector",), ("import", "-"), ("demo",)])
 def test_a_broken_catalog_stops_the_start(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """Every command that stores beacons ends with one line that names file, line and what is wrong."""
+    """Commands that store beacons exit with one line that has file, line and error."""
     home = home_with(tmp_path, BROKEN)
     done = pharos(home, *words, PHAROS_COLLECTOR_BIND="127.0.0.1:1", PHAROS_DASHBOARD_BIND="127.0.0.1:2")
     assert done.returncode == 1
@@ -90,7 +90,7 @@ def test_a_broken_catalog_stops_the_start(tmp_path: Path, words: tuple[str, ...]
 
 
 def test_the_doctor_looks_at_the_catalog(tmp_path: Path) -> None:
-    """What it holds, or what is wrong with it."""
+    """Doctor prints the contents of the catalog, or its error."""
     home = home_with(tmp_path, MODULE + ENTRY + "expires = 2020-01-31\n")
     done = pharos(home, "doctor")
     assert "ok   catalog      mode open, 1 modules, 1 features, 0 sources; 1 of them expired\n" in done.stdout
@@ -101,7 +101,7 @@ def test_the_doctor_looks_at_the_catalog(tmp_path: Path) -> None:
 
 
 def test_an_import_stores_only_what_was_declared(tmp_path: Path) -> None:
-    """Modules that are not declared are rejected with their lines; of the rest it is said how much was left out."""
+    """Undeclared modules are rejected with their lines. The summary counts what else was left out."""
     home = home_with(tmp_path, f'mode = "declared"\n{MODULE}')
     lines = ndjson(*[beacon()] * 2, beacon(), beacon({"module.name": "jane_doe_private"}))
     done = pharos(home, "import", "-", given=lines)
@@ -119,7 +119,7 @@ def test_an_import_stores_only_what_was_declared(tmp_path: Path) -> None:
 
 
 def test_a_backup_has_the_home_s_catalog(tmp_path: Path) -> None:
-    """What takes over from a backup stores no more than what was there did."""
+    """A backup includes the catalog, so that a restored system stores no more than before."""
     home = home_with(tmp_path, f'mode = "declared"\n{MODULE}')
     assert pharos(home, "import", "-", given=ndjson(beacon())).returncode == 0
     assert pharos(home, "backup", "--home-only", "--with-secret", str(tmp_path / "backup")).returncode == 0

@@ -1,4 +1,4 @@
-"""`pharos keys`, `users` and `tokens`: made once, listed without secrets, taken back."""
+"""`pharos keys`, `users` and `tokens`: created, listed without secrets, and revoked."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def lines(home: Path, *words: str) -> list[str]:
 
 
 def test_a_key_is_shown_once(tmp_path: Path) -> None:
-    """`keys new` prints the key alone; the list knows its id and modules, and not the key."""
+    """`keys new` prints only the key. The list has its id and modules."""
     (key,) = lines(tmp_path, "keys", "new", "--module", "bulk_mail", "--module", "invoice_pro")
     (everywhere,) = lines(tmp_path, "keys", "new")
     known = Credentials(tmp_path / "credentials.sqlite")
@@ -31,7 +31,7 @@ def test_a_key_is_shown_once(tmp_path: Path) -> None:
 
 
 def test_a_token_is_printed_alone(tmp_path: Path) -> None:
-    """`tokens new` prints the token and nothing else; it is listed by id and role until revoked."""
+    """`tokens new` prints only the token. The list has its id and role until it is revoked."""
     (token,) = lines(tmp_path, "tokens", "new", "--role", "licensing")
     known = Credentials(tmp_path / "credentials.sqlite").token(token)
     assert known is not None
@@ -42,7 +42,7 @@ def test_a_token_is_printed_alone(tmp_path: Path) -> None:
 
 
 def test_a_user_is_added_listed_and_removed(tmp_path: Path) -> None:
-    """`users add` prints a generated password that logs in, until the user is removed."""
+    """`users add` prints a generated password that works until the user is removed."""
     (password,) = lines(tmp_path, "users", "add", "jane", "--role", "product")
     known = Credentials(tmp_path / "credentials.sqlite")
     assert known.log_in("jane", password) is not None
@@ -52,7 +52,7 @@ def test_a_user_is_added_listed_and_removed(tmp_path: Path) -> None:
 
 
 def test_a_password_may_come_by_standard_input(tmp_path: Path) -> None:
-    """A given password is not shown again; one that is too short or easily guessed is refused, with advice."""
+    """A password from standard input is not printed. A weak one is refused with a reason."""
     add = ("users", "add", "jane", "--role", "admin", "--password-stdin")
     short = pharos(tmp_path, *add, given=b"short\n")
     assert short.returncode == 1
@@ -74,7 +74,7 @@ def test_a_password_may_come_by_standard_input(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """A mistake is one line on stderr and exit status 1."""
+    """An error is one line on stderr with exit status 1."""
     done = pharos(tmp_path, *words)
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
@@ -83,14 +83,14 @@ def test_what_cannot_be_done_is_one_line(tmp_path: Path, words: tuple[str, ...])
 
 @pytest.mark.parametrize("words", [("users", "add", "jane"), ("tokens", "new", "--role", "root"), ("keys", "destroy")])
 def test_wrong_usage_says_how(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """A missing or unknown option is a usage error, exit status 2."""
+    """A missing or unknown option has exit status 2."""
     done = pharos(tmp_path, *words)
     assert done.returncode == 2
     assert "Usage: " in done.stderr
 
 
 def test_a_password_is_changed(tmp_path: Path) -> None:
-    """The new one is printed, or read from standard input and not printed; a weak one is refused."""
+    """A generated password is printed, one from standard input is not. A weak one is refused."""
     home = tmp_path / "home"
     first = pharos(home, "users", "add", "ann", "--role", "admin").stdout.strip()
     second = pharos(home, "users", "password", "ann").stdout.strip()
@@ -107,7 +107,7 @@ def test_a_password_is_changed(tmp_path: Path) -> None:
 
 
 def test_a_token_has_an_end(tmp_path: Path) -> None:
-    """In a year where nothing else is said; the list tells it, and that it was never used."""
+    """A token expires after a year by default. The list has its expiry and that it was never used."""
     home = tmp_path / "home"
     for days in ([], ["--days", "7"], ["--days", "0"]):
         assert pharos(home, "tokens", "new", "--role", "admin", *days).returncode == 0

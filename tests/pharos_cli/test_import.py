@@ -1,4 +1,4 @@
-"""`pharos import`: old beacons from files, through the same checks, each once."""
+"""`pharos import`: old beacons from files, validated like posted ones, each stored once."""
 
 import gzip
 import json
@@ -28,7 +28,10 @@ def days(home: Path) -> list[str]:
 
 
 def test_a_file_is_imported(tmp_path: Path) -> None:
-    """Good lines are stored on their own dates, bad ones go to stderr by number, and the last line counts them."""
+    """Valid lines are stored with their dates, invalid ones go to stderr with their numbers.
+
+    The last line has the counts.
+    """
     old = beacon({"sent_at": "2019-03-31T23:30:00-02:00"})
     lines = ndjson(
         old, b"not json", beacon({"sent_at": "2024-02-29T12:00:00Z"}), b"", old, beacon({"email": "jane@x.y"})
@@ -46,7 +49,7 @@ def test_a_file_is_imported(tmp_path: Path) -> None:
 
 
 def test_importing_twice_changes_nothing(tmp_path: Path) -> None:
-    """The same file again is all duplicates."""
+    """A second import of a file has only duplicates."""
     (tmp_path / "old.ndjson").write_bytes(ndjson(*(beacon() for _ in range(600))))
     first, second = (pharos(tmp_path / "home", "import", str(tmp_path / "old.ndjson")) for _ in range(2))
     assert last(first.stdout) == "imported=600 duplicates=0 rejected=0"
@@ -57,14 +60,14 @@ def test_importing_twice_changes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_standard_input_is_read(tmp_path: Path, pack: Any) -> None:
-    """`-` is standard input, plain or packed."""
+    """`-` reads standard input, plain or gzip."""
     done = pharos(tmp_path / "home", "import", "-", given=pack(ndjson(beacon(), b"[]")))
     assert last(done.stdout) == "imported=1 duplicates=0 rejected=1"
     assert done.stderr.startswith("-:2: wrong_type")
 
 
 def test_several_files_are_counted_together(tmp_path: Path) -> None:
-    """Plain and packed files, one of them without a last line end, and line numbers of each."""
+    """Several files, plain or gzip, share the counts. Each has its own line numbers."""
     one, two = beacon(), beacon()
     (tmp_path / "a.ndjson").write_bytes(ndjson(one).rstrip(b"\n"))
     (tmp_path / "b.ndjson.gz").write_bytes(gzip.compress(ndjson(b"1", two)) + gzip.compress(ndjson(one)))
@@ -74,7 +77,7 @@ def test_several_files_are_counted_together(tmp_path: Path) -> None:
 
 
 def test_a_line_of_any_length_is_rejected_alone(tmp_path: Path) -> None:
-    """A line longer than a beacon may be is one reject, and the lines behind it keep their numbers."""
+    """A too long line is one rejection and does not change later line numbers."""
     given = ndjson(beacon(), b'"' + b"x" * (5 << 20) + b'"', b"[", beacon())
     done = pharos(tmp_path / "home", "import", "-", given=given)
     assert last(done.stdout) == "imported=2 duplicates=0 rejected=2"
@@ -86,20 +89,20 @@ def test_a_line_of_any_length_is_rejected_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("sent_at", ["1970-12-31T23:59:59Z", "2105-01-01T00:00:00Z", "0001-01-01T00:00:00Z"])
 def test_a_date_that_cannot_be_stored_is_rejected(tmp_path: Path, sent_at: str) -> None:
-    """Any date is kept that the database can hold, and no other is bent into one."""
+    """Dates outside the range of the database are rejected and never changed."""
     done = pharos(tmp_path / "home", "import", "-", given=ndjson(beacon({"sent_at": sent_at})))
     assert last(done.stdout) == "imported=0 duplicates=0 rejected=1"
     assert done.stderr.startswith("-:1: out_of_range sent_at")
 
 
 def test_nothing_is_nothing(tmp_path: Path) -> None:
-    """An empty file imports nothing, and that is no error."""
+    """An empty file imports nothing and is no error."""
     done = pharos(tmp_path / "home", "import", "-")
     assert (done.returncode, done.stdout) == (0, "imported=0 duplicates=0 rejected=0\n")
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """A missing file, a folder and a cut gzip end in exit status 1 and one line; what was read until then is kept."""
+    """A missing file, a folder and a truncated gzip exit with status 1 and one line. Lines read before are stored."""
     (tmp_path / "good.ndjson").write_bytes(ndjson(beacon()))
     (tmp_path / "cut.gz").write_bytes(gzip.compress(ndjson(beacon()))[:-9])
     for name, imported in (("missing.ndjson", 1), ("", 1), ("cut.gz", 2)):
@@ -111,7 +114,7 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 def test_a_byte_order_mark_is_no_part_of_a_line(tmp_path: Path) -> None:
-    """In front of a file, of a later one that was appended to it, or of nothing."""
+    """A byte order mark is skipped at the start of a file or line."""
     mark = b"\xef\xbb\xbf"
     lines = mark + ndjson(beacon()) + mark + ndjson(beacon()) + mark + b"\n"
     done = pharos(tmp_path / "home", "import", "-", given=lines)

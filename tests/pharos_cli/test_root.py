@@ -1,4 +1,4 @@
-"""Commands that root runs beside a service of another user: whatever they make in the home belongs to that user."""
+"""Commands that root runs in another user's home: all files there belong to that user."""
 
 import json
 import os
@@ -26,7 +26,7 @@ CAN_RUN = all(path.stat().st_mode & 0o001 for path in Path(sys.executable).resol
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that every user may enter; those of pytest are for root alone."""
+    """A folder that every user may enter. Those of pytest are closed to other users."""
     made = Path(tempfile.mkdtemp(prefix="pharos-root-"))
     made.chmod(0o755)
     yield made
@@ -35,7 +35,7 @@ def folder() -> Iterator[Path]:
 
 @pytest.fixture
 def home(folder: Path) -> Path:
-    """A home that the service's user made and used."""
+    """A home that the service's user created and used."""
     home = folder / "home"
     home.mkdir(mode=0o700)
     os.chown(home, SERVICE.pw_uid, SERVICE.pw_gid)
@@ -46,7 +46,7 @@ def home(folder: Path) -> Path:
 
 
 def as_service(home: Path, *words: str, given: bytes = b"") -> subprocess.CompletedProcess[str]:
-    """A command as the user of the service; where that user cannot run our Python, as root."""
+    """Run a command as the service's user, or as root where that user cannot run our Python."""
     if not CAN_RUN:
         return pharos(home, *words, given=given)
     done = subprocess.run(
@@ -65,7 +65,7 @@ def as_service(home: Path, *words: str, given: bytes = b"") -> subprocess.Comple
 
 
 def others(folder: Path) -> list[str]:
-    """What in the folder does not belong to the service's user."""
+    """Return the files in a folder that do not belong to the service's user."""
     return [str(path) for path in folder.rglob("*") if path.lstat().st_uid != SERVICE.pw_uid]
 
 
@@ -91,7 +91,7 @@ def others(folder: Path) -> list[str]:
     ],
 )
 def test_what_root_makes_in_the_home_belongs_to_its_owner(home: Path, words: tuple[str, ...]) -> None:
-    """No command leaves a file of root's behind, and the service can go on."""
+    """No command leaves a file of root, and the service still works."""
     done = pharos(home, *words)
     assert "Traceback" not in done.stderr
     assert others(home) == []
@@ -101,7 +101,7 @@ def test_what_root_makes_in_the_home_belongs_to_its_owner(home: Path, words: tup
 
 @pytest.mark.parametrize("word", ["collector", "dashboard", "serve"])
 def test_a_service_that_root_starts_has_no_right_but_the_owner_s(home: Path, word: str) -> None:
-    """A port that only root may use, or Python that only root may run, ends the start in one line."""
+    """A start fails with one line if it needs rights that the home's owner lacks."""
     bind = "127.0.0.1:80"
     done = pharos(home, word, PHAROS_COLLECTOR_BIND=bind, PHAROS_DASHBOARD_BIND=bind)
     assert done.returncode == 1
@@ -112,7 +112,7 @@ def test_a_service_that_root_starts_has_no_right_but_the_owner_s(home: Path, wor
 
 @pytest.mark.skipif(not CAN_RUN, reason="the service's user cannot run this Python")
 def test_a_collector_that_root_starts_has_the_owner_s_ids(home: Path) -> None:
-    """User, group and all further groups are those of the owner, in master and workers, and no capability is left."""
+    """Master and workers have the owner's user and groups, and no capabilities."""
     with Collector(home, PHAROS_INGEST_KEY=KEY) as collector:
         assert collector.request("GET", "/readyz").status == 200
         for process in collector.processes():
@@ -127,7 +127,7 @@ def test_a_collector_that_root_starts_has_the_owner_s_ids(home: Path) -> None:
 
 
 def test_root_imports_a_file_that_only_root_may_read(home: Path, folder: Path) -> None:
-    """Files are opened before root becomes the owner of the home."""
+    """An import opens its files before root becomes the owner of the home."""
     (folder / "closed").mkdir(mode=0o700)
     file = folder / "closed" / "beacons.ndjson"
     file.write_text(json.dumps(beacon()))
@@ -138,7 +138,7 @@ def test_root_imports_a_file_that_only_root_may_read(home: Path, folder: Path) -
 
 
 def test_a_backup_that_root_makes_belongs_to_the_owner_of_the_home(home: Path, folder: Path) -> None:
-    """Also where only root may make the folder; the owner can restore it, and root beside a home of the owner's."""
+    """The folder of the backup belongs to the home's owner, who can restore it."""
     made = folder / "backups" / "first"
     done = pharos(home, "backup", "--home-only", "--with-secret", str(made))
     assert done.returncode == 0, done.stderr
@@ -154,7 +154,7 @@ def test_a_backup_that_root_makes_belongs_to_the_owner_of_the_home(home: Path, f
 
 
 def test_a_backup_into_a_folder_of_somebody_else_s_is_refused(home: Path, folder: Path) -> None:
-    """A folder that holds something, and a link to one, keep their owner."""
+    """A backup into a used folder or through a link is refused and changes no owner."""
     used = folder / "used"
     used.mkdir(mode=0o755)
     (used / "letter").touch()
@@ -169,7 +169,7 @@ def test_a_backup_into_a_folder_of_somebody_else_s_is_refused(home: Path, folder
 
 
 def test_a_home_that_root_owns_stays_root_s(tmp_path: Path) -> None:
-    """Where root itself runs Pharos nothing changes."""
+    """A home of root stays root's."""
     done = pharos(tmp_path / "home", "keys", "new")
     assert done.returncode == 0, done.stderr
     assert {path.stat().st_uid for path in (tmp_path / "home").iterdir()} == {0}

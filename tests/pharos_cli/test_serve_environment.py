@@ -1,4 +1,4 @@
-"""What `pharos serve` hands to its parts."""
+"""The environment that `pharos serve` passes to its parts."""
 
 from core.settings import Settings
 from pharos.serve import SECRETS, environment
@@ -15,7 +15,7 @@ GIVEN = {
 
 
 def test_a_part_gets_the_secrets_that_it_needs_and_no_others() -> None:
-    """The collector cannot reach ClickHouse, the loader makes no pseudonym, and no part has the first password."""
+    """The collector has no ClickHouse URL, the loader no root secret, and no part the first password."""
     kept = {part: set(environment(part, GIVEN)) - {"PATH", "PHAROS_K"} for part in ("collector", "dashboard", "load")}
     assert kept == {
         "collector": {"PHAROS_SECRET_FILE"},
@@ -25,7 +25,7 @@ def test_a_part_gets_the_secrets_that_it_needs_and_no_others() -> None:
 
 
 def test_what_is_left_is_a_whole_environment() -> None:
-    """Each part starts with it."""
+    """The passed settings are valid for each part."""
     given = {name: value for name, value in GIVEN.items() if not name.endswith("_FILE")}
     for part in ("collector", "dashboard", "load"):
         assert Settings.from_environ(environment(part, given)).k == 7

@@ -1,4 +1,4 @@
-"""What runs until it is stopped: one of each over a home, SIGHUP, addresses and homes, parts that are down."""
+"""Long-running commands: one instance per home, SIGHUP, addresses, home paths, and parts that are down."""
 
 import json
 import os
@@ -20,7 +20,7 @@ CATALOG = 'mode = "declared"\n[[module]]\nname = "{}"\npurpose = "why"\nowner = 
 
 
 def binds() -> dict[str, str]:
-    """Free addresses for collector and dashboard."""
+    """Return free addresses for collector and dashboard."""
     collector, dashboard = free_ports(2)
     return {
         "PHAROS_COLLECTOR_BIND": f"127.0.0.1:{collector}",
@@ -31,7 +31,7 @@ def binds() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """A Pharos beside a ClickHouse server that is away: every part is a process of its own."""
+    """A Pharos whose ClickHouse server is unavailable, so that every part is a process."""
     home = tmp_path_factory.mktemp("services") / "home"
     system = System(home, "http://127.0.0.1:9/pharos")
     try:
@@ -43,7 +43,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.mark.parametrize("word", ["collector", "dashboard", "load", "serve"])
 def test_a_second_one_over_a_home_stops(system: System, word: str) -> None:
-    """In one line, also at other addresses; the first goes on."""
+    """A second instance on a home exits with one line, and the first continues."""
     done = pharos(system.home, word, **binds())  # type: ignore[arg-type]
     lock = {"load": "loader"}.get(word, word)
     said = f"pharos: Pharos is already running with the home {system.home} (another process holds {lock}.lock)\n"
@@ -54,7 +54,7 @@ def test_a_second_one_over_a_home_stops(system: System, word: str) -> None:
 
 
 def test_a_collector_outlives_the_loss_of_its_counters_and_a_worker(tmp_path: Path) -> None:
-    """Whoever cleans /dev/shm ends nothing: `/metrics` answers, and a worker that dies is replaced."""
+    """After its counters in /dev/shm are removed, `/metrics` works and a dead worker is replaced."""
     with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY) as collector:
         collector.post(beacon())
         wait_for(lambda: all(counters_of(pid) for pid in collector.workers()), "both workers", 60)
@@ -71,13 +71,13 @@ def test_a_collector_outlives_the_loss_of_its_counters_and_a_worker(tmp_path: Pa
 
 
 def counters_of(worker: int) -> list[Path]:
-    """The folder of a collector's counters: its workers map the files in it."""
+    """Return the folder of a collector's counters, which its workers map."""
     maps = Path(f"/proc/{worker}/maps").read_text()
     return sorted({Path(line.split()[-1]).parent for line in maps.splitlines() if line.endswith(".db")})
 
 
 def test_a_hang_up_ends_nothing_and_has_files_read(system: System) -> None:
-    """SIGHUP to `pharos serve` and to every process of it, as from a closed terminal: the same processes go on."""
+    """SIGHUP to any process of `pharos serve` ends none of them."""
     (system.home / "catalog.toml").write_text(CATALOG.format("other"))
     before = system.processes()
     for pid in before:
@@ -90,7 +90,7 @@ def test_a_hang_up_ends_nothing_and_has_files_read(system: System) -> None:
 
 
 def test_a_part_that_is_down_is_told(system: System) -> None:
-    """The operator learns from `/readyz`, from doctor and from the log which part is down, until it is up again."""
+    """`/readyz`, doctor and the log name a part that is down, until it is up again."""
 
     def down() -> dict[str, dict[str, str]]:
         with urllib.request.urlopen(f"{system.collector}/readyz", timeout=30) as answer:
@@ -119,7 +119,7 @@ def test_a_part_that_is_down_is_told(system: System) -> None:
 
 
 def bound(squatter: socket.socket, port: int) -> bool:
-    """Whether the port could be taken."""
+    """Return whether the port could be bound."""
     try:
         squatter.bind(("127.0.0.1", port))
     except OSError:
@@ -129,7 +129,7 @@ def bound(squatter: socket.socket, port: int) -> bool:
 
 @pytest.mark.parametrize("word", ["collector", "dashboard", "serve"])
 def test_a_port_in_use_stops_the_start(tmp_path: Path, word: str) -> None:
-    """In one line that names the setting."""
+    """A used port stops the start with one line that names the setting."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
         done = pharos(tmp_path / "home", word, PHAROS_COLLECTOR_BIND=bind, PHAROS_DASHBOARD_BIND=bind)
@@ -140,7 +140,7 @@ def test_a_port_in_use_stops_the_start(tmp_path: Path, word: str) -> None:
 
 @pytest.mark.parametrize("name", ["a b", "what?", "100%25", "o'brien", 'say "x"', "größe", "#1", "a;b&c=d", "x" * 200])
 def test_a_home_of_any_name(tmp_path: Path, name: str) -> None:
-    """Collector, commands and doctor work in it, and nothing lands beside it; also where the locale is C."""
+    """Collector, commands and doctor work with any home path and locale, and write nothing outside."""
     home = tmp_path / name / "home"
     home.parent.mkdir()
     with Collector(home, PHAROS_INGEST_KEY=KEY, LC_ALL="C", LANG="C") as collector:
@@ -152,7 +152,7 @@ def test_a_home_of_any_name(tmp_path: Path, name: str) -> None:
 
 
 def test_a_home_with_a_path_that_is_too_long_stops_the_start(tmp_path: Path) -> None:
-    """In one line, whatever the limit that it is over."""
+    """A too long home path stops the start with one line."""
     home = tmp_path.joinpath(*["x" * 200] * 4)
     for words in (("collector",), ("keys", "new")):
         done = pharos(home, *words)
@@ -162,7 +162,7 @@ def test_a_home_with_a_path_that_is_too_long_stops_the_start(tmp_path: Path) -> 
 
 
 def test_ipv6(tmp_path: Path) -> None:
-    """`[::1]:PORT` is an address to listen on."""
+    """`[::1]:PORT` is a valid address."""
     collector, dashboard = free_ports(2)
     settings = {"PHAROS_COLLECTOR_BIND": f"[::1]:{collector}", "PHAROS_DASHBOARD_BIND": f"[::1]:{dashboard}"}
     system = System(tmp_path / "home", "http://127.0.0.1:9/pharos", **settings)

@@ -1,4 +1,4 @@
-"""`pharos drain` and `doctor`, and settings that stop the start."""
+"""`pharos drain` and `pharos doctor`, and invalid settings."""
 
 import http.server
 import json
@@ -16,13 +16,13 @@ from tests.pharos_cli.command import pharos
 
 
 def test_an_empty_spool_is_drained(tmp_path: Path) -> None:
-    """Where nothing waits `drain` returns at once, with exit status 0."""
+    """`drain` returns at once if nothing waits."""
     done = pharos(tmp_path / "home", "drain", "--timeout", "30")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_drain_gives_up_when_nothing_loads(tmp_path: Path) -> None:
-    """Without a loader `drain --timeout` ends with exit status 1, and says how many beacons are left."""
+    """Without a loader `drain --timeout` exits with status 1 and the number of waiting beacons."""
     pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
     done = pharos(tmp_path / "home", "drain", "--timeout", "0.1")
     assert done.returncode == 1
@@ -49,14 +49,14 @@ CHECKS = [
 
 
 def test_a_new_home_is_in_order(tmp_path: Path) -> None:
-    """On an empty home every check is one line with its stable id, in order, and all are well."""
+    """On a new home doctor prints one line per check, in order, and all pass."""
     done = pharos(tmp_path / "home", "doctor")
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [["ok", id] for id in CHECKS]
     assert done.returncode == 0  # stderr may hold a word of chDB's: it looks for cgroups, and a container may have none
 
 
 def test_the_doctor_makes_nothing(tmp_path: Path) -> None:
-    """No home where there is none, so that a backup can still be restored; no file in one that is there."""
+    """Doctor creates neither a home nor files in it."""
     assert pharos(tmp_path / "home", "doctor").returncode == 0
     assert not (tmp_path / "home").exists()
     pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
@@ -71,7 +71,7 @@ def test_the_doctor_makes_nothing(tmp_path: Path) -> None:
 
 
 def contents(home: Path) -> dict[str, tuple[int, int, int]]:
-    """All files and folders of a home: inode, size and time of the last change."""
+    """Return inode, size and modification time of all files of a home."""
     return {
         str(path.relative_to(home)): (path.stat().st_ino, path.stat().st_size, path.stat().st_mtime_ns)
         for path in home.rglob("*")
@@ -80,7 +80,7 @@ def contents(home: Path) -> dict[str, tuple[int, int, int]]:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 def test_a_read_only_home_is_said_in_one_line(tmp_path: Path) -> None:
-    """No command ends in a traceback; the doctor reads what it can."""
+    """With a read-only home no command prints a traceback, and doctor reports what it can read."""
     home = tmp_path / "home"
     pharos(home, "import", "-", given=json.dumps(beacon()).encode())
     subprocess.run(["mount", "--bind", home, home], check=True)
@@ -102,7 +102,7 @@ def test_a_read_only_home_is_said_in_one_line(tmp_path: Path) -> None:
 
 
 def test_the_doctor_says_that_a_certificate_is_not_trusted(tmp_path: Path) -> None:
-    """A ClickHouse server with a certificate of its own making answers; what is wrong is the certificate."""
+    """For an untrusted certificate doctor names the certificate as the cause."""
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     subprocess.run([*make.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
@@ -121,7 +121,7 @@ def test_the_doctor_says_that_a_certificate_is_not_trusted(tmp_path: Path) -> No
 
 
 def test_a_home_that_is_open_to_others_fails(tmp_path: Path) -> None:
-    """One failing check is marked, the others still run, and the exit status is 1."""
+    """A failing check is marked, the others still run, and the exit status is 1."""
     (tmp_path / "home").mkdir(mode=0o755)
     (tmp_path / "home").chmod(0o755)
     done = pharos(tmp_path / "home", "doctor")
@@ -131,7 +131,7 @@ def test_a_home_that_is_open_to_others_fails(tmp_path: Path) -> None:
 
 
 def test_wrong_settings_are_a_failing_check(tmp_path: Path) -> None:
-    """The doctor names a bad setting and looks no further."""
+    """Doctor names an invalid setting and stops."""
     done = pharos(tmp_path / "home", "doctor", PHAROS_K="few")
     assert done.returncode == 1
     assert done.stdout.startswith("FAIL config")
@@ -153,7 +153,7 @@ def test_wrong_settings_are_a_failing_check(tmp_path: Path) -> None:
     ],
 )
 def test_a_misspelt_setting_stops_the_start(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """A `PHAROS_` name that is none stops every command with that name, before anything is made."""
+    """An unknown `PHAROS_` name stops every command before anything is created."""
     done = pharos(tmp_path / "home", *words, PHAROS_RATELIMIT="marked-value")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("pharos: PHAROS_RATELIMIT ")
@@ -162,7 +162,7 @@ def test_a_misspelt_setting_stops_the_start(tmp_path: Path, words: tuple[str, ..
 
 
 def test_a_weak_key_stops_the_start_outside_loopback(tmp_path: Path) -> None:
-    """A weak given secret outside loopback stops the start, and the message holds the name alone."""
+    """Outside loopback a weak secret stops the start. The message has only its name."""
     done = pharos(tmp_path / "home", "collector", PHAROS_COLLECTOR_BIND="0.0.0.0:8000", PHAROS_INGEST_KEY="hunter2")
     assert done.returncode == 1
     assert done.stderr.startswith("pharos: PHAROS_INGEST_KEY ")
@@ -171,7 +171,7 @@ def test_a_weak_key_stops_the_start_outside_loopback(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [("serve",), ("collector",), ("import", "-"), ("demo",)])
 def test_a_country_database_that_cannot_be_read_stops_the_start(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """Every command that splits beacons ends with one line that names the setting, before it takes any."""
+    """An unreadable database stops commands that store beacons, with one line that names the setting."""
     done = pharos(tmp_path / "home", *words, PHAROS_COUNTRY_DATABASE=str(tmp_path / "missing.mmdb"))
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "pharos: PHAROS_COUNTRY_DATABASE cannot be read: No such file or directory"
@@ -180,7 +180,7 @@ def test_a_country_database_that_cannot_be_read_stops_the_start(tmp_path: Path, 
 
 
 def test_the_doctor_looks_at_the_country_database(tmp_path: Path) -> None:
-    """How old its data are, or why it cannot be read."""
+    """Doctor prints the age of the database, or its error."""
     file = tmp_path / "countries.mmdb"
     file.write_bytes(mmdb({"198.51.100.0/24": {"country": {"iso_code": "NL"}}}))
     done = pharos(tmp_path / "home", "doctor", PHAROS_COUNTRY_DATABASE=str(file))
@@ -192,7 +192,7 @@ def test_the_doctor_looks_at_the_country_database(tmp_path: Path) -> None:
 
 
 def test_the_doctor_warns_of_a_key_that_is_bound_to_no_module(tmp_path: Path) -> None:
-    """Whoever finds it in a module may send beacons of any; the first start cannot know better, so it is no failure."""
+    """Doctor warns about a key for all modules, because a module's users can find it. It is no failure."""
     home = tmp_path / "home"
     pharos(home, "keys", "new", "--module", "invoice_pro")
     assert "ok   keys         each ingest key is bound to its modules" in pharos(home, "doctor").stdout

@@ -1,4 +1,4 @@
-"""Searches that take the same way each time."""
+"""Reproducible hypothesis searches."""
 
 from hypothesis import Phase, settings
 

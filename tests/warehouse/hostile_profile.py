@@ -1,6 +1,6 @@
 """Run a command while every user of the ClickHouse server has a hostile profile: each setting is what hurts most.
 
-python -m tests.warehouse.hostile_profile pytest tests/warehouse -k server
+python -m tests.warehouse.hostile_profile pytest tests/warehouse -m server
 """
 
 import os
@@ -42,13 +42,13 @@ _LEFT_OUT = (
 
 
 def settings() -> dict[str, str | int]:
-    """A hostile value for each setting that Pharos sends."""
+    """Return a hostile value for each setting that Pharos sends."""
     opposites = {name: int(not value) for name, value in PINNED.items() if name not in _LEFT_OUT}
     return opposites | HOSTILE
 
 
 def main(command: list[str]) -> int:
-    """Exit status of the command."""
+    """Run the command under the profile; return its exit status."""
     url = urlsplit(os.environ["CLICKHOUSE_URL"])
     client = clickhouse_connect.get_client(
         host=url.hostname,

@@ -1,6 +1,5 @@
-"""How long a batch of unknown outcome may be sent again: the tables remember its token while other loaders go on."""
+"""How long a batch of unknown outcome can be retried while other loaders continue."""
 
-import os
 import re
 import uuid
 from collections.abc import Iterator
@@ -18,7 +17,6 @@ from warehouse import recount
 from warehouse.engine import Engine
 from warehouse.migrate import TOKENS, migrate
 
-on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
 WEEK = 7 * 86_400
 WITH_SUMS = ("usage_beacons", "features_by_month")
 
@@ -32,13 +30,13 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def test_five_loaders_bring_no_more_batches_in_a_week_than_the_tables_remember() -> None:
-    """Beside a server a loader pauses after each small batch."""
+    """The pause after each small batch limits the number of tokens per week."""
     assert 5 * WEEK / loader_module.PAUSE_SECONDS <= TOKENS * 1.01
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_tables_with_sums_remember_a_week_of_tokens(engine: Engine) -> None:
-    """By count, and on replicated tables by time too, which ClickHouse counts from the newest insert."""
+    """The deduplication window is long enough by count and, on replicated tables, by time."""
     end = "_local" if engine.cluster else ""
     for table in WITH_SUMS:
         ((created,),) = engine.query(
@@ -53,9 +51,9 @@ def test_the_tables_with_sums_remember_a_week_of_tokens(engine: Engine) -> None:
             assert int(found["non_replicated_deduplication_window"]) == TOKENS
 
 
-@on_a_server
+@pytest.mark.server
 def test_a_batch_is_known_after_many_of_other_loaders(engine: Engine) -> None:
-    """One loader never learned what became of its batch; three others brought theirs before it sends it again."""
+    """A retried batch is dropped after many batches of other loaders."""
     id = str(uuid.uuid4())
     lines = [row.usage for row in rows([beacon() for _ in range(5)])]
     insert_batch(engine, "usage", id, lines)

@@ -1,4 +1,4 @@
-"""Where and under which environment the embedded engine opens."""
+"""Where the embedded engine stores its data, and which time zone it uses."""
 
 import os
 import subprocess
@@ -25,7 +25,7 @@ for _ in range(2):
 
 
 def asked(home: Path, **environ: str) -> list[str]:
-    """What an engine over this home says, opened twice by one process."""
+    """Open an engine of this home twice in one process; return its results."""
     done = subprocess.run(
         [sys.executable, "-c", ASKED, str(home)],
         env={**os.environ, **environ},
@@ -42,13 +42,13 @@ OPENED_TWICE = [f"{applied} [('UTC', '1970-01-01 00:00:00')]" for applied in (Tr
 
 @pytest.mark.parametrize("zone", ["UTC+1", "Foo/Bar", "Pacific/Auckland"])
 def test_the_engine_is_in_utc_whatever_the_zone_of_the_process(zone: str, tmp_path: Path) -> None:
-    """Also where ClickHouse could not load that zone, and would not open."""
+    """The engine uses UTC, also where ClickHouse does not know the process's zone."""
     assert asked(tmp_path / "home", TZ=zone) == OPENED_TWICE
 
 
 @pytest.mark.parametrize("name", ["what?", "100%41", "two words", 'it\'s "quoted"', "Müller & Söhne", "a#b?c=d"])
 def test_the_engine_lies_in_its_home_whatever_the_home_is_called(name: str, tmp_path: Path) -> None:
-    """chDB reads a path as a connection string; nothing of the engine is beside the home."""
+    """With any home path the engine is in the home. chDB reads a path as a connection string."""
     home = tmp_path / name / "home"
     assert asked(home) == OPENED_TWICE
     assert (home / "clickhouse" / "store").is_dir()

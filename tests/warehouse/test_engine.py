@@ -1,4 +1,4 @@
-"""Tables, tokens and aggregates on a real ClickHouse, embedded and (with CLICKHOUSE_URL) on a server."""
+"""Tables, tokens and aggregates on a real ClickHouse: embedded and, with CLICKHOUSE_URL, on a server."""
 
 import multiprocessing
 import uuid
@@ -29,7 +29,7 @@ Work = Callable[[Engine, Home], Any]
 
 
 def done_in(kind: str, folder: Path, work: Work) -> Any:
-    """What `work` returns, in a process of its own: a process that loaded chDB must not fork any more."""
+    """Return the result of `work`, run in a separate process: chDB must not be forked."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
         return pool.submit(_with_engine, clickhouse_url(kind), folder, work).result(120)
 
@@ -44,14 +44,14 @@ def _with_engine(url: str, folder: Path, work: Work) -> Any:
 
 
 def rows(beacons: list[dict[str, Any]]) -> list[Row]:
-    """Beacons as the collector spools them."""
+    """Return beacons as the collector spools them."""
     planes = Planes(b"root secret of the tests")
     splits = [planes.split(one, "198.51.100.7", datetime.now(UTC)) for one in beacons]
     return [Row(split.seen, encode(split.usage), encode(split.license)) for split in splits]
 
 
 def uses(engine: Engine) -> int:
-    """The sum of all uses, by the aggregate."""
+    """Return the sum of all uses in the aggregate."""
     return int(engine.query("SELECT sum(arraySum(mapValues(uses))) FROM features_by_month")[0][0])
 
 
@@ -60,7 +60,7 @@ def migrated_twice(engine: Engine, home: Home) -> tuple[list[str], list[str]]:
 
 
 def test_all_sql_files_apply_once(kind: str, tmp_path: Path) -> None:
-    """An empty database gets every file, in order; a migrated one none."""
+    """An empty database gets every file in order, a migrated one none."""
     files = [name for name, _ in migrate.sql_files()]
     assert done_in(kind, tmp_path, migrated_twice) == (files, [])
 
@@ -77,7 +77,7 @@ def with_an_edited_file(engine: Engine, home: Home) -> str:
 
 
 def test_a_file_that_was_edited_after_it_was_applied_is_refused(kind: str, tmp_path: Path) -> None:
-    """What a database was made of is known; an edited file stops the start and is named."""
+    """An edited file stops the start and is named."""
     assert "001_usage.sql" in done_in(kind, tmp_path, with_an_edited_file)
 
 
@@ -90,7 +90,7 @@ def column_names(engine: Engine, home: Home) -> dict[str, set[str]]:
 
 
 def test_every_field_has_its_columns(kind: str, tmp_path: Path) -> None:
-    """The field table and the schema name the same columns, and no plane has one that is only the other's."""
+    """The field table and the schema have the same columns, and each plane has only its own."""
     tables = done_in(kind, tmp_path, column_names)
     assert tables["usage_beacons"] == {column for _, column in columns("usage")} | {
         "day", "install", "beacon", "mark", "country",
@@ -112,7 +112,7 @@ def inserted_again(engine: Engine, home: Home) -> tuple[Any, ...]:
 
 
 def test_a_batch_that_is_sent_again_changes_nothing(kind: str, tmp_path: Path) -> None:
-    """The same lines under the same token are in the rows once and in the sums once."""
+    """The same lines with the same token count once, in rows and sums."""
     assert done_in(kind, tmp_path, inserted_again) == (50, 50, [])
 
 
@@ -129,7 +129,7 @@ def through_two_collectors(engine: Engine, home: Home) -> tuple[Any, ...]:
 
 
 def test_a_retry_through_another_collector_is_counted_once(kind: str, tmp_path: Path) -> None:
-    """Beacons that two spools took are one in installs and in sums: the loader asks the warehouse before it adds."""
+    """Beacons that two spools have count once, because the loader checks the warehouse first."""
     assert done_in(kind, tmp_path, through_two_collectors) == (40, 40, [])
 
 
@@ -156,7 +156,10 @@ def poisoned(engine: Engine, home: Home) -> tuple[Any, ...]:
 
 
 def test_a_row_that_clickhouse_cannot_read_stands_aside(kind: str, tmp_path: Path) -> None:
-    """The other rows of its batch load, it is in quarantine, also after a retry, and what it holds is in no message."""
+    """An unreadable row goes to quarantine, also after a retry, and no message contains its content.
+
+    The others load.
+    """
     said, stood_aside, back_again, dropped, differences = done_in(kind, tmp_path, poisoned)
     assert "not a day" not in said
     assert stood_aside == ("usage", 20)
@@ -179,7 +182,7 @@ def tampered(engine: Engine, home: Home) -> list[str]:
 
 
 def test_a_recount_finds_what_differs(kind: str, tmp_path: Path) -> None:
-    """An aggregate that says more or less than its rows is told, one line for each."""
+    """A wrong aggregate is reported with one line."""
     found = done_in(kind, tmp_path, tampered)
     assert [line.split(",")[0] for line in found] == ["usage", "license sources", "license installs"]
 
@@ -206,9 +209,9 @@ def troubles(engine: Engine, home: Home) -> list[Any]:
 
 
 def test_a_failure_is_known_until_something_succeeds(kind: str, tmp_path: Path) -> None:
-    """A missing table is named and not forgotten because ClickHouse is alive; what a row holds is no failure.
+    """A missing table is reported until it can be read again, although other queries succeed.
 
-    Its own since is kept while it goes on, though other queries succeed between.
+    A row that ClickHouse cannot read is no failure of the engine.
     """
     missing = ("answers with UNKNOWN_TABLE (60)", False)
     assert done_in(kind, tmp_path, troubles) == [
@@ -235,7 +238,7 @@ def loaders_told(engine: Engine, home: Home) -> Any:
 
 
 def test_a_loader_tells_how_it_is_doing(kind: str, tmp_path: Path) -> None:
-    """What waits, since when and why; then that all is loaded. What an older Pharos told is still read."""
+    """A loader reports what waits, since when and why. Reports of older versions can be read."""
     behind, after = done_in(kind, tmp_path, loaders_told)
     assert len(behind) == len(after) == 2
     assert (behind[0].waiting, behind[0].oldest, behind[0].fresh_to) == (9, *[datetime.fromtimestamp(1.5e9, UTC)] * 2)
@@ -265,7 +268,7 @@ def with_gaps(engine: Engine, home: Home) -> Any:
 
 
 def test_what_came_when_is_known_by_day_and_by_hour(kind: str, tmp_path: Path) -> None:
-    """Days and hours without beacons are not among them; the first is known though it is out of range."""
+    """Days and hours without beacons are missing from the result. The first beacon is known even outside the range."""
     empty, now, days, (first, by_hour), tables = done_in(kind, tmp_path, with_gaps)
     assert empty == ((None, frozenset()), (None, {}))
     assert days == ((now - timedelta(days=6)).date(), {(now - timedelta(hours=30)).date(), now.date()})
@@ -294,5 +297,5 @@ def of_many_months(engine: Engine, home: Home) -> tuple[Any, ...]:
 
 
 def test_an_import_of_many_months_is_loaded(kind: str, tmp_path: Path) -> None:
-    """In batches of a hundred months, up to the last date that is accepted: retention drops no date to come."""
+    """Batches span a hundred months, up to the last accepted date. Retention drops no future date."""
     assert done_in(kind, tmp_path, of_many_months) == (2, MOST_MONTHS + 8, "2104-12-15", [])

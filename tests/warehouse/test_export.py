@@ -1,4 +1,4 @@
-"""Tables taken out of one ClickHouse and brought into another: every beacon once, and what outlives its rows."""
+"""Tables exported from one ClickHouse and imported into another, with every beacon once."""
 
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ Exported = list[tuple[export.Part, bytes]]
 
 
 def reports(engine: Engine) -> list[tuple[Any, ...]]:
-    """What the licensing team reads of each install."""
+    """Return the licensing rows of each install."""
     return engine.query(
         "SELECT module, install, status, min(first_seen), max(last_seen), argMaxMerge(latest) "
         "FROM sightings_by_install GROUP BY module, install, status ORDER BY install"
@@ -30,7 +30,7 @@ def reports(engine: Engine) -> list[tuple[Any, ...]]:
 
 
 def taken_out(engine: Engine, home: Home) -> tuple[Exported, list[tuple[Any, ...]]]:
-    """60 beacons, 10 of them twice; and no rows of the license plane: they are too old, and gone."""
+    """Export 60 beacons, 10 of them stored twice, without raw license rows, which have expired."""
     migrate(engine)
     spooled, spool = rows([beacon() for _ in range(60)]), Spool(home.spool)
     spool.store(spooled, 1e9)
@@ -55,8 +55,7 @@ def brought_in(exported: Exported, engine: Engine, home: Home) -> tuple[Any, ...
 
 
 def test_tables_are_brought_to_another_clickhouse(kind: str, tmp_path: Path) -> None:
-    """In parts, and twice: a beacon that the source held twice is summed once, and license reports that outlived
-    their rows are what they were."""
+    """A repeated import in parts counts each beacon once and keeps license reports whose rows have expired."""
     exported, reports = done_in(kind, tmp_path, taken_out)
     assert [(part.table, part.of) for part, _ in exported] == [("usage_beacons", 3)] * 3 + [
         ("sightings_by_install", 3)
@@ -72,5 +71,5 @@ def nothing(engine: Engine, home: Home) -> list[export.Part]:
 
 
 def test_a_database_without_tables_has_no_parts(kind: str, tmp_path: Path) -> None:
-    """Where nothing was ever migrated there is nothing to take out, and that is no error."""
+    """A database without tables exports nothing and is no error."""
     assert done_in(kind, tmp_path, nothing) == []

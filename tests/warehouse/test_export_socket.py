@@ -1,4 +1,4 @@
-"""The owner of the engine answers for its tables through a socket in the home."""
+"""The process that owns the engine exports its tables through a socket in the home."""
 
 import time
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ ROWS = bytes(range(256)) * 20_000
 
 
 class FakeEngine:
-    """An engine of one table, which can break."""
+    """An engine with one table, which can fail."""
 
     cluster = ""
     broken = False
@@ -53,7 +53,7 @@ def home(tmp_path: Path, engine: FakeEngine) -> Iterator[Home]:
 
 
 def test_tables_are_lent(home: Home) -> None:
-    """The contents, and a part of any size, are what the owner has; the socket is for us alone."""
+    """Contents and parts are complete, and the socket has mode 0600."""
     assert export_socket.lends(home)
     tables = export_socket.ExportClient(home)
     assert tables.contents() == Contents("26.9", {"001_usage.sql": "ab"}, [PART])
@@ -62,7 +62,7 @@ def test_tables_are_lent(home: Home) -> None:
 
 
 def test_what_is_wrong_with_the_engine_is_told(home: Home, engine: FakeEngine) -> None:
-    """An error of the engine is that of who asked, not one to ask again for; nothing but our tables is lent."""
+    """An engine's error is passed on and not retried. Other tables are refused."""
     engine.broken = True
     with pytest.raises(EngineError, match="the engine is broken"):
         export_socket.ExportClient(home).read(PART)
@@ -72,14 +72,14 @@ def test_what_is_wrong_with_the_engine_is_told(home: Home, engine: FakeEngine) -
 
 @pytest.mark.parametrize("said", [b"", b"null\n", b"nonsense\n", b'{"table": 5}\n'])
 def test_who_hangs_up_keeps_nobody_from_asking(home: Home, said: bytes) -> None:
-    """After a question that is none, or whose answer nobody waits for, the next one is answered."""
+    """After an invalid question or a client that disconnects, the next question is answered."""
     with export_socket._connect(home) as caller:
         caller.sendall(said)
     assert export_socket.ExportClient(home).read(PART) == ROWS
 
 
 def test_an_owner_that_is_gone_is_waited_for_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nobody comes back to answer, that is an error after a while."""
+    """Without an owner the export fails after a while."""
     monkeypatch.setattr(export_socket, "AWAY_SECONDS", 0.5)
     began = time.monotonic()
     with pytest.raises(EngineError, match="does not answer"):
@@ -88,7 +88,7 @@ def test_an_owner_that_is_gone_is_waited_for_in_vain(tmp_path: Path, monkeypatch
 
 
 def test_a_folder_that_cannot_hold_a_socket_costs_the_backup_alone(tmp_path: Path, engine: FakeEngine) -> None:
-    """Where no socket can be made the owner does all else, and nothing is lent."""
+    """Where no socket can be made, only the export is unavailable."""
     home = Home(tmp_path / "home")
     (home.path / export_socket.SOCKET).mkdir()
     export_socket.ExportServer(home, cast(Engine, engine)).close()

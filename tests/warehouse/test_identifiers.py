@@ -1,4 +1,4 @@
-"""Names of databases and clusters that a statement has to quote."""
+"""Names of databases and clusters that must be quoted."""
 
 import os
 import uuid
@@ -20,18 +20,16 @@ from warehouse.migrate import migrate
 from warehouse.queries import health, metrics
 from warehouse.server_users import Server, ServerUser
 
-on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
-
 
 def test_a_name_is_quoted_whatever_is_in_it() -> None:
-    """No name ends its quotes."""
+    """No name can end its quotes."""
     assert quoted("pharos-eu.1") == "`pharos-eu.1`"
     assert quoted("a`b\\c") == r"`a\`b\\c`"
     assert (on_cluster("fleet-1"), on_cluster("")) == (" ON CLUSTER `fleet-1`", "")
 
 
 def test_every_statement_about_users_quotes_its_names() -> None:
-    """With a dash in database and cluster each name stands in backticks."""
+    """Every name is in backticks."""
     server = Server("pharos-eu", "fleet-1", "a password", loopback=True)
     for account in ServerUser:
         statements = [*server.make(account), *server.take_back(account, [("SELECT", "other-table", "a-column")])]
@@ -42,10 +40,10 @@ def test_every_statement_about_users_quotes_its_names() -> None:
                 )
 
 
-@on_a_server
+@pytest.mark.server
 @pytest.mark.parametrize("form", ["pharos-{}", "{}.eu", "9{}"])
 def test_a_database_of_any_accepted_name_works(form: str, tmp_path: Path) -> None:
-    """Migration, users, loading, figures, erasure and export."""
+    """Migration, users, loading, figures, erasure and export work."""
     name = form.format(uuid.uuid4().hex[:12])
     url = urlunsplit(urlsplit(os.environ["CLICKHOUSE_URL"])._replace(path=f"/{name}"))
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "")

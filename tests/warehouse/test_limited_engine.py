@@ -1,4 +1,4 @@
-"""What one question may take of ClickHouse: time, memory, rows."""
+"""Limits on one query: time, memory and rows."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def asked(engine: Engine, home: Home) -> list[object]:
 
 
 def test_a_question_that_takes_too_much_is_ended(kind: str, tmp_path: Path) -> None:
-    """And the next one is answered."""
+    """A query over the limits fails, and the next one works."""
     assert done_in(kind, tmp_path, asked) == ["ended", [(1000,)], None] * 3
 
 
@@ -44,5 +44,5 @@ def without_limits(engine: Engine, home: Home) -> int:
 
 
 def test_the_loader_has_no_such_limits(kind: str, tmp_path: Path) -> None:
-    """They are the dashboard's alone."""
+    """Only the dashboard has these limits."""
     assert done_in(kind, tmp_path, without_limits) == 1_000_000

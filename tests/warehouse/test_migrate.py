@@ -9,7 +9,7 @@ from warehouse.migrate import migrate, sql_files
 
 
 def test_each_sql_file_has_a_number_of_its_own() -> None:
-    """One file a number, in order, each with a name and a text; a number may be left out."""
+    """Each file has its own number, a name and a text. Numbers may be missing."""
     names = [name for name, _ in sql_files()]
     numbers = [int(name[:3]) for name in names]
     assert numbers == sorted(set(numbers))
@@ -18,14 +18,14 @@ def test_each_sql_file_has_a_number_of_its_own() -> None:
 
 
 def test_statements_may_run_again() -> None:
-    """A crash between two statements of a file runs the first again: each that creates says IF NOT EXISTS."""
+    """Each CREATE has IF NOT EXISTS, because a crash repeats the earlier statements of a file."""
     for name, text in sql_files():
         for created in re.findall(r"(?:^CREATE|\bADD COLUMN)\b.*", text, flags=re.MULTILINE):
             assert "IF NOT EXISTS" in created, name
 
 
 class UpToDate:
-    """A database that has all files, on a cluster that takes no statement that creates: one of its replicas is down."""
+    """A migrated database on a cluster that rejects CREATE, because a replica is down."""
 
     cluster = "fleet"
 
@@ -33,9 +33,9 @@ class UpToDate:
         return [(int(name[:3]), hashlib.sha256(text.encode()).hexdigest()) for name, text in sql_files()]
 
     def create_users(self) -> None:
-        """As in `test_users_that_are_there_are_only_asked_for`."""
+        """Check users, see `test_users_that_are_there_are_only_asked_for`."""
 
 
 def test_an_up_to_date_database_is_only_asked() -> None:
-    """A loader can start while a replica is down: nothing is created that is there."""
+    """A loader can start while a replica is down, because nothing is created that exists."""
     assert migrate(cast(Engine, UpToDate())) == []

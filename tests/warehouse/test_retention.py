@@ -1,4 +1,4 @@
-"""What is too old leaves the disk, byte by byte: on a real ClickHouse, embedded and (with CLICKHOUSE_URL) a server."""
+"""Expired data leaves the disk, byte by byte, on a real ClickHouse: embedded and, with CLICKHOUSE_URL, a server."""
 
 import os
 import subprocess
@@ -27,7 +27,7 @@ OLD, YOUNG = {"addresses": 33, "rows": MONTHS_14 + 3}, {"addresses": 28, "rows":
 
 
 def load(engine: Engine, days: int, address: str, feature: str) -> None:
-    """A beacon of so many days ago, as `pharos import` keeps its date, with an address that is the connection's."""
+    """Load a beacon that was sent some days ago, with this address."""
     now = datetime.now(UTC)
     sent = (now - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
     split = Planes(b"root secret of the tests").split(
@@ -38,12 +38,12 @@ def load(engine: Engine, days: int, address: str, feature: str) -> None:
 
 
 def marks(days: int) -> tuple[str, str]:
-    """An address and the name of a feature that nothing else looks like."""
+    """Return an address and a feature name that occur nowhere else."""
     return f"2001:db8:{days:x}:feed:beef:cafe:f00d:1", f"marker.qzxjkvw.{days}"
 
 
 def on_disk(engine: Engine, home: Home, mark: str) -> bool:
-    """Whether a file of ClickHouse holds these bytes."""
+    """Return whether a file of ClickHouse contains these bytes."""
     folders = [home.path]
     if not engine.embedded:
         node = Path(os.environ["CLICKHOUSE_CONFIG"]).parent
@@ -53,7 +53,7 @@ def on_disk(engine: Engine, home: Home, mark: str) -> bool:
 
 
 def gone(engine: Engine, home: Home, wanted: list[str], seconds: float = 100) -> bool:
-    """Whether these bytes leave the disk in that time, while new beacons come in as ever."""
+    """Return whether the bytes leave the disk in time while new beacons are loaded."""
     end = time.monotonic() + seconds
     new = 0
     while time.monotonic() < end:
@@ -66,7 +66,7 @@ def gone(engine: Engine, home: Home, wanted: list[str], seconds: float = 100) ->
 
 
 def merges_with_ttl(engine: Engine, most: int) -> None:
-    """Let ClickHouse look for what is too old by itself, or (with 0) not."""
+    """Set whether ClickHouse itself looks for expired data."""
     for kept in KEPT:
         if kept.interval and not kept.column:
             where = f"{kept.where}_local ON CLUSTER {engine.cluster}" if engine.cluster else kept.where
@@ -93,9 +93,9 @@ def forced_out(engine: Engine, home: Home) -> dict[str, Any]:
 
 
 def test_what_is_too_old_is_forced_off_the_disk(kind: str, tmp_path: Path) -> None:
-    """Addresses of 33 days and rows of 14 months and some days: there before, gone afterwards, and younger ones stay.
+    """Expired addresses and rows are removed, and younger ones stay.
 
-    Here ClickHouse does not look by itself, as one that was stopped for long, or whose merges are busy.
+    ClickHouse does not look for them here, as after a long stop or with busy merges.
     """
     told = done_in(kind, tmp_path, forced_out)
     assert told["before"] == [True] * 5  # the marks can be found at all
@@ -121,7 +121,7 @@ def by_itself(engine: Engine, home: Home) -> dict[str, Any]:
 
 
 def test_clickhouse_drops_what_is_too_old_by_itself(kind: str, tmp_path: Path) -> None:
-    """Without being told: a part that nothing is merged with is written anew, and its month is not waited for."""
+    """ClickHouse rewrites parts with expired data by itself, without waiting for other merges."""
     assert done_in(kind, tmp_path, by_itself) == {"before": [True] * 3, "gone": True}
 
 
@@ -131,6 +131,6 @@ def settings(engine: Engine, home: Home) -> dict[str, str]:
 
 
 def test_the_table_of_retention_is_what_the_tables_are_set_to(kind: str, tmp_path: Path) -> None:
-    """Every entry about ClickHouse, read from ClickHouse itself."""
+    """Each retention period equals the TTL in ClickHouse."""
     found = done_in(kind, tmp_path, settings)
     assert found == {kept.name: kept.how_long.partition(" after ")[0] for kept in KEPT if kept.interval}

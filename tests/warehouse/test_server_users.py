@@ -1,4 +1,4 @@
-"""The users of a ClickHouse server: each tries to cross into what is not theirs."""
+"""The users of a ClickHouse server: each is refused what belongs to the others."""
 
 import os
 import uuid
@@ -26,7 +26,6 @@ from warehouse.migrate import migrate
 from warehouse.queries import health, licensing, metrics
 from warehouse.server_users import GRANTS, Server, ServerUser
 
-on_a_server = pytest.mark.skipif("CLICKHOUSE_URL" not in os.environ, reason="needs CLICKHOUSE_URL")
 AGGREGATES = ("installs_by_month", "features_by_month", "installs")
 USAGE = ("usage_beacons", *AGGREGATES)
 LICENSE = ("license_sightings", "license_sources_by_month", "sightings_by_install", "license_keys", "owner_statements")
@@ -50,7 +49,7 @@ def engine_at(url: str, folder: Path) -> Engine:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[Engine]:
-    """A migrated database with ten beacons in it."""
+    """A migrated database with ten beacons."""
     engine = engine_at(clickhouse_url("server"), tmp_path)
     migrate(engine)
     spool = Spool(tmp_path / "spool")
@@ -61,7 +60,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def refused(engine: Engine, account: ServerUser, statement: str) -> bool:
-    """Whether the server denies that user this, and for no other reason than that."""
+    """Return whether the server denies a statement for lack of privileges."""
     try:
         engine.as_user(account).command(statement)
     except EngineError as error:
@@ -71,9 +70,9 @@ def refused(engine: Engine, account: ServerUser, statement: str) -> bool:
     return False
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_readers_logins_are_enough_for_a_dashboard(engine: Engine, tmp_path: Path) -> None:
-    """Every page's questions are answered without the administrator's login, and nothing can be changed with them."""
+    """The readers' logins suffice for every page and can change nothing."""
     url = engine._connections._url
     without_login = urlunsplit(url._replace(netloc=f"{url.hostname}:{url.port}"))
     passwords = engine.readers_passwords()
@@ -98,7 +97,7 @@ def test_the_readers_logins_are_enough_for_a_dashboard(engine: Engine, tmp_path:
 
 
 def test_no_table_is_open_to_the_readers_of_both_planes() -> None:
-    """But freshness, which is about loaders: one query as one user can never join the planes."""
+    """Except for freshness, no table is open to both readers, so that no query can join the planes."""
     tables = {account: {table for _, table, _ in grants} for account, grants in GRANTS.items()}
     assert tables[ServerUser.PRODUCT] & tables[ServerUser.LICENSING] == set()
     assert tables[ServerUser.PRODUCT] == {*AGGREGATES, "freshness_by_loader", "rights_requests"}
@@ -108,7 +107,7 @@ def test_no_table_is_open_to_the_readers_of_both_planes() -> None:
 
 
 def test_passwords_follow_from_the_url_s_and_from_nothing_that_is_public() -> None:
-    """Each user has its own, each database too; without a password there are users on the server's machine alone."""
+    """Each user and database has its own password. Without a password in the URL the users work on loopback only."""
     logins = {
         Server(database, "", password, loopback=False).login(account)
         for database in ("one", "two")
@@ -122,17 +121,17 @@ def test_passwords_follow_from_the_url_s_and_from_nothing_that_is_public() -> No
     assert all("HOST ANY" in statement for statement in guarded[:2])
 
 
-@on_a_server
+@pytest.mark.server
 @pytest.mark.parametrize("account", list(ServerUser))
 def test_each_user_is_the_one_that_asks(engine: Engine, account: ServerUser) -> None:
-    """The views of the engine are connections of that user, not of the administrator."""
+    """Each view of the engine connects as its user."""
     assert engine.as_user(account).query("SELECT currentUser()") == [(f"pharos_{engine.database}_{account}",)]
     assert engine.query("SELECT currentUser()") != engine.as_user(account).query("SELECT currentUser()")
 
 
-@on_a_server
+@pytest.mark.server
 def test_product_reads_aggregates_of_the_usage_plane_and_nothing_else(engine: Engine) -> None:
-    """No table of the license plane, no raw row, no view, no way around, no change."""
+    """Product reads no license table, no raw row and no view, and changes nothing."""
     product = engine.as_user(ServerUser.PRODUCT)
     assert product.query("SELECT uniqExact(install) FROM installs_by_month") == [(10,)]
     rights = set(RIGHTS) - {"rights_requests"}
@@ -158,9 +157,9 @@ def _views() -> set[str]:
     return {view for views in VIEWS.values() for view in views}
 
 
-@on_a_server
+@pytest.mark.server
 def test_licensing_reads_the_license_plane_and_nothing_else(engine: Engine) -> None:
-    """Not even aggregates of the usage plane: metrics are asked as product, whoever asks."""
+    """Licensing does not read usage aggregates. Metrics are always queried as product."""
     assert engine.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(10,)]
     for table in [*USAGE, *RIGHTS, *VIEWS["usage"], *VIEWS["license"]]:
         assert refused(engine, ServerUser.LICENSING, f"SELECT * FROM {table} FORMAT Null"), table
@@ -168,9 +167,9 @@ def test_licensing_reads_the_license_plane_and_nothing_else(engine: Engine) -> N
     assert refused(engine, ServerUser.LICENSING, "ALTER TABLE license_sightings DELETE WHERE 1")
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine) -> None:
-    """Of the usage plane it reads by what it knows a beacon again; the views behind its inserts run all the same."""
+    """The loader reads only the columns that identify beacons. Its inserts still fill the aggregates."""
     assert engine.query("SELECT count() FROM license_sightings") == [(10,)]
     assert engine.query("SELECT uniqExact(install) FROM sightings_by_install") == [(10,)]
     assert engine.as_user(ServerUser.LOADER).query("SELECT count(beacon) FROM usage_beacons") == [(10,)]
@@ -185,9 +184,9 @@ def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine
         assert refused(engine, ServerUser.LOADER, statement), statement
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_loader_reads_no_table_through_another(engine: Engine) -> None:
-    """`loop` and its like read any table for whoever may use table functions; the loader may use none."""
+    """Table functions such as `loop` could read any table, and the loader may not use them."""
     for table in ("license_sightings", *USAGE):
         for source in (
             f"loop({quoted(engine.database)}, {table})",
@@ -206,9 +205,9 @@ def test_the_loader_reads_no_table_through_another(engine: Engine) -> None:
     assert not engine.reads("usage_beacons", b'{"day":"no day"}')
 
 
-@on_a_server
+@pytest.mark.server
 def test_a_profile_that_is_read_only_stops_no_loader(engine: Engine, tmp_path: Path) -> None:
-    """A server may give it to all users that do not say otherwise."""
+    """The loader works on a server whose default profile is read-only."""
     cluster, profile = engine.on_cluster, f"read_only_{engine.database}"
     loader = quoted(ServerUser.LOADER.user(engine.database))
     engine.command(f"CREATE SETTINGS PROFILE {profile}{cluster} SETTINGS readonly = 1 TO {loader}")
@@ -219,9 +218,9 @@ def test_a_profile_that_is_read_only_stops_no_loader(engine: Engine, tmp_path: P
     assert engine.query("SELECT count() FROM usage_beacons") == [(13,)]
 
 
-@on_a_server
+@pytest.mark.server
 def test_a_grant_that_is_no_longer_in_the_table_is_taken_back(engine: Engine) -> None:
-    """What somebody gave by hand, or an older Pharos gave, ends with the next migration."""
+    """The next migration revokes grants that are not in the table."""
     cluster = f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
     for end in ("", "_local") if engine.cluster else ("",):
         product, loader = (account.user(engine.database) for account in (ServerUser.PRODUCT, ServerUser.LOADER))
@@ -233,18 +232,18 @@ def test_a_grant_that_is_no_longer_in_the_table_is_taken_back(engine: Engine) ->
     assert refused(engine, ServerUser.LOADER, "SELECT features FROM usage_beacons FORMAT Null")
 
 
-@on_a_server
+@pytest.mark.server
 def test_users_that_are_there_are_only_asked_for(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a cluster, so that a loader can start while a replica is down: no statement waits for it."""
+    """A migration with existing users runs no statement that waits for a replica that is down."""
     commands: list[str] = []
     monkeypatch.setattr(Engine, "command", lambda self, sql, settings=None: commands.append(sql))
     assert migrate(engine) == []
     assert commands == []
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_queries_choose_the_user_by_the_plane(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Metrics are asked as product, what the license plane holds as licensing; the administrator is not used at all."""
+    """Metrics are queried as product, licenses as licensing, and nothing as the administrator."""
     asked: list[ServerUser | None] = []
     client = Connections.client
 
@@ -270,7 +269,7 @@ def test_the_queries_choose_the_user_by_the_plane(engine: Engine, monkeypatch: p
 
 
 def administrator(engine: Engine, grants: str) -> str:
-    """The URL of a new user of the server with a password and these grants."""
+    """Return the URL of a new user with a password and these grants."""
     name, cluster = f"admin_{uuid.uuid4().hex[:8]}", f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
     engine.command(f"CREATE USER {name}{cluster} IDENTIFIED BY 'a long password'")
     engine.command(f"GRANT{cluster} {grants} TO {name} WITH GRANT OPTION")
@@ -284,9 +283,9 @@ DATABASE_ALONE = (
 )
 
 
-@on_a_server
+@pytest.mark.server
 def test_without_access_management_all_works_as_one_user_and_says_so(engine: Engine, tmp_path: Path) -> None:
-    """Migrations and queries go on; `one_user` tells why the planes are not separated by users."""
+    """Without access management all works as one user, and `one_user` says why."""
     url = administrator(engine, DATABASE_ALONE)
     poor = engine_at(url, tmp_path)
     migrate(poor)
@@ -301,9 +300,9 @@ def test_without_access_management_all_works_as_one_user_and_says_so(engine: Eng
     again.close()
 
 
-@on_a_server
+@pytest.mark.server
 def test_a_process_that_comes_before_the_migration_waits_for_it(engine: Engine, tmp_path: Path) -> None:
-    """No database yet is an `EngineError`; afterwards the same engine answers. A changed password is no obstacle."""
+    """Without a database the engine raises `EngineError`. After the migration, or a changed password, it works."""
     url = clickhouse_url("server")
     early = engine_at(url, tmp_path)
     with pytest.raises(EngineError):
@@ -319,9 +318,9 @@ def test_a_process_that_comes_before_the_migration_waits_for_it(engine: Engine, 
     early.close()
 
 
-@on_a_server
+@pytest.mark.server
 def test_the_running_system_is_asked_as_its_users(tmp_path: Path) -> None:
-    """What is taken from a user fails in the part of the system that works as that user, and in no other."""
+    """Revoking a privilege breaks only the part of the system that works as that user."""
     with running(tmp_path / "home", "server") as system:
         admin = engine_at(system.environ["PHAROS_CLICKHOUSE_URL"], tmp_path / "aside")
         cluster = f" ON CLUSTER {admin.cluster}" if admin.cluster else ""

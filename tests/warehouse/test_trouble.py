@@ -1,4 +1,4 @@
-"""What the engine knows of its own failures: since when, and what; told in words that give nothing away."""
+"""What the engine reports about its failures: since when and why, without data."""
 
 import contextlib
 import socket
@@ -26,7 +26,7 @@ def engine_at(port: int, folder: Path) -> Engine:
 
 
 def failure(engine: Engine) -> Trouble:
-    """What is known after a query that failed; the error carries the same."""
+    """Return the recorded failure after a failed query."""
     with pytest.raises(EngineError) as caught:
         engine.query("SELECT 1")
     assert caught.value.trouble == engine.trouble
@@ -38,7 +38,7 @@ def failure(engine: Engine) -> Trouble:
 
 
 class Broken(BaseHTTPRequestHandler):
-    """Answers 500 to everything, as a proxy does in front of a server that is gone."""
+    """A server that answers 500 to everything."""
 
     def do_GET(self) -> None:
         self.send_response(500)
@@ -49,7 +49,7 @@ class Broken(BaseHTTPRequestHandler):
         self.do_GET()
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def broken() -> Iterator[int]:
 
 @pytest.fixture
 def hung() -> Iterator[int]:
-    """Takes connections and never answers."""
+    """A server that accepts connections and never responds."""
     with contextlib.closing(socket.socket()) as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
@@ -70,7 +70,7 @@ def hung() -> Iterator[int]:
 
 
 def test_a_server_that_is_not_there(tmp_path: Path) -> None:
-    """It is known since the first failure, and later ones do not move that; nobody had asked before, so at least."""
+    """The time of the first failure is kept by later ones."""
     (port,) = free_ports(1)
     engine = engine_at(port, tmp_path)
     assert engine.trouble is None
@@ -83,14 +83,14 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_server_that_answers_nonsense(tmp_path: Path, broken: int) -> None:
-    """The status is told, and nothing of the answer."""
+    """The message has the status, and nothing of the response."""
     assert failure(engine_at(broken, tmp_path)).message == "answers with HTTP status 500"
 
 
 def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path, hung: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first query waits as long as a query may take; what comes after it learns sooner that it still hangs.
+    """The first query waits for the full timeout, later ones for less.
 
-    It has failed since it was asked, not since it was given up.
+    The failure is dated from the question, not from the timeout.
     """
     monkeypatch.setattr(connections, "QUERY_SECONDS", 8)
     monkeypatch.setattr(connections, "PROBE_SECONDS", 1)
@@ -108,7 +108,7 @@ def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path, hung: int, monke
 def test_who_only_asks_whether_it_is_there_waits_no_minute(
     tmp_path: Path, hung: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As `/readyz` does, which monitors call."""
+    """Health checks such as `/readyz` have a short timeout."""
     monkeypatch.setattr(connections, "PROBE_SECONDS", 1)
     engine = engine_at(hung, tmp_path)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Decisions of owners: the newest one counts on every collector, whatever the clocks say."""
+"""Owner decisions: the newest one applies on every collector, whatever the clocks say."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ STEPS = (HOUR, -HOUR, DAY, -DAY, WEEK, -WEEK)
 
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[Spool]:
-    """The spool of another collector."""
+    """The spool of a second collector."""
     opened = Spool(tmp_path / "other.sqlite")
     yield opened
     opened.close()
@@ -31,13 +31,13 @@ def decide(spool: Spool, who: int, action: str, now: float) -> None:
 
 
 class Shared:
-    """What ClickHouse holds: of each install the highest revision, and every erasure."""
+    """Stands in for ClickHouse: the highest revision of each install, and every erasure."""
 
     def __init__(self) -> None:
         self.held: dict[int, Decision] = {}
 
     def carry_out(self, spool: Spool, who: int) -> None:
-        """Share the decision about an install, as when its request is carried out."""
+        """Share the decision about an install, as carrying out its request does."""
         known = [self.held[who]] if who in self.held else []
         for ours in Decisions(spool).overrule([who], known):
             assert who not in self.held or ours.revision > self.held[who].revision
@@ -50,7 +50,7 @@ class Shared:
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_decision_outlives_a_step_of_the_clock(spool: Spool, tmp_path: Path, step: float) -> None:
-    """Lifted and objected again across a step of the clock: the objection counts, here and after a restart."""
+    """An objection after a lift applies although the clock stepped back, also after a restart."""
     shared = Shared()
     for action, now in (("object", NOON), ("lift", NOON + 1), ("object", NOON + step + 2)):
         decide(spool, 1, action, now)
@@ -64,7 +64,7 @@ def test_a_decision_outlives_a_step_of_the_clock(spool: Spool, tmp_path: Path, s
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_decision_is_newer_than_that_of_another_collector(spool: Spool, other: Spool, step: float) -> None:
-    """Asked at a collector whose clock is elsewhere, once the first one was carried out, also before it has learned."""
+    """A decision replaces an earlier one of another collector, although that collector's clock differs."""
     shared = Shared()
     decide(spool, 1, "object", NOON)
     shared.carry_out(spool, 1)
@@ -81,7 +81,7 @@ def test_a_decision_is_newer_than_that_of_another_collector(spool: Spool, other:
 
 
 def test_an_erasure_is_undone_by_no_decision_of_another_collector(spool: Spool, other: Spool) -> None:
-    """One collector has erased, and another that does not know of it has an objection: both hold."""
+    """One collector erases, and another that does not know it stores an objection: both apply."""
     shared = Shared()
     decide(spool, 1, "erase", NOON)
     shared.carry_out(spool, 1)
@@ -93,14 +93,14 @@ def test_an_erasure_is_undone_by_no_decision_of_another_collector(spool: Spool, 
 
 
 def test_what_waits_to_be_carried_out_gives_way_to_no_older_decision(spool: Spool) -> None:
-    """A higher revision of another collector, whose clock is ahead, does not undo what was answered here."""
+    """A pending decision stays in force, although another collector's clock is ahead."""
     decide(spool, 1, "object", NOON)
     Decisions(spool).learn([Decision(1, NONE, int((NOON + WEEK) * 1e6))], NOON)
     assert Decisions(spool).state(1).objected
 
 
 def test_an_erasure_does_not_lie_in_the_future(spool: Spool) -> None:
-    """Erased while the clock was a week ahead: once it is right, beacons are stored again."""
+    """After an erasure under a clock that was a week ahead, beacons are stored once the clock is correct."""
     decide(spool, 1, "erase", NOON + WEEK)
     Decisions(spool).correct_erasures(NOON)
     assert Decisions(spool).state(1).erased == NOON
@@ -109,7 +109,7 @@ def test_an_erasure_does_not_lie_in_the_future(spool: Spool) -> None:
 
 
 def test_a_decision_concerns_the_beacons_of_its_install_alone(spool: Spool) -> None:
-    """Beacons that were split before a decision about another install are stored; those of its own are split again."""
+    """After a decision only the beacons of its own install must be split again."""
     old = Basis(spool.version(), (1,))
     decide(spool, 2, "object", NOON)
     assert spool.store_groups([Group(rows(1), basis=old)], NOON) == [[True]]
@@ -120,7 +120,7 @@ def test_a_decision_concerns_the_beacons_of_its_install_alone(spool: Spool) -> N
 
 
 def test_a_state_that_is_dropped_makes_old_splits_stale(spool: Spool) -> None:
-    """A beacon under the pseudonyms of an erasure whose state is gone would count as another install."""
+    """Beacons split under a dropped state are split again. Otherwise they would count as another install."""
     decide(spool, 1, "erase", NOON)
     split = Basis(spool.version(), (1,))
     pseudonyms = {"usage": 77, "license": 78}
@@ -130,7 +130,7 @@ def test_a_state_that_is_dropped_makes_old_splits_stale(spool: Spool) -> None:
 
 
 def test_a_state_stays_that_beacons_came_under(spool: Spool) -> None:
-    """An install that sends on after its erasure, or decides again, keeps its state."""
+    """The state of an install stays while the install sends beacons or decides again."""
     decide(spool, 1, "erase", NOON)
     version = spool.version()
     (row,) = rows(1)
@@ -145,7 +145,7 @@ def test_a_state_stays_that_beacons_came_under(spool: Spool) -> None:
 
 
 def test_states_are_read_by_key_and_learned_by_what_changed(spool: Spool, tmp_path: Path) -> None:
-    """Each decision is known to who asks for its install; nobody else's is read."""
+    """A lookup returns the current state of the requested install and reads no other."""
     decide(spool, 5, "object", NOON)
     states = InstallStates(tmp_path / "spool.sqlite")
     assert states.of([5, 6]) == ({5: InstallState(objected=True)}, Basis(1, (5, 6)))
@@ -156,7 +156,7 @@ def test_states_are_read_by_key_and_learned_by_what_changed(spool: Spool, tmp_pa
 
 
 def test_a_home_of_before_keeps_its_decisions(tmp_path: Path) -> None:
-    """States, retired pseudonyms and requests of the earlier tables are there, and newer decisions follow them."""
+    """A home with the earlier tables keeps its states, retired pseudonyms and requests."""
     path = tmp_path / "old.sqlite"
     with sqlite3.connect(path) as db:
         db.executescript("""

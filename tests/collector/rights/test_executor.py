@@ -1,4 +1,4 @@
-"""Carrying out what owners ask, on a real ClickHouse, embedded and (with CLICKHOUSE_URL) a server."""
+"""Owner requests carried out on a real ClickHouse: the embedded engine and, with CLICKHOUSE_URL, a server."""
 
 import itertools
 import os
@@ -43,7 +43,7 @@ class Collector:
         self.loader = Loader(self.spool, engine)
 
     def send(self, install_id: str, beacons: int = 3, **more: Any) -> None:
-        """Store beacons as posted ones are."""
+        """Split and store beacons as the HTTP endpoint does."""
         now = datetime.now(UTC)
         for _ in range(beacons):
             state = Decisions(self.spool).state(PLANES.who(install_id))
@@ -55,14 +55,14 @@ class Collector:
         return ask(self.store, PLANES, *parse(given))
 
     def finish(self) -> None:
-        """Step until all is loaded and carried out."""
+        """Step the loader until all beacons are loaded and all requests are carried out."""
         wait_for(lambda: not self.loader.step() and not self.store.pending(), "the requests", 120)
 
     def count(self, sql: str) -> int:
         return int(self.engine.query(f"SELECT count() FROM {sql}")[0][0])
 
     def mutations(self) -> set[tuple[str, str]]:
-        """The statements that rewrote tables, as far as ClickHouse remembers them: the last of each table at least."""
+        """Return the mutations that ClickHouse lists: at least the last one of each table."""
         sql = "SELECT table, mutation_id FROM system.mutations WHERE database = currentDatabase()"
         return set(self.engine.query(sql))
 
@@ -86,7 +86,7 @@ def correction(action: str) -> dict[str, Any]:
 
 
 def test_an_install_of_which_nothing_is_held_costs_nothing_that_lasts(collector: Collector) -> None:
-    """No mutation, no record and no row; only what an owner decides for the future is kept."""
+    """A request about an unknown install runs no mutation and leaves no record. Only a decision is stored."""
     before = collector.mutations()
     tickets = [collector.ask(someone(), action, **correction(action)) for action in ACTIONS for _ in range(10)]
     collector.finish()
@@ -106,7 +106,7 @@ def test_an_install_of_which_nothing_is_held_costs_nothing_that_lasts(collector:
 def test_requests_that_wait_share_one_deletion_in_each_table(
     collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Forty installs ask at once: each table is rewritten once for all, and once so that no statement names them."""
+    """Forty simultaneous requests share the mutations of each table."""
     statements: list[str] = []
     command = Engine.command
 
@@ -132,7 +132,7 @@ def test_requests_that_wait_share_one_deletion_in_each_table(
 
 
 def test_beacons_are_loaded_while_clickhouse_deletes(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However long a deletion takes, the loader goes on, and what it loads meanwhile stays."""
+    """The loader continues during a long deletion, and the beacons that it loads stay."""
     mine, other = someone(), someone()
     collector.send(mine)
     collector.ask(mine, "rectify", **correction("rectify"))
@@ -152,7 +152,7 @@ def test_beacons_are_loaded_while_clickhouse_deletes(collector: Collector, monke
 
 
 def test_a_correction_spares_what_came_after_it(collector: Collector) -> None:
-    """Beacons that were answered after the request are not corrected, though they are loaded before."""
+    """Beacons that were accepted after the request are not corrected, although they were loaded before it ran."""
     mine = someone()
     collector.send(mine)
     collector.ask(mine, "rectify", **correction("rectify"))
@@ -164,7 +164,7 @@ def test_a_correction_spares_what_came_after_it(collector: Collector) -> None:
 
 
 def test_bytes_are_gone_when_an_erasure_is_done(collector: Collector) -> None:
-    """Once the status says done, no file holds what only this install had said."""
+    """When the status is `done`, no file contains values that only this install reported."""
     mark = "zq7xk-7.7.7"
     mine = someone()
     collector.send(someone())
@@ -185,7 +185,7 @@ def test_bytes_are_gone_when_an_erasure_is_done(collector: Collector) -> None:
 def test_nothing_is_deleted_that_could_not_be_put_back(
     collector: Collector, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
-    """Rows that ClickHouse would refuse stay where they are, and the request fails."""
+    """If ClickHouse rejects the corrected rows, the original rows stay and the request fails."""
     mine = someone()
     collector.send(mine)
     collector.loader.step()
@@ -207,7 +207,7 @@ def test_nothing_is_deleted_that_could_not_be_put_back(
 
 
 def failing_at(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], bool]:
-    """Let the outcome of the `number`th insert or statement of requests be unknown; returns whether it was reached."""
+    """Fail the `number`th insert or statement with an unknown outcome. Returns whether it was reached."""
     calls = itertools.count(1)
     reached = []
 
@@ -229,7 +229,7 @@ def failing_at(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], boo
 
 
 def test_a_failure_at_any_statement_leaves_the_same_end(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever insert or statement fails with its outcome unknown, the loader that starts anew mends it."""
+    """After a failure at any statement, a new loader reaches the same final state."""
     monkeypatch.setattr(install_data, "left_on_disk", lambda engine: set())
     for number in itertools.count(1):
         installs = {action: someone() for action in ("erase", "restrict", "rectify", "lift")}

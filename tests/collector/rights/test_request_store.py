@@ -1,4 +1,4 @@
-"""The register: what is kept of a request, and for how long."""
+"""How long requests and their results are stored."""
 
 from typing import cast
 
@@ -16,7 +16,7 @@ NONE: dict[str, dict[str, str]] = {"usage": {}, "license": {}}
 
 
 def test_results_and_records_are_forgotten_by_the_loader(spool: Spool) -> None:
-    """A result is kept for 7 days and a record for 13 months; whoever loads sees to it, without being told."""
+    """The loader deletes results after 7 days and records after 13 months."""
     store = RequestStore(spool)
     ticket = ask(store, Planes(b"a secret"), INSTALL, "object", "", NONE)
     (request,) = store.pending()
