@@ -1,10 +1,11 @@
-"""Attacks on the read API by somebody with a product token. Each takes `ask` and returns what it recovered.
+"""Attacks on the read API by somebody with a token of one role. Each takes `ask` and returns what it recovered.
 
 They know the values that beacons may hold, as everybody does who has looked at a page or at the list of PHP's releases.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 Answer = Mapping[str, Any]
@@ -140,4 +141,41 @@ def polling(
         grown = {key for key in after if after[key] > before.get(key, 0) and key[1] != "(other)"}
         seen.append(dict(grown))
         before = after
+    return seen
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What both planes showed of one beacon: what the figures say of it, and the licensing rows that may be its own."""
+
+    said: dict[str, str]
+    changed: set[str]  # the addresses of the rows that changed with it
+    timed: set[str]  # the addresses of the rows whose time is that of its arrival
+
+
+def both_planes(
+    ask: Ask,
+    rows: Callable[[], list[dict[str, Any]]],
+    day: date,
+    send: Callable[[int], None],
+    beacons: int,
+    dimensions: list[str],
+) -> list[Seen]:
+    """Look at the figures and at the licensing rows before and after each beacon."""
+    moments = [datetime.now(UTC)]
+    states = [rows()]
+
+    def look(number: int) -> None:
+        send(number)
+        moments.append(datetime.now(UTC))
+        states.append(rows())
+
+    said = polling(ask, day, look, beacons, dimensions)
+    times = {row["ip"]: row["last_seen"] for row in states[-1]}
+    seen = []
+    for number in range(beacons):
+        changed = {row["ip"] for row in states[number + 1] if row not in states[number]}
+        first, last = (f"{moment:%Y-%m-%dT%H:%M:%S.%f}" for moment in moments[number : number + 2])
+        timed = {ip for ip, time in times.items() if first[: len(time)] <= time <= last[: len(time)]}
+        seen.append(Seen(said[number], changed, timed))
     return seen
