@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from tests.fleet import versions
+
 Answer = Mapping[str, Any]
 Ask = Callable[..., Answer]  # (metric, **arguments)
 Recovered = set[tuple[tuple[str, str], ...]]  # of each install: (dimension, value), by dimension
@@ -118,6 +120,28 @@ def history(ask: Ask, start: date, end: date, modules: list[str]) -> int:
             value = ask("installs", **span, module=module)["rows"][0]["value"]
             found += before is not None and value is not None and 0 < value - before < 5
             before = value if value is not None else before
+    return found
+
+
+def series(ask: Ask, day: date, pairs: Mapping[str, str], filters: Mapping[str, str], count: str) -> int:
+    """How many series are told of which the versions that have rows leave one to four installs.
+
+    `pairs` has the series of each dimension. A series without a row is in `(other)`, as the attacker supposes.
+    """
+    found = 0
+    for fine, coarse in pairs.items():
+        told: list[dict[str, int]] = []
+        for by in (coarse, fine):
+            rows = ask("installs", **{"from": str(day), "to": str(day)}, by=by, count=count, **filters)["rows"]
+            told.append({row["key"]: row["value"] for row in rows if row["value"] is not None})
+        wholes, parts = told
+        for whole, installs in wholes.items():
+            rest = installs - sum(
+                value
+                for key, value in parts.items()
+                if key != "(other)" and (of if (of := versions.series(coarse, key)) in wholes else "(other)") == whole
+            )
+            found += 0 < rest < 5
     return found
 
 

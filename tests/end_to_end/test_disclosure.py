@@ -17,10 +17,10 @@ from core.credentials import Credentials, Role
 from core.home import Home
 from core.settings import Settings
 from pharos.synthetic_fleet import beacons
-from tests.end_to_end.attacks import Ask, Budget, Values, both_planes, difference, history, polling, yes_or_no
+from tests.end_to_end.attacks import Ask, Budget, Values, both_planes, difference, history, polling, series, yes_or_no
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
-from tests.fleet import reference
+from tests.fleet import reference, versions
 from tests.warehouse.test_engine import rows
 from warehouse import migrate
 from warehouse.engine import Engine
@@ -291,3 +291,26 @@ def play_difference_small(played: Played) -> int:
 def test_strict_tells_no_install_by_one_filter_more(kind: str, tmp_path: Path) -> None:
     """A count less the same under a filter is never one install."""
     assert played(kind, tmp_path, play_difference_small, disclosure="strict") == 0
+
+
+def play_series(played: Played) -> tuple[int, int]:
+    """How many groups of fewer than k installs the series less their versions tell, and how many figures are told."""
+    sent = fleet(yesterday(), 300)
+    played.load(sent)
+    ask = played.asker(Role.PRODUCT)
+    pairs = {fine: coarse for coarse, fine in versions.SERIES.items() if coarse != "os_release"}
+    filters = [{}, *({"module": name} for name in sorted({one["module"]["name"] for one in sent}))]
+    found = sum(series(ask, yesterday(), pairs, given, count) for given in filters for count in ("reported", "latest"))
+    span = {"from": str(yesterday()), "to": str(yesterday())}
+    told = [row for by in pairs for row in ask("installs", **span, by=by)["rows"] if row["value"] is not None]
+    return found, len(told)
+
+
+def test_strict_tells_no_small_rest_of_a_series(kind: str, tmp_path: Path) -> None:
+    """A series less its versions is never a few installs; with exact figures it is, as the docs say."""
+    standard = played(kind, tmp_path / "standard", play_series)
+    strict = played(kind, tmp_path / "strict", play_series, disclosure="strict")
+    print(f"series: small rests and figures told {standard}, in mode strict {strict}")
+    assert standard[0] > 0
+    assert strict[0] == 0
+    assert strict[1] > 3
