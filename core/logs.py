@@ -106,6 +106,8 @@ def config() -> dict[str, Any]:
         "loggers": {
             "gunicorn.error": {"level": "INFO", "propagate": True},
             "gunicorn.access": {"level": "WARNING", "propagate": False},
+            # The driver warns of each failure, also of a cancelled query. Pharos reports failures of ClickHouse itself.
+            "clickhouse_connect": {"level": "ERROR"},
             "pharos.requests": {"level": "INFO", "filters": ["sparingly"]},
         },
     }

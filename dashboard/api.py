@@ -93,7 +93,13 @@ def blueprint(
         token = g.token
         withhold = partial(differencing.withhold, token.id) if strict and token.role is not Role.ADMIN else None
         answer = metrics.answer(
-            engine, query, settings.k, rounded=settings.rounded, open_from=open_from, withhold=withhold
+            engine,
+            query,
+            settings.k,
+            rounded=settings.rounded,
+            open_from=open_from,
+            hide_open=disclosure.hides_open_days(token.role),
+            withhold=withhold,
         )
         if g.token.role is not Role.ADMIN and settings.k > 1:
             _hold_back(g.token, query, answer)

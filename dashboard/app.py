@@ -21,7 +21,7 @@ from dashboard.data_source import DataSource
 from dashboard.login_throttle import Throttle
 from dashboard.narrow_questions import NarrowQuestions
 from dashboard.permissions import Callbacks
-from dashboard.question_limit import QuestionLimit
+from dashboard.question_limit import QuestionLimit, client_gone
 from warehouse.engine import Engine
 from warehouse.limited_engine import LimitedEngine
 
@@ -39,7 +39,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     """The dashboard and the read API as one WSGI app. A process may create several."""
     server = Flask("dashboard", static_folder=None)
     server.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
-    engine = LimitedEngine(engine, settings.query_seconds)
+    engine = LimitedEngine(engine, settings.query_seconds, client_gone)
     questions = QuestionLimit()
     questions.register(server)
     server.secret_key = derive(home.root_secret(settings), "dashboard session")

@@ -30,8 +30,8 @@ KEPT_SECONDS = 2.0
 HOURS_KEPT_SECONDS = 30.0
 
 Answer = dict[str, Any]
-# What is asked, and from which day on the figures are told to the asker in steps: roles do not share those answers.
-Question = tuple[str, frozenset[tuple[str, str]], date | None]
+# The metric, its arguments, and what the role sees of days that are not over.
+Question = tuple[str, frozenset[tuple[str, str]], date | None, bool]
 
 
 class DataSource:
@@ -66,14 +66,17 @@ class DataSource:
         """The answer of the read API to the current user. Raises `QueryError` and `EngineError`."""
         query = metrics.parse(metric, args, today())
         open_from = disclosure.open_from(current_user.role, self.k, today())
-        question = metric, frozenset(args.items()), open_from
+        hide_open = disclosure.hides_open_days(current_user.role)
+        question = metric, frozenset(args.items()), open_from, hide_open
         with self._lock:
             self._forget_old()
             lock = self._locks.setdefault(question, threading.Lock())
         with lock:
             kept = self._kept.get(question)
             if kept is None or kept[0] < time.monotonic():
-                answer = metrics.answer(self._engine, query, self.k, rounded=self.rounded, open_from=open_from)
+                answer = metrics.answer(
+                    self._engine, query, self.k, rounded=self.rounded, open_from=open_from, hide_open=hide_open
+                )
                 kept = self._kept[question] = time.monotonic() + KEPT_SECONDS, answer
         return kept[1]
 

@@ -1,10 +1,17 @@
-"""Limits how many questions run at once, for each login or token and in all. Other questions wait for their turn."""
+"""Limits how many questions run at once, for each login or token and in all. Other questions wait for their turn.
+
+A question whose client has disconnected is cancelled, so that it does not take a turn for nothing.
+"""
 
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
-from flask import Flask, g
+from flask import Flask, g, has_request_context, request
+
+from core.client_connection import is_closed
 
 EACH = 4
 TOTAL = 8
@@ -67,3 +74,14 @@ class QuestionLimit:
         counter[asker] -= 1
         if not counter[asker]:
             del counter[asker]
+
+
+def client_gone() -> Callable[[], bool] | None:
+    """Return a function that says whether the current request's client has disconnected.
+
+    None for a request that has no turn: its result may be cached for others, as that of `/readyz`.
+    """
+    if not has_request_context() or "asker" not in g:
+        return None
+    connection = request.environ.get("gunicorn.socket")
+    return None if connection is None else partial(is_closed, connection)

@@ -1,11 +1,14 @@
 """Connections to ClickHouse, embedded or on a server, for any number of threads. Only this file imports the driver."""
 
 import contextlib
+import functools
 import itertools
 import os
 import shutil
 import tempfile
 import threading
+import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +17,8 @@ from urllib.parse import unquote, urlsplit
 
 from core.home import Home
 from core.settings import Settings
-from warehouse.errors import AUTHENTICATION_FAILED, CONTENT_ERRORS, ContentError, Failures, is_away
+from warehouse.closable_connections import ClosableConnections
+from warehouse.errors import AUTHENTICATION_FAILED, CONTENT_ERRORS, Cancelled, ContentError, Failures, is_away
 from warehouse.identifiers import quoted
 from warehouse.server_users import Server, ServerUser
 from warehouse.statement_settings import PINNED, PINNED_WHERE_KNOWN
@@ -42,6 +46,8 @@ class Connections:
         self._url = urlsplit(settings.clickhouse_url)
         self._idle: dict[ServerUser | None, list[Any]] = {}
         self._idle_lock = threading.Lock()
+        # For each client, what ends its statement.
+        self._cancel: weakref.WeakKeyDictionary[Any, Callable[[], None]] = weakref.WeakKeyDictionary()
         self._opening = threading.Lock()
         self._first: Any = None
         self._files = contextlib.ExitStack()
@@ -68,7 +74,7 @@ class Connections:
         """
         import clickhouse_connect.driver.exceptions as driver
 
-        client = None
+        client: Any = None
         began = datetime.now(UTC)
         try:
             if not database:
@@ -77,6 +83,10 @@ class Connections:
             if client is None:
                 client = self._connect(database or self.database, PROBE_SECONDS if probe else QUERY_SECONDS, account)
             yield client
+        except Cancelled:
+            with contextlib.suppress(Exception):
+                client.close()
+            raise
         except (driver.Error, OSError) as error:
             code = getattr(error, "code", None)
             if client is not None:
@@ -99,6 +109,10 @@ class Connections:
                 self.failures.succeeded()
             else:
                 client.close()
+
+    def cancel(self, client: Any) -> None:
+        """End the statement that another thread runs with this client. The client must not be used again."""
+        self._cancel[client]()
 
     def _put_back(self, client: Any, account: ServerUser | None) -> None:
         with self._idle_lock:
@@ -148,9 +162,11 @@ class Connections:
             connect_timeout=5,
             send_receive_timeout=seconds,
             autogenerate_session_id=False,
+            dedicated_pool=True,
             # Otherwise the parameters are part of the URL, which proxies and servers with tracing write to their logs.
             form_encode_query_params=True,
         )
+        self._cancel[client] = ClosableConnections(client.http).close
         _pin_where_known(client)
         return client
 
@@ -168,7 +184,15 @@ class Connections:
                 interface="chdb", path=self._path, database=database, settings=settings
             )
         _pin_where_known(client)
+        # The embedded engine chooses the ids of statements itself.
+        mark = str(uuid.uuid4())
+        client.set_client_setting("log_comment", mark)
+        self._cancel[client] = functools.partial(self._kill, mark)
         return client
+
+    def _kill(self, mark: str) -> None:
+        with self.client() as client:
+            client.command("KILL QUERY WHERE Settings['log_comment'] = {mark:String} ASYNC", {"mark": mark})
 
 
 def _pin_where_known(client: Any) -> None:

@@ -3,16 +3,18 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from core.home import Home
 from core.settings import Settings
+from warehouse.cancellation import Gone, cancelled_when
 from warehouse.connections import Connections
 from warehouse.create_users import create_users
 from warehouse.errors import ContentError, EngineError, Trouble
 from warehouse.identifiers import on_cluster, quoted
 from warehouse.server_users import ServerUser
-from warehouse.statement_settings import UNLOGGED, WHOLE_ANSWER
+from warehouse.statement_settings import CANCELLABLE, UNLOGGED, WHOLE_ANSWER
 
 __all__ = ["ContentError", "Engine", "EngineError", "Trouble"]
 
@@ -89,7 +91,14 @@ class Engine:
     ) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT. ClickHouse binds the parameters (`{name:Type}`). Raises `EngineError`."""
         with self._client() as client:
-            return list(client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {})).result_rows)
+            return _rows(client, sql, parameters, settings)
+
+    def query_until(
+        self, gone: Gone, sql: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any]
+    ) -> list[tuple[Any, ...]]:
+        """Like `query`, but ends the statement as soon as `gone` returns True. Raises `Cancelled` and `EngineError`."""
+        with self._client() as client, cancelled_when(gone, partial(self._connections.cancel, client)):
+            return _rows(client, sql, parameters, {**settings, **({} if self.embedded else CANCELLABLE)})
 
     def query_each(
         self, sql: str, name: str, values: Collection[int], parameters: Mapping[str, Any] | None = None
@@ -176,6 +185,12 @@ class Engine:
 
     def _client(self, *, database: str = "", probe: bool = False) -> AbstractContextManager[Any]:
         return self._connections.client(database=database, probe=probe)
+
+
+def _rows(
+    client: Any, sql: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any] | None
+) -> list[tuple[Any, ...]]:
+    return list(client.query(sql, parameters=dict(parameters or {}), settings=dict(settings or {})).result_rows)
 
 
 class _AsUser(Engine):

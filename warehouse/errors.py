@@ -39,6 +39,10 @@ class EngineError(Exception):
         self.trouble = trouble
 
 
+class Cancelled(EngineError):
+    """The statement was ended because nobody waits for its result any more."""
+
+
 class ContentError(EngineError):
     """ClickHouse rejected the content of the rows and stored none of them. It will reject the same rows again."""
 

@@ -1,9 +1,10 @@
 """The engine for questions: what one of them may take of ClickHouse, in time, memory and rows."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+from warehouse.cancellation import Gone
 from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.server_users import ServerUser
 
@@ -19,10 +20,14 @@ class LimitExceeded(EngineError):
 
 
 class LimitedEngine(Engine):
-    """An engine whose queries have limits; connections and state are those of the engine that it is made of."""
+    """An engine whose queries have limits; connections and state are those of the engine that it is made of.
 
-    def __init__(self, engine: Engine, seconds: int) -> None:
-        self._engine, self._seconds = engine, seconds
+    `asker` is called in the thread of each query. It returns a function that says whether the client is gone, which
+    ends the query, or None for a query that others also wait for.
+    """
+
+    def __init__(self, engine: Engine, seconds: int, asker: Callable[[], Gone | None] = lambda: None) -> None:
+        self._engine, self._seconds, self._asker = engine, seconds, asker
         self.cluster, self.database = engine.cluster, engine.database
 
     @property
@@ -37,7 +42,7 @@ class LimitedEngine(Engine):
 
     def as_user(self, account: ServerUser) -> Engine:
         """The same engine with the same limits, asked as that user of the server."""
-        return LimitedEngine(self._engine.as_user(account), self._seconds)
+        return LimitedEngine(self._engine.as_user(account), self._seconds, self._asker)
 
     def close(self) -> None:
         """Nothing: the engine is closed by who made it."""
@@ -45,16 +50,20 @@ class LimitedEngine(Engine):
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
-        """The rows of a SELECT. Raises `LimitExceeded` and `EngineError`."""
-        limits = {
+        """The rows of a SELECT. Raises `LimitExceeded`, `Cancelled` and `EngineError`."""
+        limits: dict[str, Any] = {
             "max_execution_time": self._seconds,
             "max_memory_usage": MEMORY,
             "max_result_rows": RESULT_ROWS,
             "result_overflow_mode": "throw",
             "timeout_overflow_mode": "throw",
+            **(settings or {}),
         }
+        gone = self._asker()
         try:
-            return self._engine.query(sql, parameters, {**limits, **(settings or {})})
+            if gone is None:
+                return self._engine.query(sql, parameters, limits)
+            return self._engine.query_until(gone, sql, parameters, limits)
         except EngineError as error:
             if getattr(error.__cause__, "code", None) in _EXCEEDED:
                 raise LimitExceeded(

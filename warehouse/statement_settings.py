@@ -103,3 +103,5 @@ PINNED_WHERE_KNOWN: dict[str, str | int] = {"deduplicate_insert": "enable"}
 UNLOGGED: dict[str, Any] = {"log_queries": 0, "log_queries_cut_to_length": 20}
 # For answers in which a failure half-way would look like the end: the server sends the answer only when it is complete.
 WHOLE_ANSWER: dict[str, Any] = {"wait_end_of_query": 1}
+# For a server to end a statement whose connection is closed. It does so only for read-only statements.
+CANCELLABLE: dict[str, Any] = {"cancel_http_readonly_queries_on_client_close": 1, "readonly": 2}

@@ -204,7 +204,7 @@ def test_rounded_figures_are_asked_for_and_said_to_be_so(
     """With rounding every figure on the page is rounded, and the page says so."""
     asked: list[bool] = []
 
-    def answer(_engine: Any, query: Any, _k: int, *, rounded: bool, open_from: Any) -> dict[str, Any]:
+    def answer(_engine: Any, query: Any, _k: int, *, rounded: bool, **_: Any) -> dict[str, Any]:
         asked.append(rounded)
         rows = [("x", 10)] if query.by else [(None, 20)]
         return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}

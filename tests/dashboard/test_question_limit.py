@@ -1,15 +1,17 @@
 """Limits on concurrent questions and on the cost of one question."""
 
+import socket
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from core.credentials import Credentials, Role
-from dashboard.question_limit import EACH, MOST_WAITING, TOTAL, QuestionLimit, TooManyQuestions
+from dashboard.question_limit import EACH, MOST_WAITING, TOTAL, QuestionLimit, TooManyQuestions, client_gone
 from tests.dashboard.conftest import EmptyEngine
 from tests.end_to_end.system import wait_for
 from warehouse.engine import EngineError
@@ -117,3 +119,15 @@ def test_a_question_that_takes_too_much_is_told_so(
     problem = answer.get_json(force=True)
     assert problem["reason"] == "too_expensive"
     assert problem["detail"].startswith("it takes more than 5 s, 1024 MiB or 250000 rows")
+
+
+def test_only_a_question_with_a_turn_is_cancelled(app: Flask) -> None:
+    """The result of `/readyz` and of the public page is for all: a client that leaves must not spoil it."""
+    with socket.socket() as connection:  # not connected
+        assert client_gone() is None
+        with app.test_request_context("/readyz", environ_overrides={"gunicorn.socket": connection}):
+            assert client_gone() is None
+            QuestionLimit().begin("a")
+            gone = client_gone()
+            assert gone is not None
+            assert gone()

@@ -24,8 +24,7 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in fields(Settings)}
 FILES = ("Dockerfile", "compose.yaml", "nginx.conf", "pharos.env.example", "pharos.service")
-# Good enough to listen outside loopback.
-SECRET = "0123456789abcdef" * 4
+SECRETS = ("PHAROS_SECRET", "PHAROS_INGEST_KEY", "PHAROS_ADMIN_PASSWORD", "PHAROS_CLICKHOUSE_READERS")
 
 
 def read(name: str) -> str:
@@ -37,21 +36,15 @@ COMPOSE, DOCKERFILE, NGINX = read("compose.yaml"), read("Dockerfile"), read("ngi
 
 
 def services() -> dict[str, str]:
-    """Return the text of each service in compose.yaml. A YAML parser would be needed only here."""
-    section = COMPOSE.partition("\nservices:\n")[2].partition("\n# ")[0]
+    """The text of each service of compose.yaml. No YAML parser: the tests would be all that needs one."""
+    section = COMPOSE.partition("\nservices:\n")[2].partition("\nsecrets:\n")[0]
     return dict(re.findall(r"^  (\w+):\n((?:    .*\n|\n)*)", section, re.MULTILINE))
 
 
-def environment(service: str, given: dict[str, str]) -> dict[str, str]:
-    """Return the `PHAROS_` environment of a service, with `given` in the env file."""
-
-    def value(match: re.Match[str]) -> str:
-        name, kind, default = match[1], match[2], match[3]
-        assert kind == ":-" or name in given, f"{name} must be in the env file"
-        return given.get(name) or default
-
+def environment(service: str) -> dict[str, str]:
+    """The `PHAROS_` environment that compose gives to a service, with an empty env file."""
     entries = re.findall(r"^      (PHAROS_\w+): (.+)$", services()[service], re.MULTILINE)
-    return {name: re.sub(r"\$\{(\w+)(:[-?])([^}]*)\}", value, text) for name, text in entries}
+    return {name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text) for name, text in entries}
 
 
 def test_the_example_lists_every_setting_with_its_default_and_meaning() -> None:
@@ -80,17 +73,50 @@ def test_compose_runs_commands_that_exist() -> None:
     assert all(isinstance(cli.commands[command], click.Command) for command in started)
 
 
-def test_compose_gives_each_service_settings_that_it_starts_with() -> None:
-    """With the two required secrets the environment of each service is valid."""
-    given = {"PHAROS_SECRET": SECRET, "CLICKHOUSE_PASSWORD": SECRET}
-    environments = {service: environment(service, given) for service in ("collector", "loader", "dashboard", "migrate")}
+def secrets_of(name: str) -> list[str]:
+    """The secrets that compose mounts into a service."""
+    return [
+        one
+        for line in re.findall(r"^    secrets: \[(.+)\]$", services()[name], re.MULTILINE)
+        for one in line.split(", ")
+    ]
+
+
+def made_secrets(folder: Path) -> Path:
+    """The folder of secrets that `secrets.sh` makes."""
+    shutil.copy(DEPLOY / "secrets.sh", folder)
+    subprocess.run([folder / "secrets.sh"], check=True, timeout=60)
+    return folder / "secrets"
+
+
+def test_secrets_are_made_once(tmp_path: Path) -> None:
+    """A second run changes nothing, and the folder keeps other users of the machine out."""
+    made = made_secrets(tmp_path)
+    first = {path.name: path.read_text() for path in made.iterdir()}
+    assert len(set(first.values())) == 3
+    assert all(re.fullmatch("[0-9a-f]{64}", first[name]) for name in ("root_secret", "clickhouse_password"))
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert {path.name: path.read_text() for path in made_secrets(tmp_path).iterdir()} == first
+
+
+def test_compose_gives_each_service_settings_that_it_starts_with(tmp_path: Path) -> None:
+    """With the secrets that `secrets.sh` makes, each service's environment is valid, also outside loopback."""
+    made = made_secrets(tmp_path)
+    environments = {service: environment(service) for service in ("collector", "loader", "dashboard", "migrate")}
+    for service, given in environments.items():
+        for name, value in given.items():
+            if value.startswith("/run/secrets/"):
+                assert value.removeprefix("/run/secrets/") in secrets_of(service)
+                given[name] = value.replace("/run/secrets", str(made))
     # What migrate writes.
     assert environments["dashboard"].pop("PHAROS_CLICKHOUSE_READERS_FILE").startswith("/var/lib/pharos-readers/")
     collector, loader, dashboard, migrate = map(Settings.from_environ, environments.values())
     assert (str(collector.collector_bind), str(dashboard.dashboard_bind)) == ("0.0.0.0:8000", "0.0.0.0:8050")
-    assert loader.clickhouse_url == migrate.clickhouse_url == f"http://pharos:{SECRET}@clickhouse:8123/pharos"
+    password = (made / "clickhouse_password").read_text()
+    assert loader.clickhouse_url == migrate.clickhouse_url == f"http://pharos:{password}@clickhouse:8123/pharos"
     assert dashboard.clickhouse_url == "http://clickhouse:8123/pharos"
     assert collector.trusted_proxies == dashboard.trusted_proxies == 1
+    assert len(collector.secret) == 64
 
 
 def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
@@ -102,17 +128,42 @@ def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
         "PHAROS_DASHBOARD_BIND",
         "PHAROS_CLICKHOUSE_URL",
         "PHAROS_CLICKHOUSE_READERS",
+        *SECRETS,
     }
     assert passed == set(SETTINGS) - decided
 
 
 def test_compose_keeps_secrets_where_they_are_needed() -> None:
-    """The collector has no ClickHouse URL, the dashboard can only read, and only the collector has the root secret."""
+    """The collector cannot reach ClickHouse, the dashboard only reads it, the collector alone has the root secret."""
+    assert {name: secrets_of(name) for name in services()} == {
+        "clickhouse": ["clickhouse_password"],
+        "migrate": ["clickhouse_url"],
+        "collector": ["root_secret"],
+        "loader": ["clickhouse_url"],
+        "dashboard": [],
+    }
     texts = services()
-    assert "CLICKHOUSE_PASSWORD" not in texts["dashboard"]
     assert "CLICKHOUSE" not in texts["collector"]
     assert "back" not in texts["collector"]
-    assert [name for name, text in texts.items() if "PHAROS_SECRET" in text] == ["collector"]
+
+
+def test_compose_passes_secrets_only_as_files() -> None:
+    """`docker inspect` shows an environment, and processes and crash reports inherit it."""
+    inline = set(re.findall(r"^      (\w+): .+$", COMPOSE, re.MULTILINE))
+    assert not inline & {"CLICKHOUSE_PASSWORD", *SECRETS}
+    # Without a login.
+    assert re.findall(r"PHAROS_CLICKHOUSE_URL: (.+)", COMPOSE) == ["http://clickhouse:8123/pharos"]
+    defined = re.findall(r"^  (\w+): \{file: \./secrets/(\w+)\}$", COMPOSE, re.MULTILINE)
+    assert {name for name, _ in defined} == {one for service in services() for one in secrets_of(service)}
+    assert all(name == file for name, file in defined)
+
+
+def test_the_images_may_be_pinned_by_digest() -> None:
+    """The env file names both images; without it they are the tags."""
+    told = dict(re.findall(r"^#(\w+_IMAGE)=(.+)$", read("pharos.env.example"), re.MULTILINE))
+    used = dict(re.findall(r"\$\{(\w+_IMAGE):-([^}]+)\}", COMPOSE))
+    assert used == told
+    assert f"ARG PYTHON_IMAGE={told['PYTHON_IMAGE']}\nFROM ${{PYTHON_IMAGE}} AS base\n" in DOCKERFILE
 
 
 def test_compose_publishes_on_loopback_alone() -> None:

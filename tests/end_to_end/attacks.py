@@ -1,11 +1,14 @@
-"""Attacks on the read API with a product token. Each takes `ask` and returns what it recovered.
+"""Attacks on the read API with a token of one role. Each takes `ask` and returns what it recovered.
 
 The attacker knows all values that beacons may contain, as everybody can from the pages or from PHP's list of releases.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+
+from tests.fleet import versions
 
 Answer = Mapping[str, Any]
 Ask = Callable[..., Answer]  # (metric, **arguments)
@@ -120,6 +123,28 @@ def history(ask: Ask, start: date, end: date, modules: list[str]) -> int:
     return found
 
 
+def series(ask: Ask, day: date, pairs: Mapping[str, str], filters: Mapping[str, str], count: str) -> int:
+    """How many series are told of which the versions that have rows leave one to four installs.
+
+    `pairs` has the series of each dimension. A series without a row is in `(other)`, as the attacker supposes.
+    """
+    found = 0
+    for fine, coarse in pairs.items():
+        told: list[dict[str, int]] = []
+        for by in (coarse, fine):
+            rows = ask("installs", **{"from": str(day), "to": str(day)}, by=by, count=count, **filters)["rows"]
+            told.append({row["key"]: row["value"] for row in rows if row["value"] is not None})
+        wholes, parts = told
+        for whole, installs in wholes.items():
+            rest = installs - sum(
+                value
+                for key, value in parts.items()
+                if key != "(other)" and (of if (of := versions.series(coarse, key)) in wholes else "(other)") == whole
+            )
+            found += 0 < rest < 5
+    return found
+
+
 def polling(
     ask: Ask, day: date, send: Callable[[int], None], beacons: int, dimensions: list[str]
 ) -> list[dict[str, str]]:
@@ -140,4 +165,41 @@ def polling(
         grown = {key for key in after if after[key] > before.get(key, 0) and key[1] != "(other)"}
         seen.append(dict(grown))
         before = after
+    return seen
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What both planes showed of one beacon: what the figures say of it, and the licensing rows that may be its own."""
+
+    said: dict[str, str]
+    changed: set[str]  # the addresses of the rows that changed with it
+    timed: set[str]  # the addresses of the rows whose time is that of its arrival
+
+
+def both_planes(
+    ask: Ask,
+    rows: Callable[[], list[dict[str, Any]]],
+    day: date,
+    send: Callable[[int], None],
+    beacons: int,
+    dimensions: list[str],
+) -> list[Seen]:
+    """Look at the figures and at the licensing rows before and after each beacon."""
+    moments = [datetime.now(UTC)]
+    states = [rows()]
+
+    def look(number: int) -> None:
+        send(number)
+        moments.append(datetime.now(UTC))
+        states.append(rows())
+
+    said = polling(ask, day, look, beacons, dimensions)
+    times = {row["ip"]: row["last_seen"] for row in states[-1]}
+    seen = []
+    for number in range(beacons):
+        changed = {row["ip"] for row in states[number + 1] if row not in states[number]}
+        first, last = (f"{moment:%Y-%m-%dT%H:%M:%S.%f}" for moment in moments[number : number + 2])
+        timed = {ip for ip, time in times.items() if first[: len(time)] <= time <= last[: len(time)]}
+        seen.append(Seen(said[number], changed, timed))
     return seen

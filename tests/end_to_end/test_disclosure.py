@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ from core.credentials import Credentials, Role
 from core.home import Home
 from core.settings import Settings
 from pharos.synthetic_fleet import beacons
-from tests.end_to_end.attacks import Ask, Budget, Values, difference, history, polling, yes_or_no
+from tests.end_to_end.attacks import Ask, Budget, Values, both_planes, difference, history, polling, series, yes_or_no
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
-from tests.fleet import reference
+from tests.fleet import reference, versions
 from tests.warehouse.test_engine import rows
 from warehouse import migrate
 from warehouse.engine import Engine
+from warehouse.queries import disclosure, licensing
 
 pytestmark = pytest.mark.parametrize("kind", ENGINES)
 K = 5
@@ -56,9 +58,9 @@ class Played:
 
         return ask
 
-    def load(self, sent: list[reference.Beacon]) -> None:
-        """Insert beacons into both planes."""
-        spooled = rows(sent)
+    def load(self, sent: list[reference.Beacon], address: str = "198.51.100.7") -> None:
+        """Insert beacons from an address into both planes."""
+        spooled = rows(sent, address)
         insert_batch(self.engine, "usage", str(uuid.uuid4()), [row.usage for row in spooled])
         insert_batch(self.engine, "license", str(uuid.uuid4()), [row.license for row in spooled])
 
@@ -179,14 +181,18 @@ def play_steps(played: Played) -> list[Any]:
             open_from = None if role is Role.ADMIN else today
             told = played.asker(role)(metric, **span, **filters)
             dated = reference.dated(sent)
-            true = reference.metric(dated, metric, start, today, grain, by, filters, K, open_from, count)
+            asked = dated, metric, start, today, grain, by, filters, K, open_from, count
+            true = reference.metric(*asked, hide_open=role is Role.LICENSING)
             if (told["rows"], told["open_from"]) != (true, open_from and str(open_from)):
                 wrong.append((role, metric, span, filters, told["rows"], true))
     return wrong
 
 
 def test_a_day_that_is_not_over_is_told_in_steps(kind: str, tmp_path: Path) -> None:
-    """Figures that include today are exact for admins and in steps of k for other roles."""
+    """Every figure that holds today is the reference's: exact for the admin, in steps of k for product.
+
+    For licensing such figures are only those of the license plane.
+    """
     assert played(kind, tmp_path, play_steps) == []
 
 
@@ -206,11 +212,54 @@ def play_one_by_one(played: Played) -> tuple[list[Any], ...]:
 
 
 def test_who_looks_after_each_beacon_sees_none_come(kind: str, tmp_path: Path) -> None:
-    """Except for admins, counts change by k, and license rows have a day without a time."""
+    """For product a figure moves by k, for licensing not at all; a licensing row says to every role on which day."""
     product, licensing, admin, times = played(kind, tmp_path, play_one_by_one)
-    assert product == licensing == [None] * 4 + [5] * 5 + [10] * 3
+    assert product == [None] * 4 + [5] * 5 + [10] * 3
+    assert licensing == [None] * 12
     assert admin == [None] * 4 + list(range(5, 13))
     assert times == [str(datetime.now(UTC).date())]
+
+
+def play_both_planes(played: Played, live: bool = False) -> dict[str, tuple[int, int]]:
+    """How many of 12 beacons are tied to their address, and how many of their values: by time, and by changed rows.
+
+    With `live`, figures and times are told as they once were: exact at once, and to the millisecond.
+    """
+    if live:
+        disclosure.open_from = lambda *_: None
+        licensing._day = lambda moment: moment.isoformat(timespec="milliseconds")
+    today = datetime.now(UTC).date()
+    sent = fleet(today, 120)
+    late = {f"198.51.100.{number}": one for number, one in enumerate(sent[-12:], 1)}
+    played.load(sent[:-12])
+    headers = {"Authorization": f"Bearer {played.tokens[Role.LICENSING]}"}
+
+    def send(number: int) -> None:
+        address, one = list(late.items())[number]
+        played.load([one | {"sent_at": datetime.now(UTC).isoformat()}], address)
+
+    def seen_rows() -> list[dict[str, Any]]:
+        answer: Any = played.client.get("/api/v1/licensing/installs?limit=1000", headers=headers).json
+        return list(answer["rows"])
+
+    seen = both_planes(played.asker(Role.LICENSING), seen_rows, today, send, len(late), DIMENSIONS)
+    outcome = {}
+    for way in ("timed", "changed"):
+        right = []
+        for one, (address, true) in zip(seen, late.items(), strict=True):
+            known = [value for name, value in one.said.items() if value in reference.carried(true, name, "installs")]
+            right.append(len(known) if getattr(one, way) == {address} else 0)
+        outcome[way] = sum(number > 0 for number in right), sum(right)
+    return outcome
+
+
+def test_a_licensing_token_does_not_join_the_planes(kind: str, tmp_path: Path) -> None:
+    """Neither by the times of its rows nor by the rows that change while it looks at the figures."""
+    live = played(kind, tmp_path / "live", partial(play_both_planes, live=True))
+    now = played(kind, tmp_path / "now", play_both_planes)
+    print(f"beacons of 12 tied to an address, and values of {12 * len(DIMENSIONS)}: {live} before, {now} now")
+    assert live["timed"][0] > 6
+    assert now == {"timed": (0, 0), "changed": (0, 0)}
 
 
 def play_history(played: Played) -> tuple[int, int]:
@@ -242,3 +291,26 @@ def play_difference_small(played: Played) -> int:
 def test_strict_tells_no_install_by_one_filter_more(kind: str, tmp_path: Path) -> None:
     """In mode `strict` a count with one more filter never differs by a single install."""
     assert played(kind, tmp_path, play_difference_small, disclosure="strict") == 0
+
+
+def play_series(played: Played) -> tuple[int, int]:
+    """How many groups of fewer than k installs the series less their versions tell, and how many figures are told."""
+    sent = fleet(yesterday(), 300)
+    played.load(sent)
+    ask = played.asker(Role.PRODUCT)
+    pairs = {fine: coarse for coarse, fine in versions.SERIES.items() if coarse != "os_release"}
+    filters = [{}, *({"module": name} for name in sorted({one["module"]["name"] for one in sent}))]
+    found = sum(series(ask, yesterday(), pairs, given, count) for given in filters for count in ("reported", "latest"))
+    span = {"from": str(yesterday()), "to": str(yesterday())}
+    told = [row for by in pairs for row in ask("installs", **span, by=by)["rows"] if row["value"] is not None]
+    return found, len(told)
+
+
+def test_strict_tells_no_small_rest_of_a_series(kind: str, tmp_path: Path) -> None:
+    """A series less its versions is never a few installs; with exact figures it is, as the docs say."""
+    standard = played(kind, tmp_path / "standard", play_series)
+    strict = played(kind, tmp_path / "strict", play_series, disclosure="strict")
+    print(f"series: small rests and figures told {standard}, in mode strict {strict}")
+    assert standard[0] > 0
+    assert strict[0] == 0
+    assert strict[1] > 3

@@ -73,16 +73,19 @@ def metric(
     k: int = 5,
     open_from: date | None = None,
     count: Count = "reported",
+    *,
+    hide_open: bool = False,
 ) -> list[Row]:
     """The rows that `GET /api/v1/metrics/<metric>` must answer, given every accepted beacon once.
 
     Each bucket of the span has a row; one without installs looks as one of fewer than k. From `open_from` on counts
-    grow in steps of k, and uses are not told.
+    grow in steps of k, and uses are not told. With `hide_open`, nothing of the usage plane is told of those days.
 
     A filter tells what a grouping by it tells: in a bucket in which none of the filters is a row of its own, grouped
     under the others, nothing is told. A condition is told where it is a union of such rows, `(other)` being one.
     """
-    question = Question(beacons, metric, frm, to, grain, k, open_from, count)
+    hide_open = hide_open and "license_source" not in (*(by or "").split(","), *(filters or {}))
+    question = Question(beacons, metric, frm, to, grain, k, open_from, count, hide_open)
     rows: list[Row] = []
     for bucket, told in question.told(by, filters or {}).items():
         if not told:
@@ -104,6 +107,7 @@ class Question:
     k: int
     open_from: date | None
     count: Count
+    hide_open: bool
 
     @property
     def steps(self) -> bool:
@@ -154,8 +158,8 @@ class Question:
 
     def _within(self) -> Iterator[Dated]:
         for day, beacon in self.beacons:
-            hidden = self.metric == "feature_uses" and self.open_from and day >= self.open_from
-            if self.frm <= day <= self.to and not hidden:
+            hidden = self.metric == "feature_uses" or self.hide_open
+            if self.frm <= day <= self.to and not (hidden and self.open_from and day >= self.open_from):
                 yield day, beacon
 
     def _reported(self, by: str | None, filters: Mapping[str, str]) -> Iterator[tuple[date, str, Key, int]]:

@@ -43,10 +43,10 @@ def _with_engine(url: str, folder: Path, work: Work) -> Any:
         engine.close()
 
 
-def rows(beacons: list[dict[str, Any]]) -> list[Row]:
-    """Return beacons as the collector spools them."""
+def rows(beacons: list[dict[str, Any]], address: str = "198.51.100.7") -> list[Row]:
+    """Return beacons from an address as the collector spools them."""
     planes = Planes(b"root secret of the tests")
-    splits = [planes.split(one, "198.51.100.7", datetime.now(UTC)) for one in beacons]
+    splits = [planes.split(one, address, datetime.now(UTC)) for one in beacons]
     return [Row(split.seen, encode(split.usage), encode(split.license)) for split in splits]
 
 

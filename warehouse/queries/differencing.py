@@ -17,6 +17,8 @@ KEPT_SECONDS = 86_400.0
 MOST_CELLS = 20_000
 # A cell is stored under each subset of its conditions. A cell with more conditions than this is withheld.
 MOST_CONDITIONS = 8
+# An install may have several values of these, so that parts of a count overlap.
+_OVERLAPPING = frozenset({"feature", "module"})
 
 Condition = tuple[str, str]  # a dimension and its value
 
@@ -34,6 +36,10 @@ class Cell:
     def within(self, other: "Cell") -> bool:
         """Return whether all days of this cell are also days of the other."""
         return other.start <= self.start and self.end <= other.end
+
+    def divides(self, whole: frozenset[Condition]) -> frozenset[str]:
+        """Return the dimensions by which this cell is a part of the installs that meet `whole`."""
+        return frozenset(name or value for name, value in self.conditions - whole)
 
 
 @dataclass
@@ -61,6 +67,24 @@ class _AnsweredCells:
             self.wider.setdefault(subset, []).append(cell)
 
 
+def _discloses_remainder(earlier: list[_AnsweredCells], answer: _AnsweredCells, k: int) -> bool:
+    """Return whether a count less the sum of its parts is 1 to k - 1, of those of which the answer has one."""
+    every = [*earlier, answer]
+    wholes = {whole for whole in answer.wider if whole in answer.own or any(whole in one.own for one in earlier)}
+    for whole in wholes:
+        parts: dict[tuple[frozenset[str], date, date], dict[frozenset[Condition], Cell]] = {}
+        for cell in (cell for one in every for cell in one.wider.get(whole, ())):
+            dimensions = cell.divides(whole)
+            if dimensions and not dimensions & _OVERLAPPING:
+                parts.setdefault((dimensions, cell.start, cell.end), {})[cell.conditions] = cell
+        for cells in parts.values():
+            first, total = next(iter(cells.values())), sum(cell.installs for cell in cells.values())
+            counts = (count for one in every for count in one.own.get(whole, ()) if first.within(count))
+            if any(0 < count.installs - total < k for count in counts):
+                return True
+    return False
+
+
 class Differencing:
     """Withholds buckets that would disclose fewer than k installs together with earlier answers."""
 
@@ -80,12 +104,20 @@ class Differencing:
             for bucket, of_bucket in buckets.items():
                 full = len(days[-1].cells) + len(of_bucket) > MOST_CELLS
                 many = any(len(cell.conditions) > MOST_CONDITIONS for cell in of_bucket)
-                if full or many or any(day.discloses(cell, self._k) for day in days for cell in of_bucket):
+                if full or many or self._discloses(days, of_bucket):
                     bad.add(bucket)
                     continue
                 for cell in of_bucket:
                     days[-1].note(cell)
             return bad
+
+    def _discloses(self, days: list[_AnsweredCells], cells: list[Cell]) -> bool:
+        if any(day.discloses(cell, self._k) for day in days for cell in cells):
+            return True
+        answer = _AnsweredCells(self._clock())
+        for cell in cells:
+            answer.note(cell)
+        return _discloses_remainder(days, answer, self._k)
 
     def _days(self, who: str) -> list[_AnsweredCells]:
         now = self._clock()

@@ -38,20 +38,21 @@ def answer(
     *,
     rounded: bool = False,
     open_from: date | None = None,
+    hide_open: bool = False,
     withhold: Callable[[Iterable[Cell]], set[str]] | None = None,
 ) -> dict[str, Any]:
     """The answer of the read API: rows by bucket, then value descending; no group of fewer than k installs.
 
     Each bucket of the span has a row. `rounded`: no two counts of installs differ by 1 to k - 1, whatever was asked of
-    which days. `open_from`: figures that hold this day or a later one change in steps of k installs
-    (`warehouse/queries/disclosure.py`). `withhold` says which buckets must not be told beside what the asker knows
-    (`warehouse/queries/differencing.py`). A span of many install-days is estimated from a sample of the installs
-    (`warehouse/queries/sampling.py`). Raises `EngineError`, and `QueryError` for a condition beside
-    `withhold`, which does not know when one condition implies another.
+    which days. `open_from`: figures that hold this day or a later one change in steps of k installs, and with
+    `hide_open` those of the usage plane do not include these days (`warehouse/queries/disclosure.py`). `withhold` says
+    which buckets must not be told beside what the asker knows (`warehouse/queries/differencing.py`). A span of many
+    install-days is estimated from a sample of the installs (`warehouse/queries/sampling.py`). Raises `EngineError`, and
+    `QueryError` for a condition beside `withhold`, which does not know when one condition implies another.
     """
     if withhold and (condition := next(filter(dimensions.is_condition, query.filters), None)):
         raise QueryError("out_of_range", condition, "conditions are not answered with PHAROS_DISCLOSURE=strict")
-    question = _Question(engine, k, open_from)
+    question = _Question(engine, k, open_from, hide_open=hide_open)
     query = replace(query, divisor=question.divisor(query))
     rows = question.rows_of(query)
     if withhold:
@@ -137,8 +138,8 @@ def _cells(query: MetricQuery, rows: list[Row]) -> Iterator[Cell]:
 class _Question:
     """What one answer asks: its question, and the groupings that say in which buckets the filters may be told."""
 
-    def __init__(self, engine: Engine, k: int, open_from: date | None) -> None:
-        self._engine, self._k, self._open_from = engine, k, open_from
+    def __init__(self, engine: Engine, k: int, open_from: date | None, *, hide_open: bool) -> None:
+        self._engine, self._k, self._open_from, self._hide_open = engine, k, open_from, hide_open
         self._groupings: dict[tuple[str | None, frozenset[tuple[str, str]]], list[Row]] = {}
         self._reported: dict[tuple[str, str], list[str]] = {}
 
@@ -199,7 +200,8 @@ class _Question:
 
     def _told_days(self, query: MetricQuery) -> MetricQuery:
         """The same question of the days that are told."""
-        return replace(query, end=disclosure.days_that_count(query.metric, query.end, self._open_from))
+        hidden = query.metric == "feature_uses" or (self._hide_open and not query.of_license_plane)
+        return replace(query, end=disclosure.last_day(query.end, self._open_from, hidden=hidden))
 
     def _texts(self, query: MetricQuery, source: str) -> Sequence[str]:
         """The different texts that were reported of a source in the span."""

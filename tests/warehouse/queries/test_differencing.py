@@ -43,6 +43,46 @@ def test_a_count_is_withheld_beside_one_that_holds_it_and_few_more(first: Cell, 
         assert asked.withhold("b", [two]) == set(), "somebody else was told nothing"
 
 
+SERIES = cell(40, series="8.2")
+VERSIONS = [cell(20, series="8.2", php="8.2.12"), cell(18, series="8.2", php="8.2.11")]
+
+
+@pytest.mark.parametrize(
+    ("answers", "told"),
+    [
+        ([[SERIES], VERSIONS], False),
+        ([VERSIONS, [SERIES]], False),
+        ([[SERIES], VERSIONS[:1], VERSIONS[1:]], False),
+        ([VERSIONS[:1], [SERIES], VERSIONS[1:]], False),
+        ([[SERIES], [*VERSIONS, cell(6, php="(other)")]], False),
+        ([[SERIES], VERSIONS[:1]], True),
+        ([[cell(38, series="8.2")], VERSIONS], True),
+        ([[cell(43, series="8.2")], VERSIONS], True),
+        ([[cell(60)], [SERIES, cell(20, series="8.3")]], True),
+        ([[cell(62)], [SERIES, cell(20, series="8.3")]], False),
+        ([[cell(40, os="debian")], [cell(20, os="debian", php="1"), cell(18, os="debian", php="2")]], False),
+        ([[cell(40)], [cell(20, os="a", php="1"), cell(18, os="b", php="2")]], False),
+        ([[cell(40)], [cell(20, os="a"), cell(18, php="1")]], True),
+        ([[cell(40)], [cell(20, feature="a"), cell(18, feature="b")]], True),
+        ([[cell(40)], [cell(20, end=20, os="a"), cell(18, start=20, os="b")]], True),
+    ],
+)
+def test_a_count_is_withheld_whose_parts_leave_few(answers: list[list[Cell]], told: bool) -> None:
+    """In any order and any number of answers; only the last one is withheld. Parts may overlap in some dimensions."""
+    asked = Differencing(5)
+    assert [asked.withhold("a", cells) for cells in answers[:-1]] == [set()] * (len(answers) - 1)
+    assert asked.withhold("a", answers[-1]) == (set() if told else {"b"})
+
+
+def test_parts_of_yesterday_count() -> None:
+    """Parts of one count may be told on different days."""
+    clock = Clock()
+    asked = Differencing(5, clock)
+    asked.withhold("a", [SERIES, VERSIONS[0]])
+    clock.now = KEPT_SECONDS
+    assert asked.withhold("a", [VERSIONS[1]]) == {"b"}
+
+
 def test_the_same_answer_is_given_again() -> None:
     """And what was withheld is not known: it withholds nothing else."""
     asked = Differencing(5)

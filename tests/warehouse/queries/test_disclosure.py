@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from core.credentials import Role
-from warehouse.queries.disclosure import days_that_count, open_from, stepped
+from warehouse.queries.disclosure import hides_open_days, last_day, open_from, stepped
 
 TODAY = date(2026, 11, 22)
 
@@ -16,13 +16,18 @@ def test_only_the_admin_is_told_of_today_at_once() -> None:
     assert {open_from(role, 1, TODAY) for role in Role} == {None}
 
 
-def test_uses_are_told_up_to_yesterday() -> None:
-    """Counts of installs are told of every day, in steps."""
+def test_figures_that_hide_open_days_end_with_yesterday() -> None:
+    """Others include every day that is asked for."""
     yesterday = TODAY - timedelta(days=1)
-    assert days_that_count("feature_uses", TODAY, TODAY) == yesterday
-    assert days_that_count("feature_uses", TODAY, None) == TODAY
-    assert days_that_count("feature_uses", date(2026, 11, 1), TODAY) == date(2026, 11, 1)
-    assert days_that_count("installs", TODAY, TODAY) == TODAY
+    assert last_day(TODAY, TODAY, hidden=True) == yesterday
+    assert last_day(TODAY, None, hidden=True) == TODAY
+    assert last_day(date(2026, 11, 1), TODAY, hidden=True) == date(2026, 11, 1)
+    assert last_day(TODAY, TODAY, hidden=False) == TODAY
+
+
+def test_only_who_reads_the_rows_of_the_license_plane_sees_no_usage_of_today() -> None:
+    """The admin reads both planes by design."""
+    assert [role for role in Role if hides_open_days(role)] == [Role.LICENSING]
 
 
 @pytest.mark.parametrize("earlier", [0, 3, 5, 102])
