@@ -17,7 +17,7 @@ from pathlib import Path
 
 from core.home import Home
 from core.settings import Settings
-from tests.end_to_end.system import ENGINES, clickhouse_url
+from tests.end_to_end.system import AVAILABLE, clickhouse_url
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
 from warehouse.queries import metrics
@@ -82,7 +82,7 @@ def main() -> None:
     for millions in map(int, sys.argv[1:] or SIZES):
         with tempfile.TemporaryDirectory() as folder:
             home = Home(Path(folder))
-            engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(ENGINES[-1])), home)
+            engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(AVAILABLE[-1])), home)
             try:
                 migrate(engine)
                 fill(engine, millions * 1_000_000)
