@@ -11,6 +11,7 @@ import pytest
 
 from collector.batch_insert import insert_batch
 from collector.planes import Planes, encode
+from core.catalog import Catalog, Entry
 from core.home import Home
 from pharos import synthetic_fleet
 from tests.end_to_end.beacons import beacon
@@ -36,6 +37,13 @@ FILTERS: list[dict[str, str]] = [
     {"module": "invoice_pro", "version.ge": "3.2"},
     {"database_series.ge": "mariadb-10.6"},
 ]
+RELEASED = date(2028, 1, 20)
+CATALOG = Catalog(
+    entries={
+        ("module", name): Entry("module", name, "why", "who", releases={version: RELEASED})
+        for name, version in (("bulk_mailer", "2.0.1"), ("invoice_pro", "2.9.4"))
+    }
+)
 ASKED: list[tuple[str, dict[str, str]]] = []
 for filters in FILTERS:
     for grain in ("week", "month"):
@@ -52,6 +60,35 @@ ASKED += [
     ("lifecycle", {"module": "edges", "from": "2028-01-24"}),
     ("retention", {"module": "edges", "from": "2028-01-24"}),
     ("retention", {"module": "edges", "from": "2028-01-24", "feature": "edge"}),
+    ("adoption", {"module": "invoice_pro", "version": "4.0.0"}),
+    ("adoption", {"module": "invoice_pro", "version": "4.0.0", "to": "2028-02-29", "days": "366"}),
+    ("adoption", {"module": "invoice_pro", "version_series": "3.2", "php_series.ge": "8.1", "days": "60"}),
+    ("adoption", {"module": "bulk_mailer", "version": "2.0.1", "days": "30"}),
+    ("adoption", {"module": "edges", "version": "1.10"}),
+    ("adoption", {"module": "invoice_pro", "version": "99"}),
+    *(
+        ("upgrades", {**filters, "by": by, "from": "2027-12-31"})
+        for filters in FILTERS
+        if "module" in filters
+        for by in ("version", "version_series")
+    ),
+    ("upgrades", {"module": "edges", "from": "2028-02-29", "to": "2028-02-29"}),
+    ("upgrades", {"module": "domain_tools"}),
+    *(("together", {**filters, "from": "2028-01-13", "to": "2028-03-30"}) for filters in FILTERS),
+    ("together", {"module": "invoice_pro", "from": "2028-02-29", "to": "2028-03-05"}),
+    ("together", {"from": "2028-02-01", "feature": "admin.widget"}),
+    *(
+        ("drop", {"module": module, **condition, "from": "2028-02-15", "to": "2028-03-31"})
+        for module in ("invoice_pro", "bulk_mailer")
+        for condition in (
+            {"php_series.lt": "8.2"},
+            {"whmcs_series.le": "8.12"},
+            {"os": "almalinux", "php_series.le": "8.1"},
+            {"os_release.lt": "almalinux 9"},
+            {"database_series.lt": "mariadb-10.11"},
+        )
+    ),
+    ("drop", {"module": "edges", "php_series.ge": "8.2", "from": "2028-02-28", "to": "2028-03-01"}),
     ("lifecycle", {"module": "no_such_module"}),
     ("lifecycle", {"php": "no-such-version"}),
 ]
@@ -93,7 +130,7 @@ def answers(engine: Engine, home: Home) -> list[dict[str, Any]]:
     for part in (splits[:half], splits[half:]):  # what comes later is of earlier days, too
         insert_batch(engine, "usage", str(uuid.uuid4()), [encode(split.usage) for split in part])
     last_day = TODAY - timedelta(days=1)
-    return [ask(engine, name, args, Terms(k), TODAY, last_day) for k in (1, K) for name, args in ASKED]
+    return [ask(engine, name, args, Terms(k, catalog=CATALOG), TODAY, last_day) for k in (1, K) for name, args in ASKED]
 
 
 @dataclass
@@ -130,15 +167,25 @@ def asked(name: str) -> list[Any]:
 
 def check(told: Told, number: int, rows: list[Any]) -> None:
     """The answer with k = 1 has exactly these rows; with k = 5 some figures are hidden."""
-    args = ASKED[number][1]
     assert told.of(number, 1)["rows"] == rows
     counted.compare(told.of(number, K)["rows"], rows, K)
+    check_coverage(told, number)
+
+
+def check_coverage(told: Told, number: int) -> None:
+    """The answer says what it is about, and how many installs answered."""
+    name, args = ASKED[number]
+    features = name == "together" or "feature" in args
     for k in (1, K):
         answer = told.of(number, k)
-        assert (answer["k"], answer["exact"], answer["metric"]) == (k, True, ASKED[number][0])
-        span = date.fromisoformat(answer["from"]), date.fromisoformat(answer["to"])
-        active, of_them = counted.answered(told.history(args), *span, conditions(args))
-        counted.compare(answer["coverage"], {"active": active, "answered": of_them}, k)
+        assert (answer["k"], answer["exact"], answer["metric"]) == (k, True, name)
+        assert answer["filters"] == {one: args[one] for one in answer["filters"]}
+        expected = counted.coverage(told.history(args), span_of(answer), answer["filters"], features=features)
+        counted.compare(answer["coverage"], expected, k)
+
+
+def span_of(answer: Mapping[str, Any]) -> tuple[date, date]:
+    return date.fromisoformat(answer["from"]), date.fromisoformat(answer["to"])
 
 
 def buckets(answer: Mapping[str, Any]) -> list[date]:
@@ -185,3 +232,96 @@ def test_whole_buckets_are_counted(told: Told) -> None:
     answer = told.of(number, 1)
     assert (answer["from"], answer["to"]) == ("2028-02-07", "2028-02-27")
     assert len(answer["rows"]) == 3
+
+
+@pytest.mark.parametrize("number", asked("adoption"))
+def test_adoption(told: Told, number: int) -> None:
+    """The share on a version by day, from the declared release on, or from the first day with k installs."""
+    args = ASKED[number][1]
+    (version,) = ((name, args[name]) for name in ("version", "version_series") if name in args)
+    filters = {name: value for name, value in conditions(args).items() if name != version[0]}
+    declared = RELEASED if version == ("version", "2.0.1") else None
+    end, days = date.fromisoformat(args.get("to", "2028-04-04")), int(args.get("days", 90))
+    for k in (1, K):
+        answer = told.of(number, k)
+        released, rows = counted.adoption(told.history(args), filters, version, end, days, declared, k)
+        assert answer["released"] == (str(released) if released else None)
+        assert answer["released_by"] == ("catalog" if declared else "reports" if released else None)
+        counted.compare(answer["rows"], rows, k)
+        if rows:
+            expected = counted.coverage(told.history(args), span_of(answer), answer["filters"])
+            counted.compare(answer["coverage"], expected, k)
+
+
+@pytest.mark.parametrize("number", asked("upgrades"))
+def test_upgrades(told: Told, number: int) -> None:
+    """Each step from one version to the next higher one; what few installs went is folded, each install once."""
+    args = ASKED[number][1]
+    by = args.get("by", "version")
+    for k in (1, K):
+        answer = told.of(number, k)
+        paths = counted.upgrades(told.history(args), span_of(answer), conditions(args), by)
+        shown = {(row["from"], row["to"]): row for row in answer["rows"]}
+        other = shown.pop((reference.OTHER, reference.OTHER), None)
+        assert {path: (len(days), counted.median(days)) for path, days in paths.items() if path in shown} == {
+            path: (row["installs"], row["median_days"]) for path, row in shown.items()
+        }
+        assert all(row["installs"] >= k for row in answer["rows"])
+        folded = paths.keys() - shown.keys()
+        assert answer["suppressed"] == (len(folded) if other else 0)
+        if k == 1:
+            assert not folded
+        if other:
+            assert max(len(paths[path]) for path in folded) <= other["installs"] <= sum(len(paths[p]) for p in folded)
+    check_coverage(told, number)
+
+
+@pytest.mark.parametrize("number", asked("together"))
+def test_together(told: Told, number: int) -> None:
+    """Both of two features; with k, only where nobody or k installs use both, the one, the other, and neither."""
+    args = ASKED[number][1]
+    of, rows = counted.together(told.history(args), span_of(told.of(number, 1)), told.of(number, 1)["filters"])
+    rows = [row for row in rows if args.get("feature") in (None, *row["features"])]
+    assert told.of(number, 1)["rows"] == rows
+    assert told.of(number, 1)["of"] == of
+    hidden = told.of(number, K)
+    for row in hidden["rows"]:
+        (same,) = [one for one in rows if one["features"] == row["features"]]
+        assert row["installs"] == same["installs"] >= K
+        assert abs(row["expected"] - same["expected"]) <= 0.05 * same["expected"]
+    assert hidden["suppressed"] == (len(rows) - len(hidden["rows"]) if hidden["of"] else 0)
+    check_coverage(told, number)
+
+
+@pytest.mark.parametrize("number", asked("drop"))
+def test_drop(told: Told, number: int) -> None:
+    """Whom it would hurt, of all and of those that still upgrade, by version, and what they use more."""
+    args = ASKED[number][1]
+    answer, few = told.of(number, 1), told.of(number, K)
+    truth = counted.drop(told.history(args), span_of(answer), conditions(args))
+    whole = counted.part(truth.hit, truth.answered)
+    assert {name: answer[name] for name in whole} == whole
+    counted.compare({name: few[name] for name in whole}, whole, K)
+    assert answer["still_upgrading"] == counted.part(truth.hit, truth.upgrading)
+    counted.compare(few["still_upgrading"], counted.part(truth.hit, truth.upgrading), K)
+    rows = {version: counted.part(truth.hit, installs) for version, installs in truth.versions.items()}
+    assert {row.pop("version"): row for row in answer["rows"]} == rows
+    shown = {row.pop("version"): row for row in few["rows"]}
+    if shown:
+        folded = rows.keys() - shown.keys()
+        assert few["suppressed"] == len(folded)
+        assert sum(row["of"] for row in shown.values()) == len(truth.answered)
+    for version in shown.keys() & rows.keys():
+        counted.compare(shown[version], rows[version], K)
+    used = {}
+    others = truth.answered - truth.hit
+    for name, users in truth.users.items():
+        one, other = counted.part(users, truth.hit), counted.part(users, others)
+        if len(users & truth.hit) * len(others) > len(users & others) * len(truth.hit):
+            used[name] = {"installs": one["installs"], "share": one["share"], "share_of_others": other["share"]}
+    assert {row.pop("feature"): row for row in answer["features"]} == used
+    for row in few["features"]:
+        counted.compare(row, used[row.pop("feature")], K)
+    for k in (1, K):
+        active = counted.coverage(told.history(args), span_of(answer), {})["active"]
+        counted.compare(told.of(number, k)["coverage"], {"active": active, "answered": len(truth.answered)}, k)

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from warehouse.engine import Engine
-from warehouse.queries.questions import lifecycle, retention
+from warehouse.queries.questions import adoption, drop, lifecycle, retention, together, upgrades
 from warehouse.queries.questions.question import Question
 from warehouse.queries.questions.reader import Reader, Terms
 
@@ -14,7 +14,7 @@ __all__ = ["QUESTIONS", "Terms", "ask"]
 
 
 @dataclass(frozen=True)
-class _Kind:
+class Kind:
     """A question: how it is read from a query string, and how it is answered."""
 
     parse: Callable[[Mapping[str, str], date, date], Question]
@@ -22,8 +22,12 @@ class _Kind:
 
 
 QUESTIONS = {
-    "lifecycle": _Kind(lifecycle.parse, lifecycle.answer),
-    "retention": _Kind(retention.parse, retention.answer),
+    "lifecycle": Kind(lifecycle.parse, lifecycle.answer),
+    "retention": Kind(retention.parse, retention.answer),
+    "adoption": Kind(adoption.parse, adoption.answer),
+    "upgrades": Kind(upgrades.parse, upgrades.answer),
+    "together": Kind(together.parse, together.answer),
+    "drop": Kind(drop.parse, drop.answer),
 }
 
 

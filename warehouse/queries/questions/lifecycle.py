@@ -32,7 +32,7 @@ def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     grain = reader.question.options["grain"]
     past = Activity(reader, grain)
-    active = reader.active(past.start, grain)
+    active = reader.active(start=past.start, grain=grain)
     counts = {kind: [0] * len(past.buckets) for kind in KINDS}
     if active:
         columns = ", ".join(past.counted(bits) for bits in _BITS.values())

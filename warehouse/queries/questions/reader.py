@@ -1,6 +1,6 @@
 """Reads what the questions need from ClickHouse, and puts their answers together."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -33,6 +33,10 @@ class Reader:
         self._engine, self.question, self.terms = engine, question, terms
         self._texts: dict[tuple[date, date, str], Sequence[str]] = {}
 
+    def within(self, start: date, end: date) -> "Reader":
+        """Return a reader of the same question about other days."""
+        return Reader(self._engine, replace(self.question, start=start, end=end), self.terms)
+
     def query(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT on the usage plane."""
         return self._engine.as_user(ServerUser.PRODUCT).query(sql, parameters)
@@ -48,13 +52,15 @@ class Reader:
 
         return ReportedValues(query, texts)
 
-    def active(self, start: date | None = None, grain: str = "period") -> dict[str, int]:
+    def active(self, feature: str | None = None, **changes: Any) -> dict[str, int]:
         """Return the active installs that meet the filters, by bucket. A bucket is there if they may be told.
 
-        They are counted by the metrics of the read API, so a question tells nothing of installs that no metric counts.
+        With a feature, these are its users. `changes` are to the metric: its `start`, `grain` or `count`.
+
+        The metric `installs` counts them, so a question tells nothing of installs that no metric counts.
         """
-        query = self.question.installs(start=start or self.question.start, grain=grain)
-        if feature := self.question.options.get("feature"):
+        query = self.question.installs(**changes)
+        if feature:
             query = replace(query, metric="feature_installs", filters={**query.filters, "feature": feature})
         return self._told(query)
 
@@ -78,24 +84,37 @@ class Reader:
     def coverage(self, answered: int | None = None) -> dict[str, int | None]:
         """Return how many installs were active in the span, and how many of them answered.
 
-        By default, those answered that reported a value of each dimension that the filters name.
+        By default, those answered that reported a value of each dimension that the filters name, and some feature if
+        the question is about features.
         """
         question = self.question
         active = sum(self._told(question.installs(filters=question.module)).values())
         if answered is None:
-            answered = self._answered(sorted(map(dimension_of, question.conditions))) if question.conditions else active
+            answered = self._answered()
         k = self.terms.k
         return {
             "active": self.count(active) if active >= k or k == 1 else None,
             "answered": self.count(answered) if hiding.part(answered, active, k) else None,
         }
 
-    def _answered(self, names: Iterable[str]) -> int:
-        values = self.values(self.question.installs(filters=self.question.module))
-        where = [values.in_span("days"), *(f"{dimensions.source(name)} != ''" for name in names)]
-        if self.question.module:
-            where.append(values.condition("module", "module"))
-        sql = f"SELECT uniqExact(install) FROM installs_by_month WHERE {' AND '.join(where)}"  # noqa: S608
+    def _answered(self) -> int:
+        question = self.question
+        values = self.values(question.installs(filters=question.module))
+        module = [values.condition("module", "module")] if question.module else []
+        names = sorted(map(dimension_of, question.conditions))
+        reported = [
+            values.in_span("days"),
+            *module,
+            *(f"{values.rolled_up(name, dimensions.source(name))} != ''" for name in names),
+        ]
+        parts = [f"SELECT install, 1 AS reports, 0 AS uses FROM installs_by_month WHERE {' AND '.join(reported)}"]  # noqa: S608
+        if "feature" in question.options:
+            named = " AND ".join([values.in_span("reported"), *module])
+            parts.append(f"SELECT install, 0 AS reports, 1 AS uses FROM features_by_month WHERE {named}")  # noqa: S608
+        having = " AND ".join(f"max({name})" for name in ("reports", "uses")[: len(parts)])
+        sql = (
+            f"SELECT count() FROM (SELECT install FROM ({' UNION ALL '.join(parts)}) GROUP BY install HAVING {having})"  # noqa: S608
+        )
         return int(self.query(sql, values.parameters)[0][0])
 
     def count(self, installs: int) -> int:
@@ -105,6 +124,13 @@ class Reader:
     def share(self, installs: int | None, of: int | None) -> float | None:
         """Return a share of two numbers as they are shown."""
         return None if installs is None or not of else round(installs / of, 4)
+
+    def part(self, installs: int, of: int) -> dict[str, Any]:
+        """Return the members of an answer that say how many of a number of installs are some."""
+        k = self.terms.k
+        shown = self.count(installs) if hiding.part(installs, of, k) else None
+        whole = self.count(of) if of >= k or k == 1 else None
+        return {"installs": shown, "of": whole, "share": self.share(shown, whole)}
 
     def answer(self, rows: list[dict[str, Any]], coverage: Mapping[str, int | None], **more: Any) -> dict[str, Any]:
         """Return the answer."""

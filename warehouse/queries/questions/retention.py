@@ -17,7 +17,8 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
     """Read a query string. Raises `QueryError`."""
     arguments = Arguments(args, PARAMETERS)
     grain, start, end = whole_buckets.parse(arguments, today)
-    options = {"grain": grain, "feature": arguments.feature()}
+    feature = arguments.feature()
+    options = {"grain": grain, **({"feature": feature} if feature else {})}
     return Question("retention", start, end, arguments.filters(), options)
 
 
@@ -27,7 +28,7 @@ def answer(reader: Reader) -> dict[str, Any]:
     past = Activity(reader, grain)
     buckets = past.buckets
     found: dict[int, Sequence[int]] = {}
-    told = reader.active(grain=grain)
+    told = reader.active(reader.question.options.get("feature"), grain=grain)
     if told:
         later = ", ".join(f"countIf(bitTest(later, {number}))" for number in range(len(buckets)))
         # The first position makes bit 0 of each install its first bucket.
