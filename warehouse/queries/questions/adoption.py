@@ -56,7 +56,7 @@ def answer(reader: Reader) -> dict[str, Any]:
         return _none(reader, declared)
     end = min(question.end, released + timedelta(days=question.options["days"] - 1))
     reader = reader.within(released, end)
-    told = reader.active()
+    told = reader.told()
     if not told and not declared:
         return _none(reader, None)
     rows = []

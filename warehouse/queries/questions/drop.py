@@ -56,7 +56,7 @@ def answer(reader: Reader) -> dict[str, Any]:
     k = reader.terms.k
     versions: dict[str, Counts] = {}
     features: dict[str, tuple[int, int]] = {}
-    if reader.active(count="latest"):
+    if reader.told(count="latest"):
         versions = _by_version(reader)
         features = _by_feature(reader)
     total = sum(versions.values(), Counts())

@@ -19,6 +19,7 @@ _BITS = {
     "lost": "bitAnd(bitShiftLeft(matched, 1), bitNot(active))",
 }
 KINDS = tuple(_BITS)
+_COUNTED = {"active": "matched", **_BITS}
 
 
 def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
@@ -32,21 +33,22 @@ def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     grain = reader.question.options["grain"]
     past = Activity(reader, grain)
-    active = reader.active(start=past.start, grain=grain)
-    counts = {kind: [0] * len(past.buckets) for kind in KINDS}
-    if active:
-        columns = ", ".join(past.counted(bits) for bits in _BITS.values())
+    told = reader.told(start=past.start, grain=grain)
+    counts = {name: [0] * len(past.buckets) for name in _COUNTED}
+    if told:
+        columns = ", ".join(past.counted(bits) for bits in _COUNTED.values())
         sql = f"SELECT {columns} FROM (SELECT *, bitShiftLeft(active, 1) AS before FROM ({past.installs()}))"  # noqa: S608
         (found,) = reader.query(sql, past.parameters)
-        counts = dict(zip(_BITS, found, strict=True))
+        counts = dict(zip(_COUNTED, found, strict=True))
     since = reader.since()
     rows = []
     for number, (before, bucket) in enumerate(pairwise([past.start, *past.buckets])):
         # The lost were active in the bucket before, the others in this one.
-        told = {kind: str(before if kind == "lost" else bucket) in active for kind in KINDS}
-        groups = {kind: counts[kind][number] if told[kind] else 0 for kind in KINDS}
-        known = activity.known(bucket, since, grain)
-        rows.append(row(bucket, active.get(str(bucket), 0), groups if known else {}, reader))
+        groups = {
+            name: counts[name][number] if str(before if name == "lost" else bucket) in told else 0 for name in _COUNTED
+        }
+        active, known = groups.pop("active"), activity.known(bucket, since, grain)
+        rows.append(row(bucket, active, groups if known else {}, reader))
     return reader.answer(rows, reader.coverage())
 
 

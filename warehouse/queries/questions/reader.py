@@ -52,21 +52,17 @@ class Reader:
 
         return ReportedValues(query, texts)
 
-    def active(self, feature: str | None = None, **changes: Any) -> dict[str, int]:
-        """Return the active installs that meet the filters, by bucket. A bucket is there if they may be told.
+    def told(self, feature: str | None = None, **changes: Any) -> set[str]:
+        """Return the buckets in which the metric `installs` may tell the number of installs that meet the filters.
 
-        With a feature, these are its users. `changes` are to the metric: its `start`, `grain` or `count`.
-
-        The metric `installs` counts them, so a question tells nothing of installs that no metric counts.
+        A question tells nothing of other installs. With a feature, these are its users. `changes` are to the metric:
+        its `start`, `grain`, `count` or `filters`.
         """
         query = self.question.installs(**changes)
         if feature:
             query = replace(query, metric="feature_installs", filters={**query.filters, "feature": feature})
-        return self._told(query)
-
-    def _told(self, query: MetricQuery) -> dict[str, int]:
         rows = metrics.answer(self._engine, query, self.terms.k)["rows"]
-        return {row["bucket"]: row["value"] for row in rows if row["value"] is not None}
+        return {row["bucket"] for row in rows if row["value"] is not None}
 
     def since(self) -> date | None:
         """Return the first day of the data of the module, or of all modules."""
@@ -87,35 +83,37 @@ class Reader:
         By default, those answered that reported a value of each dimension that the filters name, and some feature if
         the question is about features.
         """
-        question = self.question
-        active = sum(self._told(question.installs(filters=question.module)).values())
-        if answered is None:
-            answered = self._answered()
         k = self.terms.k
+        active, complete = self._coverage() if self.told(filters=self.question.module) else (0, 0)
+        answered = min(active, complete if answered is None else answered)
         return {
             "active": self.count(active) if active >= k or k == 1 else None,
             "answered": self.count(answered) if hiding.part(answered, active, k) else None,
         }
 
-    def _answered(self) -> int:
+    def _coverage(self) -> tuple[int, int]:
         question = self.question
         values = self.values(question.installs(filters=question.module))
         module = [values.condition("module", "module")] if question.module else []
         names = sorted(map(dimension_of, question.conditions))
-        reported = [
-            values.in_span("days"),
-            *module,
-            *(f"{values.rolled_up(name, dimensions.source(name))} != ''" for name in names),
+        complete = [f"{values.rolled_up(name, dimensions.source(name))} != ''" for name in names]
+        features = "feature" in question.options
+        parts = [
+            f"SELECT install, 1 AS active, {' AND '.join(complete) or 1} AS reports, {int(not features)} AS uses "  # noqa: S608
+            f"FROM installs_by_month WHERE {' AND '.join([values.in_span('days'), *module])}"
         ]
-        parts = [f"SELECT install, 1 AS reports, 0 AS uses FROM installs_by_month WHERE {' AND '.join(reported)}"]  # noqa: S608
-        if "feature" in question.options:
-            named = " AND ".join([values.in_span("reported"), *module])
-            parts.append(f"SELECT install, 0 AS reports, 1 AS uses FROM features_by_month WHERE {named}")  # noqa: S608
-        having = " AND ".join(f"max({name})" for name in ("reports", "uses")[: len(parts)])
-        sql = (
-            f"SELECT count() FROM (SELECT install FROM ({' UNION ALL '.join(parts)}) GROUP BY install HAVING {having})"  # noqa: S608
+        if features:
+            parts.append(
+                "SELECT install, 0 AS active, 0 AS reports, 1 AS uses FROM features_by_month "  # noqa: S608
+                f"WHERE {' AND '.join([values.in_span('reported'), *module])}"
+            )
+        ((active, answered),) = self.query(
+            "SELECT countIf(active), countIf(active AND reports AND uses) FROM (SELECT install, "  # noqa: S608
+            "max(parts.active) AS active, max(parts.reports) AS reports, max(parts.uses) AS uses "
+            f"FROM ({' UNION ALL '.join(parts)}) AS parts GROUP BY install)",
+            values.parameters,
         )
-        return int(self.query(sql, values.parameters)[0][0])
+        return active, answered
 
     def count(self, installs: int) -> int:
         """Return a number of installs as it is shown: rounded if figures are."""

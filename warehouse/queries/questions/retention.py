@@ -28,7 +28,7 @@ def answer(reader: Reader) -> dict[str, Any]:
     past = Activity(reader, grain)
     buckets = past.buckets
     found: dict[int, Sequence[int]] = {}
-    told = reader.active(reader.question.options.get("feature"), grain=grain)
+    told = reader.told(reader.question.options.get("feature"), grain=grain)
     if told:
         later = ", ".join(f"countIf(bitTest(later, {number}))" for number in range(len(buckets)))
         # The first position makes bit 0 of each install its first bucket.

@@ -15,9 +15,9 @@ DEFAULT_DAYS = 30
 # Those that most installs use. Each is a bit of a number.
 MOST_FEATURES = 64
 
-# Installs by pair of features, by feature with `_ALL`, and by `_ALL` with itself.
+# Installs by pair of bits. Those that report features have the bit `_REPORTS`, all have the bit `_ALL`.
 _Counts = dict[tuple[int, int], int]
-_ALL = MOST_FEATURES
+_REPORTS, _ALL = MOST_FEATURES, MOST_FEATURES + 1
 
 
 def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
@@ -30,18 +30,17 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
 def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     feature = reader.question.options["feature"]
-    active = sum(reader.active().values())
-    names = _features(reader) if active else []
+    names = _features(reader) if reader.told() else []
     counts = _counts(reader, names) if names else {}
-    # The installs that report features are told where the others are none, or k and more.
-    report = counts.get((_ALL, _ALL), 0)
+    # The number of installs that report features may be told if the others are nobody, or at least k.
+    active, report = counts.get((_ALL, _ALL), 0), counts.get((_REPORTS, _ALL), 0)
     of = report if hiding.part(report, active, reader.terms.k) else active
     rows: list[dict[str, Any]] = []
     suppressed = 0
     for (one, other), both in counts.items():
-        if other == _ALL or feature not in (None, names[one], names[other]):
+        if other >= _REPORTS or feature not in (None, names[one], names[other]):
             continue
-        users, others = counts[one, _ALL], counts[other, _ALL]
+        users, others = counts[one, _REPORTS], counts[other, _REPORTS]
         if _hides(both, users, others, of, reader.terms.k):
             suppressed += 1
             continue
@@ -82,25 +81,23 @@ def _counts(reader: Reader, names: list[str]) -> _Counts:
     module = f" AND {values.condition('module', 'module')}" if question.module else ""
     bits = values.transformed("feature::String", [(name, 1 << bit) for bit, name in enumerate(names)], "UInt64")
     used = month_bits.span("used", question.start, question.end)
+    fits = "".join(
+        f" AND {values.condition(name, dimensions.source(dimensions.dimension_of(name)))}"
+        for name in question.conditions
+    )
     parts = [
         f"SELECT install, if({used} != 0, {bits}, 0)::UInt64 AS features, 1 AS reports, "  # noqa: S608
-        f"{0 if question.conditions else 1} AS fits FROM features_by_month WHERE {values.in_span('reported')}{module}"
+        f"0 AS fits FROM features_by_month WHERE {values.in_span('reported')}{module}",
+        "SELECT install, 0::UInt64 AS features, 0 AS reports, 1 AS fits FROM installs_by_month "  # noqa: S608
+        f"WHERE {values.in_span('days')}{module}{fits}",
     ]
-    if question.conditions:
-        fits = " AND ".join(
-            values.condition(name, dimensions.source(dimensions.dimension_of(name))) for name in question.conditions
-        )
-        parts.append(
-            "SELECT install, 0::UInt64 AS features, 0 AS reports, 1 AS fits FROM installs_by_month "  # noqa: S608
-            f"WHERE {values.in_span('days')}{module} AND {fits}"
-        )
     masks = (
-        "SELECT groupBitOr(features) AS mask FROM "  # noqa: S608
-        f"({' UNION ALL '.join(parts)}) GROUP BY install HAVING max(reports) AND max(fits)"
+        "SELECT groupBitOr(features) AS mask, max(reports) AS reporting FROM "  # noqa: S608
+        f"({' UNION ALL '.join(parts)}) GROUP BY install HAVING max(fits)"
     )
     sets = (
-        f"SELECT arrayPushBack(bitPositionsToArray(mask), {_ALL}) AS bits, count() AS installs "  # noqa: S608
-        f"FROM ({masks}) GROUP BY mask"
+        f"SELECT arrayConcat(bitPositionsToArray(mask), if(reporting, [{_REPORTS}, {_ALL}], [{_ALL}])) AS bits, "  # noqa: S608
+        f"count() AS installs FROM ({masks}) GROUP BY mask, reporting"
     )
     found = reader.query(
         "SELECT one, other, sum(installs) FROM (SELECT one, installs, "  # noqa: S608

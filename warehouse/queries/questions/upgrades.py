@@ -34,7 +34,7 @@ def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     paths: dict[str, tuple[int, int]] = {}
     steps = _Steps(reader)
-    if reader.active():
+    if reader.told():
         paths = steps.paths()
     k = reader.terms.k
     sizes = {path: installs for path, (installs, _) in list(paths.items())[:MOST_PATHS]}
