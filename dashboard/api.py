@@ -17,6 +17,7 @@ from core.access_log import AccessLog, AccessLogError
 from core.catalog import Catalog
 from core.credentials import Credentials, Role, Token, bearer
 from core.settings import Settings
+from dashboard import openapi
 from dashboard.audited_licensing import AuditedLicensing
 from dashboard.largest import largest, parse_limit
 from dashboard.narrow_questions import NarrowQuestions, should_report
@@ -67,6 +68,7 @@ def blueprint(
     differencing = Differencing(settings.k)
     strict = settings.strict and settings.k > 1 and not settings.rounded
     readiness = Readiness(engine)
+    document = openapi.document()
 
     @routes.before_request
     def check() -> None:
@@ -136,6 +138,10 @@ def blueprint(
     @routes.get("/api/v1/licensing/flags")
     def get_licensing_flags() -> Response:
         return _json(200, audited.flags(g.token))
+
+    @routes.get("/api/v1/openapi.json")
+    def get_openapi() -> Response:
+        return _json(200, document)
 
     @routes.get("/api/", defaults={"rest": ""})
     @routes.get("/api/<path:rest>")

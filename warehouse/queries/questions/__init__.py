@@ -15,19 +15,26 @@ __all__ = ["QUESTIONS", "Terms", "ask"]
 
 @dataclass(frozen=True)
 class Kind:
-    """A question: how it is read from a query string, and how it is answered."""
+    """A question: what it is for, its parameters, how it is read from a query string, and how it is answered.
 
+    `parameters` are those beside filters. `required` are parameters and filters that must be given.
+    """
+
+    summary: str
+    parameters: tuple[str, ...]
+    required: tuple[str, ...]
     parse: Callable[[Mapping[str, str], date, date], Question]
     answer: Callable[[Reader], dict[str, Any]]
 
 
+_OF_ONE_MODULE = ("module",)
 QUESTIONS = {
-    "lifecycle": Kind(lifecycle.parse, lifecycle.answer),
-    "retention": Kind(retention.parse, retention.answer),
-    "adoption": Kind(adoption.parse, adoption.answer),
-    "upgrades": Kind(upgrades.parse, upgrades.answer),
-    "together": Kind(together.parse, together.answer),
-    "drop": Kind(drop.parse, drop.answer),
+    "lifecycle": Kind(lifecycle.SUMMARY, lifecycle.PARAMETERS, (), lifecycle.parse, lifecycle.answer),
+    "retention": Kind(retention.SUMMARY, retention.PARAMETERS, (), retention.parse, retention.answer),
+    "adoption": Kind(adoption.SUMMARY, adoption.PARAMETERS, _OF_ONE_MODULE, adoption.parse, adoption.answer),
+    "upgrades": Kind(upgrades.SUMMARY, upgrades.PARAMETERS, _OF_ONE_MODULE, upgrades.parse, upgrades.answer),
+    "together": Kind(together.SUMMARY, together.PARAMETERS, (), together.parse, together.answer),
+    "drop": Kind(drop.SUMMARY, drop.PARAMETERS, _OF_ONE_MODULE, drop.parse, drop.answer),
 }
 
 
