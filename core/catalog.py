@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core import hang_up
-from core.fields import FIELDS
+from core.fields import FIELDS, VERSION
 from core.home import Home
 from core.settings import Settings
 
@@ -25,6 +25,8 @@ Kind = Literal["module", "feature", "source"]
 MODES = ("open", "declared")
 _FIELDS: dict[Kind, str] = {"module": "module.name", "feature": "features", "source": "license.source"}
 PATTERNS = {kind: next(each.pattern for each in FIELDS if each.path == path) for kind, path in _FIELDS.items()}
+# The keys that not every kind of entry may have.
+_KINDS_WITH: dict[str, tuple[Kind, ...]] = {"title": ("module", "feature"), "releases": ("module",)}
 SOON = timedelta(days=30)
 CHECK_SECONDS = 1.0
 
@@ -42,7 +44,10 @@ class CatalogError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A value that may be stored. `expires` is its last day (UTC), `title` its display name."""
+    """A value that may be stored. `expires` is its last day (UTC), `title` its display name.
+
+    `releases` are the release dates of a module's versions.
+    """
 
     kind: Kind
     name: str
@@ -50,6 +55,7 @@ class Entry:
     owner: str
     title: str = ""
     expires: date | None = None
+    releases: Mapping[str, date] = field(default_factory=dict)
 
     def expired(self, today: date) -> bool:
         """Whether it is no longer stored."""
@@ -149,7 +155,7 @@ def _entry_lines(text: str, kind: Kind) -> list[int]:
 def _problems(kind: Kind, table: dict[str, Any]) -> list[str]:
     """Return the errors of an entry."""
     found = []
-    known = ("name", "purpose", "owner", "expires") if kind == "source" else tuple(Entry.__annotations__)[1:]
+    known = [key for key in tuple(Entry.__annotations__)[1:] if kind in _KINDS_WITH.get(key, PATTERNS)]
     found += [f"has an unknown key {key}; known are {', '.join(known)}" for key in table if key not in known]
     for key in ("name", "purpose", "owner", "title"):
         if key not in table:
@@ -158,10 +164,18 @@ def _problems(kind: Kind, table: dict[str, Any]) -> list[str]:
             found.append(f"{key} must be a line of text")
     if not found and not re.fullmatch(PATTERNS[kind], table["name"], re.ASCII):
         found.append(f"its name must match {PATTERNS[kind]}")
-    expires = table.get("expires")
-    if "expires" in table and (not isinstance(expires, date) or isinstance(expires, datetime)):
+    if "expires" in table and not _is_date(table["expires"]):
         found.append("expires must be a date, as 2027-06-30, without quotes")
+    releases = table.get("releases", {})
+    if not isinstance(releases, dict) or not all(
+        re.fullmatch(VERSION, version, re.ASCII) and _is_date(day) for version, day in releases.items()
+    ):
+        found.append('releases must be versions with dates, as { "3.2.0" = 2027-06-30 }')
     return found
+
+
+def _is_date(value: Any) -> bool:
+    return isinstance(value, date) and not isinstance(value, datetime)
 
 
 def place(settings: Settings, home: Home) -> Path:

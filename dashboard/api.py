@@ -3,7 +3,8 @@
 import contextlib
 import logging
 import time
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,8 +14,10 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
 
 from core.access_log import AccessLog, AccessLogError
+from core.catalog import Catalog
 from core.credentials import Credentials, Role, Token, bearer
 from core.settings import Settings
+from dashboard import openapi
 from dashboard.audited_licensing import AuditedLicensing
 from dashboard.largest import largest, parse_limit
 from dashboard.narrow_questions import NarrowQuestions, should_report
@@ -26,6 +29,7 @@ from warehouse.limited_engine import LimitExceeded
 from warehouse.queries import disclosure, metrics
 from warehouse.queries.differencing import Differencing
 from warehouse.queries.metrics import MetricQuery, QueryError
+from warehouse.queries.questions import QUESTIONS, Terms, ask
 
 log = logging.getLogger("pharos.api")
 
@@ -55,7 +59,8 @@ def blueprint(
     credentials: Credentials,
     access_log: AccessLog,
     narrow: NarrowQuestions,
-    questions: QuestionLimit,
+    limit: QuestionLimit,
+    catalog: Callable[[], Catalog],
 ) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
@@ -63,6 +68,7 @@ def blueprint(
     differencing = Differencing(settings.k)
     strict = settings.strict and settings.k > 1 and not settings.rounded
     readiness = Readiness(engine)
+    document = openapi.document()
 
     @routes.before_request
     def check() -> None:
@@ -77,16 +83,18 @@ def blueprint(
             raise _Problem(403, "forbidden", "", f"requires one of the roles {', '.join(sorted(roles)) or '(none)'}")
         g.token = token
         try:
-            questions.begin(f"token {token.id}")
+            limit.begin(f"token {token.id}")
         except TooManyQuestions:
             raise _Problem(429, "rate_limited", "", "too many questions of this token at once") from None
 
     @routes.get("/api/v1/metrics/<metric>")
     def get_metric(metric: str) -> Response:
+        if metric in QUESTIONS:
+            return get_question(metric)
         if metric not in metrics.METRICS:
-            raise _Problem(404, "not_found", "", f"the metrics are {', '.join(metrics.METRICS)}")
+            raise _Problem(404, "not_found", "", f"the metrics are {', '.join((*metrics.METRICS, *QUESTIONS))}")
         arguments = _arguments()
-        limit = parse_limit(arguments.pop("limit", ""))
+        most = parse_limit(arguments.pop("limit", ""))
         today = datetime.now(UTC).date()
         query = metrics.parse(metric, arguments, today)
         open_from = disclosure.open_from(g.token.role, settings.k, today)
@@ -103,15 +111,29 @@ def blueprint(
         )
         if g.token.role is not Role.ADMIN and settings.k > 1:
             _hold_back(g.token, query, answer)
-        return _json(200, answer if limit is None else largest(answer, limit))
+        return _json(200, answer if most is None else largest(answer, most))
+
+    def get_question(name: str) -> Response:
+        token, today = g.token, datetime.now(UTC).date()
+        limited = token.role is not Role.ADMIN and settings.k > 1
+        # Rounded figures never differ by 1 to k - 1, which is what mode `strict` prevents.
+        terms = Terms(settings.k, settings.rounded or (strict and limited), catalog())
+        last_day = today - timedelta(days=1) if limited else today
+        answer = ask(engine, name, _arguments(), terms, today, last_day)
+        if limited and answer["filters"] and _hides(answer["rows"]):
+            asked_for = name, *sorted(request.args.items())
+            _delay(token, name, *narrow.count(token.id, asked_for))
+        return _json(200, answer)
 
     def _hold_back(token: Token, query: MetricQuery, answer: dict[str, Any]) -> None:
         """Let a token that looks for single installs wait, and tell the admin of it."""
-        seconds, number = narrow.asked(token.id, query, answer["rows"])
+        _delay(token, query.metric, *narrow.asked(token.id, query, answer["rows"]))
+
+    def _delay(token: Token, metric: str, seconds: float, number: int) -> None:
         if should_report(number):
             log.warning("token %s asked %d different narrow questions within an hour", token.id, number)
             with contextlib.suppress(AccessLogError):
-                asked = {"questions": str(number), "metric": query.metric}
+                asked = {"questions": str(number), "metric": metric}
                 access_log.record(f"token {token.id}", token.role, "narrow questions", asked, 0)
         time.sleep(seconds)
 
@@ -122,6 +144,10 @@ def blueprint(
     @routes.get("/api/v1/licensing/flags")
     def get_licensing_flags() -> Response:
         return _json(200, audited.flags(g.token))
+
+    @routes.get("/api/v1/openapi.json")
+    def get_openapi() -> Response:
+        return _json(200, document)
 
     @routes.get("/api/", defaults={"rest": ""})
     @routes.get("/api/<path:rest>")
@@ -169,6 +195,12 @@ def blueprint(
         return _problem(_Problem(503, "unavailable", "", "the access log cannot be written, so no rows are returned"))
 
     return routes
+
+
+def _hides(rows: list[dict[str, Any]]) -> bool:
+    """Return whether some figure of an answer is hidden, or the answer has no rows."""
+    figures = [value for row in rows for value in row.values()]
+    return not rows or any(value is None or (isinstance(value, list) and None in value) for value in figures)
 
 
 def _away(trouble: Trouble | None) -> str:

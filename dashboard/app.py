@@ -57,10 +57,15 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     if public:
         server.register_blueprint(public_page.blueprint(settings, home, engine))
     narrow = NarrowQuestions()
-    api = import_module("dashboard.api").blueprint(settings, engine, credentials, access_log, narrow, questions)
+    # A broken catalog stops the collector but not the pages, which then show names without titles.
+    catalog = Watched(place(settings, home))
+    api = import_module("dashboard.api").blueprint(
+        settings, engine, credentials, access_log, narrow, questions, catalog
+    )
     server.register_blueprint(api)
     _register_refusals(server)
-    dash_app = _dash(server, settings, home, engine, access_log, narrow)
+    data = DataSource(engine, settings, home, catalog, access_log, narrow)
+    dash_app = _dash(server, home, data)
     # Dash completes its set-up in the first request. Here that is not a visitor's, and no second one runs beside it.
     with server.test_request_context("/healthz"):
         server.preprocess_request()
@@ -69,9 +74,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     return server
 
 
-def _dash(
-    server: Flask, settings: Settings, home: Home, engine: Engine, access_log: AccessLog, narrow: NarrowQuestions
-) -> Dash:
+def _dash(server: Flask, home: Home, data: DataSource) -> Dash:
     dash_app = Dash(
         "dashboard",
         server=server,
@@ -86,8 +89,6 @@ def _dash(
     dash_app.index_string = _INDEX
     dash_app.layout = lambda: app_shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
-    # A broken catalog stops the collector but not the pages, which then show names without titles.
-    data = DataSource(engine, settings, home, Watched(place(settings, home)), access_log, narrow)
     app_shell.register(dash_app, callbacks, data)
     layouts = {}
     for page in permissions.PAGES:

@@ -18,7 +18,7 @@ def largest(answer: Mapping[str, Any], limit: int) -> dict[str, Any]:
     """
     rows, kept = [], Counter[str]()
     for row in answer["rows"]:
-        other = OTHER in (row["key"] if "key" in row else row["keys"])
+        other = OTHER in (row["keys"] if "keys" in row else (row["key"],))
         kept[row["bucket"]] += not other
         if other or kept[row["bucket"]] <= limit:
             rows.append(row)

@@ -7,7 +7,7 @@ because the dashboard is one process.
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +45,11 @@ class NarrowQuestions:
         if not query.filters or all(row["value"] is not None for row in rows):
             return 0.0, 0
         asked_for = query.metric, query.start, query.end, query.grain, query.by, query.count
-        question = hash((*asked_for, frozenset(query.filters.items())))
+        return self.count(who, (*asked_for, frozenset(query.filters.items())))
+
+    def count(self, who: str, narrow: Hashable) -> tuple[float, int]:
+        """As `asked`, for any question that is narrow."""
+        question = hash(narrow)
         now = self._clock()
         with self._lock:
             asked = self._asked.pop(who, {})

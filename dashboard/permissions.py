@@ -49,6 +49,7 @@ API_RULES: dict[str, frozenset[Role] | None] = {
     "/api/v1/metrics/<metric>": EVERYONE,
     "/api/v1/licensing/installs": LICENSING,
     "/api/v1/licensing/flags": LICENSING,
+    "/api/v1/openapi.json": None,
     "/api/": None,
     "/api/<path:rest>": None,
     "/healthz": None,

@@ -19,6 +19,7 @@ mode = "declared"
 [[module]]
 name = "invoice_pro"
 title = "Invoice Pro"
+releases = { "3.2.0" = 2026-08-01, "3.2.1" = 2026-09-15 }
 purpose = "To know which versions are in use"
 owner = "Invoice team"
 
@@ -34,6 +35,7 @@ purpose = "To find what was not bought from us"
 owner = "Licensing team"
 """
 ENTRY = '[[feature]]\nname = "x"\npurpose = "why"\nowner = "who"\n'
+MODULE = ENTRY.replace("feature", "module")
 TODAY = date(2026, 11, 22)
 
 
@@ -75,6 +77,7 @@ def test_an_entry_says_all_about_itself(tmp_path: Path) -> None:
     entries = read(written(tmp_path, WHOLE)).entries
     module, feature = entries["module", "invoice_pro"], entries["feature", "invoice.pdf_export"]
     assert (module.title, module.owner, module.expires) == ("Invoice Pro", "Invoice team", None)
+    assert module.releases == {"3.2.0": date(2026, 8, 1), "3.2.1": date(2026, 9, 15)}
     assert (feature.title, feature.purpose, feature.expires) == ("", "To decide about the old engine", TODAY)
 
 
@@ -110,6 +113,11 @@ def test_an_entry_says_all_about_itself(tmp_path: Path) -> None:
         (ENTRY + 'expires = "2026-11-22"\n', "line 1: feature x: expires must be a date, as 2027-06-30, without"),
         (ENTRY + "expires = 2026-11-22T00:00:00Z\n", "line 1: feature x: expires must be a date"),
         (ENTRY + "expires = 2026\n", "line 1: feature x: expires must be a date"),
+        (ENTRY + "releases = {}\n", "line 1: feature x: has an unknown key releases; known are name, purpose, owner"),
+        (MODULE + 'releases = ["3.2"]\n', "line 1: module x: releases must be versions with dates"),
+        (MODULE + 'releases = { "3.2" = "2026-08-01" }\n', "line 1: module x: releases must be versions with dates"),
+        (MODULE + "releases = { 3.2 = 2026-08-01 }\n", "line 1: module x: releases must be versions with dates"),
+        (MODULE + 'releases = { "not one" = 2026-08-01 }\n', "line 1: module x: releases must be versions with dates"),
         (ENTRY + "\n" + ENTRY, "line 6: feature x: is declared twice"),
         ('feature = [{name = "x"}]\n', "feature x: has no purpose"),
     ],

@@ -30,8 +30,14 @@ def many_features(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(metrics, "answer", answer)
 
 
-def rows(*values: tuple[str, str, int]) -> dict[str, Any]:
+def rows(*values: tuple[str, str | None, int]) -> dict[str, Any]:
     return {"rows": [{"bucket": bucket, "key": key, "value": value} for bucket, key, value in values]}
+
+
+def test_rows_without_a_key_are_kept() -> None:
+    """Without `by` each bucket has one."""
+    answer = rows(("d1", None, 9), ("d2", None, 8))
+    assert largest(answer, 1) == {**answer, "more": 0}
 
 
 def test_the_largest_of_each_bucket_are_kept_and_other_beside_them() -> None:

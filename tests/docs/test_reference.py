@@ -9,9 +9,11 @@ from collector.spool import HORIZON_DAYS
 from collector.validate import CONSENT_FULL, MAX_BATCH, Reason
 from core.access_log import KEPT_DAYS
 from core.fields import DIMENSIONS, FIELDS, MAX_COUNT, MAX_FEATURES, REQUIRED_OBJECTS, Field, columns
+from dashboard import openapi
 from tests.docs.markdown import ROOT, code, page, spans, tables
 from warehouse.migrate import sql_files
 from warehouse.queries import dimensions, group_counts, licensing, metrics
+from warehouse.queries.questions import QUESTIONS, adoption, drop, month_bits, together, upgrades, whole_buckets
 from warehouse.retention import ALARM_DAYS, FORCED_DAYS, KEPT
 
 REFERENCE = page("docs/reference.md")
@@ -83,7 +85,12 @@ def test_the_reasons_are_those_of_the_code() -> None:
 def test_the_read_api_is_that_of_the_code() -> None:
     """The page has exactly the metrics, grains, dimensions and parameters."""
     paths = [code(row[0]) for row in TABLES["path | roles | gives"]]
-    assert paths[:-2] == [f"/api/v1/metrics/{metric}" for metric in metrics.METRICS]
+    assert paths[:-3] == [f"/api/v1/metrics/{metric}" for metric in (*metrics.METRICS, *QUESTIONS)]
+    assert set(paths) == set(openapi.document()["paths"])
+    gives = {code(row[0]).rpartition("/")[2]: row[2] for row in TABLES["path | roles | gives"]}
+    assert {name: gives[name].lower() for name in QUESTIONS} == {
+        name: kind.summary.lower().removeprefix("the ") for name, kind in QUESTIONS.items()
+    }
     parameters = REFERENCE.partition("Parameters of the metrics:")[2].partition("The dimensions are")[0]
     (grain,) = [row[2] for row in tables(parameters)["parameter | default | values"] if row[0] == "`grain`"]
     assert re.findall(r"`(\w+)`", grain) == list(metrics.GRAINS)
@@ -99,6 +106,28 @@ def test_the_read_api_is_that_of_the_code() -> None:
     assert f"one of up to {dimensions.MOST_VALUES} values" in REFERENCE
     (crossed,) = re.findall(r"can be crossed with (.+?), and with nothing", " ".join(REFERENCE.split()))
     assert {*re.findall(r"`(\w+)`", crossed), "license_source"} == set(metrics.LICENSE_DIMENSIONS)
+
+
+def test_the_questions_are_those_of_the_code() -> None:
+    """Each question stands in the table with its parameters, its required filters, and its limits."""
+    told: dict[str, set[str]] = {}
+    for row in TABLES["question | parameter | default | values"]:
+        told.setdefault(code(row[0]), set()).update(re.findall(r"`(\w+)`", row[1]))
+    assert {name: names - set(adoption.VERSIONS) for name, names in told.items()} == {
+        name: {*kind.parameters, *kind.required} for name, kind in QUESTIONS.items()
+    }
+    text = " ".join(REFERENCE.partition("## Questions")[2].partition("## Logins")[0].split())
+    for said in (
+        f"the last {whole_buckets.DEFAULT_BUCKETS} buckets, `{whole_buckets.GRAINS[0]}`",
+        f"At most {month_bits.MOST_BUCKETS} buckets",
+        f"{adoption.DEFAULT_DAYS} days | the last day; 1 to {adoption.MOST_DAYS} days",
+        f"| the last {upgrades.DEFAULT_DAYS} days, `{upgrades.BY[0]}` |",
+        f"the {upgrades.MOST_PATHS} most frequent",
+        f"the {together.MOST_FEATURES} features with the most installs",
+        f"within the {drop.UPGRADE_DAYS} days up to `to`",
+        f"up to {drop.MOST_FEATURES} features",
+    ):
+        assert said in text, said
 
 
 def test_the_flag_rules_are_those_of_the_code() -> None:

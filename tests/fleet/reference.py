@@ -166,7 +166,7 @@ class Question:
         """Day, install, key and uses of each beacon, once for each value of it."""
         for day, beacon in self._within():
             if all(
-                _meets(carried(beacon, name.partition(".")[0], self.metric), name, filters[name]) for name in filters
+                meets(carried(beacon, name.partition(".")[0], self.metric), name, filters[name]) for name in filters
             ):
                 for key, uses in _counted(beacon, self.metric, by, filters.get("feature")):
                     yield day, beacon["install_id"], key, uses
@@ -182,14 +182,14 @@ class Question:
                 reports.setdefault((bucket, beacon["install_id"], part), []).append((day, beacon))
         for (_, install, _), seen in reports.items():
             others = {name: wanted for name, wanted in filters.items() if name != "module"}
-            if not all(_meets(self._last(seen, name.partition(".")[0]), name, others[name]) for name in others):
+            if not all(meets(self.last(seen, name.partition(".")[0]), name, others[name]) for name in others):
                 continue
-            keys = [self._last(seen, name) for name in asked]
+            keys = [self.last(seen, name) for name in asked]
             if all(keys):
                 first, *more = (key for (key,) in (keys or [{""}]))
                 yield min(day for day, _ in seen), install, (first, more[0]) if more else first, 0
 
-    def _last(self, seen: Sequence[Dated], dimension: str) -> set[str]:
+    def last(self, seen: Sequence[Dated], dimension: str) -> set[str]:
         """The value of the latest report of an install, the higher one of a day; a day that is over comes first."""
 
         def rank(report: Dated) -> tuple[Any, ...]:
@@ -213,7 +213,8 @@ def _keyed(by: str | None, key: Key) -> Row:
     return {"key": key if by else None}
 
 
-def _meets(values: set[str], name: str, wanted: str) -> bool:
+def meets(values: set[str], name: str, wanted: str) -> bool:
+    """Whether one of the values meets a filter."""
     dimension, _, operation = name.partition(".")
     if not operation:
         return wanted in values

@@ -6,8 +6,9 @@ from datetime import date
 from typing import Any
 
 from warehouse.queries import disclosure
-from warehouse.queries.group_counts import PORTION, Texts, counts_once, counts_sql, together_sql
+from warehouse.queries.group_counts import counts_once, counts_sql, together_sql
 from warehouse.queries.metric_query import MetricQuery
+from warehouse.queries.reported_values import PORTION, Texts
 from warehouse.queries.small_groups import OTHER, Bucket, Group
 
 # Of one bucket. Other groups are folded, so that invented values cannot fill the memory.

@@ -1,28 +1,19 @@
-"""The SQL that counts installs by bucket and key, from the tables by month.
+"""The SQL that counts installs by bucket and key, from the tables by month."""
 
-Reported values are few different texts. `texts` lists them, Python rolls them up, ranks and selects them, and SQL gets
-the result as parameters.
-"""
-
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from warehouse.queries import dimensions
 from warehouse.queries.metric_query import MetricQuery
+from warehouse.queries.reported_values import EVERY_DAY, ReportedValues, Texts
 
 # Between the two values of a key, and between a bucket and a key. No value contains it.
 BETWEEN = "\x1f"
 # The most frequent texts of a dimension. Others belong to no series, meet no condition, and rank lowest.
 MOST_TEXTS = 2000
-# A server takes a parameter of 128 KiB at most.
-PORTION = 1000
-# Two ranks in one number: the rank of the module's version, then the rank of the value.
-_RANK_BITS = 20
-_EVERY_DAY = 0xFFFFFFFF
 
-Texts = Callable[[str], Sequence[str]]  # the different texts of a source, most frequent first
 Statement = tuple[str, dict[str, Any]]  # SQL and its parameters
 
 
@@ -111,44 +102,14 @@ def install_days_sql(query: MetricQuery) -> Statement:
     return sql, statement.parameters
 
 
-class _Statement:
+class _Statement(ReportedValues):
     """A SELECT under construction, with its parameters."""
 
     def __init__(self, query: MetricQuery, texts: Texts, open_from: date | None = None) -> None:
-        self._query, self._texts, self._open_from = query, texts, open_from
-        self.parameters: dict[str, Any] = {
-            "start": query.start,
-            "end": query.end,
-            "first_month": query.start.replace(day=1),
-            "last_month": query.end.replace(day=1),
-        }
-        if query.divisor > 1:
-            self.parameters["sample"] = 2**64 // query.divisor
+        super().__init__(query, texts)
+        self._open_from = open_from
         if open_from:
             self.parameters |= {"open_from": open_from, "open_month": open_from.replace(day=1)}
-
-    # ---- the days of a row
-
-    def in_span(self, days: str) -> str:
-        """Return the condition that a row has a day of the span and, for a sample, that its install is in it."""
-        sample = " AND install < {sample:UInt64}" if self._query.divisor > 1 else ""
-        return f"month BETWEEN {{first_month:Date}} AND {{last_month:Date}} AND {self.of_span(days)} != 0{sample}"
-
-    def of_span(self, days: str) -> str:
-        """Return those of the days that are in the span."""
-        return f"bitAnd({days}, {self._span()})"
-
-    def _span(self) -> str:
-        """Return the bits of the span in a month."""
-        first, last = self.parameters["first_month"], self.parameters["last_month"]
-        from_start = _EVERY_DAY << self._query.start.day - 1 & _EVERY_DAY
-        to_end = (1 << self._query.end.day) - 1
-        if first == last:
-            return f"{from_start & to_end}::UInt32"
-        return (
-            f"multiIf(month = {{first_month:Date}}, {from_start}, month = {{last_month:Date}}, {to_end}, "
-            f"{_EVERY_DAY})::UInt32"
-        )
 
     # ---- the buckets of a row's days
 
@@ -171,7 +132,7 @@ class _Statement:
         # Of the month of `open_from`, the days before it.
         some = (1 << self._open_from.day - 1) - 1
         open_month = "month = {open_month:Date}"
-        early = f"bitAnd({days}, multiIf(month < {{open_month:Date}}, {_EVERY_DAY}, {open_month}, {some}, 0)::UInt32)"
+        early = f"bitAnd({days}, multiIf(month < {{open_month:Date}}, {EVERY_DAY}, {open_month}, {some}, 0)::UInt32)"
         if self._query.grain == "week":
             return f"arrayExists(position -> toMonday(month + position) = bucket, bitPositionsToArray({early}))"
         return f"{early} != 0"
@@ -182,7 +143,7 @@ class _Statement:
             return "0"
         if self._query.grain == "day":
             return "uses[toUInt8(bucket - month + 1)]"
-        day_counts = f"bitTest({self._span()}, day - 1)"
+        day_counts = f"bitTest({self.span()}, day - 1)"
         if self._query.grain == "week":
             day_counts += " AND toMonday(month + day - 1) = bucket"
         return f"arraySum((day, count) -> if({day_counts}, count, 0), mapKeys(uses), mapValues(uses))"
@@ -257,7 +218,7 @@ class _Statement:
         return _key([self._reported_value(name) for name in self._query.dimensions])
 
     def _reported_value(self, name: str) -> str:
-        return name if name == "feature" else self._rolled_up(name, self._text(name))
+        return name if name == "feature" else self.rolled_up(name, self._text(name))
 
     def _text(self, name: str) -> str:
         """Return the SQL of the text that is reported for a dimension."""
@@ -313,9 +274,9 @@ class _Statement:
             if name != "module":
                 outer.append(self.condition(name, column(dimensions.dimension_of(name))))
         for name in query.dimensions:
-            keys.append("module" if name == "module" else self._rolled_up(name, column(name)))
+            keys.append("module" if name == "module" else self.rolled_up(name, column(name)))
             outer.append(f"{keys[-1]} != ''")
-        ranks = {dimensions.source(name): self._place(name) for name in compared}
+        ranks = {dimensions.source(name): self.place(name) for name in compared}
         rows = self._latest_in_days(columns, ranks)
         where = f" WHERE {' AND '.join(outer)}" if outer else ""
         if query.grain == "day":
@@ -389,66 +350,8 @@ class _Statement:
             f"groupBitOr(days_of_report) AS every_day FROM ({reports}) GROUP BY {', '.join(within)}))"
         )
 
-    def _place(self, name: str) -> str:
-        """Return the SQL of a report's rank among the reports of a day, for one dimension."""
-        if name in dimensions.COMPARED:
-            return self._rank(name)
-        return f"bitShiftLeft({self._rank('version')}, {_RANK_BITS}) + {self._rank(name)}"
-
-    # ---- values and parameters
-
-    def condition(self, name: str, text: str) -> str:
-        """Return the SQL of a filter on the reported `text`."""
-        dimension, wanted = dimensions.dimension_of(name), self._query.filters[name]
-        if name == dimension and dimension not in dimensions.SERIES:
-            return f"{text} = {{{self._parameter(wanted)}:String}}"
-        reported = self._texts(dimensions.source(dimension))
-        found = [one for one in reported if dimensions.matches(name, wanted, dimensions.roll_up(dimension, one))]
-        portions = [f"{text} IN {{{self._parameter(part)}:Array(String)}}" for part in _portions(found)]
-        return f"({' OR '.join(portions)})" if portions else "false"
-
-    def none_of(self, text: str, values: Sequence[str]) -> str:
-        """Return the condition that a text is none of the values."""
-        portions = [f"{text} NOT IN {{{self._parameter(part)}:Array(String)}}" for part in _portions(values)]
-        return f"({' AND '.join(portions)})" if portions else "true"
-
-    def _rolled_up(self, name: str, text: str) -> str:
-        """Return the SQL of a dimension's value, given that of the reported text."""
-        if name not in dimensions.SERIES:
-            return text
-        pairs = [(one, dimensions.roll_up(name, one)) for one in self._texts(dimensions.source(name))]
-        return self._transformed(text, [pair for pair in pairs if pair[0] != pair[1]], "String")
-
-    def _rank(self, name: str) -> str:
-        """Return the SQL of a reported text's rank, from 1 on."""
-        text = dimensions.source(name)
-        ordered = sorted(self._texts(text), key=lambda one: dimensions.order(name, one))
-        ranks = [(one, rank) for rank, one in enumerate(ordered, 1)]
-        return f"toUInt64({self._transformed(text, ranks, 'UInt32')})"
-
-    def _transformed(self, text: str, pairs: Sequence[tuple[str, Any]], kind: str) -> str:
-        otherwise = "" if kind == "String" else f", 0::{kind}"
-        if not pairs:
-            return text if kind == "String" else f"0::{kind}"
-        before = self._array("String", [one for one, _ in pairs])
-        after = self._array(kind, [other for _, other in pairs])
-        return f"transform({text}, {before}, {after}{otherwise})"
-
-    def _array(self, kind: str, items: Sequence[Any]) -> str:
-        portions = [f"{{{self._parameter(part)}:Array({kind})}}" for part in _portions(items)]
-        return portions[0] if len(portions) == 1 else f"arrayConcat({', '.join(portions)})"
-
-    def _parameter(self, value: Any) -> str:
-        name = f"given_{len(self.parameters)}"
-        self.parameters[name] = value
-        return name
-
 
 def _key(keys: Sequence[str]) -> str:
     if len(keys) > 1:
         return f"concat({keys[0]}, '{BETWEEN}', {keys[1]})"
     return f"{keys[0] if keys else repr('')}::String"
-
-
-def _portions(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
-    return (items[first : first + PORTION] for first in range(0, len(items), PORTION))

@@ -53,14 +53,14 @@ def parse(metric: str, args: Mapping[str, str], today: date) -> MetricQuery:
     given = {name: value for name, value in args.items() if value != ""}
     for name in given:
         if name not in ("from", "to", "grain", "by", "count") and dimension_of(name) not in dimensions.ALL:
-            raise QueryError("unknown_field", _printable(name), "is no parameter of this query")
-    end = _date(given, "to") or today
-    start = _date(given, "from") or end - timedelta(days=DEFAULT_DAYS - 1)
+            raise QueryError("unknown_field", printable(name), "is no parameter of this query")
+    end = read_date(given, "to") or today
+    start = read_date(given, "from") or end - timedelta(days=DEFAULT_DAYS - 1)
     if start > end:
         raise QueryError("out_of_range", "from", "must not be after to")
     if (end - start).days >= MOST_DAYS:
         raise QueryError("out_of_range", "from", f"must be within {MOST_DAYS} days of to")
-    grain, count = _one_of(given, "grain", GRAINS, "day"), _one_of(given, "count", COUNTS, "reported")
+    grain, count = one_of(given, "grain", GRAINS, "day"), one_of(given, "count", COUNTS, "reported")
     by = given.get("by", "none" if metric == "installs" else "feature")
     asked = () if by == "none" else tuple(by.split(","))
     if any(name not in dimensions.ALL for name in asked):
@@ -76,7 +76,8 @@ def parse(metric: str, args: Mapping[str, str], today: date) -> MetricQuery:
     return query
 
 
-def _one_of(given: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
+def one_of(given: Mapping[str, str], name: str, choices: tuple[str, ...], default: str) -> str:
+    """Return a parameter that is one of the choices. Raises `QueryError`."""
     value = given.get(name, default)
     if value not in choices:
         raise QueryError("bad_format", name, f"must be one of {', '.join(choices)}")
@@ -110,7 +111,8 @@ def _check_planes(query: MetricQuery) -> None:
             )  # fmt: skip
 
 
-def _date(args: Mapping[str, str], name: str) -> date | None:
+def read_date(args: Mapping[str, str], name: str) -> date | None:
+    """Return a parameter that is a date, None if it is not given. Raises `QueryError`."""
     text = args.get(name)
     if text is None:
         return None
@@ -125,5 +127,6 @@ def _date(args: Mapping[str, str], name: str) -> date | None:
     return day
 
 
-def _printable(name: str) -> str:
+def printable(name: str) -> str:
+    """Return the name of a parameter if an answer may repeat it."""
     return name if re.fullmatch(r"[A-Za-z_.]{1,32}", name) else "query"

@@ -1,0 +1,179 @@
+"""JSON Schemas of the answers of the read API. Pure. Tests validate real answers with them."""
+
+from typing import Any
+
+from core.fields import FIELDS
+from warehouse.queries.licensing import RULES
+
+Schema = dict[str, Any]
+_STATUSES = next(field.choices for field in FIELDS if field.path == "license.status")
+
+
+def closed(optional: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
+    """Return the schema of an object with these members and no others."""
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [name for name in properties if name not in optional],
+        "properties": properties,
+    }
+
+
+def rows(**properties: Schema) -> Schema:
+    """Return the schema of an array of such objects."""
+    return {"type": "array", "items": closed(**properties)}
+
+
+_TEXT: Schema = {"type": "string"}
+_DATE: Schema = {"type": "string", "format": "date"}
+_NUMBER: Schema = {"type": "integer", "minimum": 0}
+_MAYBE_TEXT: Schema = {"type": ["string", "null"]}
+_MAYBE_DATE: Schema = {"type": ["string", "null"], "format": "date"}
+_INSTALLS: Schema = {
+    "type": ["integer", "null"],
+    "minimum": 0,
+    "description": "A number of installs. null: fewer than k, or it would disclose fewer than k together with others.",
+}
+_SHARE: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "installs / of"}
+_PART = {"installs": _INSTALLS, "of": _INSTALLS, "share": _SHARE}
+
+# What every answer about installs has.
+_COMMON: dict[str, Schema] = {
+    "k": {"type": "integer", "minimum": 1, "description": "The smallest group that is shown (PHAROS_K)."},
+    "fresh_to": {
+        "type": ["string", "null"],
+        "format": "date-time",
+        "description": "All beacons accepted up to this time are in the figures.",
+    },
+    "exact": {"type": "boolean", "description": "false: the figures are rounded, or estimated from a sample."},
+}
+_SUPPRESSED = {**_NUMBER, "description": "Groups that are folded, or left out."}
+_QUESTION: dict[str, Schema] = {
+    "metric": _TEXT,
+    "from": {**_DATE, "description": "The first day that counts."},
+    "to": {**_DATE, "description": "The last day that counts."},
+    "filters": {"type": "object", "additionalProperties": _TEXT},
+    **_COMMON,
+    "coverage": closed(
+        active={**_INSTALLS, "description": "Installs (of the module) that were active in the span."},
+        answered={**_INSTALLS, "description": "Those of them that report what is asked about."},
+    ),
+}
+
+METRIC = {
+    **closed(
+        ("more", "sampled"),
+        **{
+            "metric": _TEXT,
+            "from": _DATE,
+            "to": _DATE,
+            "grain": _TEXT,
+            "by": _MAYBE_TEXT,
+            "count": _TEXT,
+            **_COMMON,
+            "suppressed": _SUPPRESSED,
+            "open_from": {**_MAYBE_DATE, "description": "The first day whose figures change in steps of k installs."},
+            "more": {**_NUMBER, "description": "Rows that `limit` leaves out."},
+            "sampled": {"type": "number", "description": "The part of the installs that was read."},
+        },
+        rows={
+            "type": "array",
+            "items": closed(
+                ("key", "keys", "interval"),
+                bucket={**_DATE, "description": "The first day of the bucket."},
+                key=_MAYBE_TEXT,
+                keys={"type": "array", "items": _TEXT, "description": "With two dimensions, in place of `key`."},
+                value={"type": ["integer", "null"], "description": "null: fewer than k installs, or none."},
+                interval={"type": ["array", "null"], "items": {"type": "number"}, "description": "95%, of a sample."},
+            ),
+        },
+    ),
+    "title": "A metric by bucket and key",
+}
+
+_BUCKET = {**_DATE, "description": "The first day of the week or month."}
+QUESTIONS: dict[str, Schema] = {
+    "lifecycle": closed(
+        **_QUESTION,
+        grain=_TEXT,
+        rows=rows(
+            bucket=_BUCKET, active=_INSTALLS, new=_INSTALLS, returning=_INSTALLS, resurrected=_INSTALLS, lost=_INSTALLS
+        ),
+    ),
+    "retention": closed(
+        ("feature",),
+        **_QUESTION,
+        grain=_TEXT,
+        feature=_TEXT,
+        rows=rows(
+            bucket=_BUCKET,
+            installs=_INSTALLS,
+            active={"type": "array", "items": _INSTALLS, "description": "Item n: those active n buckets later."},
+        ),
+    ),
+    "adoption": closed(
+        **_QUESTION | {"from": _MAYBE_DATE},
+        days=_NUMBER,
+        released=_MAYBE_DATE,
+        released_by={"enum": ["catalog", "reports", None], "description": "Where the date of the release is from."},
+        rows=rows(day={**_NUMBER, "description": "Days since the release."}, **_PART),
+    ),
+    "upgrades": closed(
+        **_QUESTION,
+        by=_TEXT,
+        suppressed=_SUPPRESSED,
+        rows=rows(
+            **{"from": _TEXT, "to": _TEXT, "installs": _INSTALLS},
+            median_days={"type": ["integer", "null"], "description": "Days on the version before; null for (other)."},
+        ),
+    ),
+    "together": closed(
+        **_QUESTION,
+        feature=_MAYBE_TEXT,
+        of={**_INSTALLS, "description": "Installs that meet the filters and report features."},
+        suppressed=_SUPPRESSED,
+        rows=rows(
+            features={"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2},
+            installs=_INSTALLS,
+            expected={"type": "number", "description": "Installs, if one feature said nothing about the other."},
+        ),
+    ),
+    "drop": closed(
+        **_QUESTION,
+        **_PART,
+        still_upgrading=closed(**_PART),
+        suppressed=_SUPPRESSED,
+        rows=rows(version=_TEXT, **_PART),
+        features=rows(feature=_TEXT, installs=_INSTALLS, share=_SHARE, share_of_others=_SHARE),
+    ),
+}
+
+_TIME = {"type": "string", "description": "To the day; to the second where k is 1."}
+_RULE = {"type": "string", "enum": [rule.name for rule in RULES]}
+LICENSING_INSTALLS = closed(
+    next_cursor={**_MAYBE_TEXT, "description": "Goes back as `cursor`; null on the last page."},
+    rows=rows(
+        id=_TEXT,
+        module=_TEXT,
+        version=_TEXT,
+        status={"type": "string", "enum": list(_STATUSES)},
+        source=_TEXT,
+        key=_MAYBE_TEXT,
+        ip=_MAYBE_TEXT,
+        country=_MAYBE_TEXT,
+        first_seen=_TIME,
+        last_seen=_TIME,
+        flags=rows(rule=_RULE, severity=_TEXT, since=_TIME, evidence=_TEXT),
+        review={"enum": ["disputed", None]},
+    ),
+)
+LICENSING_FLAGS = closed(rows=rows(rule=_RULE, severity=_TEXT, description=_TEXT, installs=_NUMBER))
+
+PROBLEM = closed(
+    type=_TEXT,
+    title=_TEXT,
+    status={"type": "integer"},
+    reason=_TEXT,
+    path={**_TEXT, "description": "The parameter."},
+    detail=_TEXT,
+)

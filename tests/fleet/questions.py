@@ -1,0 +1,252 @@
+"""The answers to the questions of the read API, counted the slow and obvious way, as in `reference.py`.
+
+Nothing is hidden here: `hides` says whether a figure may be left out of an answer.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import combinations, pairwise
+from typing import Any, Literal
+
+from tests.fleet import reference, versions
+from tests.fleet.reference import Dated, Row
+
+Grain = Literal["week", "month"]
+Installs = set[str]
+
+
+def first_day(grain: Grain, day: date) -> date:
+    """The first day of the week or month of a day."""
+    return day - timedelta(days=day.weekday()) if grain == "week" else day.replace(day=1)
+
+
+def following(grain: Grain, bucket: date) -> date:
+    """The bucket after a bucket."""
+    return first_day(grain, bucket + timedelta(days=7 if grain == "week" else 31))
+
+
+def preceding(grain: Grain, bucket: date) -> date:
+    """The bucket before a bucket."""
+    return first_day(grain, bucket - timedelta(days=1))
+
+
+def meets(beacon: reference.Beacon, filters: Mapping[str, str]) -> bool:
+    """Whether one beacon meets all filters."""
+    for name, wanted in filters.items():
+        dimension, _, operation = name.partition(".")
+        values = reference.carried(beacon, dimension, "feature_installs")
+        if not any(versions.meets(dimension, operation, v, wanted) if operation else v == wanted for v in values):
+            return False
+    return True
+
+
+class History:
+    """The beacons of a module, or of all."""
+
+    def __init__(self, beacons: Sequence[Dated], module: str | None = None) -> None:
+        self.sent = [
+            (day, beacon["install_id"], beacon) for day, beacon in beacons if module in (None, beacon["module"]["name"])
+        ]
+        self._active: dict[Any, dict[date, Installs]] = {}
+
+    def since(self) -> date:
+        """The first day of the data."""
+        return min(day for day, _, _ in self.sent)
+
+    def first_days(self, feature: str | None = None) -> dict[str, date]:
+        """The first day of each install, or of its use of a feature."""
+        found: dict[str, date] = {}
+        for day, install, beacon in self.sent:
+            if feature is None or meets(beacon, {"feature": feature}):
+                found[install] = min(day, found.get(install, day))
+        return found
+
+    def active(self, grain: Grain, bucket: date, filters: Mapping[str, str] | None = None) -> Installs:
+        """The installs with a beacon in a bucket that meets the filters."""
+        key = grain, tuple((filters or {}).items())
+        if key not in self._active:
+            found = self._active[key] = {}
+            for day, install, beacon in self.sent:
+                if meets(beacon, filters or {}):
+                    found.setdefault(first_day(grain, day), set()).add(install)
+        return self._active[key].get(bucket, set())
+
+
+def lifecycle(history: History, grain: Grain, bucket: date, filters: Mapping[str, str]) -> Row:
+    """The row of one bucket; None where the data begin too late to know."""
+    before = preceding(grain, bucket)
+    now, then, earliest = history.active(grain, bucket), history.active(grain, before), history.first_days()
+    met = history.active(grain, bucket, filters)
+    row: Row = {"bucket": str(bucket), "active": len(met), "new": None, "returning": None, "resurrected": None}
+    row["lost"] = None
+    if bucket <= first_day(grain, history.since()):
+        return row
+    new = {install for install in met if first_day(grain, earliest[install]) == bucket}
+    return row | {
+        "new": len(new),
+        "returning": len(met & then),
+        "resurrected": len(met - new - then),
+        "lost": len(history.active(grain, before, filters) - now),
+    }
+
+
+def retention(
+    history: History, grain: Grain, bucket: date, last: date, filters: Mapping[str, str], feature: str | None
+) -> Row | None:
+    """The row of the installs that began in a bucket; None where the data begin too late to know."""
+    if bucket <= first_day(grain, history.since()):
+        return None
+    used = {"feature": feature} if feature else {}
+    began = {
+        install for install, day in history.first_days(feature).items() if first_day(grain, day) == bucket
+    } & history.active(grain, bucket, filters)
+    active = []
+    later = bucket
+    while later <= last:
+        active.append(len(began & history.active(grain, later, used)))
+        later = following(grain, later)
+    return {"bucket": str(bucket), "installs": len(began), "active": active}
+
+
+Span = tuple[date, date]
+
+
+def within(history: History, span: Span) -> list[tuple[date, str, reference.Beacon]]:
+    """The beacons of some days."""
+    return [sent for sent in history.sent if span[0] <= sent[0] <= span[1]]
+
+
+def coverage(history: History, span: Span, filters: Mapping[str, str], *, features: bool = False) -> Row:
+    """The installs that were active, and those of them that reported all dimensions of the filters (and features)."""
+    sent = within(history, span)
+    names = [name.partition(".")[0] for name in filters]
+    active = {install for _, install, _ in sent}
+    complete = {i for _, i, beacon in sent if all(reference.carried(beacon, name, "installs") for name in names)}
+    reporting = {i for _, i, beacon in sent if beacon.get("features")}
+    return {"active": len(active), "answered": len(complete & reporting if features else complete)}
+
+
+def part(installs: Installs, of: Installs) -> Row:
+    """Some of a number of installs."""
+    some, whole = len(installs & of), len(of)
+    return {"installs": some, "of": whole, "share": round(some / whole, 4) if whole else None}
+
+
+def adoption(
+    history: History, filters: Mapping[str, str], version: tuple[str, str], end: date, days: int,
+    declared: date | None, k: int,
+) -> tuple[date | None, list[Row]]:  # fmt: skip
+    """The release, and a row for each day from then on; `version` is a dimension and its value."""
+    by_day: dict[date, tuple[Installs, Installs, Installs]] = {}
+    for day, install, beacon in history.sent:
+        active, on, all_on = by_day.setdefault(day, (set(), set(), set()))
+        has = meets(beacon, dict([version]))
+        if has:
+            all_on.add(install)
+        if meets(beacon, filters):
+            active.add(install)
+            if has:
+                on.add(install)
+    released = declared or min((day for day, (*_, all_on) in by_day.items() if len(all_on) >= k), default=None)
+    rows = []
+    for number in range(days):
+        day = (released or end) + timedelta(days=number)
+        if released and day <= end:
+            active, on, _ = by_day.get(day, (set(), set(), set()))
+            rows.append({"day": number, **part(on, active)})
+    return released, rows
+
+
+def upgrades(history: History, span: Span, filters: Mapping[str, str], by: str) -> dict[tuple[str, str], list[int]]:
+    """The days between the first reports of two versions, one after the other, for each install that went up."""
+    began: dict[str, dict[str, date]] = {}
+    for day, install, beacon in history.sent:
+        (version,) = reference.carried(beacon, by, "installs")
+        if day <= span[1]:
+            seen = began.setdefault(install, {})
+            seen[version] = min(day, seen.get(version, day))
+    met = {install for _, install, beacon in within(history, span) if meets(beacon, filters)}
+    found: dict[tuple[str, str], list[int]] = {}
+    for install in met:
+        steps = sorted((day, versions.order(by, version), version) for version, day in began[install].items())
+        for (day, place, version), (later, higher, to) in pairwise(steps):
+            if span[0] <= later and place < higher:
+                found.setdefault((version, to), []).append((later - day).days)
+    return found
+
+
+def median(days: list[int]) -> int:
+    """The lower of two in the middle."""
+    return sorted(days)[(len(days) - 1) // 2]
+
+
+def together(history: History, span: Span, filters: Mapping[str, str]) -> tuple[int, list[Row]]:
+    """The installs that report features, and a row for each pair of features that some install uses."""
+    used: dict[str, set[str]] = {}
+    met = {install for _, install, beacon in within(history, span) if meets(beacon, filters)}
+    for _, install, beacon in within(history, span):
+        if install in met and beacon.get("features"):
+            used.setdefault(install, set()).update(name for name, count in beacon["features"].items() if count)
+    users: dict[str, Installs] = {}
+    for install, names in used.items():
+        for name in names:
+            users.setdefault(name, set()).add(install)
+    rows = []
+    for one, other in combinations(sorted(users), 2):
+        if both := len(users[one] & users[other]):
+            expected = round(len(users[one]) * len(users[other]) / len(used), 1)
+            rows.append({"features": [one, other], "installs": both, "expected": expected})
+    return len(used), sorted(rows, key=lambda row: (-row["installs"], row["features"]))
+
+
+@dataclass
+class Drop:
+    """Who meets a condition, by the latest values, of those that report what it is about."""
+
+    hit: Installs
+    answered: Installs
+    upgrading: Installs
+    versions: dict[str, Installs]
+    users: dict[str, Installs]
+
+
+def drop(history: History, span: Span, filters: Mapping[str, str]) -> Drop:
+    """The installs behind the answer."""
+    latest = reference.Question([], "installs", *span, "period", 1, None, "latest")
+    seen: dict[str, list[Dated]] = {}
+    found = Drop(set(), set(), set(), {}, {})
+    for day, install, beacon in within(history, span):
+        seen.setdefault(install, []).append((day, beacon))
+        for name, count in beacon.get("features", {}).items():
+            if count:
+                found.users.setdefault(name, set()).add(install)
+    for install, reports in seen.items():
+        values = {name: latest.last(reports, name.partition(".")[0]) for name in filters}
+        if not all(values.values()):
+            continue
+        found.answered.add(install)
+        (version,) = latest.last(reports, "version")
+        found.versions.setdefault(version, set()).add(install)
+        if all(reference.meets(values[name], name, wanted) for name, wanted in filters.items()):
+            found.hit.add(install)
+    ran: dict[str, set[str]] = {}
+    for _, install, beacon in within(history, (span[1] - timedelta(days=182), span[1])):
+        ran.setdefault(install, set()).add(beacon["module"]["version"])
+    found.upgrading = {install for install, names in ran.items() if len(names) > 1} & found.answered
+    return found
+
+
+def compare(told: Any, counted: Any, k: int) -> int:
+    """Check that each figure of an answer is as counted or hidden, and that none is under k; returns how many are."""
+    if isinstance(counted, dict):
+        assert told.keys() == counted.keys()
+        return sum(compare(told[name], counted[name], 1 if name == "day" else k) for name in counted)
+    if isinstance(counted, list):
+        assert len(told) == len(counted), (told, counted)
+        return sum(compare(one, other, k) for one, other in zip(told, counted, strict=True))
+    if told is None and (counted is None or k > 1):
+        return counted is not None
+    assert told == counted
+    assert not isinstance(told, int) or told >= k or k == 1
+    return 0

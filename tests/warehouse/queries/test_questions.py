@@ -1,0 +1,327 @@
+"""Each question of the read API against a count of the tests' own, on a fleet of five months with a leap day."""
+
+import random
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from collector.batch_insert import insert_batch
+from collector.planes import Planes, encode
+from core.catalog import Catalog, Entry
+from core.home import Home
+from pharos import synthetic_fleet
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES
+from tests.fleet import questions as counted
+from tests.fleet import reference
+from tests.fleet.questions import History
+from tests.warehouse.test_engine import done_in
+from warehouse import migrate
+from warehouse.engine import Engine
+from warehouse.queries.questions import Terms, ask
+
+TODAY = date(2028, 4, 5)  # a Wednesday
+END = date(2028, 4, 3)
+DAYS, INSTALLS = 150, 160
+K = 5
+FILTERS: list[dict[str, str]] = [
+    {},
+    {"module": "invoice_pro"},
+    {"module": "bulk_mailer", "php_series": "8.1"},
+    {"php_series.lt": "8.2"},
+    {"whmcs_series.in": "8.13,8.12", "os": "almalinux"},
+    {"module": "invoice_pro", "version.ge": "3.2"},
+    {"database_series.ge": "mariadb-10.6"},
+]
+RELEASED = date(2028, 1, 20)
+CATALOG = Catalog(
+    entries={
+        ("module", name): Entry("module", name, "why", "who", releases={version: RELEASED})
+        for name, version in (("bulk_mailer", "2.0.1"), ("invoice_pro", "2.9.4"))
+    }
+)
+ASKED: list[tuple[str, dict[str, str]]] = []
+for filters in FILTERS:
+    for grain in ("week", "month"):
+        span = {"from": "2027-12-15", "grain": grain}
+        ASKED.append(("lifecycle", {**filters, **span}))
+        ASKED.append(("retention", {**filters, **span}))
+        ASKED.append(("retention", {**filters, **span, "feature": "admin.widget"}))
+ASKED += [
+    ("lifecycle", {"from": "2027-11-01", "grain": "month"}),
+    ("lifecycle", {"from": "2027-11-01"}),
+    ("retention", {"from": "2027-11-01", "grain": "month"}),
+    ("lifecycle", {"from": "2028-02-10", "to": "2028-03-02"}),
+    ("lifecycle", {"module": "edges", "from": "2028-02-01", "grain": "month"}),
+    ("lifecycle", {"module": "edges", "from": "2028-01-24"}),
+    ("retention", {"module": "edges", "from": "2028-01-24"}),
+    ("retention", {"module": "edges", "from": "2028-01-24", "feature": "edge"}),
+    ("adoption", {"module": "invoice_pro", "version": "4.0.0"}),
+    ("adoption", {"module": "invoice_pro", "version": "4.0.0", "to": "2028-02-29", "days": "366"}),
+    ("adoption", {"module": "invoice_pro", "version_series": "3.2", "php_series.ge": "8.1", "days": "60"}),
+    ("adoption", {"module": "bulk_mailer", "version": "2.0.1", "days": "30"}),
+    ("adoption", {"module": "edges", "version": "1.10"}),
+    ("adoption", {"module": "invoice_pro", "version": "99"}),
+    *(
+        ("upgrades", {**filters, "by": by, "from": "2027-12-31"})
+        for filters in FILTERS
+        if "module" in filters
+        for by in ("version", "version_series")
+    ),
+    ("upgrades", {"module": "edges", "from": "2028-02-29", "to": "2028-02-29"}),
+    ("upgrades", {"module": "domain_tools"}),
+    *(("together", {**filters, "from": "2028-01-13", "to": "2028-03-30"}) for filters in FILTERS),
+    ("together", {"module": "invoice_pro", "from": "2028-02-29", "to": "2028-03-05"}),
+    ("together", {"from": "2028-02-01", "feature": "admin.widget"}),
+    *(
+        ("drop", {"module": module, **condition, "from": "2028-02-15", "to": "2028-03-31"})
+        for module in ("invoice_pro", "bulk_mailer")
+        for condition in (
+            {"php_series.lt": "8.2"},
+            {"whmcs_series.le": "8.12"},
+            {"os": "almalinux", "php_series.le": "8.1"},
+            {"os_release.lt": "almalinux 9"},
+            {"database_series.lt": "mariadb-10.11"},
+        )
+    ),
+    ("drop", {"module": "edges", "php_series.ge": "8.2", "from": "2028-02-28", "to": "2028-03-01"}),
+    ("lifecycle", {"module": "no_such_module"}),
+    ("lifecycle", {"php": "no-such-version"}),
+]
+
+
+def fleet() -> list[reference.Beacon]:
+    """Installs that report about once in four days, in random order, with edge cases in a module of their own."""
+    sent = [*synthetic_fleet.beacons(11, INSTALLS, DAYS, END, 0.25), *edges()]
+    random.Random(11).shuffle(sent)
+    return sent
+
+
+def edges() -> Iterator[reference.Beacon]:
+    """Upgrades within a day, returns, and days at the borders of weeks, months and February."""
+    days = {
+        "leap day": ["2028-02-29"],
+        "both borders": ["2028-02-01", "2028-02-29", "2028-03-01", "2028-03-31"],
+        "Sunday and Monday": ["2028-02-27", "2028-02-28"],
+        "comes back": ["2028-01-15", "2028-03-20"],
+        "comes back in the next month": ["2028-01-31", "2028-03-01"],
+        "first day of the data": ["2028-01-10", "2028-01-17", "2028-02-29"],
+    }
+    for number, (name, dates) in enumerate(days.items()):
+        for copy in range(number + 3):
+            install = str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {copy}"))
+            for day, version in [*((day, "1.9") for day in dates), (dates[-1], "1.10")]:
+                yield beacon(
+                    install_id=install, sent_at=f"{day}T10:00:00Z", module={"name": "edges", "version": version},
+                    features={"edge": int(day > "2028-02-01"), "other": 1},
+                )  # fmt: skip
+
+
+def answers(engine: Engine, home: Home) -> list[dict[str, Any]]:
+    """The answers to all that is asked, first with k = 1, then with k = 5."""
+    migrate.migrate(engine)
+    planes = Planes(b"root secret of the tests")
+    splits = [planes.split(one, "198.51.100.7", datetime.now(UTC), keep_date=True) for one in fleet()]
+    half = len(splits) // 2
+    for part in (splits[:half], splits[half:]):  # what comes later is of earlier days, too
+        insert_batch(engine, "usage", str(uuid.uuid4()), [encode(split.usage) for split in part])
+    last_day = TODAY - timedelta(days=1)
+    return [ask(engine, name, args, Terms(k, catalog=CATALOG), TODAY, last_day) for k in (1, K) for name, args in ASKED]
+
+
+@dataclass
+class Told:
+    """The answers of an engine, and what was sent."""
+
+    answers: list[dict[str, Any]]
+    beacons: list[reference.Dated]
+    histories: dict[str | None, History] = field(default_factory=dict)
+
+    def of(self, number: int, k: int) -> dict[str, Any]:
+        """The answer to a question."""
+        return self.answers[number + (k > 1) * len(ASKED)]
+
+    def history(self, args: Mapping[str, str]) -> History:
+        """What was sent of the module that is asked for."""
+        module = args.get("module")
+        return self.histories.setdefault(module, self.histories.get(module) or History(self.beacons, module))
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    return Told(done_in(request.param, tmp_path_factory.mktemp("questions"), answers), reference.dated(fleet()))
+
+
+def conditions(args: Mapping[str, str]) -> dict[str, str]:
+    own = ("from", "to", "grain", "feature", "module", "days", "by")
+    return {name: value for name, value in args.items() if name not in own}
+
+
+def asked(name: str) -> list[Any]:
+    return [pytest.param(n, id=str(args)) for n, (question, args) in enumerate(ASKED) if question == name]
+
+
+def check(told: Told, number: int, rows: list[Any]) -> None:
+    """The answer with k = 1 has exactly these rows; with k = 5 some figures are hidden."""
+    assert told.of(number, 1)["rows"] == rows
+    counted.compare(told.of(number, K)["rows"], rows, K)
+    check_coverage(told, number)
+
+
+def check_coverage(told: Told, number: int) -> None:
+    """The answer says what it is about, and how many installs answered."""
+    name, args = ASKED[number]
+    features = name == "together" or "feature" in args
+    for k in (1, K):
+        answer = told.of(number, k)
+        assert (answer["k"], answer["exact"], answer["metric"]) == (k, True, name)
+        assert answer["filters"] == {one: args[one] for one in answer["filters"]}
+        expected = counted.coverage(told.history(args), span_of(answer), answer["filters"], features=features)
+        counted.compare(answer["coverage"], expected, k)
+
+
+def span_of(answer: Mapping[str, Any]) -> tuple[date, date]:
+    return date.fromisoformat(answer["from"]), date.fromisoformat(answer["to"])
+
+
+def buckets(answer: Mapping[str, Any]) -> list[date]:
+    found = []
+    bucket = date.fromisoformat(answer["from"])
+    while bucket <= date.fromisoformat(answer["to"]):
+        found.append(bucket)
+        bucket = counted.following(answer["grain"], bucket)
+    return found
+
+
+@pytest.mark.parametrize("number", asked("lifecycle"))
+def test_lifecycle(told: Told, number: int) -> None:
+    """New, returning, resurrected and lost installs of each bucket."""
+    args, answer = ASKED[number][1], told.of(number, 1)
+    rows = []
+    for bucket in buckets(answer):
+        if args.get("module") == "no_such_module":
+            rows.append(
+                {"bucket": str(bucket), "active": 0, **dict.fromkeys(("new", "returning", "resurrected", "lost"))}
+            )
+        else:
+            rows.append(counted.lifecycle(told.history(args), answer["grain"], bucket, conditions(args)))
+    check(told, number, rows)
+
+
+@pytest.mark.parametrize("number", asked("retention"))
+def test_retention(told: Told, number: int) -> None:
+    """How many of the installs that began in a bucket were active in each one after it."""
+    args, answer = ASKED[number][1], told.of(number, 1)
+    rows = []
+    for bucket in buckets(answer):
+        last = date.fromisoformat(answer["to"])
+        row = counted.retention(
+            told.history(args), answer["grain"], bucket, last, conditions(args), args.get("feature")
+        )
+        rows += [row] if row else []
+    check(told, number, rows)
+
+
+def test_whole_buckets_are_counted(told: Told) -> None:
+    """`from` goes back to the first day of its week, `to` to the last day of the last week that is over by then."""
+    number = ASKED.index(("lifecycle", {"from": "2028-02-10", "to": "2028-03-02"}))
+    answer = told.of(number, 1)
+    assert (answer["from"], answer["to"]) == ("2028-02-07", "2028-02-27")
+    assert len(answer["rows"]) == 3
+
+
+@pytest.mark.parametrize("number", asked("adoption"))
+def test_adoption(told: Told, number: int) -> None:
+    """The share on a version by day, from the declared release on, or from the first day with k installs."""
+    args = ASKED[number][1]
+    (version,) = ((name, args[name]) for name in ("version", "version_series") if name in args)
+    filters = {name: value for name, value in conditions(args).items() if name != version[0]}
+    declared = RELEASED if version == ("version", "2.0.1") else None
+    end, days = date.fromisoformat(args.get("to", "2028-04-04")), int(args.get("days", 90))
+    for k in (1, K):
+        answer = told.of(number, k)
+        released, rows = counted.adoption(told.history(args), filters, version, end, days, declared, k)
+        assert answer["released"] == (str(released) if released else None)
+        assert answer["released_by"] == ("catalog" if declared else "reports" if released else None)
+        counted.compare(answer["rows"], rows, k)
+        if rows:
+            expected = counted.coverage(told.history(args), span_of(answer), answer["filters"])
+            counted.compare(answer["coverage"], expected, k)
+
+
+@pytest.mark.parametrize("number", asked("upgrades"))
+def test_upgrades(told: Told, number: int) -> None:
+    """Each step from one version to the next higher one; what few installs went is folded, each install once."""
+    args = ASKED[number][1]
+    by = args.get("by", "version")
+    for k in (1, K):
+        answer = told.of(number, k)
+        paths = counted.upgrades(told.history(args), span_of(answer), conditions(args), by)
+        shown = {(row["from"], row["to"]): row for row in answer["rows"]}
+        other = shown.pop((reference.OTHER, reference.OTHER), None)
+        assert {path: (len(days), counted.median(days)) for path, days in paths.items() if path in shown} == {
+            path: (row["installs"], row["median_days"]) for path, row in shown.items()
+        }
+        assert all(row["installs"] >= k for row in answer["rows"])
+        folded = paths.keys() - shown.keys()
+        assert answer["suppressed"] == (len(folded) if other else 0)
+        if k == 1:
+            assert not folded
+        if other:
+            assert max(len(paths[path]) for path in folded) <= other["installs"] <= sum(len(paths[p]) for p in folded)
+    check_coverage(told, number)
+
+
+@pytest.mark.parametrize("number", asked("together"))
+def test_together(told: Told, number: int) -> None:
+    """Both of two features; with k, only where nobody or k installs use both, the one, the other, and neither."""
+    args = ASKED[number][1]
+    of, rows = counted.together(told.history(args), span_of(told.of(number, 1)), told.of(number, 1)["filters"])
+    rows = [row for row in rows if args.get("feature") in (None, *row["features"])]
+    assert told.of(number, 1)["rows"] == rows
+    assert told.of(number, 1)["of"] == of
+    hidden = told.of(number, K)
+    for row in hidden["rows"]:
+        (same,) = [one for one in rows if one["features"] == row["features"]]
+        assert row["installs"] == same["installs"] >= K
+        assert abs(row["expected"] - same["expected"]) <= 0.05 * same["expected"]
+    assert hidden["suppressed"] == (len(rows) - len(hidden["rows"]) if hidden["of"] else 0)
+    check_coverage(told, number)
+
+
+@pytest.mark.parametrize("number", asked("drop"))
+def test_drop(told: Told, number: int) -> None:
+    """Whom it would hurt, of all and of those that still upgrade, by version, and what they use more."""
+    args = ASKED[number][1]
+    answer, few = told.of(number, 1), told.of(number, K)
+    truth = counted.drop(told.history(args), span_of(answer), conditions(args))
+    whole = counted.part(truth.hit, truth.answered)
+    assert {name: answer[name] for name in whole} == whole
+    counted.compare({name: few[name] for name in whole}, whole, K)
+    assert answer["still_upgrading"] == counted.part(truth.hit, truth.upgrading)
+    counted.compare(few["still_upgrading"], counted.part(truth.hit, truth.upgrading), K)
+    rows = {version: counted.part(truth.hit, installs) for version, installs in truth.versions.items()}
+    assert {row.pop("version"): row for row in answer["rows"]} == rows
+    shown = {row.pop("version"): row for row in few["rows"]}
+    if shown:
+        folded = rows.keys() - shown.keys()
+        assert few["suppressed"] == len(folded)
+        assert sum(row["of"] for row in shown.values()) == len(truth.answered)
+    for version in shown.keys() & rows.keys():
+        counted.compare(shown[version], rows[version], K)
+    used = {}
+    others = truth.answered - truth.hit
+    for name, users in truth.users.items():
+        one, other = counted.part(users, truth.hit), counted.part(users, others)
+        if len(users & truth.hit) * len(others) > len(users & others) * len(truth.hit):
+            used[name] = {"installs": one["installs"], "share": one["share"], "share_of_others": other["share"]}
+    assert {row.pop("feature"): row for row in answer["features"]} == used
+    for row in few["features"]:
+        counted.compare(row, used[row.pop("feature")], K)
+    for k in (1, K):
+        active = counted.coverage(told.history(args), span_of(answer), {})["active"]
+        counted.compare(told.of(number, k)["coverage"], {"active": active, "answered": len(truth.answered)}, k)

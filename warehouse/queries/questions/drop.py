@@ -1,0 +1,163 @@
+"""`drop`: whom it would hurt to drop support for what a condition selects, such as `php_series.lt=8.0`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import groupby
+from typing import Any
+
+from warehouse.queries import dimensions
+from warehouse.queries.dimensions import QueryError
+from warehouse.queries.questions import hiding, month_bits
+from warehouse.queries.questions.question import Arguments, Question
+from warehouse.queries.questions.reader import Reader
+from warehouse.queries.reported_values import ReportedValues
+from warehouse.queries.small_groups import OTHER
+
+SUMMARY = "Installs that dropping support would hurt: in all, by module version, and the features that they use more"
+PARAMETERS = ("from", "to")
+DEFAULT_DAYS = 30
+# An install still upgrades if it reported two versions of the module within these days, up to `to`.
+UPGRADE_DAYS = 183
+MOST_FEATURES = 20
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Installs of a group: those that meet the condition and those that do not, and how many of each still upgrade."""
+
+    hit: int = 0
+    others: int = 0
+    hit_upgrading: int = 0
+    others_upgrading: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(one + two for one, two in zip(self.parts, other.parts, strict=True)))
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """The four numbers."""
+        return self.hit, self.others, self.hit_upgrading, self.others_upgrading
+
+
+def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
+    """Read a query string. Raises `QueryError`."""
+    arguments = Arguments(args, PARAMETERS)
+    arguments.module()
+    start, end = arguments.span(DEFAULT_DAYS, last_day)
+    question = Question("drop", start, end, arguments.filters())
+    if not question.conditions:
+        raise QueryError("missing_field", "query", "a condition must be given, such as php_series.lt=8.0")
+    return question
+
+
+def answer(reader: Reader) -> dict[str, Any]:
+    """Return the answer. Raises `EngineError`."""
+    k = reader.terms.k
+    versions: dict[str, Counts] = {}
+    features: dict[str, tuple[int, int]] = {}
+    if reader.told(count="latest"):
+        versions = _by_version(reader)
+        features = _by_feature(reader)
+    total = sum(versions.values(), Counts())
+    folded = hiding.fold({version: (one.hit, one.others) for version, one in versions.items()}, k)
+    rows = [_row(reader, version, *parts) for version, parts in folded.shown.items()]
+    rows.sort(key=lambda row: (-(row["installs"] or 0), row["version"]))
+    if folded.other:
+        rows.append(_row(reader, OTHER, *folded.other))
+    return reader.answer(
+        rows,
+        reader.coverage(total.hit + total.others),
+        **reader.part(total.hit, total.hit + total.others),
+        still_upgrading=_still_upgrading(reader, total),
+        features=_features(reader, total, features),
+        suppressed=folded.number,
+    )
+
+
+def _row(reader: Reader, version: str, hit: int, others: int) -> dict[str, Any]:
+    return {"version": version, **reader.part(hit, hit + others)}
+
+
+def _still_upgrading(reader: Reader, total: Counts) -> dict[str, Any]:
+    """Return how many of the installs that still upgrade meet the condition, unless it discloses how few do not."""
+    hit, others = total.hit_upgrading, total.others_upgrading
+    groups = {"upgrading": (hit, others), "not": (total.hit - hit, total.others - others)}
+    if hiding.fold(groups, reader.terms.k).number:
+        return {"installs": None, "of": None, "share": None}
+    return reader.part(hit, hit + others)
+
+
+def _features(reader: Reader, total: Counts, features: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
+    """Return the features that a larger share of the installs uses that meet the condition than of the others."""
+    k = reader.terms.k
+    rows: list[dict[str, Any]] = []
+    for feature, (hit, others) in features.items():
+        if hiding.part(hit, total.hit, k) and hit * total.others > others * total.hit:
+            shown = reader.count(others) if hiding.part(others, total.others, k) else None
+            share = reader.share(reader.count(hit), reader.count(total.hit))
+            share_of_others = reader.share(shown, reader.count(total.others))
+            rows.append(
+                {"feature": feature, "installs": reader.count(hit), "share": share, "share_of_others": share_of_others}
+            )
+    rows.sort(key=lambda row: ((row["share_of_others"] or 0) - (row["share"] or 0), row["feature"]))
+    return rows[:MOST_FEATURES]
+
+
+def _by_version(reader: Reader) -> dict[str, Counts]:
+    sql, parameters = _latest(reader)
+    found = reader.query(
+        "SELECT version, countIf(hit), countIf(NOT hit), countIf(hit AND upgrading), "  # noqa: S608
+        f"countIf(NOT hit AND upgrading) FROM ({sql}) GROUP BY version",
+        parameters,
+    )
+    return {version: Counts(*counts) for version, *counts in found}
+
+
+def _by_feature(reader: Reader) -> dict[str, tuple[int, int]]:
+    """Return how many installs of those that meet the condition, and of the others, used each feature in the span."""
+    question = reader.question
+    latest, parameters = _latest(reader)
+    used = month_bits.span("used", question.start, question.end)
+    found = reader.query(
+        "SELECT feature, countIf(hit), countIf(NOT hit) FROM (SELECT feature::String AS feature, install "  # noqa: S608
+        f"FROM features_by_month WHERE module = {{of_module:String}} AND {used} != 0 "
+        "AND month BETWEEN {first_month:Date} AND {last_month:Date} GROUP BY feature, install) AS uses "
+        f"INNER JOIN ({latest}) AS installs USING (install) GROUP BY feature",
+        {**parameters, "of_module": question.filters["module"]},
+    )
+    return {feature: (hit, others) for feature, hit, others in found}
+
+
+def _latest(reader: Reader) -> tuple[str, dict[str, Any]]:
+    """Return a SELECT of (install, version, hit, upgrading), with parameters: a row for each install that answers.
+
+    One GROUP BY of the months that tell whether an install still upgrades. An install counts under its latest values,
+    as with `count=latest` of the metrics; it answers if it has one for each dimension of the condition.
+    """
+    question = reader.question
+    since = question.end - timedelta(days=UPGRADE_DAYS - 1)
+    values = reader.values(question.installs(start=min(since, question.start)))
+    in_span, lately = (month_bits.span("days", first, question.end) for first in (question.start, since))
+    texts: dict[str, str] = {}  # the latest text that is reported for each dimension
+    columns, met = [], []
+    for number, (dimension, names) in enumerate(groupby(sorted(question.conditions), dimensions.dimension_of)):
+        texts[dimension] = f"text_{number}"
+        columns.append(_latest_of(values, dimension, f"text_{number}"))
+        met += [values.condition(name, f"text_{number}") for name in names]
+    answers = " AND ".join(f"{values.rolled_up(dimension, text)} != ''" for dimension, text in texts.items())
+    sql = (
+        f"SELECT install, latest_version AS version, {' AND '.join(met)} AS hit, upgrading FROM ("  # noqa: S608
+        f"SELECT install, {', '.join(columns)}, {_latest_of(values, 'version', 'latest_version')}, "
+        f"uniqExactIf(version, {lately} != 0) > 1 AS upgrading "
+        f"FROM (SELECT *, {in_span} AS seen FROM installs_by_month WHERE {values.in_span('days')} "
+        f"AND {values.condition('module', 'module')}) GROUP BY install HAVING max(seen) != 0) WHERE {answers}"
+    )
+    return sql, values.parameters
+
+
+def _latest_of(values: ReportedValues, dimension: str, name: str) -> str:
+    """Return the column of the latest text for a dimension; of those of a day the highest."""
+    day = f"toUInt64(toUInt16({month_bits.last_day('seen')}))"
+    text = f"{dimensions.source(dimension)}::String"
+    return f"argMaxIf({text}, ({day}, {values.place(dimension)}), seen != 0) AS {name}"

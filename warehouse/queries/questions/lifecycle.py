@@ -1,0 +1,63 @@
+"""`lifecycle`: the installs of each week or month that are new, return, come back, or are lost."""
+
+from collections.abc import Mapping
+from datetime import date
+from itertools import pairwise
+from typing import Any
+
+from warehouse.queries.questions import activity, hiding, whole_buckets
+from warehouse.queries.questions.activity import Activity
+from warehouse.queries.questions.question import Arguments, Question
+from warehouse.queries.questions.reader import Reader
+
+SUMMARY = "Installs that are new, return, come back after a pause, or are lost, by week or month"
+PARAMETERS = ("from", "to", "grain")
+_BITS = {
+    "new": "bitAnd(matched, first_bucket)",
+    "returning": "bitAnd(matched, before)",
+    "resurrected": "bitAnd(matched, bitNot(bitOr(before, first_bucket)))",
+    "lost": "bitAnd(bitShiftLeft(matched, 1), bitNot(active))",
+}
+KINDS = tuple(_BITS)
+_COUNTED = {"active": "matched", **_BITS}
+
+
+def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
+    """Read a query string. Raises `QueryError`."""
+    arguments = Arguments(args, PARAMETERS)
+    grain, start, end = whole_buckets.parse(arguments, today)
+    return Question("lifecycle", start, end, arguments.filters(), {"grain": grain})
+
+
+def answer(reader: Reader) -> dict[str, Any]:
+    """Return the answer. Raises `EngineError`."""
+    grain = reader.question.options["grain"]
+    past = Activity(reader, grain)
+    told = reader.told(start=past.start, grain=grain)
+    counts = {name: [0] * len(past.buckets) for name in _COUNTED}
+    if told:
+        columns = ", ".join(past.counted(bits) for bits in _COUNTED.values())
+        sql = f"SELECT {columns} FROM (SELECT *, bitShiftLeft(active, 1) AS before FROM ({past.installs()}))"  # noqa: S608
+        (found,) = reader.query(sql, past.parameters)
+        counts = dict(zip(_COUNTED, found, strict=True))
+    since = reader.since()
+    rows = []
+    for number, (before, bucket) in enumerate(pairwise([past.start, *past.buckets])):
+        # The lost were active in the bucket before, the others in this one.
+        groups = {
+            name: counts[name][number] if str(before if name == "lost" else bucket) in told else 0 for name in _COUNTED
+        }
+        active, known = groups.pop("active"), activity.known(bucket, since, grain)
+        rows.append(row(bucket, active, groups if known else {}, reader))
+    return reader.answer(rows, reader.coverage())
+
+
+def row(bucket: date, active: int, groups: Mapping[str, int], reader: Reader) -> dict[str, Any]:
+    """Return the row of a bucket. `groups` is empty if the data do not say what was before.
+
+    The reader knows the active installs of this bucket and of the one before from the metric `installs`.
+    """
+    k = reader.terms.k
+    hidden = hiding.hidden(groups, [("new", "returning", "resurrected"), ("returning", "lost")], k) if groups else KINDS
+    shown = {kind: None if kind in hidden else reader.count(groups[kind]) for kind in KINDS}
+    return {"bucket": bucket.isoformat(), "active": reader.count(active) if active >= k or k == 1 else None, **shown}

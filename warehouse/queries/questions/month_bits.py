@@ -1,0 +1,70 @@
+"""The SQL of the days of a month, which are the bits of a number, and of the weeks or months in which they are. Pure.
+
+A bucket is a bit, too: bit 0 of a UInt64 is the bucket that begins on the day `origin`.
+"""
+
+from datetime import date
+
+from warehouse.queries.reported_values import EVERY_DAY
+
+MOST_BUCKETS = 60
+
+
+def position(grain: str, origin: date, day: date) -> int:
+    """Return the bit of a day's bucket."""
+    if grain == "week":
+        return (day - origin).days // 7
+    return (day.year - origin.year) * 12 + day.month - origin.month
+
+
+def span(days: str, start: date, end: date) -> str:
+    """Return those of a month's days that are in the span; none in other months."""
+    first, last = start.replace(day=1), end.replace(day=1)
+    from_start, to_end = EVERY_DAY << start.day - 1 & EVERY_DAY, (1 << end.day) - 1
+    if first == last:
+        bits = f"if(month = '{first}'::Date, {from_start & to_end}, 0)"
+    else:
+        bits = (
+            f"multiIf(month = '{first}'::Date, {from_start}, month = '{last}'::Date, {to_end}, "
+            f"month > '{first}'::Date AND month < '{last}'::Date, {EVERY_DAY}, 0)"
+        )
+    return f"bitAnd({days}, {bits}::UInt32)"
+
+
+def buckets(grain: str, origin: date, days: str) -> str:
+    """Return the buckets that have some of a month's days, all of them after the origin.
+
+    It shifts and masks whole weeks and looks at no single day.
+    """
+    if grain == "month":
+        return f"bitShiftLeft(({days} != 0)::UInt64, greatest(dateDiff('month', '{origin}'::Date, month), 0))::UInt64"
+    after = f"greatest(month - '{origin}'::Date, 0)"
+    before = f"least(greatest('{origin}'::Date - month, 0), 31)"
+    word = f"bitShiftRight(bitShiftLeft({days}::UInt64, {after} % 7), {before})::UInt64"
+    # A month has days of at most six weeks.
+    weeks = [
+        f"bitShiftLeft((bitAnd(bitShiftRight({word}, {7 * week}), 127) != 0)::UInt64, {week})" for week in range(6)
+    ]
+    return f"bitShiftLeft(({' + '.join(weeks)})::UInt64, intDiv({after}, 7))::UInt64"
+
+
+def bucket(grain: str, origin: date, day: str) -> str:
+    """Return the position of a day's bucket; negative before the origin."""
+    if grain == "month":
+        return f"dateDiff('month', '{origin}'::Date, {day})"
+    return f"intDiv(toMonday({day}) - '{origin}'::Date, 7)"
+
+
+def counted(bits: str, positions: range) -> str:
+    """Return an array: how many rows have each of the bits."""
+    return f"[{', '.join(f'countIf(bitTest({bits}, {one}))' for one in positions)}]"
+
+
+def first_day(days: str) -> str:
+    """Return the first of a month's days; there must be one."""
+    return f"(month + bitPositionsToArray({days})[1])"
+
+
+def last_day(days: str) -> str:
+    """Return the last of a month's days; there must be one."""
+    return f"(month + bitPositionsToArray({days})[-1])"

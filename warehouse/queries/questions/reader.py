@@ -1,0 +1,148 @@
+"""Reads what the questions need from ClickHouse, and puts their answers together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from core.catalog import Catalog
+from warehouse.engine import Engine
+from warehouse.queries import dimensions, metrics
+from warehouse.queries.dimensions import dimension_of
+from warehouse.queries.group_counts import texts_sql
+from warehouse.queries.metric_query import MetricQuery
+from warehouse.queries.questions import hiding, month_bits
+from warehouse.queries.questions.question import Question
+from warehouse.queries.reported_values import ReportedValues
+from warehouse.server_users import ServerUser
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under which terms somebody asks: the smallest group, whether figures are rounded, and the catalog."""
+
+    k: int
+    rounded: bool = False
+    catalog: Catalog = field(default_factory=Catalog)
+
+
+class Reader:
+    """Answers one question. Every method that reads raises `EngineError`."""
+
+    def __init__(self, engine: Engine, question: Question, terms: Terms) -> None:
+        self._engine, self.question, self.terms = engine, question, terms
+        self._texts: dict[tuple[date, date, str], Sequence[str]] = {}
+
+    def within(self, start: date, end: date) -> "Reader":
+        """Return a reader of the same question about other days."""
+        return Reader(self._engine, replace(self.question, start=start, end=end), self.terms)
+
+    def query(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Return the rows of a SELECT on the usage plane."""
+        return self._engine.as_user(ServerUser.PRODUCT).query(sql, parameters)
+
+    def values(self, query: MetricQuery) -> ReportedValues:
+        """Return the expressions on values for a statement about the days and filters of `query`."""
+
+        def texts(source: str) -> Sequence[str]:
+            key = query.start, query.end, source
+            if key not in self._texts:
+                self._texts[key] = [text for (text,) in self.query(*texts_sql(query, source))]
+            return self._texts[key]
+
+        return ReportedValues(query, texts)
+
+    def told(self, feature: str | None = None, **changes: Any) -> set[str]:
+        """Return the buckets in which the metric `installs` may tell the number of installs that meet the filters.
+
+        A question tells nothing of other installs. With a feature, these are its users. `changes` are to the metric:
+        its `start`, `grain`, `count` or `filters`.
+        """
+        query = self.question.installs(**changes)
+        if feature:
+            query = replace(query, metric="feature_installs", filters={**query.filters, "feature": feature})
+        rows = metrics.answer(self._engine, query, self.terms.k)["rows"]
+        return {row["bucket"] for row in rows if row["value"] is not None}
+
+    def since(self) -> date | None:
+        """Return the first day of the data of the module, or of all modules."""
+        values = self.values(self.question.installs(filters=self.question.module))
+        where = values.condition("module", "module") if self.question.module else "1"
+        first = month_bits.first_day("days")
+        ((found, number),) = self.query(
+            f"SELECT min({first}), count() FROM installs_by_month "  # noqa: S608
+            f"WHERE {where} AND month = (SELECT min(month) FROM installs_by_month WHERE {where})",
+            values.parameters,
+        )
+        day: date | None = found if number else None
+        return day
+
+    def coverage(self, answered: int | None = None) -> dict[str, int | None]:
+        """Return how many installs were active in the span, and how many of them answered.
+
+        By default, those answered that reported a value of each dimension that the filters name, and some feature if
+        the question is about features.
+        """
+        k = self.terms.k
+        active, complete = self._coverage() if self.told(filters=self.question.module) else (0, 0)
+        answered = min(active, complete if answered is None else answered)
+        return {
+            "active": self.count(active) if active >= k or k == 1 else None,
+            "answered": self.count(answered) if hiding.part(answered, active, k) else None,
+        }
+
+    def _coverage(self) -> tuple[int, int]:
+        question = self.question
+        values = self.values(question.installs(filters=question.module))
+        module = [values.condition("module", "module")] if question.module else []
+        names = sorted(map(dimension_of, question.conditions))
+        complete = [f"{values.rolled_up(name, dimensions.source(name))} != ''" for name in names]
+        features = "feature" in question.options
+        parts = [
+            f"SELECT install, 1 AS active, {' AND '.join(complete) or 1} AS reports, {int(not features)} AS uses "  # noqa: S608
+            f"FROM installs_by_month WHERE {' AND '.join([values.in_span('days'), *module])}"
+        ]
+        if features:
+            parts.append(
+                "SELECT install, 0 AS active, 0 AS reports, 1 AS uses FROM features_by_month "  # noqa: S608
+                f"WHERE {' AND '.join([values.in_span('reported'), *module])}"
+            )
+        ((active, answered),) = self.query(
+            "SELECT countIf(active), countIf(active AND reports AND uses) FROM (SELECT install, "  # noqa: S608
+            "max(parts.active) AS active, max(parts.reports) AS reports, max(parts.uses) AS uses "
+            f"FROM ({' UNION ALL '.join(parts)}) AS parts GROUP BY install)",
+            values.parameters,
+        )
+        return active, answered
+
+    def count(self, installs: int) -> int:
+        """Return a number of installs as it is shown: rounded if figures are."""
+        return installs // self.terms.k * self.terms.k if self.terms.rounded else installs
+
+    def share(self, installs: int | None, of: int | None) -> float | None:
+        """Return a share of two numbers as they are shown."""
+        return None if installs is None or not of else round(installs / of, 4)
+
+    def part(self, installs: int, of: int) -> dict[str, Any]:
+        """Return the members of an answer that say how many of a number of installs are some."""
+        k = self.terms.k
+        shown = self.count(installs) if hiding.part(installs, of, k) else None
+        whole = self.count(of) if of >= k or k == 1 else None
+        return {"installs": shown, "of": whole, "share": self.share(shown, whole)}
+
+    def answer(self, rows: list[dict[str, Any]], coverage: Mapping[str, int | None], **more: Any) -> dict[str, Any]:
+        """Return the answer."""
+        question = self.question
+        return {
+            "metric": question.name,
+            "from": question.start.isoformat(),
+            "to": question.end.isoformat(),
+            "filters": question.filters,
+            **question.options,
+            **more,
+            "k": self.terms.k,
+            "rows": rows,
+            "coverage": dict(coverage),
+            "fresh_to": metrics.fresh_to(self._engine),
+            "exact": not self.terms.rounded,
+        }

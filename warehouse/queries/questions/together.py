@@ -1,0 +1,108 @@
+"""`together`: installs that use both of two features, beside the number that chance would make."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from warehouse.queries import dimensions
+from warehouse.queries.questions import hiding, month_bits
+from warehouse.queries.questions.question import Arguments, Question
+from warehouse.queries.questions.reader import Reader
+
+SUMMARY = "Installs that use both of two features, with the number expected by chance"
+PARAMETERS = ("from", "to", "feature")
+DEFAULT_DAYS = 30
+# Those that most installs use. Each is a bit of a number.
+MOST_FEATURES = 64
+
+# Installs by pair of bits. Those that report features have the bit `_REPORTS`, all have the bit `_ALL`.
+_Counts = dict[tuple[int, int], int]
+_REPORTS, _ALL = MOST_FEATURES, MOST_FEATURES + 1
+
+
+def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
+    """Read a query string. Raises `QueryError`."""
+    arguments = Arguments(args, PARAMETERS)
+    start, end = arguments.span(DEFAULT_DAYS, last_day)
+    return Question("together", start, end, arguments.filters(), {"feature": arguments.feature()})
+
+
+def answer(reader: Reader) -> dict[str, Any]:
+    """Return the answer. Raises `EngineError`."""
+    feature = reader.question.options["feature"]
+    names = _features(reader) if reader.told() else []
+    counts = _counts(reader, names) if names else {}
+    # The number of installs that report features may be told if the others are nobody, or at least k.
+    active, report = counts.get((_ALL, _ALL), 0), counts.get((_REPORTS, _ALL), 0)
+    of = report if hiding.part(report, active, reader.terms.k) else active
+    rows: list[dict[str, Any]] = []
+    suppressed = 0
+    for (one, other), both in counts.items():
+        if other >= _REPORTS or feature not in (None, names[one], names[other]):
+            continue
+        users, others = counts[one, _REPORTS], counts[other, _REPORTS]
+        if _hides(both, users, others, of, reader.terms.k):
+            suppressed += 1
+            continue
+        expected = reader.count(users) * reader.count(others) / reader.count(of)
+        pair = sorted((names[one], names[other]))
+        rows.append({"features": pair, "installs": reader.count(both), "expected": round(expected, 1)})
+    rows.sort(key=lambda row: (-row["installs"], row["features"]))
+    shown = reader.count(of) if of >= reader.terms.k else None
+    return reader.answer(rows, reader.coverage(), of=shown, suppressed=suppressed)
+
+
+def _hides(both: int, users: int, others: int, of: int, k: int) -> bool:
+    """Return whether one of the four groups that a pair makes is too small: of both, one, the other, and neither."""
+    groups = {"both": both, "one": users - both, "other": others - both, "neither": of - users - others + both}
+    known = [("both", "one"), ("both", "other"), ("one", "neither"), ("other", "neither")]
+    return "both" in hiding.hidden(groups, known, k)
+
+
+def _features(reader: Reader) -> list[str]:
+    """Return the features that most installs used, that of the question first."""
+    question = reader.question
+    values = reader.values(question.installs())
+    module = f" AND {values.condition('module', 'module')}" if question.module else ""
+    first = values.parameter(question.options["feature"] or "")
+    found = reader.query(
+        "SELECT feature::String AS name, uniqExact(install) AS users FROM features_by_month "  # noqa: S608
+        f"WHERE {values.in_span('used')}{module} "
+        f"GROUP BY name ORDER BY name = {{{first}:String}} DESC, users DESC, name LIMIT {MOST_FEATURES}",
+        values.parameters,
+    )
+    return [name for name, _ in found]
+
+
+def _counts(reader: Reader, names: list[str]) -> _Counts:
+    """Return the counts. Each install becomes one number with a bit for each feature, and equal numbers are counted."""
+    question = reader.question
+    values = reader.values(question.installs())
+    module = f" AND {values.condition('module', 'module')}" if question.module else ""
+    bits = values.transformed("feature::String", [(name, 1 << bit) for bit, name in enumerate(names)], "UInt64")
+    used = month_bits.span("used", question.start, question.end)
+    fits = "".join(
+        f" AND {values.condition(name, dimensions.source(dimensions.dimension_of(name)))}"
+        for name in question.conditions
+    )
+    parts = [
+        f"SELECT install, if({used} != 0, {bits}, 0)::UInt64 AS features, 1 AS reports, "  # noqa: S608
+        f"0 AS fits FROM features_by_month WHERE {values.in_span('reported')}{module}",
+        "SELECT install, 0::UInt64 AS features, 0 AS reports, 1 AS fits FROM installs_by_month "  # noqa: S608
+        f"WHERE {values.in_span('days')}{module}{fits}",
+    ]
+    masks = (
+        "SELECT groupBitOr(features) AS mask, max(reports) AS reporting FROM "  # noqa: S608
+        f"({' UNION ALL '.join(parts)}) GROUP BY install HAVING max(fits)"
+    )
+    sets = (
+        f"SELECT arrayConcat(bitPositionsToArray(mask), if(reporting, [{_REPORTS}, {_ALL}], [{_ALL}])) AS bits, "  # noqa: S608
+        f"count() AS installs FROM ({masks}) GROUP BY mask, reporting"
+    )
+    found = reader.query(
+        "SELECT one, other, sum(installs) FROM (SELECT one, installs, "  # noqa: S608
+        f"arrayJoin(arrayFilter(bit -> bit > one OR bit = {_ALL}, bits)) AS other "
+        f"FROM (SELECT bits, installs, arrayJoin(bits) AS one FROM ({sets}))) GROUP BY one, other",
+        values.parameters,
+    )
+    return {(one, other): installs for one, other, installs in found}

@@ -1,0 +1,120 @@
+"""`upgrades`: from which version of a module to which one installs went, and after how many days."""
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from warehouse.queries import dimensions
+from warehouse.queries.group_counts import BETWEEN
+from warehouse.queries.metric_query import one_of
+from warehouse.queries.questions import month_bits
+from warehouse.queries.questions.question import EVER, Arguments, Question
+from warehouse.queries.questions.reader import Reader
+from warehouse.queries.reported_values import ReportedValues
+from warehouse.queries.small_groups import OTHER, Bucket, Group, fold
+
+SUMMARY = "Upgrades of a module: from, to, installs, and the median of the days that they ran the version before"
+PARAMETERS = ("from", "to", "by")
+DEFAULT_DAYS = 90
+BY = ("version", "version_series")
+# Other paths are folded.
+MOST_PATHS = 500
+
+
+def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
+    """Read a query string. Raises `QueryError`."""
+    arguments = Arguments(args, PARAMETERS)
+    arguments.module()
+    start, end = arguments.span(DEFAULT_DAYS, last_day)
+    options = {"by": one_of(arguments.given, "by", BY, "version")}
+    return Question("upgrades", start, end, arguments.filters(), options)
+
+
+def answer(reader: Reader) -> dict[str, Any]:
+    """Return the answer. Raises `EngineError`."""
+    paths: dict[str, tuple[int, int]] = {}
+    steps = _Steps(reader)
+    if reader.told():
+        paths = steps.paths()
+    k = reader.terms.k
+    sizes = {path: installs for path, (installs, _) in list(paths.items())[:MOST_PATHS]}
+    large = [Group(path, installs, installs) for path, installs in sizes.items() if installs >= k]
+    bucket = Bucket("", large, len(paths) - len(large), Group(OTHER, 0, 0))
+    merged = Group(OTHER, 0, 0)
+    if bucket.others:
+        number, alone, together = steps.others([group.key for group in large], bucket.smallest)
+        bucket = Bucket("", large, number, Group(OTHER, alone, alone))
+        merged = Group(OTHER, together, together)
+    told = fold([bucket], k, lambda smallest: dict.fromkeys(smallest, merged)) if paths else []
+    rows = []
+    for row in told:
+        if row.value is not None:
+            before, after = (OTHER, OTHER) if row.key == OTHER else row.key.split(BETWEEN)
+            median = None if row.key == OTHER else paths[row.key][1]
+            rows.append({"from": before, "to": after, "installs": reader.count(row.installs), "median_days": median})
+    return reader.answer(rows, reader.coverage(), suppressed=sum(row.folded for row in told))
+
+
+class _Steps:
+    """The upgrades of a question, in SQL."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._values: ReportedValues = reader.values(reader.question.installs(start=EVER))
+
+    def paths(self) -> dict[str, tuple[int, int]]:
+        """Return installs and median of days by path, the most frequent paths first."""
+        found = self._reader.query(
+            f"SELECT path, count() AS installs, quantileExactLow(0.5)(days) FROM ({self._sql()}) "  # noqa: S608
+            f"GROUP BY path ORDER BY installs DESC, path LIMIT {MOST_PATHS + 1}",
+            self._values.parameters,
+        )
+        return {path: (installs, int(days)) for path, installs, days in found}
+
+    def others(self, large: list[str], smallest: Group | None) -> tuple[int, int, int]:
+        """Return the number of other paths, their installs, and these with those of the smallest large path."""
+        added = smallest.key if smallest else ""
+        sql, values = self._sql(), self._values
+        kept = values.none_of("path", [path for path in large if path != added])
+        alone = values.none_of("path", [added])
+        (row,) = self._reader.query(
+            f"SELECT uniqExactIf(path, {alone}), uniqExactIf(install, {alone}), uniqExact(install) "  # noqa: S608
+            f"FROM ({sql}) WHERE {kept}",
+            values.parameters,
+        )
+        return row[0], row[1], row[2]
+
+    def _sql(self) -> str:
+        """Return a SELECT of (install, path, days), a row for each upgrade.
+
+        One GROUP BY finds the first day of each version on an install. Versions that begin on the same day are in
+        their order. A step to a lower version is no upgrade.
+        """
+        question, values = self._reader.question, self._values
+        by = question.options["by"]
+        until = month_bits.span("days", EVER, question.end)
+        met = " AND ".join(
+            [
+                f"{month_bits.span('days', question.start, question.end)} != 0",
+                *(
+                    values.condition(name, dimensions.source(dimensions.dimension_of(name)))
+                    for name in question.conditions
+                ),
+            ]
+        )
+        began = (
+            f"SELECT install, {values.rolled_up(by, 'version::String')} AS value, "  # noqa: S608
+            f"{values.rolled_up_rank(by)} AS place, "
+            f"min({month_bits.first_day(until)}) AS began, max({met}) AS met FROM installs_by_month "
+            f"WHERE month <= {{last_month:Date}} AND {until} != 0 AND {values.condition('module', 'module')} "
+            "GROUP BY install, value, place"
+        )
+        steps = (
+            "SELECT install, arraySort(groupArray((began, place, value))) AS seen FROM "  # noqa: S608
+            f"({began}) GROUP BY install HAVING max(met) AND length(seen) > 1"
+        )
+        return (
+            f"SELECT install, concat(step.1.3, '{BETWEEN}', step.2.3) AS path, step.2.1 - step.1.1 AS days FROM "  # noqa: S608
+            f"(SELECT install, arrayJoin(arrayZip(arrayPopBack(seen), arrayPopFront(seen))) AS step FROM ({steps})) "
+            f"WHERE step.2.1 BETWEEN '{question.start}'::Date AND '{question.end}'::Date AND step.2.2 > step.1.2"
+        )

@@ -1,0 +1,125 @@
+"""The SQL of the values of dimensions, and of filters on them.
+
+Reported values are few different texts. A query lists them, Python rolls them up, ranks and selects them, and SQL gets
+the result as parameters.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from warehouse.queries import dimensions
+from warehouse.queries.metric_query import MetricQuery
+
+# A server takes a parameter of 128 KiB at most.
+PORTION = 1000
+EVERY_DAY = 0xFFFFFFFF
+# Two ranks in one number: the rank of the module's version, then the rank of the value.
+_RANK_BITS = 20
+
+Texts = Callable[[str], Sequence[str]]  # the different texts of a source, most frequent first
+
+
+class ReportedValues:
+    """Builds expressions on the reported values for one statement. `parameters` are those of the statement."""
+
+    def __init__(self, query: MetricQuery, texts: Texts) -> None:
+        self._query, self._texts = query, texts
+        self.parameters: dict[str, Any] = {
+            "start": query.start,
+            "end": query.end,
+            "first_month": query.start.replace(day=1),
+            "last_month": query.end.replace(day=1),
+        }
+        if query.divisor > 1:
+            self.parameters["sample"] = 2**64 // query.divisor
+
+    def in_span(self, days: str) -> str:
+        """Return the condition that a row has a day of the span and, for a sample, that its install is in it."""
+        in_months = "month BETWEEN {first_month:Date} AND {last_month:Date}"
+        return f"{in_months} AND {self.of_span(days)} != 0{self.sample()}"
+
+    def sample(self) -> str:
+        """Return the condition that an install is in the sample, after an AND; "" if all are."""
+        return " AND install < {sample:UInt64}" if self._query.divisor > 1 else ""
+
+    def of_span(self, days: str) -> str:
+        """Return those of the days that are in the span."""
+        return f"bitAnd({days}, {self.span()})"
+
+    def span(self) -> str:
+        """Return the bits of the span in a month."""
+        first, last = self.parameters["first_month"], self.parameters["last_month"]
+        from_start = EVERY_DAY << self._query.start.day - 1 & EVERY_DAY
+        to_end = (1 << self._query.end.day) - 1
+        if first == last:
+            return f"{from_start & to_end}::UInt32"
+        return (
+            f"multiIf(month = {{first_month:Date}}, {from_start}, month = {{last_month:Date}}, {to_end}, "
+            f"{EVERY_DAY})::UInt32"
+        )
+
+    def condition(self, name: str, text: str) -> str:
+        """Return the SQL of a filter on the reported `text`."""
+        dimension, wanted = dimensions.dimension_of(name), self._query.filters[name]
+        if name == dimension and dimension not in dimensions.SERIES:
+            return f"{text} = {{{self.parameter(wanted)}:String}}"
+        reported = self._texts(dimensions.source(dimension))
+        found = [one for one in reported if dimensions.matches(name, wanted, dimensions.roll_up(dimension, one))]
+        portions = [f"{text} IN {{{self.parameter(part)}:Array(String)}}" for part in _portions(found)]
+        return f"({' OR '.join(portions)})" if portions else "false"
+
+    def none_of(self, text: str, values: Sequence[str]) -> str:
+        """Return the condition that a text is none of the values."""
+        portions = [f"{text} NOT IN {{{self.parameter(part)}:Array(String)}}" for part in _portions(values)]
+        return f"({' AND '.join(portions)})" if portions else "true"
+
+    def rolled_up(self, name: str, text: str) -> str:
+        """Return the SQL of a dimension's value, given that of the reported text."""
+        if name not in dimensions.SERIES:
+            return text
+        pairs = [(one, dimensions.roll_up(name, one)) for one in self._texts(dimensions.source(name))]
+        return self.transformed(text, [pair for pair in pairs if pair[0] != pair[1]], "String")
+
+    def rank(self, name: str) -> str:
+        """Return the SQL of a reported text's rank, from 1 on."""
+        text = dimensions.source(name)
+        ordered = sorted(self._texts(text), key=lambda one: dimensions.order(name, one))
+        ranks = [(one, rank) for rank, one in enumerate(ordered, 1)]
+        return f"toUInt64({self.transformed(text, ranks, 'UInt32')})"
+
+    def place(self, name: str) -> str:
+        """Return the SQL of a report's rank among the reports of a day, for one dimension."""
+        if name in dimensions.COMPARED:
+            return self.rank(name)
+        return f"bitShiftLeft({self.rank('version')}, {_RANK_BITS}) + {self.rank(name)}"
+
+    def rolled_up_rank(self, name: str) -> str:
+        """Return the SQL of the rank of a dimension's value, given the reported text, from 1 on."""
+        rolled = {text: dimensions.roll_up(name, text) for text in self._texts(dimensions.source(name))}
+        ordered = sorted(set(rolled.values()), key=lambda one: dimensions.order(name, one))
+        ranks = {value: rank for rank, value in enumerate(ordered, 1)}
+        pairs = [(text, ranks[value]) for text, value in rolled.items()]
+        return f"toUInt64({self.transformed(dimensions.source(name), pairs, 'UInt32')})"
+
+    def transformed(self, text: str, pairs: Sequence[tuple[str, Any]], kind: str) -> str:
+        """Return the SQL of what the pairs map a text to; other texts stay as they are, or become 0."""
+        otherwise = "" if kind == "String" else f", 0::{kind}"
+        if not pairs:
+            return text if kind == "String" else f"0::{kind}"
+        before = self._array("String", [one for one, _ in pairs])
+        after = self._array(kind, [other for _, other in pairs])
+        return f"transform({text}, {before}, {after}{otherwise})"
+
+    def _array(self, kind: str, items: Sequence[Any]) -> str:
+        portions = [f"{{{self.parameter(part)}:Array({kind})}}" for part in _portions(items)]
+        return portions[0] if len(portions) == 1 else f"arrayConcat({', '.join(portions)})"
+
+    def parameter(self, value: Any) -> str:
+        """Add a value to the parameters; returns its name."""
+        name = f"given_{len(self.parameters)}"
+        self.parameters[name] = value
+        return name
+
+
+def _portions(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
+    return (items[first : first + PORTION] for first in range(0, len(items), PORTION))
