@@ -213,7 +213,7 @@ class Drop:
 
 def drop(history: History, span: Span, filters: Mapping[str, str]) -> Drop:
     """The installs behind the answer."""
-    latest = reference.Question([], "installs", *span, "period", 1, None, "latest")
+    latest = reference.Question([], "installs", span[0], span[1], "period", 1, None, "latest", hide_open=False)
     seen: dict[str, list[Dated]] = {}
     found = Drop(set(), set(), set(), {}, {})
     for day, install, beacon in within(history, span):
