@@ -31,7 +31,7 @@ Work = Callable[[Engine, Home], Any]
 def done_in(kind: str, folder: Path, work: Work) -> Any:
     """Return the result of `work`, run in a separate process: chDB must not be forked."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_with_engine, clickhouse_url(kind), folder, work).result(120)
+        return pool.submit(_with_engine, clickhouse_url(kind), folder, work).result(600)
 
 
 def _with_engine(url: str, folder: Path, work: Work) -> Any:
