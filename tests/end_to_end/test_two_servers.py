@@ -204,11 +204,16 @@ def test_a_database_of_other_planes_is_refused(urls: tuple[str, str], tmp_path: 
     with engine_of(both) as engine:
         assert migrate(engine)
         assert migrate(engine) == []
-    with engine_of(replace(both, license_clickhouse_url="")) as engine:
-        with pytest.raises(MigrationError, match="made without the license plane"):
-            migrate(engine)
-    with engine_of(replace(both, clickhouse_url=license, license_clickhouse_url=usage)) as engine:
-        with pytest.raises(MigrationError, match="already holds the license plane"):
+    one = replace(both, clickhouse_url=administrator(clickhouse_url("server"), "usage"), license_clickhouse_url="")
+    with engine_of(one) as engine:
+        migrate(engine)
+    for settings, refusal in (
+        (replace(both, license_clickhouse_url=""), "made without the license plane"),
+        (replace(both, clickhouse_url=license, license_clickhouse_url=usage), "made without the usage plane"),
+        (replace(one, license_clickhouse_url=license), "already holds the license plane"),
+        (replace(both, license_clickhouse_url=one.clickhouse_url), "already holds the usage plane"),
+    ):
+        with engine_of(settings) as engine, pytest.raises(MigrationError, match=refusal):
             migrate(engine)
 
 
