@@ -25,11 +25,14 @@ from tests.end_to_end.test_outage import Proxy, readiness
 from tests.end_to_end.test_rights import days_of, figures, request
 from tests.faults.verdict import ledger, planes_of, verdict
 from warehouse.engine import Engine, EngineError
+from warehouse.limited_engine import LimitedEngine
 from warehouse.migrate import MigrationError, migrate
 from warehouse.plane_tables import EVERYWHERE, plane_of
+from warehouse.queries import health
 from warehouse.server_users import ServerUser
 
 pytestmark = pytest.mark.server
+CLUSTER = os.environ.get("CLICKHOUSE_CLUSTER", "")
 PASSWORDS = {"usage": "usage-administrator-1", "license": "license-administrator-2"}
 CONFIG = """<clickhouse>
 <logger><level>warning</level><log>{folder}/server.log</log><errorlog>{folder}/error.log</errorlog></logger>
@@ -78,10 +81,11 @@ def administrator(url: str, plane: str) -> str:
     """Create an administrator for a new database of a server; return the database's URL with its login."""
     name = f"pharos_{uuid.uuid4().hex[:12]}"
     home_url = urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
-    engine = Engine(Settings(clickhouse_url=home_url), Home(Path("unused"), make=False))
+    cluster = CLUSTER if plane == "usage" else ""
+    engine = Engine(Settings(clickhouse_url=home_url, clickhouse_cluster=cluster), Home(Path("unused"), make=False))
     engine.create_database()
-    engine.command(f"CREATE USER admin_{name} IDENTIFIED BY '{PASSWORDS[plane]}'")
-    engine.command(f"GRANT CURRENT GRANTS ON *.* TO admin_{name} WITH GRANT OPTION")
+    engine.command(f"CREATE USER admin_{name}{engine.on_cluster} IDENTIFIED BY '{PASSWORDS[plane]}'")
+    engine.command(f"GRANT{engine.on_cluster} CURRENT GRANTS ON *.* TO admin_{name} WITH GRANT OPTION")
     engine.close()
     parts = urlsplit(home_url)
     return urlunsplit(parts._replace(netloc=f"admin_{name}:{PASSWORDS[plane]}@{parts.hostname}:{parts.port}"))
@@ -103,9 +107,17 @@ def urls(second: str) -> tuple[str, str]:
 
 @pytest.fixture
 def system(urls: tuple[str, str], tmp_path: Path) -> Iterator[System]:
-    usage, license = urls
-    with running_at(usage, tmp_path / "home", PHAROS_LICENSE_CLICKHOUSE_URL=license, PHAROS_K="1") as system:
+    with running_at(urls[0], tmp_path / "home", **of_license(urls[1])) as system:
         yield system
+
+
+def of_license(url: str) -> dict[str, str]:
+    """The settings of a system whose license plane is at this URL."""
+    return {"PHAROS_LICENSE_CLICKHOUSE_URL": url, "PHAROS_CLICKHOUSE_CLUSTER": CLUSTER, "PHAROS_K": "1"}
+
+
+def settings_of(home: Path, usage: str, license: str) -> Settings:
+    return Settings(home=home, clickhouse_url=usage, license_clickhouse_url=license, clickhouse_cluster=CLUSTER)
 
 
 @contextlib.contextmanager
@@ -120,7 +132,7 @@ def engine_of(settings: Settings) -> Iterator[Engine]:
 def tables_on(server: Engine) -> set[str]:
     """The tables and views of a server's database."""
     found = server.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
-    return {name for (name,) in found if not name.startswith(".inner")}
+    return {name.removesuffix("_local") for (name,) in found}
 
 
 def test_a_beacon_goes_to_both_servers_and_each_holds_its_plane_alone(system: System) -> None:
@@ -142,6 +154,8 @@ def test_a_beacon_goes_to_both_servers_and_each_holds_its_plane_alone(system: Sy
     linkage = system.run("privacy", "linkage")
     assert linkage.returncode == 0, linkage.stderr
     with engine_of(system.settings) as engine:
+        listed = {table.name for table in health.tables(LimitedEngine(engine, 5))}
+        assert listed >= {"usage_beacons", "license_sightings"}
         usage, license = engine.servers
         for server, plane in ((usage, "usage"), (license, "license")):
             assert {plane_of(table) for table in tables_on(server) - EVERYWHERE} == {plane}
@@ -158,7 +172,9 @@ def test_a_beacon_goes_to_both_servers_and_each_holds_its_plane_alone(system: Sy
 def test_no_login_of_one_server_opens_the_other(urls: tuple[str, str], tmp_path: Path) -> None:
     """The password of one administrator, and the passwords derived from it, are refused by the other server."""
     usage, license = urls
-    settings = Settings(home=tmp_path / "home", clickhouse_url=usage, license_clickhouse_url=license)
+    settings = Settings(
+        home=tmp_path / "home", clickhouse_url=usage, license_clickhouse_url=license, clickhouse_cluster=CLUSTER
+    )
     with engine_of(settings) as engine:
         migrate(engine)
         first, second = (server._connections.server for server in engine.servers)
@@ -178,7 +194,9 @@ def _at(url: str) -> str:
 def test_readers_read_both_servers(urls: tuple[str, str], tmp_path: Path) -> None:
     """`PHAROS_CLICKHOUSE_READERS` has a login for each server; no other one is needed to read."""
     usage, license = urls
-    settings = Settings(home=tmp_path / "home", clickhouse_url=usage, license_clickhouse_url=license)
+    settings = Settings(
+        home=tmp_path / "home", clickhouse_url=usage, license_clickhouse_url=license, clickhouse_cluster=CLUSTER
+    )
     with engine_of(settings) as engine:
         migrate(engine)
         readers = Settings.from_environ(
@@ -200,7 +218,9 @@ def test_readers_read_both_servers(urls: tuple[str, str], tmp_path: Path) -> Non
 def test_a_database_of_other_planes_is_refused(urls: tuple[str, str], tmp_path: Path) -> None:
     """Nothing is migrated when the settings do not fit the tables that are there."""
     usage, license = urls
-    both = Settings(home=tmp_path / "home", clickhouse_url=usage, license_clickhouse_url=license)
+    both = Settings(
+        home=tmp_path / "home", clickhouse_url=usage, license_clickhouse_url=license, clickhouse_cluster=CLUSTER
+    )
     with engine_of(both) as engine:
         assert migrate(engine)
         assert migrate(engine) == []
@@ -248,7 +268,7 @@ def test_a_server_that_is_away_loses_nothing(urls: tuple[str, str], tmp_path: Pa
     """Beacons are accepted while a server refuses, fails or loses answers; each of them counts once on both."""
     proxies, ways = zip(*map(through, urls), strict=True)
     proxy: Proxy = proxies[away == "license"]
-    with running_at(ways[0], tmp_path / "home", PHAROS_LICENSE_CLICKHOUSE_URL=ways[1], PHAROS_K="1") as system:
+    with running_at(ways[0], tmp_path / "home", **of_license(ways[1])) as system:
         posted = _post(system)
         system.drain()
         for mode in ("refused", "error", "lost"):
@@ -284,25 +304,26 @@ def _check_what_goes_on(system: System, away: str) -> None:
 
 
 def test_a_backup_has_both_planes(system: System, second: str, tmp_path: Path) -> None:
-    """A restore brings both planes to two new servers, or to one that holds both planes."""
+    """A restore moves both planes from two servers to one, and from one server to two."""
     sent = [beacon() for _ in range(9)]
     system.post(sent)
     system.drain()
     reports = system.read("/api/v1/licensing/installs")[1]["rows"]
     assert system.stop() == 0
-    made = system.run("backup", "--with-secret", str(tmp_path / "backup"))
-    assert made.returncode == 0, made.stderr
-    for name, license in (("two", administrator(second, "license")), ("one", "")):
+    for name, license in (("one", ""), ("two", administrator(second, "license"))):
+        backup = tmp_path / f"backup for {name}"
+        made = system.run("backup", "--with-secret", str(backup))
+        assert made.returncode == 0, made.stderr
         url = administrator(clickhouse_url("server"), "usage")
-        new = System(tmp_path / name, url, PHAROS_LICENSE_CLICKHOUSE_URL=license, PHAROS_K="1")
-        restored = new.run("restore", str(tmp_path / "backup"))
+        system = System(tmp_path / name, url, **of_license(license))
+        restored = system.run("restore", str(backup))
         assert restored.returncode == 0, restored.stderr
         assert b"beacons=9 installs=9" in restored.stdout
-        new.start()
+        system.start()
         try:
-            assert new.read("/api/v1/licensing/installs")[1]["rows"] == reports
-            found = verdict(new, ledger(planes_of(new), sent))
+            assert system.read("/api/v1/licensing/installs")[1]["rows"] == reports
+            found = verdict(system, ledger(planes_of(system), sent))
             assert found.good, str(found)
         finally:
-            if new.process is not None and new.process.poll() is None:
-                new.stop()
+            if system.process is not None and system.process.poll() is None:
+                system.stop()
