@@ -298,7 +298,11 @@ def _check_what_goes_on(system: System, away: str) -> None:
     time.sleep(2.5)  # answers are kept for two seconds
     usage, license = system.read("/api/v1/metrics/installs")[0], system.read("/api/v1/licensing/installs")[0]
     assert (usage, license) == ((200, 503) if away == "license" else (503, 200))
+    told = system.run("doctor").stdout.decode()
+    assert f"server of the {'usage' if away == 'license' else 'license'} plane, ClickHouse" in told
+    assert "FAIL engine" in told
     if away == "license":
+        assert "license plane: the ClickHouse server does not answer" in told
         assert readiness(system)["loading"]["why"].startswith("license plane: ")
         assert system.answers(system.dashboard, "/readyz")
 
