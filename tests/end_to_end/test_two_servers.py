@@ -6,7 +6,6 @@ The second server is started from CLICKHOUSE_BINARY. Without it, a second databa
 import contextlib
 import os
 import subprocess
-import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
@@ -295,14 +294,17 @@ def _post(system: System) -> list[dict[str, Any]]:
 
 def _check_what_goes_on(system: System, away: str) -> None:
     """With one server away, the questions of the other plane are still answered."""
-    time.sleep(2.5)  # answers are kept for two seconds
-    usage, license = system.read("/api/v1/metrics/installs")[0], system.read("/api/v1/licensing/installs")[0]
-    assert (usage, license) == ((200, 503) if away == "license" else (503, 200))
+
+    def statuses() -> tuple[int, int]:
+        return system.read("/api/v1/metrics/installs")[0], system.read("/api/v1/licensing/installs")[0]
+
+    expected = (200, 503) if away == "license" else (503, 200)
+    wait_for(lambda: statuses() == expected, "the pages of one plane alone")  # answers are kept for two seconds
     told = system.run("doctor").stdout.decode()
     assert f"server of the {'usage' if away == 'license' else 'license'} plane, ClickHouse" in told
     assert "FAIL engine" in told
     if away == "license":
-        assert "license plane: the ClickHouse server does not answer" in told
+        assert "FAIL engine       license plane: " in told
         assert readiness(system)["loading"]["why"].startswith("license plane: ")
         assert system.answers(system.dashboard, "/readyz")
 
