@@ -32,6 +32,9 @@ from warehouse.server_users import ServerUser
 
 pytestmark = pytest.mark.server
 CLUSTER = os.environ.get("CLICKHOUSE_CLUSTER", "")
+GRANTS = (
+    "SELECT, INSERT, ALTER, CREATE, DROP, OPTIMIZE, TRUNCATE, SYSTEM, KILL QUERY, CLUSTER, REMOTE, ACCESS MANAGEMENT"
+)
 PASSWORDS = {"usage": "usage-administrator-1", "license": "license-administrator-2"}
 CONFIG = """<clickhouse>
 <logger><level>warning</level><log>{folder}/server.log</log><errorlog>{folder}/error.log</errorlog></logger>
@@ -84,7 +87,7 @@ def administrator(url: str, plane: str) -> str:
     engine = Engine(Settings(clickhouse_url=home_url, clickhouse_cluster=cluster), Home(Path("unused"), make=False))
     engine.create_database()
     engine.command(f"CREATE USER admin_{name}{engine.on_cluster} IDENTIFIED BY '{PASSWORDS[plane]}'")
-    engine.command(f"GRANT{engine.on_cluster} CURRENT GRANTS ON *.* TO admin_{name} WITH GRANT OPTION")
+    engine.command(f"GRANT{engine.on_cluster} {GRANTS} ON *.* TO admin_{name} WITH GRANT OPTION")
     engine.close()
     parts = urlsplit(home_url)
     return urlunsplit(parts._replace(netloc=f"admin_{name}:{PASSWORDS[plane]}@{parts.hostname}:{parts.port}"))

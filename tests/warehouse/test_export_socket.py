@@ -22,6 +22,13 @@ class FakeEngine:
     cluster = ""
     broken = False
 
+    @property
+    def servers(self) -> list["FakeEngine"]:
+        return [self]
+
+    def of(self, table: str) -> "FakeEngine":
+        return self
+
     def version(self) -> str:
         return "26.9"
 
