@@ -28,10 +28,10 @@ pytestmark = pytest.mark.parametrize("kind", ENGINES)
 Work = Callable[[Engine, Home], Any]
 
 
-def done_in(kind: str, folder: Path, work: Work) -> Any:
+def done_in(kind: str, folder: Path, work: Work, seconds: float = 120) -> Any:
     """What `work` returns, in a process of its own: a process that loaded chDB must not fork any more."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_with_engine, clickhouse_url(kind), folder, work).result(120)
+        return pool.submit(_with_engine, clickhouse_url(kind), folder, work).result(seconds)
 
 
 def _with_engine(url: str, folder: Path, work: Work) -> Any:
