@@ -252,7 +252,7 @@ def compare(told: Any, counted: Any, k: int) -> int:
     return 0
 
 
-def discloses(shown: Mapping[str, Any], counted: Mapping[str, int], total: Sequence[str], k: int) -> bool:
+def discloses(shown: Row, counted: Row, total: Sequence[str], k: int) -> bool:
     """Whether somebody who knows the sum of some groups learns of 1 to k - 1 installs from those that are shown."""
     hidden = [counted[name] for name in total if shown[name] is None]
-    return 0 < sum(hidden) < k or (len(hidden) == 1 and 0 < hidden[0] < k)
+    return len(hidden) < len(total) and (0 < sum(hidden) < k or (len(hidden) == 1 and 0 < hidden[0] < k))
