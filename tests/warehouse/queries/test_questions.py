@@ -90,6 +90,7 @@ ASKED += [
         )
     ),
     ("drop", {"module": "edges", "php_series.ge": "8.2", "from": "2028-02-28", "to": "2028-03-01"}),
+    ("drop", {"module": "edges", "version.ge": "1.10", "from": "2028-02-27", "to": "2028-02-29"}),
     ("lifecycle", {"module": "no_such_module"}),
     ("lifecycle", {"php": "no-such-version"}),
 ]
@@ -258,6 +259,15 @@ def test_retention(told: Told, number: int) -> None:
         assert not [one for one in rest if 0 < one < K]
 
 
+def test_a_condition_that_few_do_not_meet_is_not_told(told: Told) -> None:
+    """All but four installs meet it: neither their number nor a share of it."""
+    args = {"module": "edges", "version.ge": "1.10", "from": "2028-02-27", "to": "2028-02-29"}
+    number = ASKED.index(("drop", args))
+    assert (told.of(number, 1)["installs"], told.of(number, 1)["of"]) == (16, 20)
+    answer = told.of(number, K)
+    assert (answer["installs"], answer["share"], answer["rows"], answer["features"]) == (None, None, [], [])
+
+
 def test_whole_buckets_are_counted(told: Told) -> None:
     """`from` goes back to the first day of its week, `to` to the last day of the last week that is over by then."""
     number = ASKED.index(("lifecycle", {"from": "2028-02-10", "to": "2028-03-02"}))
@@ -340,6 +350,7 @@ def test_drop(told: Told, number: int) -> None:
     rows = {version: counted.part(truth.hit, installs) for version, installs in truth.versions.items()}
     assert {row.pop("version"): row for row in answer["rows"]} == rows
     shown = {row.pop("version"): row for row in few["rows"]}
+    assert few["installs"] or not few["features"]  # their shares would tell
     for row in [few, few["still_upgrading"], *shown.values()]:
         assert not (row["installs"] and 0 < row["of"] - row["installs"] < K)
     if shown:

@@ -89,9 +89,14 @@ def _still_upgrading(reader: Reader, total: Counts) -> dict[str, Any]:
 
 
 def _features(reader: Reader, total: Counts, features: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
-    """Return the features that a larger share of the installs uses that meet the condition than of the others."""
+    """Return the features that a larger share of the installs uses that meet the condition than of the others.
+
+    A share discloses the number of installs that it is of, so there are none if that is hidden.
+    """
     k = reader.terms.k
     rows: list[dict[str, Any]] = []
+    if not hiding.part(total.hit, total.hit + total.others, k):
+        return rows
     for feature, (hit, others) in features.items():
         if hiding.part(hit, total.hit, k) and hit * total.others > others * total.hit:
             shown = reader.count(others) if hiding.part(others, total.others, k) else None
