@@ -66,7 +66,7 @@ class Activity:
             self._values.condition(name, dimensions.source(dimensions.dimension_of(name)))
             for name in self._question.conditions
         )
-        chosen = self._values.sample() + module
+        chosen = self._values.chosen() + module
         in_span = f"month BETWEEN '{self.start.replace(day=1)}'::Date AND {{last_month:Date}}{chosen}"
         reported = self._bits("days")
         if not self._feature:

@@ -123,11 +123,11 @@ def _by_feature(reader: Reader) -> dict[str, tuple[int, int]]:
     """Return how many installs of those that meet the condition, and of the others, used each feature in the span."""
     question = reader.question
     latest, parameters = _latest(reader)
-    sample = reader.values(question.installs()).sample()
+    chosen = reader.values(question.installs()).chosen()
     used = month_bits.span("used", question.start, question.end)
     found = reader.query(
         "SELECT feature, countIf(hit), countIf(NOT hit) FROM (SELECT feature::String AS feature, install "  # noqa: S608
-        f"FROM features_by_month WHERE module = {{of_module:String}} AND {used} != 0{sample} "
+        f"FROM features_by_month WHERE module = {{of_module:String}} AND {used} != 0{chosen} "
         "AND month BETWEEN {first_month:Date} AND {last_month:Date} GROUP BY feature, install) AS uses "
         f"INNER JOIN ({latest}) AS installs USING (install) GROUP BY feature",
         {**parameters, "of_module": question.filters["module"]},

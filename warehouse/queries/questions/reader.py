@@ -20,10 +20,14 @@ from warehouse.server_users import ServerUser
 
 @dataclass(frozen=True)
 class Terms:
-    """Under which terms somebody asks: the smallest group, whether figures are rounded, and the catalog."""
+    """Under which terms somebody asks: the smallest group, whether figures are rounded, and the catalog.
+
+    `established`: only installs count whose beacons were received on at least two days.
+    """
 
     k: int
     rounded: bool = False
+    established: bool = False
     catalog: Catalog = field(default_factory=Catalog)
 
 
@@ -53,7 +57,7 @@ class Reader:
 
     def values(self, query: MetricQuery) -> ReportedValues:
         """Return the expressions on values for a statement about the days and filters of `query`."""
-        query = replace(query, divisor=self.divisor)
+        query = replace(query, divisor=self.divisor, established=self.terms.established)
 
         def texts(source: str) -> Sequence[str]:
             key = query.start, query.end, source

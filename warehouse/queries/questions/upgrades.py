@@ -106,7 +106,7 @@ class _Steps:
             f"SELECT install, {values.rolled_up(by, 'version::String')} AS value, "  # noqa: S608
             f"{values.rolled_up_rank(by)} AS place, "
             f"min({month_bits.first_day(until)}) AS began, max({met}) AS met FROM installs_by_month "
-            f"WHERE month <= {{last_month:Date}} AND {until} != 0{values.sample()} "
+            f"WHERE month <= {{last_month:Date}} AND {until} != 0{values.chosen()} "
             f"AND {values.condition('module', 'module')} "
             "GROUP BY install, value, place"
         )
