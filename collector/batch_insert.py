@@ -29,7 +29,7 @@ def insert_batch(engine: Engine, plane: Plane, id: str, rows: Sequence[bytes]) -
         return
     if plane == "usage":
         rows = [b'{"mark":%d,' % mark(id, msgspec.json.decode(row, type=_UsageRow).beacon) + row[1:] for row in rows]
-    engine.insert(TABLES[plane], rows, token(id))
+    engine.of(TABLES[plane]).insert(TABLES[plane], rows, token(id))
 
 
 def insert_id(id: str, lines: Iterable[bytes]) -> str:

@@ -27,6 +27,7 @@ from core.fields import example
 from warehouse import freshness, install_data, retention
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.migrate import MigrationError, migrate
+from warehouse.plane_tables import Plane as RowPlane
 from warehouse.server_users import ServerUser
 
 # 10,000 rows of 1 KB are one block and take ClickHouse some 50 ms. A tenth of the rows takes nearly as long.
@@ -159,7 +160,7 @@ class Loader:
             rows = without_known(self._loading, id, rows)
         insert_batch(self._loading, plane, id, rows)
 
-    def _without_erased(self, plane: install_data.Plane, rows: list[bytes]) -> list[bytes]:
+    def _without_erased(self, plane: RowPlane, rows: list[bytes]) -> list[bytes]:
         """Return the rows of installs that are not erased. Another collector may learn of an erasure late."""
         installs = [msgspec.json.decode(row, type=_Install).install for row in rows]
         erased = install_data.retired(self._engine, plane, set(installs))
@@ -167,7 +168,7 @@ class Loader:
 
     def _isolate(self, batch: Batch, plane: Plane, error: ContentError) -> None:
         """Split a batch that ClickHouse cannot read, or quarantine its only row."""
-        if not self._engine.reads(TABLES[plane], good_row(plane)):
+        if not self._engine.of(TABLES[plane]).reads(TABLES[plane], good_row(plane)):
             # Otherwise a missing column would quarantine hours of beacons, one by one.
             raise EngineError(f"the table {TABLES[plane]} differs from what the migrations create") from error
         if batch.first == batch.last:

@@ -20,7 +20,7 @@ from collector.spool import Row
 from core.client_address import canonical
 from core.fields import columns
 from core.home import derive
-from warehouse.install_data import Plane
+from warehouse.plane_tables import Plane
 
 # A beacon's sent time is trusted from `OLDEST` ago to `NEWEST` ahead. Otherwise its clock is wrong, or it was delayed.
 OLDEST = timedelta(days=7)

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,18 @@ def _database(url: str) -> str:
     return unquote(urlsplit(url).path.strip("/")) or "default"
 
 
+def _place(url: str) -> tuple[str | None, int, str]:
+    """Return the host, port and database of a ClickHouse URL."""
+    parts = urlsplit(url)
+    return parts.hostname, clickhouse_port(url), _database(url)
+
+
+def clickhouse_port(url: str) -> int:
+    """Return the port of a ClickHouse URL."""
+    parts = urlsplit(url)
+    return parts.port or (8443 if parts.scheme == "https" else 8123)
+
+
 def _cluster(text: str) -> str:
     if not _NAME.fullmatch(text):
         raise ValueError("must be the name of a cluster: letters, digits, _ . and -, at most 64")
@@ -130,6 +142,9 @@ class Settings:
     collector_workers: int = _setting(2, _whole(1, 64), "Number of processes that accept beacons.")
     clickhouse_url: str = _setting(
         "", _clickhouse_url, "A ClickHouse server, http[s]://user:password@host:port/database; unset: embedded engine."
+    )
+    license_clickhouse_url: str = _setting(
+        "", _clickhouse_url, "A ClickHouse server for the license plane alone; unset: the server of both planes."
     )
     clickhouse_cluster: str = _setting("", _cluster, "Name of a ClickHouse cluster: replicated, distributed tables.")
     clickhouse_readers: str = _setting(
@@ -185,6 +200,13 @@ class Settings:
         return _database(self.clickhouse_url)
 
     @property
+    def license_server(self) -> "Settings":
+        """The same settings for the server of `PHAROS_LICENSE_CLICKHOUSE_URL`, which is no cluster."""
+        return replace(
+            self, clickhouse_url=self.license_clickhouse_url, license_clickhouse_url="", clickhouse_cluster=""
+        )
+
+    @property
     def strict(self) -> bool:
         """Whether earlier answers limit later ones."""
         return self.disclosure == "strict"
@@ -228,6 +250,10 @@ class Settings:
             raise SettingError("PHAROS_CLICKHOUSE_CLUSTER needs PHAROS_CLICKHOUSE_URL")
         if self.clickhouse_readers and not self.clickhouse_url:
             raise SettingError("PHAROS_CLICKHOUSE_READERS needs PHAROS_CLICKHOUSE_URL")
+        if self.license_clickhouse_url and not self.clickhouse_url:
+            raise SettingError("PHAROS_LICENSE_CLICKHOUSE_URL needs PHAROS_CLICKHOUSE_URL")
+        if self.license_clickhouse_url and _place(self.license_clickhouse_url) == _place(self.clickhouse_url):
+            raise SettingError("PHAROS_LICENSE_CLICKHOUSE_URL names the same database as PHAROS_CLICKHOUSE_URL")
         if self.collector_bind.loopback and self.dashboard_bind.loopback:
             return
         # Outside loopback anybody can connect: reject weak values that somebody typed for a quick test.

@@ -24,7 +24,7 @@ from pharos.context import become_home_owner
 from warehouse import retention
 from warehouse.engine import Engine, EngineError
 from warehouse.export_socket import ExportClient
-from warehouse.server_users import ServerUser
+from warehouse.plane_tables import PLANES
 
 LATE_SECONDS = 300
 ANSWER_SECONDS = 10.0
@@ -254,8 +254,9 @@ def _server(settings: Settings, home: Home) -> Iterator[Check]:
         yield Check("engine", False, str(error))
         return
     try:
-        yield Check("engine", True, f"server, ClickHouse {engine.version()}")
-        if engine.has_database():
+        answering = [_answers(server) for server in engine.servers]
+        yield from answering
+        if all(check.ok for check in answering) and all(server.has_database() for server in engine.servers):
             yield _grants(engine)
             yield _retention(lambda: retention.faults(engine))
     except EngineError as error:
@@ -264,14 +265,22 @@ def _server(settings: Settings, home: Home) -> Iterator[Check]:
         engine.close()
 
 
+def _answers(server: Engine) -> Check:
+    planes = "" if server.planes == PLANES else f" of the {server.planes[0]} plane"
+    try:
+        return Check("engine", True, f"server{planes}, ClickHouse {server.version()}")
+    except EngineError as error:
+        return Check("engine", False, str(error))
+
+
 def _grants(engine: Engine) -> Check:
-    for account in ServerUser:
+    for server, account in ((each, account) for each in engine.servers for account in each.accounts):
         try:
-            ((user,),) = engine.as_user(account).query("SELECT currentUser()")
+            ((user,),) = server.as_user(account).query("SELECT currentUser()")
         except EngineError as error:
             return Check("grants", False, f"{account}: {error}")
-        if engine.one_user:
-            return Check("grants", False, f"both planes are read as the user {user}: {engine.one_user}")
+        if server.one_user:
+            return Check("grants", False, f"all tables are read as the user {user}: {server.one_user}")
     return Check(
         "grants", True, "each plane is read, and the tables are filled, by a separate user without other rights"
     )

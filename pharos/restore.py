@@ -28,6 +28,7 @@ from pharos.manifest import BackupError, Manifest
 from warehouse import export, install_data
 from warehouse.engine import Engine, EngineError
 from warehouse.migrate import MigrationError, sql_files
+from warehouse.plane_tables import Plane
 
 MOST_ERASED = 1000  # in one statement
 AGAIN = "run the same pharos restore again"
@@ -146,7 +147,7 @@ def _tables(whole: Manifest, folder: Path, engine: Engine, attempt: str, progres
         native = gzip.decompress((folder / file.name).read_bytes())
         if native:
             try:
-                engine.write(part.table, native, f"restore {attempt} {part.name}")
+                engine.of(part.table).write(part.table, native, f"restore {attempt} {part.name}")
             except EngineError as error:
                 raise EngineError(f"{error}; {AGAIN}") from error
         done += part.rows
@@ -155,11 +156,12 @@ def _tables(whole: Manifest, folder: Path, engine: Engine, attempt: str, progres
 
 def _erase(engine: Engine, decisions: Kept, attempt: str) -> None:
     """Erase the installs that were erased after the backup was made. The loader skips their spooled beacons."""
-    installs: dict[install_data.Plane, list[int]] = {"usage": decisions.usage, "license": decisions.license}
+    installs: dict[Plane, list[int]] = {"usage": decisions.usage, "license": decisions.license}
     for plane, retired in installs.items():
         if retired:
             lines = [msgspec.json.encode({"install": install}) for install in retired]
-            engine.insert(install_data.RETIRED[plane], lines, f"restore {attempt} {install_data.RETIRED[plane]}")
+            table = install_data.RETIRED[plane]
+            engine.of(table).insert(table, lines, f"restore {attempt} {table}")
             for first in range(0, len(retired), MOST_ERASED):
                 install_data.erase(engine, {plane: retired[first : first + MOST_ERASED]})
     epochs = dict(engine.query("SELECT who, max(epoch) FROM install_states GROUP BY who"))

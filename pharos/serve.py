@@ -30,6 +30,7 @@ STOP_SECONDS = 40.0
 SECRETS = {
     "PHAROS_SECRET": {"collector", "dashboard"},
     "PHAROS_CLICKHOUSE_URL": {"dashboard", "load"},
+    "PHAROS_LICENSE_CLICKHOUSE_URL": {"dashboard", "load"},
     "PHAROS_CLICKHOUSE_READERS": {"dashboard"},
     "PHAROS_CLICKHOUSE_CLUSTER": {"dashboard", "load"},  # not a secret, but useless without the URL
     "PHAROS_INGEST_KEY": set[str](),

@@ -16,10 +16,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from core.home import Home
-from core.settings import Settings
+from core.settings import Settings, clickhouse_port
 from warehouse.closable_connections import ClosableConnections
 from warehouse.errors import AUTHENTICATION_FAILED, CONTENT_ERRORS, Cancelled, ContentError, Failures, is_away
 from warehouse.identifiers import quoted
+from warehouse.plane_tables import PLANES, Plane
 from warehouse.server_users import Server, ServerUser
 from warehouse.statement_settings import PINNED, PINNED_WHERE_KNOWN
 
@@ -35,11 +36,11 @@ class Connections:
     Only one process can open the embedded engine: a second one gets `HomeError`. Do not fork after creating this.
     """
 
-    def __init__(self, settings: Settings, home: Home) -> None:
-        self.failures = Failures()
+    def __init__(self, settings: Settings, home: Home, planes: tuple[Plane, ...] = PLANES) -> None:
+        self.failures = Failures("license plane: " if planes == ("license",) else "")
         self.embedded = not settings.clickhouse_url
         self.database = settings.clickhouse_database if settings.clickhouse_url else "pharos"
-        self.server = Server.of(settings)
+        self.server = Server.of(settings, planes)
         self.readers_only = bool(settings.clickhouse_readers)
         # Called when the server does not know a user; returns whether to connect as that user again.
         self.create_users: Callable[[], bool] = lambda: False
@@ -148,13 +149,13 @@ class Connections:
         user, password = unquote(url.username or "default"), unquote(url.password or "")
         if self.readers_only:
             # There is no administrator here; what is of neither plane is asked as the reader of one.
-            account = account or ServerUser.PRODUCT
+            account = account or self.server.accounts[0]
         if account is not None:
             user, password = self.server.login(account)
         client = clickhouse_connect.get_client(
             interface=url.scheme,
             host=url.hostname,
-            port=url.port or (8443 if url.scheme == "https" else 8123),
+            port=clickhouse_port(url.geturl()),
             username=user,
             password=password,
             database=database,

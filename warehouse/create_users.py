@@ -15,13 +15,13 @@ def create_users(connections: Connections, *, anew: bool = False) -> str:
     if obstacle := connections.server.obstacle:
         return obstacle
     try:
-        for account in ServerUser:
+        for account in connections.server.accounts:
             _create(connections, account, anew)
         _open_views(connections)
     except EngineError as error:
         if getattr(error.__cause__, "code", None) not in NO_ACCESS_MANAGEMENT:
             raise
-        return "the user of PHAROS_CLICKHOUSE_URL may not create users"
+        return f"the user of {connections.server.setting} may not create users"
     return ""
 
 

@@ -13,6 +13,7 @@ from warehouse.connections import Connections
 from warehouse.create_users import create_users
 from warehouse.errors import ContentError, EngineError, Trouble
 from warehouse.identifiers import on_cluster, quoted
+from warehouse.plane_tables import PLANES, Plane, plane_of
 from warehouse.server_users import ServerUser
 from warehouse.statement_settings import CANCELLABLE, UNLOGGED, WHOLE_ANSWER
 
@@ -27,13 +28,24 @@ class Engine:
     """Runs queries and inserts in ClickHouse, from any number of threads.
 
     Only one process can open the embedded engine: a second one gets `HomeError`. Do not fork after creating this.
+
+    With `PHAROS_LICENSE_CLICKHOUSE_URL` the license plane has a server of its own. An engine runs statements on its own
+    server only, the one with the usage plane; `of` returns the engine that holds a table.
     """
 
-    def __init__(self, settings: Settings, home: Home) -> None:
+    # The engine of the license plane, if its server is another one.
+    _license: "Engine | None" = None
+    # The planes that the server of this engine holds.
+    planes: tuple[Plane, ...] = PLANES
+
+    def __init__(self, settings: Settings, home: Home, planes: tuple[Plane, ...] = PLANES) -> None:
+        if settings.license_clickhouse_url:
+            self._license, planes = Engine(settings.license_server, home, ("license",)), ("usage",)
+        self.planes = planes
         self.cluster = settings.clickhouse_cluster
         # Why all statements run as the URL's user; "" when each part of Pharos has its own user.
         self.one_user = ""
-        self._connections = Connections(settings, home)
+        self._connections = Connections(settings, home, planes)
         self._connections.create_users = self._create_users_anew
         self.database = self._connections.database
 
@@ -50,13 +62,34 @@ class Engine:
     def close(self) -> None:
         """Close all connections. The embedded engine writes its data to disk."""
         self._connections.close()
+        if self._license is not None:
+            self._license.close()
+
+    @property
+    def servers(self) -> "list[Engine]":
+        """The engine of each server: this one, and that of the license plane if it has its own."""
+        return [self] if self._license is None else [self, self._license]
+
+    def of(self, table: str) -> "Engine":
+        """Return the engine of the server that holds a table."""
+        return next(server for server in self.servers if plane_of(table) in server.planes)
 
     def as_user(self, account: ServerUser) -> "Engine":
-        """Return this engine with statements run as that user. The embedded engine has no users and returns itself."""
+        """Return this engine with statements run as that user. The embedded engine has no users and returns itself.
+
+        The user of the license plane's pages is one of the license plane's server.
+        """
+        if account is ServerUser.LICENSING and self._license is not None:
+            return self._license.as_user(account)
         return self if self.embedded or self.one_user else _AsUser(self, account)
 
+    @property
+    def accounts(self) -> list[ServerUser]:
+        """The users that this server needs."""
+        return self._connections.server.accounts
+
     def create_users(self, *, anew: bool = False) -> None:
-        """Create the server's users and their grants. Where the server cannot have them, set `one_user` to the reason.
+        """Create this server's users and their grants. Where it cannot have them, set `one_user` to the reason.
 
         `anew` also alters users with correct grants, to set their passwords again. Raises `EngineError`.
         """
@@ -66,12 +99,14 @@ class Engine:
             raise EngineError("the readers' logins may not make users: pharos migrate does, with the administrator's")
         why = create_users(self._connections, anew=anew)
         if why and not self.one_user:
-            log.warning("the queries of both planes run as one ClickHouse user: %s", why)
+            log.warning("all queries run as one ClickHouse user: %s", why)
         self.one_user = why
 
     def readers_passwords(self) -> str:
         """What `PHAROS_CLICKHOUSE_READERS` is set to for a process that may read alone; "" where there are no users."""
-        return "" if self.embedded or self.one_user else self._connections.server.readers_passwords()
+        if any(server.embedded or server.one_user for server in self.servers):
+            return ""
+        return " ".join(server._connections.server.readers_passwords() for server in self.servers)
 
     def _create_users_anew(self) -> bool:
         self.create_users(anew=True)
@@ -199,7 +234,11 @@ class _AsUser(Engine):
     def __init__(self, engine: Engine, account: ServerUser) -> None:
         self._engine, self._account = engine, account
         self._connections = engine._connections
-        self.cluster, self.database = engine.cluster, engine.database
+        self.cluster, self.database, self.planes = engine.cluster, engine.database, engine.planes
+
+    @property
+    def servers(self) -> list[Engine]:
+        return [self, *(server.as_user(self._account) for server in self._engine.servers[1:])]
 
     def as_user(self, account: ServerUser) -> Engine:
         return self._engine.as_user(account)

@@ -48,9 +48,10 @@ class ContentError(EngineError):
 
 
 class Failures:
-    """The failures of one ClickHouse, shared by all threads of a process."""
+    """The failures of one ClickHouse, shared by all threads of a process. `label` begins the message of each error."""
 
-    def __init__(self) -> None:
+    def __init__(self, label: str = "") -> None:
+        self._label = label
         self.trouble: Trouble | None = None
         self._lock = threading.Lock()
         self._answered: datetime | None = None
@@ -77,7 +78,7 @@ class Failures:
                 since, was_exact = began, exact
             self._failures[what] = since, was_exact, began
             self.trouble = Trouble(since, message, was_exact)
-            return EngineError(_first_line(error), self.trouble)
+            return EngineError(self._label + _first_line(error), self.trouble)
 
 
 def is_away(error: Exception) -> bool:

@@ -72,7 +72,11 @@ class EngineTables:
     def contents(self) -> Contents:
         """Return the contents of the database, with all rows inserted before the call. Raises `EngineError`."""
         engine = self._engine
-        there = {name for (name,) in engine.query("SELECT name FROM system.tables WHERE database = currentDatabase()")}
+        there = {
+            name
+            for server in engine.servers
+            for (name,) in server.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
+        }
         if "migrations" not in there:
             return Contents(engine.version(), {}, [])
         migrations = dict(engine.query("SELECT DISTINCT name, sha256 FROM migrations"))
@@ -80,7 +84,7 @@ class EngineTables:
         return Contents(engine.version(), migrations, parts)
 
     def _parts(self, table: str) -> list[Part]:
-        engine = self._engine
+        engine = self._engine.of(table)
         if engine.cluster:
             # The queried replica may still lack rows that another replica has received.
             replica = f"{quoted(engine.database)}.{quoted(f'{table}_local')}"
@@ -99,7 +103,7 @@ class EngineTables:
     def read(self, part: Part) -> bytes:
         """Return the rows of a part, in Native format. Raises `EngineError`."""
         day, key = TABLES[part.table]
-        return self._engine.read(
+        return self._engine.of(part.table).read(
             f"SELECT * FROM {part.table} FINAL WHERE cityHash64({key}) % {{of:UInt32}} = {{number:UInt32}}"  # noqa: S608
             + (f" AND {day} = {{day:Date}}" if day else ""),
             {"of": part.of, "number": part.number} | ({"day": part.day} if day else {}),
@@ -107,9 +111,9 @@ class EngineTables:
 
 
 def is_empty(engine: Engine) -> bool:
-    """Migrate the database, and return whether it has no rows yet. Raises `EngineError`."""
+    """Migrate the database of each server, and return whether none has rows yet. Raises `EngineError`."""
     migrate(engine)
-    return not any(engine.query(f"SELECT 1 FROM {table} LIMIT 1") for table in TABLES)  # noqa: S608
+    return not any(engine.of(table).query(f"SELECT 1 FROM {table} LIMIT 1") for table in TABLES)  # noqa: S608
 
 
 def counted(engine: Engine) -> tuple[int, int]:

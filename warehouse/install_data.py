@@ -9,15 +9,15 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from warehouse.engine import Engine
+from warehouse.plane_tables import Plane
 from warehouse.server_users import ServerUser
 from warehouse.statement_settings import UNLOGGED
 
-Plane = Literal["usage", "license"]
 # The first table of each plane is the raw table.
 TABLES: dict[Plane, tuple[str, ...]] = {
     "usage": ("usage_beacons", "installs_by_month", "features_by_month", "installs"),
@@ -45,7 +45,7 @@ def rows(engine: Engine, table: str, install: int) -> list[dict[str, Any]]:
         )
         group = "GROUP BY module, install, status"
     # Use IN: a server that logs its query plans logs the value of an equality, but not the elements of a set.
-    found = engine.json_rows(
+    found = engine.of(table).json_rows(
         f"SELECT {columns} FROM {table} {'' if group else 'FINAL'} "  # noqa: S608
         f"WHERE install IN {{installs:Array(UInt64)}} {group}",
         {"installs": [install]},
@@ -65,7 +65,7 @@ def holding_sealed(engine: Engine, who: Collection[int]) -> set[int]:
 
 
 def _named(engine: Engine, table: str, column: str, values: Collection[int]) -> set[int]:
-    found = engine.query_each(
+    found = engine.of(table).query_each(
         f"SELECT DISTINCT {column} FROM {table} WHERE {column} IN {{values:Array(UInt64)}}",  # noqa: S608
         "values",
         values,
@@ -95,20 +95,23 @@ def delete(engine: Engine, rows: Mapping[str, Collection[int]], *, wait: bool = 
     for table, installs in rows.items():
         column = "who" if table == SEALED else "install"
         condition = f"{column} IN ({', '.join(map(str, sorted(installs)))})" if installs else "0"
-        statements.append(f"ALTER TABLE {engine.altered(table)} DELETE WHERE {condition}")
+        server = engine.of(table)
+        statements.append((server, f"ALTER TABLE {server.altered(table)} DELETE WHERE {condition}"))
     settings = {**UNLOGGED, "mutations_sync": 2 if wait else 0}
     with ThreadPoolExecutor(max(len(statements), 1)) as threads:
-        list(threads.map(lambda statement: engine.command(statement, settings), statements))
+        list(threads.map(lambda each: each[0].command(each[1], settings), statements))
 
 
 def deleting(engine: Engine) -> bool:
     """Return whether ClickHouse still rewrites parts. Raises `EngineError`."""
-    ((unfinished,),) = engine.query(
-        f"SELECT count() FROM {_system(engine, 'mutations')} WHERE NOT is_done AND {_OURS}",  # noqa: S608
-        {"database": engine.database, "tables": _on_disk(engine)},
-        _ANY_REPLICA,
+    return any(
+        server.query(
+            f"SELECT 1 FROM {_system(server, 'mutations')} WHERE NOT is_done AND {_OURS} LIMIT 1",  # noqa: S608
+            {"database": server.database, "tables": _on_disk(server)},
+            _ANY_REPLICA,
+        )
+        for server in engine.servers
     )
-    return bool(unfinished)
 
 
 def left_on_disk(engine: Engine) -> set[tuple[str, ...]]:
@@ -116,6 +119,10 @@ def left_on_disk(engine: Engine) -> set[tuple[str, ...]]:
 
     Raises `EngineError`.
     """
+    return {found for server in engine.servers for found in _left_on_disk(server)}
+
+
+def _left_on_disk(engine: Engine) -> set[tuple[str, ...]]:
     parameters = {"database": engine.database, "tables": _on_disk(engine)}
     parts = engine.query(
         f"SELECT hostName(), path FROM {_system(engine, 'parts')} WHERE NOT active AND {_OURS}",  # noqa: S608
@@ -154,7 +161,7 @@ def retired(engine: Engine, plane: Plane, installs: set[int]) -> set[int]:
     """Return the pseudonyms that an erasure retired. Raises `EngineError`."""
     return {
         install
-        for (install,) in engine.query_each(
+        for (install,) in engine.of(RETIRED[plane]).query_each(
             f"SELECT install FROM {RETIRED[plane]} WHERE install IN {{installs:Array(UInt64)}}",  # noqa: S608
             "installs",
             installs,

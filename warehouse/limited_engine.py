@@ -28,7 +28,7 @@ class LimitedEngine(Engine):
 
     def __init__(self, engine: Engine, seconds: int, asker: Callable[[], Gone | None] = lambda: None) -> None:
         self._engine, self._seconds, self._asker = engine, seconds, asker
-        self.cluster, self.database = engine.cluster, engine.database
+        self.cluster, self.database, self.planes = engine.cluster, engine.database, engine.planes
 
     @property
     def embedded(self) -> bool:
@@ -39,6 +39,11 @@ class LimitedEngine(Engine):
     def trouble(self) -> Trouble | None:
         """What fails, as long as nothing has succeeded since."""
         return self._engine.trouble
+
+    @property
+    def servers(self) -> list[Engine]:
+        """The engine of each server, with the same limits."""
+        return [self, *(LimitedEngine(each, self._seconds, self._asker) for each in self._engine.servers[1:])]
 
     def as_user(self, account: ServerUser) -> Engine:
         """The same engine with the same limits, asked as that user of the server."""

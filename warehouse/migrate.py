@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from importlib.resources import files
 from string import Template
@@ -9,6 +10,7 @@ from string import Template
 from warehouse import month_tables
 from warehouse.engine import Engine, EngineError
 from warehouse.identifiers import quoted
+from warehouse.plane_tables import PLANES, belongs
 
 # On a cluster, `X_local` holds the rows on each shard, and the Distributed table `X` shards them by these keys. The
 # default key is `install`.
@@ -27,6 +29,8 @@ _SHARDING = {
 TOKENS = 1_000_000
 TOKEN_SECONDS = 14 * 86_400
 EMBEDDED_TOKENS = 10_000
+# The raw table of each plane, and the file that creates it.
+_FIRST = {"usage": ("usage_beacons", 1), "license": ("license_sightings", 2)}
 _MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS migrations$local $on_cluster (version UInt32, name String, sha256 String, applied DateTime)
 ENGINE = ${replicated}ReplacingMergeTree ORDER BY version
@@ -38,8 +42,14 @@ class MigrationError(Exception):
 
 
 def migrate(engine: Engine) -> list[str]:
-    """Bring the database and its users up to date; returns the names of the applied files."""
+    """Bring the database of each server and its users up to date; returns the names of the applied files."""
+    applied = [name for server in engine.servers for name in _migrate(server)]
+    return list(dict.fromkeys(applied))
+
+
+def _migrate(engine: Engine) -> list[str]:
     done = _done(engine)
+    _check_planes(engine, done)
     applied = []
     for name, text in sql_files():
         version, sha256 = int(name[:3]), hashlib.sha256(text.encode()).hexdigest()
@@ -71,14 +81,38 @@ def _done(engine: Engine) -> dict[int, str]:
     return dict(engine.query(applied))
 
 
+def _check_planes(engine: Engine, done: Collection[int]) -> None:
+    """Raise `MigrationError` when the database was made for other planes than the settings say."""
+    tables = {name for (name,) in engine.query("SELECT name FROM system.tables WHERE database = currentDatabase()")}
+    for plane in PLANES:
+        (raw, version), wanted = _FIRST[plane], plane in engine.planes
+        if raw in tables and not wanted:
+            raise MigrationError(
+                f"the database {engine.database} already holds the {plane} plane, which the settings put on the other "
+                "server: make a backup with the settings of before, and restore it into two empty databases"
+            )
+        if version in done and raw not in tables and wanted:
+            raise MigrationError(
+                f"the database {engine.database} was made without the {plane} plane: it needs the same "
+                "PHAROS_CLICKHOUSE_URL and PHAROS_LICENSE_CLICKHOUSE_URL as before"
+            )
+
+
 def sql_files() -> list[tuple[str, str]]:
     """Return (name, text) of the SQL files, in order."""
     found = (file for file in files("warehouse").joinpath("sql").iterdir() if file.name.endswith(".sql"))
     return sorted((file.name, file.read_text(encoding="utf-8")) for file in found)
 
 
+def statements(text: str) -> Iterator[str]:
+    """Yield the statements of a file, without comments."""
+    for statement in re.split(r";\s*$", text, flags=re.M):
+        if statement := re.sub(r"^--.*\n?", "", statement, flags=re.M).strip():
+            yield statement
+
+
 def _apply(engine: Engine, text: str) -> None:
-    """Run the statements of a file. After a crash in between, all of them run again."""
+    """Run the statements of a file about this server's planes. After a crash in between, all of them run again."""
     cluster = engine.cluster
     values = {
         "local": "_local" if cluster else "",
@@ -87,9 +121,8 @@ def _apply(engine: Engine, text: str) -> None:
         "deduplication_window": "replicated_deduplication_window" if cluster else "non_replicated_deduplication_window",
         "deduplication": _deduplication(engine),
     }
-    for statement in re.split(r";\s*$", text, flags=re.M):
-        statement = re.sub(r"^--.*\n?", "", statement, flags=re.M).strip()
-        if not statement:
+    for statement in statements(text):
+        if not belongs(statement, engine.planes):
             continue
         engine.command(Template(statement).substitute(values))
         if cluster and re.match(r"ALTER TABLE \w+\$local \$on_cluster\s+(ADD|DROP) COLUMN", statement):

@@ -7,13 +7,14 @@ import logging
 from datetime import date
 
 from warehouse.engine import Engine
+from warehouse.plane_tables import Plane
 
 AFTER = "030_month_tables.sql"
 _BIT = "bitShiftLeft(1::UInt32, toDayOfMonth(day) - 1)::UInt32"
 _VALUES = "version, license_status, os, os_version, arch, virtualization, whmcs, php, database, web_server, country"
-_SOURCES = {"usage": "installs_per_day_by_dimension", "license": "installs_per_day_by_license_source"}
+_SOURCES: dict[Plane, str] = {"usage": "installs_per_day_by_dimension", "license": "installs_per_day_by_license_source"}
 # Each table by month: the plane of its source, its columns, and the SELECT of a month.
-_MOVES = {
+_MOVES: dict[str, tuple[Plane, str, str]] = {
     "installs_by_month": (
         "usage",
         f"module, install, month, {_VALUES}, days",
@@ -49,14 +50,15 @@ log = logging.getLogger("pharos.migrate")
 
 def fill(engine: Engine) -> None:
     """Move all months that are not moved yet. Raises `EngineError`."""
+    sources = [_SOURCES[plane] for plane in engine.planes]
     names = {name for (name,) in engine.query("SELECT name FROM system.tables WHERE database = currentDatabase()")}
-    if not names.issuperset(_SOURCES.values()):
+    if not names.issuperset(sources):
         return  # a later file has dropped them
     moved = {month for (month,) in engine.query("SELECT month FROM filled_months")}
     months = sorted(
         {
             month
-            for source in _SOURCES.values()
+            for source in sources
             for (month,) in engine.query(f"SELECT DISTINCT toStartOfMonth(day) FROM {source}")  # noqa: S608
         }
         - moved
@@ -65,16 +67,19 @@ def fill(engine: Engine) -> None:
         log.info("moving %s to the tables by month: month %d of %d", f"{month:%Y-%m}", number, len(months))
         _move(engine, month)
         engine.command(f"INSERT INTO filled_months VALUES ('{month}')")  # noqa: S608
-    engine.command(
-        "INSERT INTO installs SELECT module, install, min(day) AS first, max(day) AS last, first, last "  # noqa: S608
-        f"FROM {_SOURCES['usage']} GROUP BY module, install"
-    )
+    if "usage" in engine.planes:
+        engine.command(
+            "INSERT INTO installs SELECT module, install, min(day) AS first, max(day) AS last, first, last "  # noqa: S608
+            f"FROM {_SOURCES['usage']} GROUP BY module, install"
+        )
 
 
 def _move(engine: Engine, month: date) -> None:
     known = {name for (name,) in engine.query("SELECT name FROM system.settings")}
     settings = {**_SETTINGS, **{name: each for name, each in _SETTINGS_WHERE_KNOWN.items() if name in known}}
     for table, (plane, columns, select) in _MOVES.items():
+        if plane not in engine.planes:
+            continue
         # What an interrupted move left.
         engine.command(f"ALTER TABLE {engine.altered(table)} DROP PARTITION ID '{month:%Y%m}'")
         source, of_month = _SOURCES[plane], f"toYYYYMM(day) = {month:%Y%m}"

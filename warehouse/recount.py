@@ -6,9 +6,12 @@ check detects a construction that fails. Every fault test runs it, and so does `
 
 from warehouse.engine import Engine
 
-# By name of the comparison: a query for (key, value from the rows, value from the aggregate) of each difference.
+# By name of the comparison: the table with the rows, and a query for (key, value from the rows, value from the
+# aggregate) of each difference.
 _DIFFERENCES = {
-    "usage": """
+    "usage": (
+        "usage_beacons",
+        """
         SELECT concat(toString(month), ' ', module), recount, total
         FROM (
             SELECT module::String AS module, month, sum(cityHash64(install, found)) AS recount
@@ -29,7 +32,10 @@ _DIFFERENCES = {
         ) AS of_aggregate USING (module, month)
         WHERE recount != total
     """,
-    "uses": """
+    ),
+    "uses": (
+        "usage_beacons",
+        """
         SELECT concat(toString(month), ' ', module, ' ', feature), recount, total
         FROM (
             SELECT module::String AS module, month, pair.1 AS feature, (sum(pair.2), uniqExact(install, day)) AS recount
@@ -51,7 +57,10 @@ _DIFFERENCES = {
         ) AS of_aggregate USING (module, month, feature)
         WHERE recount != total
     """,
-    "installs": """
+    ),
+    "installs": (
+        "usage_beacons",
+        """
         SELECT module, recount, total
         FROM (
             SELECT module, sum(cityHash64(install, first, last)) AS recount
@@ -71,7 +80,10 @@ _DIFFERENCES = {
         ) AS of_aggregate USING (module)
         WHERE recount != total
     """,
-    "license sources": """
+    ),
+    "license sources": (
+        "license_sightings",
+        """
         SELECT concat(toString(month), ' ', module, ' ', license_source), recount, total
         FROM (
             SELECT module::String AS module, month, license_source, sum(cityHash64(install, found)) AS recount
@@ -93,7 +105,10 @@ _DIFFERENCES = {
         ) AS of_aggregate USING (module, month, license_source)
         WHERE recount != total
     """,
-    "license installs": """
+    ),
+    "license installs": (
+        "license_sightings",
+        """
         SELECT concat(module, ' ', status), recount, total
         FROM (
             SELECT module::String AS module, status::String AS status,
@@ -115,6 +130,7 @@ _DIFFERENCES = {
         ) AS of_aggregate USING (module, status)
         WHERE recount != total
     """,
+    ),
 }
 
 
@@ -122,6 +138,6 @@ def differences(engine: Engine) -> list[str]:
     """Return one line for each figure in which rows and aggregate differ. Raises `EngineError`."""
     return [
         f"{name}, {key}: the rows say {recount}, the aggregate {total}"
-        for name, sql in _DIFFERENCES.items()
-        for key, recount, total in engine.query(sql)
+        for name, (table, sql) in _DIFFERENCES.items()
+        for key, recount, total in engine.of(table).query(sql)
     ]

@@ -97,7 +97,7 @@ def overdue(engine: Engine, days: int) -> Iterator[tuple[Kept, str]]:
         if not kept.interval:
             continue
         still = f"AND notEmpty({kept.column})" if kept.column else ""
-        found = engine.query(
+        found = engine.of(kept.where).query(
             f"SELECT DISTINCT _partition_id FROM {kept.where} "  # noqa: S608 - of the table above
             f"WHERE {kept.time} < now() - INTERVAL {kept.interval} - INTERVAL {days} DAY {still} ORDER BY 1"
         )
@@ -112,8 +112,9 @@ def apply(engine: Engine) -> list[str]:
     """
     found = list(overdue(engine, FORCED_DAYS))
     for table, partition in dict.fromkeys((kept.where, partition) for kept, partition in found):
-        statement = f"ALTER TABLE {engine.altered(table)} MATERIALIZE TTL IN PARTITION ID '{partition}'"
-        engine.command(statement, {"mutations_sync": 0})
+        server = engine.of(table)
+        statement = f"ALTER TABLE {server.altered(table)} MATERIALIZE TTL IN PARTITION ID '{partition}'"
+        server.command(statement, {"mutations_sync": 0})
     return list(dict.fromkeys(kept.name for kept, _ in found))
 
 
@@ -122,15 +123,18 @@ def as_set(engine: Engine) -> dict[str, str]:
 
     Raises `EngineError`.
     """
-    end = "_local" if engine.cluster else ""
-    created = dict(
-        engine.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()")
-    )
-    return {
-        kept.name: _ttl(created[kept.where + end], kept.column)
-        for kept in KEPT
-        if kept.interval and kept.where + end in created
-    }
+    found: dict[str, str] = {}
+    for server in engine.servers:
+        end = "_local" if server.cluster else ""
+        created = dict(
+            server.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()")
+        )
+        found |= {
+            kept.name: _ttl(created[kept.where + end], kept.column)
+            for kept in KEPT
+            if kept.interval and kept.where + end in created
+        }
+    return found
 
 
 def faults(engine: Engine) -> list[str] | None:

@@ -1,7 +1,7 @@
 """The users that Pharos creates on a ClickHouse server, and their grants. Pure.
 
 A wrong route or an injected query in the dashboard then runs as a user that cannot read the other plane. The passwords
-are derived from the password in `PHAROS_CLICKHOUSE_URL`: that login can read everything anyway, and each process can
+are derived from the password in the server's URL: that login can read everything anyway, and each process can
 derive them by itself. The embedded engine has no users, so there the code alone separates the planes.
 """
 
@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 from core.home import derive
 from core.settings import Settings
 from warehouse.identifiers import on_cluster, quoted
+from warehouse.plane_tables import PLANES, Plane, plane_of
 
 
 class ServerUser(StrEnum):
@@ -66,10 +67,11 @@ class Server:
     loopback: bool
     # `PHAROS_CLICKHOUSE_READERS`: the passwords of the readers, where the administrator's is not known.
     readers: str = ""
+    planes: tuple[Plane, ...] = PLANES
 
     @classmethod
-    def of(cls, settings: Settings) -> "Server":
-        """Return the server of `PHAROS_CLICKHOUSE_URL`."""
+    def of(cls, settings: Settings, planes: tuple[Plane, ...] = PLANES) -> "Server":
+        """Return the server at `clickhouse_url`, which holds these planes."""
         url = urlsplit(settings.clickhouse_url)
         loopback = url.hostname in ("127.0.0.1", "::1", "localhost")
         return cls(
@@ -78,12 +80,23 @@ class Server:
             unquote(url.password or ""),
             loopback,
             settings.clickhouse_readers,
+            planes,
         )
+
+    @property
+    def setting(self) -> str:
+        """The name of the setting with this server's URL."""
+        return "PHAROS_CLICKHOUSE_URL" if "usage" in self.planes else "PHAROS_LICENSE_CLICKHOUSE_URL"
+
+    @property
+    def accounts(self) -> list[ServerUser]:
+        """The users that this server needs."""
+        return [account for account in ServerUser if self.grants(account)]
 
     @property
     def obstacle(self) -> str:
         """Why the server cannot have these users, "" if it can. A derived password must not be guessable."""
-        return "" if self.password or self.loopback else "PHAROS_CLICKHOUSE_URL has no password"
+        return "" if self.password or self.loopback else f"{self.setting} has no password"
 
     def login(self, account: ServerUser) -> tuple[str, str]:
         """Return the name and password of an account."""
@@ -94,7 +107,8 @@ class Server:
 
     def readers_passwords(self) -> str:
         """What `PHAROS_CLICKHOUSE_READERS` is set to where only the readers' logins may be known."""
-        return " ".join(f"{account}:{self.login(account)[1]}" for account in (ServerUser.PRODUCT, ServerUser.LICENSING))
+        readers = (account for account in self.accounts if account is not ServerUser.LOADER)
+        return " ".join(f"{account}:{self.login(account)[1]}" for account in readers)
 
     def make(self, account: ServerUser) -> list[str]:
         """Return idempotent statements that create or update a user and its grants."""
@@ -114,7 +128,12 @@ class Server:
     def grants(self, account: ServerUser) -> list[Grant]:
         """Return the grants of an account, for each table on the server (on a cluster also `X_local`)."""
         ends = ("", "_local") if self.cluster else ("",)
-        return [(what, table + end, columns) for what, table, columns in GRANTS[account] for end in ends]
+        return [
+            (what, table + end, columns)
+            for what, table, columns in GRANTS[account]
+            if plane_of(table) in self.planes
+            for end in ends
+        ]
 
     def right(self, account: ServerUser) -> set[tuple[str, str, str]]:
         """Return the same grants in the form of `system.grants`: (privilege, table, column)."""

@@ -24,7 +24,7 @@ from collector.rights.request_store import DELETING, Request, RequestStore, reti
 from warehouse import install_data
 from warehouse.corrections import Correction, correct
 from warehouse.engine import ContentError, Engine, EngineError
-from warehouse.install_data import Plane
+from warehouse.plane_tables import Plane
 
 MOST_AT_ONCE = 1000
 # The number of requests at once that read rows into this process, because the loader waits for them.
@@ -122,7 +122,7 @@ class RightsExecutor:
         erasures = [request for request in requests if request.action == "erase"]
         for plane, table in install_data.RETIRED.items() if erasures else ():
             lines = [encode({"install": install}) for request in erasures for install in retired(request, plane)]
-            self._engine.insert(table, sorted(lines), secrets.token_hex(16))
+            self._engine.of(table).insert(table, sorted(lines), secrets.token_hex(16))
         begun = [
             request
             for request in requests
@@ -244,14 +244,16 @@ class RightsExecutor:
         statement = work["corrections"]["license"]
         if request.held and statement and install_data.holding(self._engine, "license", {work["license"]}):
             row = {"install": work["license"], "module": work["module"], "stated": request.received, **statement}
-            self._engine.insert(install_data.STATEMENTS, [encode(row)], work["batches"]["license"])
+            statements = install_data.STATEMENTS
+            self._engine.of(statements).insert(statements, [encode(row)], work["batches"]["license"])
 
     def _require_readable(self, plane: Plane, rows: list[dict[str, Any]]) -> None:
         # Add `mark`, as an insert does.
         marked: Iterable[dict[str, Any]] = ({"mark": 0, **row} for row in rows) if plane == "usage" else rows
         lines = b"\n".join(encode(row) for row in marked)
-        if lines and not self._engine.reads(PLANE_TABLES[plane], lines):
-            raise ContentError(f"the table {PLANE_TABLES[plane]} cannot read its own rows")
+        table = PLANE_TABLES[plane]
+        if lines and not self._engine.of(table).reads(table, lines):
+            raise ContentError(f"the table {table} cannot read its own rows")
 
     def _raw_rows(self, plane: Plane, work: dict[str, Any]) -> list[dict[str, Any]]:
         return [

@@ -44,6 +44,13 @@ class FakeEngine:
     def as_user(self, account: ServerUser) -> "FakeEngine":
         return self
 
+    def of(self, table: str) -> "FakeEngine":
+        return self
+
+    @property
+    def servers(self) -> list["FakeEngine"]:
+        return [self]
+
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
         if table not in self.tables:
             self.told += [json.loads(line) for line in lines]

@@ -21,7 +21,7 @@ from tests.collector.rows import row, rows
 from tests.collector.test_loader import NOON, FakeEngine, Killed, loader
 from warehouse.engine import EngineError
 from warehouse.install_data import TABLES as PLANES
-from warehouse.install_data import Plane
+from warehouse.plane_tables import Plane
 
 DAY = 86400
 BEACONS = 20

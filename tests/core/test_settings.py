@@ -14,6 +14,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "dashboard_bind": ("[::1]:8151", Bind("::1", 8151)),
     "collector_workers": ("4", 4),
     "clickhouse_url": ("https://u:p@db.example:8443/pharos", "https://u:p@db.example:8443/pharos"),
+    "license_clickhouse_url": ("http://u:p@other.example/pharos", "http://u:p@other.example/pharos"),
     "clickhouse_cluster": ("main", "main"),
     "query_seconds": ("20", 20),
     "clickhouse_readers": (
@@ -43,6 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "dashboard_bind": Bind("127.0.0.1", 8050),
     "collector_workers": 2,
     "clickhouse_url": "",
+    "license_clickhouse_url": "",
     "clickhouse_cluster": "",
     "query_seconds": 5,
     "clickhouse_readers": "",
@@ -74,6 +76,7 @@ BAD = {
         "localhost", "tcp://localhost:9000", "http://", "http://h:port/db", "http://h:0/db", "http://[::1",
         "http://h/a/b", "http://h/a%60b", "http://h/system", "http://h/" + "a" * 65,
     ],
+    "license_clickhouse_url": ["localhost", "http://h/system"],
     "clickhouse_cluster": ["a b", "a;b", "a`b", "-a", "a" * 65],
     "query_seconds": ["0", "61", "5s", "1.5"],
     "clickhouse_readers": ["product:secret", "hunter2 hunter2"],
@@ -111,7 +114,7 @@ def needs(name: str) -> dict[str, str]:
     """Return the settings that a setting requires."""
     return (
         {"PHAROS_CLICKHOUSE_URL": "http://db.example/pharos"}
-        if name in ("clickhouse_cluster", "clickhouse_readers")
+        if name in ("license_clickhouse_url", "clickhouse_cluster", "clickhouse_readers")
         else {}
     )
 
@@ -192,6 +195,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_cluster_needs_a_server() -> None:
     """A cluster without a server URL is rejected."""
     assert "PHAROS_CLICKHOUSE_URL" in refusal(PHAROS_CLICKHOUSE_CLUSTER="main")
+
+
+def test_the_license_plane_needs_a_database_of_its_own() -> None:
+    """A license server without a usage server is rejected, and so is the database of the usage plane."""
+    url, name = "http://u:p@db.example/pharos", "PHAROS_LICENSE_CLICKHOUSE_URL"
+    assert refusal(PHAROS_LICENSE_CLICKHOUSE_URL=url) == f"{name} needs PHAROS_CLICKHOUSE_URL"
+    for same in (url, "http://db.example:8123/pharos", "http://v:q@DB.example/pharos/"):
+        assert "the same database" in refusal(PHAROS_CLICKHOUSE_URL=url, PHAROS_LICENSE_CLICKHOUSE_URL=same)
+    for other in ("http://db.example/licenses", "http://db.example:8124/pharos", "http://db2.example/pharos"):
+        assert read(PHAROS_CLICKHOUSE_URL=url, PHAROS_LICENSE_CLICKHOUSE_URL=other).license_clickhouse_url == other
 
 
 WEAK = {

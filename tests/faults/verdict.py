@@ -199,8 +199,9 @@ def differences(engine: Engine, ledger: list[Answered]) -> dict[str, Difference]
     found = {}
     for name, table in TABLES.items():
         must = expected(table, ledger)
-        for label, sql in _each_replica(engine, name, table.sql):
-            found[label] = compare(must, engine.query(sql))
+        server = engine.of(name)
+        for label, sql in _each_replica(server, name, table.sql):
+            found[label] = compare(must, server.query(sql))
     return found
 
 

@@ -8,10 +8,13 @@ GIVEN = {
     "PHAROS_K": "7",
     "PHAROS_SECRET_FILE": "/run/secret",
     "PHAROS_CLICKHOUSE_URL": "http://u:p@db:8123/pharos",
+    "PHAROS_LICENSE_CLICKHOUSE_URL": "http://u:p@other:8123/pharos",
     "PHAROS_CLICKHOUSE_CLUSTER": "main",
     "PHAROS_INGEST_KEY": "the first key of this home",
     "PHAROS_ADMIN_PASSWORD_FILE": "/run/password",
 }
+
+SERVERS = {"PHAROS_CLICKHOUSE_URL", "PHAROS_LICENSE_CLICKHOUSE_URL", "PHAROS_CLICKHOUSE_CLUSTER"}
 
 
 def test_a_part_gets_the_secrets_that_it_needs_and_no_others() -> None:
@@ -19,8 +22,8 @@ def test_a_part_gets_the_secrets_that_it_needs_and_no_others() -> None:
     kept = {part: set(environment(part, GIVEN)) - {"PATH", "PHAROS_K"} for part in ("collector", "dashboard", "load")}
     assert kept == {
         "collector": {"PHAROS_SECRET_FILE"},
-        "dashboard": {"PHAROS_SECRET_FILE", "PHAROS_CLICKHOUSE_URL", "PHAROS_CLICKHOUSE_CLUSTER"},
-        "load": {"PHAROS_CLICKHOUSE_URL", "PHAROS_CLICKHOUSE_CLUSTER"},
+        "dashboard": {"PHAROS_SECRET_FILE", *SERVERS},
+        "load": SERVERS,
     }
 
 

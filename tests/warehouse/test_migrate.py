@@ -4,8 +4,14 @@ import hashlib
 import re
 from typing import Any, cast
 
+from warehouse import install_data
 from warehouse.engine import Engine
-from warehouse.migrate import migrate, sql_files
+from warehouse.migrate import migrate, sql_files, statements
+from warehouse.plane_tables import EVERYWHERE, LICENSE, PLANES, belongs, plane_of
+from warehouse.server_users import GRANTS, ServerUser
+
+# A table or a view in a statement.
+NAMED = re.compile(r"\b(?:(?:TABLE|VIEW)(?: IF(?: NOT)? EXISTS)?|INTO|FROM|TO|JOIN)\s+(?!IF\b)(\w+)")
 
 
 def test_each_sql_file_has_a_number_of_its_own() -> None:
@@ -24,12 +30,40 @@ def test_statements_may_run_again() -> None:
             assert "IF NOT EXISTS" in created, name
 
 
+def test_a_statement_names_tables_of_one_plane() -> None:
+    """Each statement of an SQL file names tables and views of one plane, so that the planes may have two servers."""
+    named = {"usage": set[str](), "license": set[str]()}
+    for name, text in sql_files():
+        for statement in statements(text):
+            assert belongs(statement, ("usage",)) or belongs(statement, ("license",)), (name, statement)
+            tables = set(re.findall(NAMED, statement)) - EVERYWHERE
+            assert len({plane_of(table) for table in tables}) <= 1, (name, tables)
+            for table in tables:
+                named[plane_of(table)].add(table)
+    assert named["license"] >= LICENSE
+    assert not {table for table in named["usage"] if "license" in table or "sighting" in table}
+
+
+def test_each_table_of_an_install_has_its_plane() -> None:
+    """The tables that the rights code erases from, and those that the readers may read, belong to their planes."""
+    for plane, tables in install_data.ALL_TABLES.items():
+        assert {plane_of(table) for table in (*tables, install_data.RETIRED[plane])} == {plane}
+    for account, plane in ((ServerUser.PRODUCT, "usage"), (ServerUser.LICENSING, "license")):
+        assert {plane_of(table) for _, table, _ in GRANTS[account]} == {plane}
+
+
 class UpToDate:
     """A migrated database on a cluster that rejects CREATE, because a replica is down."""
 
-    cluster = "fleet"
+    cluster, planes = "fleet", PLANES
+
+    @property
+    def servers(self) -> list["UpToDate"]:
+        return [self]
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
+        if "system.tables" in sql:
+            return [("usage_beacons",), ("license_sightings",)]
         return [(int(name[:3]), hashlib.sha256(text.encode()).hexdigest()) for name, text in sql_files()]
 
     def create_users(self) -> None:

@@ -295,7 +295,7 @@ def test_without_access_management_all_works_as_one_user_and_says_so(engine: Eng
     assert again.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(0,)]
     assert again.one_user
     done = pharos(tmp_path / "home", "doctor", PHAROS_CLICKHOUSE_URL=url, PHAROS_CLICKHOUSE_CLUSTER=poor.cluster)
-    assert "FAIL grants       both planes are read as the user admin_" in done.stdout
+    assert "FAIL grants       all tables are read as the user admin_" in done.stdout
     poor.close()
     again.close()
 

@@ -50,16 +50,17 @@ def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
     """Return what ClickHouse held at any time from `since` to `until` and still holds. Raises `EngineError`."""
     span = {"since": since, "until": until}
     kept = _retained("license_sightings")
-    by_module = engine.query(
+    sightings = engine.of("license_sightings")
+    by_module = sightings.query(
         "SELECT module::String, uniqExact(install) FROM license_sightings "  # noqa: S608
         f"WHERE toDate(time) {kept} GROUP BY module ORDER BY module",
         span,
     )
-    ((installs, beacons),) = engine.query(
+    ((installs, beacons),) = sightings.query(
         f"SELECT uniqExact(install), uniqExact(beacon) FROM license_sightings WHERE toDate(time) {kept}",  # noqa: S608
         span,
     )
-    ((addresses, with_address),) = engine.query(
+    ((addresses, with_address),) = sightings.query(
         "SELECT count(), countIf(ip != '' OR ip_claim != '') FROM license_sightings "  # noqa: S608
         f"WHERE toDate(time) {_retained('license_sightings.ip')}",
         span,
@@ -70,7 +71,7 @@ def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
         {module: number // k * k or None for module, number in by_module},
         addresses,
         with_address,
-        [_held(engine, table, day, span) for table, day in TABLES.items()],
+        [_held(engine.of(table), table, day, span) for table, day in TABLES.items()],
     )
 
 

@@ -81,11 +81,17 @@ def hours(now: datetime) -> list[datetime]:
 
 
 def tables(engine: Engine) -> list[Table]:
-    """Return the tables, largest first. On a cluster, sum the shards, one replica each. Requires the administrator."""
+    """Return the tables of each server, largest first. Requires the administrator."""
+    found = [table for server in engine.servers for table in _tables(server)]
+    return sorted(found, key=lambda table: (-table.bytes, table.name))
+
+
+def _tables(engine: Engine) -> list[Table]:
+    """Return the tables of one server. On a cluster, sum the shards, one replica each."""
     parts = f"cluster({quoted(engine.cluster)}, system.parts)" if engine.cluster else "system.parts"
     rows = engine.query(
-        f"SELECT table, sum(rows), sum(bytes_on_disk) AS bytes FROM {parts} "  # noqa: S608
-        "WHERE active AND database = {database:String} GROUP BY table ORDER BY bytes DESC, table",
+        f"SELECT table, sum(rows), sum(bytes_on_disk) FROM {parts} "  # noqa: S608
+        "WHERE active AND database = {database:String} GROUP BY table",
         {"database": engine.database},
     )
     return [Table(name.removesuffix("_local"), count, bytes) for name, count, bytes in rows]

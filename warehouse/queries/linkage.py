@@ -53,7 +53,8 @@ def read(engine: Engine, since: date) -> Planes:
         "WHERE time >= {since:Date} ORDER BY _part, _part_offset"
     )
     found = [
-        [msgspec.json.decode(line) for line in engine.json_rows(sql, {"since": since}, {})] for sql in (usage, license)
+        [msgspec.json.decode(line) for line in engine.of(table).json_rows(sql, {"since": since}, {})]
+        for table, sql in (("usage_beacons", usage), ("license_sightings", license))
     ]
     return Planes(*found)
 
