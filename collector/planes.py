@@ -98,6 +98,7 @@ class Planes:
             "install": pseudonyms["usage"],
             "beacon": int.from_bytes(duplicate[16:24]),
             "day": time.date().isoformat(),
+            "received": now.date().isoformat(),
             **_columns(_USAGE, beacon),
             "country": country,
             "features": beacon.get("features", _NOTHING),

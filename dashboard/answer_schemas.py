@@ -48,7 +48,9 @@ _COMMON: dict[str, Schema] = {
     "exact": {"type": "boolean", "description": "false: the figures are rounded, or estimated from a sample."},
 }
 _SUPPRESSED = {**_NUMBER, "description": "Groups that are folded, or left out."}
+_SAMPLED: Schema = {"type": "number", "description": "The part of the installs that was read, if not all were."}
 _QUESTION: dict[str, Schema] = {
+    "sampled": _SAMPLED,
     "metric": _TEXT,
     "from": {**_DATE, "description": "The first day that counts."},
     "to": {**_DATE, "description": "The last day that counts."},
@@ -74,7 +76,7 @@ METRIC = {
             "suppressed": _SUPPRESSED,
             "open_from": {**_MAYBE_DATE, "description": "The first day whose figures change in steps of k installs."},
             "more": {**_NUMBER, "description": "Rows that `limit` leaves out."},
-            "sampled": {"type": "number", "description": "The part of the installs that was read."},
+            "sampled": _SAMPLED,
         },
         rows={
             "type": "array",
@@ -94,6 +96,7 @@ METRIC = {
 _BUCKET = {**_DATE, "description": "The first day of the week or month."}
 QUESTIONS: dict[str, Schema] = {
     "lifecycle": closed(
+        ("sampled",),
         **_QUESTION,
         grain=_TEXT,
         rows=rows(
@@ -101,7 +104,7 @@ QUESTIONS: dict[str, Schema] = {
         ),
     ),
     "retention": closed(
-        ("feature",),
+        ("feature", "sampled"),
         **_QUESTION,
         grain=_TEXT,
         feature=_TEXT,
@@ -112,6 +115,7 @@ QUESTIONS: dict[str, Schema] = {
         ),
     ),
     "adoption": closed(
+        ("sampled",),
         **_QUESTION | {"from": _MAYBE_DATE},
         days=_NUMBER,
         released=_MAYBE_DATE,
@@ -119,6 +123,7 @@ QUESTIONS: dict[str, Schema] = {
         rows=rows(day={**_NUMBER, "description": "Days since the release."}, **_PART),
     ),
     "upgrades": closed(
+        ("sampled",),
         **_QUESTION,
         by=_TEXT,
         suppressed=_SUPPRESSED,
@@ -128,6 +133,7 @@ QUESTIONS: dict[str, Schema] = {
         ),
     ),
     "together": closed(
+        ("sampled",),
         **_QUESTION,
         feature=_MAYBE_TEXT,
         of={**_INSTALLS, "description": "Installs that meet the filters and report features."},
@@ -139,6 +145,7 @@ QUESTIONS: dict[str, Schema] = {
         ),
     ),
     "drop": closed(
+        ("sampled",),
         **_QUESTION,
         **_PART,
         still_upgrading=closed(**_PART),

@@ -117,7 +117,8 @@ def blueprint(
         token, today = g.token, datetime.now(UTC).date()
         limited = token.role is not Role.ADMIN and settings.k > 1
         # Rounded figures never differ by 1 to k - 1, which is what mode `strict` prevents.
-        terms = Terms(settings.k, settings.rounded or (strict and limited), catalog())
+        careful = strict and limited
+        terms = Terms(settings.k, rounded=settings.rounded or careful, established=careful, catalog=catalog())
         last_day = today - timedelta(days=1) if limited else today
         answer = ask(engine, name, _arguments(), terms, today, last_day)
         if limited and answer["filters"] and _hides(answer["rows"]):

@@ -17,6 +17,7 @@ from warehouse.plane_tables import PLANES, belongs
 _SHARDING = {
     "freshness_by_loader": "cityHash64(loader)",
     "migrations": "version",
+    "filled_months": "toYYYYMM(month)",  # until it is dropped
     "standings": "who",  # until it is dropped
     "install_states": "who",
     "sealed_beacons": "who",

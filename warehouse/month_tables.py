@@ -69,7 +69,7 @@ def fill(engine: Engine) -> None:
         engine.command(f"INSERT INTO filled_months VALUES ('{month}')")  # noqa: S608
     if "usage" in engine.planes:
         engine.command(
-            "INSERT INTO installs SELECT module, install, min(day), max(day) "  # noqa: S608
+            "INSERT INTO installs SELECT module, install, min(day) AS first, max(day) AS last, first, last "  # noqa: S608
             f"FROM {_SOURCES['usage']} GROUP BY module, install"
         )
 

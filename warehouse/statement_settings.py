@@ -19,6 +19,8 @@ _MEANING: dict[str, str | int] = {
     "data_type_default_nullable": 0,
     "date_time_overflow_behavior": "ignore",
     "distributed_group_by_no_merge": 0,
+    # An install is whole on its shard, so each shard joins its own rows.
+    "distributed_product_mode": "local",
     "empty_result_for_aggregation_by_empty_set": 0,
     "enable_extended_results_for_datetime_functions": 0,
     "enable_positional_arguments": 1,

@@ -68,8 +68,8 @@ def test_no_row_is_joinable_to_the_other(of: Beacon) -> None:
 def test_the_usage_row_has_its_columns_and_no_others() -> None:
     """Day, module, platform and features; no exact time, no address, no license source, no key."""
     assert set(split(beacon()).usage) == {
-        "install", "beacon", "day", "module", "version", "license_status", "os_family", "os", "os_version", "arch",
-        "virtualization", "detection", "whmcs", "php", "database", "web_server", "sapi", "country", "features",
+        "install", "beacon", "day", "received", "module", "version", "license_status", "os_family", "os", "os_version",
+        "arch", "virtualization", "detection", "whmcs", "php", "database", "web_server", "sapi", "country", "features",
     }  # fmt: skip
 
 

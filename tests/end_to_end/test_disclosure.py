@@ -64,6 +64,13 @@ class Played:
         insert_batch(self.engine, "usage", str(uuid.uuid4()), [row.usage for row in spooled])
         insert_batch(self.engine, "license", str(uuid.uuid4()), [row.license for row in spooled])
 
+    def establish(self) -> None:
+        """Let all installs have sent beacons on the day before, too."""
+        self.engine.command(
+            "INSERT INTO installs SELECT module, install, first_day, last_day, first_received - 1, last_received "
+            "FROM installs"
+        )
+
 
 Attack = Callable[[Played], Any]
 
@@ -266,6 +273,7 @@ def play_history(played: Played) -> tuple[int, int]:
     """Return how many small joins two weeks of periods reveal, and how many responses have values."""
     sent = fleet(yesterday(), 150, 14)
     played.load(sent)
+    played.establish()
     ask = played.asker(Role.PRODUCT)
     start = yesterday() - timedelta(days=13)
     found = history(ask, start, yesterday(), sorted({one["module"]["name"] for one in sent}))
@@ -297,6 +305,7 @@ def play_series(played: Played) -> tuple[int, int]:
     """How many groups of fewer than k installs the series less their versions tell, and how many figures are told."""
     sent = fleet(yesterday(), 300)
     played.load(sent)
+    played.establish()
     ask = played.asker(Role.PRODUCT)
     pairs = {fine: coarse for coarse, fine in versions.SERIES.items() if coarse != "os_release"}
     filters = [{}, *({"module": name} for name in sorted({one["module"]["name"] for one in sent}))]
@@ -304,6 +313,31 @@ def play_series(played: Played) -> tuple[int, int]:
     span = {"from": str(yesterday()), "to": str(yesterday())}
     told = [row for by in pairs for row in ask("installs", **span, by=by)["rows"] if row["value"] is not None]
     return found, len(told)
+
+
+def play_padding(played: Played) -> tuple[Any, Any]:
+    """Return how many installs a small group has before and after invented installs joined it today."""
+    sent = fleet(yesterday(), 120)
+    real = [one | {"platform": one["platform"] | {"php": "7.0.33"}} for one in sent[: K - 2]]
+    played.load([*sent[K - 2 :], *real])
+    played.establish()
+    ask = played.asker(Role.PRODUCT)
+    span = {"from": str(yesterday()), "to": str(yesterday())}
+
+    def counted() -> Any:
+        return ask("installs", **span, php="7.0.33")["rows"][0]["value"]
+
+    before = counted()
+    played.load(
+        [one | {"install_id": str(uuid.uuid4()), "beacon_id": str(uuid.uuid4())} for _ in range(6) for one in real]
+    )
+    return before, counted()
+
+
+def test_strict_counts_no_install_of_a_single_day(kind: str, tmp_path: Path) -> None:
+    """Invented installs turn a group under k into a figure. In mode `strict` they need a second day."""
+    assert played(kind, tmp_path / "standard", play_padding) == (None, 7 * (K - 2))
+    assert played(kind, tmp_path / "strict", play_padding, disclosure="strict") == (None, None)
 
 
 def test_strict_tells_no_small_rest_of_a_series(kind: str, tmp_path: Path) -> None:

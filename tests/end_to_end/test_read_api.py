@@ -1,7 +1,7 @@
 """The answers of the read API over a real ClickHouse, against its OpenAPI document and the rules of disclosure."""
 
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,12 @@ def get(played: Played, role: Role, path: str, arguments: dict[str, str]) -> dic
 
 
 def load(played: Played, sent: list[dict[str, Any]]) -> None:
-    """Insert beacons of any day into both planes."""
-    planes = Planes(b"root secret of the tests")
-    splits = [planes.split(one, "198.51.100.7", datetime.now(UTC), keep_date=True) for one in sent]
+    """Insert beacons of any day into both planes, received yesterday and today."""
+    planes, now = Planes(b"root secret of the tests"), datetime.now(UTC)
+    received = (now - timedelta(days=1), now)
+    splits = [
+        planes.split(one, "198.51.100.7", received[number % 2], keep_date=True) for number, one in enumerate(sent)
+    ]
     insert_batch(played.engine, "usage", str(uuid.uuid4()), [encode(split.usage) for split in splits])
     insert_batch(played.engine, "license", str(uuid.uuid4()), [encode(split.license) for split in splits])
 
@@ -100,6 +103,32 @@ def test_rounded_figures_are_multiples_of_k(kind: str, tmp_path: Path, settings:
     found = [figure for answer in answers for figure in figures(answer)]
     assert len(found) > 50
     assert {figure % K for figure in found} == {0}
+
+
+def ask_beside_invented(played: Played) -> list[list[dict[str, Any]]]:
+    """The answers before and after somebody invents installs with a history of a month."""
+    load(played, fleet(yesterday(), installs=80, days=60))
+    asked = [(path, args) for path, args in ASKED if path.removeprefix("metrics/") in QUESTIONS]
+    told = []
+    for _ in range(2):
+        answers = [get(played, Role.PRODUCT, path, args) for path, args in asked]
+        told.append([{**answer, "fresh_to": None} for answer in answers])
+        played.load(
+            [
+                beacon(install_id=install, sent_at=(datetime.now(UTC) - timedelta(days=day)).isoformat())
+                for install in (str(uuid.uuid4()) for _ in range(3 * K))
+                for day in range(1, 6)
+            ]
+        )
+    return told
+
+
+def test_invented_installs_do_not_count_in_mode_strict(kind: str, tmp_path: Path) -> None:
+    """Before their beacons were received on two days."""
+    before, after = played(kind, tmp_path, ask_beside_invented, disclosure="strict")
+    assert before == after
+    before, after = played(kind, tmp_path / "standard", ask_beside_invented)
+    assert before != after
 
 
 def ask_before_and_after(played: Played) -> list[list[dict[str, Any]]]:

@@ -250,3 +250,9 @@ def compare(told: Any, counted: Any, k: int) -> int:
     assert told == counted
     assert not isinstance(told, int) or told >= k or k == 1
     return 0
+
+
+def discloses(shown: Row, counted: Row, total: Sequence[str], k: int) -> bool:
+    """Whether somebody who knows the sum of some groups learns of 1 to k - 1 installs from those that are shown."""
+    hidden = [counted[name] for name in total if shown[name] is None]
+    return len(hidden) < len(total) and (0 < sum(hidden) < k or (len(hidden) == 1 and 0 < hidden[0] < k))

@@ -28,10 +28,10 @@ pytestmark = pytest.mark.parametrize("kind", ENGINES)
 Work = Callable[[Engine, Home], Any]
 
 
-def done_in(kind: str, folder: Path, work: Work) -> Any:
+def done_in(kind: str, folder: Path, work: Work, seconds: float = 600) -> Any:
     """Return the result of `work`, run in a separate process: chDB must not be forked."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_with_engine, clickhouse_url(kind), folder, work).result(600)
+        return pool.submit(_with_engine, clickhouse_url(kind), folder, work).result(seconds)
 
 
 def _with_engine(url: str, folder: Path, work: Work) -> Any:
@@ -93,7 +93,7 @@ def test_every_field_has_its_columns(kind: str, tmp_path: Path) -> None:
     """The field table and the schema have the same columns, and each plane has only its own."""
     tables = done_in(kind, tmp_path, column_names)
     assert tables["usage_beacons"] == {column for _, column in columns("usage")} | {
-        "day", "install", "beacon", "mark", "country",
+        "day", "received", "install", "beacon", "mark", "country",
     }  # fmt: skip
     assert tables["license_sightings"] == {column for _, column in columns("license")} | {
         "time", "install", "beacon", "ip", "country",

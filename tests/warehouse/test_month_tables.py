@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from collector.batch_insert import insert_batch
@@ -55,7 +56,14 @@ def version_before(engine: Engine, installs: list[str]) -> None:
         migrate.migrate(engine)
     finally:
         migrate.sql_files = every
-    insert(engine, sent(installs))
+    insert(engine, [_without_receipt(row) for row in sent(installs)])
+
+
+def _without_receipt(row: Row) -> Row:
+    """The version before did not store the day of receipt."""
+    usage = msgspec.json.decode(row.usage)
+    del usage["received"]
+    return Row(row.seen, encode(usage), row.license)
 
 
 def unmatched(engine: Engine) -> int:

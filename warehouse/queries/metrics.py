@@ -53,7 +53,7 @@ def answer(
     if withhold and (condition := next(filter(dimensions.is_condition, query.filters), None)):
         raise QueryError("out_of_range", condition, "conditions are not answered with PHAROS_DISCLOSURE=strict")
     question = _Question(engine, k, open_from, hide_open=hide_open)
-    query = replace(query, divisor=question.divisor(query))
+    query = replace(query, divisor=question.divisor(query), established=withhold is not None)
     rows = question.rows_of(query)
     if withhold:
         bad = withhold(_cells(query, rows))

@@ -34,13 +34,19 @@ class ReportedValues:
             self.parameters["sample"] = 2**64 // query.divisor
 
     def in_span(self, days: str) -> str:
-        """Return the condition that a row has a day of the span and, for a sample, that its install is in it."""
+        """Return the condition that a row has a day of the span, and that its install counts."""
         in_months = "month BETWEEN {first_month:Date} AND {last_month:Date}"
-        return f"{in_months} AND {self.of_span(days)} != 0{self.sample()}"
+        return f"{in_months} AND {self.of_span(days)} != 0{self.chosen()}"
 
-    def sample(self) -> str:
-        """Return the condition that an install is in the sample, after an AND; "" if all are."""
-        return " AND install < {sample:UInt64}" if self._query.divisor > 1 else ""
+    def chosen(self) -> str:
+        """Return the condition that an install counts, after an AND: that it is in the sample, and established."""
+        conditions = [" AND install < {sample:UInt64}"] if self._query.divisor > 1 else []
+        if self._query.established:
+            table, seen = "installs", "max(last_received) > min(first_received)"
+            if self._query.of_license_plane:
+                table, seen = "sightings_by_install", "toDate(max(last_seen)) > toDate(min(first_seen))"
+            conditions.append(f" AND install IN (SELECT install FROM {table} GROUP BY install HAVING {seen})")  # noqa: S608
+        return "".join(conditions)
 
     def of_span(self, days: str) -> str:
         """Return those of the days that are in the span."""

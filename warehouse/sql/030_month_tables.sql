@@ -1,6 +1,9 @@
 -- The aggregates: a row for an install and a month, with a bit for each day of the month (bit 0 is the first day).
 -- `groupBitOr` is idempotent, so no count of installs depends on insert tokens.
 
+ALTER TABLE usage_beacons$local $on_cluster
+    ADD COLUMN IF NOT EXISTS received Date DEFAULT day COMMENT 'UTC day of receipt';
+
 CREATE TABLE IF NOT EXISTS installs_by_month$local $on_cluster (
     module LowCardinality(String),
     install UInt64,
@@ -50,12 +53,14 @@ SETTINGS $deduplication, fsync_after_insert = 1, fsync_part_directory = 1,
     old_parts_lifetime = 1, cleanup_delay_period = 3, cleanup_delay_period_random_add = 0,
     max_cleanup_delay_period = 3, finished_mutations_to_keep = 1, min_rows_to_fsync_after_merge = 1;
 
--- Each module on an install: the first and the last day of its reports.
+-- Each module on an install: the first and the last day of its reports, by their own day and by that of their receipt.
 CREATE TABLE IF NOT EXISTS installs$local $on_cluster (
     module LowCardinality(String),
     install UInt64,
     first_day SimpleAggregateFunction(min, Date),
-    last_day SimpleAggregateFunction(max, Date)
+    last_day SimpleAggregateFunction(max, Date),
+    first_received SimpleAggregateFunction(min, Date),
+    last_received SimpleAggregateFunction(max, Date)
 )
 ENGINE = ${replicated}AggregatingMergeTree
 ORDER BY (module, install)

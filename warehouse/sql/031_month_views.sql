@@ -25,7 +25,7 @@ ARRAY JOIN features::Array(Tuple(String, UInt64)) AS pair;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS installs_from_beacons $on_cluster
 TO installs$local AS
-SELECT module, install, day AS first_day, day AS last_day
+SELECT module, install, day AS first_day, day AS last_day, received AS first_received, received AS last_received
 FROM usage_beacons$local;
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS license_sources_by_month_from_sightings $on_cluster

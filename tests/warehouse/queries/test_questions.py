@@ -22,6 +22,7 @@ from tests.fleet.questions import History
 from tests.warehouse.test_engine import done_in
 from warehouse import migrate
 from warehouse.engine import Engine
+from warehouse.queries import sampling
 from warehouse.queries.questions import Terms, ask
 
 TODAY = date(2028, 4, 5)  # a Wednesday
@@ -89,8 +90,16 @@ ASKED += [
         )
     ),
     ("drop", {"module": "edges", "php_series.ge": "8.2", "from": "2028-02-28", "to": "2028-03-01"}),
+    ("drop", {"module": "edges", "version.ge": "1.10", "from": "2028-02-27", "to": "2028-02-29"}),
     ("lifecycle", {"module": "no_such_module"}),
     ("lifecycle", {"php": "no-such-version"}),
+]
+
+
+# These are also asked of a sample.
+SAMPLED = [
+    next(number for number, (asked, args) in enumerate(ASKED) if asked == name and args.get("module") == "invoice_pro")
+    for name in ("lifecycle", "retention", "adoption", "upgrades", "together", "drop")
 ]
 
 
@@ -130,7 +139,11 @@ def answers(engine: Engine, home: Home) -> list[dict[str, Any]]:
     for part in (splits[:half], splits[half:]):  # what comes later is of earlier days, too
         insert_batch(engine, "usage", str(uuid.uuid4()), [encode(split.usage) for split in part])
     last_day = TODAY - timedelta(days=1)
-    return [ask(engine, name, args, Terms(k, catalog=CATALOG), TODAY, last_day) for k in (1, K) for name, args in ASKED]
+    exact = [
+        ask(engine, name, args, Terms(k, catalog=CATALOG), TODAY, last_day) for k in (1, K) for name, args in ASKED
+    ]
+    sampling.EXACT_INSTALL_DAYS = 1000
+    return exact + [ask(engine, *ASKED[number], Terms(1, catalog=CATALOG), TODAY, last_day) for number in SAMPLED]
 
 
 @dataclass
@@ -145,6 +158,18 @@ class Told:
         """The answer to a question."""
         return self.answers[number + (k > 1) * len(ASKED)]
 
+    def sampled(self, number: int) -> tuple[dict[str, Any], History, int]:
+        """The answer of a sample, what was sent by its installs, and one install in how many is in it."""
+        answer = self.answers[2 * len(ASKED) + SAMPLED.index(number)]
+        divisor = round(1 / answer["sampled"])
+        planes = Planes(b"root secret of the tests")
+        pseudonyms = {
+            install: planes.pseudonyms(uuid.UUID(install).bytes, 0)["usage"]
+            for install in {sent["install_id"] for _, sent in self.beacons}
+        }
+        chosen = [one for one in self.beacons if pseudonyms[one[1]["install_id"]] < 2**64 // divisor]
+        return answer, History(chosen, ASKED[number][1].get("module")), divisor
+
     def history(self, args: Mapping[str, str]) -> History:
         """What was sent of the module that is asked for."""
         module = args.get("module")
@@ -153,7 +178,8 @@ class Told:
 
 @pytest.fixture(scope="module", params=ENGINES)
 def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
-    return Told(done_in(request.param, tmp_path_factory.mktemp("questions"), answers), reference.dated(fleet()))
+    folder = tmp_path_factory.mktemp("questions")
+    return Told(done_in(request.param, folder, answers, 600), reference.dated(fleet()))
 
 
 def conditions(args: Mapping[str, str]) -> dict[str, str]:
@@ -210,6 +236,10 @@ def test_lifecycle(told: Told, number: int) -> None:
         else:
             rows.append(counted.lifecycle(told.history(args), answer["grain"], bucket, conditions(args)))
     check(told, number, rows)
+    for shown, row in zip(told.of(number, K)["rows"], rows, strict=True):
+        if row["new"] is not None:
+            assert not counted.discloses(shown, row, ("returning", "lost"), K)
+            assert not counted.discloses(shown, row, ("new", "returning", "resurrected"), K)
 
 
 @pytest.mark.parametrize("number", asked("retention"))
@@ -224,6 +254,18 @@ def test_retention(told: Told, number: int) -> None:
         )
         rows += [row] if row else []
     check(told, number, rows)
+    for shown in told.of(number, K)["rows"]:
+        rest = [shown["installs"] - active for active in shown["active"] if active is not None]
+        assert not [one for one in rest if 0 < one < K]
+
+
+def test_a_condition_that_few_do_not_meet_is_not_told(told: Told) -> None:
+    """All but four installs meet it: neither their number nor a share of it."""
+    args = {"module": "edges", "version.ge": "1.10", "from": "2028-02-27", "to": "2028-02-29"}
+    number = ASKED.index(("drop", args))
+    assert (told.of(number, 1)["installs"], told.of(number, 1)["of"]) == (16, 20)
+    answer = told.of(number, K)
+    assert (answer["installs"], answer["share"], answer["rows"], answer["features"]) == (None, None, [], [])
 
 
 def test_whole_buckets_are_counted(told: Told) -> None:
@@ -248,6 +290,7 @@ def test_adoption(told: Told, number: int) -> None:
         assert answer["released"] == (str(released) if released else None)
         assert answer["released_by"] == ("catalog" if declared else "reports" if released else None)
         counted.compare(answer["rows"], rows, k)
+        assert not [row for row in answer["rows"] if row["installs"] and 0 < row["of"] - row["installs"] < k]
         if rows:
             expected = counted.coverage(told.history(args), span_of(answer), answer["filters"])
             counted.compare(answer["coverage"], expected, k)
@@ -307,6 +350,9 @@ def test_drop(told: Told, number: int) -> None:
     rows = {version: counted.part(truth.hit, installs) for version, installs in truth.versions.items()}
     assert {row.pop("version"): row for row in answer["rows"]} == rows
     shown = {row.pop("version"): row for row in few["rows"]}
+    assert few["installs"] or not few["features"]  # their shares would tell
+    for row in [few, few["still_upgrading"], *shown.values()]:
+        assert not (row["installs"] and 0 < row["of"] - row["installs"] < K)
     if shown:
         folded = rows.keys() - shown.keys()
         assert few["suppressed"] == len(folded)
@@ -325,3 +371,52 @@ def test_drop(told: Told, number: int) -> None:
     for k in (1, K):
         active = counted.coverage(told.history(args), span_of(answer), {})["active"]
         counted.compare(told.of(number, k)["coverage"], {"active": active, "answered": len(truth.answered)}, k)
+
+
+def scaled(value: Any, divisor: int) -> Any:
+    """The same with each number of installs as many times larger."""
+    if isinstance(value, dict):
+        return {name: each if name in ("day", "share") else scaled(each, divisor) for name, each in value.items()}
+    if isinstance(value, list):
+        return [scaled(each, divisor) for each in value]
+    return value * divisor if isinstance(value, int) else value
+
+
+def test_a_sample_answers_for_all(told: Told) -> None:
+    """Beyond the install-days that are counted exactly, a part of the installs is read, and counts are scaled up."""
+    seen = set()
+    for number in SAMPLED:
+        name, args = ASKED[number]
+        answer, history, divisor = told.sampled(number)
+        seen.add(divisor)
+        assert answer["exact"] is False
+        filters, span = conditions(args), span_of(answer)
+        expected = scaled(counted.coverage(history, span, filters, features=name == "together"), divisor)
+        if name == "lifecycle":
+            rows = [counted.lifecycle(history, answer["grain"], bucket, filters) for bucket in buckets(answer)]
+        elif name == "retention":
+            found = (
+                counted.retention(history, answer["grain"], one, span[1], filters, None) for one in buckets(answer)
+            )
+            rows = [row for row in found if row]
+        elif name == "adoption":
+            version = "version", args["version"]
+            _, rows = counted.adoption(history, {}, version, span[1], answer["days"], span[0], 1)
+        elif name == "upgrades":
+            paths = counted.upgrades(history, span, filters, answer["by"])
+            rows = [{"from": one, "to": other, "installs": len(days)} for (one, other), days in paths.items()]
+            rows.sort(key=lambda row: (-row["installs"], row["from"], row["to"]))
+            assert all(row.pop("median_days") >= 0 for row in answer["rows"])
+        elif name == "together":
+            rows = counted.together(history, span, filters)[1]
+            rows = [{**row, "installs": row["installs"]} for row in rows]
+            assert [row.pop("expected") for row in answer["rows"]]
+            assert [row.pop("expected") for row in rows]
+        else:
+            truth = counted.drop(history, span, filters)
+            rows = [{"version": one, **counted.part(truth.hit, of)} for one, of in truth.versions.items()]
+            rows.sort(key=lambda row: (-row["installs"], row["version"]))
+            expected["answered"] = len(truth.answered) * divisor
+        assert answer["rows"] == scaled(rows, divisor), name
+        assert answer["coverage"] == expected
+    assert max(seen) > 1

@@ -66,7 +66,8 @@ class Activity:
             self._values.condition(name, dimensions.source(dimensions.dimension_of(name)))
             for name in self._question.conditions
         )
-        in_span = f"month BETWEEN '{self.start.replace(day=1)}'::Date AND {{last_month:Date}}{module}"
+        chosen = self._values.chosen() + module
+        in_span = f"month BETWEEN '{self.start.replace(day=1)}'::Date AND {{last_month:Date}}{chosen}"
         reported = self._bits("days")
         if not self._feature:
             met = f"if({fits}, {reported}, 0)" if fits else reported
@@ -74,14 +75,14 @@ class Activity:
                 f"SELECT install, {reported} AS seen, {met}::UInt64 AS fits, {_NEVER} AS first "  # noqa: S608
                 f"FROM installs_by_month WHERE {in_span}",
                 "SELECT install, 0::UInt64 AS seen, 0::UInt64 AS fits, first_day AS first "  # noqa: S608
-                f"FROM installs WHERE first_day <= {{end:Date}}{module}",
+                f"FROM installs WHERE first_day <= {{end:Date}}{chosen}",
             ]
         used = month_bits.span("used", EVER, self._question.end)
         feature = self._values.parameter(self._feature)
         parts = [
             f"SELECT install, {self._bits('used')} AS seen, {'0::UInt64' if fits else 'seen'} AS fits, "  # noqa: S608
             f"{month_bits.first_day(used)} AS first FROM features_by_month "
-            f"WHERE feature = {{{feature}:String}} AND {used} != 0 AND month <= {{last_month:Date}}{module}"
+            f"WHERE feature = {{{feature}:String}} AND {used} != 0 AND month <= {{last_month:Date}}{chosen}"
         ]
         if fits:
             parts.append(

@@ -97,7 +97,8 @@ def _by_day(reader: Reader, name: str) -> dict[date, Day]:
         f"SELECT install, month, groupBitOr(if({fits or 1}, {days}, 0)::UInt32) AS active, "  # noqa: S608
         f"groupBitOr(if({has}, {days}, 0)::UInt32) AS all_on, "
         f"groupBitOr(if({has} AND {fits or 1}, {days}, 0)::UInt32) AS on_version FROM installs_by_month "
-        f"WHERE month <= {{last_month:Date}} AND {values.condition('module', 'module')} GROUP BY install, month"
+        f"WHERE month <= {{last_month:Date}} AND {values.condition('module', 'module')}{values.chosen()} "
+        "GROUP BY install, month"
     )
     columns = ", ".join(month_bits.counted(bits, _MONTH) for bits in ("active", "on_version", "all_on"))
     found = reader.query(f"SELECT month, {columns} FROM ({rows}) GROUP BY month", values.parameters)  # noqa: S608

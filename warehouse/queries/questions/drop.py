@@ -45,7 +45,7 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
     arguments = Arguments(args, PARAMETERS)
     arguments.module()
     start, end = arguments.span(DEFAULT_DAYS, last_day)
-    question = Question("drop", start, end, arguments.filters())
+    question = Question("drop", start, end, arguments.filters(), {}, min(start, _upgrades_from(end)))
     if not question.conditions:
         raise QueryError("missing_field", "query", "a condition must be given, such as php_series.lt=8.0")
     return question
@@ -89,9 +89,14 @@ def _still_upgrading(reader: Reader, total: Counts) -> dict[str, Any]:
 
 
 def _features(reader: Reader, total: Counts, features: Mapping[str, tuple[int, int]]) -> list[dict[str, Any]]:
-    """Return the features that a larger share of the installs uses that meet the condition than of the others."""
+    """Return the features that a larger share of the installs uses that meet the condition than of the others.
+
+    A share discloses the number of installs that it is of, so there are none if that is hidden.
+    """
     k = reader.terms.k
     rows: list[dict[str, Any]] = []
+    if not hiding.part(total.hit, total.hit + total.others, k):
+        return rows
     for feature, (hit, others) in features.items():
         if hiding.part(hit, total.hit, k) and hit * total.others > others * total.hit:
             shown = reader.count(others) if hiding.part(others, total.others, k) else None
@@ -118,10 +123,11 @@ def _by_feature(reader: Reader) -> dict[str, tuple[int, int]]:
     """Return how many installs of those that meet the condition, and of the others, used each feature in the span."""
     question = reader.question
     latest, parameters = _latest(reader)
+    chosen = reader.values(question.installs()).chosen()
     used = month_bits.span("used", question.start, question.end)
     found = reader.query(
         "SELECT feature, countIf(hit), countIf(NOT hit) FROM (SELECT feature::String AS feature, install "  # noqa: S608
-        f"FROM features_by_month WHERE module = {{of_module:String}} AND {used} != 0 "
+        f"FROM features_by_month WHERE module = {{of_module:String}} AND {used} != 0{chosen} "
         "AND month BETWEEN {first_month:Date} AND {last_month:Date} GROUP BY feature, install) AS uses "
         f"INNER JOIN ({latest}) AS installs USING (install) GROUP BY feature",
         {**parameters, "of_module": question.filters["module"]},
@@ -136,7 +142,7 @@ def _latest(reader: Reader) -> tuple[str, dict[str, Any]]:
     as with `count=latest` of the metrics; it answers if it has one for each dimension of the condition.
     """
     question = reader.question
-    since = question.end - timedelta(days=UPGRADE_DAYS - 1)
+    since = _upgrades_from(question.end)
     values = reader.values(question.installs(start=min(since, question.start)))
     in_span, lately = (month_bits.span("days", first, question.end) for first in (question.start, since))
     texts: dict[str, str] = {}  # the latest text that is reported for each dimension
@@ -154,6 +160,10 @@ def _latest(reader: Reader) -> tuple[str, dict[str, Any]]:
         f"AND {values.condition('module', 'module')}) GROUP BY install HAVING max(seen) != 0) WHERE {answers}"
     )
     return sql, values.parameters
+
+
+def _upgrades_from(end: date) -> date:
+    return end - timedelta(days=UPGRADE_DAYS - 1)
 
 
 def _latest_of(values: ReportedValues, dimension: str, name: str) -> str:

@@ -17,7 +17,7 @@ EVER = date(1971, 1, 1)
 class Question:
     """What is asked: about the days `start` to `end`, of the installs that meet `filters`.
 
-    `options` holds the parameters of this question alone.
+    `options` holds the parameters of this question alone. `reads_from` is the first day that must be read to answer it.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Question:
     end: date
     filters: dict[str, str]
     options: dict[str, Any] = field(default_factory=dict)
+    reads_from: date | None = None
 
     @property
     def module(self) -> dict[str, str]:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cached_property
 from typing import Any
 
 from core.catalog import Catalog
 from warehouse.engine import Engine
-from warehouse.queries import dimensions, metrics
+from warehouse.queries import dimensions, metrics, sampling
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.group_counts import texts_sql
 from warehouse.queries.metric_query import MetricQuery
@@ -19,23 +20,36 @@ from warehouse.server_users import ServerUser
 
 @dataclass(frozen=True)
 class Terms:
-    """Under which terms somebody asks: the smallest group, whether figures are rounded, and the catalog."""
+    """Under which terms somebody asks: the smallest group, whether figures are rounded, and the catalog.
+
+    `established`: only installs count whose beacons were received on at least two days.
+    """
 
     k: int
     rounded: bool = False
+    established: bool = False
     catalog: Catalog = field(default_factory=Catalog)
 
 
 class Reader:
     """Answers one question. Every method that reads raises `EngineError`."""
 
-    def __init__(self, engine: Engine, question: Question, terms: Terms) -> None:
+    def __init__(self, engine: Engine, question: Question, terms: Terms, divisor: int = 0) -> None:
+        """`divisor` is known if this is part of another question."""
         self._engine, self.question, self.terms = engine, question, terms
+        self._known_divisor = divisor
         self._texts: dict[tuple[date, date, str], Sequence[str]] = {}
 
     def within(self, start: date, end: date) -> "Reader":
         """Return a reader of the same question about other days."""
-        return Reader(self._engine, replace(self.question, start=start, end=end), self.terms)
+        return Reader(self._engine, replace(self.question, start=start, end=end), self.terms, self.divisor)
+
+    @cached_property
+    def divisor(self) -> int:
+        """One install in so many answers the question; all of them up to ten million install-days."""
+        question = self.question
+        query = question.installs(start=question.reads_from or question.start)
+        return self._known_divisor or sampling.divisor(self._engine.as_user(ServerUser.PRODUCT), query)
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT on the usage plane."""
@@ -43,6 +57,7 @@ class Reader:
 
     def values(self, query: MetricQuery) -> ReportedValues:
         """Return the expressions on values for a statement about the days and filters of `query`."""
+        query = replace(query, divisor=self.divisor, established=self.terms.established)
 
         def texts(source: str) -> Sequence[str]:
             key = query.start, query.end, source
@@ -116,8 +131,9 @@ class Reader:
         return active, answered
 
     def count(self, installs: int) -> int:
-        """Return a number of installs as it is shown: rounded if figures are."""
-        return installs // self.terms.k * self.terms.k if self.terms.rounded else installs
+        """Return a number of installs as it is shown: estimated from a sample, and rounded if figures are."""
+        estimated = installs * self.divisor
+        return estimated // self.terms.k * self.terms.k if self.terms.rounded else estimated
 
     def share(self, installs: int | None, of: int | None) -> float | None:
         """Return a share of two numbers as they are shown."""
@@ -133,7 +149,7 @@ class Reader:
     def answer(self, rows: list[dict[str, Any]], coverage: Mapping[str, int | None], **more: Any) -> dict[str, Any]:
         """Return the answer."""
         question = self.question
-        return {
+        answer = {
             "metric": question.name,
             "from": question.start.isoformat(),
             "to": question.end.isoformat(),
@@ -144,5 +160,6 @@ class Reader:
             "rows": rows,
             "coverage": dict(coverage),
             "fresh_to": metrics.fresh_to(self._engine),
-            "exact": not self.terms.rounded,
+            "exact": not self.terms.rounded and self.divisor == 1,
         }
+        return answer if self.divisor == 1 else {**answer, "sampled": 1 / self.divisor}

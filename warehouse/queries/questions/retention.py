@@ -6,7 +6,7 @@ from typing import Any
 
 from warehouse.queries.questions import activity, hiding, whole_buckets
 from warehouse.queries.questions.activity import Activity
-from warehouse.queries.questions.question import Arguments, Question
+from warehouse.queries.questions.question import EVER, Arguments, Question
 from warehouse.queries.questions.reader import Reader
 
 SUMMARY = "Of the installs first seen (or that first used a feature) in a week or month: how many were active later"
@@ -19,7 +19,7 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
     grain, start, end = whole_buckets.parse(arguments, today)
     feature = arguments.feature()
     options = {"grain": grain, **({"feature": feature} if feature else {})}
-    return Question("retention", start, end, arguments.filters(), options)
+    return Question("retention", start, end, arguments.filters(), options, EVER if feature else None)
 
 
 def answer(reader: Reader) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
     arguments.module()
     start, end = arguments.span(DEFAULT_DAYS, last_day)
     options = {"by": one_of(arguments.given, "by", BY, "version")}
-    return Question("upgrades", start, end, arguments.filters(), options)
+    return Question("upgrades", start, end, arguments.filters(), options, EVER)
 
 
 def answer(reader: Reader) -> dict[str, Any]:
@@ -106,7 +106,8 @@ class _Steps:
             f"SELECT install, {values.rolled_up(by, 'version::String')} AS value, "  # noqa: S608
             f"{values.rolled_up_rank(by)} AS place, "
             f"min({month_bits.first_day(until)}) AS began, max({met}) AS met FROM installs_by_month "
-            f"WHERE month <= {{last_month:Date}} AND {until} != 0 AND {values.condition('module', 'module')} "
+            f"WHERE month <= {{last_month:Date}} AND {until} != 0{values.chosen()} "
+            f"AND {values.condition('module', 'module')} "
             "GROUP BY install, value, place"
         )
         steps = (
