@@ -584,7 +584,10 @@ def test_systemd_detect_virt_is_asked_but_not_waited_for(
 
 
 def test_no_count_is_lost_between_processes(host: Host, collector: Collector) -> None:
-    """Counts of four processes at once, with heartbeats between them, are all there in the end."""
+    """Every count that returned true is sent once, with four processes and heartbeats at the same time.
+
+    On a busy machine a count may wait too long for the lock. It then returns false and is not counted.
+    """
     worker = host.state.with_name("worker.php")
     host.script("echo 0;")
     idle = host.state.with_name("script.php").read_text()
@@ -592,9 +595,10 @@ def test_no_count_is_lost_between_processes(host: Host, collector: Collector) ->
     worker.write_text(idle.replace("echo 0;", counting))
     workers = [subprocess.Popen(["php", *LOUD, str(worker)], stdout=subprocess.PIPE) for _ in range(4)]
     host.heartbeat("--reason=upgrade")
-    assert [one.communicate(timeout=30)[0] for one in workers] == [b"250"] * 4
+    counted = sum(int(one.communicate(timeout=120)[0]) for one in workers)
+    assert 500 < counted <= 1000
     host.heartbeat("--reason=upgrade")
-    assert sum(request.beacon.get("features", {}).get("export", 0) for request in collector.requests) == 1000
+    assert sum(request.beacon.get("features", {}).get("export", 0) for request in collector.requests) == counted
 
 
 def test_at_most_200_features(host: Host, collector: Collector) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -241,8 +242,9 @@ def test_a_failure_at_any_statement_leaves_the_same_end(collector: Collector, mo
             collector.ask(install, action, **correction(action))
         with monkeypatch.context() as patch:
             reached = failing_at(patch, number)
-            collector.loader.step()
-            collector.loader.step()
+            for _ in range(2):
+                with suppress(EngineError):  # as the loader's loop, when the freshness was due and its insert failed
+                    collector.loader.step()
         collector.loader = Loader(collector.spool, collector.engine)
         collector.finish()
         found = {}
