@@ -127,6 +127,7 @@ def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
         "PHAROS_COLLECTOR_BIND",
         "PHAROS_DASHBOARD_BIND",
         "PHAROS_CLICKHOUSE_URL",
+        "PHAROS_LICENSE_CLICKHOUSE_URL",
         "PHAROS_CLICKHOUSE_READERS",
         *SECRETS,
     }
