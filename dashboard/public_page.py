@@ -43,6 +43,8 @@ MADE: tuple[tuple[str, Field], ...] = (
     ("beacon_id", Field("id of the beacon", "integer", "A keyed hash, different in each plane. With it a beacon that "
                         "is sent twice counts once.", usage="beacon", license="beacon")),
     ("sent_at", Field("day", "string", "The date in UTC, without a time.", usage="day")),
+    ("", Field("day of receipt", "string", "The date in UTC on which the collector received the beacon.",
+               usage="received")),
     ("sent_at", Field("time", "time", "The time with milliseconds.", license="time")),
     ("", Field("address of the connection", "address", "The IP address that the beacon came from.",
                license="ip")),

@@ -200,5 +200,7 @@ def test_the_versions_are_the_same_everywhere() -> None:
     assert f"--python-version {lowest} " in makefile
     assert f"for version in {' '.join(SUPPORTED)};" in makefile
     assert f"Python {lowest} to {highest}" in (ROOT / "README.md").read_text(encoding="utf-8")
-    (image,) = re.findall(r"^FROM python:([\d.]+)-slim", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE)
+    (image,) = re.findall(
+        r"^ARG PYTHON_IMAGE=python:([\d.]+)-slim$", (ROOT / "deploy/Dockerfile").read_text(), re.MULTILINE
+    )
     assert image in SUPPORTED
