@@ -21,6 +21,7 @@ HOSTILE: dict[str, str | int] = {
     "date_time_output_format": "iso",
     "date_time_overflow_behavior": "saturate",
     "distributed_ddl_output_mode": "never_throw",
+    "distributed_product_mode": "global",
     "join_default_strictness": "ANY",
     "limit": 1,
     "max_insert_block_size": 2,
