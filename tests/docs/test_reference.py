@@ -12,8 +12,8 @@ from core.fields import DIMENSIONS, FIELDS, MAX_COUNT, MAX_FEATURES, REQUIRED_OB
 from dashboard import openapi
 from tests.docs.markdown import ROOT, code, page, spans, tables
 from warehouse.migrate import sql_files
-from warehouse.queries import dimensions, group_counts, licensing, metrics
-from warehouse.queries.questions import QUESTIONS, adoption, drop, month_bits, together, upgrades, whole_buckets
+from warehouse.queries import dimensions, group_counts, licensing, metrics, month_bits
+from warehouse.queries.questions import QUESTIONS, adoption, drop, together, upgrades, whole_buckets
 from warehouse.retention import ALARM_DAYS, FORCED_DAYS, KEPT
 
 REFERENCE = page("docs/reference.md")

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
-from warehouse.queries import dimensions
+from warehouse.queries import dimensions, month_bits
 from warehouse.queries.metric_query import MetricQuery
-from warehouse.queries.reported_values import EVERY_DAY, ReportedValues, Texts
+from warehouse.queries.reported_values import ReportedValues, Texts
 
 # Between the two values of a key, and between a bucket and a key. No value contains it.
 BETWEEN = "\x1f"
@@ -109,7 +109,7 @@ class _Statement(ReportedValues):
         super().__init__(query, texts)
         self._open_from = open_from
         if open_from:
-            self.parameters |= {"open_from": open_from, "open_month": open_from.replace(day=1)}
+            self.parameters["open_from"] = open_from
 
     # ---- the buckets of a row's days
 
@@ -129,10 +129,7 @@ class _Statement(ReportedValues):
             return "0"
         if self._query.grain == "day":
             return "bucket < {open_from:Date}"
-        # Of the month of `open_from`, the days before it.
-        some = (1 << self._open_from.day - 1) - 1
-        open_month = "month = {open_month:Date}"
-        early = f"bitAnd({days}, multiIf(month < {{open_month:Date}}, {EVERY_DAY}, {open_month}, {some}, 0)::UInt32)"
+        early = month_bits.until(days, self._open_from - timedelta(days=1))
         if self._query.grain == "week":
             return f"arrayExists(position -> toMonday(month + position) = bucket, bitPositionsToArray({early}))"
         return f"{early} != 0"
@@ -143,7 +140,7 @@ class _Statement(ReportedValues):
             return "0"
         if self._query.grain == "day":
             return "uses[toUInt8(bucket - month + 1)]"
-        day_counts = f"bitTest({self.span()}, day - 1)"
+        day_counts = f"bitTest({month_bits.span_bits(self._query.start, self._query.end)}, day - 1)"
         if self._query.grain == "week":
             day_counts += " AND toMonday(month + day - 1) = bucket"
         return f"arraySum((day, count) -> if({day_counts}, count, 0), mapKeys(uses), mapValues(uses))"
@@ -159,7 +156,7 @@ class _Statement(ReportedValues):
         )
 
     def counts(self) -> str:
-        """Return the groups of `reported`. One SELECT, so that each shard of a cluster counts its installs."""
+        """Return the groups of `reported`. One SELECT, so that the shards of a cluster aggregate their own rows."""
         days = self.of_span(self._days())
         earlier = f"uniqExactIf(install, {self._early(days)})" if self._open_from else "0::UInt64"
         return (
@@ -285,17 +282,16 @@ class _Statement(ReportedValues):
                 f"{self._early('found')} AS early, 0::UInt64 AS amount FROM ({rows}){where}"
             )
         within = ["bucket", "install"] + (["module"] if "module" in query.dimensions else [])
-        day, last = (
-            "if(month + position < {open_from:Date}, 65536, 0) + " if self._open_from else "",
-            "toUInt32(toUInt16(",
-        )
-        position = f"arrayMax(position -> {day}{last}month + position)), positions)"
+        # The number of a day, higher for all days before `open_from` than for any later one.
+        day = "toUInt32(toUInt16(month + position))"
+        if self._open_from:
+            day += " + if(month + position < {open_from:Date}, 65536, 0)"
         of_week = "toMonday(month + position) = bucket" if query.grain == "week" else "1"
         positions = f"arrayFilter(position -> {of_week}, bitPositionsToArray(found))"
         values = "".join(f", argMax({name}, place) AS {name}" for name in columns.values())
         reports = (
-            f"SELECT *, {self._bucket('found')} AS bucket, {positions} AS positions, {position} AS place, "  # noqa: S608
-            f"{self._early('found')} AS early FROM ({rows})"
+            f"SELECT *, {self._bucket('found')} AS bucket, {positions} AS positions, "  # noqa: S608
+            f"arrayMax(position -> {day}, positions) AS place, {self._early('found')} AS early FROM ({rows})"
         )
         latest = (
             f"SELECT {', '.join(within)}, max(early) AS early{values} FROM ({reports}) GROUP BY {', '.join(within)}"  # noqa: S608

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from warehouse.engine import Engine
-from warehouse.queries import dimensions, disclosure, sampling
+from warehouse.queries import dimensions, disclosure, month_bits, sampling
 from warehouse.queries.bucket_groups import MOST_GROUPS, BucketGroups
 from warehouse.queries.differencing import Cell
 from warehouse.queries.dimensions import LICENSE_DIMENSIONS, QueryError, dimension_of
@@ -25,8 +25,6 @@ __all__ = [
     "answer", "buckets", "days_with_beacons", "fresh_to", "parse",
 ]  # fmt: skip
 
-# The days of a row, each by its distance from the first of the month.
-_POSITIONS = "bitPositionsToArray(days)"
 # Of one answer: four filters take 32 at most, and seldom more than four. What is not found out by then is withheld.
 MOST_GROUPINGS = 64
 
@@ -242,9 +240,9 @@ def days_with_beacons(engine: Engine, start: date, end: date) -> tuple[date | No
     A day that is missing among them is a gap in the data, and no day on which nobody used anything.
     """
     reader = engine.as_user(ServerUser.PRODUCT)
-    (first, count) = reader.query(f"SELECT min(month + {_POSITIONS}[1]), count() FROM installs_by_month")[0]  # noqa: S608
+    (first, count) = reader.query(f"SELECT min({month_bits.first_day('days')}), count() FROM installs_by_month")[0]  # noqa: S608
     days = reader.query(
-        f"SELECT arrayJoin(arrayMap(position -> month + position, {_POSITIONS})) AS day "  # noqa: S608
+        "SELECT arrayJoin(arrayMap(position -> month + position, bitPositionsToArray(days))) AS day "
         "FROM (SELECT month, groupBitOr(days) AS days FROM installs_by_month "
         "WHERE month BETWEEN toStartOfMonth({start:Date}) AND {end:Date} GROUP BY month) "
         "WHERE day BETWEEN {start:Date} AND {end:Date}",

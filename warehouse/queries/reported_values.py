@@ -7,12 +7,11 @@ the result as parameters.
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from warehouse.queries import dimensions
+from warehouse.queries import dimensions, month_bits
 from warehouse.queries.metric_query import MetricQuery
 
 # A server takes a parameter of 128 KiB at most.
 PORTION = 1000
-EVERY_DAY = 0xFFFFFFFF
 # Two ranks in one number: the rank of the module's version, then the rank of the value.
 _RANK_BITS = 20
 
@@ -50,19 +49,7 @@ class ReportedValues:
 
     def of_span(self, days: str) -> str:
         """Return those of the days that are in the span."""
-        return f"bitAnd({days}, {self.span()})"
-
-    def span(self) -> str:
-        """Return the bits of the span in a month."""
-        first, last = self.parameters["first_month"], self.parameters["last_month"]
-        from_start = EVERY_DAY << self._query.start.day - 1 & EVERY_DAY
-        to_end = (1 << self._query.end.day) - 1
-        if first == last:
-            return f"{from_start & to_end}::UInt32"
-        return (
-            f"multiIf(month = {{first_month:Date}}, {from_start}, month = {{last_month:Date}}, {to_end}, "
-            f"{EVERY_DAY})::UInt32"
-        )
+        return month_bits.span(days, self._query.start, self._query.end)
 
     def condition(self, name: str, text: str) -> str:
         """Return the SQL of a filter on the reported `text`."""

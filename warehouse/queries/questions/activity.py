@@ -3,8 +3,8 @@
 from datetime import date, timedelta
 from typing import Any
 
-from warehouse.queries import dimensions
-from warehouse.queries.questions import month_bits, whole_buckets
+from warehouse.queries import dimensions, month_bits
+from warehouse.queries.questions import whole_buckets
 from warehouse.queries.questions.question import EVER
 from warehouse.queries.questions.reader import Reader
 from warehouse.queries.reported_values import ReportedValues
@@ -77,7 +77,7 @@ class Activity:
                 "SELECT install, 0::UInt64 AS seen, 0::UInt64 AS fits, first_day AS first "  # noqa: S608
                 f"FROM installs WHERE first_day <= {{end:Date}}{chosen}",
             ]
-        used = month_bits.span("used", EVER, self._question.end)
+        used = month_bits.until("used", self._question.end)
         feature = self._values.parameter(self._feature)
         parts = [
             f"SELECT install, {self._bits('used')} AS seen, {'0::UInt64' if fits else 'seen'} AS fits, "  # noqa: S608

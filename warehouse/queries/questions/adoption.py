@@ -7,9 +7,8 @@ from typing import Any
 
 from core.catalog import Catalog
 from core.versions import series
-from warehouse.queries import dimensions
+from warehouse.queries import dimensions, month_bits
 from warehouse.queries.dimensions import QueryError
-from warehouse.queries.questions import month_bits
 from warehouse.queries.questions.question import EVER, Arguments, Question
 from warehouse.queries.questions.reader import Reader
 
@@ -86,7 +85,7 @@ def _by_day(reader: Reader, name: str) -> dict[date, Day]:
     """Return the counts of each day of the data. It counts the bits of each month."""
     question = reader.question
     values = reader.values(question.installs())
-    days = month_bits.span("days", EVER, question.end)
+    days = month_bits.until("days", question.end)
     has = values.condition(name, dimensions.source(name))
     fits = " AND ".join(
         values.condition(other, dimensions.source(dimensions.dimension_of(other)))

@@ -6,9 +6,9 @@ from datetime import date, timedelta
 from itertools import groupby
 from typing import Any
 
-from warehouse.queries import dimensions
+from warehouse.queries import dimensions, month_bits
 from warehouse.queries.dimensions import QueryError
-from warehouse.queries.questions import hiding, month_bits
+from warehouse.queries.questions import hiding
 from warehouse.queries.questions.question import Arguments, Question
 from warehouse.queries.questions.reader import Reader
 from warehouse.queries.reported_values import ReportedValues

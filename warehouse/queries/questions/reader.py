@@ -8,11 +8,11 @@ from typing import Any
 
 from core.catalog import Catalog
 from warehouse.engine import Engine
-from warehouse.queries import dimensions, metrics, sampling
+from warehouse.queries import dimensions, metrics, month_bits, sampling
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.group_counts import texts_sql
 from warehouse.queries.metric_query import MetricQuery
-from warehouse.queries.questions import hiding, month_bits
+from warehouse.queries.questions import hiding
 from warehouse.queries.questions.question import Question
 from warehouse.queries.reported_values import ReportedValues
 from warehouse.server_users import ServerUser

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from warehouse.queries import dimensions
-from warehouse.queries.questions import hiding, month_bits
+from warehouse.queries import dimensions, month_bits
+from warehouse.queries.questions import hiding
 from warehouse.queries.questions.question import Arguments, Question
 from warehouse.queries.questions.reader import Reader
 

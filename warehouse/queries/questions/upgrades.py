@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
-from warehouse.queries import dimensions
+from warehouse.queries import dimensions, month_bits
 from warehouse.queries.group_counts import BETWEEN
 from warehouse.queries.metric_query import one_of
-from warehouse.queries.questions import month_bits
 from warehouse.queries.questions.question import EVER, Arguments, Question
 from warehouse.queries.questions.reader import Reader
 from warehouse.queries.reported_values import ReportedValues
@@ -92,7 +91,7 @@ class _Steps:
         """
         question, values = self._reader.question, self._values
         by = question.options["by"]
-        until = month_bits.span("days", EVER, question.end)
+        until = month_bits.until("days", question.end)
         met = " AND ".join(
             [
                 f"{month_bits.span('days', question.start, question.end)} != 0",

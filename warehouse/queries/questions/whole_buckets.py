@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from warehouse.queries.dimensions import QueryError
 from warehouse.queries.metric_query import MOST_DAYS, one_of, read_date
-from warehouse.queries.questions.month_bits import MOST_BUCKETS
+from warehouse.queries.month_bits import MOST_BUCKETS
 from warehouse.queries.questions.question import Arguments
 
 GRAINS = ("week", "month")

@@ -5,8 +5,7 @@ A bucket is a bit, too: bit 0 of a UInt64 is the bucket that begins on the day `
 
 from datetime import date
 
-from warehouse.queries.reported_values import EVERY_DAY
-
+EVERY_DAY = 0xFFFFFFFF
 MOST_BUCKETS = 60
 
 
@@ -19,16 +18,25 @@ def position(grain: str, origin: date, day: date) -> int:
 
 def span(days: str, start: date, end: date) -> str:
     """Return those of a month's days that are in the span; none in other months."""
+    return f"bitAnd({days}, {span_bits(start, end)})"
+
+
+def until(days: str, end: date) -> str:
+    """Return those of a month's days that are not after `end`."""
+    last, to_end = end.replace(day=1), (1 << end.day) - 1
+    return f"bitAnd({days}, multiIf(month < '{last}'::Date, {EVERY_DAY}, month = '{last}'::Date, {to_end}, 0)::UInt32)"
+
+
+def span_bits(start: date, end: date) -> str:
+    """Return the bits of the days of a month that are in the span."""
     first, last = start.replace(day=1), end.replace(day=1)
     from_start, to_end = EVERY_DAY << start.day - 1 & EVERY_DAY, (1 << end.day) - 1
     if first == last:
-        bits = f"if(month = '{first}'::Date, {from_start & to_end}, 0)"
-    else:
-        bits = (
-            f"multiIf(month = '{first}'::Date, {from_start}, month = '{last}'::Date, {to_end}, "
-            f"month > '{first}'::Date AND month < '{last}'::Date, {EVERY_DAY}, 0)"
-        )
-    return f"bitAnd({days}, {bits}::UInt32)"
+        return f"if(month = '{first}'::Date, {from_start & to_end}, 0)::UInt32"
+    return (
+        f"multiIf(month = '{first}'::Date, {from_start}, month = '{last}'::Date, {to_end}, "
+        f"month > '{first}'::Date AND month < '{last}'::Date, {EVERY_DAY}, 0)::UInt32"
+    )
 
 
 def buckets(grain: str, origin: date, days: str) -> str:
