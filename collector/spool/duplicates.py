@@ -24,7 +24,7 @@ from collector.spool.segments import (
     ids_file,
     open_filter,
     open_ids,
-    place_and_bits,
+    places_and_bits,
 )
 
 # How many days a duplicate id is kept after its day of receipt.
@@ -47,21 +47,17 @@ class Duplicates:
         """Return the ids that are in a segment of `generation`. Raises `Unavailable`."""
         if self.generation < 0:
             self.refresh()
-        found: set[bytes] = set()
         if not self._lookup:
-            return found
-        for id in ids:
-            place, first, second = place_and_bits(id)
-            for pairs, words, segments in self._lookup:
-                at = (place * pairs >> 64) * 2
-                if (
-                    words[at] & first == first
-                    and words[at + 1] & second == second
-                    and any(id in segment for segment in segments)
-                ):
-                    found.add(id)
-                    break
-        return found
+            return set()
+        places = places_and_bits(ids)
+        return {
+            id
+            for pairs, words, segments in self._lookup
+            for id, place, first, second in places
+            if words[at := (place * pairs >> 64) * 2] & first == first
+            and words[at + 1] & second == second
+            and any(id in segment for segment in segments)
+        }
 
     def refresh(self) -> None:
         """Open the current segments. Raises `Unavailable`."""

@@ -97,11 +97,17 @@ class Filter:
         self.pairs = len(self.words) // 2
 
 
-def place_and_bits(id: bytes) -> tuple[int, int, int]:
-    """Return the place of an id's pair of words, as a fraction of 2^64 of all pairs, and the bits set in each word."""
-    place, rest = _PAIR.unpack(id)
-    first = _TWO_BITS[rest & 4095] | _TWO_BITS[rest >> 12 & 4095]
-    return place, first, _TWO_BITS[rest >> 24 & 4095] | _TWO_BITS[rest >> 36 & 4095]
+def places_and_bits(ids: list[bytes]) -> list[tuple[bytes, int, int, int]]:
+    """Return for each id: id, place of its pair of words as a fraction of 2^64 of all pairs, bits of the two words."""
+    return [
+        (
+            id,
+            place,
+            _TWO_BITS[rest & 4095] | _TWO_BITS[rest >> 12 & 4095],
+            _TWO_BITS[rest >> 24 & 4095] | _TWO_BITS[rest >> 36 & 4095],
+        )
+        for id, (place, rest) in zip(ids, _PAIR.iter_unpack(b"".join(ids)), strict=True)
+    ]
 
 
 @dataclass(frozen=True)

@@ -145,11 +145,11 @@ def filled(path: Path, clock: Uptime, count: int) -> Spool:
 
 
 def sizes(count: int) -> Iterator[int]:
-    """Yield the number of ids of each filter, from old to new. No two filters have the same size, as after folding."""
+    """Yield the number of ids of each filter, from old to new. Each size class has one filter, as after folding."""
     units, rest = divmod(count, RECENT)
-    for power in reversed(range(units.bit_length())):
-        if units >> power & 1:
-            yield RECENT << power
+    for power in reversed(range(0, units.bit_length(), 3)):
+        if number := units >> power & 7:
+            yield number * RECENT << power
     if rest:
         yield rest
 

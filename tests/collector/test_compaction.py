@@ -127,11 +127,11 @@ def test_filters_of_one_size_become_one(spool: Spool, clock: HandClock) -> None:
 
 
 def test_filters_are_folded_from_the_smallest_size() -> None:
-    """The smallest size class with several filters is folded first. Classes are powers of two of `RECENT`."""
+    """The smallest size class with several filters is folded first. Classes are powers of eight of `RECENT`."""
     unit = compaction.RECENT
     assert to_fold({}) == set()
-    assert to_fold({"a": 1, "b": unit, "c": 2 * unit, "d": 4 * unit}) == set()
-    assert to_fold({"a": unit, "b": 2 * unit, "c": 2 * unit - 1, "d": 2 * unit}) == {"a", "c"}
+    assert to_fold({"a": 1, "b": unit, "c": 8 * unit, "d": 64 * unit}) == set()
+    assert to_fold({"a": unit, "b": 8 * unit, "c": 8 * unit - 1, "d": 8 * unit}) == {"a", "c"}
     assert to_fold(dict.fromkeys("abcd", 9 * unit) | {"e": unit}) == set("abcd")
 
 

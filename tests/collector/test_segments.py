@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.spool import segments
-from collector.spool.segments import Damaged, Filter, Ids, Segment, open_filter, open_ids, place_and_bits, write
+from collector.spool.segments import Damaged, Filter, Ids, Segment, open_filter, open_ids, places_and_bits, write
 
 # Ids are a keyed hash; the files have to be right for any all the same: near each other, at both ends, alike in part.
 anything = st.one_of(
@@ -25,7 +25,7 @@ def nothing() -> None:
 
 
 def passes(filter: Filter, id: bytes) -> bool:
-    place, first, second = place_and_bits(id)
+    ((_, place, first, second),) = places_and_bits([id])
     at = (place * filter.pairs >> 64) * 2
     return filter.words[at] & first == first and filter.words[at + 1] & second == second
 
