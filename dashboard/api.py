@@ -4,7 +4,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -23,13 +23,14 @@ from dashboard.largest import largest, parse_limit
 from dashboard.narrow_questions import NarrowQuestions, should_report
 from dashboard.permissions import API_RULES
 from dashboard.question_limit import QuestionLimit, TooManyQuestions
+from dashboard.question_terms import is_limited, question_terms
 from dashboard.readiness import Readiness
 from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.limited_engine import LimitExceeded
 from warehouse.queries import disclosure, metrics
 from warehouse.queries.differencing import Differencing
 from warehouse.queries.metrics import MetricQuery, QueryError
-from warehouse.queries.questions import QUESTIONS, Terms, ask
+from warehouse.queries.questions import QUESTIONS, ask
 
 log = logging.getLogger("pharos.api")
 
@@ -109,19 +110,15 @@ def blueprint(
             hide_open=disclosure.hides_open_days(token.role),
             withhold=withhold,
         )
-        if g.token.role is not Role.ADMIN and settings.k > 1:
+        if is_limited(g.token.role, settings):
             _hold_back(g.token, query, answer)
         return _json(200, answer if most is None else largest(answer, most))
 
     def get_question(name: str) -> Response:
         token, today = g.token, datetime.now(UTC).date()
-        limited = token.role is not Role.ADMIN and settings.k > 1
-        # Rounded figures never differ by 1 to k - 1, which is what mode `strict` prevents.
-        careful = strict and limited
-        terms = Terms(settings.k, rounded=settings.rounded or careful, established=careful, catalog=catalog())
-        last_day = today - timedelta(days=1) if limited else today
+        terms, last_day = question_terms(token.role, settings, catalog(), today)
         answer = ask(engine, name, _arguments(), terms, today, last_day)
-        if limited and answer["filters"] and _hides(answer["rows"]):
+        if is_limited(token.role, settings) and answer["filters"] and _hides(answer["rows"]):
             asked_for = name, *sorted(request.args.items())
             _delay(token, name, *narrow.count(token.id, asked_for))
         return _json(200, answer)

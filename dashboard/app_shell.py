@@ -1,22 +1,20 @@
 """The shell around every page: header, navigation, filters, color scheme, user menu."""
 
+from itertools import groupby
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from flask import has_request_context
 from flask_login import current_user
 
 from core.credentials import Role
-from dashboard import router
+from dashboard import filter_bar, router
+from dashboard.charts.registry import CHARTS
 from dashboard.data_source import DataSource
-from dashboard.display_names import display_name
-from dashboard.filters import today
 from dashboard.icons import icon
 from dashboard.login import csrf_token
-from dashboard.permissions import ACCOUNT, SHELL, Callbacks, pages_for
-from dashboard.regions import fill, message
-from warehouse.engine import EngineError
+from dashboard.permissions import ACCOUNT, Callbacks, Page, pages_for
 
 THEME = {
     "primaryColor": "indigo",
@@ -42,9 +40,6 @@ THEME = {
     },
 }
 ROLES = {Role.PRODUCT: "Product", Role.LICENSING: "Licensing", Role.ADMIN: "Administrator"}
-PRESETS = [{"value": str(days), "label": f"{days} days"} for days in (7, 30, 90)] + [
-    {"value": "custom", "label": "Custom"}
-]
 
 
 def layout(synthetic: bool) -> dmc.MantineProvider:
@@ -70,7 +65,7 @@ def layout(synthetic: bool) -> dmc.MantineProvider:
                     dmc.AppShellMain(
                         [
                             *([_synthetic()] if synthetic else []),
-                            _filters(),
+                            filter_bar.layout(),
                             *router.layout(),
                         ]
                     ),
@@ -83,44 +78,17 @@ def layout(synthetic: bool) -> dmc.MantineProvider:
 def register(dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callbacks of the shell."""
 
-    @fill(callbacks, SHELL, "modules", [Output("modules", "data")], Input("url", "pathname"), content=False)
-    def modules(_pathname: str) -> tuple[list[dict[str, str]]]:
-        try:
-            names = data.modules()
-        except EngineError:
-            names = []  # the page says that ClickHouse is away
-        catalog = data.catalog()
-        return ([{"value": name, "label": display_name(catalog, "module", name, today()).label} for name in names],)
+    filter_bar.register(dash_app, callbacks, data)
 
     def in_browser(function: str, *args: Any) -> None:
         dash_app.clientside_callback(ClientsideFunction("pharos", function), *args)
 
-    search, pathname = Input("url", "search"), Input("url", "pathname")
-    in_browser(
-        "showModule",
-        Output("module-filter", "data"),
-        Output("module-filter", "value"),
-        search,
-        Input("modules", "data"),
-    )
-    in_browser(
-        "showFilters",
-        Output("range-preset", "value"),
-        Output("range-days", "value"),
-        Output("range-filter", "style"),
-        Output("filters", "style"),
-        Output({"nav": ALL}, "href"),
-        search,
-        pathname,
-        State("pages", "data"),
-    )
-    in_browser("chooseModule", Input("module-filter", "value"), State("url", "search"))
-    in_browser("choosePreset", Input("range-preset", "value"), State("url", "search"))
-    in_browser("chooseDays", Input("range-days", "value"), State("url", "search"))
     in_browser(
         "toggleNavigation", Output("app-shell", "navbar"), Input("burger", "opened"), State("app-shell", "navbar")
     )
-    in_browser("closeNavigation", Output("burger", "opened"), pathname)
+    in_browser("closeNavigation", Output("burger", "opened"), Input("url", "pathname"))
+    for name in CHARTS:
+        in_browser("refreshTable", Input(f"{name}-shown", "data"), State(f"{name}-shown", "id"))
 
 
 def _header(name: str, role: Role) -> dmc.Group:
@@ -180,45 +148,17 @@ def _header(name: str, role: Role) -> dmc.Group:
 
 
 def _navigation(role: Role) -> html.Nav:
-    return html.Nav(
-        [
-            dmc.NavLink(
-                id={"nav": page.name}, label=page.title, href=page.path, active="exact", leftSection=icon(page.name)
-            )
-            for page in pages_for(role)
-        ],
-        className="navigation",
-        **{"aria-label": "Pages"},
+    groups = [
+        html.Div([html.P(group, className="nav-group", id=f"nav-{group.lower()}"), *map(_link, pages)])
+        for group, pages in groupby(pages_for(role), key=lambda page: page.group)
+    ]
+    return html.Nav(groups, className="navigation", **{"aria-label": "Pages"})
+
+
+def _link(page: Page) -> dmc.NavLink:
+    return dmc.NavLink(
+        id={"nav": page.name}, label=page.title, href=page.path, active="exact", leftSection=icon(page.name)
     )
-
-
-def _filters() -> html.Div:
-    return html.Div(
-        [
-            dmc.Select(
-                id="module-filter", data=[], placeholder="All modules", clearable=True, searchable=True, w=240,
-                nothingFoundMessage="No matching module", limit=200, **{"aria-label": "Module"},
-            ),
-            html.Div(
-                [
-                    dmc.SegmentedControl(
-                        id="range-preset", data=PRESETS, value="30", **{"aria-label": "Range of days"}
-                    ),
-                    dmc.DatePickerInput(
-                        id="range-days", type="range", valueFormat="D MMM YYYY", className="range-days",
-                        allowSingleDateInRange=True, **{"aria-label": "First and last day (UTC)"},
-                    ),
-                ],
-                id="range-filter",
-                className="range-filter",
-            ),
-            message("modules"),
-        ],
-        id="filters",
-        className="filters",
-        role="search",
-        **{"aria-label": "Filters"},
-    )  # fmt: skip
 
 
 def _synthetic() -> html.Div:

@@ -1,6 +1,6 @@
 """The building blocks of pages: heading, figure card, chart card."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -8,7 +8,13 @@ from dash import Output, dcc, html
 
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.style import BLANK, CONFIG, Figure
+from dashboard.charts.tables import ShownTable
+from dashboard.glossary import TERMS
+from dashboard.icons import icon
 from dashboard.regions import loading, region
+
+GLOSSARY = "/glossary"
+NOTHING_SHOWN = ShownTable()
 
 
 def heading(page: str, title: str, text: str) -> html.Div:
@@ -34,13 +40,13 @@ class FigureText:
     hint: str = ""
 
 
-def figure_card(name: str, label: str) -> html.Div:
-    """One number: its label, `<name>-value`, and `<name>-hint`."""
+def figure_card(name: str, label: str, term: str = "") -> html.Div:
+    """One number: its label, `<name>-value`, and `<name>-hint`. `term` is its entry in the glossary."""
     number = [
         html.Span(id=f"{name}-value", className="figure-value"),
         html.Span(id=f"{name}-hint", className="figure-hint"),
     ]
-    return html.Div([html.Dt(label), html.Dd(number)], className="card figure-card")
+    return html.Div([html.Dt([label, *definition(term)]), html.Dd(number)], className="card figure-card")
 
 
 def figure_outputs(*names: str) -> list[Output]:
@@ -53,6 +59,19 @@ def figure_values(*texts: FigureText) -> tuple[str, ...]:
     return tuple(part for text in texts for part in (text.value, text.hint))
 
 
+def definition(term: str) -> list[Any]:
+    """The mark that shows the definition of a term and leads to the glossary; nothing without a term."""
+    if not term:
+        return []
+    said = TERMS[term]
+    link = dmc.Anchor(
+        icon("info"), href=f"{GLOSSARY}#{term}", className="definition",
+        **{"aria-label": f"Definition of {said.title}", "data-glossary": term},
+    )  # fmt: skip
+    events = {"hover": True, "focus": True, "touch": True}
+    return [dmc.Tooltip(link, label=said.text, events=events, multiline=True, w=280, withArrow=True)]
+
+
 @dataclass(frozen=True)
 class DrawnChart:
     """A chart as its card shows it; `summary` says in words what the figure shows, for screen readers."""
@@ -60,6 +79,7 @@ class DrawnChart:
     figure: Figure
     summary: str
     note: str = ""
+    shown: ShownTable = NOTHING_SHOWN
 
 
 def chart_card(name: str, tools: Any = None, height: int = 220, *, refreshed: bool = False) -> html.Section:
@@ -67,17 +87,20 @@ def chart_card(name: str, tools: Any = None, height: int = 220, *, refreshed: bo
 
     With `refreshed` the graph is not dimmed while its callback runs, because it would flicker at every refresh.
     """
+    chart = CHARTS[name]
     graph = html.Div(
         dcc.Graph(id=name, figure=BLANK, config=CONFIG, style={"height": height}), **{"aria-hidden": "true"}
     )
+    title = html.Div([html.H2(chart.title, id=f"{name}-title"), *definition(chart.term)], className="card-title")
     return html.Section(
         [
-            html.Div([html.H2(CHARTS[name].title, id=f"{name}-title"), tools], className="card-head"),
+            html.Div([title, tools], className="card-head"),
             *region(
                 name,
                 graph if refreshed else loading(graph, height),
                 html.P(id=f"{name}-summary", className="visually-hidden"),
                 html.P(id=f"{name}-note", className="card-note"),
+                *shown_table(name, chart.title, picture=True),
                 className="chart",
             ),
         ],
@@ -87,6 +110,35 @@ def chart_card(name: str, tools: Any = None, height: int = 220, *, refreshed: bo
     )
 
 
+def shown_table(name: str, title: str, *, picture: bool) -> list[Any]:
+    """The foot of a card: its table and read API calls, its CSV file, and with `picture` its PNG file.
+
+    The browser makes all of them from `<name>-shown` (`assets/card_files.js`), so they are what the card shows.
+    """
+
+    def button(kind: str) -> html.Button:
+        label = f"Download {title} as {kind.upper()}"
+        data = {"data-card": name, "data-file": kind, "aria-label": label}
+        return html.Button(kind.upper(), type="button", className="card-file", title=label, **data)
+
+    return [
+        dcc.Store(id=f"{name}-shown"),
+        html.Div(
+            [
+                html.Details(
+                    [
+                        html.Summary("Table and API call", **{"aria-label": f"Table and API call of {title}"}),
+                        html.Div(id=f"{name}-table", className="shown-table"),
+                    ],
+                    **{"data-card": name},
+                ),
+                html.Div([button("csv"), *([button("png")] if picture else [])], className="card-files"),
+            ],
+            className="card-foot",
+        ),
+    ]
+
+
 def chart_outputs(name: str) -> list[Output]:
     """The outputs of a chart card, for the values that `chart_values` returns."""
     return [
@@ -94,9 +146,11 @@ def chart_outputs(name: str) -> list[Output]:
         Output(name, "style"),
         Output(f"{name}-summary", "children"),
         Output(f"{name}-note", "children"),
+        Output(f"{name}-shown", "data"),
     ]
 
 
 def chart_values(drawn: DrawnChart) -> tuple[Any, ...]:
     """A chart as the outputs of its card take it."""
-    return drawn.figure, {"height": drawn.figure["layout"]["height"]}, drawn.summary, drawn.note
+    style = {"height": drawn.figure["layout"]["height"]}
+    return drawn.figure, style, drawn.summary, drawn.note, asdict(drawn.shown)

@@ -6,21 +6,25 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from flask_login import current_user
 
 from core.access_log import AccessLog
 from core.catalog import Catalog
+from core.credentials import Role
 from core.home import Home
 from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
-from dashboard.filters import Filters, today
+from dashboard.filters import Filters, read, today
 from dashboard.gaps import Received
 from dashboard.largest import MOST_ROWS, largest
 from dashboard.narrow_questions import NarrowQuestions
+from dashboard.question_terms import question_terms
 from warehouse import install_data
 from warehouse.engine import Engine
 from warehouse.queries import disclosure, health, metrics
+from warehouse.queries.questions import ask
 from warehouse.queries.small_groups import OTHER
 
 # The charts of a page run their queries at the same moment, and half of them need the same total. This is far below
@@ -30,8 +34,13 @@ KEPT_SECONDS = 2.0
 HOURS_KEPT_SECONDS = 30.0
 
 Answer = dict[str, Any]
-# The metric, its arguments, and what the role sees of days that are not over.
-Question = tuple[str, frozenset[tuple[str, str]], date | None, bool]
+# A metric or a question with its arguments, and who asks.
+Key = tuple[str, frozenset[tuple[str, str]], Role]
+
+
+def api_call(name: str, args: Mapping[str, str]) -> str:
+    """The path of the read API that answers a metric or a question."""
+    return f"/api/v1/metrics/{name}?{urlencode(args, safe=',')}"
 
 
 class DataSource:
@@ -58,26 +67,54 @@ class DataSource:
         self.audited_licensing = AuditedLicensing(engine, access_log, settings.k)
         self._home = home
         self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
-        self._kept: dict[Question, tuple[float, Answer]] = {}
-        self._locks: dict[Question, threading.Lock] = {}
+        self._settings = settings
+        self._first: date | None = None
+        self._kept: dict[Key, tuple[float, Answer]] = {}
+        self._locks: dict[Key, threading.Lock] = {}
         self._lock = threading.Lock()
 
+    def chosen(self, search: str | None) -> Filters:
+        """The filters of an address. Raises `QueryError` and `EngineError`."""
+        return read(search, today(), self.first_day())
+
+    def first_day(self) -> date | None:
+        """The day of the first beacon ever. Raises `EngineError`."""
+        if self._first is None or self._first >= today():
+            self._first, _ = metrics.days_with_beacons(self._engine, today(), today())
+        return self._first
+
     def ask(self, metric: str, args: Mapping[str, str]) -> Answer:
-        """The answer of the read API to the current user. Raises `QueryError` and `EngineError`."""
+        """The answer of a metric to the current user. Raises `QueryError` and `EngineError`."""
         query = metrics.parse(metric, args, today())
-        open_from = disclosure.open_from(current_user.role, self.k, today())
-        hide_open = disclosure.hides_open_days(current_user.role)
-        question = metric, frozenset(args.items()), open_from, hide_open
+        return self._shared(
+            metric,
+            args,
+            lambda: metrics.answer(
+                self._engine,
+                query,
+                self.k,
+                rounded=self.rounded,
+                open_from=disclosure.open_from(current_user.role, self.k, today()),
+                hide_open=disclosure.hides_open_days(current_user.role),
+            ),
+        )
+
+    def question(self, name: str, args: Mapping[str, str]) -> Answer:
+        """The answer of `lifecycle`, `retention`, … to the current user. Raises `QueryError` and `EngineError`."""
+        terms, last_day = question_terms(current_user.role, self._settings, self.catalog(), today())
+        return self._shared(name, args, lambda: ask(self._engine, name, args, terms, today(), last_day))
+
+    def _shared(self, name: str, args: Mapping[str, str], answer: Callable[[], Answer]) -> Answer:
+        """Ask once for all who have the same role and need the same answer."""
+        key = name, frozenset(args.items()), current_user.role
         with self._lock:
             self._forget_old()
-            lock = self._locks.setdefault(question, threading.Lock())
+            lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            kept = self._kept.get(question)
+            kept = self._kept.get(key)
             if kept is None or kept[0] < time.monotonic():
-                answer = metrics.answer(
-                    self._engine, query, self.k, rounded=self.rounded, open_from=open_from, hide_open=hide_open
-                )
-                kept = self._kept[question] = time.monotonic() + KEPT_SECONDS, answer
+                found = answer()
+                kept = self._kept[key] = time.monotonic() + KEPT_SECONDS, found
         return kept[1]
 
     def largest(self, metric: str, args: Mapping[str, str]) -> Answer:
@@ -93,6 +130,10 @@ class DataSource:
         """n if one in n installs is counted because the period has so many install-days, None if all are."""
         sampled = self.ask("installs", {**args, "grain": "period"}).get("sampled")
         return round(1 / sampled) if sampled else None
+
+    def estimates(self, args: Mapping[str, str]) -> bool:
+        """Whether figures of the period are rounded or estimated, so that they do not add up."""
+        return self.rounded or self.divisor(args) is not None
 
     def received(self, chosen: Filters) -> Received:
         """The days with beacons of any module. Raises `EngineError`."""
@@ -139,7 +180,7 @@ class DataSource:
 
     def _forget_old(self) -> None:
         now = time.monotonic()
-        for question in [question for question, (until, _) in list(self._kept.items()) if until < now]:
-            del self._kept[question]
-            if question in self._locks and not self._locks[question].locked():
-                del self._locks[question]
+        for key in [key for key, (until, _) in list(self._kept.items()) if until < now]:
+            del self._kept[key]
+            if key in self._locks and not self._locks[key].locked():
+                del self._locks[key]

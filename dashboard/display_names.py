@@ -4,7 +4,11 @@ from dataclasses import dataclass
 from datetime import date
 
 from core.catalog import Catalog, Kind
+from dashboard.glossary import TERMS
+from warehouse.queries import dimensions
 
+# How pages show the dimensions of the read API; `glossary.py` defines them.
+DIMENSIONS = {name: TERMS[name].title for name in dimensions.ALL}
 EXPIRED, UNDECLARED = "Expired", "Undeclared"
 
 

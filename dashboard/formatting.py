@@ -18,6 +18,11 @@ def share(part: float) -> str:
     return f"{part:.1%}" if part < 0.1 and part else f"{part:.0%}"
 
 
+def coverage(answered: int, active: int) -> str:
+    """`498 of 551 active installs report it.`"""
+    return f"{count(answered)} of {plural(active, 'active install')} report it."
+
+
 def fewer(k: int) -> str:
     """The phrase for a group that is too small to be shown."""
     return f"fewer than {k}"

@@ -8,6 +8,7 @@ from dash import html
 
 from core.access_log import AccessLogError
 from dashboard.data_source import DataSource
+from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.formatting import duration, fewer, moment
 from warehouse.engine import EngineError, Trouble
@@ -17,7 +18,10 @@ from warehouse.queries.metrics import QueryError
 PARAMETERS = {
     "from": "The first day",
     "to": "The last day",
+    "range": "The range",
+    "today": "The choice of today",
     "grain": "The grain",
+    "compare": "The comparison",
     "module": "The module",
     "status": "The status",
 }
@@ -37,12 +41,18 @@ def unreadable() -> html.Div:
     return warning("This could not be read", [html.P("An unexpected error occurred. The dashboard's log has details.")])
 
 
+def _start_again() -> dmc.Anchor:
+    return dmc.Anchor("Show the last 28 days without filters", href="?", refresh=True)
+
+
 def _bad_address(error: QueryError) -> html.Div:
+    if error.param in DIMENSIONS and error.reason == "out_of_range":
+        return warning("These figures cannot be filtered this way", [html.P(f"{error.detail[:1].upper()}{error.detail[1:]}.")])
     return warning(
         "The address contains an invalid value",
         [
             html.P(f"{PARAMETERS.get(error.param, 'The parameter')} ({error.param}) {error.detail}."),
-            dmc.Anchor("Show the last 30 days", href="?", refresh=True),
+            _start_again(),
         ],
     )
 
@@ -52,7 +62,7 @@ def _too_expensive(error: LimitExceeded) -> html.Div:
         "This is too much to ask at once",
         [
             html.P(f"The question was ended: {error}. Choose fewer days or one module."),
-            dmc.Anchor("Show the last 30 days", href="?", refresh=True),
+            _start_again(),
         ],
     )
 
@@ -97,7 +107,7 @@ def no_beacons_yet() -> html.Div:
 
 def none_in_range() -> html.Div:
     """For a range in which no module sent a beacon."""
-    return _empty("No beacons in this range", "Choose other days or another module.")
+    return _empty("No beacons in this range", "Choose other days or another module, or remove a filter.")
 
 
 def unknown_module(module: str, k: int) -> html.Div:
@@ -111,7 +121,7 @@ def too_few(k: int) -> html.Div:
     return _empty(
         "Too few installs to show",
         f"Groups of {fewer(k)} installs are hidden, and so is the smallest group next to one. Choose other days "
-        "or another module.",
+        "or another module, or remove a filter.",
     )
 
 

@@ -21,24 +21,36 @@ from dashboard.question_limit import QuestionLimit, TooManyQuestions
 EVERYONE = frozenset(Role)
 LICENSING = frozenset(role for role in Role if role.licensing)
 
+# The controls of the filter bar.
+CONTROLS = ("module", "range", "grain", "compare", "filters")
+WITHOUT_GRAIN = ("module", "range", "compare", "filters")
+
 
 @dataclass(frozen=True)
 class Page:
-    """A page. `name` is also the name of its module in `dashboard.pages` and the prefix of its component ids."""
+    """A page. `name` is also the name of its module in `dashboard.pages` and the prefix of its component ids.
+
+    `group` is its heading in the navigation. `controls` are those of the filter bar on it. `own` are the parameters of
+    its address that no other page has.
+    """
 
     name: str
     path: str
     title: str
     roles: frozenset[Role]
+    group: str = "Product"
+    controls: tuple[str, ...] = CONTROLS
+    own: tuple[str, ...] = ()
 
 
 PAGES = (
     Page("overview", "/", "Overview", EVERYONE),
-    Page("features", "/features", "Features", EVERYONE),
-    Page("licensing", "/licensing", "Licensing", LICENSING),
-    Page("access_log", "/access-log", "Access log", frozenset({Role.ADMIN})),
-    Page("rights", "/rights", "Rights", frozenset({Role.ADMIN})),
-    Page("health", "/health", "Health", frozenset({Role.ADMIN})),
+    Page("features", "/features", "Features", EVERYONE, controls=WITHOUT_GRAIN),
+    Page("glossary", "/glossary", "Glossary", EVERYONE, controls=()),
+    Page("licensing", "/licensing", "Licensing", LICENSING, "Licensing", ("module",), ("status",)),
+    Page("access_log", "/access-log", "Access log", frozenset({Role.ADMIN}), "Licensing", ()),
+    Page("rights", "/rights", "Rights", frozenset({Role.ADMIN}), "Operations", ()),
+    Page("health", "/health", "Health", frozenset({Role.ADMIN}), "Operations", ()),
 )
 # The frame of every page (filters, navigation). All logged-in users may call its callbacks.
 SHELL = Page("shell", "", "", EVERYONE)

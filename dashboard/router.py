@@ -7,25 +7,17 @@ global that all apps of a process share.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from dash import Dash, Input, Output, dcc, html
 
 from dashboard import messages
 from dashboard.permissions import PAGES, SHELL, Callbacks, page_at
 from dashboard.regions import Instead, fill, region
 
-FILTERED = ("overview", "features", "licensing")  # pages with filters
-RANGED = ("overview", "features")  # of those, the ones with a range of days
-
 
 def layout() -> list[Any]:
     """The place of the page, and what the browser knows about all pages."""
     pages = {
-        page.name: {
-            "path": page.path,
-            "title": page.title,
-            "filtered": page.name in FILTERED,
-            "ranged": page.name in RANGED,
-        }
+        page.name: {"path": page.path, "title": page.title, "controls": page.controls, "own": page.own}
         for page in PAGES
     }
     return [dcc.Store(id="pages", data=pages), html.Div(region("page"), id="content", tabIndex=-1)]
@@ -38,7 +30,3 @@ def register(dash_app: Dash, callbacks: Callbacks, layouts: Mapping[str, Callabl
     def page(pathname: str | None) -> Instead | tuple[Any]:
         found = page_at(pathname or "/")
         return Instead(messages.no_such_page()) if found is None else (layouts[found.name](),)
-
-    dash_app.clientside_callback(
-        ClientsideFunction("pharos", "showTitle"), Input("url", "pathname"), State("pages", "data")
-    )

@@ -7,15 +7,20 @@ from dashboard.charts.style import ACCENT, GREY, LAYOUT, Figure
 from dashboard.formatting import count, share
 from warehouse.queries.small_groups import OTHER
 
-MOST_BARS = 10
+MOST_BARS = 8
 LONGEST_LABEL = 22
-BAR_HEIGHT = 34
+BAR_HEIGHT = 31
+# Room for all bars and `(other)`: the height never changes, so that nothing moves while a page loads.
+HEIGHT = BAR_HEIGHT * (MOST_BARS + 1) + 8
 
 Row = dict[str, Any]  # a row of the read API: bucket, key, value (None: fewer than k)
 
 
-def installs_by(rows: Sequence[Row], total: int) -> Figure:
-    """Installs by one dimension: largest first, `(other)` last and grey, each with its share of the active installs."""
+def installs_by(rows: Sequence[Row], total: int, dimension: str = "") -> Figure:
+    """Installs by one dimension: largest first, `(other)` last and grey, each with its share of the active installs.
+
+    A click on a bar filters by its value, if the dimension is known.
+    """
     shown = shown_rows(rows)
     keys = [str(row["key"]) for row in shown]
     values = [int(row["value"]) for row in shown]
@@ -35,12 +40,13 @@ def installs_by(rows: Sequence[Row], total: int) -> Figure:
     }
     layout = {
         **LAYOUT,
-        "height": BAR_HEIGHT * len(shown) + 12,
+        "height": HEIGHT,
         "margin": {"l": 4, "r": 4, "t": 4, "b": 4},
+        "meta": {"filter": [dimension] if dimension else []},
         # The label of the longest bar needs room at the right.
         "xaxis": {"visible": False, "range": [0, max(values, default=1) * 1.55], "fixedrange": True},
         "yaxis": {
-            "autorange": "reversed", "fixedrange": True, "automargin": True, "ticks": "", "showgrid": False,
+            "range": [MOST_BARS + 0.5, -0.5], "fixedrange": True, "automargin": True, "ticks": "", "showgrid": False,
             "type": "category", "ticklabelstandoff": 8, "zeroline": False, "showline": False,
         },
     }  # fmt: skip

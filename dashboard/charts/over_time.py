@@ -6,19 +6,19 @@ from itertools import groupby
 from typing import Any
 
 from dashboard.charts.series import Line, after
-from dashboard.charts.style import ACCENT, ACCENT_PALE, LAYOUT, SHADE, Figure
+from dashboard.charts.style import ACCENT, ACCENT_PALE, GREY, LAYOUT, SHADE, Figure
 from dashboard.formatting import count, day, days, moment, plural, share
 
 _TICKS = {"month": "%b %Y", "hour": "%-d %b<br>%H:%M"}
 
 
-def installs_per_bucket(line: Line, grain: str) -> Figure:
-    """Active installs over time."""
+def installs_per_bucket(line: Line, grain: str, before: Line | None = None) -> Figure:
+    """Active installs over time. `before` is a period of comparison, drawn behind from the first bucket on."""
     hover = [
         f"<b>{_bucket(bucket, grain)}</b><br>{count(int(value or 0))} installs{' so far' if part else ''}"
         for bucket, value, part in zip(line.buckets, line.values, line.incomplete, strict=True)
     ]
-    return _over_time(line, grain, hover, ",d")
+    return _over_time(line, grain, hover, ",d", before)
 
 
 def adoption_per_bucket(line: Line, grain: str) -> Figure:
@@ -39,7 +39,7 @@ def beacons_per_hour(line: Line) -> Figure:
     return _over_time(line, "hour", hover, ",d")
 
 
-def _over_time(line: Line, grain: str, hover: list[str], tickformat: str) -> Figure:
+def _over_time(line: Line, grain: str, hover: list[str], tickformat: str, before: Line | None = None) -> Figure:
     """A solid line through complete buckets; a dotted line and hollow points for incomplete ones."""
     several = len(line.buckets) > 1
     solid = [None if part else value for value, part in zip(line.values, line.incomplete, strict=True)]
@@ -70,7 +70,10 @@ def _over_time(line: Line, grain: str, hover: list[str], tickformat: str) -> Fig
         points,
         {**stroke, "y": solid, "line": {"color": ACCENT, "width": 2}},
     ]
-    highest = max((value for value in line.values if value is not None), default=0)
+    if before:
+        data.insert(1, _behind(before, x[: len(before.buckets)], grain))
+    known = [*line.values, *(before.values if before else ())]
+    highest = max((value for value in known if value is not None), default=0)
     alone = line.buckets[0]
     xaxis = {
         "type": "date", "tickformat": _TICKS.get(grain, "%-d %b"), "nticks": 6, "automargin": True,
@@ -89,6 +92,18 @@ def _over_time(line: Line, grain: str, hover: list[str], tickformat: str) -> Fig
         "shapes": _shades(line, grain),
     }  # fmt: skip
     return {"data": data, "layout": {**layout, "hovermode": "closest", "hoverdistance": 60}}
+
+
+def _behind(before: Line, x: Sequence[str], grain: str) -> Figure:
+    """The line of the period of comparison, over the buckets `x` of the period itself."""
+    hover = [
+        f"{_bucket(bucket, grain)}<br>{count(int(value or 0))} installs"
+        for bucket, value in zip(before.buckets, before.values, strict=True)
+    ]
+    return {
+        "type": "scatter", "mode": "lines", "x": x, "y": before.values, "text": hover,
+        "hovertemplate": "%{text}<extra></extra>", "line": {"color": GREY, "width": 1.5},
+    }  # fmt: skip
 
 
 def _area(x: Sequence[str], values: Sequence[float | None]) -> dict[str, list[Any]]:

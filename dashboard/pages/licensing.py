@@ -123,9 +123,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         search,
         State("status-filter", "data"),
     )
-    dash_app.clientside_callback(
-        ClientsideFunction("pharos", "chooseStatuses"), Input("status-filter", "value"), State("url", "search")
-    )
+    dash_app.clientside_callback(ClientsideFunction("pharos", "chooseStatuses"), Input("status-filter", "value"))
 
 
 def _query(search: str | None) -> dict[str, str]:

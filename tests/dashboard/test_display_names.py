@@ -87,7 +87,7 @@ def test_without_a_catalog_names_are_as_on_the_wire(visit: Visit, monkeypatch: p
 
 def modules(client: FlaskClient) -> Any:
     """Return the options of the module filter. The browser adds the module of the address."""
-    return fill(client, "modules")["modules"]["data"]
+    return fill(client, "modules")["modules"]["data"]["modules"]
 
 
 def test_the_module_filter_offers_none_that_is_folded(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,22 +48,29 @@ def choose_module(page: Page, name: str) -> None:
     page.wait_for_url(f"**module={name}*")
 
 
+def choose(page: Page, label: str, option: str) -> None:
+    """Select an option of a control of the filter bar."""
+    page.get_by_role("combobox", name=label, exact=True).or_(page.get_by_label(label, exact=True)).first.click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
 def versions(page: Page) -> Any:
     return page.locator("#installs_by_version-summary")
 
 
 def test_a_filter_mounts_no_graph_again(page: Page) -> None:
-    """A filter change and the back button change properties and mount no graph, card or grid."""
+    """Filter changes set properties, and mount no graph, card or grid. Each replaces the address."""
     page.evaluate(MARK)
+    history = page.evaluate("history.length")
     choose_module(page, "ticket_ai")
     expect(versions(page)).not_to_contain_text("1.1.1")
     expect(page.locator("#active_installs-value")).to_have_text("7")
-    page.get_by_text("7 days", exact=True).click()
-    page.wait_for_url("**from=*")
-    page.go_back()
-    page.go_back()
+    choose(page, "Range", "Last 7 days")
+    page.wait_for_url("**range=7d*")
+    choose_module(page, "invoice_pro")
     expect(versions(page)).to_contain_text("1.1.1")
     assert page.evaluate(UNMARKED) == 0
+    assert page.evaluate("history.length") == history
 
 
 def test_the_features_grid_follows_the_filter(page: Page, system: System) -> None:
@@ -87,6 +94,8 @@ def test_the_features_grid_follows_the_filter(page: Page, system: System) -> Non
         "/licensing?module=nope",
         "/licensing?status=nope,trial",
         "/?grain=nope",
+        "/?range=3d",
+        "/?compare=nope&php_series.lt=8.0",
         "/?from=2026-11-20&to=2026-11-02",
         "/?from=nope&module=ticket_ai",
     ],

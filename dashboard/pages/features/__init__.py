@@ -4,7 +4,7 @@ from typing import Any
 
 from dash import Dash, Input, Output, html
 
-from dashboard import filters, freshness, messages
+from dashboard import freshness, messages
 from dashboard.cards import heading
 from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
@@ -36,7 +36,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
 
     @fill(callbacks, page, "features", outputs, search)
     def features(search: str) -> Instead | tuple[Any, ...]:
-        chosen = filters.read(search, filters.today())
+        chosen = data.chosen(search)
         total = data.total(chosen.args())
         if not total:
             return Instead(why_empty(data, chosen))

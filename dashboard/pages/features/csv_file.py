@@ -6,7 +6,6 @@ from typing import Any
 
 from dash import Input, Output, State, dcc, html
 
-from dashboard import filters
 from dashboard.data_source import DataSource
 from dashboard.formatting import share
 from dashboard.grids import csv_name
@@ -37,7 +36,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
         prevent_initial_call=True,
     )
     def download(_clicks: int, request: dict[str, Any] | None, search: str) -> tuple[dict[str, str]]:
-        chosen = filters.read(search, filters.today())
+        chosen = data.chosen(search)
         found = rows.read(data, chosen)
         ordered = rows.ordered(found.features, (request or {}).get("sortModel", []))
         name = csv_name("features", chosen, chosen.module)

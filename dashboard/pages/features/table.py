@@ -5,7 +5,6 @@ from typing import Any
 import dash_ag_grid as dag
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
-from dashboard import filters
 from dashboard.data_source import DataSource
 from dashboard.grids import GRID, download
 from dashboard.largest import MOST_ROWS
@@ -62,7 +61,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         State("url", "search"),
     )
     def load(request: dict[str, Any] | None, search: str) -> tuple[dict[str, Any]]:
-        found = rows.read(data, filters.read(search, filters.today())).features
+        found = rows.read(data, data.chosen(search)).features
         asked = request or {}
         start = int(asked.get("startRow", 0))
         ordered = rows.ordered(found, asked.get("sortModel", []))

@@ -1,5 +1,6 @@
 """The trend of the selected feature, or of the most used one while none is selected."""
 
+from dataclasses import replace
 from typing import Any
 
 import dash_mantine_components as dmc
@@ -9,7 +10,8 @@ from dashboard import filters, gaps, messages
 from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.series import line, ratio
-from dashboard.data_source import DataSource
+from dashboard.charts.tables import table_of_line
+from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import display_name
 from dashboard.filters import Filters
 from dashboard.formatting import days, fewer, share
@@ -38,7 +40,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
         Input("url", "search"),
     )
     def adoption_per_bucket(selected: list[rows.Row] | None, search: str) -> Instead | tuple[Any, ...]:
-        chosen = filters.read(search, filters.today())
+        chosen = data.chosen(search)
         feature = selected[0]["feature"] if selected else _most_used(data, chosen)
         if feature is None:
             return Instead(messages.no_feature_selected())
@@ -56,9 +58,10 @@ def _drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
     grain = "week" if chosen.days > WEEKS_FROM else "day"
     received = data.received(chosen)
     span = chosen.start, chosen.end, grain, filters.today(), received
-    using = data.ask(chart.metric, chosen.args(**chart.args, grain=grain, feature=feature))["rows"]
-    active = data.ask("installs", chosen.args(grain=grain))["rows"]
-    adoption = ratio(line(using, *span, k=data.k), line(active, *span, k=data.k))
+    asked = chosen.args(**chart.args, grain=grain, feature=feature), chosen.args(grain=grain)
+    using = line(data.ask(chart.metric, asked[0])["rows"], *span, k=data.k)
+    active = line(data.ask("installs", asked[1])["rows"], *span, k=data.k)
+    adoption = ratio(using, active)
     known = [value for value in adoption.values if value is not None]
     summary = f"Adoption of {feature} per {grain}, {days(chosen.start, chosen.end)}: " + (
         f"from {share(min(known))} to {share(max(known))}, last {share(known[-1])}." if known else "too few to show."
@@ -69,4 +72,12 @@ def _drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
     ]
     if any(adoption.small):
         notes.append(f"A break without a grey band: no installs, or {fewer(data.k)}.")
-    return DrawnChart(chart.figure(adoption, grain), summary, " ".join(filter(None, notes)))
+    calls = api_call(chart.metric, asked[0]), api_call("installs", asked[1])
+    shown = replace(adoption, values=[value and round(value, 4) for value in adoption.values])
+    others = ("Installs that used it", using.values), ("Active installs", active.values)
+    return DrawnChart(
+        chart.figure(adoption, grain),
+        summary,
+        " ".join(filter(None, notes)),
+        table_of_line("Adoption", shown, calls, *others),
+    )

@@ -7,6 +7,7 @@ from dashboard import gaps
 from dashboard.cards import DrawnChart, chart_outputs, chart_values
 from dashboard.charts.over_time import beacons_per_hour
 from dashboard.charts.series import Line, line_of_hours
+from dashboard.charts.tables import table_of_line
 from dashboard.data_source import DataSource
 from dashboard.formatting import count, plural
 from dashboard.permissions import Callbacks, Page
@@ -28,7 +29,8 @@ def _drawn(data: DataSource, now: datetime) -> DrawnChart:
     first, beacons = data.beacons_per_hour(now)
     line = line_of_hours(first, beacons, hours(now))
     silence = gaps.in_hours(gaps.silent_hours(first, beacons, hours(now)))
-    return DrawnChart(beacons_per_hour(line), _summary(line), f"{silence} The last hour is not over.".strip())
+    note = f"{silence} The last hour is not over.".strip()
+    return DrawnChart(beacons_per_hour(line), _summary(line), note, table_of_line("Beacons", line, ()))
 
 
 def _summary(line: Line) -> str:

@@ -1,10 +1,10 @@
 """Overview: how many installs are active, and what they run on."""
 
-import dash_mantine_components as dmc
-from dash import ClientsideFunction, Dash, Input, Output, State, html
+from dash import Dash, Input, Output, html
 
-from dashboard import filters, freshness, messages
+from dashboard import freshness, messages
 from dashboard.cards import chart_card, heading
+from dashboard.charts.bars import HEIGHT
 from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
 from dashboard.pages.overview import breakdowns, figures, installs_over_time
@@ -12,20 +12,17 @@ from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from warehouse.queries.small_groups import OTHER
 
-GRAINS = [{"value": "day", "label": "Day"}, {"value": "week", "label": "Week"}, {"value": "month", "label": "Month"}]
-
 
 def layout() -> html.Div:
     """The page without its figures."""
-    grain = dmc.SegmentedControl(id="grain", data=GRAINS, value="day", size="xs", **{"aria-label": "Installs per"})
     return html.Div(
         [
             heading("overview", "Overview", "Installs that sent a beacon, and what they run on."),
             *region(
                 "overview",
                 figures.layout(),
-                chart_card(installs_over_time.CHART, grain, 280),
-                html.Div([chart_card(name) for name in breakdowns.NAMES], className="charts"),
+                chart_card(installs_over_time.CHART, None, 280),
+                html.Div([chart_card(name, None, HEIGHT) for name in breakdowns.NAMES], className="charts"),
                 html.P(id="overview-footnote", className="footnote"),
             ),
         ]
@@ -38,7 +35,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
 
     @fill(callbacks, page, "overview", [Output("overview-footnote", "children")], search)
     def overview(search: str) -> Instead | tuple[str]:
-        chosen = filters.read(search, filters.today())
+        chosen = data.chosen(search)
         if not data.total(chosen.args()):
             return Instead(why_empty(data, chosen))
         folded = f"Groups of fewer than {data.k} installs are folded into {OTHER}. " if data.k > 1 else ""
@@ -51,7 +48,3 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     figures.register(page, callbacks, data)
     installs_over_time.register(page, callbacks, data)
     breakdowns.register(page, callbacks, data)
-    dash_app.clientside_callback(ClientsideFunction("pharos", "showGrain"), Output("grain", "value"), search)
-    dash_app.clientside_callback(
-        ClientsideFunction("pharos", "chooseGrain"), Input("grain", "value"), State("url", "search")
-    )

@@ -4,14 +4,15 @@ from typing import Any
 
 from dash import Input, Output
 
-from dashboard import filters, messages
+from dashboard import messages
 from dashboard.cards import DrawnChart, chart_outputs, chart_values
-from dashboard.charts.bars import MOST_BARS, shown_rows
+from dashboard.charts.bars import MOST_BARS, known_rows, shown_rows
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.style import BLANK
-from dashboard.data_source import DataSource
+from dashboard.charts.tables import table_of_bars
+from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
-from dashboard.formatting import count, share
+from dashboard.formatting import count, coverage, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import HIDDEN, SHOWN, Instead, fill
 
@@ -29,7 +30,7 @@ def _register(page: Page, callbacks: Callbacks, data: DataSource, name: str) -> 
 
     @fill(callbacks, page, name, outputs, Input("url", "search"))
     def installs_by(search: str) -> Instead | tuple[Any, ...]:
-        drawn = _drawn(data, name, filters.read(search, filters.today()))
+        drawn = _drawn(data, name, data.chosen(search))
         if drawn is not None:
             return *chart_values(drawn), SHOWN
         if CHARTS[name].optional:
@@ -44,7 +45,8 @@ def _drawn(data: DataSource, name: str, chosen: Filters) -> DrawnChart | None:
     all_modules = name == "installs_by_version" and not chosen.module
     # Versions of different modules do not replace one another.
     count_as = {"count": "reported"} if all_modules else {}
-    answer = data.largest(chart.metric, chosen.args(**{**chart.args, **count_as}))
+    args = chosen.args(**{**chart.args, **count_as})
+    answer = data.largest(chart.metric, args)
     shown = shown_rows(answer["rows"])
     if not total or not shown:
         return None
@@ -53,4 +55,12 @@ def _drawn(data: DataSource, name: str, chosen: Filters) -> DrawnChart | None:
     notes = [f"The {MOST_BARS} largest of {count(rows)}."] if rows > len(shown) else []
     if all_modules:
         notes.append("All modules; choose one to see its versions.")
-    return DrawnChart(chart.figure(answer["rows"], total), f"{chart.title}: {words}.", " ".join(notes))
+    elif not data.estimates(chosen.args()):
+        notes.append(coverage(sum(row["value"] for row in known_rows(answer["rows"])), total))
+    calls = api_call(chart.metric, {**args, "limit": str(MOST_BARS)}), api_call("installs", chosen.args(grain="period"))
+    return DrawnChart(
+        chart.figure(answer["rows"], total, chart.args["by"]),
+        f"{chart.title}: {words}.",
+        " ".join(notes),
+        table_of_bars(chart.title, answer["rows"], total, calls),
+    )

@@ -2,27 +2,27 @@
 
 from dash import Input, html
 
-from dashboard import filters
 from dashboard.cards import FigureText, figure_card, figure_outputs, figure_values
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource
-from dashboard.filters import Filters
+from dashboard.filters import Filters, today
 from dashboard.formatting import count, days, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import fill, loading, region
 from warehouse.queries.small_groups import OTHER
 
+# The label of each card, and its term in the glossary.
 CARDS = {
-    "active_installs": "Active installs",
-    "installs_change": "Change",
-    "active_modules": "Modules",
-    "licensed_installs": "Licensed",
+    "active_installs": ("Active installs", "active_installs"),
+    "installs_change": ("Change", "change"),
+    "active_modules": ("Modules", "modules"),
+    "licensed_installs": ("Licensed", "licensed"),
 }
 
 
 def layout() -> html.Div:
     """The cards without their figures."""
-    cards = html.Dl([figure_card(name, label) for name, label in CARDS.items()], className="figures")
+    cards = html.Dl([figure_card(name, *words) for name, words in CARDS.items()], className="figures")
     return html.Div(region("overview-figures", loading(cards, 112)))
 
 
@@ -31,21 +31,26 @@ def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
 
     @fill(callbacks, page, "overview-figures", figure_outputs(*CARDS), Input("url", "search"))
     def figures(search: str) -> tuple[str, ...]:
-        chosen = filters.read(search, filters.today())
+        chosen = data.chosen(search)
         total = data.total(chosen.args())
         active = FigureText(count(total) if total else "–", days(chosen.start, chosen.end))
-        return figure_values(
-            active, _change(data, chosen, total), _modules(data, chosen), _licensed(data, chosen, total)
-        )
+        return figure_values(active, _change(data, chosen), _modules(data, chosen), _licensed(data, chosen, total))
 
 
-def _change(data: DataSource, chosen: Filters, total: int | None) -> FigureText:
-    previous = "the previous day" if chosen.days == 1 else f"the previous {chosen.days} days"
-    before = data.total(chosen.before.args())
-    # Installs that reported for the first time during the previous period would show as growth.
-    if not (total and before and data.total(chosen.before.beginning.args())):
-        return FigureText("–", f"no complete figure for {previous}")
-    return FigureText(f"{total / before - 1:+.1%}".replace("-", "−"), f"vs. {previous} ({count(before)})")
+def _change(data: DataSource, chosen: Filters) -> FigureText:
+    compared = chosen.compared(today())
+    if compared is None:
+        return FigureText("–", "no comparison" if chosen.compare == "off" else "no day of the range is over")
+    complete, before = compared
+    if chosen.compare == "year":
+        period = "the same days last year"
+    else:
+        period = "the previous day" if before.days == 1 else f"the previous {before.days} days"
+    now, then = data.total(complete.args()), data.total(before.args())
+    # Installs that reported for the first time during the period of comparison would show as growth.
+    if not (now and then and data.total(before.beginning.args())):
+        return FigureText("–", f"no complete figure for {period}")
+    return FigureText(f"{now / then - 1:+.1%}".replace("-", "−"), f"vs. {period} ({count(then)})")
 
 
 def _modules(data: DataSource, chosen: Filters) -> FigureText:

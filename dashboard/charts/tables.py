@@ -1,0 +1,52 @@
+"""The tables behind the charts: the same figures as the chart draws, as numbers and ISO dates. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from dashboard.charts.bars import Row, shown_rows
+from dashboard.charts.series import Line
+
+
+@dataclass(frozen=True)
+class ShownTable:
+    """The figures that a card shows, as a table: texts, numbers, ISO dates, and None for a figure that is hidden.
+
+    `calls` are the paths of the read API that answer with these figures.
+    """
+
+    columns: Sequence[str] = ()
+    rows: Sequence[Sequence[str | float | None]] = ()
+    calls: Sequence[str] = ()
+
+
+def table_of_bars(title: str, rows: Sequence[Row], total: int, calls: Sequence[str]) -> ShownTable:
+    """The table of a bar chart: a row for each bar."""
+    shown = [(str(row["key"]), int(row["value"]), round(int(row["value"]) / total, 4)) for row in shown_rows(rows)]
+    return ShownTable((title, "Installs", "Share"), shown, calls)
+
+
+def table_of_line(
+    unit: str, line: Line, calls: Sequence[str], *others: tuple[str, Sequence[str | float | None]]
+) -> ShownTable:
+    """The table of a chart over time: a row for each bucket, by its first moment, and what is special about it.
+
+    `others` are more columns, each with its title and the values of the first buckets.
+    """
+    rows = [
+        (
+            bucket.isoformat(),
+            line.values[number],
+            *(values[number] if number < len(values) else None for _, values in others),
+            _remark(line, number),
+        )
+        for number, bucket in enumerate(line.buckets)
+    ]
+    return ShownTable(("Date", unit, *(title for title, _ in others), "Remark"), rows, calls)
+
+
+def _remark(line: Line, number: int) -> str:
+    if line.silent[number]:
+        return "no beacons of any module"
+    if line.small[number]:
+        return "too few or none"
+    return "incomplete" if line.incomplete[number] else ""

@@ -1,0 +1,86 @@
+"""The glossary: the one definition of each figure, for cards, columns, the page and the read API."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term as pages write it, and its definition in one or two sentences."""
+
+    title: str
+    text: str
+
+
+TERMS: dict[str, Term] = {
+    "install": Term(
+        "Install",
+        "One WHMCS system that sends beacons. The vendor's modules on one system are one install.",
+    ),
+    "beacon": Term(
+        "Beacon",
+        "A message that a module sends about once a day: its version, its platform and the uses of each feature.",
+    ),
+    "active_installs": Term(
+        "Active installs",
+        "Installs that sent at least one beacon in the days that are counted. Each counts once.",
+    ),
+    "change": Term(
+        "Change",
+        "The difference from the period of comparison, in percent. Both periods have the same number of complete days.",
+    ),
+    "share": Term("Share", "The part of the active installs. Installs that do not report a value are in no group."),
+    "latest_value": Term(
+        "Latest report",
+        "An install counts once, under the value that it reported last in the range, so shares add up to 100% of the "
+        "installs that report one.",
+    ),
+    "version": Term(
+        "Module version",
+        "The version of the module. With all modules, an install counts under each version of each of its modules.",
+    ),
+    "version_series": Term("Module version series", "The module version by its first two numbers."),
+    "module": Term("Module", "A product of the vendor. One install may run several."),
+    "feature": Term("Feature", "A function of a module whose uses it counts."),
+    "license_status": Term("License status", "What the module reports about its license."),
+    "license_source": Term("License source", "Where the module looked up its license."),
+    "os": Term("Operating system", "The name of the server's system, without its release."),
+    "os_version": Term("System version", "The version of the operating system, with its patch level."),
+    "os_release": Term("System release", "The operating system with its release, such as debian 12."),
+    "arch": Term("Architecture", "The architecture of the server's processor."),
+    "virtualization": Term(
+        "Virtualization", "The kind of virtual machine or container that the server runs in. None is real hardware."
+    ),
+    "php_series": Term("PHP", "The PHP version by series: 8.2.12 counts under 8.2."),
+    "whmcs_series": Term("WHMCS", "The WHMCS version by series: 8.13.1 counts under 8.13."),
+    "php": Term("PHP patch version", "The PHP version with its patch level, such as 8.2.12."),
+    "whmcs": Term("WHMCS patch version", "The WHMCS version with its patch level, such as 8.13.1."),
+    "database": Term("Database version", "The database server and its version, as reported."),
+    "database_series": Term("Database", "The database server and its series, such as mariadb-10.11."),
+    "web_server": Term("Web server version", "The web server and its version, as reported."),
+    "web_server_series": Term("Web server", "The web server and its series, such as apache-2.4."),
+    "country": Term(
+        "Country", "The country of the address that the beacon came from. It is stored in place of the address."
+    ),
+    "adoption": Term("Adoption", "Installs that used a feature at least once, as a share of the active installs."),
+    "feature_installs": Term("Installs of a feature", "Installs that used the feature at least once in the range."),
+    "uses": Term("Uses", "How often a feature was used, summed over all installs."),
+    "modules": Term("Modules", "Modules whose beacons arrived in the range."),
+    "licensed": Term("Licensed", "Installs whose latest report in the range says licensed, as a share of all."),
+    "beacons_per_hour": Term("Beacons per hour", "Beacons by the hour in which they were sent, in UTC."),
+    "coverage": Term(
+        "Coverage", "How many of the active installs report a value. The others do not know it, or do not send it."
+    ),
+    "complete_day": Term(
+        "Complete day",
+        "A day that is over in UTC. Ranges end yesterday unless today is included. Only complete days are compared.",
+    ),
+    "other": Term(
+        "(other)",
+        "Groups that are too small to show, taken together. While they are still too few, the next smallest group "
+        "joins them.",
+    ),
+    "hidden": Term(
+        "Too few installs",
+        "A figure of fewer installs than the smallest group is not shown, so that nobody can be recognized by it.",
+    ),
+}
