@@ -64,10 +64,11 @@ class Entry:
 
 @dataclass(frozen=True)
 class Catalog:
-    """A mode and entries, by kind and name."""
+    """A mode and entries, by kind and name. `reported` are the releases that build servers report, by module."""
 
     mode: str = "open"
     entries: Mapping[tuple[Kind, str], Entry] = field(default_factory=dict)
+    reported: Mapping[str, Mapping[str, date]] = field(default_factory=dict)
 
     @property
     def takes_all(self) -> bool:
@@ -78,6 +79,15 @@ class Catalog:
         """Whether the value `name` may be stored."""
         entry = self.entries.get((kind, name))
         return self.mode == "open" if entry is None else not entry.expired(today)
+
+    def releases(self, module: str) -> Mapping[str, date]:
+        """Return the release dates of a module's versions. What the catalog declares goes before what is reported."""
+        entry = self.entries.get(("module", module))
+        return {**self.reported.get(module, {}), **(entry.releases if entry else {})}
+
+    def released_modules(self) -> set[str]:
+        """Return the names of the modules with a release date."""
+        return {*self.reported, *(name for (kind, name), entry in self.entries.items() if entry.releases)}
 
     def expiring(self, today: date) -> list[Entry]:
         """Return the entries that have expired or expire soon, by date."""

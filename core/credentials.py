@@ -35,6 +35,10 @@ class Role(StrEnum):
         return self is not Role.PRODUCT
 
 
+# What the tokens of build servers have in place of a role.
+BUILD = "build"
+
+
 class CredentialError(Exception):
     """A name, module or id cannot be used. The message says why."""
 
@@ -63,13 +67,22 @@ class User:
 
 @dataclass(frozen=True)
 class Token:
-    """A read-API token as stored. `expires` None means never, `used` is the day of its last use."""
+    """A read-API token as stored. `expires` None means never, `used` is the day of its last use.
+
+    A token that `builds` belongs to a build server: it may report releases and nothing else, whatever its role.
+    """
 
     id: str
     role: Role
     created: str
     expires: str | None = None
     used: str | None = None
+    builds: bool = False
+
+    @property
+    def may(self) -> str:
+        """The word for its permissions: `build`, or the role."""
+        return BUILD if self.builds else self.role.value
 
 
 _SCHEMA = """
@@ -162,14 +175,17 @@ class Credentials:
         self._refresh()
         return self._keys.get(hashed(key))
 
-    def add_token(self, role: Role, days: int | None = TOKEN_DAYS) -> str:
-        """Store a new read-API token and return it. It cannot be shown again. With `days` None it does not expire."""
+    def add_token(self, role: Role | None, days: int | None = TOKEN_DAYS) -> str:
+        """Store a new token and return it. It cannot be shown again. With `days` None it does not expire.
+
+        Without a role it is the token of a build server.
+        """
         token = f"prt_{secrets.token_urlsafe(32)}"
         expires = None if days is None else _utc(time.time() + days * 86400)
         with self.connect() as db:
             db.execute(
                 "INSERT INTO tokens (id, hash, role, created, expires) VALUES (?, ?, ?, ?, ?)",
-                (secrets.token_hex(4), hashed(token), role, _now(), expires),
+                (secrets.token_hex(4), hashed(token), role or BUILD, _now(), expires),
             )
         self._cached_at = float("-inf")
         return token
@@ -178,7 +194,7 @@ class Credentials:
         """Return all tokens, oldest first."""
         with self.connect() as db:
             rows = db.execute("SELECT id, role, created, expires, used FROM tokens ORDER BY created, id").fetchall()
-        return [Token(id, Role(role), *rest) for id, role, *rest in rows]
+        return [_token(*row) for row in rows]
 
     def revoke_token(self, id: str) -> None:
         """Revoke a token. Raises `CredentialError` for an unknown id."""
@@ -264,8 +280,13 @@ class Credentials:
             keys = db.execute("SELECT hash, id, modules, created FROM keys").fetchall()
             tokens = db.execute("SELECT hash, id, role, created, expires, used FROM tokens").fetchall()
         self._keys = {hash: IngestKey(id, frozenset(json.loads(mods)), created) for hash, id, mods, created in keys}
-        self._tokens = {hash: Token(id, Role(role), *rest) for hash, id, role, *rest in tokens}
+        self._tokens = {hash: _token(*row) for hash, *row in tokens}
         self._cached_at = now
+
+
+def _token(id: str, role: str, created: str, expires: str | None, used: str | None) -> Token:
+    builds = role == BUILD
+    return Token(id, Role.PRODUCT if builds else Role(role), created, expires, used, builds)
 
 
 def bearer(authorization: str | None) -> str:

@@ -34,6 +34,8 @@ class Home:
         self.secret = self.path / "secret"
         self.credentials = self.path / "credentials.sqlite"
         self.access_log = self.path / "access.sqlite"
+        # Reported releases and saved views.
+        self.dashboard = self.path / "dashboard.sqlite"
         self.catalog = self.path / "catalog.toml"
         self.engine = self.path / "clickhouse"
         self.temporary = self.path / "tmp"

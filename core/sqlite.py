@@ -1,6 +1,8 @@
-"""Open a SQLite file for reading, without changing its folder."""
+"""Open SQLite files: for reading without changing the folder, and small ones of our own."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _WAL_FORMAT = 2  # the read version, byte 19 of the header
@@ -15,3 +17,16 @@ def read_only(path: Path, seconds: float) -> sqlite3.Connection:
     at_rest = uses_log and not path.with_name(f"{path.name}-wal").exists()
     uri = f"{path.absolute().as_uri()}?mode=ro{'&immutable=1' if at_rest else ''}"
     return sqlite3.connect(uri, uri=True, timeout=seconds, isolation_level=None)
+
+
+@contextmanager
+def opened(path: Path, schema: str, seconds: float) -> Iterator[sqlite3.Connection]:
+    """Open a small file for one call, and create it with `schema` (mode 0600) if it is missing. Commits are durable."""
+    path.touch(mode=0o600)
+    db = sqlite3.connect(path, timeout=seconds, isolation_level=None)
+    try:
+        db.execute("PRAGMA synchronous = EXTRA")
+        db.executescript(schema)
+        yield db
+    finally:
+        db.close()

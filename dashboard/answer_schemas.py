@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from core.fields import FIELDS
+from core.fields import FIELDS, MODULE, VERSION
 from warehouse.queries.licensing import RULES
 
 Schema = dict[str, Any]
@@ -175,6 +175,15 @@ LICENSING_INSTALLS = closed(
     ),
 )
 LICENSING_FLAGS = closed(rows=rows(rule=_RULE, severity=_TEXT, description=_TEXT, installs=_NUMBER))
+
+RELEASES = closed(rows=rows(module=_TEXT, version=_TEXT, released=_DATE))
+RELEASE = closed(
+    ("released",),
+    module={**_TEXT, "pattern": f"^{MODULE}$"},
+    version={**_TEXT, "pattern": f"^{VERSION}$"},
+    released={**_DATE, "description": "The first day (UTC). Default: today."},
+)
+STORED = closed(stored=_NUMBER)
 
 PROBLEM = closed(
     type=_TEXT,

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,12 +17,13 @@ from werkzeug.exceptions import MethodNotAllowed
 from core.access_log import AccessLog, AccessLogError
 from core.catalog import Catalog
 from core.credentials import Credentials, Role, Token, bearer
+from core.releases import Releases
 from core.settings import Settings
-from dashboard import openapi
+from dashboard import openapi, reported_releases
 from dashboard.audited_licensing import AuditedLicensing
 from dashboard.largest import largest, parse_limit
 from dashboard.narrow_questions import NarrowQuestions, should_report
-from dashboard.permissions import API_RULES
+from dashboard.permissions import API_RULES, RELEASES, REPORTERS
 from dashboard.question_limit import QuestionLimit, TooManyQuestions
 from dashboard.question_terms import is_limited, question_terms
 from dashboard.readiness import Readiness
@@ -29,6 +31,7 @@ from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.limited_engine import LimitExceeded
 from warehouse.queries import disclosure, metrics
 from warehouse.queries.differencing import Differencing
+from warehouse.queries.metric_query import printable
 from warehouse.queries.metrics import MetricQuery, QueryError
 from warehouse.queries.questions import QUESTIONS, ask
 
@@ -62,6 +65,7 @@ def blueprint(
     narrow: NarrowQuestions,
     limit: QuestionLimit,
     catalog: Callable[[], Catalog],
+    releases: Releases,
 ) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
@@ -80,7 +84,9 @@ def blueprint(
         token = credentials.token(bearer(request.headers.get("Authorization")))
         if token is None:
             raise _Problem(401, "unauthorized", "", "Authorization: Bearer <read-API token> is missing or unknown")
-        if token.role not in roles:
+        if request.method == "POST":
+            roles = roles & REPORTERS
+        if token.may not in roles:
             raise _Problem(403, "forbidden", "", f"requires one of the roles {', '.join(sorted(roles)) or '(none)'}")
         g.token = token
         try:
@@ -143,6 +149,22 @@ def blueprint(
     def get_licensing_flags() -> Response:
         return _json(200, audited.flags(g.token))
 
+    @routes.get(RELEASES)
+    def get_releases() -> Response:
+        for name in _arguments():
+            raise QueryError("unknown_field", printable(name), "is no parameter of this path")
+        return _json(200, {"rows": reported_releases.rows(catalog())})
+
+    @routes.post(RELEASES)
+    def post_releases() -> Response:
+        reported = reported_releases.parse(request.get_data(), datetime.now(UTC).date())
+        try:
+            releases.report(reported)
+        except (sqlite3.Error, OSError) as error:
+            log.error("releases cannot be stored: %s", error)
+            raise _Problem(503, "unavailable", "", "releases cannot be stored") from None
+        return _json(200, {"stored": len(reported)})
+
     @routes.get("/api/v1/openapi.json")
     def get_openapi() -> Response:
         return _json(200, document)
@@ -165,8 +187,9 @@ def blueprint(
     def not_allowed(error: MethodNotAllowed) -> ResponseReturnValue:
         if not request.path.startswith("/api/"):
             return error
-        answer = _problem(_Problem(405, "method_not_allowed", "", "the read API only supports GET"))
-        answer.headers["Allow"] = "GET, HEAD, OPTIONS"
+        allowed = ", ".join(sorted(error.valid_methods or ("GET", "HEAD", "OPTIONS")))
+        answer = _problem(_Problem(405, "method_not_allowed", "", f"this path supports {allowed}"))
+        answer.headers["Allow"] = allowed
         return answer
 
     @routes.errorhandler(_Problem)

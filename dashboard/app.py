@@ -14,6 +14,7 @@ from core.access_log import AccessLog
 from core.catalog import Watched, place
 from core.credentials import Credentials
 from core.home import Home, derive
+from core.releases import Releases
 from core.sessions import Sessions
 from core.settings import Settings
 from dashboard import account, app_shell, login, messages, permissions, public_page, router, script_assets
@@ -22,6 +23,7 @@ from dashboard.login_throttle import Throttle
 from dashboard.narrow_questions import NarrowQuestions
 from dashboard.permissions import Callbacks
 from dashboard.question_limit import QuestionLimit, client_gone
+from dashboard.reported_releases import with_reported
 from warehouse.engine import Engine
 from warehouse.limited_engine import LimitedEngine
 
@@ -58,9 +60,10 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         server.register_blueprint(public_page.blueprint(settings, home, engine))
     narrow = NarrowQuestions()
     # A broken catalog stops the collector but not the pages, which then show names without titles.
-    catalog = Watched(place(settings, home))
+    releases = Releases(home.dashboard)
+    catalog = with_reported(Watched(place(settings, home)), releases)
     api = import_module("dashboard.api").blueprint(
-        settings, engine, credentials, access_log, narrow, questions, catalog
+        settings, engine, credentials, access_log, narrow, questions, catalog, releases
     )
     server.register_blueprint(api)
     _register_refusals(server)

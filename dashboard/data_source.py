@@ -14,8 +14,10 @@ from core.access_log import AccessLog
 from core.catalog import Catalog
 from core.credentials import Role
 from core.home import Home
+from core.releases import Release
 from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
+from dashboard.charts.release_marks import released
 from dashboard.filters import Filters, read, today
 from dashboard.gaps import Received
 from dashboard.largest import MOST_ROWS, largest
@@ -82,6 +84,10 @@ class DataSource:
         if self._first is None or self._first >= today():
             self._first, _ = metrics.days_with_beacons(self._engine, today(), today())
         return self._first
+
+    def releases(self, chosen: Filters) -> list[Release]:
+        """The releases to mark on the time axis of a period."""
+        return released(self.catalog(), chosen.module, chosen.start, chosen.end)
 
     def ask(self, metric: str, args: Mapping[str, str]) -> Answer:
         """The answer of a metric to the current user. Raises `QueryError` and `EngineError`."""

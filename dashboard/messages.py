@@ -47,7 +47,9 @@ def _start_again() -> dmc.Anchor:
 
 def _bad_address(error: QueryError) -> html.Div:
     if error.param in DIMENSIONS and error.reason == "out_of_range":
-        return warning("These figures cannot be filtered this way", [html.P(f"{error.detail[:1].upper()}{error.detail[1:]}.")])
+        return warning(
+            "These figures cannot be filtered this way", [html.P(f"{error.detail[:1].upper()}{error.detail[1:]}.")]
+        )
     return warning(
         "The address contains an invalid value",
         [

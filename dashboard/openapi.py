@@ -7,7 +7,8 @@ from core.fields import FIELDS
 from dashboard import answer_schemas
 from dashboard.answer_schemas import Schema
 from dashboard.largest import MOST_LIMIT
-from dashboard.permissions import API_RULES, EVERYONE
+from dashboard.permissions import API_RULES, EVERYONE, RELEASES, REPORTERS
+from dashboard.reported_releases import MOST
 from warehouse.queries import dimensions, licensing
 from warehouse.queries.metric_query import COUNTS, DEFAULT_DAYS, GRAINS, METRICS
 from warehouse.queries.questions import QUESTIONS, adoption, upgrades, whole_buckets
@@ -58,6 +59,10 @@ def document() -> dict[str, Any]:
             "/api/v1/licensing/flags": _get(
                 "licensing_flags", "The flag rules", [], "LicensingFlags", rule="/api/v1/licensing/flags"
             ),
+            RELEASES: {
+                **_get("releases", "The releases of modules, newest first", [], "Releases", rule=RELEASES),
+                "post": _post_releases(),
+            },
             OPENAPI: {
                 "get": {
                     "summary": "This document",
@@ -74,6 +79,8 @@ def document() -> dict[str, Any]:
                 **answers,
                 "LicensingInstalls": answer_schemas.LICENSING_INSTALLS,
                 "LicensingFlags": answer_schemas.LICENSING_FLAGS,
+                "Releases": answer_schemas.RELEASES,
+                "Release": answer_schemas.RELEASE,
                 "Problem": answer_schemas.PROBLEM,
             },
         },
@@ -103,6 +110,23 @@ def _get(
                 **{status: {"description": said, "content": problem} for status, said in _PROBLEMS.items()},
             },
         }
+    }
+
+
+def _post_releases() -> dict[str, Any]:
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    release = {"$ref": "#/components/schemas/Release"}
+    several = {"type": "array", "items": release, "minItems": 1, "maxItems": MOST}
+    return {
+        "summary": "Report one release, or several",
+        "description": f"Roles: {', '.join(sorted(REPORTERS))}. The last report of a version counts.",
+        "operationId": "report_releases",
+        "security": [{"token": []}],
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {"oneOf": [release, several]}}}},
+        "responses": {
+            "200": _answer("The releases are stored.", answer_schemas.STORED),
+            **{status: {"description": said, "content": problem} for status, said in _PROBLEMS.items()},
+        },
     }
 
 

@@ -14,7 +14,7 @@ from flask import Flask, Response, abort, redirect, request
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
 
-from core.credentials import Role
+from core.credentials import BUILD, Role
 from dashboard.callback_request import is_well_formed
 from dashboard.question_limit import QuestionLimit, TooManyQuestions
 
@@ -55,12 +55,16 @@ PAGES = (
 # The frame of every page (filters, navigation). All logged-in users may call its callbacks.
 SHELL = Page("shell", "", "", EVERYONE)
 
+RELEASES = "/api/v1/releases"
+# Who may also report releases. Build servers may do nothing else.
+REPORTERS = frozenset({Role.ADMIN, BUILD})
 # The roles whose tokens may read a path of the read API. A path that is not listed is closed to all. None: the path
 # needs no token, because it returns no data.
-API_RULES: dict[str, frozenset[Role] | None] = {
+API_RULES: dict[str, frozenset[str] | None] = {
     "/api/v1/metrics/<metric>": EVERYONE,
     "/api/v1/licensing/installs": LICENSING,
     "/api/v1/licensing/flags": LICENSING,
+    RELEASES: EVERYONE | {BUILD},
     "/api/v1/openapi.json": None,
     "/api/": None,
     "/api/<path:rest>": None,

@@ -99,7 +99,7 @@ def _cleared_on_error(folder: Path) -> Iterator[None]:
 def _home_files(home: Home, folder: Path, with_secret: bool) -> Iterator[File]:
     """Copy the files. The secret follows the spool, because the secret is older than every beacon in the spool."""
     secret = [home.secret] if with_secret else []
-    for path in (home.spool, home.credentials, home.access_log, *secret, home.synthetic, home.catalog):
+    for path in (home.spool, home.credentials, home.access_log, home.dashboard, *secret, home.synthetic, home.catalog):
         if not path.exists():
             continue
         if path == home.spool:

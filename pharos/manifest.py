@@ -1,6 +1,7 @@
 """The format of a backup: a folder of files, and a manifest, written last, with the size and hash of each file.
 
-credentials.sqlite, spool.sqlite, access.sqlite, synthetic, catalog.toml    from the home, if they exist
+credentials.sqlite, spool.sqlite, access.sqlite,
+dashboard.sqlite, synthetic, catalog.toml              from the home, if they exist
 secret                                                 only if requested
 spool.duplicates/NAME.ids, NAME.filter                 duplicate ids that are not in the spool's file
 tables/TABLE.DAY.NUMBER.native.gz                      rows, in ClickHouse's format Native

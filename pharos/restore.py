@@ -70,7 +70,7 @@ def _restore(settings: Settings, whole: Manifest, folder: Path, decisions: Kept 
             _require_empty(home, engine)
         attempt = begun or secrets.token_hex(8)
         put(home.restoring, f"{_identity(folder)} {attempt}\n".encode())
-        for name in ("secret", "synthetic", "credentials.sqlite", "access.sqlite", "catalog.toml"):
+        for name in ("secret", "synthetic", "credentials.sqlite", "access.sqlite", "dashboard.sqlite", "catalog.toml"):
             if whole.of_home(name):
                 put(home.path / name, (folder / name).read_bytes())
         if engine is not None:

@@ -5,6 +5,8 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 
+from core.releases import Release
+from dashboard.charts import release_marks
 from dashboard.charts.series import Line, after
 from dashboard.charts.style import ACCENT, ACCENT_PALE, GREY, LAYOUT, SHADE, Figure
 from dashboard.formatting import count, day, days, moment, plural, share
@@ -12,22 +14,22 @@ from dashboard.formatting import count, day, days, moment, plural, share
 _TICKS = {"month": "%b %Y", "hour": "%-d %b<br>%H:%M"}
 
 
-def installs_per_bucket(line: Line, grain: str, before: Line | None = None) -> Figure:
+def installs_per_bucket(line: Line, grain: str, before: Line | None = None, releases: Sequence[Release] = ()) -> Figure:
     """Active installs over time. `before` is a period of comparison, drawn behind from the first bucket on."""
     hover = [
         f"<b>{_bucket(bucket, grain)}</b><br>{count(int(value or 0))} installs{' so far' if part else ''}"
         for bucket, value, part in zip(line.buckets, line.values, line.incomplete, strict=True)
     ]
-    return _over_time(line, grain, hover, ",d", before)
+    return _over_time(line, grain, hover, ",d", before, releases)
 
 
-def adoption_per_bucket(line: Line, grain: str) -> Figure:
+def adoption_per_bucket(line: Line, grain: str, releases: Sequence[Release] = ()) -> Figure:
     """A feature's share of the active installs over time. Values are between 0 and 1."""
     hover = [
         f"<b>{_bucket(bucket, grain)}</b><br>{share(value or 0)} of installs"
         for bucket, value in zip(line.buckets, line.values, strict=True)
     ]
-    return _over_time(line, grain, hover, ".0%")
+    return _over_time(line, grain, hover, ".0%", releases=releases)
 
 
 def beacons_per_hour(line: Line) -> Figure:
@@ -39,7 +41,14 @@ def beacons_per_hour(line: Line) -> Figure:
     return _over_time(line, "hour", hover, ",d")
 
 
-def _over_time(line: Line, grain: str, hover: list[str], tickformat: str, before: Line | None = None) -> Figure:
+def _over_time(
+    line: Line,
+    grain: str,
+    hover: list[str],
+    tickformat: str,
+    before: Line | None = None,
+    releases: Sequence[Release] = (),
+) -> Figure:
     """A solid line through complete buckets; a dotted line and hollow points for incomplete ones."""
     several = len(line.buckets) > 1
     solid = [None if part else value for value, part in zip(line.values, line.incomplete, strict=True)]
@@ -89,7 +98,8 @@ def _over_time(line: Line, grain: str, hover: list[str], tickformat: str, before
     }  # fmt: skip
     layout = {
         **LAYOUT, "height": 280, "margin": {"l": 4, "r": 12, "t": 12, "b": 4}, "xaxis": xaxis, "yaxis": yaxis,
-        "shapes": _shades(line, grain),
+        "shapes": [*_shades(line, grain), *release_marks.lines(releases)],
+        "annotations": release_marks.labels(releases),
     }  # fmt: skip
     return {"data": data, "layout": {**layout, "hovermode": "closest", "hoverdistance": 60}}
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from core.access_log import AccessLog
-from core.credentials import TOKEN_DAYS, Credentials, Role
+from core.credentials import BUILD, TOKEN_DAYS, Credentials, Role
 from core.passwords import weakness
 from pharos.context import fail, load_settings, open_home
 
@@ -85,7 +85,7 @@ def tokens() -> None:
 
 
 @tokens.command("new")
-@click.option("--role", type=ROLES, required=True)
+@click.option("--role", type=click.Choice([*ROLES.choices, BUILD]), required=True)
 @click.option(
     "--days",
     type=click.IntRange(0, 3650),
@@ -95,8 +95,8 @@ def tokens() -> None:
     help="Days until it expires; 0: never.",
 )
 def tokens_new(role: str, days: int) -> None:
-    """Create a token. Prints only the token, once."""
-    click.echo(_credentials().add_token(Role(role), days or None))
+    """Create a token. Prints only the token, once. A token of the role build may report releases and nothing else."""
+    click.echo(_credentials().add_token(None if role == BUILD else Role(role), days or None))
 
 
 @tokens.command("list")
@@ -105,7 +105,7 @@ def tokens_list() -> None:
     for token in _credentials().tokens():
         expires = f"expires {token.expires}" if token.expires else "does not expire"
         used = f"last used {token.used}" if token.used else "never used"
-        click.echo(f"{token.id}  {token.role}  {token.created}  {expires}  {used}")
+        click.echo(f"{token.id}  {token.may}  {token.created}  {expires}  {used}")
 
 
 @tokens.command("revoke")

@@ -52,7 +52,7 @@ def test_the_document_can_be_read_without_a_token(visit: Visit) -> None:
 def test_the_document_is_valid() -> None:
     """A client can be generated of it."""
     operations = list(schemathesis.openapi.from_dict(document()).get_all_operations())
-    assert len(operations) == len(PATHS)
+    assert len(operations) == sum(len(item) for item in PATHS.values())
     assert not [one for one in operations if isinstance(one, Err)]
 
 

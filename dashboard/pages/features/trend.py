@@ -9,6 +9,7 @@ from dash import Input, Output, html
 from dashboard import filters, gaps, messages
 from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
 from dashboard.charts.registry import CHARTS
+from dashboard.charts.release_marks import in_words
 from dashboard.charts.series import line, ratio
 from dashboard.charts.tables import table_of_line
 from dashboard.data_source import DataSource, api_call
@@ -66,17 +67,19 @@ def _drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
     summary = f"Adoption of {feature} per {grain}, {days(chosen.start, chosen.end)}: " + (
         f"from {share(min(known))} to {share(max(known))}, last {share(known[-1])}." if known else "too few to show."
     )
+    releases = data.releases(chosen)
     notes = [
         gaps.in_days(gaps.silent_days(received, chosen.start, chosen.end, filters.today())),
         f"For each {grain}: the share of the active installs that used the feature.",
     ]
+    notes.append(in_words(releases))
     if any(adoption.small):
         notes.append(f"A break without a grey band: no installs, or {fewer(data.k)}.")
     calls = api_call(chart.metric, asked[0]), api_call("installs", asked[1])
     shown = replace(adoption, values=[value and round(value, 4) for value in adoption.values])
     others = ("Installs that used it", using.values), ("Active installs", active.values)
     return DrawnChart(
-        chart.figure(adoption, grain),
+        chart.figure(adoption, grain, releases),
         summary,
         " ".join(filter(None, notes)),
         table_of_line("Adoption", shown, calls, *others),

@@ -9,6 +9,7 @@ from dash import Input
 from dashboard import filters, gaps
 from dashboard.cards import DrawnChart, chart_outputs, chart_values
 from dashboard.charts.registry import CHARTS
+from dashboard.charts.release_marks import in_words
 from dashboard.charts.series import Line, line
 from dashboard.charts.tables import table_of_line
 from dashboard.data_source import DataSource, api_call
@@ -43,12 +44,14 @@ def _drawn(data: DataSource, chosen: Filters) -> DrawnChart:
         notes.append(f"Grey line: {title.lower()}.")
         calls.append(api_call("installs", before.chosen.args(grain=chosen.grain)))
         others = [(f"{title}, date", before.dates), (title, before.line.values)]
+    releases = data.releases(chosen)
+    notes.append(in_words(releases))
     known = [int(value) for value in over_time.values if value is not None]
     summary = f"Active installs per {chosen.grain}, {days(chosen.start, chosen.end)}: " + (
         f"from {count(min(known))} to {count(max(known))}, last {count(known[-1])}." if known else "too few to show."
     )
     return DrawnChart(
-        CHARTS[CHART].figure(over_time, chosen.grain, before.line if before else None),
+        CHARTS[CHART].figure(over_time, chosen.grain, before.line if before else None, releases),
         summary,
         " ".join(filter(None, notes)),
         table_of_line("Active installs", over_time, calls, *others),

@@ -67,10 +67,9 @@ def answer(reader: Reader) -> dict[str, Any]:
 
 
 def release(catalog: Catalog, module: str, name: str, wanted: str) -> date | None:
-    """Return the date that the catalog declares for a version, or for the first version of a series."""
-    entry = catalog.entries.get(("module", module))
-    releases = entry.releases if entry else {}
-    days = [day for text, day in releases.items() if (text if name == "version" else series(text)) == wanted]
+    """Return the declared or reported date of a version, or of the first version of a series."""
+    releases = catalog.releases(module).items()
+    days = [day for text, day in releases if (text if name == "version" else series(text)) == wanted]
     return min(days, default=None)
 
 
