@@ -200,6 +200,12 @@ class Credentials:
         """Revoke a token. Raises `CredentialError` for an unknown id."""
         self._delete("tokens", "id", id)
 
+    def revoke_secret(self, token: str) -> None:
+        """Revoke a token by its secret. Does nothing if it is gone."""
+        with self.connect() as db:
+            db.execute("DELETE FROM tokens WHERE hash = ?", (hashed(token),))
+        self._cached_at = float("-inf")
+
     def token(self, token: str) -> Token | None:
         """Return the token with this secret, None if unknown or expired. Records its use once a day."""
         self._refresh()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.fields import VERSION
 from core.passwords import weakness
@@ -89,6 +89,18 @@ def clickhouse_port(url: str) -> int:
     """Return the port of a ClickHouse URL."""
     parts = urlsplit(url)
     return parts.port or (8443 if parts.scheme == "https" else 8123)
+
+
+def _smtp_url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        sender = parse_qs(url.query).get("from", [""])[0]
+        usable = url.scheme in ("smtp", "smtps") and url.hostname and (url.port is None or url.port > 0)
+    except ValueError:
+        usable, sender = False, ""
+    if not usable or sender.count("@") != 1 or not sender.isprintable():
+        raise ValueError("must be smtp[s]://user:password@host:port?from=ADDRESS")
+    return text
 
 
 def _cluster(text: str) -> str:
@@ -193,6 +205,11 @@ class Settings:
     region: str = _setting("", _text, "Location of the data, for the public page: Frankfurt, Germany.")
     policy_version: str = _setting("", _policy_version, "Version of the privacy policy, for the public page: 2026-11.")
     contact: str = _setting("", _text, "Contact for privacy questions, for the public page: privacy@example.com.")
+    smtp_url: str = _setting(
+        "",
+        _smtp_url,
+        "A mail server for weekly digests, smtp[s]://user:password@host:port?from=pharos@example.com; unset: none.",
+    )
 
     @property
     def clickhouse_database(self) -> str:

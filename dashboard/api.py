@@ -18,12 +18,13 @@ from core.access_log import AccessLog, AccessLogError
 from core.catalog import Catalog
 from core.credentials import Credentials, Role, Token, bearer
 from core.releases import Releases
+from core.saved_views import SavedViews, View, ViewError
 from core.settings import Settings
 from dashboard import openapi, reported_releases
 from dashboard.audited_licensing import AuditedLicensing
 from dashboard.largest import largest, parse_limit
 from dashboard.narrow_questions import NarrowQuestions, should_report
-from dashboard.permissions import API_RULES, RELEASES, REPORTERS
+from dashboard.permissions import API_RULES, RELEASES, REPORTERS, VIEWS
 from dashboard.question_limit import QuestionLimit, TooManyQuestions
 from dashboard.question_terms import is_limited, question_terms
 from dashboard.readiness import Readiness
@@ -66,6 +67,8 @@ def blueprint(
     limit: QuestionLimit,
     catalog: Callable[[], Catalog],
     releases: Releases,
+    views: SavedViews,
+    report: Callable[[View, Role], str],
 ) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
@@ -164,6 +167,21 @@ def blueprint(
             log.error("releases cannot be stored: %s", error)
             raise _Problem(503, "unavailable", "", "releases cannot be stored") from None
         return _json(200, {"stored": len(reported)})
+
+    @routes.get(VIEWS)
+    def get_view() -> Response:
+        """The report of a view as its owner sees it; without a name the list of views."""
+        try:
+            if "name" not in request.args:
+                return _json(200, {"rows": [{"name": view.name, "owner": view.owner} for view in views.views()]})
+            view = views.find(request.args["name"], request.args.get("owner", ""))
+            owner = credentials.user(view.owner)
+            if owner is None:
+                raise ViewError(f"the owner of the view {view.name} is no user any more")
+            html = report(view, owner.role)
+        except ViewError as error:
+            raise _Problem(404, "not_found", "name", str(error)) from None
+        return Response(html, content_type="text/html; charset=utf-8")
 
     @routes.get("/api/v1/openapi.json")
     def get_openapi() -> Response:

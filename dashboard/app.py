@@ -1,6 +1,8 @@
 """Builds the dashboard: Flask, login, guard, read API, Dash and its pages. Importing the module does nothing."""
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -12,17 +14,20 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from core import client_address, logs
 from core.access_log import AccessLog
 from core.catalog import Watched, place
-from core.credentials import Credentials
+from core.credentials import Credentials, Role
 from core.home import Home, derive
 from core.releases import Releases
+from core.saved_views import SavedViews, View
 from core.sessions import Sessions
 from core.settings import Settings
 from dashboard import account, app_shell, login, messages, permissions, public_page, router, script_assets
 from dashboard.data_source import DataSource
+from dashboard.digests import Digests
 from dashboard.login_throttle import Throttle
 from dashboard.narrow_questions import NarrowQuestions
 from dashboard.permissions import Callbacks
 from dashboard.question_limit import QuestionLimit, client_gone
+from dashboard.report import render
 from dashboard.reported_releases import with_reported
 from warehouse.engine import Engine
 from warehouse.limited_engine import LimitedEngine
@@ -31,6 +36,7 @@ log = logging.getLogger("pharos.requests")
 
 # A browser sends no more than filters and a row of a grid.
 MOST_BODY_BYTES = 1 << 20
+DIGESTS = "pharos digests"  # in the app's extensions: the server starts them
 REFUSALS = {
     403: ("Access denied", "Your role cannot open this page. An administrator can change your role."),
     404: ("Page not found", "The address may be mistyped, or the page was removed."),
@@ -62,22 +68,33 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     # A broken catalog stops the collector but not the pages, which then show names without titles.
     releases = Releases(home.dashboard)
     catalog = with_reported(Watched(place(settings, home)), releases)
+    views = SavedViews(home.dashboard)
+    data = DataSource(engine, settings, home, catalog, access_log, narrow)
     api = import_module("dashboard.api").blueprint(
-        settings, engine, credentials, access_log, narrow, questions, catalog, releases
+        settings, engine, credentials, access_log, narrow, questions, catalog, releases, views, partial(render, data)
     )
     server.register_blueprint(api)
     _register_refusals(server)
-    data = DataSource(engine, settings, home, catalog, access_log, narrow)
-    dash_app = _dash(server, home, data)
+    dash_app = _dash(server, home, data, views)
     # Dash completes its set-up in the first request. Here that is not a visitor's, and no second one runs beside it.
     with server.test_request_context("/healthz"):
         server.preprocess_request()
     _register_headers(server, dash_app)
     script_assets.register(server)
+    if settings.smtp_url:
+        server.extensions[DIGESTS] = Digests(views, credentials, _outside_requests(server, data), settings.smtp_url)
     return server
 
 
-def _dash(server: Flask, home: Home, data: DataSource) -> Dash:
+def _outside_requests(server: Flask, data: DataSource) -> Callable[[View, Role], str]:
+    def make(view: View, role: Role) -> str:
+        with server.app_context():
+            return render(data, view, role)
+
+    return make
+
+
+def _dash(server: Flask, home: Home, data: DataSource, views: SavedViews) -> Dash:
     dash_app = Dash(
         "dashboard",
         server=server,
@@ -92,7 +109,7 @@ def _dash(server: Flask, home: Home, data: DataSource) -> Dash:
     dash_app.index_string = _INDEX
     dash_app.layout = lambda: app_shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
-    app_shell.register(dash_app, callbacks, data)
+    app_shell.register(dash_app, callbacks, data, views)
     layouts = {}
     for page in permissions.PAGES:
         module: Any = import_module(f"dashboard.pages.{page.name}")

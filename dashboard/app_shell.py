@@ -9,12 +9,14 @@ from flask import has_request_context
 from flask_login import current_user
 
 from core.credentials import Role
-from dashboard import filter_bar, router
+from core.saved_views import SavedViews
+from dashboard import filter_bar, router, views_menu
 from dashboard.charts.registry import CHARTS
 from dashboard.data_source import DataSource
 from dashboard.icons import icon
 from dashboard.login import csrf_token
 from dashboard.permissions import ACCOUNT, Callbacks, Page, pages_for
+from dashboard.roles import ROLES
 
 THEME = {
     "primaryColor": "indigo",
@@ -39,7 +41,6 @@ THEME = {
         ]
     },
 }
-ROLES = {Role.PRODUCT: "Product", Role.LICENSING: "Licensing", Role.ADMIN: "Administrator"}
 
 
 def layout(synthetic: bool) -> dmc.MantineProvider:
@@ -55,6 +56,7 @@ def layout(synthetic: bool) -> dmc.MantineProvider:
             html.A("Skip to content", href="#content", className="skip"),
             dcc.Location(id="url", refresh=False),
             dcc.Store(id="modules"),
+            views_menu.store(),
             dmc.AppShell(
                 id="app-shell",
                 header={"height": 60},
@@ -75,10 +77,11 @@ def layout(synthetic: bool) -> dmc.MantineProvider:
     )
 
 
-def register(dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
+def register(dash_app: Dash, callbacks: Callbacks, data: DataSource, views: SavedViews) -> None:
     """The callbacks of the shell."""
 
     filter_bar.register(dash_app, callbacks, data)
+    views_menu.register(callbacks, views)
 
     def in_browser(function: str, *args: Any) -> None:
         dash_app.clientside_callback(ClientsideFunction("pharos", function), *args)

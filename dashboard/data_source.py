@@ -3,7 +3,9 @@
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -38,6 +40,25 @@ HOURS_KEPT_SECONDS = 30.0
 Answer = dict[str, Any]
 # A metric or a question with its arguments, and who asks.
 Key = tuple[str, frozenset[tuple[str, str]], Role]
+
+
+# Set while a report is made for a role in place of a user.
+_as_role: ContextVar[Role | None] = ContextVar("as_role", default=None)
+
+
+@contextmanager
+def asking_as(role: Role) -> Iterator[None]:
+    """Answer this thread's questions as for a user with this role."""
+    token = _as_role.set(role)
+    try:
+        yield
+    finally:
+        _as_role.reset(token)
+
+
+def _role() -> Role:
+    role: Role = _as_role.get() or current_user.role
+    return role
 
 
 def api_call(name: str, args: Mapping[str, str]) -> str:
@@ -100,19 +121,19 @@ class DataSource:
                 query,
                 self.k,
                 rounded=self.rounded,
-                open_from=disclosure.open_from(current_user.role, self.k, today()),
-                hide_open=disclosure.hides_open_days(current_user.role),
+                open_from=disclosure.open_from(_role(), self.k, today()),
+                hide_open=disclosure.hides_open_days(_role()),
             ),
         )
 
     def question(self, name: str, args: Mapping[str, str]) -> Answer:
         """The answer of `lifecycle`, `retention`, … to the current user. Raises `QueryError` and `EngineError`."""
-        terms, last_day = question_terms(current_user.role, self._settings, self.catalog(), today())
+        terms, last_day = question_terms(_role(), self._settings, self.catalog(), today())
         return self._shared(name, args, lambda: ask(self._engine, name, args, terms, today(), last_day))
 
     def _shared(self, name: str, args: Mapping[str, str], answer: Callable[[], Answer]) -> Answer:
         """Ask once for all who have the same role and need the same answer."""
-        key = name, frozenset(args.items()), current_user.role
+        key = name, frozenset(args.items()), _role()
         with self._lock:
             self._forget_old()
             lock = self._locks.setdefault(key, threading.Lock())
@@ -172,6 +193,11 @@ class DataSource:
     def rights_requests(self) -> list[install_data.Requested]:
         """Owners' requests, newest first. Raises `EngineError`."""
         return install_data.requests(self._engine)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether all data is synthetic."""
+        return self._home.synthetic.exists()
 
     def disk(self) -> tuple[int, int]:
         """Free bytes and size of the disk that the home is on."""

@@ -5,6 +5,7 @@ from typing import Any
 import dash_mantine_components as dmc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
+from dashboard import views_menu
 from dashboard.charts.registry import CHARTS
 from dashboard.data_source import DataSource
 from dashboard.display_names import DIMENSIONS, display_name
@@ -38,6 +39,7 @@ def layout() -> html.Div:
                         id="copy-link", value="", children="Copy link", copiedChildren="Copied",
                         variant="default", size="sm",
                     ),
+                    views_menu.layout(),
                 ],
                 className="bar-controls",
             ),

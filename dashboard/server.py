@@ -57,14 +57,17 @@ class DashboardServer(HttpServer):
 
     def load(self) -> Any:
         """Return the application of the worker."""
-        from dashboard.app import create_app
+        from dashboard.app import DIGESTS, create_app
 
         self._lock.close()
         self._engine = Engine(self._settings, self._home)
         if self._beside is not None:
             self._stop = self._beside(self._engine)
         threading.Thread(target=_warm, args=(self._engine,), name="warm", daemon=True).start()
-        return logs.with_request_ids(create_app(self._settings, self._home, self._engine))
+        app = create_app(self._settings, self._home, self._engine)
+        if digests := app.extensions.get(DIGESTS):
+            digests.start()
+        return logs.with_request_ids(app)
 
     def _worker_exit(self, server: Any, worker: Any) -> None:
         if self._stop is not None:

@@ -23,6 +23,7 @@ from pharos.commands.catalog import catalog
 from pharos.commands.credentials import access, keys, tokens, users
 from pharos.commands.maintenance import backup, quarantine, recount, restore
 from pharos.commands.privacy import privacy
+from pharos.commands.report import report
 from pharos.commands.rights import rights
 from pharos.context import fail, load_settings, open_home
 
@@ -298,5 +299,5 @@ def demo(installs: int, days: int, seed: int) -> None:
     _serve(settings)
 
 
-for _command in (recount, backup, restore, quarantine, catalog, keys, users, tokens, access, rights, privacy):
+for _command in (recount, backup, restore, quarantine, catalog, keys, users, tokens, access, rights, privacy, report):
     cli.add_command(_command)

@@ -105,6 +105,8 @@
   document.addEventListener("click", (event) => {
     const chip = event.target.closest("[data-filter]");
     if (chip) refine({ [chip.dataset.filter]: "" });
+    const view = event.target.closest("[data-view]");
+    if (view) window.dash_clientside.set_props("view-deleted", { data: { name: view.dataset.view, time: Date.now() } });
   });
 
   const CHOICES = {

@@ -36,6 +36,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "region": ("Frankfurt, Germany", "Frankfurt, Germany"),
     "policy_version": ("2026-11", "2026-11"),
     "contact": ("privacy@example.com", "privacy@example.com"),
+    "smtp_url": ("smtps://user:pw@mail.example.com:465?from=pharos@example.com", "smtps://user:pw@mail.example.com:465?from=pharos@example.com"),
     "catalog": ("/etc/pharos/catalog.toml", "/etc/pharos/catalog.toml"),
 }
 DEFAULTS: dict[str, Any] = {
@@ -63,6 +64,7 @@ DEFAULTS: dict[str, Any] = {
     "region": "",
     "policy_version": "",
     "contact": "",
+    "smtp_url": "",
     "catalog": "",
 }
 BAD = {
@@ -95,6 +97,7 @@ BAD = {
     "region": ["Frankfurt,\nGermany", " Frankfurt"],
     "policy_version": ["of November", "-1", "2" * 33],
     "contact": ["line\tbreak"],
+    "smtp_url": ["mail.example", "http://mail.example?from=a@b.example", "smtp://mail.example", "smtp://h?from=x"],
     "catalog": [" catalog.toml", "cata\alog"],
 }  # fmt: skip
 NAMES = [field.name for field in fields(Settings)]

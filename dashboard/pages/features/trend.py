@@ -40,13 +40,13 @@ def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
         Input("features-grid", "selectedRows"),
         Input("url", "search"),
     )
-    def adoption_per_bucket(selected: list[rows.Row] | None, search: str) -> Instead | tuple[Any, ...]:
+    def adoption_per_bucket(selected: list[rows.Row] | dict[str, Any] | None, search: str) -> Instead | tuple[Any, ...]:
         chosen = data.chosen(search)
-        feature = selected[0]["feature"] if selected else _most_used(data, chosen)
+        feature = selected[0]["feature"] if selected and isinstance(selected, list) else _most_used(data, chosen)
         if feature is None:
             return Instead(messages.no_feature_selected())
         name = display_name(data.catalog(), "feature", feature, filters.today())
-        return *chart_values(_drawn(data, chosen, feature)), name.title or feature
+        return *chart_values(drawn(data, chosen, feature)), name.title or feature
 
 
 def _most_used(data: DataSource, chosen: Filters) -> str | None:
@@ -54,7 +54,8 @@ def _most_used(data: DataSource, chosen: Filters) -> str | None:
     return str(found[0]["feature"]) if found else None
 
 
-def _drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
+def drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
+    """The chart of a feature. Raises `QueryError` and `EngineError`."""
     chart = CHARTS[CHART]
     grain = "week" if chosen.days > WEEKS_FROM else "day"
     received = data.received(chosen)

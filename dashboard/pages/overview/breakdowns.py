@@ -30,16 +30,16 @@ def _register(page: Page, callbacks: Callbacks, data: DataSource, name: str) -> 
 
     @fill(callbacks, page, name, outputs, Input("url", "search"))
     def installs_by(search: str) -> Instead | tuple[Any, ...]:
-        drawn = _drawn(data, name, data.chosen(search))
-        if drawn is not None:
-            return *chart_values(drawn), SHOWN
+        found = drawn(data, name, data.chosen(search))
+        if found is not None:
+            return *chart_values(found), SHOWN
         if CHARTS[name].optional:
             return *chart_values(DrawnChart(BLANK, "")), HIDDEN
         return Instead(messages.too_few(data.k))
 
 
-def _drawn(data: DataSource, name: str, chosen: Filters) -> DrawnChart | None:
-    """The chart, or None when there is nothing to show."""
+def drawn(data: DataSource, name: str, chosen: Filters) -> DrawnChart | None:
+    """The chart, or None when there is nothing to show. Raises `QueryError` and `EngineError`."""
     chart = CHARTS[name]
     total = data.total(chosen.args())
     all_modules = name == "installs_by_version" and not chosen.module

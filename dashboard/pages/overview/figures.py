@@ -9,6 +9,7 @@ from dashboard.filters import Filters, today
 from dashboard.formatting import count, days, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import fill, loading, region
+from dashboard.report import Section
 from warehouse.queries.small_groups import OTHER
 
 # The label of each card, and its term in the glossary.
@@ -31,10 +32,20 @@ def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
 
     @fill(callbacks, page, "overview-figures", figure_outputs(*CARDS), Input("url", "search"))
     def figures(search: str) -> tuple[str, ...]:
-        chosen = data.chosen(search)
-        total = data.total(chosen.args())
-        active = FigureText(count(total) if total else "–", days(chosen.start, chosen.end))
-        return figure_values(active, _change(data, chosen), _modules(data, chosen), _licensed(data, chosen, total))
+        return figure_values(*_texts(data, data.chosen(search)))
+
+
+def report(data: DataSource, chosen: Filters) -> Section:
+    """The figures, for a report. Raises `QueryError` and `EngineError`."""
+    labels = (label for label, _ in CARDS.values())
+    return Section("Figures", figures=list(zip(labels, _texts(data, chosen), strict=True)))
+
+
+def _texts(data: DataSource, chosen: Filters) -> list[FigureText]:
+    """The texts of the cards, in their order."""
+    total = data.total(chosen.args())
+    active = FigureText(count(total) if total else "–", days(chosen.start, chosen.end))
+    return [active, _change(data, chosen), _modules(data, chosen), _licensed(data, chosen, total)]
 
 
 def _change(data: DataSource, chosen: Filters) -> FigureText:

@@ -26,10 +26,11 @@ def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
 
     @fill(callbacks, page, CHART, chart_outputs(CHART), Input("url", "search"))
     def installs_per_bucket(search: str) -> tuple[Any, ...]:
-        return chart_values(_drawn(data, data.chosen(search)))
+        return chart_values(drawn(data, data.chosen(search)))
 
 
-def _drawn(data: DataSource, chosen: Filters) -> DrawnChart:
+def drawn(data: DataSource, chosen: Filters) -> DrawnChart:
+    """The chart. Raises `QueryError` and `EngineError`."""
     over_time = _line(data, chosen)
     before = _before(data, chosen, len(over_time.buckets))
     notes = [gaps.in_days(gaps.silent_days(data.received(chosen), chosen.start, chosen.end, filters.today()))]

@@ -1,0 +1,118 @@
+"""The menu of saved views in the filter bar: opens, saves and deletes them."""
+
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import Input, Output, State, ctx, dcc, html
+from flask_login import current_user
+
+from core.credentials import Role
+from core.saved_views import LONGEST_SEARCH, SavedViews, View, ViewError
+from dashboard import messages
+from dashboard.permissions import SHELL, Callbacks, page_at
+from dashboard.regions import Instead, fill
+from dashboard.roles import ROLES
+
+ONLY_ME = "-"
+
+
+def layout() -> dmc.Popover:
+    """The button and its menu, without views."""
+    inside = {"withinPortal": False}
+    shared = [{"value": ONLY_ME, "label": "Only me"}] + [{"value": role, "label": text} for role, text in ROLES.items()]
+    form = dmc.Stack(
+        [
+            dmc.TextInput(id="view-name", label="Save this view as"),
+            dmc.Select(
+                id="view-shared", label="Who sees it", data=shared, value=ONLY_ME, allowDeselect=False,
+                comboboxProps=inside,
+            ),
+            dmc.TextInput(
+                id="view-mail", label="Weekly digest to", placeholder="name@example.com",
+                description="Sent on Mondays. Empty: no digest.",
+            ),
+            dmc.Button("Save view", id="view-save"),
+            html.Div(id="views-message", role="status"),
+        ],
+        gap="sm",
+    )  # fmt: skip
+    return dmc.Popover(
+        [
+            dmc.PopoverTarget(dmc.Button("Views", variant="default", id="views-open")),
+            dmc.PopoverDropdown([html.Div(id="views-list", className="views"), form]),
+        ],
+        id="views-menu", width=300, trapFocus=True, position="bottom-end", shadow="md", keepMounted=True,
+    )  # fmt: skip
+
+
+def store() -> dcc.Store:
+    """Where the browser writes which view to delete."""
+    return dcc.Store(id="view-deleted")
+
+
+def register(callbacks: Callbacks, views: SavedViews) -> None:
+    """The callback of the menu."""
+
+    @fill(
+        callbacks,
+        SHELL,
+        "views",
+        [Output("views-list", "children"), Output("view-name", "value")],
+        Input("view-save", "n_clicks"),
+        Input("view-deleted", "data"),
+        State("view-name", "value"),
+        State("view-shared", "value"),
+        State("view-mail", "value"),
+        State("url", "pathname"),
+        State("url", "search"),
+        content=False,
+    )
+    def change(
+        clicks: int | None, deleted: Any, name: str | None, shared: str | None, mail: str | None, path: str, search: str
+    ) -> Instead | tuple[list[Any], str]:
+        user, role = current_user.name, current_user.role
+        kept = name or ""
+        try:
+            if ctx.triggered_id == "view-save" and clicks:
+                views.save(_view(user, role, name, shared, mail, path, search))
+                kept = ""
+            elif ctx.triggered_id == "view-deleted" and isinstance(deleted, dict):
+                views.delete(user, str(deleted.get("name")))
+            return _list(views.of(user, role), user), kept
+        except ViewError as error:
+            return Instead(messages.warning(f"{str(error)[:1].upper()}{str(error)[1:]}.", []))
+
+
+def _view(
+    user: str, role: Role, name: str | None, shared: str | None, mail: str | None, path: str, search: str
+) -> View:
+    page = page_at(path or "/")
+    if page is None or role not in page.roles:
+        raise ViewError("this page cannot be saved")
+    if shared not in (ONLY_ME, *ROLES):
+        raise ViewError("choose who sees the view")
+    role_that_sees = "" if shared == ONLY_ME else str(shared)
+    return View(user, (name or "").strip(), page.path, (search or "")[: LONGEST_SEARCH + 1], role_that_sees, mail or "")
+
+
+def _list(found: list[View], user: str) -> list[Any]:
+    if not found:
+        return [html.P("No saved views yet. Save this one below.", className="dim")]
+    return [_entry(view, user) for view in found]
+
+
+def _entry(view: View, user: str) -> html.Div:
+    of = [] if view.owner == user else [f"by {view.owner}"]
+    notes = [*of, *([f"shared with {view.shared}"] if view.shared else []), *(["weekly"] if view.mail else [])]
+    link = dcc.Link(view.name, href=f"{view.path}{view.search}", className="view-link")
+    delete = html.Button(
+        "×", type="button", className="view-delete", title="Delete this view",
+        **{"data-view": view.name, "aria-label": f"Delete the view {view.name}"},
+    )  # fmt: skip
+    return html.Div(
+        [
+            html.Div([link, html.Span(", ".join(notes), className="dim")]),
+            *([delete] if view.owner == user else []),
+        ],
+        className="view",
+    )
