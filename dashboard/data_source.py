@@ -27,7 +27,8 @@ from dashboard.narrow_questions import NarrowQuestions
 from dashboard.question_terms import question_terms
 from warehouse import install_data
 from warehouse.engine import Engine
-from warehouse.queries import disclosure, health, metrics
+from warehouse.queries import dimensions, disclosure, health, metrics
+from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.questions import ask
 from warehouse.queries.small_groups import OTHER
 
@@ -63,7 +64,19 @@ def _role() -> Role:
 
 def api_call(name: str, args: Mapping[str, str]) -> str:
     """The path of the read API that answers a metric or a question."""
-    return f"/api/v1/metrics/{name}?{urlencode(args, safe=',')}"
+    return f"/api/v1/metrics/{name}?{urlencode(counted(name, args), safe=',')}"
+
+
+def counted(name: str, args: Mapping[str, str]) -> Mapping[str, str]:
+    """The arguments with `count=latest` where filters would otherwise hold for whatever an install ever reported.
+
+    Without it, the installs with PHP below 8.0 would include those that have upgraded within the range.
+    """
+    names = {dimension_of(each) for each in args}
+    filtered = names & set(dimensions.ALL) - {"module"}
+    if name != "installs" or not filtered or "feature" in names or "feature" in args.get("by", "") or "count" in args:
+        return args
+    return {**args, "count": "latest"}
 
 
 class DataSource:
@@ -112,6 +125,7 @@ class DataSource:
 
     def ask(self, metric: str, args: Mapping[str, str]) -> Answer:
         """The answer of a metric to the current user. Raises `QueryError` and `EngineError`."""
+        args = counted(metric, args)
         query = metrics.parse(metric, args, today())
         return self._shared(
             metric,

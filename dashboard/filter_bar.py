@@ -32,12 +32,12 @@ def layout() -> html.Div:
                 [
                     _control("module", _module()),
                     _control("range", *_range()),
-                    _control("grain", _select("grain", GRAINS, "day", "Grain", 110)),
-                    _control("compare", _select("compare", COMPARISONS, "previous", "Compare with", 200)),
+                    _control("grain", _select("grain", GRAINS, "day", "Grain", 100)),
+                    _control("compare", _select("compare", COMPARISONS, "previous", "Compare with", 172)),
                     _control("filters", _picker()),
                     dmc.CopyButton(
                         id="copy-link", value="", children="Copy link", copiedChildren="Copied",
-                        variant="default", size="sm",
+                        variant="default", size="xs",
                     ),
                     views_menu.layout(),
                 ],
@@ -147,13 +147,13 @@ def _control(name: str, *content: Any) -> html.Div:
 def _select(name: str, choices: dict[str, str], value: str, label: str, width: int) -> dmc.Select:
     data = [{"value": choice, "label": text} for choice, text in choices.items()]
     return dmc.Select(
-        id=f"{name}-filter", data=data, value=value, allowDeselect=False, w=width, **{"aria-label": label}
+        id=f"{name}-filter", data=data, value=value, allowDeselect=False, w=width, size="xs", **{"aria-label": label}
     )
 
 
 def _module() -> dmc.Select:
     return dmc.Select(
-        id="module-filter", data=[], placeholder="All modules", clearable=True, searchable=True, w=200,
+        id="module-filter", data=[], placeholder="All modules", clearable=True, searchable=True, w=180, size="xs",
         nothingFoundMessage="No matching module", limit=200, **{"aria-label": "Module"},
     )  # fmt: skip
 
@@ -161,12 +161,12 @@ def _module() -> dmc.Select:
 def _range() -> list[Any]:
     days = dmc.DatePickerInput(
         id="range-days", type="range", valueFormat="D MMM YYYY", className="range-days", allowSingleDateInRange=True,
-        **{"aria-label": "First and last day (UTC)"},
+        size="xs", **{"aria-label": "First and last day (UTC)"},
     )  # fmt: skip
     return [
-        _select("range", {**RANGES, "days": "From – to"}, DEFAULT_RANGE, "Range", 150),
+        _select("range", {**RANGES, "days": "From – to"}, DEFAULT_RANGE, "Range", 132),
         days,
-        dmc.Checkbox(id="range-today", label="Today", checked=False, size="sm"),
+        dmc.Checkbox(id="range-today", label="Today", checked=False, size="xs"),
     ]
 
 
@@ -175,7 +175,9 @@ def _picker() -> dmc.Popover:
     names = [{"value": name, "label": label} for name, label in DIMENSIONS.items() if name not in NOT_PICKED]
     return dmc.Popover(
         [
-            dmc.PopoverTarget(dmc.Button("Filter", leftSection=icon("features"), variant="default", id="filter-open")),
+            dmc.PopoverTarget(
+                dmc.Button("Filter", leftSection=icon("features"), variant="default", size="xs", id="filter-open")
+            ),
             dmc.PopoverDropdown(
                 dmc.Stack(
                     [

@@ -38,7 +38,7 @@ def layout() -> dmc.Popover:
     )  # fmt: skip
     return dmc.Popover(
         [
-            dmc.PopoverTarget(dmc.Button("Views", variant="default", id="views-open")),
+            dmc.PopoverTarget(dmc.Button("Views", variant="default", size="xs", id="views-open")),
             dmc.PopoverDropdown([html.Div(id="views-list", className="views"), form]),
         ],
         id="views-menu", width=300, trapFocus=True, position="bottom-end", shadow="md", keepMounted=True,

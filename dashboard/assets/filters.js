@@ -210,5 +210,5 @@
     },
   };
   window.dash_clientside = Object.assign({}, window.dash_clientside);
-  window.dash_clientside.pharos = Object.assign(window.dash_clientside.pharos || {}, pharos);
+  window.dash_clientside.pharos = Object.assign(pharos, window.dash_clientside.pharos);
 })();

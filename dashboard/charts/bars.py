@@ -9,7 +9,7 @@ from warehouse.queries.small_groups import OTHER
 
 MOST_BARS = 8
 LONGEST_LABEL = 22
-BAR_HEIGHT = 31
+BAR_HEIGHT = 27
 # Room for all bars and `(other)`: the height never changes, so that nothing moves while a page loads.
 HEIGHT = BAR_HEIGHT * (MOST_BARS + 1) + 8
 

@@ -36,7 +36,10 @@ GOOD: dict[str, tuple[str, Any]] = {
     "region": ("Frankfurt, Germany", "Frankfurt, Germany"),
     "policy_version": ("2026-11", "2026-11"),
     "contact": ("privacy@example.com", "privacy@example.com"),
-    "smtp_url": ("smtps://user:pw@mail.example.com:465?from=pharos@example.com", "smtps://user:pw@mail.example.com:465?from=pharos@example.com"),
+    "smtp_url": (
+        "smtps://user:pw@mail.example.com:465?from=pharos@example.com",
+        "smtps://user:pw@mail.example.com:465?from=pharos@example.com",
+    ),
     "catalog": ("/etc/pharos/catalog.toml", "/etc/pharos/catalog.toml"),
 }
 DEFAULTS: dict[str, Any] = {

@@ -85,7 +85,9 @@ def test_the_reasons_are_those_of_the_code() -> None:
 def test_the_read_api_is_that_of_the_code() -> None:
     """The page has exactly the metrics, grains, dimensions and parameters."""
     paths = [code(row[0]) for row in TABLES["path | roles | gives"]]
-    assert paths[: len(metrics.METRICS) + len(QUESTIONS)] == [f"/api/v1/metrics/{metric}" for metric in (*metrics.METRICS, *QUESTIONS)]
+    assert paths[: len(metrics.METRICS) + len(QUESTIONS)] == [
+        f"/api/v1/metrics/{metric}" for metric in (*metrics.METRICS, *QUESTIONS)
+    ]
     assert set(paths) == set(openapi.document()["paths"])
     gives = {code(row[0]).rpartition("/")[2]: row[2] for row in TABLES["path | roles | gives"]}
     assert {name: gives[name].lower() for name in QUESTIONS} == {

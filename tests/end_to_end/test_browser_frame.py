@@ -1,0 +1,222 @@
+"""The frame of every page in a real browser: filters in the address, chips, what cards offer, saved views, reports."""
+
+import csv
+import json
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from dashboard.filters import RANGES, span
+from dashboard.formatting import day
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, PASSWORD, System, running
+from tests.end_to_end.test_browser import browser, logged_in
+from tests.end_to_end.test_browser_filters import choose, choose_module
+
+__all__ = ["browser"]
+TODAY = datetime.now(UTC).date()
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Two modules on three PHP versions, yesterday and the day before, and six installs of today alone. All loaded."""
+    with running(tmp_path_factory.mktemp("frame") / "home", request.param) as system:
+        now = datetime.now(UTC)
+        for module, php, installs in (
+            ("invoice_pro", "7.4.33", 6),
+            ("invoice_pro", "8.2.12", 9),
+            ("ticket_ai", "8.3.1", 7),
+        ):
+            for _ in range(installs):
+                one = beacon(module={"name": module, "version": "1.1.1"})
+                sent = [{**one, "beacon_id": beacon()["beacon_id"], "sent_at": (now - timedelta(days=back)).isoformat(),
+                         "platform": {**one["platform"], "php": php}} for back in (1, 2)]  # fmt: skip
+                assert system.post(sent)[1]["accepted"] == 2
+        today = [beacon(module={"name": "ticket_ai", "version": "1.1.1"}) for _ in range(6)]
+        assert system.post(today)[1]["accepted"] == 6
+        token = system.run("tokens", "new", "--role", "build").stdout.decode().strip()
+        release = {"module": "invoice_pro", "version": "1.1.1", "released": (TODAY - timedelta(days=2)).isoformat()}
+        request_ = urllib.request.Request(
+            f"{system.dashboard}/api/v1/releases",
+            json.dumps(release).encode(),
+            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        )
+        system.read("/api/v1/releases")  # once this new token is known, the other is
+        assert json.loads(urllib.request.urlopen(request_, timeout=60).read()) == {"stored": 1}
+        system.drain()
+        yield system
+
+
+@pytest.fixture
+def page(system: System, browser: Browser) -> Iterator[Page]:
+    page = logged_in(browser, system, "admin", PASSWORD)
+    expect(page.locator("#active_installs-value")).to_have_text("22")
+    yield page
+    page.context.close()
+
+
+def shown(page: Page, search: str) -> None:
+    """Wait until the page has these parameters in its address."""
+    page.wait_for_function("search => window.location.search === search", arg=search)
+
+
+def test_relative_ranges_stay_relative_and_end_yesterday(page: Page) -> None:
+    """Each preset shows the server's days in the date picker, and the address names the preset alone."""
+    for name, label in RANGES.items():
+        choose(page, "Range", label)
+        page.wait_for_function("name => location.search.includes(name) || name === '28d'", arg=name)
+        start, end = span(name, TODAY, with_today=False)
+        expect(page.locator("#range-days")).to_have_text(f"{day(start)} – {day(end)}")
+        assert "from=" not in page.url
+        assert label in page.title()
+    expect(page.locator("#range-days")).to_have_attribute(
+        "aria-label", f"{day(start)} – {day(end)} (first and last day, UTC)"
+    )
+    page.get_by_label("Today", exact=True).click()
+    expect(page.locator("#active_installs-value")).to_have_text("28")
+    assert parse_qs(urlsplit(page.url).query)["today"] == ["yes"]
+
+
+def test_filters_stack_and_survive_reload_back_and_forward(page: Page, system: System) -> None:
+    """A picked condition and a clicked bar become chips. A link pushes history, and a refinement does not."""
+    page.get_by_role("button", name="Filter", exact=True).click()
+    page.get_by_label("Filter by").first.click()
+    page.get_by_role("option", name="PHP", exact=True).click()
+    page.get_by_label("Condition").first.click()
+    page.get_by_role("option", name="from", exact=True).click()
+    page.get_by_label("Value").first.fill("8.0")
+    page.get_by_role("button", name="Add filter").click()
+    expect(page.get_by_role("button", name="Remove filter PHP ≥ 8.0")).to_be_visible()
+    expect(page.locator("#active_installs-value")).to_have_text("16")
+    expect(page.locator("#installs_by_php_series-summary")).not_to_contain_text("7.4")
+    page.wait_for_load_state("networkidle")
+    bar = page.locator("#installs_by_php_series .bars .point").nth(1)
+    bar.scroll_into_view_if_needed()
+    box = bar.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 10, box["y"] + box["height"] / 2)
+    expect(page.get_by_role("button", name="Remove filter PHP: 8.3")).to_be_visible()
+    expect(page.locator("#active_installs-value")).to_have_text("7")
+    search = urlsplit(page.url).query
+    assert parse_qs(search) == {"php_series.ge": ["8.0"], "php_series": ["8.3"]}
+    page.get_by_role("link", name="Features").click()
+    page.wait_for_url("**/features?*")
+    assert urlsplit(page.url).query == search
+    page.reload()
+    expect(page.get_by_role("button", name="Remove filter PHP: 8.3")).to_be_visible()
+    page.get_by_role("button", name="Remove filter PHP: 8.3").click()
+    shown(page, "?php_series.ge=8.0")
+    page.go_back()
+    page.wait_for_url(f"{system.dashboard}/?*")
+    assert urlsplit(page.url).query == search
+    expect(page.locator("#active_installs-value")).to_have_text("7")
+    page.go_forward()
+    shown(page, "?php_series.ge=8.0")
+
+
+def test_a_name_that_nobody_knows_is_shown_as_not_applied(page: Page, system: System) -> None:
+    """It is neither dropped nor does it change a figure."""
+    page.goto(f"{system.dashboard}/?php_serie.lt=8.0&range=7d")
+    expect(page.locator(".chip.unknown")).to_contain_text("php_serie.lt=8.0 (unknown, not applied)")
+    expect(page.locator("#active_installs-value")).to_have_text("22")
+    page.locator(".chip.unknown").click()
+    shown(page, "?range=7d")
+
+
+def read_csv(page: Page, name: str) -> list[list[str]]:
+    with page.expect_download() as download:
+        page.locator(f"#{name}-card [data-file=csv]").click()
+    assert download.value.suggested_filename.startswith(f"pharos-{name}-")
+    return list(csv.reader(StringIO(download.value.path().read_text(encoding="utf-8-sig"))))
+
+
+def read_table(page: Page, name: str) -> list[list[str]]:
+    card = page.locator(f"#{name}-card")
+    card.locator("summary").click()
+    expect(card.locator("table")).to_be_visible()
+    return card.locator("tr").evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")  # type: ignore[no-any-return]
+
+
+def called(page: Page, system: System, name: str) -> list[list[dict[str, Any]]]:
+    """The answers to the calls of the read API that a card names."""
+    answers = []
+    for text in page.locator(f"#{name}-card .api-call code").all_inner_texts():
+        call = urlsplit(text.removeprefix("GET "))
+        given = {key: value for key, (value,) in parse_qs(call.query).items()}
+        status, answer = system.read(call.path, **given)
+        assert status == 200, answer
+        answers.append(answer["rows"])
+    return answers
+
+
+@pytest.mark.parametrize("search", ["", "?module=invoice_pro&today=yes", "?php_series.lt=8.3&range=7d"])
+def test_a_file_is_what_is_shown_and_what_the_api_answers(page: Page, system: System, search: str) -> None:
+    """The CSV file, the table behind the chart and the named calls of the read API have the same numbers."""
+    page.goto(f"{system.dashboard}/{search}")
+    expect(page.locator("#installs_by_php_series-summary")).to_contain_text("8.2")
+    header, *rows = read_csv(page, "installs_by_php_series")
+    assert header == ["PHP versions", "Installs", "Share"]
+    assert read_table(page, "installs_by_php_series") == [header, *rows]
+    groups, ((total),) = called(page, system, "installs_by_php_series")
+    assert [(key, int(count)) for key, count, _ in rows] == [(row["key"], row["value"]) for row in groups]
+    assert all(float(share) == round(int(count) / total["value"], 4) for _, count, share in rows)
+    header, *days = read_csv(page, "installs_per_bucket")
+    assert read_table(page, "installs_per_bucket")[1:] == [
+        [cell or "–" for cell in row[:-1]] + row[-1:] for row in days
+    ]
+    (by_day,) = called(page, system, "installs_per_bucket")[:1]
+    assert [(row[0], row[1]) for row in days] == [(row["bucket"], str(row["value"] or "")) for row in by_day]
+
+
+def test_a_chart_is_a_picture_with_its_title(page: Page) -> None:
+    """The PNG file is made in the browser, without a request."""
+    with page.expect_download() as download:
+        page.locator("#installs_by_os-card [data-file=png]").click()
+    assert download.value.path().read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_release_is_marked(page: Page, system: System) -> None:
+    """What a build server reported is on the time axis, and in words."""
+    page.goto(f"{system.dashboard}/?module=invoice_pro")
+    expect(page.locator("#installs_per_bucket .annotation")).to_have_text("1.1.1")
+    expect(page.locator("#installs_per_bucket-note")).to_contain_text("Dotted marks: releases (1.1.1 on")
+
+
+def test_a_view_is_saved_opened_reported_and_deleted(page: Page, system: System, tmp_path: Path) -> None:
+    """The menu lists it, its link opens it, and `pharos report` writes the same figures into one file."""
+    choose_module(page, "invoice_pro")
+    expect(page.locator("#active_installs-value")).to_have_text("15")
+    page.get_by_role("button", name="Views").click()
+    page.get_by_label("Save this view as").fill("Monday")
+    page.get_by_role("button", name="Save view").click()
+    expect(page.locator(".view-link")).to_have_text("Monday")
+    page.goto(f"{system.dashboard}/features")
+    page.get_by_role("button", name="Views").click()
+    page.locator(".view-link").click()
+    page.wait_for_url(f"{system.dashboard}/?module=invoice_pro")
+    expect(page.locator("#active_installs-value")).to_have_text("15")
+    out = tmp_path / "report.html"
+    done = system.run("report", "--view", "Monday", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    text = out.read_text()
+    assert "<script" not in text
+    file = page.context.new_page()
+    asked: list[str] = []
+    file.on("request", lambda request: asked.append(request.url))
+    file.goto(out.as_uri())
+    expect(file.locator("body")).to_contain_text("15")
+    expect(file.locator("section", has_text="PHP versions").locator("tbody tr").first).to_contain_text("8.2")
+    assert asked == [out.as_uri()]
+    file.close()
+    wrong = system.run("report", "--view", "Tuesday", "--out", str(out))
+    assert (wrong.returncode, wrong.stderr.decode().strip()) == (1, "pharos: there is no view Tuesday")
+    page.get_by_role("button", name="Views").click()
+    page.get_by_role("button", name="Delete the view Monday").click()
+    expect(page.locator("#views-list")).to_contain_text("No saved views yet")
