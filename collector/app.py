@@ -36,7 +36,8 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     credentials = Credentials(home.credentials)
     planes = Planes(home.root_secret(settings), lookup(settings))
     ingestion = Ingestion(planes, InstallStates(home.spool), catalog)
-    app.register_blueprint(beacon_api.blueprint(settings, credentials, planes, ingestion, writer))
+    beacons = beacon_api.BeaconApi(settings, credentials, planes, ingestion, writer)
+    app.register_blueprint(beacon_api.blueprint(beacons))
     app.register_blueprint(api.blueprint(settings, home, planes, catalog))
     schema, description = msgspec.json.encode(json_schema()), msgspec.json.encode(openapi.document())
 
@@ -94,7 +95,11 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
         log.error("a request failed: %s at %s", type(error).__name__, place(error))
         return problems.answer(beacon_api.unavailable(Unavailable("the collector failed on this request")))
 
-    app.wsgi_app = with_request_ids(app.wsgi_app, _HEADERS)  # type: ignore[method-assign]
+    def beacons_failed(error: Exception) -> Response:
+        return refused(error) if isinstance(error, problems.Refused) else failed(error)
+
+    in_front = beacon_api.in_front(app.wsgi_app, beacons, beacons_failed)
+    app.wsgi_app = with_request_ids(in_front, _HEADERS)  # type: ignore[method-assign]
     return app
 
 

@@ -1,12 +1,16 @@
-"""`POST /v1/beacons`: key → body → validate → catalog → planes → spool → 202. `/check` stops before the spool."""
+"""`POST /v1/beacons`: key → body → validate → catalog → planes → spool → 202. `/check` stops before the spool.
+
+Flask's dispatch would take as long as all of this, so `in_front` answers the one route that matters below it.
+"""
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Request, Response, request
+from flask import Blueprint, Response, request
 
 from collector import request_body
 from collector.group_commit import OverLimit, Stale, Writer
@@ -20,107 +24,143 @@ from core import client_address
 from core.credentials import Credentials, IngestKey, bearer
 from core.settings import Settings
 
+PATH = "/v1/beacons"
 RETRY_SECONDS = 30
 
 
-def blueprint(
-    settings: Settings, credentials: Credentials, planes: Planes, ingestion: Ingestion, writer: Writer
-) -> Blueprint:
-    """Return the routes for beacons."""
-    routes = Blueprint("beacons", __name__)
-    per_key, per_address = settings.rate_limit, settings.address_rate_limit
-    limit = " and ".join(
-        f"{most} a minute for {whom}" for most, whom in ((per_key, "a key"), (per_address, "an address")) if most
-    )
+Environ = dict[str, Any]
 
-    def limits(key: IngestKey, address: str) -> tuple[tuple[str, int], ...]:
-        of_key = ((f"key {key.id}", per_key),) if per_key else ()
-        # Loopback is the address of imports, load tests, and all clients of a local proxy that is not trusted.
-        if not per_address or not address or ip_address(address).is_loopback:
-            return of_key
-        return *of_key, (planes.limited(address), per_address)
 
-    @routes.post("/v1/beacons")
-    def post_beacons() -> Response:
+class BeaconApi:
+    """The two operations on beacons. Both take a WSGI environment, return JSON, and raise `Refused`."""
+
+    def __init__(
+        self, settings: Settings, credentials: Credentials, planes: Planes, ingestion: Ingestion, writer: Writer
+    ) -> None:
+        self._settings, self._credentials, self._planes = settings, credentials, planes
+        self._ingestion, self._writer = ingestion, writer
+
+    def post(self, environ: Environ) -> bytes:
+        """Store the beacons of a request on disk; returns the body of the 202."""
         now = datetime.now(UTC)
-        key = _authorized(request, credentials)
-        beacons, rejected, many = _validate_all(request_body.read_json(request), key)
-        if not beacons:
-            _count(0, 0, [], [], rejected)
-            raise _refused(rejected, many)
-        address = client_address.address(request.environ, settings.trusted_proxies)
-        try:
-            processed, fresh = _store(beacons, address, now, limits(key, address))
-        except OverLimit as error:
-            _reject_all(Reason.RATE_LIMITED, len(beacons))
-            raise Refused(
-                Rejected(Reason.RATE_LIMITED, detail=f"the limit is {limit}"), {"Retry-After": str(error.seconds)}
-            ) from None
-        except Unavailable as error:
-            _reject_all(Reason.UNAVAILABLE, len(beacons))
-            raise unavailable(error) from None
+        key = self._authorized(environ)
+        with request_body.read_json(environ) as value:
+            beacons, rejected, many = _validate_all(value, key)
+            if not beacons:
+                _count(0, 0, [], [], rejected)
+                raise _refused(rejected, many)
+            processed, fresh = self._store(beacons, self._address(environ), now, key)
+            next_in = self._planes.next_in(beacons[0]["install_id"], now)
         accepted = sum(fresh)
         objected = sum(each.state.objected for each in processed)
         undeclared = [each for each in processed if each.undeclared]
         duplicates = len(processed) - objected - len(undeclared) - accepted
         stored = [each for each, new in zip((t for t in processed if t.row), fresh, strict=True) if new]
         _count(duplicates, objected, stored, undeclared, rejected)
-        return _json(
-            202,
+        return msgspec.json.encode(
             {
                 "accepted": accepted,
                 "duplicates": duplicates,
                 **({"objected": objected} if objected else {}),
                 **({"undeclared": len(undeclared)} if undeclared else {}),
                 "rejected": _listed(rejected),
-                "next_in": planes.next_in(beacons[0]["install_id"], now),
-            },
+                "next_in": next_in,
+            }
         )
+
+    def check(self, environ: Environ) -> bytes:
+        """Return the rows that `post` would store, and store nothing."""
+        now = datetime.now(UTC)
+        key = self._authorized(environ)
+        with request_body.read_json(environ) as value:
+            beacons, rejected, many = _validate_all(value, key)
+            if not beacons:
+                raise _refused(rejected, many)
+            self._ingestion.refresh()
+            processed, _ = self._ingestion.process(beacons, self._address(environ), now)
+            return msgspec.json.encode({"beacons": [_shown(each) for each in processed], "rejected": _listed(rejected)})
+
+    def _authorized(self, environ: Environ) -> IngestKey:
+        secret = bearer(environ.get("HTTP_AUTHORIZATION"))
+        key = self._credentials.key(secret) if secret else None
+        if key is None:
+            detail = "the ingest key is unknown" if secret else "Authorization: Bearer <ingest key> is missing"
+            raise Refused(Rejected(Reason.UNAUTHORIZED, detail=detail))
+        return key
+
+    def _address(self, environ: Environ) -> str:
+        return client_address.address(environ, self._settings.trusted_proxies)
 
     def _store(
-        beacons: list[dict[str, Any]], address: str, now: datetime, counted: tuple[tuple[str, int], ...]
+        self, beacons: list[dict[str, Any]], address: str, now: datetime, key: IngestKey
     ) -> tuple[list[Processed], list[bool]]:
         """Process and store beacons. Process them again if an owner's decision changed before the commit."""
-        while True:
-            processed, basis = ingestion.process(beacons, address, now)
-            try:
-                return processed, writer.put([each.row for each in processed if each.row], counted, basis)
-            except Stale:
-                ingestion.refresh()
+        limits = self._limits(key, address)
+        try:
+            while True:
+                processed, basis = self._ingestion.process(beacons, address, now)
+                try:
+                    return processed, self._writer.put([each.row for each in processed if each.row], limits, basis)
+                except Stale:
+                    self._ingestion.refresh()
+        except OverLimit as error:
+            _reject_all(Reason.RATE_LIMITED, len(beacons))
+            per_key, per_address = self._settings.rate_limit, self._settings.address_rate_limit
+            limit = " and ".join(
+                f"{most} a minute for {whom}"
+                for most, whom in ((per_key, "a key"), (per_address, "an address"))
+                if most
+            )
+            raise Refused(
+                Rejected(Reason.RATE_LIMITED, detail=f"the limit is {limit}"), {"Retry-After": str(error.seconds)}
+            ) from None
+        except Unavailable as error:
+            _reject_all(Reason.UNAVAILABLE, len(beacons))
+            raise unavailable(error) from None
 
-    @routes.post("/v1/beacons/check")
+    def _limits(self, key: IngestKey, address: str) -> tuple[tuple[str, int], ...]:
+        per_key, per_address = self._settings.rate_limit, self._settings.address_rate_limit
+        of_key = ((f"key {key.id}", per_key),) if per_key else ()
+        # Loopback is the address of imports, load tests, and all clients of a local proxy that is not trusted.
+        if not per_address or not address or ip_address(address).is_loopback:
+            return of_key
+        return *of_key, (self._planes.limited(address), per_address)
+
+
+def blueprint(api: BeaconApi) -> Blueprint:
+    """Return the routes for beacons."""
+    routes = Blueprint("beacons", __name__)
+
+    @routes.post(PATH)  # for the answers to other methods: `in_front` answers this one
+    def post_beacons() -> Response:
+        return Response(api.post(request.environ), 202, content_type="application/json")
+
+    @routes.post(f"{PATH}/check")
     def check_beacons() -> Response:
-        now = datetime.now(UTC)
-        key = _authorized(request, credentials)
-        beacons, rejected, many = _validate_all(request_body.read_json(request), key)
-        if not beacons:
-            raise _refused(rejected, many)
-        address = client_address.address(request.environ, settings.trusted_proxies)
-        ingestion.refresh()
-        processed, _ = ingestion.process(beacons, address, now)
-        return _json(
-            200,
-            {
-                "beacons": [_shown(each) for each in processed],
-                "rejected": _listed(rejected),
-            },
-        )
+        return Response(api.check(request.environ), 200, content_type="application/json")
 
     return routes
+
+
+def in_front(wsgi_app: Any, api: BeaconApi, failed: Callable[[Exception], Response]) -> Any:
+    """Wrap `wsgi_app` to answer `POST /v1/beacons` below Flask. `failed` makes the response to an error."""
+
+    def wrapped(environ: Environ, start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] != PATH or environ["REQUEST_METHOD"] != "POST":
+            return wsgi_app(environ, start_response)  # type: ignore[no-any-return]
+        try:
+            body = api.post(environ)
+        except Exception as error:
+            return failed(error)(environ, start_response)
+        start_response("202 ACCEPTED", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+    return wrapped
 
 
 def unavailable(error: Unavailable) -> Refused:
     """Return a 503 with `Retry-After`."""
     return Refused(Rejected(Reason.UNAVAILABLE, detail=str(error)), {"Retry-After": str(RETRY_SECONDS)})
-
-
-def _authorized(request: Request, credentials: Credentials) -> IngestKey:
-    secret = bearer(request.environ.get("HTTP_AUTHORIZATION"))
-    key = credentials.key(secret) if secret else None
-    if key is None:
-        detail = "the ingest key is unknown" if secret else "Authorization: Bearer <ingest key> is missing"
-        raise Refused(Rejected(Reason.UNAUTHORIZED, detail=detail))
-    return key
 
 
 _Rejections = list[tuple[int, Rejected]]
@@ -202,7 +242,3 @@ def _count(
 
 def _reject_all(reason: Reason, beacons: int) -> None:
     BEACONS.labels("rejected", reason).inc(beacons)
-
-
-def _json(status: int, value: Any) -> Response:
-    return Response(msgspec.json.encode(value), status, content_type="application/json")

@@ -6,7 +6,6 @@ Each commit costs one disk flush, regardless of its size. The next requests queu
 import queue
 import threading
 import time
-from concurrent.futures import Future
 from pathlib import Path
 
 from collector.spool import Basis, Group, Row, Spool, Stored, Unavailable
@@ -16,7 +15,20 @@ MOST = 5000  # five values each, and a statement of SQLite has at most 32,766
 ANSWER_SECONDS = 20.0
 SPACE_SECONDS = 1.0
 
-_Pending = tuple[Group, "Future[Stored]"]
+
+class _Pending:
+    """The beacons of a waiting request, and their result once `done` is released.
+
+    A `Future` would cost three times as much: it creates a condition, and its waiter another lock.
+    """
+
+    __slots__ = ("done", "group", "result")
+
+    def __init__(self, group: Group) -> None:
+        self.group = group
+        self.result: Stored | Unavailable = None
+        self.done = threading.Lock()
+        self.done.acquire()
 
 
 class Stale(Exception):
@@ -49,15 +61,16 @@ class Writer:
         `limits` and `basis` are those of `Group`. Raises `Stale` if the basis has changed, `OverLimit` and
         `Unavailable`. After `Unavailable` the rows may still be stored: a retry may find duplicates, but loses nothing.
         """
-        future: Future[Stored] = Future()
+        pending = _Pending(Group(rows, limits, basis))
         with self._closing:  # so that nothing is queued after the last item
             if self._closed:
                 raise Unavailable("the collector is stopping")
-            self._queue.put((Group(rows, limits, basis), future))
-        try:
-            result = future.result(ANSWER_SECONDS)
-        except TimeoutError:
-            raise Unavailable("the spool does not answer") from None
+            self._queue.put(pending)
+        if not pending.done.acquire(timeout=ANSWER_SECONDS):
+            raise Unavailable("the spool does not answer")
+        result = pending.result
+        if isinstance(result, Unavailable):
+            raise result
         if result is None:
             raise Stale
         if isinstance(result, int):
@@ -89,7 +102,7 @@ class Writer:
                     last = True
                     break
                 pending.append(item)
-                beacons += len(item[0].rows)
+                beacons += len(item.group.rows)
                 if beacons >= MOST:
                     break
                 try:
@@ -105,10 +118,11 @@ class Writer:
             if now - self._space_checked >= SPACE_SECONDS:
                 self._spool.check_space()
                 self._space_checked = now
-            results = self._spool.store_groups([group for group, _ in pending], time.time())
+            results = self._spool.store_groups([each.group for each in pending], time.time())
+            for each, result in zip(pending, results, strict=True):
+                each.result = result
         except BaseException as error:  # the thread must survive: each request gets the error as its result
-            for _, future in pending:
-                future.set_exception(error if isinstance(error, Unavailable) else Unavailable(str(error)))
-            return
-        for (_, future), result in zip(pending, results, strict=True):
-            future.set_result(result)
+            for each in pending:
+                each.result = Unavailable(str(error))
+        for each in pending:
+            each.done.release()

@@ -5,11 +5,12 @@ decoded value. Large bodies wait for memory before they are decoded.
 """
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from io import BytesIO
 from typing import IO, Any
 
-from flask import Request, Response, after_this_request
+from werkzeug.http import parse_options_header
 
 from collector.memory_budget import MemoryBudget
 from collector.problems import Refused
@@ -29,11 +30,32 @@ _SMALL = 1 << 16
 _BUDGET = MemoryBudget(LIMIT, seconds=8.0)
 
 
-def read(request: Request) -> bytes:
-    """Read and uncompress the body. Raises `Refused`: 400, 411, 413, 415, 503."""
-    environ = request.environ
+@contextmanager
+def read_json(environ: Mapping[str, Any]) -> Iterator[Any]:
+    """Read the body of a WSGI request and yield its parsed JSON. Raises `Refused`: 400, 411, 413, 415, 503.
+
+    Memory for a large body is reserved until the block ends.
+    """
+    raw = _read(environ)
+    reserved = len(raw) if len(raw) > _SMALL else 0
+    if reserved and not _BUDGET.take(reserved):
+        raise Refused(Rejected(Reason.UNAVAILABLE, detail="too many large bodies at once"), {"Retry-After": "30"})
+    try:
+        try:
+            value = decode(raw)
+        except Rejected as rejected:
+            raise Refused(rejected) from None
+        del raw
+        yield value
+    finally:
+        if reserved:
+            _BUDGET.give_back(reserved)
+
+
+def _read(environ: Mapping[str, Any]) -> bytes:
+    """Read and uncompress the body."""
     if environ.get("CONTENT_TYPE") != "application/json":
-        _check_media_type(request)
+        _check_media_type(environ.get("CONTENT_TYPE", ""))
     encoding = environ.get("HTTP_CONTENT_ENCODING", "").strip().lower() or "identity"
     if encoding not in ("identity", *GZIP):
         raise Refused(
@@ -47,33 +69,22 @@ def read(request: Request) -> bytes:
     length = int(environ["CONTENT_LENGTH"]) if environ.get("CONTENT_LENGTH") else None
     if length is None and "HTTP_TRANSFER_ENCODING" not in environ:
         raise Refused(Rejected(Reason.LENGTH_REQUIRED, detail="Content-Length is missing"))
-    raw = _read(environ["wsgi.input"], length)
-    body = _unpack(raw) if encoding in GZIP else raw
-    if len(body) > _SMALL:
-        _reserve(len(body))
-    return body
+    raw = _read_sent(environ["wsgi.input"], length)
+    return _unpack(raw) if encoding in GZIP else raw
 
 
-def read_json(request: Request) -> Any:
-    """Read the body and parse its JSON. Raises `Refused`, like `read`, and for invalid JSON."""
-    raw = read(request)
-    try:
-        return decode(raw)
-    except Rejected as rejected:
-        raise Refused(rejected) from None
-
-
-def _check_media_type(request: Request) -> None:
+def _check_media_type(content_type: str) -> None:
     """Require JSON. A charset may be given if it is UTF-8."""
-    charset = request.mimetype_params.get("charset", "utf-8").lower()
-    if request.mimetype != "application/json" or charset not in ("utf-8", "utf8"):
+    media_type, parameters = parse_options_header(content_type)
+    charset = parameters.get("charset", "utf-8").lower()
+    if media_type.lower() != "application/json" or charset not in ("utf-8", "utf8"):
         raise Refused(
             Rejected(Reason.UNSUPPORTED_MEDIA_TYPE, detail="Content-Type must be application/json, in UTF-8"),
             {"Accept": "application/json"},
         )
 
 
-def _read(stream: IO[bytes], length: int | None) -> bytes:
+def _read_sent(stream: IO[bytes], length: int | None) -> bytes:
     """Read the body as sent. Uses one call, because gunicorn copies its whole read buffer at each call."""
     try:
         raw = stream.read(LIMIT) if length is None or length <= LIMIT else b""
@@ -120,17 +131,6 @@ def _parts(raw: bytes) -> Iterator[bytes]:
         rest = memoryview(raw)[len(raw) - len(rest) - len(member.unused_data) :]
     if rest:
         raise Refused(Rejected(Reason.BAD_ENCODING, detail=f"the body must have at most {MEMBERS} gzip members"))
-
-
-def _reserve(size: int) -> None:
-    """Wait for memory to decode a large body, until the end of the request. Raises `Refused`: 503."""
-    if not _BUDGET.take(size):
-        raise Refused(Rejected(Reason.UNAVAILABLE, detail="too many large bodies at once"), {"Retry-After": "30"})
-
-    @after_this_request
-    def give_back(response: Response) -> Response:
-        _BUDGET.give_back(size)
-        return response
 
 
 def _too_large() -> Refused:

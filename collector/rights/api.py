@@ -59,7 +59,8 @@ def blueprint(settings: Settings, home: Home, planes: Planes, catalog: Callable[
 
     @routes.post("/v1/rights")
     def post_rights() -> Response:
-        install_id, action, module, corrections = parse(request_body.read_json(request))
+        with request_body.read_json(request.environ) as value:
+            install_id, action, module, corrections = parse(value)
         corrections = allowed_corrections(corrections, catalog(), datetime.now(UTC).date())
         address = client_address.address(request.environ, settings.trusted_proxies)
         spool = Spool(home.spool)
