@@ -110,7 +110,7 @@ def _cluster(text: str) -> str:
 
 
 def _readers(text: str) -> str:
-    if not re.fullmatch(r"product:[0-9a-f]{64} licensing:[0-9a-f]{64}", text):
+    if not re.fullmatch(r"product:[0-9a-f]{64} licensing:[0-9a-f]{64}( desk:[0-9a-f]{64})?", text):
         raise ValueError("must be the output of pharos migrate --readers")
     return text
 

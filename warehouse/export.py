@@ -21,6 +21,7 @@ TABLES = {
     "sealed_beacons": ("day", "who"),
     "install_states": ("", "who"),
     "owner_statements": ("toDate(stated)", "install"),
+    "license_cases": ("toDate(at)", "install"),
     "retired_usage_installs": ("", "install"),
     "retired_license_installs": ("", "install"),
     "rights_requests": ("", "id"),

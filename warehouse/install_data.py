@@ -21,7 +21,13 @@ from warehouse.statement_settings import UNLOGGED
 # The first table of each plane is the raw table.
 TABLES: dict[Plane, tuple[str, ...]] = {
     "usage": ("usage_beacons", "installs_by_month", "features_by_month", "installs"),
-    "license": ("license_sightings", "license_sources_by_month", "sightings_by_install", "license_keys"),
+    "license": (
+        "license_sightings",
+        "license_sources_by_month",
+        "sightings_by_install",
+        "license_keys",
+        "license_cases",
+    ),
 }
 STATEMENTS = "owner_statements"
 SEALED = "sealed_beacons"

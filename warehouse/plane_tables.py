@@ -12,6 +12,7 @@ LICENSE = frozenset(
         "license_sources_by_month",
         "sightings_by_install",
         "license_keys",
+        "license_cases",
         "owner_statements",
         "retired_license_installs",
         "installs_per_day_by_license_source",  # until it is dropped

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from warehouse.cases.forgetting import forget
 from warehouse.engine import Engine
 
 # ClickHouse usually merges a part within hours. Expired data is removed by force after one day, and an alarm after two.
@@ -62,6 +63,7 @@ KEPT = (
     Kept("addresses that the module reported", "license_sightings", "30 days", "ip_claim", "time"),
     Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
     Kept("license keys that each install reported", "license_keys", "13 months after the last", time="last_seen"),
+    Kept("licensing cases and their notes", "license_cases", "13 months after the case closed"),
     Kept("beacons of restricted installs, sealed", "sealed_beacons", "13 months", time="day"),
     Kept("addresses of these beacons, sealed", "sealed_beacons", "30 days", "sealed_ip", "day"),
     Kept("owners' statements about module and license", "owner_statements", "13 months", time="stated"),
@@ -106,10 +108,11 @@ def overdue(engine: Engine, days: int) -> Iterator[tuple[Kept, str]]:
 
 
 def apply(engine: Engine) -> list[str]:
-    """Remove expired data that ClickHouse has not dropped in time; returns its names. Raises `EngineError`.
+    """Remove old cases, and expired data that ClickHouse has not dropped in time; returns the names of that data.
 
-    Call it once a day. ClickHouse rewrites each partition that has expired data, in the background.
+    Raises `EngineError`. Call it once a day. ClickHouse rewrites each partition with expired data in the background.
     """
+    forget(engine)
     found = list(overdue(engine, FORCED_DAYS))
     for table, partition in dict.fromkeys((kept.where, partition) for kept, partition in found):
         server = engine.of(table)

@@ -23,12 +23,15 @@ class ServerUser(StrEnum):
     PRODUCT = "product"
     LICENSING = "licensing"
     LOADER = "loader"
+    # Writes what the licensing team decides, and reads nothing.
+    DESK = "desk"
 
     def user(self, database: str) -> str:
         """Return the user's name on the server. Each Pharos database on a server has its own users."""
         return f"pharos_{database}_{self}"
 
 
+WRITERS = frozenset({ServerUser.LOADER, ServerUser.DESK})
 # (privilege, table, columns); no columns means all. The readers of the two planes may share no table but freshness.
 Grant = tuple[str, str, tuple[str, ...]]
 GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
@@ -46,6 +49,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("SELECT", "license_keys", ()),
         ("SELECT", "owner_statements", ()),
         ("SELECT", "license_sources_by_month", ()),
+        ("SELECT", "license_cases", ()),
     ),
     ServerUser.LOADER: (
         ("INSERT", "usage_beacons", ()),
@@ -54,6 +58,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("INSERT", "sealed_beacons", ()),
         ("INSERT", "freshness_by_loader", ()),
     ),
+    ServerUser.DESK: (("INSERT", "license_cases", ()),),
 }
 
 
@@ -102,7 +107,8 @@ class Server:
         """Return the name and password of an account."""
         name = account.user(self.database)
         if self.readers:
-            return name, dict(each.split(":") for each in self.readers.split())[str(account)]
+            # Readers from before there was this account have no password for it.
+            return name, dict(each.split(":") for each in self.readers.split()).get(str(account), "")
         return name, derive(self.password.encode(), f"clickhouse user {name}").hex()
 
     def readers_passwords(self) -> str:
@@ -116,8 +122,8 @@ class Server:
         # Without a password, every process on the server's machine is its administrator. Other machines get no access.
         host = "HOST ANY" if self.password else "HOST LOCAL"
         how = f"IDENTIFIED WITH sha256_hash BY '{hashlib.sha256(password.encode()).hexdigest()}' {host}"
-        # Set for the loader too: a server's default profile may be read-only.
-        settings = f"SETTINGS readonly = {0 if account is ServerUser.LOADER else 2}"
+        # Set for the writers too: a server's default profile may be read-only.
+        settings = f"SETTINGS readonly = {0 if account in WRITERS else 2}"
         cluster, grants = on_cluster(self.cluster), ", ".join(map(self._clause, self.grants(account)))
         return [
             f"CREATE USER IF NOT EXISTS {quoted(name)}{cluster} {how} {settings}",

@@ -162,7 +162,7 @@ def test_a_beacon_goes_to_both_servers_and_each_holds_its_plane_alone(system: Sy
         for server, plane in ((usage, "usage"), (license, "license")):
             assert {plane_of(table) for table in tables_on(server) - EVERYWHERE} == {plane}
         assert usage.accounts == [ServerUser.PRODUCT, ServerUser.LOADER]
-        assert license.accounts == [ServerUser.LICENSING, ServerUser.LOADER]
+        assert license.accounts == [ServerUser.LICENSING, ServerUser.LOADER, ServerUser.DESK]
         for server, absent in ((usage, ServerUser.LICENSING), (license, ServerUser.PRODUCT)):
             named = {name for (name,) in server.query("SELECT name FROM system.users")}
             assert {account.user(server.database) for account in server.accounts} <= named

@@ -28,7 +28,10 @@ from warehouse.server_users import GRANTS, Server, ServerUser
 
 AGGREGATES = ("installs_by_month", "features_by_month", "installs")
 USAGE = ("usage_beacons", *AGGREGATES)
-LICENSE = ("license_sightings", "license_sources_by_month", "sightings_by_install", "license_keys", "owner_statements")
+LICENSE = (
+    "license_sightings", "license_sources_by_month", "sightings_by_install", "license_keys", "license_cases",
+    "owner_statements",
+)  # fmt: skip
 RIGHTS = ("install_states", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
 ACCESS_DENIED, READONLY = 497, 164
 VIEWS = {
@@ -114,7 +117,7 @@ def test_passwords_follow_from_the_url_s_and_from_nothing_that_is_public() -> No
         for password in ("a", "b")
         for account in ServerUser
     }
-    assert len({password for _, password in logins}) == len(logins) == 12
+    assert len({password for _, password in logins}) == len(logins) == 16
     assert Server("one", "", "", loopback=False).obstacle
     local, guarded = (Server("one", "", password, loopback=True).make(ServerUser.PRODUCT) for password in ("", "a"))
     assert all("HOST LOCAL" in statement for statement in local[:2])

@@ -16,6 +16,7 @@ TABLES = {
     "license_sources_by_month": "month",
     "sightings_by_install": "toDate(first_seen)",
     "license_keys": "toDate(last_seen)",
+    "license_cases": "toDate(at)",
     "sealed_beacons": "day",
 }
 
@@ -81,8 +82,8 @@ def _retained(name: str) -> str:
 
 
 def _held(engine: Engine, table: str, day: str, span: dict[str, date]) -> Held:
-    # These tables keep the row of an install for as long as the install reports.
-    kept = "<= {until:Date}" if table in ("installs", "sightings_by_install") else _retained(table)
+    # These tables keep a row for as long as the install reports, or the case is open.
+    kept = "<= {until:Date}" if table in ("installs", "sightings_by_install", "license_cases") else _retained(table)
     ((rows,),) = engine.query(f"SELECT count() FROM {table} WHERE {day} {kept}", span)  # noqa: S608
     columns = engine.query(
         "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String} "
