@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
-from collector.country import lookup
 from collector.planes import Planes
 from core.catalog import watch
 from core.home import Home, HomeError
 from core.settings import Settings
 from pharos.imports import Importer
 from pharos.synthetic_fleet import beacons
+from pharos.synthetic_vendor import VENDOR, catalog, country
 
 
 def fill(
@@ -29,9 +29,11 @@ def fill(
     end, _, filling = mark.read_text().partition(" ")
     if not filling:
         return
-    importer = Importer(Planes(home.root_secret(settings), lookup(settings)), home, watch(settings, home))
+    if not settings.catalog and not home.catalog.exists():
+        home.catalog.write_text(catalog(date.fromisoformat(end)))
+    importer = Importer(Planes(home.root_secret(settings), country), home, watch(settings, home))
     now = datetime.now(UTC)
-    for beacon in beacons(seed, installs, days, date.fromisoformat(end)):
+    for beacon in beacons(seed, installs, days, date.fromisoformat(end), world=VENDOR):
         if datetime.fromisoformat(beacon["sent_at"]) > now:
             break  # beacons are in time order, and the day is not over
         importer.beacon(beacon)

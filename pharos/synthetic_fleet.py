@@ -4,7 +4,8 @@ import datetime as dt
 import hashlib
 import random
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 Beacon = dict[str, Any]
@@ -67,8 +68,58 @@ ZONES: Mapping[int, float] = {0: 94, 120: 3, -300: 2, 330: 1}  # minutes east of
 NETWORKS: Mapping[str, float] = {"192.0.2.": 25, "198.51.100.": 25, "203.0.113.": 25, "2001:db8:": 25}
 
 
+@dataclass(frozen=True)
+class Release:
+    """A version that comes out during the days of the fleet, `before` days before the last one.
+
+    `chance` is that of an older install to upgrade to it on a day, `silent` that of its installs to fall silent.
+    """
+
+    before: int
+    chance: float
+    silent: float = 0.0
+
+
+@dataclass(frozen=True)
+class World:
+    """The vendor and the software of a fleet.
+
+    `releases` has the releases of a module by version; without one, installs go up its versions one by one. `fading`
+    has the share of a feature's users that stop using it during the days, `season` a factor of all uses of a day.
+    """
+
+    modules: Ladder = field(default_factory=lambda: MODULES)
+    versions: Mapping[str, Ladder] = field(default_factory=lambda: VERSIONS)
+    features: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=lambda: FEATURES)
+    php: Ladder = field(default_factory=lambda: PHP)
+    whmcs: Ladder = field(default_factory=lambda: WHMCS)
+    database: Ladder = field(default_factory=lambda: DATABASE)
+    web_server: Ladder = field(default_factory=lambda: WEB_SERVER)
+    releases: Mapping[str, Mapping[str, Release]] = field(default_factory=dict)
+    fading: Mapping[str, float] = field(default_factory=dict)
+    season: Callable[[dt.date], float] = lambda day: 1.0
+
+    def next_version(self, module: str, version: str, left: int) -> tuple[str, float]:
+        """The version to which an install upgrades, and its chance to do so on the day `left` days before the last."""
+        ladder = self.versions[module]
+        releases = self.releases.get(module)
+        if releases is None:
+            return _newer(ladder, version), 0.02
+        names = list(ladder)
+        newer = [
+            name for name in names[names.index(version) + 1 :] if name in releases and releases[name].before >= left
+        ]
+        best = max(newer, key=lambda name: releases[name].chance, default=version)
+        return best, releases[best].chance if newer else 0.0
+
+    def silent(self, module: str, version: str) -> float:
+        """The chance of an install with this version to fall silent on a day."""
+        release = self.releases.get(module, {}).get(version)
+        return release.silent if release else 0.0
+
+
 def beacons(
-    seed: int, installs: int, days: int, end: dt.date, per_install_day: float = 1.0
+    seed: int, installs: int, days: int, end: dt.date, per_install_day: float = 1.0, world: World | None = None
 ) -> Iterator[dict[str, Any]]:
     """Yield valid beacons of `installs` installs over the `days` days up to and including `end`, in time order.
 
@@ -76,15 +127,16 @@ def beacons(
     together. The seed alone decides everything: no clock, no hash order.
     """
     rng = random.Random(f"fleet {seed}")  # noqa: S311 - synthetic data, nothing secret
-    keys: dict[str, list[str]] = {name: [] for name in MODULES}
-    fleet = [_Install(rng, days, keys) for _ in range(installs)]
+    world = world or World()
+    keys: dict[str, list[str]] = {name: [] for name in world.modules}
+    fleet = [_Install(rng, days, keys, world) for _ in range(installs)]
     for number in range(days):
         day = end - dt.timedelta(days=days - 1 - number)
         sent = [
             (second, beacon)
             for install in fleet
             if install.joined <= number and not install.gone
-            for second, beacon in install.live(rng, day, per_install_day)
+            for second, beacon in install.live(rng, day, per_install_day, days - 1 - number)
         ]
         sent.sort(key=lambda one: one[0])
         yield from (beacon for _, beacon in sent)
@@ -93,9 +145,9 @@ def beacons(
 class _Module:
     """One module on one install: its version, its license, and its feature uses."""
 
-    def __init__(self, rng: random.Random, name: str, keys: list[str], size: float) -> None:
-        self.name = name
-        self.version = _pick(rng, VERSIONS[name])
+    def __init__(self, rng: random.Random, name: str, keys: list[str], size: float, world: World, days: int) -> None:
+        self.name, self._world = name, world
+        self.version = _pick(rng, world.versions[name])
         self.status = _pick(rng, STATUS)
         self.source = _pick(rng, SOURCE)
         self.own_key = hashlib.sha256(f"{name}-{rng.getrandbits(64):016x}".encode()).hexdigest()
@@ -106,23 +158,33 @@ class _Module:
             # A case for the licensing team: another install's key, if one exists.
             self.key = rng.choice([None, self.own_key, *([rng.choice(keys)] * 2 if keys else [])])
         self.uses = {
-            feature: daily * size if rng.random() < share else 0.0 for feature, (share, daily) in FEATURES[name].items()
+            feature: daily * size if rng.random() < share else 0.0
+            for feature, (share, daily) in world.features[name].items()
+        }
+        # The day, counted from the last one, from which the install uses a fading feature no more.
+        self._stops = {
+            feature: rng.randrange(days)
+            for feature in self.uses
+            if feature in world.fading and rng.random() < world.fading[feature]
         }
         self.news: str | None = None  # a reason other than the heartbeat, not yet reported
 
-    def age(self, rng: random.Random) -> None:
+    def age(self, rng: random.Random, left: int) -> None:
         """Advance by one day. The two rates below keep the share of licensed modules near 92%."""
-        if rng.random() < 0.02 and (newer := _newer(VERSIONS[self.name], self.version)) != self.version:
+        newer, chance = self._world.next_version(self.name, self.version, left)
+        if rng.random() < chance and newer != self.version:
             self.version, self.news = newer, self.news or "upgrade"
         if rng.random() < (0.0026 if self.status == "licensed" else 0.03):
             self.status = _pick(rng, LAPSES) if self.status == "licensed" else "licensed"
             self.key = self.own_key
             self.source = _pick(rng, SOURCE)
 
-    def counts(self, rng: random.Random, share: float) -> dict[str, int]:
+    def counts(self, rng: random.Random, share: float, left: int) -> dict[str, int]:
         """Return the uses of each feature since the last beacon. `share` is the covered part of a day."""
         return {
-            feature: min(int(rng.expovariate(1 / (daily * share))), COUNT_MAX) if daily else 0
+            feature: min(int(rng.expovariate(1 / (daily * share))), COUNT_MAX)
+            if daily and left > self._stops.get(feature, -1)
+            else 0
             for feature, daily in self.uses.items()
         }
 
@@ -130,7 +192,8 @@ class _Module:
 class _Install:
     """One WHMCS: its server, its software, its modules, and the days on which it lives."""
 
-    def __init__(self, rng: random.Random, days: int, keys: Mapping[str, list[str]]) -> None:
+    def __init__(self, rng: random.Random, days: int, keys: Mapping[str, list[str]], world: World) -> None:
+        self._world = world
         self.id = _uuid(rng)
         # Most installs exist before the first day. The others join later.
         self.joined = 0 if rng.random() < 0.7 else rng.randrange(days)
@@ -143,16 +206,16 @@ class _Install:
         self.arch = "aarch64" if self.os[0] == "linux" and rng.random() < 0.07 else "x86_64"
         self.virtualization = _pick(rng, VIRTUALIZATION)
         self.address = _address(rng) if rng.random() < 0.85 else None
-        self.php = _pick(rng, PHP)
-        self.whmcs = _pick(rng, WHMCS)
-        self.database = _pick(rng, DATABASE) if rng.random() < 0.97 else None
-        self.web_server = _pick(rng, WEB_SERVER)
+        self.php = _pick(rng, world.php)
+        self.whmcs = _pick(rng, world.whmcs)
+        self.database = _pick(rng, world.database) if rng.random() < 0.97 else None
+        self.web_server = _pick(rng, world.web_server)
         self.sapi = "litespeed" if "litespeed" in self.web_server else _pick(rng, SAPI)
         size = rng.lognormvariate(0, 1)  # few large shops, many small ones
         names: list[str] = []
         for _ in range(rng.choices((1, 2, 3), (60, 28, 12))[0]):
-            names.append(_pick(rng, {name: share for name, share in MODULES.items() if name not in names}))
-        self.modules = [_Module(rng, name, keys[name], size) for name in names]
+            names.append(_pick(rng, {name: share for name, share in world.modules.items() if name not in names}))
+        self.modules = [_Module(rng, name, keys[name], size, world, days) for name in names]
         if self.joined:
             self._tell("activate")
 
@@ -160,9 +223,9 @@ class _Install:
         for module in self.modules:
             module.news = reason
 
-    def live(self, rng: random.Random, day: dt.date, rate: float) -> Iterator[tuple[int, Beacon]]:
+    def live(self, rng: random.Random, day: dt.date, rate: float, left: int) -> Iterator[tuple[int, Beacon]]:
         """Return the beacons of one day, each with its second of that day."""
-        self._age(rng)
+        self._age(rng, left)
         news = [module for module in self.modules if module.news]
         expected = rate * RHYTHM[day.weekday()]
         beats = 0 if self.gone else int(expected) + (rng.random() < expected % 1) - len(news)
@@ -170,16 +233,19 @@ class _Install:
         midnight = dt.datetime.combine(day, dt.time(), dt.UTC)
         # Sampled without replacement: an install never has two beacons in one second, so "the latest" is unique.
         for second, module in zip(sorted(rng.sample(range(DAY_SECONDS), len(senders))), senders, strict=True):
-            share = RHYTHM[day.weekday()] * len(self.modules) / rate
-            yield second, self._beacon(rng, midnight + dt.timedelta(seconds=second), module, module.counts(rng, share))
+            share = RHYTHM[day.weekday()] * len(self.modules) / rate * self._world.season(day)
+            counts = module.counts(rng, share, left)
+            yield second, self._beacon(rng, midnight + dt.timedelta(seconds=second), module, counts)
 
-    def _age(self, rng: random.Random) -> None:
+    def _age(self, rng: random.Random, left: int) -> None:
         for module in self.modules:
-            module.age(rng)
+            module.age(rng, left)
+            silent = self._world.silent(module.name, module.version)
+            self.gone = self.gone or (silent > 0 and rng.random() < silent)
         if rng.random() < 0.006:
-            self.php = _newer(PHP, self.php)
+            self.php = _newer(self._world.php, self.php)
         if rng.random() < 0.01:
-            self.whmcs = _newer(WHMCS, self.whmcs)
+            self.whmcs = _newer(self._world.whmcs, self.whmcs)
         if rng.random() < 0.001:
             self.os_version = _newer(SYSTEMS[self.os][1], self.os_version)
         if self.address and rng.random() < 0.001:
