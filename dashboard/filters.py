@@ -80,6 +80,11 @@ class Filters:
         return {"from": self.start.isoformat(), "to": self.end.isoformat(), **module, **self.conditions, **more}
 
 
+def unfiltered(chosen: Filters) -> Filters:
+    """The same days and module, without the conditions."""
+    return replace(chosen, conditions={})
+
+
 def today() -> date:
     """Today's date in UTC, like all dates in the figures."""
     return datetime.now(UTC).date()

@@ -61,6 +61,20 @@ TERMS: dict[str, Term] = {
     "country": Term(
         "Country", "The country of the address that the beacon came from. It is stored in place of the address."
     ),
+    "adoption_since_release": Term(
+        "Adoption of a release",
+        "The share of a module's active installs of a day that report the version, by days since its release. The day "
+        "of the release is that of the catalog, or else the first day on which enough installs reported it.",
+    ),
+    "release_watch": Term(
+        "Release watch",
+        "The newest release beside earlier ones at the same age. It is called faster or slower only if the 95% "
+        "interval of its share is beyond all of theirs.",
+    ),
+    "new": Term("New installs", "Installs whose first beacon ever arrived in the week."),
+    "returning": Term("Active before, too", "Installs that were active in the week and in the week before."),
+    "resurrected": Term("Came back", "Installs that were active in the week, not in the week before, and earlier."),
+    "lost": Term("Lost installs", "Installs that were active in the week before, and not in the week."),
     "adoption": Term("Adoption", "Installs that used a feature at least once, as a share of the active installs."),
     "feature_installs": Term("Installs of a feature", "Installs that used the feature at least once in the range."),
     "uses": Term("Uses", "How often a feature was used, summed over all installs."),

@@ -7,6 +7,11 @@ from dash import html
 _PATHS = {
     "overview": "M4 19V5M4 19h16M8 15l4-5 3 3 4-6",
     "features": "M4 6h10M4 12h16M4 18h6",
+    "versions": "M5 4v16M5 8h9a4 4 0 0 1 0 8H5M12 5l3 3-3 3",
+    "platforms": "M4 5h16v6H4zM4 13h16v6H4zM8 8v.5M8 16v.5",
+    "data": "M4 6c0-4 16-4 16 0s-16 4-16 0zM4 6v12c0 4 16 4 16 0V6M4 12c0 4 16 4 16 0",
+    "feature": "M4 6h10M4 12h16M4 18h6",
+    "drop": "M6 7h12M9 7V4h6v3M8 7l1 13h6l1-13",
     "licensing": "M12 3l7 3v5c0 4.5-3 8-7 10-4-2-7-5.5-7-10V6zM9 12l2 2 4-4",
     "access_log": "M12 6c-4.5 0-8 3.5-9.5 6 1.5 2.5 5 6 9.5 6s8-3.5 9.5-6c-1.5-2.5-5-6-9.5-6z"
     "M12 9a3 3 0 1 0 0 6 3 3 0 0 0 0-6z",

@@ -127,14 +127,49 @@ def too_few(k: int) -> html.Div:
     )
 
 
+def nothing_dropped() -> html.Div:
+    """For the page of what would be dropped, without a filter."""
+    return _empty("Nothing chosen yet", "Choose a suggestion, or add a filter such as PHP below 8.0.")
+
+
+def choose_module() -> html.Div:
+    """For a question about one module."""
+    return _empty("Choose a module", "Versions and features are those of one module.")
+
+
+def no_upgrades(k: int) -> html.Div:
+    """For a module without upgrades in the range."""
+    few = f", or fewer than {k} took each path" if k > 1 else ""
+    return _empty("No upgrades to show", f"No install changed its version in the range{few}.")
+
+
+def nothing_to_compare() -> html.Div:
+    """For changes without a period of comparison."""
+    return _empty("Nothing to compare with", "Choose a comparison, or a range whose days before have beacons.")
+
+
+def nothing_changed() -> html.Div:
+    """For changes that are no more than chance."""
+    return _empty("Nothing changed clearly", "No share changed by more than chance explains.")
+
+
+def no_countries() -> html.Div:
+    """For a range in which no install has a country."""
+    return _empty(
+        "No countries to show",
+        "Give Pharos a country database: set PHAROS_COUNTRY_DATABASE to an MMDB file, or with Debian's package "
+        "tor-geoipdb to /usr/share/tor, and restart the collector. It stores the country, not the address.",
+    )
+
+
 def no_features() -> html.Div:
     """For active installs that used no feature."""
     return _empty("No feature use to show", "The installs of this range reported no feature use that can be shown.")
 
 
 def no_feature_selected() -> html.Div:
-    """For the trend, before a feature is selected."""
-    return _empty("No feature selected", "Select a row of the table to see its trend.")
+    """For the page of a feature without a name in its address."""
+    return _empty("No feature chosen", "Choose a feature on the page Features.")
 
 
 def none_to_review(module: str) -> html.Div:

@@ -31,7 +31,7 @@ class Page:
     """A page. `name` is also the name of its module in `dashboard.pages` and the prefix of its component ids.
 
     `group` is its heading in the navigation. `controls` are those of the filter bar on it. `own` are the parameters of
-    its address that no other page has.
+    its address that no other page has. A page that is not `listed` is reached from another one.
     """
 
     name: str
@@ -41,11 +41,17 @@ class Page:
     group: str = "Product"
     controls: tuple[str, ...] = CONTROLS
     own: tuple[str, ...] = ()
+    listed: bool = True
 
 
 PAGES = (
-    Page("overview", "/", "Overview", EVERYONE),
+    Page("overview", "/", "Today", EVERYONE),
     Page("features", "/features", "Features", EVERYONE, controls=WITHOUT_GRAIN),
+    Page("feature", "/feature", "Feature", EVERYONE, controls=WITHOUT_GRAIN, own=("name",), listed=False),
+    Page("versions", "/versions", "Versions", EVERYONE, controls=WITHOUT_GRAIN),
+    Page("platforms", "/platforms", "Platforms", EVERYONE, controls=WITHOUT_GRAIN, own=("patch", "rows", "columns")),
+    Page("drop", "/drop", "What if we drop…", EVERYONE, controls=("module", "range", "filters")),
+    Page("data", "/data", "Data", frozenset({Role.PRODUCT, Role.ADMIN}), controls=("module", "range", "filters")),
     Page("glossary", "/glossary", "Glossary", EVERYONE, controls=()),
     Page("licensing", "/licensing", "Licensing", LICENSING, "Licensing", ("module",), ("status",)),
     Page("access_log", "/access-log", "Access log", frozenset({Role.ADMIN}), "Licensing", ()),
@@ -92,8 +98,8 @@ def page_at(path: str) -> Page | None:
 
 
 def pages_for(role: Role) -> list[Page]:
-    """Return the pages that this role may open."""
-    return [page for page in PAGES if role in page.roles]
+    """Return the pages that the navigation offers to this role."""
+    return [page for page in PAGES if role in page.roles and page.listed]
 
 
 def is_page_request() -> bool:

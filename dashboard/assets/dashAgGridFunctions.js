@@ -17,8 +17,31 @@
         element("span", { className: "share-bar", "aria-hidden": true }, element("span", { style: { width } })),
         element("span", { className: "number" }, percent(value)));
     },
-    Named: ({ value, data }) => (data && data.title ? element("span", { className: "named" },
-      element("span", null, data.title), element("span", { className: "dim" }, value)) : value),
+    Named: ({ value, data }) => {
+      const name = data && data.title ? element("span", { className: "named" },
+        element("span", null, data.title), element("span", { className: "dim" }, value)) : value;
+      return data && data.href ? element("a", { href: data.href, "data-go": "yes" }, name) : name;
+    },
+    Points: ({ value }) => {
+      if (typeof value !== "number") return element("span", { className: "dim" }, value === "too few" ? "–" : value);
+      const points = (value * 100).toFixed(1).replace(/\.0$/, "").replace("-", "−");
+      return element("span", { className: "number" }, Number(value.toFixed(3)) > 0 ? "+" + points : points);
+    },
+    // The line has a title for those who do not see it. A week without a figure is a gap.
+    Trend: ({ value }) => {
+      const known = (value || []).filter((one) => typeof one === "number");
+      if (known.length < 2) return null;
+      const high = Math.max(...known);
+      const place = (one, at) => [(at / (value.length - 1)) * 96 + 2, 26 - (high ? one / high : 0) * 22];
+      let path = "";
+      value.forEach((one, at) => {
+        if (typeof one !== "number") return;
+        path += (at && typeof value[at - 1] === "number" ? "L" : "M") + place(one, at).map((xy) => xy.toFixed(1)).join(" ");
+      });
+      const label = "from " + percent(known[0]) + " to " + percent(known[known.length - 1]) + " in " + value.length + " weeks";
+      return element("svg", { viewBox: "0 0 100 28", width: 100, height: 28, role: "img", "aria-label": label, className: "trend" },
+        element("path", { d: path, fill: "none", stroke: "#5c7cfa", strokeWidth: 2 }));
+    },
     Hint: ({ value }) => (value ? element("span", { className: "badge" }, value) : null),
     Status: ({ value }) => element("span", { className: "badge status-" + value }, value),
     Flags: ({ value }) => (value ? element("span", { className: "flags" }, value.split(", ").map((flag) =>

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from dashboard.charts.bars import installs_by
 from dashboard.charts.over_time import adoption_per_bucket, beacons_per_hour, installs_per_bucket
+from dashboard.charts.releases import adoption_since_release, release_watch
+from dashboard.charts.shares import share_by_version, share_to_drop
 from dashboard.charts.style import Figure
 
 
@@ -41,4 +43,10 @@ CHARTS: dict[str, Chart] = {
     "adoption_per_bucket": Chart(
         "Adoption over time", "feature_installs", {"by": "none"}, adoption_per_bucket, "adoption"
     ),
+    "share_to_drop": Chart("Share by week", "installs", {}, share_to_drop, "share"),
+    "share_by_version": Chart("Versions by week", "installs", {}, share_by_version, "latest_value"),
+    "adoption_since_release": Chart(
+        "Adoption since the release", "adoption", {}, adoption_since_release, "adoption_since_release"
+    ),
+    "release_watch": Chart("Release watch", "adoption", {}, release_watch, "release_watch"),
 }

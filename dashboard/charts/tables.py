@@ -1,7 +1,8 @@
 """The tables behind the charts: the same figures as the chart draws, as numbers and ISO dates. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from dashboard.charts.bars import Row, shown_rows
 from dashboard.charts.series import Line
@@ -42,6 +43,32 @@ def table_of_line(
         for number, bucket in enumerate(line.buckets)
     ]
     return ShownTable(("Date", unit, *(title for title, _ in others), "Remark"), rows, calls)
+
+
+def table_by_date(
+    columns: Mapping[str, Sequence[float | None]], dates: Sequence[date], calls: Sequence[str]
+) -> ShownTable:
+    """The table of shares by week: a row for each, by its first day, and a column for each share."""
+    return _table("Week", [moment.isoformat() for moment in dates], columns, calls)
+
+
+def table_by_age(columns: Mapping[str, Sequence[float | None]], calls: Sequence[str]) -> ShownTable:
+    """The table of shares by days since a release."""
+    return _table("Day", range(max(map(len, columns.values()), default=0)), columns, calls)
+
+
+def _table(
+    first: str, heads: Sequence[str | float], columns: Mapping[str, Sequence[float | None]], calls: Sequence[str]
+) -> ShownTable:
+    rows = [
+        (head, *(_rounded(values[number]) if number < len(values) else None for values in columns.values()))
+        for number, head in enumerate(heads)
+    ]
+    return ShownTable((first, *columns), rows, calls)
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 4)
 
 
 def _remark(line: Line, number: int) -> str:

@@ -56,9 +56,13 @@ def test_a_name_with_all_about_it(mode: str, name: str, day: date, label: str, a
 
 def some_features(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
     """Return four features and a fold, of 100 installs."""
-    used = [("bulk_email", 50), ("old_engine", 40), ("undeclared_one", 30), ("(other)", 3)]
-    rows = used if query.by else [(None, 100)]
-    return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
+    used = [("bulk_email", 50), ("old_engine", 40), ("undeclared_one", 30)]
+    if query.by == "module,feature":
+        rows = [{"keys": ["mailer", key], "value": value} for key, value in used]
+        rows.append({"keys": ["(other)", "(other)"], "value": 3})
+    else:
+        rows = [{"key": "mailer" if query.by else None, "value": 100}]
+    return {"rows": [{"bucket": "2026-11-01", **row} for row in rows], "fresh_to": None}
 
 
 def test_the_grid_calls_features_as_the_catalog_does(visit: Visit, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

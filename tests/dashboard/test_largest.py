@@ -23,9 +23,14 @@ def many_features(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fleet of 4,000 installs with thousands of features."""
 
     def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
-        used = [(f"f{number:04}", FEATURES + 5 - number) for number in range(FEATURES)] + [("(other)", 7)]
-        pairs = used if query.by else [(None, 4000)]
-        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in pairs]}
+        used = [(f"f{number:04}", FEATURES + 5 - number) for number in range(FEATURES)]
+        rows: list[dict[str, Any]] = [{"key": "one" if query.by else None, "value": 4000}]
+        if query.by == "module,feature":
+            rows = [{"keys": ["one", feature], "value": value} for feature, value in used]
+            rows.append({"keys": ["(other)", "(other)"], "value": 7})
+        elif query.by == "feature":
+            rows = [{"key": feature, "value": value} for feature, value in [*used, ("(other)", 7)]]
+        return {"rows": [{"bucket": "2026-11-01", **row} for row in rows]}
 
     monkeypatch.setattr(metrics, "answer", answer)
 
@@ -73,9 +78,9 @@ def test_the_csv_file_has_every_feature(visit: Visit) -> None:
     request = {"sortModel": [{"colId": "feature", "sort": "desc"}]}
     data = fill(visit("product"), "features-download", features_grid=request)["features-download"]["data"]
     lines = list(csv.reader(StringIO(data["content"].removeprefix("\ufeff"))))
-    assert lines[0][:2] == ["Feature", "Title"]
-    assert [line[0] for line in lines[1:3]] == ["f3599", "f3598"]
-    assert lines[-1][0] == "(other)"
+    assert lines[0][:3] == ["Module", "Feature", "Title"]
+    assert [line[1] for line in lines[1:3]] == ["f3599", "f3598"]
+    assert lines[-1][1] == "(other)"
     assert len(lines) == 1 + FEATURES + 1
     assert data["filename"].startswith("pharos-features-")
 

@@ -25,6 +25,11 @@ NAMES = [page.name for page in PAGES if page.name not in ("access_log", "glossar
 REGIONS = {
     "overview": ("overview", "overview-freshness", "overview-figures"),
     "features": ("features", "features-freshness"),
+    "feature": ("feature", "feature-freshness"),
+    "versions": ("versions", "watch", "share_by_version", "versions-freshness"),
+    "platforms": ("platforms-php_series", "platforms-crossed", "platforms-freshness"),
+    "drop": ("drop-offers", "drop-freshness"),
+    "data": ("data", "data-days", "data-freshness"),
     "licensing": ("licensing-rows", "licensing-freshness"),
     "rights": ("rights", "rights-rows", "rights-freshness"),
     "health": ("health", "health-figures", "health-tables", "beacons_per_hour", "health-freshness"),
@@ -206,8 +211,8 @@ def test_rounded_figures_are_asked_for_and_said_to_be_so(
 
     def answer(_engine: Any, query: Any, _k: int, *, rounded: bool, **_: Any) -> dict[str, Any]:
         asked.append(rounded)
-        rows = [("x", 10)] if query.by else [(None, 20)]
-        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
+        key = {"keys": ["x", "y"]} if query.by and "," in query.by else {"key": "x" if query.by else None}
+        return {"rows": [{"bucket": "2026-11-01", **key, "value": 10 if query.by else 20}], "fresh_to": None}
 
     monkeypatch.setattr(metrics, "answer", answer)
     text = page(visit("product"), name)

@@ -85,6 +85,7 @@ def test_the_table_names_the_roles_of_what_is_not_for_all() -> None:
     closed = {page.name: page.roles for page in PAGES if page.roles != EVERYONE}
     admin = frozenset({Role.ADMIN})
     assert closed == {
+        "data": {Role.PRODUCT, Role.ADMIN},
         "licensing": {Role.LICENSING, Role.ADMIN},
         "access_log": admin,
         "rights": admin,
@@ -103,10 +104,10 @@ def test_the_routing_callback_gives_no_closed_layout(visit: Visit, visitor: str 
 
 @pytest.mark.parametrize("role", list(Role))
 def test_the_navigation_offers_what_opens(visit: Visit, role: Role) -> None:
-    """The navigation contains exactly the pages that the user may open."""
+    """The navigation contains exactly the listed pages that the user may open."""
     layout = visit(role.value).get("/_dash-layout").text
     for page in PAGES:
-        assert (f'"nav":"{page.name}"' in layout) == (role in page.roles), page.name
+        assert (f'"nav":"{page.name}"' in layout) == (role in page.roles and page.listed), page.name
 
 
 @pytest.mark.parametrize("output", ["nothing.children", "app-shell.navbar", "", None, ["overview-message.children"]])

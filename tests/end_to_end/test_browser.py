@@ -71,7 +71,7 @@ def test_product_is_refused_the_licensing_page(system: System, browser: Browser)
     password = system.run("users", "add", "paula", "--role", "product").stdout.decode().strip()
     system.drain()
     page = logged_in(browser, system, "paula", password)
-    expect(page.get_by_role("link", name="Overview").first).to_be_visible()
+    expect(page.get_by_role("link", name="Today").first).to_be_visible()
     expect(page.get_by_role("link", name="Licensing")).to_have_count(0)
     answer = page.goto(f"{system.dashboard}/licensing")
     assert answer is not None
@@ -124,5 +124,5 @@ def test_a_feature_is_called_as_the_catalog_calls_it(system: System, browser: Br
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the table as CSV").click()
     text = download.value.path().read_text(encoding="utf-8-sig")
-    assert text.splitlines()[0].startswith('"Feature","Title",')
-    assert '"invoice.pdf_export","PDF export",' in text
+    assert text.splitlines()[0].startswith('"Module","Feature","Title",')
+    assert '"invoice_pro","invoice.pdf_export","PDF export",' in text

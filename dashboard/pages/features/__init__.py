@@ -9,7 +9,7 @@ from dashboard.cards import heading
 from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
 from dashboard.formatting import count, days, plural
-from dashboard.pages.features import csv_file, rows, table, trend
+from dashboard.pages.features import csv_file, rows, table
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from warehouse.queries.small_groups import OTHER
@@ -19,8 +19,12 @@ def layout() -> html.Div:
     """The page without its figures."""
     return html.Div(
         [
-            heading("features", "Features", "Which features are used, and by what share of the active installs."),
-            *region("features", html.Div([table.layout(), trend.layout()], className="features")),
+            heading(
+                "features",
+                "Features",
+                "Which features are used, and by what share of the installs of their module. A row opens the feature.",
+            ),
+            *region("features", table.layout()),
         ]
     )
 
@@ -45,7 +49,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             return Instead(messages.no_features())
         note = (
             f"{plural(len(found.features), 'feature')}, {days(chosen.start, chosen.end)}, {count(total)} active "
-            f"installs. Rarely used: by under {rows.RARE:.0%} of them, candidates to drop. "
+            f"installs. Shares are of the installs of the feature's module. Rarely used: by under {rows.RARE:.0%} of "
+            "them, candidates to drop. "
             f"{messages.precision(data, chosen)}"
         ).strip()
         if found.folded:
@@ -54,5 +59,4 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
 
     freshness.register(callbacks, page, data, search)
     table.register(page, dash_app, callbacks, data)
-    trend.register(page, callbacks, data)
     csv_file.register(page, callbacks, data)

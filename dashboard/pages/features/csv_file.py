@@ -7,13 +7,15 @@ from typing import Any
 from dash import Input, Output, State, dcc, html
 
 from dashboard.data_source import DataSource
-from dashboard.formatting import share
 from dashboard.grids import csv_name
 from dashboard.pages.features import rows
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import fill, message
 
-COLUMNS = ("Feature", "Title", "Adoption", "Installs", "Uses", "Hint")
+COLUMNS = (
+    "Module", "Feature", "Title", "Share", "Change", "Installs", "Uses", "Uses per install", "First seen", "Hint",
+)  # fmt: skip
+_FIELDS = ("module", "feature", "title", "adoption", "change", "installs", "uses", "per_install", "first_seen", "hint")
 
 
 def layout() -> list[html.Div | dcc.Download]:
@@ -37,18 +39,26 @@ def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
     )
     def download(_clicks: int, request: dict[str, Any] | None, search: str) -> tuple[dict[str, str]]:
         chosen = data.chosen(search)
-        found = rows.read(data, chosen)
+        found = rows.read(data, chosen, search)
         ordered = rows.ordered(found.features, (request or {}).get("sortModel", []))
         name = csv_name("features", chosen, chosen.module)
         return ({"content": text([*ordered, *found.folded]), "filename": name, "type": "text/csv;charset=utf-8"},)
 
 
 def text(shown: list[rows.Row]) -> str:
-    """The file, with the byte order mark by which spreadsheets know UTF-8."""
+    """The file, with the byte order mark by which spreadsheets know UTF-8. Numbers are numbers, hidden ones empty."""
     file = StringIO()
-    writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+    writer = csv.writer(file, quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(COLUMNS)
     for row in shown:
-        adoption = row["adoption"] if row["adoption"] == rows.FEW else share(row["adoption"])
-        writer.writerow([row["feature"], row["title"], adoption, row["installs"], row["uses"], row["hint"]])
+        writer.writerow([_cell(row[field]) for field in _FIELDS])
     return "\ufeff" + file.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A text that a spreadsheet would take for a formula begins with an apostrophe, as OWASP advises."""
+    if isinstance(value, float):
+        return round(value, 4)
+    if value == rows.FEW:
+        return ""
+    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value

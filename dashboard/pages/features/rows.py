@@ -1,80 +1,184 @@
-"""The rows of the features table: read, sorted."""
+"""The rows of the features table: each feature of each module, as a share of the module's installs. Read, sorted."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from dashboard import filters
+from dashboard.charts.series import first
 from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
 from dashboard.filters import Filters
+from dashboard.links import link
 from warehouse.queries.small_groups import OTHER
 
 Row = dict[str, Any]
+Pair = tuple[str, str]  # a module and a feature
 
 FEW = "too few"
-RARE = 0.05  # a feature with an adoption under this is marked as rarely used
+UNSEEN = "Never used, or too few"  # a declared feature without figures
+RARE = 0.05  # a feature of a smaller share than this is marked as rarely used
+WEEKS, MONTHS = 12, 12  # of the sparkline, and of the search for the first month
 SORTED = {
+    "module": lambda row: row["module"],
     "feature": lambda row: (row["title"] or row["feature"]).lower(),
     "adoption": lambda row: row["adoption"],
+    "change": lambda row: row["change"],
     "installs": lambda row: row["installs"],
     "uses": lambda row: row["uses"],
+    "per_install": lambda row: row["per_install"],
+    "first_seen": lambda row: row["first_seen"],
 }  # fmt: skip
-LARGEST_FIRST = [{"colId": "adoption", "sort": "desc"}]
+BY_MODULE = [{"colId": "module", "sort": "asc"}, {"colId": "adoption", "sort": "desc"}]
 
 
 @dataclass(frozen=True)
 class FeatureRows:
-    """All rows of the table by adoption, largest first; `folded` is the row of `(other)`, or empty."""
+    """All rows of the table, by module and then the largest share; `folded` is the row of `(other)`, or empty."""
 
     features: list[Row]
     folded: list[Row]
 
 
-def read(data: DataSource, chosen: Filters) -> FeatureRows:
-    """The rows of a range. Raises `QueryError` and `EngineError`."""
-    total = data.total(chosen.args())
-    if not total:
-        return FeatureRows([], [])
-    installs = data.ask("feature_installs", chosen.args(by="feature", grain="period"))["rows"]
-    counted = data.ask("feature_uses", chosen.args(by="feature", grain="period"))["rows"]
-    uses = {row["key"]: row["value"] for row in counted}
+def read(data: DataSource, chosen: Filters, search: str | None = None) -> FeatureRows:
+    """The rows of a range. `search` is the address that the links keep. Raises `QueryError` and `EngineError`."""
+    installs, modules, uses = (
+        pairs(data, "feature_installs", chosen),
+        by_module(data, chosen),
+        pairs(data, "feature_uses", chosen),
+    )
+    changes = _changes(data, chosen)
+    weekly, months = _by_bucket(data, chosen, "week", WEEKS), _by_bucket(data, chosen, "month", MONTHS)
     catalog, today = data.catalog(), filters.today()
     found = FeatureRows([], [])
-    for row in installs:
-        key, value = row["key"], row["value"]
-        if not key:
-            continue  # the row of a bucket that has no groups
-        if key == OTHER:
-            found.folded.append(_row(key, "", key, value, uses.get(key), total, ""))
+    for pair, number in installs.items():
+        module, feature = pair
+        used = uses.get(pair)
+        figures: dict[str, Any] = {
+            "installs": FEW if number is None else number,
+            "uses": FEW if used is None else used,
+            "per_install": FEW if used is None or not number else round(used / number, 1),
+        }
+        if feature == OTHER:
+            found.folded.append(_row("", OTHER, "", OTHER, "", figures))
             continue
-        name = display_name(catalog, "feature", key, today)
-        rare = "Rarely used" if value is not None and value / total < RARE else ""
-        found.features.append(_row(key, name.title, name.about, value, uses.get(key), total, name.mark or rare))
-    return found
+        name = display_name(catalog, "feature", feature, today)
+        adoption = share_of(number, modules.get(module))
+        rare = "Rarely used" if adoption is not None and adoption < RARE else ""
+        figures |= {
+            "adoption": FEW if adoption is None else adoption,
+            "change": changes.get(pair, FEW),
+            "trend": [share_of(*week) for week in weekly.get(pair, [])],
+            "first_seen": _first_month(months.get(pair, []), chosen.end),
+            "href": link("/feature", search, {"name": feature, "module": module}),
+        }
+        found.features.append(_row(module, feature, name.title, name.about, name.mark or rare, figures))
+    seen = {row["feature"] for row in found.features}
+    for kind, feature in catalog.entries:
+        if kind == "feature" and feature not in seen and not chosen.conditions:
+            name = display_name(catalog, "feature", feature, today)
+            found.features.append(_row("", feature, name.title, name.about, name.mark or UNSEEN, {}))
+    return FeatureRows(ordered(found.features, BY_MODULE), found.folded)
+
+
+def pairs(data: DataSource, metric: str, chosen: Filters) -> dict[Pair, int | None]:
+    """A metric by module and feature. `(other)` has both keys."""
+    rows = data.ask(metric, chosen.args(by="module,feature", grain="period"))["rows"]
+    return {(row["keys"][0], row["keys"][1]): row["value"] for row in rows if len(row["keys"]) == 2}
+
+
+def by_module(data: DataSource, chosen: Filters) -> dict[str, int | None]:
+    """The active installs of each module."""
+    rows = data.ask("installs", chosen.args(by="module", grain="period"))["rows"]
+    return {row["key"]: row["value"] for row in rows}
+
+
+def share_of(part: int | None, of: int | None) -> float | None:
+    """A share; None if either is not known. Figures of a day that is not over change in steps, each at its own time."""
+    return None if part is None or not of else min(part / of, 1)
+
+
+def _changes(data: DataSource, chosen: Filters) -> dict[Pair, float]:
+    """The difference of each share from the period of comparison. Both are of complete days."""
+    compared = chosen.compared(filters.today())
+    if compared is None:
+        return {}
+    now, before = (
+        {
+            pair: share_of(number, modules.get(pair[0]))
+            for modules in [by_module(data, period)]
+            for pair, number in pairs(data, "feature_installs", period).items()
+        }
+        for period in compared
+    )
+    return {pair: new - old for pair, new in now.items() if new is not None and (old := before.get(pair)) is not None}
+
+
+def _by_bucket(
+    data: DataSource, chosen: Filters, grain: str, number: int
+) -> dict[Pair, list[tuple[int | None, int | None]]]:
+    """The users of each feature and the installs of its module, in each of the last buckets that are over."""
+    end = first(min(chosen.end, filters.today() - timedelta(days=1)) + timedelta(days=1), grain)
+    start = end
+    for _ in range(number):
+        start = first(start - timedelta(days=1), grain)
+    span = {"from": start.isoformat(), "to": (end - timedelta(days=1)).isoformat(), "grain": grain}
+    of: dict[tuple[str, str], int | None] = {}
+    for row in data.ask("installs", chosen.args(by="module") | span)["rows"]:
+        of[row["bucket"], row["key"]] = row["value"]
+    buckets = sorted({bucket for bucket, _ in of})
+    used: dict[Pair, dict[str, int | None]] = {}
+    for row in data.ask("feature_installs", chosen.args(by="module,feature") | span)["rows"]:
+        if len(row["keys"]) == 2:
+            used.setdefault((row["keys"][0], row["keys"][1]), {})[row["bucket"]] = row["value"]
+    return {
+        pair: [(values.get(bucket), of.get((bucket, pair[0]))) for bucket in buckets] for pair, values in used.items()
+    }
+
+
+def _first_month(months: Sequence[tuple[int | None, int | None]], end: date) -> str:
+    """The first month in which it was used, `2026-03`; "earlier" if nothing is known of the months before."""
+    number = next((number for number, (used, _) in enumerate(months) if used is not None), None)
+    if number is None:
+        return ""
+    if not any(of for _, of in months[:number]):
+        return "earlier"  # the data begin with it
+    back = len(months) - number
+    month = first(end + timedelta(days=1), "month")
+    for _ in range(back):
+        month = first(month - timedelta(days=1), "month")
+    return f"{month:%Y-%m}"
 
 
 def ordered(rows: Sequence[Row], sort_model: Sequence[Mapping[str, str]]) -> list[Row]:
     """The rows in the order of the grid's sort model. Rows without a figure come last in either direction."""
     found = list(rows)
-    for column in reversed(sort_model or LARGEST_FIRST):
+    for column in reversed(sort_model or BY_MODULE):
         key: Callable[[Row], Any] | None = SORTED.get(column["colId"])
         if key is None:
             continue
-        known = [row for row in found if key(row) != FEW]
+        known = [row for row in found if key(row) not in (FEW, "")]
         known.sort(key=key, reverse=column["sort"] == "desc")
-        found = known + [row for row in found if key(row) == FEW]
+        found = known + [row for row in found if key(row) in (FEW, "")]
     return found
 
 
-def _row(feature: str, title: str, about: str, installs: int | None, uses: int | None, total: int, hint: str) -> Row:
+def _row(module: str, feature: str, title: str, about: str, hint: str, figures: Mapping[str, Any]) -> Row:
     return {
+        "id": f"{module}/{feature}",
+        "module": module,
         "feature": feature,
         "title": title,
         "about": about,
-        # Figures of a day that is not over change in steps, each at its own time.
-        "adoption": FEW if installs is None else min(installs / total, 1),
-        "installs": FEW if installs is None else installs,
-        "uses": FEW if uses is None else uses,
+        "adoption": FEW,
+        "change": FEW,
+        "trend": [],
+        "installs": FEW,
+        "uses": FEW,
+        "per_install": FEW,
+        "first_seen": "",
+        "href": "",
         "hint": hint,
+        **figures,
     }

@@ -14,31 +14,40 @@ from dashboard.regions import fill, loading, region
 
 MOST_VISIBLE = 16  # rows; more of them scroll
 COLUMNS = [
-    {"field": "feature", "headerName": "Feature", "minWidth": 195, "flex": 4, "cellClass": "strong",
+    {"field": "module", "headerName": "Module", "minWidth": 138, "flex": 2, "sort": "asc", "sortIndex": 0},
+    {"field": "feature", "headerName": "Feature", "minWidth": 205, "flex": 4, "cellClass": "strong",
      "cellRenderer": "Named", "tooltipField": "about"},
     {
-        "field": "adoption", "headerName": "Adoption", "minWidth": 132, "flex": 3, "sort": "desc",
+        "field": "adoption", "headerName": "Share", "minWidth": 128, "flex": 2, "sort": "desc", "sortIndex": 1,
         "cellRenderer": "Share", "sortingOrder": ["desc", "asc"],
-        "headerTooltip": "Installs that used the feature, as a share of the active installs",
+        "headerTooltip": "Installs that used the feature, as a share of the active installs of its module",
     },
-    {"field": "installs", "headerName": "Installs", "minWidth": 92, "flex": 1, "type": "rightAligned",
+    {"field": "change", "headerName": "Change", "minWidth": 104, "flex": 1, "cellRenderer": "Points",
+     "type": "rightAligned", "headerTooltip": "Difference of the share from the period of comparison, in points"},
+    {"field": "trend", "headerName": "12 weeks", "minWidth": 124, "flex": 1, "cellRenderer": "Trend", "sortable": False,
+     "headerTooltip": "The share by week, in the last 12 weeks that are over"},
+    {"field": "installs", "headerName": "Installs", "minWidth": 88, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
-    {"field": "uses", "headerName": "Uses", "minWidth": 108, "flex": 1, "type": "rightAligned",
+    {"field": "uses", "headerName": "Uses", "minWidth": 98, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
-    {"field": "hint", "headerName": "Hint", "minWidth": 122, "width": 122, "cellRenderer": "Hint", "sortable": False},
+    {"field": "per_install", "headerName": "Each", "minWidth": 92, "flex": 1, "type": "rightAligned",
+     "cellRenderer": "Count", "headerTooltip": "Uses per install that used it"},
+    {"field": "first_seen", "headerName": "Since", "minWidth": 88, "flex": 1,
+     "headerTooltip": "The first month of the last twelve in which enough installs used it"},
+    {"field": "hint", "headerName": "Hint", "minWidth": 122, "flex": 1, "cellRenderer": "Hint", "sortable": False},
 ]  # fmt: skip
 
 
 def layout() -> html.Section:
     """The card of the table, without rows."""
     grid = dag.AgGrid(
-        id="features-grid", columnDefs=COLUMNS, rowModelType="infinite", getRowId="params.data.feature",
+        id="features-grid", columnDefs=COLUMNS, rowModelType="infinite", getRowId="params.data.id",
         dashGridOptions=options([]), defaultColDef={"resizable": True, "sortable": True},
         className="grid", style=style(4, 0),
     )  # fmt: skip
     return html.Section(
         [
-            html.Div([html.H2("Adoption", id="adoption-title"), download("features")], className="card-head"),
+            html.Div([html.H2("Features by module", id="adoption-title"), download("features")], className="card-head"),
             *csv_file.layout(),
             dcc.Store(id="features-reload"),
             *region("features-rows", loading(grid, 240)),
@@ -61,7 +70,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         State("url", "search"),
     )
     def load(request: dict[str, Any] | None, search: str) -> tuple[dict[str, Any]]:
-        found = rows.read(data, data.chosen(search)).features
+        found = rows.read(data, data.chosen(search), search).features
         asked = request or {}
         start = int(asked.get("startRow", 0))
         ordered = rows.ordered(found, asked.get("sortModel", []))
@@ -81,7 +90,6 @@ def options(folded: list[rows.Row]) -> dict[str, Any]:
     """The grid's options; the row of `(other)` stays at the bottom in every order."""
     return {
         **GRID,
-        "rowSelection": {"mode": "singleRow", "checkboxes": False, "enableClickSelection": True},
         "pinnedBottomRowData": folded,
         "cacheBlockSize": MOST_ROWS,
         "maxConcurrentDatasourceRequests": 1,

@@ -1,4 +1,4 @@
-"""Overview: how many installs are active, and what they run on."""
+"""Today: what changed, how many installs are active, and what they run on."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from dashboard.charts.registry import CHARTS
 from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
 from dashboard.filters import Filters
-from dashboard.pages.overview import breakdowns, figures, installs_over_time
+from dashboard.pages.overview import breakdowns, figures, installs_over_time, lifecycle, movers, sentences
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.report import Section
@@ -22,11 +22,14 @@ def layout() -> html.Div:
     """The page without its figures."""
     return html.Div(
         [
-            heading("overview", "Overview", "Installs that sent a beacon, and what they run on."),
+            heading("overview", "Today", "What changed, how many installs are active, and what they run on."),
             *region(
                 "overview",
+                sentences.layout(),
                 figures.layout(),
+                lifecycle.layout(),
                 chart_card(installs_over_time.CHART, None, 280),
+                movers.layout(),
                 html.Div([chart_card(name, None, HEIGHT) for name in breakdowns.NAMES], className="charts"),
                 html.P(id="overview-footnote", className="footnote"),
             ),
@@ -63,3 +66,5 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     figures.register(page, callbacks, data)
     installs_over_time.register(page, callbacks, data)
     breakdowns.register(page, callbacks, data)
+    for part in (sentences, lifecycle, movers):
+        part.register(page, callbacks, data, search)

@@ -1,57 +1,40 @@
-"""The trend of the selected feature, or of the most used one while none is selected."""
+"""The adoption of the feature over time: its share of the active installs of its module."""
 
 from dataclasses import replace
 from typing import Any
 
-import dash_mantine_components as dmc
-from dash import Input, Output, html
+from dash import html
 
-from dashboard import filters, gaps, messages
+from dashboard import filters, gaps
 from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.release_marks import in_words
 from dashboard.charts.series import line, ratio
 from dashboard.charts.tables import table_of_line
 from dashboard.data_source import DataSource, api_call
-from dashboard.display_names import display_name
 from dashboard.filters import Filters
 from dashboard.formatting import days, fewer, share
-from dashboard.pages.features import rows
+from dashboard.pages.feature.chosen import read
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill
+from dashboard.tables import NOTHING
 
 CHART = "adoption_per_bucket"
 WEEKS_FROM = 92  # days from which the trend is by week, because a point per day would be unreadable
 
 
 def layout() -> html.Section:
-    """The card of the trend."""
-    return chart_card(CHART, dmc.Text(id="features-selected", size="sm"), 280)
+    """The card of the chart."""
+    return chart_card(CHART, None, 280)
 
 
-def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
-    """The callback of the trend."""
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+    """The callback of the chart."""
 
-    @fill(
-        callbacks,
-        page,
-        CHART,
-        [*chart_outputs(CHART), Output("features-selected", "children")],
-        Input("features-grid", "selectedRows"),
-        Input("url", "search"),
-    )
-    def adoption_per_bucket(selected: list[rows.Row] | dict[str, Any] | None, search: str) -> Instead | tuple[Any, ...]:
-        chosen = data.chosen(search)
-        feature = selected[0]["feature"] if selected and isinstance(selected, list) else _most_used(data, chosen)
-        if feature is None:
-            return Instead(messages.no_feature_selected())
-        name = display_name(data.catalog(), "feature", feature, filters.today())
-        return *chart_values(drawn(data, chosen, feature)), name.title or feature
-
-
-def _most_used(data: DataSource, chosen: Filters) -> str | None:
-    found = rows.read(data, chosen).features
-    return str(found[0]["feature"]) if found else None
+    @fill(callbacks, page, CHART, chart_outputs(CHART), search)
+    def adoption_per_bucket(search: str) -> Instead | tuple[Any, ...]:
+        shown = read(data, search)
+        return chart_values(drawn(data, shown.chosen, shown.feature)) if shown else NOTHING
 
 
 def drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:

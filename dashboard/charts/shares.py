@@ -1,0 +1,75 @@
+"""Charts of shares over time: versions stacked by week, and a share that falls."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Any
+
+from dashboard.charts.palette import colors
+from dashboard.charts.style import ACCENT, GREY, LAYOUT, Figure
+from dashboard.formatting import day, share
+from dashboard.projection import Projection
+
+_X: dict[str, Any] = {
+    "type": "date", "tickformat": "%-d %b<br>%Y", "nticks": 6, "automargin": True, "fixedrange": True,
+    "showgrid": False, "zeroline": False, "ticks": "",
+}  # fmt: skip
+_Y: dict[str, Any] = {
+    "tickformat": ".0%", "nticks": 5, "automargin": True, "fixedrange": True, "zeroline": False, "ticks": "",
+    "ticklabelstandoff": 8,
+}  # fmt: skip
+LEGEND = {"orientation": "h", "y": -0.22, "x": 0, "font": {"size": 12}, "itemclick": False, "itemdoubleclick": False}
+
+
+def share_by_version(weeks: Sequence[date], shares: Mapping[str, Sequence[float | None]]) -> Figure:
+    """The share of each version by week, stacked. A week without figures is a gap."""
+    color = colors(list(shares))
+    data = [
+        {
+            "type": "bar", "name": version, "x": [week.isoformat() for week in weeks], "y": list(values),
+            "marker": {"color": color[version]},
+            "customdata": [f"{version}: {share(value or 0)}<br>week of {day(week)}"
+                           for week, value in zip(weeks, values, strict=True)],
+            "hovertemplate": "%{customdata}<extra></extra>",
+        }
+        for version, values in shares.items()
+    ]  # fmt: skip
+    layout = {
+        **LAYOUT, "height": 360, "margin": {"l": 4, "r": 4, "t": 8, "b": 4}, "barmode": "stack", "bargap": 0.12,
+        "xaxis": _X, "yaxis": {**_Y, "range": [0, 1]}, "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
+    }  # fmt: skip
+    return {"data": data, "layout": layout}
+
+
+def share_to_drop(
+    points: Sequence[tuple[date, float | None]], projection: Projection | None, threshold: float, until: date | None
+) -> Figure:
+    """A share by week, how it goes on if it falls as it did (dotted, until `until`), and the threshold (dashed)."""
+    x = [week.isoformat() for week, _ in points]
+    hover = [f"week of {day(week)}<br>{share(value or 0)} of installs" for week, value in points]
+    data: list[Figure] = [
+        {
+            "type": "scatter", "mode": "lines+markers", "x": x, "y": [value for _, value in points], "text": hover,
+            "hovertemplate": "%{text}<extra></extra>", "line": {"color": ACCENT, "width": 2}, "marker": {"size": 5},
+        }
+    ]  # fmt: skip
+    end = points[-1][0] if points else None
+    if projection and until and end:
+        ahead = [end + timedelta(days=(until - end).days * step // 20) for step in range(21)]
+        data.append({
+            "type": "scatter", "mode": "lines", "x": [one.isoformat() for one in ahead],
+            "y": [projection.on(one) for one in ahead], "hoverinfo": "skip",
+            "line": {"color": ACCENT, "width": 2, "dash": "dot"},
+        })  # fmt: skip
+        x = [*x, until.isoformat()]
+    highest = max([value for _, value in points if value is not None], default=0)
+    limit = {
+        "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": threshold, "y1": threshold,
+        "line": {"color": GREY, "width": 1.5, "dash": "dash"},
+    }  # fmt: skip
+    layout = {
+        **LAYOUT, "height": 280, "margin": {"l": 4, "r": 12, "t": 12, "b": 4}, "xaxis": _X, "hovermode": "closest",
+        "yaxis": {**_Y, "range": [0, max(highest * 1.15, threshold * 1.5)],
+                  "tickformat": ".0%" if highest > 0.1 else ".1%"},
+        "shapes": [limit],
+    }  # fmt: skip
+    return {"data": data, "layout": layout}

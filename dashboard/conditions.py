@@ -1,0 +1,27 @@
+"""Filters in words, and the filters that a page suggests. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from dashboard.display_names import DIMENSIONS
+from warehouse.queries import dimensions
+from warehouse.queries.dimensions import dimension_of
+
+_WORDS = {"lt": "below", "le": "up to", "ge": "from", "in": "one of", "": ""}
+
+
+def in_words(name: str, value: str) -> str:
+    """`PHP below 8.0`, `Country DE`."""
+    dimension, _, operation = name.partition(".")
+    return " ".join(filter(None, (DIMENSIONS[dimension], _WORDS[operation], value.replace(",", ", "))))
+
+
+def all_in_words(conditions: Mapping[str, str]) -> str:
+    """Several filters in words. An install must meet all of them."""
+    return " and ".join(in_words(name, value) for name, value in sorted(conditions.items()))
+
+
+def thresholds(name: str, values: Sequence[str], most: int) -> list[tuple[str, str]]:
+    """Conditions that select the oldest of the values of a dimension of versions: below the second, below the third."""
+    known = [value for value in values if dimensions.order(name, value)[0]]
+    inner = sorted(known, key=lambda value: dimensions.order(name, value))[1:]
+    return [(f"{dimension_of(name)}.lt", value) for value in inner[:most]]

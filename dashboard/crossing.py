@@ -1,0 +1,60 @@
+"""Two dimensions crossed as a heat map: for each value of one, the shares of the values of the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dashboard.charts.bars import Row
+from dashboard.data_source import DataSource, api_call
+from dashboard.display_names import DIMENSIONS
+from dashboard.filters import Filters
+from dashboard.formatting import count
+from dashboard.tables import heat_map
+from warehouse.queries import dimensions
+from warehouse.queries.small_groups import OTHER
+
+MOST_ROWS, MOST_COLUMNS = 14, 10
+
+
+def crossed(data: DataSource, chosen: Filters, by: str, other: str) -> tuple[Any, ...] | None:
+    """The heat map of the installs by their latest report, and its note; None if there is nothing to show."""
+    args = chosen.args(by=f"{by},{other}", grain="period", count="latest")
+    cells, rest = read(data.ask("installs", args)["rows"])
+    if not cells:
+        return None
+    downwards = _ordered(by, [one for one, _ in cells], cells, 0)[:MOST_ROWS]
+    across = _ordered(other, [two for _, two in cells], cells, 1)[:MOST_COLUMNS]
+    rows = []
+    for one in downwards:
+        total = sum(number for (first, _), number in cells.items() if first == one)
+        parts = [cells[one, two] / total if (one, two) in cells else None for two in across]
+        rows.append((f"{one} ({count(total)})", parts))
+    note = f"Shares of the installs of each row, by their latest report. Empty: fewer than {data.k} installs, or none."
+    note += f" {count(rest)} installs are in groups too small to show." if rest else ""
+    columns = (DIMENSIONS[by], *across)
+    return heat_map(f"{DIMENSIONS[by]} by {DIMENSIONS[other]}", columns, rows, [api_call("installs", args)], note)
+
+
+def read(rows: Sequence[Row]) -> tuple[dict[tuple[str, str], int], int]:
+    """The installs by both keys, and those that are folded."""
+    cells: dict[tuple[str, str], int] = {}
+    rest = 0
+    for row in rows:
+        if row["value"] is None:
+            continue
+        one, two = row["keys"] if row["keys"] else (OTHER, OTHER)
+        if OTHER in (one, two):
+            rest += row["value"]
+        else:
+            cells[one, two] = row["value"]
+    return cells, rest
+
+
+def _ordered(dimension: str, values: Sequence[str], cells: dict[tuple[str, str], int], place: int) -> list[str]:
+    """Versions newest first, other values the largest first."""
+    unique = sorted(set(values))
+    if dimension in dimensions.COMPARED:
+        return sorted(unique, key=lambda value: dimensions.order(dimension, value), reverse=True)
+    size: dict[str, Any] = dict.fromkeys(unique, 0)
+    for keys, number in cells.items():
+        size[keys[place]] += number
+    return sorted(unique, key=lambda value: -size[value])

@@ -1,0 +1,50 @@
+"""What if we drop…: whom it would hurt to drop support for what the filters select, such as PHP below 8.0."""
+
+from typing import Any
+
+from dash import Dash, Input, Output, html
+
+from dashboard import freshness, messages
+from dashboard.cards import heading
+from dashboard.conditions import all_in_words
+from dashboard.data_source import DataSource
+from dashboard.pages.drop import ends, features, hurt, modules, suggestions, trend, versions
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill, region
+
+PARTS = (suggestions, hurt, trend, modules, versions, features, ends)
+
+
+def layout() -> html.Div:
+    """The page without its figures."""
+    text = "The filters say what would be dropped. The address holds all of it: copy it to send the question."
+    tables = [modules.layout(), versions.layout(), features.layout(), ends.layout()]
+    return html.Div(
+        [
+            heading("drop", "What if we drop…", text),
+            suggestions.layout(),
+            *region(
+                "drop",
+                html.P(id="drop-what", className="strong"),
+                hurt.layout(),
+                trend.layout(),
+                html.Div(tables, className="charts"),
+            ),
+        ]
+    )
+
+
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
+    """The callbacks of the page."""
+    search = Input("url", "search")
+
+    @fill(callbacks, page, "drop", [Output("drop-what", "children")], search)
+    def drop(search: str) -> Instead | tuple[Any]:
+        chosen = data.chosen(search)
+        if not chosen.conditions:
+            return Instead(messages.nothing_dropped())
+        return (f"If we drop {all_in_words(chosen.conditions)}{f' for {chosen.module}' if chosen.module else ''}:",)
+
+    for part in PARTS:
+        part.register(page, callbacks, data, search)
+    freshness.register(callbacks, page, data, search)

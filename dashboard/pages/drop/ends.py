@@ -1,0 +1,68 @@
+"""The ends of life of PHP and WHMCS, beside the installs on each series."""
+
+from datetime import date
+from typing import Any
+
+from dash import html
+
+from dashboard import end_of_life, filters, messages
+from dashboard.charts.bars import known_rows
+from dashboard.data_source import DataSource, api_call
+from dashboard.end_of_life import Ends
+from dashboard.filters import Filters, unfiltered
+from dashboard.formatting import day
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill
+from dashboard.tables import Cell, Part, table, table_card, table_outputs
+from warehouse.queries import dimensions
+
+NAME = "drop-ends"
+
+
+def layout() -> html.Section:
+    """The card of the table."""
+    return table_card(NAME, "End of life")
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+    """The callback of the table."""
+
+    @fill(callbacks, page, NAME, table_outputs(NAME), search)
+    def ends(search: str) -> Instead | tuple[Any, ...]:
+        chosen, today = data.chosen(search), filters.today()
+        rows: list[tuple[Cell, ...]] = []
+        notes = []
+        for dimension, product in end_of_life.known().items():
+            rows += _rows(data, chosen, dimension, product, today)
+            said = f"of {product.title}: {product.source}, read on {day(product.read)}"
+            notes.append(f"Dates {said}." if product.ends else f"No date {said}.")
+        if not rows:
+            return Instead(messages.too_few(data.k))
+        calls = [api_call("installs", _args(chosen, dimension)) for dimension in end_of_life.known()]
+        columns = ("Series", "Security fixes until", "Share of installs")
+        return table("End of life by series", columns, rows, calls, " ".join(notes))
+
+
+def _rows(data: DataSource, chosen: Filters, dimension: str, product: Ends, today: date) -> list[tuple[Cell, ...]]:
+    """The series that installs report, oldest first, whatever is dropped."""
+    found = {
+        str(row["key"]): int(row["value"])
+        for row in known_rows(data.ask("installs", _args(chosen, dimension))["rows"])
+        if row["key"]
+    }
+    total = sum(found.values())
+    named = sorted(
+        (one for one in found if dimensions.order(dimension, one)[0]), key=lambda one: dimensions.order(dimension, one)
+    )
+    return [(f"{product.title} {one}", until(product.ends.get(one), today), Part(found[one] / total)) for one in named]
+
+
+def _args(chosen: Filters, dimension: str) -> dict[str, str]:
+    return unfiltered(chosen).args(by=dimension, grain="period", count="latest")
+
+
+def until(end: date | None, today: date) -> str:
+    """When the fixes end, or that they did."""
+    if end is None:
+        return "not known"
+    return f"{day(end)} (over)" if end < today else day(end)

@@ -1,0 +1,66 @@
+"""Conditions to begin with: the oldest series of PHP, WHMCS, the module and the databases, each with its installs."""
+
+from typing import Any
+
+from dash import Output, html
+
+from dashboard.charts.bars import known_rows
+from dashboard.conditions import in_words, thresholds
+from dashboard.data_source import DataSource
+from dashboard.empty_ranges import why_empty
+from dashboard.filters import Filters, unfiltered
+from dashboard.formatting import share
+from dashboard.links import link
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill, region
+from dashboard.tables import anchor
+from warehouse.queries import dimensions
+from warehouse.queries.small_groups import OTHER
+
+OF_VERSIONS = ("php_series", "whmcs_series", "version_series")
+MOST = 3  # conditions of one dimension
+
+
+def layout() -> html.Section:
+    """The card without suggestions."""
+    return html.Section(
+        [
+            html.Div(html.H2("Suggestions", id="drop-offers-title"), className="card-head"),
+            *region("drop-offers", html.Div(id="drop-offers-body")),
+        ],
+        className="card",
+        **{"aria-labelledby": "drop-offers-title"},
+    )
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+    """The callback of the card."""
+
+    @fill(callbacks, page, "drop-offers", [Output("drop-offers-body", "children")], search)
+    def suggest(search: str) -> Instead | tuple[Any]:
+        chosen = data.chosen(search)
+        lines = [_line(search, chosen, data, dimension) for dimension in (*OF_VERSIONS, "database_series")]
+        return ([line for line in lines if line],) if any(lines) else Instead(why_empty(data, chosen))
+
+
+def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> html.Div | None:
+    """The conditions of one dimension as links. Versions of different modules do not compare."""
+    if dimension == "version_series" and not chosen.module:
+        return None
+    args = unfiltered(chosen).args(by=dimension, grain="period", count="latest")
+    rows = data.ask("installs", args)["rows"]
+    found = {str(row["key"]): int(row["value"]) for row in known_rows(rows) if row["key"]}
+    total = sum(found.values())
+    values = [value for value in found if value != OTHER]
+    if dimension == "database_series":
+        offers = [(dimension, value) for value in sorted(values, key=found.__getitem__)[:MOST]]
+    else:
+        offers = thresholds(dimension, values, MOST)
+    links = []
+    for name, value in offers:
+        hit = sum(found[one] for one in values if dimensions.matches(name, value, one))
+        others = {other: "" for other in chosen.conditions if dimensions.dimension_of(other) == dimension}
+        text = f"{in_words(name, value)} · {share(hit / total)}"
+        href = link("/drop", search, {**others, name: value})
+        links.append(anchor(text, href, refine=True, className="offer"))
+    return html.Div(links, className="offers") if links else None

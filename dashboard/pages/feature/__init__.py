@@ -1,0 +1,105 @@
+"""The page of one feature: adoption, by version and platform, whether it keeps its users, what is used with it."""
+
+from typing import Any
+
+from dash import Dash, Input, Output, dcc, html
+
+from dashboard import filters, freshness, messages
+from dashboard.cards import heading
+from dashboard.data_source import DataSource
+from dashboard.display_names import display_name
+from dashboard.formatting import count, days, share
+from dashboard.links import link
+from dashboard.pages.feature import adoption, by_value, retention, together
+from dashboard.pages.feature.chosen import Shown, read
+from dashboard.pages.features.rows import by_module, pairs, share_of
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill, region
+from dashboard.tables import facts, points
+
+
+def layout() -> html.Div:
+    """The page without its figures."""
+    cards = [by_value.layout(dimension) for dimension in by_value.DIMENSIONS]
+    return html.Div(
+        [
+            heading("feature", "Feature", "Adoption of one feature among the installs of its module."),
+            *region(
+                "feature",
+                html.Div(id="feature-named"),
+                html.Div(id="feature-figures"),
+                adoption.layout(),
+                html.Div([*cards, together.layout()], className="charts"),
+                retention.layout(),
+            ),
+        ]
+    )
+
+
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
+    """The callbacks of the page."""
+    search = Input("url", "search")
+
+    @fill(
+        callbacks,
+        page,
+        "feature",
+        [Output("feature-named", "children"), Output("feature-figures", "children")],
+        search,
+    )
+    def feature(search: str) -> Instead | tuple[Any, ...]:
+        shown = read(data, search)
+        if shown is None:
+            return Instead(messages.no_feature_selected())
+        if not shown.chosen.module:
+            return Instead(messages.too_few(data.k))
+        return _named(data, shown, search), _figures(data, shown)
+
+    adoption.register(page, callbacks, data, search)
+    for dimension in by_value.DIMENSIONS:
+        by_value.register(page, callbacks, data, search, dimension)
+    retention.register(page, callbacks, data, search)
+    together.register(page, callbacks, data, search)
+    freshness.register(callbacks, page, data, search)
+
+
+def _named(data: DataSource, shown: Shown, search: str) -> html.Div:
+    name = display_name(data.catalog(), "feature", shown.feature, filters.today())
+    about = f" {name.about}." if name.title else ""
+    all_features = dcc.Link("All features", href=link("/features", search, {"name": ""}))
+    return html.Div(
+        [html.P([html.Strong(name.label), f" of {shown.chosen.module}.{about} ", all_features], className="named-line")]
+    )
+
+
+def _figures(data: DataSource, shown: Shown) -> html.Dl:
+    chosen, pair = shown.chosen, (shown.chosen.module, shown.feature)
+    installs, uses = pairs(data, "feature_installs", chosen).get(pair), pairs(data, "feature_uses", chosen).get(pair)
+    active = by_module(data, chosen).get(chosen.module)
+    now = share_of(installs, active)
+    return facts(
+        (
+            "Share of the module's installs",
+            "–" if now is None else share(now),
+            "too few" if installs is None or active is None else f"{count(installs)} of {count(active)} installs, "
+            f"{days(chosen.start, chosen.end)}",
+        ),
+        ("Change", points(_change(data, shown)), "from the period of comparison, both of complete days"),
+        ("Uses", "–" if uses is None else count(uses), "in the range"),
+        (
+            "Uses per install",
+            "–" if uses is None or not installs else f"{uses / installs:.1f}",
+            "of the installs that used it",
+        ),
+    )  # fmt: skip
+
+
+def _change(data: DataSource, shown: Shown) -> float | None:
+    compared = shown.chosen.compared(filters.today())
+    if compared is None:
+        return None
+    pair = shown.chosen.module, shown.feature
+    now, before = (
+        share_of(pairs(data, "feature_installs", one).get(pair), by_module(data, one).get(pair[0])) for one in compared
+    )
+    return None if now is None or before is None else now - before

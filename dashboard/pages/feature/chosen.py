@@ -1,0 +1,36 @@
+"""Which feature the page shows, and of which module. The address has both: `name=bulk_email&module=bulk_mailer`."""
+
+from dataclasses import dataclass, replace
+
+from dashboard.charts.bars import known_rows
+from dashboard.data_source import DataSource
+from dashboard.filters import Filters
+from dashboard.links import parameter
+from warehouse.queries import dimensions
+from warehouse.queries.small_groups import OTHER
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A feature, and the filters with its module."""
+
+    feature: str
+    chosen: Filters
+
+
+def read(data: DataSource, search: str) -> Shown | None:
+    """The feature of the address; None without one. Without a module it is that of most of the feature's installs.
+
+    Raises `QueryError` and `EngineError`.
+    """
+    chosen, feature = data.chosen(search), parameter(search, "name")
+    if not feature:
+        return None
+    dimensions.parse_filter("feature", feature)
+    if not chosen.module:
+        rows = known_rows(
+            data.ask("feature_installs", chosen.args(by="module", feature=feature, grain="period"))["rows"]
+        )
+        named = [str(row["key"]) for row in rows if row["key"] and row["key"] != OTHER]
+        chosen = replace(chosen, module=named[0] if named else "")
+    return Shown(feature, chosen)

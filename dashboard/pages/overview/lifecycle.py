@@ -1,0 +1,55 @@
+"""The installs that were new, came back, stayed or were lost in the last whole week, beside the week before."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from dash import html
+
+from dashboard import filters
+from dashboard.cards import FigureText, figure_card, figure_outputs, figure_values
+from dashboard.charts.series import first
+from dashboard.data_source import DataSource
+from dashboard.filters import Filters
+from dashboard.formatting import count, days
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill, region
+from dashboard.tables import NOTHING
+
+CARDS = {"new": "New installs", "returning": "Active before, too", "resurrected": "Came back", "lost": "Lost installs"}
+DAY = timedelta(days=1)
+
+
+def layout() -> html.Div:
+    """The cards without their figures."""
+    cards = html.Dl([figure_card(f"week-{name}", label, name) for name, label in CARDS.items()], className="figures")
+    return html.Div(region("lifecycle", cards), id="lifecycle")
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+    """The callback of the cards."""
+
+    @fill(callbacks, page, "lifecycle", figure_outputs(*(f"week-{name}" for name in CARDS)), search)
+    def lifecycle(search: str) -> Instead | tuple[str, ...]:
+        chosen = data.chosen(search)
+        if not data.total(chosen.args()):
+            return NOTHING
+        weeks = last_weeks(data, chosen)
+        return figure_values(*(_figure(weeks, name, data.k) for name in CARDS))
+
+
+def last_weeks(data: DataSource, chosen: Filters) -> list[dict[str, Any]]:
+    """The last two whole weeks of the range's end, the last one last. Raises `QueryError` and `EngineError`."""
+    end = first(min(chosen.end, filters.today() - DAY) + DAY, "week")
+    span = {"from": (end - timedelta(weeks=2)).isoformat(), "to": (end - DAY).isoformat(), "grain": "week"}
+    rows: list[dict[str, Any]] = data.question("lifecycle", chosen.args() | span)["rows"]
+    return rows
+
+
+def _figure(weeks: list[dict[str, Any]], name: str, k: int) -> FigureText:
+    last, before = weeks[-1], weeks[-2]
+    start = date.fromisoformat(last["bucket"])
+    week = days(start, start + timedelta(days=6))
+    if last[name] is None:
+        return FigureText("–", f"too few, {week}" if k > 1 else week)
+    then = "" if before[name] is None else f"; {count(before[name])} the week before"
+    return FigureText(count(last[name]), f"{week}{then}")

@@ -1,0 +1,95 @@
+"""Reads what changed since the period of comparison: features, versions and platforms."""
+
+from dataclasses import replace
+from typing import Any
+
+from dashboard import filters
+from dashboard.changes import Change, compared, mostly
+from dashboard.charts.bars import known_rows
+from dashboard.data_source import DataSource
+from dashboard.display_names import DIMENSIONS
+from dashboard.filters import Filters
+from dashboard.links import link
+from dashboard.pages.features.rows import by_module, pairs
+from warehouse.queries.small_groups import OTHER
+
+PLATFORMS = ("php_series", "whmcs_series", "database_series", "web_server_series", "os_release")
+Periods = tuple[Filters, Filters]  # this one, the one of comparison
+
+
+def read(data: DataSource, chosen: Filters, search: str) -> list[Change] | None:
+    """All changes; None without a comparison, or without complete figures for it. Raises like `DataSource.ask`."""
+    periods = chosen.compared(filters.today())
+    if periods is None or not data.total(periods[1].beginning.args()):
+        return None
+    return [*_features(data, periods, search), *_versions(data, periods, search), *_platforms(data, periods, search)]
+
+
+def located(data: DataSource, chosen: Filters, change: Change) -> Change:
+    """A change of a feature with the version on which most of it happened."""
+    periods = chosen.compared(filters.today())
+    if change.kind != "Feature" or periods is None:
+        return change
+    module = change.of.removesuffix("'s installs")
+    args = replace(periods[0], module=module).args(by="version", grain="period")
+    active = _counts(data, "installs", args)
+    users = _counts(data, "feature_installs", {**args, "feature": change.name})
+    versions = {version: (users[version], of) for version, of in active.items() if version in users}
+    return replace(change, where=mostly(change.shares[0], versions, change.points))
+
+
+def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
+    now, before = (pairs(data, "feature_installs", one) for one in periods)
+    modules = [by_module(data, one) for one in periods]
+    found = []
+    for name in {module for module, _ in now if module != OTHER}:
+        used = [{f: n for (m, f), n in one.items() if m == name and n is not None} for one in (before, now)]
+        totals = modules[1].get(name), modules[0].get(name)
+        found += compared("Feature", f"{name}'s installs", used[0], used[1], totals)
+    return [
+        replace(
+            change,
+            link=link("/feature", search, {"name": change.name, "module": change.of.removesuffix("'s installs")}),
+        )
+        for change in found
+    ]
+
+
+def _versions(data: DataSource, periods: Periods, search: str) -> list[Change]:
+    """The versions of each module. An install counts under each that it reported."""
+    now, before = (_by_module_and_version(data, one) for one in periods)
+    modules = [by_module(data, one) for one in periods]
+    found = []
+    for name, versions in now.items():
+        totals = modules[1].get(name), modules[0].get(name)
+        changes = compared("Version", f"{name}'s installs", before.get(name, {}), versions, totals)
+        found += [
+            replace(change, name=f"{name} {change.name}", link=link("/versions", search, {"module": name}))
+            for change in changes
+        ]
+    return found
+
+
+def _by_module_and_version(data: DataSource, chosen: Filters) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for row in known_rows(data.ask("installs", chosen.args(by="module,version", grain="period"))["rows"]):
+        module, version = row["keys"]
+        if module != OTHER:
+            found.setdefault(module, {})[version] = row["value"]
+    return found
+
+
+def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
+    found = []
+    for dimension in PLATFORMS:
+        now, before = (
+            _counts(data, "installs", one.args(by=dimension, grain="period", count="latest")) for one in periods
+        )
+        totals = sum(before.values()), sum(now.values())
+        changes = compared(DIMENSIONS[dimension], "the installs", before, now, totals)
+        found += [replace(change, link=link("/platforms", search, {dimension: change.name})) for change in changes]
+    return found
+
+
+def _counts(data: DataSource, metric: str, args: dict[str, Any]) -> dict[str, int]:
+    return {row["key"]: row["value"] for row in known_rows(data.ask(metric, args)["rows"]) if row["key"]}

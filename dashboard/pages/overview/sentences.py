@@ -1,0 +1,84 @@
+"""What changed, in three to five sentences. Each leads to its proof."""
+
+from typing import Any
+
+from dash import Output, dcc, html
+
+from dashboard import filters
+from dashboard.changes import Change, sentence, strongest_of_each
+from dashboard.data_source import DataSource
+from dashboard.filters import Filters
+from dashboard.formatting import count
+from dashboard.links import link
+from dashboard.pages.overview import lifecycle, moves
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill, region
+from dashboard.tables import NOTHING
+
+
+def layout() -> html.Section:
+    """The card without sentences."""
+    return html.Section(
+        [
+            html.Div(html.H2("What changed", id="changed-title"), className="card-head"),
+            *region("changed", html.Ul(id="changed-said", className="said")),
+        ],
+        className="card",
+        **{"aria-labelledby": "changed-title"},
+    )
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+    """The callback of the card."""
+
+    @fill(callbacks, page, "changed", [Output("changed-said", "children")], search)
+    def changed(search: str) -> Instead | tuple[Any]:
+        chosen = data.chosen(search)
+        if not data.total(chosen.args()):
+            return NOTHING
+        changes = moves.read(data, chosen, search)
+        said = [_active(data, chosen), _week(data, chosen, search), *_moved(data, chosen, changes)]
+        return ([html.Li(one) for one in said if one],)
+
+
+def _active(data: DataSource, chosen: Filters) -> str:
+    periods = chosen.compared(filters.today())
+    if periods is None:
+        return ""
+    now, then = (data.total(one.args()) for one in periods)
+    days = "day" if periods[0].days == 1 else f"{periods[0].days} days"
+    if not now:
+        return ""
+    if not then or not data.total(periods[1].beginning.args()):
+        return (
+            f"{count(now)} installs were active in the last {days} that are over. There is nothing to compare with yet."
+        )
+    before = "the same days last year" if chosen.compare == "year" else f"the {days} before"
+    if now == then:
+        return f"{count(now)} installs were active, as many as in {before}."
+    more = "more" if now > then else "fewer"
+    percent = f"{abs(now / then - 1):.1%}"
+    return f"{count(now)} installs were active, {percent} {more} than in {before} ({count(then)})."
+
+
+def _week(data: DataSource, chosen: Filters, search: str) -> Any:
+    """The new and the lost installs of the last whole week."""
+    weeks = lifecycle.last_weeks(data, chosen)
+    if not weeks or weeks[-1]["new"] is None or weeks[-1]["lost"] is None:
+        return ""
+    last = weeks[-1]
+    text = f"In the last whole week {count(last['new'])} installs were new and {count(last['lost'])} were lost"
+    return [dcc.Link(text, href=f"{link('/', search)}#lifecycle"), "."]
+
+
+def _moved(data: DataSource, chosen: Filters, changes: list[Change] | None) -> list[Any]:
+    """One sentence each for the strongest change of the features, of the versions and of the platforms."""
+    if changes is None:
+        return []
+    found = strongest_of_each(changes, 1)
+    if not found:
+        return ["No feature, version or platform changed more than chance explains."]
+    return [
+        [dcc.Link(sentence(moves.located(data, chosen, change)), href=change.link), "."]
+        for change in sorted(found, key=lambda change: -change.strength)
+    ]

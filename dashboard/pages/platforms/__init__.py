@@ -1,0 +1,29 @@
+"""Platforms: what installs run on, series first, and any two of it crossed."""
+
+from dash import Dash, Input, html
+
+from dashboard import freshness
+from dashboard.cards import heading
+from dashboard.data_source import DataSource
+from dashboard.pages.platforms import crossing, values
+from dashboard.permissions import Callbacks, Page
+
+
+def layout() -> html.Div:
+    """The page without its figures."""
+    return html.Div(
+        [
+            heading("platforms", "Platforms", "What installs run on. Choose a value to filter by it."),
+            html.Div([values.layout(dimension) for dimension in values.DIMENSIONS], className="charts"),
+            crossing.layout(),
+        ]
+    )
+
+
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
+    """The callbacks of the page."""
+    search = Input("url", "search")
+    for dimension in values.DIMENSIONS:
+        values.register(page, callbacks, data, search, dimension)
+    crossing.register(page, callbacks, data, search)
+    freshness.register(callbacks, page, data, search)

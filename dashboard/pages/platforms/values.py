@@ -1,0 +1,86 @@
+"""The cards of one dimension each: its values by installs, with their share, and how many installs report it."""
+
+from typing import Any
+
+from dash import Output, html
+
+from dashboard import messages
+from dashboard.charts.bars import known_rows
+from dashboard.data_source import DataSource, api_call
+from dashboard.display_names import DIMENSIONS as DIMENSION_TITLES
+from dashboard.empty_ranges import why_empty
+from dashboard.formatting import coverage
+from dashboard.links import filter_link, link, parameter
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill
+from dashboard.tables import Linked, Part, anchor, table, table_card, table_outputs
+from warehouse.queries.small_groups import OTHER
+
+DIMENSIONS = (
+    "php_series", "whmcs_series", "database_series", "web_server_series", "os_release", "virtualization", "country",
+    "arch",
+)  # fmt: skip
+PATCH_LEVEL = {
+    "php_series": "php", "whmcs_series": "whmcs", "database_series": "database", "web_server_series": "web_server",
+}  # fmt: skip
+MOST = 10
+
+
+def layout(dimension: str) -> html.Section:
+    """The card of a dimension."""
+    name = f"platforms-{dimension}"
+    return table_card(name, DIMENSION_TITLES[dimension], html.Span(id=f"{name}-level", className="levels"), dimension)
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, dimension: str) -> None:
+    """The callback of a card."""
+    name = f"platforms-{dimension}"
+
+    @fill(callbacks, page, name, [*table_outputs(name), Output(f"{name}-level", "children")], search)
+    def values(search: str) -> Instead | tuple[Any, ...]:
+        chosen = data.chosen(search)
+        detailed = parameter(search, "patch") == dimension
+        by = PATCH_LEVEL.get(dimension, dimension) if detailed else dimension
+        args = chosen.args(by=by, grain="period", count="latest")
+        found = _installs(data, args)
+        active = data.total(chosen.args())
+        if not active:
+            return Instead(why_empty(data, chosen))
+        if not found:
+            return Instead(messages.no_countries() if dimension == "country" else messages.too_few(data.k))
+        return *_shown(search, args, found, active), _level(search, dimension, detailed=detailed)
+
+
+def _installs(data: DataSource, args: dict[str, str]) -> list[tuple[str, int]]:
+    """The installs by their latest report, the largest first and `(other)` last."""
+    found = [
+        (str(row["key"]), int(row["value"])) for row in known_rows(data.ask("installs", args)["rows"]) if row["key"]
+    ]
+    return sorted(found, key=lambda one: (one[0] == OTHER, -one[1], one[0]))
+
+
+def _shown(search: str, args: dict[str, str], found: list[tuple[str, int]], active: int) -> tuple[Any, ...]:
+    total = sum(number for _, number in found)
+    named = [one for one in found if one[0] != OTHER]
+    other = sum(number for _, number in named[MOST:]) + sum(number for value, number in found if value == OTHER)
+    by = args["by"]
+    rows = [
+        (Linked(value, filter_link("/platforms", search, by, value), refine=True), number, Part(number / total))
+        for value, number in [*named[:MOST], *([(OTHER, other)] if other else [])]
+    ]
+    title = DIMENSION_TITLES[by]
+    note = coverage(min(total, active), active)
+    if len(named) > MOST:
+        note += f" The {MOST} largest of {len(named)}; the others are in {OTHER}."
+    calls = [api_call("installs", args)]
+    return table(f"Installs by {title}", (title, "Installs", "Share"), rows, calls, note)
+
+
+def _level(search: str, dimension: str, *, detailed: bool) -> Any:
+    if dimension not in PATCH_LEVEL:
+        return ""
+    text = "By series" if detailed else "By patch level"
+    href = link("/platforms", search, {"patch": "" if detailed else dimension})
+    return anchor(
+        [text, html.Span(f" of {DIMENSION_TITLES[dimension]}", className="visually-hidden")], href, refine=True
+    )

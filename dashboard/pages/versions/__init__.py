@@ -1,0 +1,48 @@
+"""Versions of a module: which are in use, how fast releases take hold, and who is left on old ones."""
+
+from typing import Any
+
+from dash import Dash, Input, Output, html
+
+from dashboard import freshness
+from dashboard.cards import chart_card, heading
+from dashboard.data_source import DataSource
+from dashboard.module_choice import ask_for_module
+from dashboard.pages.versions import adoption, by_week, in_use, upgrades, watch, what_they_run
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill, region
+
+PARTS = (watch, by_week, adoption, in_use, upgrades, what_they_run)
+
+
+def layout() -> html.Div:
+    """The page without its figures."""
+    return html.Div(
+        [
+            heading("versions", "Versions", "Which versions of a module are in use, and how releases take hold."),
+            *region(
+                "versions",
+                html.Span(id="versions-of", className="visually-hidden"),
+                watch.layout(),
+                html.Div([chart_card(part.CHART, None, 340) for part in (by_week, adoption)], className="charts"),
+                in_use.layout(),
+                html.Div([part.layout() for part in (upgrades, what_they_run)], className="charts"),
+            ),
+        ]
+    )
+
+
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
+    """The callbacks of the page."""
+    search = Input("url", "search")
+
+    @fill(callbacks, page, "versions", [Output("versions-of", "children")], search)
+    def versions(search: str) -> Instead | tuple[Any]:
+        chosen = data.chosen(search)
+        return (
+            (f"Versions of {chosen.module}",) if chosen.module else Instead(ask_for_module(data, search, "/versions"))
+        )
+
+    for part in PARTS:
+        part.register(page, callbacks, data, search)
+    freshness.register(callbacks, page, data, search)

@@ -1,0 +1,40 @@
+"""The adoption of the newest releases by days since each was released."""
+
+from typing import Any
+
+from dashboard import messages
+from dashboard import releases as of_module
+from dashboard.cards import DrawnChart, chart_outputs, chart_values
+from dashboard.charts.registry import CHARTS
+from dashboard.charts.tables import table_by_age
+from dashboard.data_source import DataSource, api_call
+from dashboard.formatting import day, share
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill
+from dashboard.tables import NOTHING
+
+CHART = "adoption_since_release"
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+    """The callback of the chart."""
+
+    @fill(callbacks, page, CHART, chart_outputs(CHART), search)
+    def adoption(search: str) -> Instead | tuple[Any, ...]:
+        chosen = data.chosen(search)
+        if not chosen.module:
+            return NOTHING
+        found = of_module.newest(data, chosen)
+        if not found:
+            return Instead(messages.too_few(data.k))
+        curves = {one.version: one.curve for one in found}
+        calls = [api_call("adoption", of_module.adoption_args(chosen, one.version)) for one in found]
+        words = [
+            f"{one.version} (released {day(one.released)}): {share(one.curve[one.age] or 0)} after {one.age} days"
+            for one in found
+            if one.age >= 0
+        ]
+        note = "Share of the module's active installs of each day. The day of a release is that of the catalog, or the "
+        note += f"first day on which {data.k} installs reported it."
+        summary = f"Adoption since the release: {'; '.join(words)}."
+        return chart_values(DrawnChart(CHARTS[CHART].figure(curves), summary, note, table_by_age(curves, calls)))

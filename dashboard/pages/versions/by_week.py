@@ -1,0 +1,76 @@
+"""The versions in use by week: each install counts once, under the version of its latest report in the week."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from dashboard import filters, messages
+from dashboard.cards import DrawnChart, chart_outputs, chart_values
+from dashboard.charts.bars import known_rows
+from dashboard.charts.palette import PALETTE
+from dashboard.charts.registry import CHARTS
+from dashboard.charts.series import first
+from dashboard.charts.tables import table_by_date
+from dashboard.data_source import DataSource, api_call
+from dashboard.filters import Filters
+from dashboard.formatting import share
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill
+from dashboard.tables import NOTHING
+from warehouse.queries import dimensions
+from warehouse.queries.small_groups import OTHER
+
+CHART = "share_by_version"
+LEAST_WEEKS = 13
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+    """The callback of the chart."""
+
+    @fill(callbacks, page, CHART, chart_outputs(CHART), search)
+    def by_week(search: str) -> Instead | tuple[Any, ...]:
+        chosen = data.chosen(search)
+        if not chosen.module:
+            return NOTHING
+        shares, weeks, call = _shares(data, chosen, filters.today())
+        return chart_values(_drawn(shares, weeks, call)) if shares else Instead(messages.too_few(data.k))
+
+
+def _shares(data: DataSource, chosen: Filters, today: date) -> tuple[dict[str, list[float | None]], list[date], str]:
+    """The share of each series by whole week, the oldest series first, the weeks, and the call."""
+    last = first(min(chosen.end, today - timedelta(days=1)) + timedelta(days=1), "week")
+    begin = min(first(chosen.start, "week"), last - timedelta(weeks=LEAST_WEEKS))
+    span = {"from": begin.isoformat(), "to": (last - timedelta(days=1)).isoformat()}
+    args = chosen.args(by="version_series", grain="week", count="latest") | span
+    rows = [row for row in known_rows(data.ask("installs", args)["rows"]) if row["key"]]
+    totals: dict[str, int] = {}
+    installs: dict[str, dict[str, int]] = {}
+    for row in rows:
+        totals[row["bucket"]] = totals.get(row["bucket"], 0) + row["value"]
+        installs.setdefault(row["key"], {})[row["bucket"]] = row["value"]
+    return stacked(installs, totals), [date.fromisoformat(week) for week in sorted(totals)], api_call("installs", args)
+
+
+def stacked(installs: dict[str, dict[str, int]], totals: dict[str, int]) -> dict[str, list[float | None]]:
+    """Shares of each week, for the largest series of all weeks in their order; the others are in `(other)`."""
+    size = {key: sum(weeks.values()) for key, weeks in installs.items() if key != OTHER}
+    named = sorted(
+        sorted(size, key=size.__getitem__)[-len(PALETTE) :], key=lambda one: dimensions.order("version", one)
+    )
+    weeks = sorted(totals)
+    found: dict[str, list[float | None]] = {
+        key: [installs[key].get(week, 0) / totals[week] for week in weeks] for key in named
+    }
+    rest = [1 - sum(values[number] or 0 for values in found.values()) for number in range(len(weeks))]
+    if any(part > 0.0001 for part in rest):
+        found[OTHER] = [max(part, 0) for part in rest]
+    return found
+
+
+def _drawn(shares: dict[str, list[float | None]], weeks: list[date], call: str) -> DrawnChart:
+    last = {version: values[-1] or 0 for version, values in shares.items() if values}
+    words = ", ".join(f"{version} {share(part)}" for version, part in sorted(last.items(), key=lambda one: -one[1]))
+    note = (
+        "Whole weeks. An install counts once, under its latest report in the week. Versions by their first two numbers."
+    )
+    figure, shown = CHARTS[CHART].figure(weeks, shares), table_by_date(shares, weeks, [call])
+    return DrawnChart(figure, f"Shares in the last whole week: {words}.", note, shown)

@@ -1,0 +1,125 @@
+"""Release watch: the newest release beside earlier ones at the same age, and beside the module's other installs."""
+
+from datetime import date, timedelta
+from typing import Any
+
+from dash import Output, html
+
+from dashboard import filters, messages
+from dashboard import releases as of_module
+from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
+from dashboard.charts.bars import known_rows
+from dashboard.charts.registry import CHARTS
+from dashboard.charts.series import first
+from dashboard.charts.tables import table_by_age
+from dashboard.data_source import DataSource, api_call
+from dashboard.filters import Filters
+from dashboard.formatting import count, day, share
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill, region
+from dashboard.significance import distance, interval
+from dashboard.tables import NOTHING, points
+from warehouse.queries.small_groups import OTHER
+
+CHART = "release_watch"
+DAYS = 14  # complete days of feature use
+NOTABLE = 2.0
+MOST_FEATURES = 3
+
+
+def layout() -> html.Div:
+    """The card of the chart, with the verdict above it."""
+    words = html.Section(
+        [
+            html.Div(html.H2("The newest release", id="watch-title"), className="card-head"),
+            *region("watch", html.Ul(id="watch-said", className="said")),
+        ],
+        className="card",
+        **{"aria-labelledby": "watch-title"},
+    )
+    return html.Div([words, chart_card(CHART, None, 340)], className="charts")
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+    """The callbacks of the card."""
+
+    @fill(callbacks, page, "watch", [Output("watch-said", "children")], search)
+    def watch(search: str) -> Instead | tuple[Any]:
+        chosen = data.chosen(search)
+        if not chosen.module:
+            return NOTHING
+        found = of_module.newest(data, chosen)
+        if not found:
+            return Instead(messages.too_few(data.k))
+        release, *earlier = found
+        today = filters.today()
+        said = [
+            f"{release.version} was released on {day(release.released)}.",
+            of_module.verdict(release, earlier),
+            _silent(data, chosen, release.version, today),
+            _features(data, chosen, release.version, today),
+        ]
+        return ([html.Li(sentence) for sentence in said],)
+
+    @fill(callbacks, page, CHART, chart_outputs(CHART), search)
+    def release_watch(search: str) -> Instead | tuple[Any, ...]:
+        chosen = data.chosen(search)
+        if not chosen.module:
+            return NOTHING
+        found = of_module.newest(data, chosen)
+        if not found:
+            return Instead(messages.too_few(data.k))
+        release, *earlier = found
+        around = of_module.band(earlier, max(release.age, 0))
+        curve = release.curve[: max(release.age, 0) + 1]
+        note = f"Grey: from the lowest to the highest of the {len(earlier)} releases before, at the same age."
+        figure = CHARTS[CHART].figure(release.version, curve, around)
+        low, high = [low for low, _ in around], [high for _, high in around]
+        calls = [api_call("adoption", of_module.adoption_args(chosen, one.version)) for one in found]
+        shown = table_by_age({release.version: curve, "Lowest before": low, "Highest before": high}, calls)
+        return chart_values(DrawnChart(figure, of_module.verdict(release, earlier), note if around else "", shown))
+
+
+def _silent(data: DataSource, chosen: Filters, version: str, today: date) -> str:
+    """How many installs of the release fell silent in the last whole week, beside those of all versions."""
+    last = first(min(chosen.end, today - timedelta(days=1)) + timedelta(days=1), "week")
+    span = {"from": (last - timedelta(weeks=2)).isoformat(), "to": (last - timedelta(days=1)).isoformat()}
+    args = {"module": chosen.module, "grain": "week", **span}
+    here, everywhere = (_lost(data.question("lifecycle", {**args, **more})) for more in ({"version": version}, {}))
+    if here is None or everywhere is None:
+        return "Too few of its installs fell silent in the last whole week to give a figure."
+    low, high = interval(*here)
+    return (
+        f"Of its {count(here[1])} installs of the week before, {share(here[0] / here[1])} fell silent in the last "
+        f"whole week (95% interval {share(low)} to {share(high)}); of all versions "
+        f"{share(everywhere[0] / everywhere[1])}."
+    )
+
+
+def _lost(answer: dict[str, Any]) -> tuple[int, int] | None:
+    before, after = answer["rows"][-2:] if len(answer["rows"]) > 1 else ({}, {})
+    lost, of = after.get("lost"), before.get("active")
+    return None if lost is None or not of else (lost, of)
+
+
+def _features(data: DataSource, chosen: Filters, version: str, today: date) -> str:
+    """The features that its installs use clearly more or less than the module's other installs."""
+    end = min(chosen.end, today - timedelta(days=1))
+    span = {"from": (end - timedelta(days=DAYS - 1)).isoformat(), "to": end.isoformat(), "module": chosen.module}
+    here, of_here = _used(data, {**span, "version": version})
+    everywhere, of_all = _used(data, span)
+    found = []
+    for feature, number in here.items():
+        rest, of_rest = everywhere.get(feature, 0) - number, of_all - of_here
+        if number > 0 and rest >= data.k and of_rest >= data.k:
+            found.append((distance(number, of_here, rest, of_rest), feature, number / of_here - rest / of_rest))
+    notable = sorted((one for one in found if abs(one[0]) > NOTABLE), key=lambda one: -abs(one[0]))[:MOST_FEATURES]
+    if not notable:
+        return f"In the last {DAYS} complete days its installs use no feature clearly more or less than the others."
+    words = ", ".join(f"{feature} ({points(change)})" for _, feature, change in notable)
+    return f"In the last {DAYS} complete days its installs differ from the others in: {words}."
+
+
+def _used(data: DataSource, args: dict[str, str]) -> tuple[dict[str, int], int]:
+    rows = known_rows(data.ask("feature_installs", {**args, "by": "feature", "grain": "period"})["rows"])
+    return {row["key"]: row["value"] for row in rows if row["key"] and row["key"] != OTHER}, data.total(args) or 0

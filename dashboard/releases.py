@@ -1,0 +1,117 @@
+"""The releases of a module, and how the newest one compares with earlier ones at the same age."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from core import versions
+from dashboard.charts.bars import known_rows
+from dashboard.data_source import DataSource
+from dashboard.filters import Filters
+from dashboard.formatting import count, share
+from dashboard.significance import interval
+from warehouse.queries.small_groups import OTHER
+
+MOST_COMPARED = 6
+LEAST_EARLIER = 3
+DAYS = 90
+
+
+@dataclass(frozen=True)
+class Release:
+    """A version, the day of its release, and its adoption: (installs, of) by days since then; None is unknown."""
+
+    version: str
+    released: date
+    adoption: Sequence[tuple[int, int] | None]
+
+    @property
+    def curve(self) -> list[float | None]:
+        """The share for each day."""
+        return [part[0] / part[1] if part else None for part in self.adoption]
+
+    @property
+    def age(self) -> int:
+        """The last day with a share; -1 for none."""
+        return max((day for day, part in enumerate(self.adoption) if part), default=-1)
+
+
+def reported(data: DataSource, chosen: Filters, dimension: str = "version") -> dict[str, int]:
+    """The installs of the module by version of their latest report, newest version first; `(other)` last."""
+    rows = known_rows(data.ask("installs", args_of(chosen, dimension))["rows"])
+    found = {str(row["key"]): int(row["value"]) for row in rows if row["key"]}
+    return dict(sorted(found.items(), key=lambda one: (one[0] != OTHER, _order(one[0])), reverse=True))
+
+
+def args_of(chosen: Filters, dimension: str) -> dict[str, str]:
+    """The parameters of the metric `installs` for the versions in use."""
+    return chosen.args(by=dimension, grain="period", count="latest")
+
+
+def newest(data: DataSource, chosen: Filters) -> list[Release]:
+    """The newest releases of the module, the newest first. Prereleases are none."""
+    declared = data.catalog().releases(chosen.module)
+    names = {*declared, *(name for name in reported(data, chosen) if name != OTHER)}
+    ordered = sorted((name for name in names if not _is_prerelease(name)), key=_order, reverse=True)
+    found = [release for name in ordered[:MOST_COMPARED] if (release := _read(data, chosen, name))]
+    return sorted(found, key=lambda release: (release.released, _order(release.version)), reverse=True)
+
+
+def adoption_args(chosen: Filters, version: str) -> dict[str, str]:
+    """The parameters of the question `adoption` for a version."""
+    return {"module": chosen.module, "version": version, "to": chosen.end.isoformat(), "days": str(DAYS)}
+
+
+def _read(data: DataSource, chosen: Filters, version: str) -> Release | None:
+    answer = data.question("adoption", adoption_args(chosen, version))
+    if not answer["released"] or not answer["rows"]:
+        return None
+    parts = [None if row["share"] is None else (row["installs"], row["of"]) for row in answer["rows"]]
+    return Release(version, date.fromisoformat(answer["released"]), parts)
+
+
+def band(earlier: Sequence[Release], until: int) -> list[tuple[float, float]]:
+    """The lowest and the highest share of earlier releases by age, as long as two of them have one."""
+    found = []
+    for age in range(until + 1):
+        known = [curve[age] for curve in (one.curve for one in earlier) if age < len(curve)]
+        shares = [value for value in known if value is not None]
+        if len(shares) < 2:
+            break
+        found.append((min(shares), max(shares)))
+    return found
+
+
+def verdict(release: Release, earlier: Sequence[Release]) -> str:
+    """How the release takes hold beside earlier ones at its age, with the uncertainty of its share."""
+    age = release.age
+    if age < 0:
+        return f"{release.version} is on too few installs to say anything."
+    part, of = release.adoption[age] or (0, 1)
+    low, high = interval(part, of)
+    said = (
+        f"{age} days after its release, {release.version} is on {share(part / of)} of the installs "
+        f"({count(part)} of {count(of)}; 95% interval {share(low)} to {share(high)})."
+    )
+    known = [value for one in earlier if age < len(one.curve) and (value := one.curve[age]) is not None]
+    if len(known) < LEAST_EARLIER:
+        return f"{said} Too few earlier releases are known at this age for a verdict: {len(known)}."
+    least, most = min(known), max(known)
+    if low > most:
+        judged = "It takes hold faster than all of them."
+    elif high < least:
+        judged = "It takes hold slower than all of them."
+    else:
+        judged = "It takes hold as they did."
+    return f"{said} The {len(known)} releases before had {share(least)} to {share(most)} at that age. {judged}"
+
+
+def _order(version: str) -> tuple[Any, ...]:
+    found = versions.read(version)
+    return (found is not None, found.order if found else (), version)
+
+
+def _is_prerelease(version: str) -> bool:
+    found = versions.read(version)
+    return found is None or found.prerelease

@@ -1,0 +1,22 @@
+"""Whether a difference of two shares is more than chance. Pure."""
+
+from math import sqrt
+
+Z95 = 1.96
+
+
+def interval(part: int, of: int) -> tuple[float, float]:
+    """The 95% interval of a share (Wilson 1927), which also holds for few installs. `of` is above 0."""
+    share, z = part / of, Z95 * Z95 / of
+    middle = (share + z / 2) / (1 + z)
+    half = Z95 / (1 + z) * sqrt(share * (1 - share) / of + z / (4 * of))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def distance(part: int, of: int, other_part: int, other_of: int) -> float:
+    """How far two shares are apart, in standard errors; from 2 on it is seldom chance. 0 where nothing is known."""
+    if not of or not other_of:
+        return 0.0
+    pooled = (part + other_part) / (of + other_of)
+    error = sqrt(pooled * (1 - pooled) * (1 / of + 1 / other_of)) if 0 < pooled < 1 else 0.0
+    return (part / of - other_part / other_of) / error if error else 0.0

@@ -1,0 +1,180 @@
+"""Cards of plain HTML: tables with bars, and heat maps. They need no chart library, and a screen reader reads them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from dash import Output, dcc, html
+
+from dashboard.cards import definition, shown_table
+from dashboard.charts.tables import ShownTable
+from dashboard.formatting import count, share
+from dashboard.regions import Instead, region
+
+FEW = "too few"
+# What a card shows while another part of the page says why there is nothing.
+NOTHING = Instead("")
+
+
+@dataclass(frozen=True)
+class Linked:
+    """A cell with a link; without `href` it is text. With `refine` the link changes the filters of the page."""
+
+    text: str
+    href: str = ""
+    refine: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A share with a bar; None is too few to show."""
+
+    share: float | None
+
+
+@dataclass(frozen=True)
+class Change:
+    """A difference of two shares, from -1 to 1; None is unknown."""
+
+    points: float | None
+
+
+Cell = str | int | None | Linked | Part | Change
+
+
+def table_card(name: str, title: str, tools: Any = None, term: str = "") -> html.Section:
+    """A card with `<name>-body` and `<name>-note`, filled by `table_outputs`. Its region is `<name>`.
+
+    Like a chart it has its figures as a table, as a CSV file, and as calls of the read API.
+    """
+    heading = html.Div([html.H2(title, id=f"{name}-title"), *definition(term)], className="card-title")
+    return html.Section(
+        [
+            html.Div([heading, tools], className="card-head"),
+            *region(
+                name,
+                html.Div(id=f"{name}-body"),
+                html.P(id=f"{name}-note", className="card-note"),
+                *shown_table(name, title, picture=False),
+            ),
+        ],
+        className="card",
+        id=f"{name}-card",
+        **{"aria-labelledby": f"{name}-title"},
+    )
+
+
+def table_outputs(name: str) -> list[Output]:
+    """The outputs of a table card, for what `table` and `heat_map` return."""
+    return [Output(f"{name}-body", "children"), Output(f"{name}-note", "children"), Output(f"{name}-shown", "data")]
+
+
+def table(
+    caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], calls: Sequence[str], note: str = ""
+) -> tuple[Any, ...]:
+    """A table as the outputs of its card take it.
+
+    The first column has the headings of the rows. `caption` is for screen readers, `calls` are those of the read API.
+    """
+    body = [
+        html.Tr([html.Th(_cell(first), scope="row"), *(html.Td(_cell(cell), className=_class(cell)) for cell in rest)])
+        for first, *rest in rows
+    ]
+    shown = ShownTable(columns, [[_value(cell) for cell in row] for row in rows], calls)
+    return _scrolled(caption, columns, body, "plain-table"), note, asdict(shown)
+
+
+def heat_map(
+    caption: str,
+    columns: Sequence[str],
+    rows: Sequence[tuple[Cell, Sequence[float | None]]],
+    calls: Sequence[str],
+    note: str = "",
+) -> tuple[Any, ...]:
+    """A table of shares, each of which is the depth of its cell's color, as the outputs of its card take it."""
+    body = [html.Tr([html.Th(_cell(first), scope="row"), *map(_warm, parts)]) for first, parts in rows]
+    shown = [[_value(first), *(None if part is None else round(part, 4) for part in parts)] for first, parts in rows]
+    return _scrolled(caption, columns, body, "heat-map"), note, asdict(ShownTable(columns, shown, calls))
+
+
+def facts(*pairs: tuple[str, str, str]) -> html.Dl:
+    """Figure cards: of each a label, a value, and what it means."""
+    cards = [
+        html.Div(
+            [
+                html.Dt(label),
+                html.Dd([html.Span(value, className="figure-value"), html.Span(hint, className="figure-hint")]),
+            ],
+            className="card figure-card",
+        )
+        for label, value, hint in pairs
+    ]
+    return html.Dl(cards, className="figures facts")
+
+
+def points(change: float | None) -> str:
+    """A difference of shares: `+3.4 points`, `−8 points`; a dash for none."""
+    if change is None:
+        return "–"
+    text = f"{change * 100:+.1f}".removesuffix(".0").replace("-", "−")
+    return "no change" if text in ("+0", "−0") else f"{text} points"
+
+
+def anchor(text: Any, href: str, *, refine: bool, **properties: Any) -> Any:
+    """A link. One that refines replaces the address, as the filter bar does (`assets/links.js`)."""
+    return (
+        html.A(text, href=href, **{"data-refine": "yes"}, **properties)
+        if refine
+        else dcc.Link(text, href=href, **properties)
+    )
+
+
+def _scrolled(caption: str, columns: Sequence[str], body: Sequence[html.Tr], look: str) -> html.Div:
+    head = html.Thead(html.Tr([html.Th(title, scope="col") for title in columns]))
+    inside = [html.Caption(caption, className="visually-hidden"), head, html.Tbody(list(body))]
+    # What scrolls must be reachable by keyboard.
+    return html.Div(
+        html.Table(inside, className=look), className="scrolled", tabIndex=0, role="group", **{"aria-label": caption}
+    )
+
+
+def _warm(part: float | None) -> html.Td:
+    if part is None:
+        return html.Td("", className="cold")
+    return html.Td(share(part), className="warm", style={"--part": f"{min(part, 1) * 100:.0f}%"})
+
+
+def _value(cell: Cell) -> str | float | None:
+    """A cell as figures have it: a number, or a text."""
+    if isinstance(cell, Linked):
+        return cell.text
+    if isinstance(cell, Part):
+        return None if cell.share is None else round(cell.share, 4)
+    if isinstance(cell, Change):
+        return None if cell.points is None else round(cell.points, 4)
+    return cell
+
+
+def _cell(cell: Cell) -> Any:
+    if isinstance(cell, Linked):
+        return anchor(cell.text, cell.href, refine=cell.refine) if cell.href else cell.text
+    if isinstance(cell, Part):
+        return _part(cell)
+    if isinstance(cell, Change):
+        return points(cell.points)
+    if cell is None:
+        return html.Span(FEW, className="dim")
+    return cell if isinstance(cell, str) else count(cell)
+
+
+def _part(part: Part) -> Any:
+    if part.share is None:
+        return html.Span(FEW, className="dim")
+    bar = html.Span(html.Span(style={"width": f"{min(part.share, 1) * 100:.1f}%"}), className="share-bar")
+    return html.Span([bar, html.Span(share(part.share), className="number")], className="share")
+
+
+def _class(cell: Cell) -> str:
+    if isinstance(cell, Part):
+        return "bar-cell"
+    return "text-cell" if isinstance(cell, (str, Linked)) else "number-cell"

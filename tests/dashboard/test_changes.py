@@ -1,0 +1,132 @@
+"""What changed: differences of shares beyond chance, projections, and a release beside earlier ones."""
+
+from datetime import date, timedelta
+
+import pytest
+
+from dashboard.changes import Change, compared, mostly, movers, sentence
+from dashboard.projection import project
+from dashboard.releases import Release, band, verdict
+from dashboard.significance import distance, interval
+
+MONDAY = date(2026, 11, 23)
+
+
+def change(before: tuple[int, int], now: tuple[int, int], kind: str = "Feature", where: str = "") -> Change:
+    return Change(kind, "bulk_email", "bulk_mailer's installs", before, now, where=where)
+
+
+def test_a_change_is_told_in_a_sentence() -> None:
+    """The sentence has both shares, whose they are, and where most of it happened."""
+    told = sentence(change((82, 200), (66, 200), where="4.0.0"))
+    assert told == "bulk_email fell from 41% to 33% of bulk_mailer's installs, mostly on 4.0.0"
+    assert sentence(change((1, 10), (5, 10), "PHP")) == "PHP bulk_email rose from 10% to 50% of bulk_mailer's installs"
+
+
+def test_only_changes_beyond_chance_are_movers() -> None:
+    """A few installs more are chance. The clearest change comes first."""
+    small, clear, clearer = change((50, 100), (53, 100)), change((50, 100), (70, 100)), change((500, 1000), (300, 1000))
+    assert movers([], 5) == []
+    assert movers([small], 5) == []
+    assert movers([small, clear, clearer], 5) == [clearer, clear]
+    assert movers([small, clear, clearer], 1) == [clearer]
+
+
+def test_a_key_without_a_figure_in_both_periods_has_no_change() -> None:
+    """A group that is hidden in one period cannot be compared, and `(other)` is no group."""
+    found = compared("PHP", "the installs", {"8.1": 40, "(other)": 9}, {"8.1": 30, "8.4": 9, "(other)": 8}, (100, 100))
+    assert [one.name for one in found] == ["8.1"]
+    assert found[0].points == pytest.approx(-0.1)
+    assert compared("PHP", "the installs", {"8.1": 40}, {"8.1": 30}, (None, 100)) == []
+
+
+@pytest.mark.parametrize(
+    ("versions", "expected"),
+    [
+        ({}, ""),
+        ({"4.0.0": (10, 50), "3.2.0": (25, 50)}, "4.0.0"),
+        ({"4.0.0": (20, 50), "3.2.0": (20, 50)}, ""),
+        ({"(other)": (0, 50), "3.2.0": (25, 50)}, ""),
+    ],
+)
+def test_a_change_is_mostly_on_the_version_that_has_most_of_it(
+    versions: dict[str, tuple[int, int]], expected: str
+) -> None:
+    """Half of the installs used it before; the version is named only if most of the loss is there."""
+    users, installs = sum(one for one, _ in versions.values()), sum(of for _, of in versions.values())
+    assert mostly(0.5, versions, users / installs - 0.5 if installs else -0.1) == expected
+
+
+def test_an_interval_contains_its_share_and_narrows() -> None:
+    """Wilson's interval: 3 of 10 is 11% to 60%, as in the literature; of nobody and of all it stays within 0 to 1."""
+    assert list(interval(3, 10)) == pytest.approx([0.108, 0.603], abs=0.001)
+    assert interval(0, 10)[0] == 0
+    assert interval(10, 10)[1] == pytest.approx(1)
+    assert distance(5, 0, 5, 10) == distance(0, 10, 0, 10) == 0
+
+
+def weeks(*shares: float | None) -> list[tuple[date, float | None]]:
+    return [(MONDAY + timedelta(weeks=number), share) for number, share in enumerate(shares)]
+
+
+def test_a_falling_share_has_the_day_on_which_it_is_under_the_threshold() -> None:
+    """16% that halves each week is under 2% a little more than three weeks later."""
+    projection = project(weeks(*(0.16 * 2**number for number in range(6, -1, -1))))
+    assert projection is not None
+    assert projection.share == pytest.approx(0.16)
+    assert projection.per_week == pytest.approx(0.5)
+    under = projection.under(0.02)
+    assert under is not None
+    assert 20 <= (under - projection.last).days <= 22
+    assert projection.on(under) <= 0.0201
+
+
+@pytest.mark.parametrize("shares", [[], [0.1], [0.1] * 5, [0.1, None, None, None, None, None, 0.05]])
+def test_few_weeks_have_no_projection(shares: list[float | None]) -> None:
+    """Fewer than six known weeks say nothing."""
+    assert project(weeks(*shares)) is None
+
+
+def test_a_share_that_does_not_fall_has_no_day() -> None:
+    """A share that rises, stays or falls by next to nothing is never under the threshold; one under it is already."""
+    for shares in ([0.1] * 8, [0.1 + number / 100 for number in range(8)], [0.1 - number / 1e6 for number in range(8)]):
+        projection = project(weeks(*shares))
+        assert projection is not None
+        assert projection.under(0.02) is None
+    low = project(weeks(*[0.01] * 8))
+    assert low is not None
+    assert low.under(0.02) == low.last
+
+
+def release(version: str, *shares: int, of: int = 1000) -> Release:
+    return Release(version, MONDAY, [(share * of // 100, of) for share in shares])
+
+
+EARLIER = [release("3.0", 1, 10, 20), release("3.1", 2, 12, 24), release("3.2", 1, 14, 22)]
+
+
+@pytest.mark.parametrize(
+    ("share", "judged"),
+    [(22, "It takes hold as they did."), (40, "It takes hold faster than all"), (5, "It takes hold slower than all")],
+)
+def test_a_release_is_judged_beside_earlier_ones_at_its_age(share: int, judged: str) -> None:
+    """The verdict names the share, its interval, and the range of the earlier ones."""
+    told = verdict(release("4.0", 1, 5, share), EARLIER)
+    assert judged in told
+    assert "95% interval" in told
+    assert "The 3 releases before had 20% to 24% at that age." in told
+
+
+def test_no_verdict_without_enough_to_compare_with() -> None:
+    """Fewer than three earlier releases, or none with that age, give no verdict; nor does a release without figures."""
+    assert "Too few earlier releases" in verdict(release("4.0", 1, 5, 20), EARLIER[:2])
+    assert "Too few earlier releases" in verdict(release("4.0", 1, 5, 20, 30), EARLIER)
+    assert "too few installs" in verdict(Release("4.0", MONDAY, [None]), EARLIER)
+
+
+def test_the_band_goes_as_far_as_two_releases() -> None:
+    """It has the lowest and the highest at each age, and ends where only one release is left."""
+    assert band([], 5) == []
+    assert band(EARLIER[:1], 5) == []
+    assert band(EARLIER, 5) == [(0.01, 0.02), (0.1, 0.14), (0.2, 0.24)]
+    assert band(EARLIER, 1) == [(0.01, 0.02), (0.1, 0.14)]

@@ -1,0 +1,208 @@
+"""The questions of a product manager in a real browser, each by clicking alone, on one synthetic fleet."""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from dashboard.formatting import count, share
+from pharos.synthetic_fleet import beacons
+from pharos.synthetic_vendor import VENDOR, catalog
+from tests.end_to_end.system import PASSWORD, System, running
+from tests.end_to_end.test_browser import browser, logged_in
+
+__all__ = ["browser"]
+TODAY = datetime.now(UTC).date()
+SPAN = {"from": str(TODAY - timedelta(days=28)), "to": str(TODAY - timedelta(days=1)), "grain": "period"}
+MODULE = "invoice_pro"
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The fleet of the demonstration on the embedded engine: 300 installs, 63 days, with a catalog."""
+    home = tmp_path_factory.mktemp("pages") / "home"
+    with running(home, "embedded") as system:
+        (system.home / "catalog.toml").write_text(catalog(TODAY))
+        sent = beacons(3, 300, 63, TODAY - timedelta(days=1), world=VENDOR)
+        done = system.run("import", "-", stdin="\n".join(map(json.dumps, sent)).encode())
+        assert b"rejected=0" in done.stdout
+        system.drain()
+        yield system
+
+
+@pytest.fixture(scope="module")
+def login(system: System, browser: Browser) -> Iterator[Page]:
+    page = logged_in(browser, system, "admin", PASSWORD)
+    errors: list[str] = []
+    page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
+    yield page
+    assert errors == []
+    page.context.close()
+
+
+@pytest.fixture
+def page(login: Page, system: System) -> Page:
+    """The home page, without filters."""
+    login.goto(system.dashboard)
+    expect(login.locator("#active_installs-value")).not_to_be_empty()
+    return login
+
+
+def opened(page: Page, name: str) -> None:
+    page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
+
+
+def rows_of(page: Page, card: str) -> list[list[str]]:
+    """Return the texts of the rows of a table, once it has some."""
+    rows = page.locator(f"#{card}-body tbody tr")
+    expect(rows.first).to_be_visible()
+    return [row.locator("th, td").all_inner_texts() for row in rows.all()]
+
+
+def row_named(page: Page, card: str, name: str) -> Locator:
+    return page.locator(f"#{card}-body tbody tr").filter(has=page.get_by_role("rowheader", name=name, exact=True))
+
+
+def test_what_changed_and_who_is_new_and_lost(page: Page, system: System) -> None:
+    """The home page says what changed, each with its proof, and who was new and lost in the last week."""
+    said = page.locator("#changed-said li")
+    expect(said.first).to_contain_text("installs were active")
+    active = system.rows("installs", **SPAN)[0]["value"]
+    expect(said.first).to_contain_text(f"{count(active)} installs were active")
+    week = system.rows("lifecycle", grain="week")[-1]
+    for name, value in week.items():
+        if name in ("new", "lost") and value is not None:
+            expect(page.locator(f"#week-{name}-value")).to_have_text(count(value))
+    changes = rows_of(page, "movers")
+    assert {row[1] for row in changes} >= {"Version"}
+    page.locator("#movers-body a").first.click()
+    page.wait_for_url(re.compile("/(feature|versions|platforms)[?]"))
+    page.go_back()
+    expect(page.locator("#movers-body a").first).to_be_visible()
+    page.go_forward()
+    page.wait_for_url(re.compile("/(feature|versions|platforms)[?]"))
+
+
+def test_which_features_are_used_and_which_keep_their_users(page: Page, system: System) -> None:
+    """Shares are those of the module's installs. A row opens the feature with its retention and its company."""
+    opened(page, "Features")
+    grid = page.locator("#features-grid")
+    cell = grid.locator('.ag-row:has-text("PDF export")')
+    using = {tuple(row["keys"]): row["value"] for row in system.rows("feature_installs", by="module,feature", **SPAN)}
+    modules = {row["key"]: row["value"] for row in system.rows("installs", by="module", **SPAN)}
+    wanted = share(using[MODULE, "invoice.pdf_export"] / modules[MODULE])
+    grid.locator(".ag-header-cell-text", has_text="Module").click()
+    expect(cell.locator('[col-id="adoption"]')).to_contain_text(wanted)
+    cell.get_by_role("link").click()
+    page.wait_for_url("**/feature?*")
+    expect(page.locator("#feature-figures")).to_contain_text(wanted)
+    expect(page.locator("#feature-retention-body td.warm").first).to_be_visible()
+    assert rows_of(page, "feature-together")
+    assert rows_of(page, "feature-version")
+    expect(page.locator("#adoption_per_bucket-summary")).to_contain_text("Adoption of invoice.pdf_export")
+
+
+def test_a_declared_feature_that_nobody_uses_is_listed(page: Page) -> None:
+    """The catalog declares it, no install reports it."""
+    opened(page, "Features")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the table as CSV").click()
+    rows = list(csv.DictReader(StringIO(download.value.path().read_text(encoding="utf-8-sig"))))
+    (unseen,) = (row for row in rows if row["Feature"] == "invoice.qr_code")
+    assert (unseen["Hint"], unseen["Share"], unseen["Installs"]) == ("Never used, or too few", "", "")
+
+
+def test_did_the_release_take_hold_and_who_is_left(page: Page, system: System) -> None:
+    """Two clicks: the newest release with a verdict and its interval, and the installs of each version."""
+    opened(page, "Versions")
+    page.locator("#versions-message").get_by_role("link", name=re.compile(MODULE)).click()
+    expect(page.locator("#watch-said")).to_contain_text(re.compile("was released on"))
+    expect(page.locator("#watch-said")).to_contain_text(re.compile("95% interval|too few installs"))
+    reported = system.rows("installs", by="version", count="latest", module=MODULE, **SPAN)
+    total = sum(row["value"] for row in reported)
+    shown = {row[0]: row for row in rows_of(page, "versions-in-use")}
+    assert {(row["key"], count(row["value"]), share(row["value"] / total)) for row in reported} == {
+        (version, row[1], row[2]) for version, row in shown.items()
+    }
+    expect(page.locator("#share_by_version-summary")).to_contain_text("Shares in the last whole week")
+    assert rows_of(page, "versions-upgrades")
+
+
+def test_can_we_drop_an_old_php(page: Page, system: System) -> None:
+    """Three clicks: whom it hurts, what they use, the trend, and when PHP ends. The address holds all of it."""
+    opened(page, "What if we drop…")
+    page.get_by_role("link", name=re.compile(r"^PHP below 8\.1")).click()
+    page.get_by_role("button", name="Remove filter PHP < 8.1").wait_for()
+    page.locator("#drop-modules-body").get_by_role("link", name=MODULE).click()
+    page.wait_for_url(f"**module={MODULE}*")
+    expect(page.locator("#drop-what")).to_have_text(f"If we drop PHP below 8.1 for {MODULE}:")
+    status, answer = system.read(
+        "/api/v1/metrics/drop", module=MODULE, **{"php_series.lt": "8.1", "from": SPAN["from"], "to": SPAN["to"]}
+    )
+    assert status == 200
+    expect(page.locator("#drop-hurt-body")).to_contain_text(share(answer["share"]))
+    expect(page.locator("#drop-hurt-body")).to_contain_text(f"{count(answer['installs'])} of {count(answer['of'])}")
+    assert len(rows_of(page, "drop-versions")) == len(answer["rows"])
+    ends = {row[0]: row[1] for row in rows_of(page, "drop-ends")}
+    assert ends["PHP 8.2"].startswith("31 Dec 2026")
+    expect(page.locator("#share_to_drop-note")).not_to_be_empty()
+    search = parse_qs(urlsplit(page.url).query)
+    assert search == {"php_series.lt": ["8.1"], "module": [MODULE]}
+    page.reload()
+    expect(page.locator("#drop-what")).to_have_text(f"If we drop PHP below 8.1 for {MODULE}:")
+
+
+def test_platforms_are_filtered_detailed_and_crossed(page: Page, system: System) -> None:
+    """One click: WHMCS by PHP. A value filters, a link shows patch levels, and without countries a card says why."""
+    opened(page, "Platforms")
+    reported = system.rows("installs", by="php_series", count="latest", **SPAN)
+    shown = rows_of(page, "platforms-php_series")
+    assert {(row["key"], count(row["value"])) for row in reported} == {(row[0], row[1]) for row in shown}
+    expect(page.locator("#platforms-country-message")).to_contain_text("PHAROS_COUNTRY_DATABASE")
+    expect(page.locator("#platforms-crossed-body td.warm").first).to_be_visible()
+    page.locator("#platforms-axes").get_by_role("link", name="Database", exact=True).first.click()
+    expect(page.locator("#platforms-crossed-body thead th").first).to_have_text("Database")
+    page.get_by_role("link", name="By patch level of PHP").click()
+    expect(page.locator("#platforms-php_series-body")).to_contain_text("8.2.29")
+    row_named(page, "platforms-web_server_series", "apache-2.4").get_by_role("link").click()
+    page.get_by_role("button", name="Remove filter Web server: apache-2.4").wait_for()
+    expect(page.locator("#platforms-web_server_series-body tbody tr")).to_have_count(1)
+
+
+def test_a_table_has_its_file_and_its_call(page: Page, system: System) -> None:
+    """The CSV file has the numbers of the table, and the call answers with the same."""
+    opened(page, "Platforms")
+    rows_of(page, "platforms-whmcs_series")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download WHMCS as CSV").click()
+    file = list(csv.reader(StringIO(download.value.path().read_text(encoding="utf-8-sig"))))
+    reported = system.rows("installs", by="whmcs_series", count="latest", **SPAN)
+    assert {row[0]: int(row[1]) for row in file[1:]} == {row["key"]: row["value"] for row in reported}
+    page.locator("#platforms-whmcs_series-card summary").click()
+    expect(page.locator("#platforms-whmcs_series-table code")).to_contain_text("by=whmcs_series")
+
+
+def test_data_says_what_arrived(page: Page) -> None:
+    """Every module has its days, and each field the installs that report it."""
+    opened(page, "Data")
+    assert {MODULE, "bulk_mailer"} <= {row[0] for row in rows_of(page, "data-days")}
+    fields = {row[0]: row[2] for row in rows_of(page, "data-reported")}
+    assert fields["Module version"] == "100%"
+    assert fields["Country"] == "too few"
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_is_wider_than_the_window(page: Page, system: System, width: int) -> None:
+    """Tables scroll in their cards."""
+    page.set_viewport_size({"width": width, "height": 900})
+    for path in ("/", "/features", "/versions?module=invoice_pro", "/platforms", "/drop?php_series.lt=8.1", "/data"):
+        page.goto(f"{system.dashboard}{path}")
+        page.wait_for_load_state("networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    page.set_viewport_size({"width": 1280, "height": 720})
