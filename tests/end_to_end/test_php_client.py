@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,6 @@ import pytest
 
 from tests.end_to_end.system import ENGINES, KEY, System, running
 
-EXAMPLE = Path(__file__).parents[2] / "client_sdk" / "php" / "example.php"
-
 
 @pytest.fixture(params=ENGINES)
 def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
@@ -19,30 +18,42 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
         yield system
 
 
-def heartbeat(system: System, state: Path, *options: str) -> Any:
-    """Run the example program once; returns the client's result."""
+def run(system: System, folder: Path, code: str, options: str = "") -> Any:
+    """Run code with the vendor's client, written by `pharos sdk`; return the JSON that it prints."""
+    client = folder / "pharos.php"
     done = subprocess.run(
-        ["php", str(EXAMPLE), f"--collector={system.collector}", f"--state={state}", *options],
-        env={**system.environ, "PHAROS_INGEST_KEY": KEY},
+        [
+            sys.executable, "-m", "pharos", "sdk", "--vendor", "Acme", "--collector", system.collector, "--key", KEY,
+            "--out", str(client),
+        ],
+        env=system.environ,
         capture_output=True,
-        timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    script = folder / "script.php"
+    script.write_text(
+        f"<?php require {str(client)!r}; $client = Acme\\Pharos\\Client::module('invoice_pro', [{options}"
+        f" 'state' => {str(folder / 'state')!r}, 'consent' => 'full', 'version' => '3.2.1']); {code}"
     )
+    done = subprocess.run(["php", str(script)], capture_output=True, timeout=30)
     assert done.stderr == b""
     return json.loads(done.stdout)
 
 
-def test_a_php_module_s_heartbeat_is_in_the_figures(system: System, tmp_path: Path) -> None:
-    """The read API returns the module's counts and the server's properties."""
-    state = tmp_path / "state.json"
-    heartbeat(system, state, "--module=invoice_pro", "--count-only", "--feature=invoice.pdf_export=2")
-    sent = heartbeat(
-        system, state, "--module=invoice_pro", "--version=3.2.1", "--feature=bulk_email=1", "--whmcs=9.0.1",
-        "--license-status=unlicensed", "--license-source=whmcs-addon-modules", "--license-key=SECRET-KEY",
-    )  # fmt: skip
-    assert sent["status"] == "sent", sent
-    assert 12 * 3600 * 9 // 10 <= sent["next_in"] <= 36 * 3600  # the client takes nine tenths of what it is told
-    again = heartbeat(system, state, "--module=invoice_pro")
-    assert again["status"] == "not_due"
+def test_a_php_module_s_beacon_is_in_the_figures(system: System, tmp_path: Path) -> None:
+    """The read API returns the module's counts and the server's properties, and the collector explains the next one."""
+    options = (
+        "'license' => ['status' => 'unlicensed', 'key' => 'SECRET-KEY'], 'source' => 'whmcs-addon-modules',"
+        "'platform' => ['whmcs' => '9.0.1', 'database' => 'mariadb-10.11'],"
+    )
+    counting = "echo json_encode($client->count('invoice.pdf_export', 2) && $client->count('bulk_email'));"
+    assert run(system, tmp_path, counting, options) is True
+    sent = run(system, tmp_path, "echo json_encode($client->tick());", options)
+    assert (sent["status"], sent["accepted"]) == ("sent", 1), sent
+    assert 12 * 3600 <= sent["next_in"] <= 36 * 3600
+    assert run(system, tmp_path, "echo json_encode($client->tick());", options)["status"] == "not_due"
+    explained = run(system, tmp_path, "echo json_encode($client->explain());", options)
+    assert explained["answer"]["beacons"][0]["usage"]["module"] == "invoice_pro"
     system.drain()
     uses = {row["key"]: row["value"] for row in system.rows("feature_uses", grain="period")}
     assert uses == {"invoice.pdf_export": 2, "bulk_email": 1}

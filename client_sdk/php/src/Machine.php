@@ -1,0 +1,155 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Pharos;
+
+/** @internal What can be learned about the machine without privileges; what the host forbids to look at is unknown. */
+final class Machine
+{
+    public const LOWER = 'a-z0-9._-';
+    private const VIRTUALIZATIONS = [  // the names that systemd-detect-virt prints
+        'none', 'qemu', 'kvm', 'amazon', 'zvm', 'vmware', 'microsoft', 'oracle', 'powervm', 'xen', 'bochs', 'uml',
+        'parallels', 'bhyve', 'qnx', 'acrn', 'apple', 'sre', 'google', 'vm-other', 'openvz', 'lxc', 'lxc-libvirt',
+        'systemd-nspawn', 'docker', 'podman', 'rkt', 'wsl', 'proot', 'pouch', 'container-other',
+    ];
+    private const CGROUP = [
+        'libpod' => 'podman', 'docker' => 'docker', 'lxc' => 'lxc', 'kubepods' => 'container-other',
+    ];
+    private const DMI = [
+        'KVM' => 'kvm', 'OpenStack' => 'kvm', 'Droplet' => 'kvm', 'Amazon EC2' => 'amazon', 'QEMU' => 'qemu',
+        'VMware' => 'vmware', 'VirtualBox' => 'oracle', 'innotek' => 'oracle', 'Xen' => 'xen', 'Bochs' => 'bochs',
+        'Parallels' => 'parallels', 'BHYVE' => 'bhyve', 'Virtual Machine' => 'microsoft', 'Google Compute' => 'google',
+    ];
+    private const PATIENCE = 0.4;  // seconds for systemd-detect-virt, which needs a few milliseconds
+
+    /**
+     * Looks at the machine. What fails is left out.
+     *
+     * @return array<string, mixed> `os` and `virtualization`
+     */
+    public static function look(): array
+    {
+        $os = Quiet::run([self::class, 'os'], ['family' => 'unknown']);
+        return ['os' => $os, 'virtualization' => Quiet::run([self::class, 'virtualization'], ['type' => 'unknown'])];
+    }
+
+    /** What runs this request. @return array<string, string> */
+    public static function php(): array
+    {
+        $software = $_SERVER['SERVER_SOFTWARE'] ?? '';
+        $known = preg_match('~^([A-Za-z][A-Za-z-]*)(/\d+(\.\d+)?)?~', \is_string($software) ? $software : '', $match);
+        return array_filter([
+            'php' => self::fit(PHP_VERSION),
+            'sapi' => self::fit(PHP_SAPI),
+            'web_server' => $known ? self::fit(strtolower(strtr($match[0], '/', '-'))) : '',
+        ]);
+    }
+
+    /** Names a database server by what it calls itself: `10.11.6-MariaDB-0+deb12u1` is `mariadb-10.11`. */
+    public static function database(string $version): string
+    {
+        if (!preg_match('/^(?:5\.5\.5-)?(\d+\.\d+)/', $version, $match)) {
+            return self::fit($version);
+        }
+        return (stripos($version, 'mariadb') === false ? 'mysql-' : 'mariadb-') . $match[1];
+    }
+
+    /** @return array<string, string> */
+    public static function os(): array
+    {
+        if (PHP_OS_FAMILY === 'Linux') {
+            $release = self::read('/etc/os-release') ?: self::read('/usr/lib/os-release');
+            $name = preg_match('/^ID=["\']?([^"\'\n]+)/m', $release, $id) ? $id[1] : '';
+            $version = preg_match('/^VERSION_ID=["\']?([^"\'\n]+)/m', $release, $id) ? $id[1] : '';
+        } else {
+            $name = self::uname('s');
+            $version = self::uname('r');
+        }
+        return array_filter([
+            'family' => PHP_OS_FAMILY === 'Solaris' ? 'other' : (PHP_OS_FAMILY === 'Unknown' ? 'unknown' : strtolower(PHP_OS_FAMILY)),
+            'name' => self::fit(strtolower($name), self::LOWER),
+            'version' => self::fit($version),
+            'arch' => self::fit(strtolower(self::uname('m')), self::LOWER),
+        ]);
+    }
+
+    /** @return array<string, string> */
+    public static function virtualization(): array
+    {
+        try {
+            $said = self::systemdDetectVirt();
+            if ($said !== '') {
+                $type = in_array($said, self::VIRTUALIZATIONS, true) ? $said : 'other';
+                return ['type' => $type, 'detection' => 'systemd-detect-virt'];
+            }
+        } catch (\Throwable $forbidden) {
+        }
+        $board = self::read('/sys/class/dmi/id/product_name') . self::read('/sys/class/dmi/id/sys_vendor');
+        $traces = [
+            'cgroup' => self::named(self::CGROUP, self::read('/proc/1/cgroup')),
+            'dockerenv' => file_exists('/.dockerenv') ? 'docker' : '',
+            'dmi' => self::named(self::DMI, $board),
+            'cpuinfo' => preg_match('/^flags\s*:.*\bhypervisor\b/m', self::read('/proc/cpuinfo')) ? 'vm-other' : '',
+        ];
+        foreach (array_filter($traces) as $detection => $type) {
+            return ['type' => $type, 'detection' => $detection];
+        }
+        return ['type' => 'unknown'];  // no trace is no proof of bare metal
+    }
+
+    /** The nearest value that the contract's pattern allows: one odd character must not cost the whole beacon. */
+    public static function fit(string $value, string $allowed = '0-9A-Za-z.+~_-', int $length = 32): string
+    {
+        $value = (string) preg_replace("/[^$allowed]+/", '-', trim($value));
+        return rtrim(substr(ltrim($value, '.+~_-'), 0, $length), '-');
+    }
+
+    private static function systemdDetectVirt(): string
+    {
+        if (PHP_OS_FAMILY !== 'Linux' || !Quiet::can('proc_open') || !Quiet::can('proc_terminate')) {
+            return '';
+        }
+        $process = proc_open(['systemd-detect-virt'], [['pipe', 'r'], ['pipe', 'w'], ['pipe', 'w']], $pipes);
+        if ($process === false) {
+            return '';
+        }
+        $said = '';
+        try {
+            $until = microtime(true) + self::PATIENCE;
+            stream_set_blocking($pipes[1], false);
+            do {
+                $ready = [$pipes[1]];
+                $none = null;
+                stream_select($ready, $none, $none, 0, 20000);
+                $said .= fread($pipes[1], 64);
+            } while (!feof($pipes[1]) && strlen($said) < 64 && microtime(true) < $until);
+        } finally {
+            proc_terminate($process, 9);  // or proc_close() would wait for a child that hangs
+            array_map('fclose', $pipes);
+            proc_close($process);
+        }
+        return trim($said);
+    }
+
+    private static function uname(string $mode): string
+    {
+        return Quiet::can('php_uname') ? php_uname($mode) : '';
+    }
+
+    private static function read(string $path): string
+    {
+        return Quiet::can('file_get_contents') ? (string) file_get_contents($path, false, null, 0, 65536) : '';
+    }
+
+    /** @param array<string, string> $names */
+    private static function named(array $names, string $text): string
+    {
+        foreach ($names as $mark => $name) {
+            if (strpos($text, $mark) !== false) {
+                return $name;
+            }
+        }
+        return '';
+    }
+}

@@ -1,0 +1,255 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Pharos;
+
+/** @internal The owner's page: one choice for all modules, what is sent, and the owner's rights. */
+final class Page
+{
+    /** Every text of the page. A host's `$_LANG['pharos_<name>']` replaces it. */
+    private const TEXTS = [
+        'heading' => 'Telemetry',
+        'intro' => 'With your consent %s receives a small report about once a day. This choice is for all of its modules'
+            . ' on this WHMCS. You can change it at any time, and every module works the same whatever you choose.',
+        'off' => 'Off: nothing is sent',
+        'license' => 'License: module, version and license status, with a hash of the license key',
+        'full' => 'Full: also operating system, versions of PHP, WHMCS, database and web server, and how often features are used',
+        'save' => 'Save',
+        'saved' => 'Saved.',
+        'unsaved' => 'This could not be saved.',
+        'unchosen' => 'You have not chosen yet.',
+        'address' => 'As with any request, the collector sees the address of this server.',
+        'preview' => 'The next report',
+        'install_id' => 'The install_id is random. It is the proof for your requests below: keep it to yourself.',
+        'log' => 'The last reports',
+        'none' => 'None yet.',
+        'rights' => 'Your data',
+        'rights_intro' => 'These requests go to the collector at once.',
+        'access' => 'Show and export what is held',
+        'erase' => 'Erase what is held',
+        'object' => 'Object: nothing may be stored any more',
+        'forget' => 'Erase everything, there and here, and turn telemetry off',
+        'explain' => 'Show what would be stored of the next report',
+        'progress' => 'Requests',
+        'sent' => 'The request was received.',
+        'failed' => 'That did not work: %s',
+        'nothing' => 'Nothing is held.',
+        'export' => 'Download as JSON',
+        'state_pending' => 'in progress',
+        'state_done' => 'done',
+        'state_failed' => 'failed',
+        'moved_question' => 'This WHMCS is at a new address or in a new folder. Was it moved, or is it a copy of another one?'
+            . ' Nothing is sent until you answer.',
+        'moved' => 'It was moved',
+        'copied' => 'It is a copy',
+        'environment' => 'DO_NOT_TRACK or PHAROS_TELEMETRY turns telemetry off for commands.',
+        'trouble' => 'What is wrong',
+        'trouble_folder' => 'This user cannot write the folder for telemetry, so nothing is counted.',
+        'trouble_counts_folder' => 'This user cannot write the folder of counts. Give it to the user of the web server.',
+        'trouble_disk_full' => 'The disk is full, or was at the last run of the cron.',
+        'trouble_counts_lost' => 'In the last seven days counts could not be stored: the disk was full, or the cron did not run.',
+        'trouble_cron_rests' => 'The cron has not run for a day.',
+        'trouble_cron_never_ran' => 'The cron has not run yet. Save the settings of the module again, so that WHMCS loads its hooks.',
+        'trouble_unreadable' => 'The cron cannot read counts of another user. Run it as the user of the web server.',
+        'trouble_state_unavailable' => 'The stored state cannot be read, so nothing is sent.',
+        'trouble_database' => 'The database does not answer.',
+        'trouble_objected' => 'You objected at the collector: nothing is counted. A new choice above ends that here.',
+        'trouble_error' => 'The last report did not arrive: %s. It is kept and sent again.',
+        'trouble_lost_state' => 'The stored state was lost. The install id is the same; what waited is gone.',
+        'trouble_lost_counts' => 'A file of counts was cut short.',
+        'trouble_lost_line' => 'A count was written only in part, and is lost.',
+        'trouble_lost_old' => 'Reports that waited for 29 days were given up.',
+        'trouble_moved' => 'This WHMCS was moved or copied.',
+        'trouble_other' => 'Telemetry does not work: %s',
+    ];
+
+    /** @var Client */
+    private $client;
+    /** @var Install */
+    private $install;
+    /** @var array<mixed> */
+    private $vars;
+
+    /** @param array<mixed> $vars */
+    public function __construct(Client $client, Install $install, array $vars)
+    {
+        $this->client = $client;
+        $this->install = $install;
+        $this->vars = $vars;
+    }
+
+    public function html(): string
+    {
+        [$message, $shown] = $this->posted();
+        return '<div class="pharos">' . $this->heading($message) . $this->troubles() . $this->moved()
+            . $this->choice() . $this->preview() . $this->rights($shown) . $this->log() . '</div>';
+    }
+
+    public static function escaped(string $text): string
+    {
+        return htmlspecialchars($text, ENT_QUOTES | ENT_SUBSTITUTE, 'UTF-8');
+    }
+
+    /**
+     * Does what a form of this page asks for.
+     *
+     * @return array{0: string, 1: string} a message, and JSON to show
+     */
+    private function posted(): array
+    {
+        $do = $_POST['pharos'] ?? null;
+        if (!\is_string($do) || ($_SERVER['REQUEST_METHOD'] ?? '') !== 'POST') {
+            return ['', ''];
+        }
+        if (Quiet::can('check_token')) {
+            check_token('WHMCS.admin.default');  // ends the request of a form that is not WHMCS's own
+        }
+        $token = $_POST['pharos_token'] ?? '';
+        if (!\is_string($token) || !hash_equals($this->token(), $token)) {
+            return [$this->text('failed', 'token'), ''];
+        }
+        switch ($do) {
+            case 'choose':
+                return [$this->text($this->client->choose($_POST['level'] ?? '') ? 'saved' : 'unsaved'), ''];
+            case 'moved':
+            case 'copied':
+                return [$this->text($this->install->settle($do) ? 'saved' : 'unsaved'), ''];
+            case 'explain':
+                return ['', $this->json($this->client->explain())];
+            case 'progress':
+                return ['', $this->json($this->client->requests())];
+            case 'forget':
+                return [$this->told($this->client->forget()), ''];
+            case 'access':
+            case 'erase':
+            case 'object':
+                return [$this->told($this->client->request($do)), ''];
+        }
+        return ['', ''];
+    }
+
+    private function told(Result $result): string
+    {
+        if ($result->status() === Result::SENT) {
+            return $this->text('sent');
+        }
+        $reason = $result->reason() ?? $result->status();
+        return $reason === 'nothing_held' ? $this->text('nothing') : $this->text('failed', $reason);
+    }
+
+    private function heading(string $message): string
+    {
+        $html = '<h2>' . self::escaped($this->text('heading') . ': ' . $this->client->title()) . '</h2>';
+        return $html . ($message === '' ? '' : '<div class="alert alert-info" role="status">' . self::escaped($message) . '</div>');
+    }
+
+    private function troubles(): string
+    {
+        $items = '';
+        foreach ($this->client->troubles() as $trouble) {
+            [$word, $detail] = explode(' ', $trouble, 2) + [1 => ''];
+            $name = isset(self::TEXTS["trouble_$word"]) ? "trouble_$word" : 'trouble_other';
+            $items .= '<li>' . self::escaped($this->text($name, $detail === '' ? $word : $detail)) . '</li>';
+        }
+        return $items === '' ? '' : '<div class="alert alert-warning"><strong>'
+            . self::escaped($this->text('trouble')) . "</strong><ul>$items</ul></div>";
+    }
+
+    private function moved(): string
+    {
+        if ($this->install->state()['moved'] === '') {
+            return '';
+        }
+        return $this->form(
+            '<p>' . self::escaped($this->text('moved_question')) . '</p>' . $this->button('moved') . $this->button('copied')
+        );
+    }
+
+    private function choice(): string
+    {
+        $level = $this->install->chosen() ? $this->client->level() : '';
+        $html = '<p>' . self::escaped($this->text('intro', Config::VENDOR)) . '</p>';
+        if ($level === '') {
+            $html .= '<p><strong>' . self::escaped($this->text('unchosen')) . '</strong></p>';
+        }
+        foreach (['off', 'license', 'full'] as $each) {
+            $checked = $each === $level ? ' checked' : '';
+            $html .= "<div class=\"radio\"><label><input type=\"radio\" name=\"level\" value=\"$each\"$checked required> "
+                . self::escaped($this->text($each)) . '</label></div>';
+        }
+        $policy = $this->client->policy();
+        $html .= '<p>' . self::escaped($this->text('address') . ($policy === '' ? '' : " ($policy)")) . '</p>';
+        return $this->form($html . $this->button('choose', $this->text('save')));
+    }
+
+    private function preview(): string
+    {
+        return '<h3>' . self::escaped($this->text('preview')) . '</h3><pre>'
+            . self::escaped($this->json($this->client->preview())) . '</pre><p>'
+            . self::escaped($this->text('install_id')) . '</p>' . $this->form($this->button('explain'));
+    }
+
+    private function rights(string $shown): string
+    {
+        $html = '<h3>' . self::escaped($this->text('rights')) . '</h3><p>' . self::escaped($this->text('rights_intro')) . '</p>';
+        foreach (['access', 'erase', 'object', 'forget', 'progress'] as $do) {
+            $html .= $this->form($this->button($do));
+        }
+        if ($shown === '') {
+            return $html;
+        }
+        $data = 'data:application/json;base64,' . base64_encode($shown);
+        return "$html<pre>" . self::escaped($shown) . "</pre><p><a download=\"telemetry.json\" href=\"$data\">"
+            . self::escaped($this->text('export')) . '</a></p>';
+    }
+
+    private function log(): string
+    {
+        $html = '<h3>' . self::escaped($this->text('log')) . '</h3>';
+        $entries = $this->client->log();
+        if ($entries === []) {
+            return $html . '<p>' . self::escaped($this->text('none')) . '</p>';
+        }
+        foreach ($entries as $entry) {
+            $head = gmdate('Y-m-d H:i', (int) ($entry['at'] ?? 0)) . ' UTC: ' . ($entry['status'] ?? '')
+                . (empty($entry['reason']) ? '' : " ({$entry['reason']})");
+            $html .= '<details><summary>' . self::escaped($head) . '</summary><pre>'
+                . self::escaped($this->json($entry['beacons'] ?? [])) . '</pre></details>';
+        }
+        return $html;
+    }
+
+    private function form(string $inside): string
+    {
+        $link = $this->vars['modulelink'] ?? '';
+        $theirs = Quiet::can('generate_token') ? (string) generate_token('form') : '';
+        return '<form method="post" action="' . self::escaped(\is_string($link) ? $link : '') . "\">$theirs"
+            . "<input type=\"hidden\" name=\"pharos_token\" value=\"{$this->token()}\">$inside</form>";
+    }
+
+    private function button(string $do, string $label = ''): string
+    {
+        return "<button type=\"submit\" class=\"btn btn-default\" name=\"pharos\" value=\"$do\">"
+            . self::escaped($label ?: $this->text($do)) . '</button> ';
+    }
+
+    /** Ties a form to the session that it was shown in. */
+    private function token(): string
+    {
+        $session = Quiet::can('session_id') ? (string) session_id() : '';
+        return hash_hmac('sha256', "$session " . $this->client->name(), Config::KEY);
+    }
+
+    private function text(string $name, string $value = ''): string
+    {
+        $own = $this->vars['_lang']["pharos_$name"] ?? null;
+        return str_replace('%s', $value, \is_string($own) ? $own : self::TEXTS[$name]);
+    }
+
+    /** @param array<mixed> $value */
+    private function json(array $value): string
+    {
+        return (string) json_encode($value, JSON_PRETTY_PRINT | JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
+    }
+}

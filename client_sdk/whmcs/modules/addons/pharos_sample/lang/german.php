@@ -1,0 +1,43 @@
+<?php
+
+if (!defined('WHMCS')) {
+    die('This file cannot be accessed directly');
+}
+
+$_ADDONLANG['pharos_heading'] = 'Telemetrie';
+$_ADDONLANG['pharos_intro'] = 'Mit Ihrer Einwilligung erhält %s etwa einmal am Tag einen kleinen Bericht. Ihre Wahl gilt für alle Module'
+    . ' von %s auf diesem WHMCS. Sie können sie jederzeit ändern, und jedes Modul arbeitet gleich, wie auch immer Sie wählen.';
+$_ADDONLANG['pharos_off'] = 'Aus: nichts wird gesendet';
+$_ADDONLANG['pharos_license'] = 'Lizenz: Modul, Version und Stand der Lizenz, mit einem Hash des Lizenzschlüssels';
+$_ADDONLANG['pharos_full'] = 'Voll: auch Betriebssystem, Versionen von PHP, WHMCS, Datenbank und Webserver, und wie oft Funktionen'
+    . ' benutzt werden';
+$_ADDONLANG['pharos_save'] = 'Speichern';
+$_ADDONLANG['pharos_saved'] = 'Gespeichert.';
+$_ADDONLANG['pharos_unsaved'] = 'Das konnte nicht gespeichert werden.';
+$_ADDONLANG['pharos_unchosen'] = 'Sie haben noch nicht gewählt.';
+$_ADDONLANG['pharos_address'] = 'Wie bei jeder Anfrage sieht der Empfänger die Adresse dieses Servers.';
+$_ADDONLANG['pharos_preview'] = 'Der nächste Bericht';
+$_ADDONLANG['pharos_install_id'] = 'Die install_id ist zufällig. Sie weist Ihre Anträge unten aus: Behalten Sie sie für sich.';
+$_ADDONLANG['pharos_log'] = 'Die letzten Berichte';
+$_ADDONLANG['pharos_none'] = 'Noch keine.';
+$_ADDONLANG['pharos_rights'] = 'Ihre Daten';
+$_ADDONLANG['pharos_rights_intro'] = 'Diese Anträge gehen sofort an den Empfänger.';
+$_ADDONLANG['pharos_access'] = 'Zeigen und ausgeben, was gespeichert ist';
+$_ADDONLANG['pharos_erase'] = 'Löschen, was gespeichert ist';
+$_ADDONLANG['pharos_object'] = 'Widersprechen: nichts darf mehr gespeichert werden';
+$_ADDONLANG['pharos_forget'] = 'Dort und hier alles löschen und Telemetrie ausschalten';
+$_ADDONLANG['pharos_explain'] = 'Zeigen, was vom nächsten Bericht gespeichert würde';
+$_ADDONLANG['pharos_progress'] = 'Anträge';
+$_ADDONLANG['pharos_sent'] = 'Der Antrag ist angekommen.';
+$_ADDONLANG['pharos_failed'] = 'Das hat nicht geklappt: %s';
+$_ADDONLANG['pharos_nothing'] = 'Nichts ist gespeichert.';
+$_ADDONLANG['pharos_export'] = 'Als JSON herunterladen';
+$_ADDONLANG['pharos_moved_question'] = 'Dieses WHMCS hat eine neue Adresse oder einen neuen Ordner. Ist es umgezogen, oder ist es eine'
+    . ' Kopie? Bis Sie antworten, wird nichts gesendet.';
+$_ADDONLANG['pharos_moved'] = 'Es ist umgezogen';
+$_ADDONLANG['pharos_copied'] = 'Es ist eine Kopie';
+$_ADDONLANG['pharos_trouble'] = 'Was nicht stimmt';
+$_ADDONLANG['pharos_trouble_cron_never_ran'] = 'Der Cron ist noch nicht gelaufen. Speichern Sie die Einstellungen des Moduls noch einmal,'
+    . ' damit WHMCS seine Hooks lädt.';
+$_ADDONLANG['pharos_trouble_cron_rests'] = 'Der Cron ist seit einem Tag nicht gelaufen.';
+$_ADDONLANG['pharos_trouble_error'] = 'Der letzte Bericht kam nicht an: %s. Er bleibt erhalten und wird noch einmal gesendet.';

@@ -1,0 +1,25 @@
+"""`pharos sdk`: write a vendor's client."""
+
+from pathlib import Path
+
+import click
+
+from pharos.context import fail
+from pharos.sdk import SdkError, php
+
+
+@click.command()
+@click.option("--vendor", required=True, help="Name of the vendor, the first part of the namespace: Acme.")
+@click.option("--collector", required=True, help="Address of the collector, as the modules reach it.")
+@click.option("--key", required=True, help="Ingest key of the vendor's modules.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write. Without it, standard output.")
+def sdk(vendor: str, collector: str, key: str, out: Path | None) -> None:
+    """Write the vendor's one PHP file, in the namespace VENDOR\\Pharos."""
+    try:
+        text = php(vendor, collector, key)
+    except SdkError as error:
+        fail(str(error))
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")

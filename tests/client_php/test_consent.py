@@ -1,0 +1,188 @@
+"""The owner's choice and rights: off, license or full, the page, and forgetting."""
+
+import json
+
+import pytest
+
+from tests.client_php.paper import DAY, LICENSE_KEY, Collector, Host, misfits
+
+
+def choose(host: Host, level: str) -> None:
+    assert host.run(f"echo json_encode($client->choose({level!r}));") is True
+
+
+def post(host: Host, action: str, **fields: str) -> str:
+    """Press a button of the page as its owner."""
+    more = "".join(f", {name!r} => {value!r}" for name, value in fields.items())
+    page: str = host.run(
+        "$_SERVER['REQUEST_METHOD'] = 'POST'; preg_match('/pharos_token\" value=\"(\\w+)/', $client->page(), $m);"
+        f"$_POST = ['pharos' => {action!r}, 'pharos_token' => $m[1]{more}]; echo json_encode($client->page());"
+    )
+    return page
+
+
+@pytest.mark.parametrize("options", ["", "'consent' => 'off'", "'consent' => 'FULL'", "'consent' => ['full']"])
+def test_without_a_choice_nothing_is_counted_kept_or_sent(host: Host, collector: Collector, options: str) -> None:
+    """Silence is no consent."""
+    host.options = options
+    said = host.run("$client->count('export'); echo json_encode([$client->flush(), $client->tick()->status()]);")
+    assert said == [False, "off"]
+    assert collector.requests == []
+    assert not list(host.state.rglob("*.json"))
+    assert not list(host.state.rglob("*.log"))
+
+
+def test_one_choice_is_for_all_modules_and_changes_at_once(host: Host, collector: Collector) -> None:
+    """The page's choice of one module starts and stops all of them."""
+    host.options = ""
+    assert "You have not chosen yet" in host.run("echo json_encode($client->page());")
+    assert "Saved." in post(host, "choose", level="full")
+    other = "support_desk"
+    assert host.run("$client->count('a'); echo json_encode($client->flush());", module=other) is True
+    assert host.run("echo json_encode($client->tick()->status());", module=other) == "sent"
+    assert collector.beacons[0]["features"] == {"a": 1}
+    assert "Saved." in post(host, "choose", level="off")
+    assert host.run("$client->count('a'); echo json_encode($client->flush());", module=other) is False
+    assert host.run("echo json_encode($client->level());", module=other) == "off"
+
+
+def test_consent_license_sends_the_license_alone(host: Host, collector: Collector) -> None:
+    """At level `license` nothing of the machine, the platform or the features leaves, or is even counted."""
+    choose(host, "license")
+    assert host.run("$client->count('export'); echo json_encode($client->flush());") is False
+    assert host.tick(f"'license' => ['status' => 'Active', 'key' => {LICENSE_KEY!r}]")["status"] == "sent"
+    beacon = collector.requests[0].beacon
+    assert misfits(beacon) == []
+    assert beacon["consent"] == {"level": "license"}
+    assert beacon.keys().isdisjoint({"server", "platform", "features"})
+
+
+def test_lowered_consent_takes_back_what_waits(host: Host, collector: Collector) -> None:
+    """A full beacon that still waits is not sent once consent is for the license only."""
+    collector.will_answer(500)
+    host.count(export=2)
+    host.tick()
+    choose(host, "license")
+    host.sleep(DAY)
+    host.tick()
+    assert "server" in collector.beacons[0]
+    assert "server" not in collector.beacons[1]
+    assert collector.beacons[0]["beacon_id"] != collector.beacons[1]["beacon_id"]
+    assert all("server" not in each["beacon"] for each in host.kept()["queue"])
+
+
+def test_without_consent_nothing_is_sent_or_kept(host: Host, collector: Collector) -> None:
+    """After consent is withdrawn the counts and the waiting beacons are gone; the install id stays for its rights."""
+    collector.will_answer(500)
+    host.count(export=2)
+    host.tick()
+    host.count(export=3)
+    choose(host, "off")
+    host.sleep(DAY)
+    assert host.tick()["status"] == "off"
+    state = host.kept()
+    assert (state["queue"], state["modules"], state["log"]) == ([], [], [])
+    assert state["install_id"] == collector.beacons[0]["install_id"]
+    assert not (host.state / "counts").exists()
+    assert len(collector.requests) == 1
+    choose(host, "full")
+    host.count(export=7)
+    host.sleep(DAY)
+    assert host.tick()["status"] == "sent"
+    assert collector.beacons[1]["features"] == {"export": 7}
+
+
+@pytest.mark.parametrize(("name", "value"), [("DO_NOT_TRACK", "1"), ("PHAROS_TELEMETRY", "off")])
+def test_the_environment_of_a_command_forbids(
+    host: Host, collector: Collector, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    """DO_NOT_TRACK and PHAROS_TELEMETRY=off turn a command's telemetry off, and change nothing else."""
+    host.count(export=2)
+    code = "echo json_encode([$client->count('export'), $client->tick()->status()]);"
+    monkeypatch.setenv(name, value)
+    assert host.run(code) == [False, "off"]
+    monkeypatch.delenv(name)
+    assert collector.requests == []
+    assert host.tick()["status"] == "sent"
+    assert collector.beacons[0]["features"] == {"export": 2}
+
+
+def test_the_preview_is_the_next_beacon(host: Host, collector: Collector) -> None:
+    """Apart from its id and time the preview is byte for byte what is sent next."""
+    options = f"'license' => ['status' => 'Active', 'key' => {LICENSE_KEY!r}], 'source' => 'shop'"
+    host.tick(options)
+    host.count(export=2)
+    preview = host.run("$client->count('export'); echo json_encode($client->preview());", options)
+    host.sleep(DAY)
+    host.tick(options)
+    sent = collector.beacons[1]
+    for beacon in (preview, sent):
+        assert beacon.pop("beacon_id")
+        assert beacon.pop("sent_at")
+    assert json.dumps(preview, sort_keys=True) == json.dumps(sent, sort_keys=True)
+    assert sent["features"] == {"export": 3}
+
+
+@pytest.mark.parametrize("action", ["access", "erase", "object"])
+def test_the_page_makes_the_owner_s_requests(host: Host, collector: Collector, action: str) -> None:
+    """A button sends the request with the install's own id, and the page follows its progress."""
+    host.tick()
+    collector.will_answer(202, json.dumps({"request": "t", "status": "/v1/rights/ticket-1"}))
+    assert "The request was received." in post(host, action)
+    request = collector.requests[1]
+    assert request.path == "/v1/rights"
+    assert json.loads(request.body) == {"install_id": collector.beacons[0]["install_id"], "action": action}
+    assert "authorization" not in request.headers
+    collector.will_answer(200, json.dumps({"state": "done", "action": action, "result": {"usage": ["row-17"]}}))
+    page = post(host, "progress")
+    assert collector.requests[2].path == "/v1/rights/ticket-1"
+    assert "row-17" in page
+    assert 'download="telemetry.json"' in page
+    assert host.run("echo json_encode($client->level());") == ("off" if action == "object" else "full")
+
+
+def test_forget_erases_there_and_here(host: Host, collector: Collector) -> None:
+    """forget() asks the collector to erase, deletes the local data with the id, and turns telemetry off."""
+    host.count(export=2)
+    host.tick()
+    host.count(export=3)
+    collector.will_answer(202, json.dumps({"request": "t", "status": "/v1/rights/ticket-1"}))
+    assert host.run("echo json_encode($client->forget()->status());") == "sent"
+    assert json.loads(collector.requests[1].body)["action"] == "erase"
+    assert host.run("echo json_encode([$client->installId(), $client->level()]);") == [None, "off"]
+    left = {path.name for path in host.state.rglob("*") if path.is_file()}
+    assert left == {"choice.json", "requests.json", "cron.lock"}
+
+
+def test_forget_is_tried_again_by_the_cron(host: Host, collector: Collector) -> None:
+    """While the collector is away the id is kept, nothing else is sent, and the cron asks again."""
+    host.tick()
+    collector.will_answer(503)
+    assert host.run("echo json_encode($client->forget()->status());") == "failed"
+    assert host.run("echo json_encode($client->level());") == "off"
+    collector.will_answer(202, json.dumps({"request": "t", "status": "/v1/rights/ticket-1"}))
+    host.tick()
+    assert [request.path for request in collector.requests] == ["/v1/beacons", "/v1/rights", "/v1/rights"]
+    assert host.run("echo json_encode($client->installId());") is None
+
+
+def test_a_form_of_another_site_changes_nothing(host: Host, collector: Collector) -> None:
+    """Without the token that the page showed in this session no button works."""
+    host.options = ""
+    for token in ("", "x"):
+        page = host.run(
+            "$_SERVER['REQUEST_METHOD'] = 'POST';"
+            f"$_POST = ['pharos' => 'choose', 'level' => 'full', 'pharos_token' => {token!r}];"
+            "echo json_encode($client->page());"
+        )
+        assert "Saved." not in page
+    assert host.run("echo json_encode($client->level());") == "off"
+
+
+def test_the_page_escapes_what_it_shows(host: Host, collector: Collector) -> None:
+    """Nothing of the host or the collector becomes markup."""
+    collector.will_answer(422, json.dumps({"reason": "bad_format", "path": "<script>", "detail": "<script>"}))
+    evil = "'title' => '<script>alert(1)</script>', 'version' => '1\"><script>'"
+    host.tick(evil)
+    page = host.run("echo json_encode($client->page(['modulelink' => '\"><script>']));", evil)
+    assert "<script>" not in page

@@ -1,0 +1,207 @@
+"""The state: written by the cron alone, never a silent new id, nothing lost to a full disk, a copy asks."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.client_php.paper import DAY, Collector, Host, misfits
+from tests.client_php.test_counting import uses
+
+
+def test_the_files_are_for_their_owner_only(host: Host) -> None:
+    """Every file has mode 0600 whatever the umask, and the folders 0700."""
+    previous = os.umask(0)
+    try:
+        host.count(export=1)
+        host.tick()
+        host.run("echo json_encode($client->choose('full'));")
+    finally:
+        os.umask(previous)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in [host.state, *host.state.rglob("*")]}
+    assert {mode for name, mode in modes.items() if name in ("state", "counts")} == {0o700}
+    assert {mode for name, mode in modes.items() if name not in ("state", "counts")} == {0o600}
+    assert {"state.json", "state.json.bak", "id.json", "choice.json", "cron.lock"} <= modes.keys()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', '{"install_id": 5}'])
+@pytest.mark.parametrize("names", [["state.json"], ["state.json", "state.json.bak"]], ids=["state", "both"])
+def test_a_damaged_state_keeps_the_identity_and_the_counts(
+    host: Host, collector: Collector, text: str, names: list[str]
+) -> None:
+    """A truncated or emptied state is the same install: from the copy, then from the file of the id. No count twice."""
+    host.count(export=2)
+    host.tick()
+    for name in names:
+        (host.state / name).write_text(text)
+    host.count(export=5)
+    host.sleep(DAY)
+    host.tick()
+    host.sleep(DAY)
+    host.tick()
+    assert len({beacon["install_id"] for beacon in collector.beacons}) == 1
+    assert uses(collector) == 7
+    troubles = host.run("echo json_encode($client->troubles());")
+    assert troubles == ([] if len(names) == 1 else ["lost_state"])
+
+
+def test_a_state_without_any_id_is_no_new_install(host: Host, collector: Collector) -> None:
+    """Where state, copy and id are all unreadable nothing is sent, and the page says so."""
+    host.tick()
+    for name in ("state.json", "state.json.bak", "id.json"):
+        (host.state / name).write_text("")
+    host.sleep(DAY)
+    assert host.tick()["reason"] == "state_unavailable"
+    assert host.run("echo json_encode($client->troubles());") == ["state_unavailable"]
+    assert len(collector.requests) == 1
+
+
+def test_parts_of_a_state_that_make_no_sense_are_as_good_as_none(host: Host, collector: Collector) -> None:
+    """Whatever is in the state, the next beacon fits the contract."""
+    host.tick()
+    host.change(lambda state: state.update(
+        queue=[1, {"id": 5}], modules={"a": 1, "b": {"counts": 5}, "c": {"counts": {"x": 5, "y": {"z": "3"}}}},
+        flight="x", failures=[], log=5, web={"php": ["x"], "path": "/home/x"}, due_at="soon", machine={"os": {}},
+    ))  # fmt: skip
+    host.sleep(DAY)
+    assert host.tick()["status"] == "sent"
+    assert misfits(collector.beacons[1]) == []
+
+
+def test_a_crash_amid_writing_leaves_the_old_state(host: Host, collector: Collector) -> None:
+    """What a killed process left beside the state is swept aside by the next one."""
+    host.tick()
+    (host.state / "state.json.tmp").write_text('{"half')
+    host.count(export=3)
+    host.sleep(DAY)
+    assert host.tick()["status"] == "sent"
+    assert uses(collector) == 3
+    assert not (host.state / "state.json.tmp").exists()
+
+
+@pytest.mark.parametrize("folder", ["missing/deeper", "a-file"])
+def test_an_unwritable_folder_is_a_failure_that_the_page_tells(host: Host, collector: Collector, folder: str) -> None:
+    """Where nothing can be kept nothing is sent, since each beacon would be a new install."""
+    (host.folder / "a-file").write_text("")
+    option = f"'state' => {str(host.folder / folder)!r}"
+    answer = host.tick(option)
+    assert (answer["status"], answer["reason"]) == ("failed", "state_unavailable")
+    page = host.run("echo json_encode($client->page());", option)
+    assert "cannot write the folder" in page
+    assert collector.requests == []
+
+
+@pytest.fixture
+def small_disk(host: Host) -> Iterator[Path]:
+    """A file system of 512 KiB as the folder of the state."""
+    host.state.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", str(host.state)], capture_output=True
+    ).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield host.state
+    finally:
+        subprocess.run(["umount", str(host.state)], check=True)
+
+
+def test_a_full_disk_loses_no_count(host: Host, collector: Collector, small_disk: Path) -> None:
+    """Counts on a full disk go into a reserve, the cron keeps its state, and the page says what is wrong."""
+    host.count(export=1)
+    host.tick()
+    filler = small_disk / "somebody-else"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while file.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+    many = {f"feature_with_a_long_name_{number:03}": 1 for number in range(120)}
+    host.count(export=2, **many)
+    host.count(export=3, **many)
+    assert "disk_full" in host.run("echo json_encode($client->troubles());")
+    host.sleep(DAY)
+    host.tick()
+    filler.unlink()
+    for _ in range(2):
+        host.sleep(DAY)
+        host.tick()
+    assert uses(collector) == 6
+    assert uses(collector, "feature_with_a_long_name_119") == 2
+    assert host.run("echo json_encode($client->troubles());") == []
+    assert len({beacon["install_id"] for beacon in collector.beacons}) == 1
+
+
+def test_the_install_can_name_itself(host: Host, collector: Collector) -> None:
+    """The install id that proves the install's rights is the one in its beacons, and null before the first."""
+    said = host.run(
+        "$before = $client->installId(); $client->tick(); echo json_encode([$before, $client->installId()]);"
+    )
+    assert said == [None, collector.beacons[0]["install_id"]]
+
+
+def test_modules_share_the_install_and_nothing_else(host: Host, collector: Collector) -> None:
+    """Two modules on one server report the same install, each its own counts."""
+    host.count(export=2)
+    host.tick()
+    host.run("echo json_encode($client->count('ticket', 3));", module="support_desk")
+    host.run("echo json_encode($client->tick());", module="support_desk")
+    first, second = collector.beacons
+    assert first["install_id"] == second["install_id"]
+    assert (first["module"]["name"], first["features"]) == ("invoice_pro", {"export": 2})
+    assert (second["module"]["name"], second["features"]) == ("support_desk", {"ticket": 3})
+
+
+@pytest.mark.parametrize("answer", ["moved", "copied"])
+def test_a_copy_drops_the_counts_and_asks(host: Host, collector: Collector, answer: str) -> None:
+    """At another place copied counts are dropped and nothing is sent until the administrator answers."""
+    at_home = "'place' => 'billing.example.com /home/a'"
+    elsewhere = "'place' => 'staging.example.com /home/b'"
+    host.count(export=1)
+    host.tick(at_home)
+    host.count(export=10)
+    host.sleep(DAY)
+    assert host.tick(elsewhere)["status"] == "moved"
+    host.count(export=100)
+    assert host.tick(elsewhere)["status"] == "moved"
+    assert len(collector.requests) == 1
+    page = host.run("echo json_encode($client->page());", elsewhere)
+    assert "Was it moved, or is it a copy" in page
+    post = (
+        "$_SERVER['REQUEST_METHOD'] = 'POST'; preg_match('/pharos_token\" value=\"(\\w+)/', $client->page(), $m);"
+        f"$_POST = ['pharos' => {answer!r}, 'pharos_token' => $m[1]]; echo json_encode($client->page());"
+    )
+    assert "Saved." in host.run(post, elsewhere)
+    assert host.tick(elsewhere)["status"] == "sent"
+    first, second = collector.beacons
+    assert (first["install_id"] == second["install_id"]) is (answer == "moved")
+    assert second["features"] == {"export": 100}
+    for text in ("billing.example.com", "staging.example.com", "/home/b"):
+        assert text not in json.dumps(host.kept())
+
+
+@pytest.mark.parametrize("ini", [(), ("-d", "opcache.enable_cli=1")], ids=["plain", "opcache"])
+def test_copies_of_the_file_get_along(host: Host, collector: Collector, tmp_path: Path, ini: tuple[str, ...]) -> None:
+    """Two copies of one version, an older version and another vendor run in one request; the newest copy serves."""
+    text = host.client.read_text()
+    copies = {
+        "same": text,
+        "older": text.replace("0.2.0", "0.1.9").replace("V0_2_0", "V0_1_9"),
+        "other": text.replace("Acme\\Pharos", "Zenith\\Pharos"),
+    }
+    code = ""
+    for name, copy in copies.items():
+        (tmp_path / f"{name}.php").write_text(copy)
+        code += f"require_once {str(tmp_path / name)!r} . '.php';"
+    code += (
+        "$mine = Acme\\Pharos\\Client::module('invoice_pro', $options);"
+        "$theirs = Zenith\\Pharos\\Client::module('other', ['state' => $state . '2'] + $options);"
+        "echo json_encode([$mine->tick()->status(), $theirs->tick()->status(), get_class($mine)]);"
+    )
+    said = host.run(code, ini=ini)
+    assert said[:2] == ["sent", "sent"]
+    assert said[2].startswith("Acme\\Pharos\\V0_2_0_")
+    assert len({beacon["install_id"] for beacon in collector.beacons}) == 2

@@ -1,0 +1,292 @@
+"""The sample addon under stubs of WHMCS's documented functions, real PHP and a real MariaDB."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pharos import sdk
+from tests.client_php.paper import DAY, KEY, LICENSE_KEY, LOUD, Collector, misfits
+from tests.client_php.test_counting import uses
+
+SAMPLE = Path(__file__).parents[2] / "client_sdk" / "whmcs" / "modules" / "addons" / "pharos_sample"
+STUB = Path(__file__).with_name("whmcs.php")
+SERVER = shutil.which("mariadbd") or ("/usr/sbin/mariadbd" if Path("/usr/sbin/mariadbd").exists() else None)
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A MariaDB of its own on a socket; yields the socket."""
+    if SERVER is None or "pdo_mysql" not in subprocess.run(["php", "-m"], capture_output=True, text=True).stdout:
+        pytest.skip("mariadb-server-core and php-mysql are not installed")
+    folder = tmp_path_factory.mktemp("mariadb")
+    (folder / "data").mkdir()
+    socket = folder / "s"
+    command = [
+        SERVER, "--no-defaults", "--skip-grant-tables", "--skip-networking", f"--datadir={folder / 'data'}",
+        f"--socket={socket}", f"--pid-file={folder / 'pid'}", "--innodb-buffer-pool-size=16M", "--max-connections=200",
+    ]  # fmt: skip
+    if os.geteuid() == 0:
+        command.append("--user=root")
+    with (folder / "log").open("w") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 60
+        while query(socket, "SELECT 1") != [["1"]]:
+            assert time.monotonic() < until, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield socket
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def query(socket: Path, sql: str, schema: str = "") -> list[list[str | None]]:
+    """The rows of an SQL statement, as text; an empty list while the server does not answer."""
+    code = (
+        "try { $p = new PDO($argv[1], 'root', ''); $s = $p->query($argv[2]); } catch (Throwable $e) { exit('[]'); }"
+        "echo json_encode($s->columnCount() ? $s->fetchAll(PDO::FETCH_NUM) : []);"
+    )
+    dsn = f"mysql:unix_socket={socket};dbname={schema}"
+    done = subprocess.run(["php", "-r", code, dsn, sql], capture_output=True, text=True)
+    return [[None if value is None else str(value) for value in row] for row in json.loads(done.stdout or "[]")]
+
+
+@dataclass
+class Whmcs:
+    """A WHMCS with the sample addon, as its guide installs it."""
+
+    root: Path
+    socket: Path
+    schema: str
+    shift: int = 0
+
+    @property
+    def addon(self) -> Path:
+        return self.root / "modules" / "addons" / "pharos_sample"
+
+    def sql(self, statement: str) -> list[list[str | None]]:
+        return query(self.socket, statement, self.schema)
+
+    def script(self, code: str, name: str = "request") -> Path:
+        path = self.root / f"{name}.php"
+        path.write_text(
+            f"<?php\nrequire {str(STUB)!r};\n"
+            f"require_once {str(self.addon / 'hooks.php')!r};\n"
+            f"require_once {str(self.addon / 'pharos_sample.php')!r};\n"
+            "$loaded = array_values(Acme\\Pharos\\Copies::$loaded);\n$clock = end($loaded) . '\\Clock';\n"
+            f"$clock::$shift = {self.shift};\n{code}\n"
+        )
+        return path
+
+    def environ(self) -> dict[str, str]:
+        dsn = f"mysql:unix_socket={self.socket};dbname={self.schema}"
+        return {**os.environ, "TEST_DSN": dsn, "TEST_ROOT": str(self.root)}
+
+    def run(self, code: str) -> Any:
+        """What a request prints, which must be JSON alone."""
+        done = subprocess.run(
+            ["php", *LOUD, str(self.script(code))], capture_output=True, text=True, timeout=60, env=self.environ()
+        )
+        assert done.stderr == ""
+        assert done.stdout, done
+        return json.loads(done.stdout)
+
+    def cron(self) -> list[str]:
+        """Run the cron; return the module log."""
+        log: list[str] = self.run("run_hook('AfterCronJob'); echo json_encode($module_log);")
+        return log
+
+    def page(self, **posted: str) -> str:
+        """Open the module's page, by a button of it when something is posted."""
+        show = "ob_start(); pharos_sample_output(['modulelink' => 'addonmodules.php', '_lang' => $lang]);"
+        press = ""
+        if posted:
+            fields = ", ".join(f"{name!r} => {value!r}" for name, value in posted.items())
+            press = (
+                f"{show} preg_match('/pharos_token\" value=\"(\\w+)/', ob_get_clean(), $m);"
+                "$_SERVER['REQUEST_METHOD'] = 'POST';"
+                f"$_POST = ['token' => 'whmcs', 'pharos_token' => $m[1], {fields}];"
+            )
+        html: str = self.run(f"$lang = []; {press} {show} echo json_encode(ob_get_clean());")
+        return html
+
+
+@pytest.fixture
+def whmcs(database: Path, collector: Collector, tmp_path: Path) -> Whmcs:
+    schema = f"w{time.monotonic_ns()}"
+    query(database, f"CREATE DATABASE {schema}")
+    host = Whmcs(tmp_path, database, schema)
+    shutil.copytree(SAMPLE, host.addon)
+    (host.addon / "lib").mkdir()
+    (host.addon / "lib" / "pharos.php").write_text(sdk.php("Acme", collector.url, KEY))
+    host.sql("CREATE TABLE tblconfiguration (setting VARCHAR(64), value TEXT)")
+    host.sql("CREATE TABLE tbladdonmodules (module VARCHAR(64), setting VARCHAR(64), value TEXT)")
+    host.sql(
+        "INSERT INTO tblconfiguration VALUES ('Version', '9.0.1-release.1'), ('SystemURL', 'https://billing.example.com/')"
+    )
+    host.sql(f"INSERT INTO tbladdonmodules VALUES ('pharos_sample', 'license_key', '{LICENSE_KEY}')")
+    return host
+
+
+def test_the_guide_leads_from_nothing_to_a_beacon(whmcs: Whmcs, collector: Collector) -> None:
+    """Activate, choose on the page, use a feature, run the cron: the beacon has arrived and the page shows it."""
+    activated = whmcs.run("echo json_encode(pharos_sample_activate());")
+    assert activated["status"] == "success"
+    assert whmcs.run("echo json_encode(pharos_sample_config());")["version"] == "1.0.0"
+    whmcs.run("run_hook('InvoicePaid'); echo 1;")
+    whmcs.cron()
+    assert collector.requests == []
+    assert "You have not chosen yet" in whmcs.page()
+    assert "Saved." in whmcs.page(pharos="choose", level="full")
+    whmcs.run("run_hook('InvoicePaid'); run_hook('InvoicePaid'); echo 1;")
+    log = whmcs.cron()
+    [beacon] = collector.beacons
+    assert misfits(beacon) == []
+    assert beacon["features"]["sample.invoice_paid"] == 2
+    assert beacon["platform"]["whmcs"] == "9.0.1-release.1"
+    assert beacon["platform"]["database"].startswith("mariadb-1")
+    assert beacon["license"]["status"] == "unknown"
+    assert len(beacon["license"]["key_hash"]) == 64
+    assert len(log) == 1
+    for text in (KEY, beacon["install_id"], LICENSE_KEY):
+        assert text not in log[0]
+    page = whmcs.page()
+    assert "The last reports" in page
+    assert beacon["beacon_id"] in page
+    assert "What is wrong" not in page
+
+
+def test_fifty_requests_at_a_time_lose_nothing(whmcs: Whmcs, collector: Collector) -> None:
+    """50 processes × 1,000 counts in the database, with crons beside, are exactly 50,000."""
+    whmcs.page(pharos="choose", level="full")
+    whmcs.cron()
+    code = (
+        "for ($i = 0; $i < 1000; $i++) { pharos_sample_pharos()->count('sample.export');"
+        " if ($i % 100 === 99) { pharos_sample_pharos()->flush() || exit('lost'); usleep(20000); } } echo 1;"
+    )
+    worker = whmcs.script(code, "worker")
+    workers = [
+        subprocess.Popen(["php", *LOUD, str(worker)], stdout=subprocess.PIPE, env=whmcs.environ()) for _ in range(50)
+    ]
+    crons = 0
+    while any(one.poll() is None for one in workers):
+        whmcs.shift += DAY
+        whmcs.cron()
+        crons += 1
+    assert {one.communicate()[0] for one in workers} == {b"1"}
+    whmcs.shift += DAY
+    whmcs.cron()
+    assert crons > 1
+    assert uses(collector, "sample.export") == 50_000
+    assert whmcs.sql("SELECT COUNT(*) FROM mod_acme_pharos_counts") == [["0"]]
+
+
+def test_a_request_inserts_one_row_and_a_page_without_counts_none(whmcs: Whmcs) -> None:
+    """However many features a request counts, it is one row."""
+    whmcs.page(pharos="choose", level="full")
+    whmcs.cron()
+    before = whmcs.sql("SELECT COUNT(*) FROM mod_acme_pharos_counts")[0][0]
+    whmcs.run('for ($i = 0; $i < 20; $i++) { pharos_sample_pharos()->count("sample.f$i"); } echo 1;')
+    whmcs.run("pharos_sample_pharos(); echo 1;")
+    after = whmcs.sql("SELECT COUNT(*) FROM mod_acme_pharos_counts")[0][0]
+    assert int(after or 0) == int(before or 0) + 1
+
+
+def test_the_choice_off_leaves_no_table_of_counts(whmcs: Whmcs, collector: Collector) -> None:
+    """Refusing deletes what was counted and sends nothing; the addon's pages work the same."""
+    whmcs.page(pharos="choose", level="full")
+    whmcs.run("run_hook('InvoicePaid'); echo 1;")
+    whmcs.page(pharos="choose", level="off")
+    assert whmcs.run("run_hook('InvoicePaid'); echo json_encode(pharos_sample_pharos()->flush());") is False
+    whmcs.cron()
+    assert collector.requests == []
+    assert whmcs.sql("SHOW TABLES LIKE 'mod_acme%'") == [["mod_acme_pharos"]]
+
+
+def test_a_broken_state_row_keeps_the_identity(whmcs: Whmcs, collector: Collector) -> None:
+    """An emptied row of state is replaced by its copy, then by the id: never a new install."""
+    whmcs.page(pharos="choose", level="full")
+    whmcs.cron()
+    whmcs.sql("UPDATE mod_acme_pharos SET value = '' WHERE name = 'state'")
+    whmcs.shift += DAY
+    whmcs.cron()
+    whmcs.sql("UPDATE mod_acme_pharos SET value = '' WHERE name IN ('state', 'state.bak')")
+    whmcs.shift += DAY
+    whmcs.cron()
+    assert len(collector.beacons) == 3
+    assert len({beacon["install_id"] for beacon in collector.beacons}) == 1
+
+
+def test_a_moved_whmcs_asks(whmcs: Whmcs, collector: Collector) -> None:
+    """Another SystemURL stops the beacons until the administrator answers; no address is stored."""
+    whmcs.page(pharos="choose", level="full")
+    whmcs.cron()
+    whmcs.sql("UPDATE tblconfiguration SET value = 'https://staging.example.com/' WHERE setting = 'SystemURL'")
+    whmcs.shift += DAY
+    whmcs.cron()
+    assert len(collector.requests) == 1
+    assert "Was it moved" in whmcs.page()
+    whmcs.page(pharos="copied")
+    whmcs.cron()
+    first, second = collector.beacons
+    assert first["install_id"] != second["install_id"]
+    stored = json.dumps(whmcs.sql("SELECT * FROM mod_acme_pharos"))
+    assert "example.com" not in stored.replace("telemetry.example.com", "")
+
+
+@pytest.mark.parametrize("forget", ["", "on"])
+def test_deactivation_says_goodbye_or_forgets(whmcs: Whmcs, collector: Collector, forget: str) -> None:
+    """_deactivate sends a last beacon, or erases everything if the owner set that."""
+    whmcs.page(pharos="choose", level="full")
+    whmcs.cron()
+    whmcs.sql(f"INSERT INTO tbladdonmodules VALUES ('pharos_sample', 'forget', '{forget}')")
+    if forget:
+        collector.will_answer(202, json.dumps({"request": "t", "status": "/v1/rights/ticket-1"}))
+    assert whmcs.run("echo json_encode(pharos_sample_deactivate());")["status"] == "success"
+    assert len(collector.requests) == 2
+    if forget:
+        assert json.loads(collector.requests[1].body)["action"] == "erase"
+        documents = {row[0] for row in whmcs.sql("SELECT name FROM mod_acme_pharos")}
+        assert documents == {"choice", "requests"}
+    else:
+        assert collector.requests[1].beacon["reason"] == "deactivate"
+
+
+def test_a_database_that_is_away_costs_the_page_nothing(whmcs: Whmcs, collector: Collector) -> None:
+    """Without a database counting and the cron fail in silence, and the page still opens."""
+    code = "putenv('TEST_DSN=mysql:unix_socket=/nowhere'); run_hook('InvoicePaid'); run_hook('AfterCronJob');"
+    code += (
+        "$_SERVER['REQUEST_METHOD'] = 'GET'; ob_start(); pharos_sample_output([]); echo json_encode(ob_get_clean());"
+    )
+    assert whmcs.run(code).startswith("<")
+
+
+def test_the_german_page_is_whole(whmcs: Whmcs) -> None:
+    """The texts of the language files are texts of the page, and the page takes them."""
+    lang = f"$_ADDONLANG = []; require {str(whmcs.addon / 'lang' / 'german.php')!r}; ob_start();"
+    page = whmcs.run(f"{lang} pharos_sample_output(['_lang' => $_ADDONLANG]); echo json_encode(ob_get_clean());")
+    assert "Sie haben noch nicht gewählt." in page
+    names = whmcs.run(
+        f"{lang} $c = new ReflectionClass(end($loaded) . '\\Page');"
+        "$texts = $c->getConstant('TEXTS'); ob_end_clean(); $odd = [];"
+        "foreach ($_ADDONLANG as $name => $text) { isset($texts[substr($name, 7)]) || $odd[] = $name; }"
+        "echo json_encode($odd);"
+    )
+    assert names == []
+
+
+def test_the_addon_has_what_whmcs_asks_for() -> None:
+    """The manifest is JSON, and no two file names differ by case alone."""
+    assert json.loads((SAMPLE / "whmcs.json").read_text())["name"] == "pharos_sample"
+    names = [str(path.relative_to(SAMPLE)) for path in SAMPLE.rglob("*")]
+    assert len({name.lower() for name in names}) == len(names)

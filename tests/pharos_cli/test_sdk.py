@@ -1,0 +1,83 @@
+"""`pharos sdk`: one PHP file for one vendor."""
+
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pharos import sdk
+
+ROOT = Path(__file__).parents[2]
+OPTIONS = ("--vendor", "Acme", "--collector", "https://telemetry.example.com/", "--key", "pik_it's\\")
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "pharos", "sdk", *arguments], capture_output=True, text=True)
+
+
+def test_it_writes_one_file_in_the_vendors_namespace(tmp_path: Path) -> None:
+    """The file is PHP, in the vendor's namespace alone, with the address and the key in it, and the same each time."""
+    out = tmp_path / "pharos.php"
+    assert run(*OPTIONS, "--out", str(out)).returncode == 0
+    text = out.read_text()
+    assert run(*OPTIONS).stdout == text
+    assert set(re.findall(r"^namespace (\w+\\\w+)", text, re.MULTILINE)) == {"Acme\\Pharos"}
+    code = (
+        f"require {str(out)!r}; $c = end(Acme\\Pharos\\Copies::$loaded) . '\\Config';"
+        "echo $c::VENDOR, ' ', $c::COLLECTOR, ' ', $c::KEY;"
+    )
+    done = subprocess.run(["php", "-r", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("Acme https://telemetry.example.com pik_it's\\", "")
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--vendor", "acme"), ("--vendor", "Ac me"), ("--vendor", "A\\B"), ("--vendor", ""), ("--vendor", "List"),
+        ("--collector", "http://telemetry.example.com"), ("--collector", "telemetry.example.com"),
+        ("--collector", "https://a/?b"), ("--key", ""), ("--key", "a b"), ("--key", "a\nb"),
+    ],
+)  # fmt: skip
+def test_what_no_client_can_be_made_of_is_one_line(option: str, value: str) -> None:
+    """A wrong option is an error of one line that names it, and no file."""
+    given = dict(zip(OPTIONS[::2], OPTIONS[1::2], strict=True)) | {option: value}
+    done = run(*(word for pair in given.items() for word in pair))
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert option in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_source_is_in_the_file_and_in_the_wheel(tmp_path: Path) -> None:
+    """No class is forgotten, and an installed Pharos has the sources too."""
+    text = sdk.php("Acme", "https://x.example", "k")
+    names = {path.stem for path in (ROOT / "client_sdk" / "php" / "src").glob("*.php")}
+    assert set(re.findall(r"^(?:final class|interface) (\w+)", text, re.MULTILINE)) == names
+    tree, wheels = tmp_path / "tree", tmp_path / "wheels"
+    for name in ("client_sdk", "pharos", "core"):
+        shutil.copytree(ROOT / name, tree / name)
+    for name in ("setup.cfg", "pyproject.toml", "README.md"):
+        shutil.copy(ROOT / name, tree)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(wheels), str(tree)],
+        capture_output=True,
+        text=True,
+    )
+    if "No module named" in done.stderr + done.stdout or "BackendUnavailable" in done.stderr:
+        pytest.skip("no setuptools here to build a wheel")
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(next(wheels.glob("*.whl"))) as packed:
+        files = set(packed.namelist())
+    assert {f"client_sdk/php/src/{name}.php" for name in names} | {"client_sdk/php/facade.php"} <= files
+
+
+def test_the_file_is_written_for_php_7_4() -> None:
+    """Nothing in the client is newer than PHP 7.4, as far as words can tell."""
+    text = sdk.php("Acme", "https://x.example", "k")
+    newer = r"\bmatch \(|\?->|\breadonly\b|\benum\b|str_(contains|starts_with)|\): (mixed|static|never)\b|^\s*#\["
+    assert re.findall(newer, text, re.MULTILINE) == []
+    assert re.findall(r",\s*\)\s*(?::|\{)", text) == []  # a comma after the last parameter
