@@ -1,20 +1,32 @@
-"""Compresses the scripts of Dash and its components, and lets browsers cache them."""
+"""Makes what a browser loads small: compresses scripts once and answers each time, and sends a small Plotly."""
 
 import gzip
 import threading
+from pathlib import Path
 
+import brotli
 from flask import Flask, Response, request
+from flask_compress import Compress
 
 SCRIPTS = "/_dash-component-suites/"
 # The first chart requests this script only once its figure has arrived. A preload header starts it with the page.
 PLOTLY = f"{SCRIPTS}plotly/package_data/plotly.min.js"
+# Plotly's own bundle without maps, 3D and WebGL: 0.5 MB in place of 1.5 MB (`dashboard/vendor/README.md`).
+SMALL_PLOTLY = Path(__file__).parent / "vendor" / "plotly-cartesian.min.js"
 CHART_PAGES = ("/", "/features", "/health")
 LEAST = 2048
+# Not HTML: a page that repeats what a visitor sends must not be compressed together with its CSRF token (BREACH).
+COMPRESSED = ("application/json", "application/problem+json", "text/css", "text/javascript", "application/javascript")
 
 
 def register(server: Flask) -> None:
-    """Send these scripts gzipped (3 MB in place of 10 MB). Each is compressed once and kept in memory."""
-    packed: dict[str, bytes] = {}
+    """Send scripts compressed and cached by browsers, and all other text but HTML compressed."""
+    server.config.update(
+        COMPRESS_MIMETYPES=list(COMPRESSED), COMPRESS_ALGORITHM=["br", "gzip"], COMPRESS_MIN_SIZE=LEAST
+    )
+    # Functions run in reverse order of their registration: scripts are packed before this sees them.
+    Compress(server)
+    packed: dict[tuple[str, str], bytes] = {}
     lock = threading.Lock()
 
     @server.after_request
@@ -25,11 +37,27 @@ def register(server: Flask) -> None:
             return response
         response.headers.setdefault("Cache-Control", "no-cache")  # cached, and revalidated by its ETag
         response.vary.add("Accept-Encoding")
-        if response.status_code != 200 or not request.accept_encodings["gzip"] or len(response.get_data()) < LEAST:
+        encoding = request.accept_encodings.best_match(["br", "gzip"])
+        if response.status_code != 200 or not encoding or len(response.get_data()) < LEAST:
             return response
         with lock:
-            if request.path not in packed:
-                packed[request.path] = gzip.compress(response.get_data(), 6, mtime=0)
-            response.set_data(packed[request.path])
-        response.headers["Content-Encoding"] = "gzip"
+            key = request.path, encoding
+            if key not in packed:
+                packed[key] = _packed(response.get_data(), encoding)
+            response.set_data(packed[key])
+        response.headers["Content-Encoding"] = encoding
         return response
+
+    @server.before_request
+    def small_plotly() -> Response | None:
+        if request.path != PLOTLY:
+            return None
+        response = Response(SMALL_PLOTLY.read_bytes(), content_type="text/javascript; charset=utf-8")
+        response.add_etag()
+        response.make_conditional(request)
+        return response
+
+
+def _packed(script: bytes, encoding: str) -> bytes:
+    # Quality 9 takes half a second for the largest script, once, and is a tenth smaller than gzip.
+    return brotli.compress(script, quality=9) if encoding == "br" else gzip.compress(script, 6, mtime=0)

@@ -2,10 +2,13 @@
 
 import gzip
 from collections.abc import Callable
+from pathlib import Path
 
+import brotli
+import plotly
 from flask.testing import FlaskClient
 
-from dashboard.script_assets import PLOTLY
+from dashboard.script_assets import PLOTLY, SMALL_PLOTLY
 
 Visit = Callable[[str | None], FlaskClient]
 
@@ -19,6 +22,25 @@ def test_scripts_are_sent_small_and_only_when_they_changed(visit: Visit) -> None
     assert len(packed.data) < len(plain.data) / 2
     assert gzip.decompress(packed.data) == plain.data
     assert client.get(PLOTLY, headers={"If-None-Match": packed.headers["ETag"]}).status_code == 304
+
+
+def test_the_small_plotly_is_plotly(visit: Visit) -> None:
+    """It has the version that Dash expects, and is sent in its place, with brotli if the browser knows it."""
+    banner = Path(plotly.__file__).parent.joinpath("package_data", "plotly.min.js").read_text("utf-8")[:60]
+    version = banner.split("plotly.js v")[1].split()[0]
+    assert SMALL_PLOTLY.read_text("utf-8")[:80].split(" v")[1].split()[0] == version
+    packed = visit("product").get(PLOTLY, headers={"Accept-Encoding": "gzip, br"})
+    assert packed.headers["Content-Encoding"] == "br"
+    assert brotli.decompress(packed.data) == SMALL_PLOTLY.read_bytes()
+    assert visit(None).get(PLOTLY).status_code == 401
+
+
+def test_text_is_compressed_but_no_page(visit: Visit) -> None:
+    """Layouts and figures are small on the wire. HTML is not compressed: its token could be guessed (BREACH)."""
+    client, browser = visit("product"), {"Accept-Encoding": "gzip, br"}
+    assert client.get("/_dash-layout", headers=browser).headers["Content-Encoding"] == "br"
+    assert client.get("/", headers=browser).headers.get("Content-Encoding") is None
+    assert visit(None).get("/login", headers=browser).headers.get("Content-Encoding") is None
 
 
 def test_pages_and_figures_are_not_kept(visit: Visit) -> None:
