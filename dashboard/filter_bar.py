@@ -10,7 +10,6 @@ from dashboard.charts.registry import CHARTS
 from dashboard.data_source import DataSource
 from dashboard.display_names import DIMENSIONS, display_name
 from dashboard.filters import COMPARISONS, DEFAULT_RANGE, RANGES, today
-from dashboard.icons import icon
 from dashboard.permissions import SHELL, Callbacks
 from dashboard.regions import fill, message
 from warehouse.engine import EngineError
@@ -33,7 +32,7 @@ def layout() -> html.Div:
                     _control("module", _module()),
                     _control("range", *_range()),
                     _control("grain", _select("grain", GRAINS, "day", "Grain", 100)),
-                    _control("compare", _select("compare", COMPARISONS, "previous", "Compare with", 172)),
+                    _control("compare", _select("compare", COMPARISONS, "previous", "Compare with", 160)),
                     _control("filters", _picker()),
                     dmc.CopyButton(
                         id="copy-link", value="", children="Copy link", copiedChildren="Copied",
@@ -153,7 +152,7 @@ def _select(name: str, choices: dict[str, str], value: str, label: str, width: i
 
 def _module() -> dmc.Select:
     return dmc.Select(
-        id="module-filter", data=[], placeholder="All modules", clearable=True, searchable=True, w=180, size="xs",
+        id="module-filter", data=[], placeholder="All modules", clearable=True, searchable=True, w=160, size="xs",
         nothingFoundMessage="No matching module", limit=200, **{"aria-label": "Module"},
     )  # fmt: skip
 
@@ -164,7 +163,7 @@ def _range() -> list[Any]:
         size="xs", **{"aria-label": "First and last day (UTC)"},
     )  # fmt: skip
     return [
-        _select("range", {**RANGES, "days": "From – to"}, DEFAULT_RANGE, "Range", 132),
+        _select("range", {**RANGES, "days": "From – to"}, DEFAULT_RANGE, "Range", 124),
         days,
         dmc.Checkbox(id="range-today", label="Today", checked=False, size="xs"),
     ]
@@ -176,7 +175,7 @@ def _picker() -> dmc.Popover:
     return dmc.Popover(
         [
             dmc.PopoverTarget(
-                dmc.Button("Filter", leftSection=icon("features"), variant="default", size="xs", id="filter-open")
+                dmc.Button("Filter", variant="default", size="xs", id="filter-open")
             ),
             dmc.PopoverDropdown(
                 dmc.Stack(
