@@ -277,13 +277,22 @@ def drain(timeout: float | None) -> None:
 @cli.command()
 def doctor() -> None:
     """Check configuration, storage, engine and free space; exit status 1 if anything fails."""
+    from pharos.checks import report
     from pharos.doctor import checks
 
-    failed = 0
-    for check in checks(os.environ):
-        failed += not check.ok
-        click.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.id:<12} {check.message}")
-    sys.exit(1 if failed else 0)
+    report(checks(os.environ))
+
+
+@cli.command()
+@click.argument("url")
+@click.option("--key", envvar="PHAROS_INGEST_KEY", required=True, help="An ingest key; default: PHAROS_INGEST_KEY.")
+@click.option("--module", default="pharos_check", show_default=True, help="The module of the beacons: one of the key.")
+def check(url: str, key: str, module: str) -> None:
+    """Check a running collector at URL from outside; exit status 1 if anything fails. It stores no beacon."""
+    from pharos.checks import report
+    from pharos.deployment_check import checks
+
+    report(checks(url, key, module))
 
 
 @cli.command()

@@ -7,7 +7,6 @@ import sqlite3
 import stat
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +19,7 @@ from core.credentials import Credentials, Role
 from core.home import Home, HomeError
 from core.owner import user_name
 from core.settings import Bind, SettingError, Settings
+from pharos.checks import Check
 from pharos.context import become_home_owner
 from warehouse import retention
 from warehouse.engine import Engine, EngineError
@@ -29,15 +29,6 @@ from warehouse.plane_tables import PLANES
 LATE_SECONDS = 300
 ANSWER_SECONDS = 10.0
 EMBEDDED = "embedded: no users, only the code separates the planes"
-
-
-@dataclass(frozen=True)
-class Check:
-    """The outcome of one check."""
-
-    id: str
-    ok: bool
-    message: str
 
 
 def checks(environ: Mapping[str, str]) -> Iterator[Check]:
