@@ -33,6 +33,7 @@ audit: .venv/development
 
 packages:
 	@deploy/packages.sh
+	@deploy/php_versions.sh
 
 .venv/runtime: setup.cfg constraints.txt | .venv/bin/pip
 	@echo "Installing Pharos and the embedded ClickHouse into .venv (1.2 GB, once: a minute or two) ..."

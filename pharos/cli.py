@@ -25,7 +25,7 @@ from pharos.commands.maintenance import backup, quarantine, recount, restore
 from pharos.commands.privacy import privacy
 from pharos.commands.report import report
 from pharos.commands.rights import rights
-from pharos.commands.sdk import sdk
+from pharos.commands.sdk import datasheet, sdk
 from pharos.context import fail, load_settings, open_home
 
 
@@ -309,6 +309,8 @@ def demo(installs: int, days: int, seed: int) -> None:
     _serve(settings)
 
 
-_COMMANDS = (recount, backup, restore, quarantine, catalog, keys, users, tokens, access, rights, privacy, report, sdk)
+_COMMANDS = (
+    recount, backup, restore, quarantine, catalog, keys, users, tokens, access, rights, privacy, report, sdk, datasheet,
+)  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

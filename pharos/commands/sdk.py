@@ -1,4 +1,4 @@
-"""`pharos sdk`: write a vendor's client."""
+"""`pharos sdk` and `pharos datasheet`: what a vendor ships, and what it tells about it."""
 
 from pathlib import Path
 
@@ -19,6 +19,20 @@ def sdk(vendor: str, collector: str, key: str, out: Path | None) -> None:
         text = php(vendor, collector, key)
     except SdkError as error:
         fail(str(error))
+    _write(text, out)
+
+
+@click.command()
+@click.option("--vendor", required=True, help="Name of the vendor, as the owner of a server knows it.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write. Without it, standard output.")
+def datasheet(vendor: str, out: Path | None) -> None:
+    """Write what modules send, in Markdown, to paste into a privacy policy."""
+    from pharos.data_sheet import markdown
+
+    _write(markdown(vendor), out)
+
+
+def _write(text: str, out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from core.fields import FIELDS
 from pharos import sdk
+from warehouse.retention import KEPT
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = ("--vendor", "Acme", "--collector", "https://telemetry.example.com/", "--key", "pik_it's\\")
@@ -81,3 +83,16 @@ def test_the_file_is_written_for_php_7_4() -> None:
     newer = r"\bmatch \(|\?->|\breadonly\b|\benum\b|str_(contains|starts_with)|\): (mixed|static|never)\b|^\s*#\["
     assert re.findall(newer, text, re.MULTILINE) == []
     assert re.findall(r",\s*\)\s*(?::|\{)", text) == []  # a comma after the last parameter
+
+
+def test_the_data_sheet_has_every_field() -> None:
+    """The sheet names each field of a beacon once, the level that sends it, and what is kept how long."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pharos", "datasheet", "--vendor", "Acme"], capture_output=True, text=True, check=True
+    )
+    rows = re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \| (.+) \|$", done.stdout, re.MULTILINE)
+    assert [row[0] for row in rows] == [field.path for field in FIELDS]
+    assert [row[2] == "full" for row in rows] == [field.full for field in FIELDS]
+    assert next(row for row in rows if row[0] == "install_id")[3] == "not kept"
+    assert all(each.how_long in done.stdout for each in KEPT)
+    assert "Acme" in done.stdout

@@ -67,7 +67,7 @@ final class Machine
             $version = self::uname('r');
         }
         return array_filter([
-            'family' => PHP_OS_FAMILY === 'Solaris' ? 'other' : (PHP_OS_FAMILY === 'Unknown' ? 'unknown' : strtolower(PHP_OS_FAMILY)),
+            'family' => PHP_OS_FAMILY === 'Solaris' ? 'other' : strtolower(PHP_OS_FAMILY),
             'name' => self::fit(strtolower($name), self::LOWER),
             'version' => self::fit($version),
             'arch' => self::fit(strtolower(self::uname('m')), self::LOWER),
