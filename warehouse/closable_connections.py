@@ -37,18 +37,23 @@ class ClosableConnections:
                 with contextlib.suppress(OSError):
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConnectionAbortedError("the statement was cancelled")
+
     def _opened(self, opened: socket.socket) -> None:
         with self._lock:
             if self._closed:
                 opened.close()
-                raise ConnectionAbortedError("the statement was cancelled")
+            self._check_open()
             self._socket = opened
 
     def _pool(self, kind: type["HTTPConnectionPool"]) -> type["HTTPConnectionPool"]:
-        opened = self._opened
+        check_open, opened = self._check_open, self._opened
 
         class Connection(kind.ConnectionCls):  # type: ignore[misc, name-defined]
             def connect(self) -> None:
+                check_open()  # first: a server that hangs may never complete the handshake
                 super().connect()
                 opened(self.sock)
 

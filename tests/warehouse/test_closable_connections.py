@@ -1,5 +1,6 @@
 """An HTTP connection that another thread closes, with and without TLS."""
 
+import contextlib
 import socket
 import ssl
 import subprocess
@@ -15,7 +16,7 @@ from warehouse.closable_connections import ClosableConnections
 
 
 class SilentServer:
-    """Reads requests and never answers."""
+    """Reads the requests of one connection and never answers. Further connections are never accepted."""
 
     def __init__(self, certificate: Path | None) -> None:
         self.requests = 0
@@ -31,11 +32,9 @@ class SilentServer:
         self._socket.close()
 
     def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
+        # The other side closes the connection without an end of TLS.
+        with contextlib.suppress(OSError):
+            connection, _ = self._socket.accept()
             if self._tls:
                 connection = self._context.wrap_socket(connection, server_side=True)
             with connection:
