@@ -81,7 +81,9 @@ def table(
         for first, *rest in rows
     ]
     shown = ShownTable(columns, [[_value(cell) for cell in row] for row in rows], calls)
-    return _scrolled(caption, columns, body, "plain-table"), note, asdict(shown)
+    looks = [_class(cell) for cell in rows[0]] if rows else [""] * len(columns)
+    heads = [html.Th(title, scope="col", className=look) for title, look in zip(columns, looks, strict=True)]
+    return _scrolled(caption, heads, body, "plain-table"), note, asdict(shown)
 
 
 def heat_map(
@@ -94,7 +96,8 @@ def heat_map(
     """A table of shares, each of which is the depth of its cell's color, as the outputs of its card take it."""
     body = [html.Tr([html.Th(_cell(first), scope="row"), *map(_warm, parts)]) for first, parts in rows]
     shown = [[_value(first), *(None if part is None else round(part, 4) for part in parts)] for first, parts in rows]
-    return _scrolled(caption, columns, body, "heat-map"), note, asdict(ShownTable(columns, shown, calls))
+    heads = [html.Th(title, scope="col") for title in columns]
+    return _scrolled(caption, heads, body, "heat-map"), note, asdict(ShownTable(columns, shown, calls))
 
 
 def facts(*pairs: tuple[str, str, str]) -> html.Dl:
@@ -129,9 +132,8 @@ def anchor(text: Any, href: str, *, refine: bool, **properties: Any) -> Any:
     )
 
 
-def _scrolled(caption: str, columns: Sequence[str], body: Sequence[html.Tr], look: str) -> html.Div:
-    head = html.Thead(html.Tr([html.Th(title, scope="col") for title in columns]))
-    inside = [html.Caption(caption, className="visually-hidden"), head, html.Tbody(list(body))]
+def _scrolled(caption: str, heads: list[html.Th], body: list[html.Tr], look: str) -> html.Div:
+    inside = [html.Caption(caption, className="visually-hidden"), html.Thead(html.Tr(heads)), html.Tbody(body)]
     # What scrolls must be reachable by keyboard.
     return html.Div(
         html.Table(inside, className=look), className="scrolled", tabIndex=0, role="group", **{"aria-label": caption}

@@ -296,7 +296,7 @@ def check(url: str, key: str, module: str) -> None:
 
 
 @cli.command()
-@click.option("--installs", default=600, show_default=True, help="Number of installs.")
+@click.option("--installs", default=1000, show_default=True, help="Number of installs.")
 @click.option("--days", default=90, show_default=True, help="Number of days with reports.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the fleet.")
 def demo(installs: int, days: int, seed: int) -> None:

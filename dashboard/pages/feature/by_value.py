@@ -16,13 +16,13 @@ from dashboard.tables import NOTHING, Linked, Part, table, table_card, table_out
 from warehouse.queries import dimensions
 from warehouse.queries.small_groups import OTHER
 
-DIMENSIONS = ("version", "php_series", "whmcs_series")
+DIMENSIONS = {"version": "By version", "php_series": "By PHP", "whmcs_series": "By WHMCS"}
 MOST = 12
 
 
 def layout(dimension: str) -> html.Section:
     """The card of a dimension."""
-    return table_card(f"feature-{dimension}", f"By {TITLES[dimension]}", None, dimension)
+    return table_card(f"feature-{dimension}", DIMENSIONS[dimension], None, dimension)
 
 
 def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, dimension: str) -> None:
