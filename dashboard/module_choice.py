@@ -4,10 +4,11 @@ from typing import Any
 
 from dash import html
 
-from dashboard import filters, messages
+from dashboard import filters
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
+from dashboard.empty_ranges import why_empty
 from dashboard.formatting import count
 from dashboard.links import link
 from dashboard.tables import anchor
@@ -22,7 +23,7 @@ def ask_for_module(data: DataSource, search: str, path: str) -> Any:
     rows = known_rows(data.ask("installs", chosen.args(by="module", grain="period"))["rows"])
     found = [(str(row["key"]), int(row["value"])) for row in rows if row["key"] and row["key"] != OTHER]
     if not found:
-        return messages.too_few(data.k)
+        return why_empty(data, chosen)
     catalog, today = data.catalog(), filters.today()
     links = [
         anchor(

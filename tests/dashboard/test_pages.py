@@ -17,7 +17,7 @@ from warehouse.queries import metrics
 
 Visit = Callable[[str | None], FlaskClient]
 
-WITH_FILTERS = ["overview", "features", "licensing"]
+WITH_FILTERS = ["overview", "features", "versions", "platforms", "drop", "data", "licensing"]
 # The access log lies in the home, and the glossary has no figures: these pages ask ClickHouse nothing.
 NAMES = [page.name for page in PAGES if page.name not in ("access_log", "glossary")]
 
