@@ -1,8 +1,6 @@
 """Builds the dashboard: Flask, login, guard, read API, Dash and its pages. Importing the module does nothing."""
 
 import logging
-from collections.abc import Callable
-from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -27,7 +25,7 @@ from dashboard.login_throttle import Throttle
 from dashboard.narrow_questions import NarrowQuestions
 from dashboard.permissions import Callbacks
 from dashboard.question_limit import QuestionLimit, client_gone
-from dashboard.report import render
+from dashboard.report import Report
 from dashboard.reported_releases import with_reported
 from warehouse.engine import Engine
 from warehouse.limited_engine import LimitedEngine
@@ -70,31 +68,28 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     catalog = with_reported(Watched(place(settings, home)), releases)
     views = SavedViews(home.dashboard)
     data = DataSource(engine, settings, home, catalog, access_log, narrow)
+
+    def report(view: View, role: Role) -> str:
+        with server.app_context():
+            return reports.render(view, role)
+
     api = import_module("dashboard.api").blueprint(
-        settings, engine, credentials, access_log, narrow, questions, catalog, releases, views, partial(render, data)
+        settings, engine, credentials, access_log, narrow, questions, catalog, releases, views, report
     )
     server.register_blueprint(api)
     _register_refusals(server)
-    dash_app = _dash(server, home, data, views)
+    dash_app, reports = _dash(server, home, data, views)
     # Dash completes its set-up in the first request. Here that is not a visitor's, and no second one runs beside it.
     with server.test_request_context("/healthz"):
         server.preprocess_request()
     _register_headers(server, dash_app)
     script_assets.register(server)
     if settings.smtp_url:
-        server.extensions[DIGESTS] = Digests(views, credentials, _outside_requests(server, data), settings.smtp_url)
+        server.extensions[DIGESTS] = Digests(views, credentials, report, settings.smtp_url)
     return server
 
 
-def _outside_requests(server: Flask, data: DataSource) -> Callable[[View, Role], str]:
-    def make(view: View, role: Role) -> str:
-        with server.app_context():
-            return render(data, view, role)
-
-    return make
-
-
-def _dash(server: Flask, home: Home, data: DataSource, views: SavedViews) -> Dash:
+def _dash(server: Flask, home: Home, data: DataSource, views: SavedViews) -> tuple[Dash, Report]:
     dash_app = Dash(
         "dashboard",
         server=server,
@@ -110,13 +105,13 @@ def _dash(server: Flask, home: Home, data: DataSource, views: SavedViews) -> Das
     dash_app.layout = lambda: app_shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
     app_shell.register(dash_app, callbacks, data, views)
+    pages: dict[str, Any] = {page.name: import_module(f"dashboard.pages.{page.name}") for page in permissions.PAGES}
     layouts = {}
     for page in permissions.PAGES:
-        module: Any = import_module(f"dashboard.pages.{page.name}")
-        layouts[page.name] = permissions.guarded(page, module.layout, messages.no_access)
-        module.register(page, dash_app, callbacks, data)
+        layouts[page.name] = permissions.guarded(page, pages[page.name].layout, messages.no_access)
+        pages[page.name].register(page, dash_app, callbacks, data)
     router.register(dash_app, callbacks, layouts)
-    return dash_app
+    return dash_app, Report(data, callbacks, {name: module.layout for name, module in pages.items()})
 
 
 def _register_refusals(server: Flask) -> None:

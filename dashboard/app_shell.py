@@ -11,7 +11,6 @@ from flask_login import current_user
 from core.credentials import Role
 from core.saved_views import SavedViews
 from dashboard import filter_bar, router, views_menu
-from dashboard.charts.registry import CHARTS
 from dashboard.data_source import DataSource
 from dashboard.icons import icon
 from dashboard.login import csrf_token
@@ -90,8 +89,6 @@ def register(dash_app: Dash, callbacks: Callbacks, data: DataSource, views: Save
         "toggleNavigation", Output("app-shell", "navbar"), Input("burger", "opened"), State("app-shell", "navbar")
     )
     in_browser("closeNavigation", Output("burger", "opened"), Input("url", "pathname"))
-    for name in CHARTS:
-        in_browser("refreshTable", Input(f"{name}-shown", "data"), State(f"{name}-shown", "id"))
 
 
 def _header(name: str, role: Role) -> dmc.Group:

@@ -110,8 +110,8 @@ def chart_card(name: str, tools: Any = None, height: int = 220, *, refreshed: bo
     )
 
 
-def shown_table(name: str, title: str, *, picture: bool) -> list[Any]:
-    """The foot of a card: its table and read API calls, its CSV file, and with `picture` its PNG file.
+def shown_table(name: str, title: str, *, picture: bool, file: bool = True) -> list[Any]:
+    """The foot of a card: its table and read API calls, with `file` its CSV file, and with `picture` its PNG file.
 
     The browser makes all of them from `<name>-shown` (`assets/card_files.js`), so they are what the card shows.
     """
@@ -121,6 +121,7 @@ def shown_table(name: str, title: str, *, picture: bool) -> list[Any]:
         data = {"data-card": name, "data-file": kind, "aria-label": label}
         return html.Button(kind.upper(), type="button", className="card-file", title=label, **data)
 
+    files = [button(kind) for kind, offered in (("csv", file), ("png", picture)) if offered]
     return [
         dcc.Store(id=f"{name}-shown"),
         html.Div(
@@ -132,7 +133,7 @@ def shown_table(name: str, title: str, *, picture: bool) -> list[Any]:
                     ],
                     **{"data-card": name},
                 ),
-                html.Div([button("csv"), *([button("png")] if picture else [])], className="card-files"),
+                html.Div(files, className="card-files"),
             ],
             className="card-foot",
         ),

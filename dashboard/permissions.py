@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from dash import Dash
+from dash import Dash, Input, Output, State
 from flask import Flask, Response, abort, redirect, request
 from flask_login import current_user
 from werkzeug.wrappers import Response as AnyResponse
@@ -117,11 +117,22 @@ def guarded(page: Page, layout: Callable[[], Any], refused: Callable[[], Any]) -
     return guarded_layout
 
 
+@dataclass(frozen=True)
+class Registered:
+    """A callback of a page: what it fills, what it is given, and the function, which takes the values in order."""
+
+    page: Page
+    outputs: list[Output]
+    inputs: list[Input | State]
+    function: Callable[..., Any]
+
+
 class Callbacks:
     """Registers the callbacks of a Dash app, each for its page."""
 
     def __init__(self, dash_app: Dash) -> None:
         self._dash = dash_app
+        self._registered: list[Registered] = []
         dash_app.server.extensions[EXTENSION] = self
         self.pages: dict[str, Page] = {}
 
@@ -129,6 +140,9 @@ class Callbacks:
         """Register a callback for `page`. Takes the arguments of `Dash.callback`."""
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            outputs = [one for one in args if isinstance(one, Output)]
+            inputs = [one for one in args if isinstance(one, (Input, State))]
+            self._registered.append(Registered(page, outputs, inputs, function))
             before = set(self._dash.callback_map)
             registered: Callable[..., Any] = self._dash.callback(*args, **kwargs)(function)
             for output in set(self._dash.callback_map) - before:
@@ -136,6 +150,10 @@ class Callbacks:
             return registered
 
         return register
+
+    def of(self, page: Page) -> "list[Registered]":
+        """Return the callbacks of a page, in order of their registration."""
+        return [one for one in self._registered if one.page == page]
 
     def refuse_bad(self) -> None:
         """Abort with 403 if the callback is unknown or not for this role, and with 400 if the call is malformed."""

@@ -1,76 +1,144 @@
 """A saved view as one self-contained HTML file: for a file, an e-mail or a colleague without a login.
 
-A page can be reported if its module has `report(data, chosen)`, which yields its `Section`s.
+A report has what the cards of the page show: it runs the page's own callbacks for the view's address.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib import import_module
 from typing import Any
 
+from dash.development.base_component import Component
 from flask import render_template
 
 from core.credentials import Role
 from core.saved_views import View, ViewError
 from dashboard import formatting
-from dashboard.cards import DrawnChart, FigureText
+from dashboard.charts.registry import CHARTS
 from dashboard.data_source import DataSource, asking_as
 from dashboard.display_names import DIMENSIONS
 from dashboard.filter_bar import SIGNS
 from dashboard.filters import COMPARISONS, RANGES, Filters
 from dashboard.glossary import TERMS
-from dashboard.permissions import Page, page_at
+from dashboard.permissions import Callbacks, Page, Registered, page_at
 from dashboard.report_pictures import line_picture
 from warehouse.queries.metrics import QueryError
 
+Values = dict[tuple[str, str], Any]  # by component and property
+
 
 @dataclass(frozen=True)
-class Section:
-    """A card of a report: figures with their labels, or a chart. With neither it has nothing to show.
-
-    `term` is its entry in the glossary.
-    """
+class Card:
+    """A card of a report, with the texts that its page shows. `instead` is the message of a card without figures."""
 
     title: str
-    drawn: DrawnChart | None = None
-    figures: Sequence[tuple[str, FigureText]] = ()
-    term: str = ""
+    about: str = ""
+    figures: list[tuple[str, str, str]] = field(default_factory=list)  # label, value, hint
+    summary: str = ""
+    note: str = ""
+    columns: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    bars: list[float] = field(default_factory=list)  # from 0 to 1, one for each row
+    picture: str = ""
+    instead: str = ""
 
 
-def reported(view: View) -> tuple[Page, Callable[[DataSource, Filters], Iterator[Section]]]:
-    """The page of a view, and what reports it. Raises `ViewError` for a page without a report."""
-    page = page_at(view.path)
-    module: Any = import_module(f"dashboard.pages.{page.name}") if page else None
-    if page is None or not hasattr(module, "report"):
-        raise ViewError(f"the page of the view {view.name} has no report")
-    return page, module.report
+class Report:
+    """Makes reports. `layouts` has the layout of each page by its name."""
+
+    def __init__(self, data: DataSource, callbacks: Callbacks, layouts: dict[str, Callable[[], Component]]) -> None:
+        self._data, self._callbacks, self._layouts = data, callbacks, layouts
+
+    def render(self, view: View, role: Role, address: str = "") -> str:
+        """The file, with the figures that this role sees. `address` is that of the dashboard.
+
+        Raises `ViewError` and `EngineError`. Needs a context of the Flask app.
+        """
+        page = page_at(view.path)
+        if page is None or role not in page.roles:
+            raise ViewError(f"the role {role} may not open the page of the view {view.name}")
+        with asking_as(role):
+            try:
+                chosen = self._data.chosen(view.search)
+            except QueryError as error:
+                raise ViewError(f"the address of the view {view.name} is not valid: {error}") from error
+            cards = list(self._cards(page, view))
+            if not cards:
+                raise ViewError(f"the page of the view {view.name} has no report")
+            return render_template(
+                "report.html",
+                view=view,
+                page=page,
+                days=formatting.days(chosen.start, chosen.end),
+                filters=filters_in_words(chosen),
+                fresh=formatting.moment(self._data.fresh_to() or datetime.now(UTC)),
+                cards=cards,
+                link=f"{address}{view.path}{view.search}" if address else "",
+                synthetic=self._data.synthetic,
+            )
+
+    def _cards(self, page: Page, view: View) -> Iterator[Card]:
+        layout = self._layouts[page.name]()
+        for callback in self._callbacks.of(page):
+            names = [str(one.component_id) for one in callback.outputs]
+            shown = [name.removesuffix("-shown") for name in names if name.endswith("-shown")]
+            figures = [name.removesuffix("-value") for name in names if name.endswith("-value")]
+            if not (shown or figures) or ("url", "search") not in map(_spelled, callback.inputs):
+                continue
+            values = _run(callback, view)
+            if values.get((f"{names[-1].removesuffix('-card')}-card", "style"), {}) == {"display": "none"}:
+                continue
+            if figures:
+                yield Card("Figures", figures=[_figure(layout, name, values) for name in figures])
+            for name in shown:
+                yield _card(layout, name, values)
 
 
-def render(data: DataSource, view: View, role: Role, address: str = "") -> str:
-    """The file, with the figures that this role sees. `address` is that of the dashboard.
+def _spelled(one: Any) -> tuple[str, str]:
+    return str(one.component_id), str(one.component_property)
 
-    Raises `ViewError`, `QueryError` and `EngineError`. Needs a context of the Flask app.
-    """
-    page, report = reported(view)
-    if role not in page.roles:
-        raise ViewError(f"the role {role} may not open the page of the view {view.name}")
-    with asking_as(role):
-        try:
-            chosen = data.chosen(view.search)
-        except QueryError as error:
-            raise ViewError(f"the address of the view {view.name} is not valid: {error}") from error
-        return render_template(
-            "report.html",
-            view=view,
-            page=page,
-            days=formatting.days(chosen.start, chosen.end),
-            filters=filters_in_words(chosen),
-            fresh=formatting.moment(data.fresh_to() or datetime.now(UTC)),
-            sections=[_shown(section) for section in report(data, chosen)],
-            link=f"{address}{view.path}{view.search}" if address else "",
-            synthetic=data.synthetic,
-        )
+
+def _run(callback: Registered, view: View) -> Values:
+    """The values that a callback sets for the address of a view."""
+    given = {("url", "search"): view.search, ("url", "pathname"): view.path}
+    results = callback.function(*(given.get(_spelled(one)) for one in callback.inputs))
+    return dict(zip(map(_spelled, callback.outputs), results, strict=True))
+
+
+def _card(layout: Component, name: str, values: Values) -> Card:
+    title, instead = text_of(layout[f"{name}-title"]), text_of(values.get((f"{name}-message", "children")))
+    shown = values[f"{name}-shown", "data"]
+    if instead or not isinstance(shown, dict):
+        return Card(title, instead=instead or "Nothing to show.")
+    rows = shown["rows"]
+    bars = [row[-1] or 0 for row in rows] if "Share" in shown["columns"][-1:] else []
+    return Card(
+        title,
+        about=TERMS[CHARTS[name].term].text if name in CHARTS and CHARTS[name].term else "",
+        summary=text_of(values.get((f"{name}-summary", "children"))),
+        note=text_of(values.get((f"{name}-note", "children"))),
+        columns=list(shown["columns"]),
+        rows=[[_cell(value) for value in row] for row in rows],
+        bars=bars,
+        picture=line_picture(rows) if "Date" in shown["columns"][:1] else "",
+    )
+
+
+def _figure(layout: Component, name: str, values: Values) -> tuple[str, str, str]:
+    label = ""
+    for card in layout._traverse():
+        if getattr(card, "className", "") == "card figure-card" and f"{name}-value" in card:
+            label = text_of(card.children[0])
+    return label, *(text_of(values.get((f"{name}-{part}", "children"))) for part in ("value", "hint"))  # type: ignore[return-value]
+
+
+def text_of(content: Any) -> str:
+    """The text of a component."""
+    if isinstance(content, Component):
+        content = getattr(content, "children", None)
+    if isinstance(content, (list, tuple)):
+        return " ".join(filter(None, map(text_of, content)))
+    return "" if content is None or isinstance(content, Component) else str(content)
 
 
 def filters_in_words(chosen: Filters) -> list[str]:
@@ -83,27 +151,9 @@ def filters_in_words(chosen: Filters) -> list[str]:
     return [*found, *([COMPARISONS[chosen.compare]] if chosen.compare != "off" else [])]
 
 
-def _shown(section: Section) -> dict[str, Any]:
-    drawn = section.drawn
-    shown = drawn.shown if drawn else None
-    rows = [[_cell(value) for value in row] for row in shown.rows] if shown else []
-    bars = shown is not None and "Share" in shown.columns
-    return {
-        "title": section.title,
-        "about": TERMS[section.term].text if section.term else "",
-        "figures": section.figures,
-        "summary": drawn.summary if drawn else "",
-        "note": drawn.note if drawn else "",
-        "columns": list(shown.columns) if shown else [],
-        "rows": rows,
-        "bars": [row[-1] for row in shown.rows] if bars and shown else [],
-        "picture": line_picture(shown.rows) if shown and not bars else "",
-    }
-
-
 def _cell(value: str | float | None) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
-        return formatting.share(value)
+        return f"−{formatting.share(-value)}" if value < 0 else formatting.share(value)
     return formatting.count(value) if isinstance(value, int) else value

@@ -77,10 +77,10 @@
     scroll.setAttribute("role", "group");
     scroll.setAttribute("aria-label", "Table");
     scroll.append(table);
+    place.filledFrom = shown;
     place.replaceChildren(...(shown.columns.length ? [scroll] : []), ...shown.calls.map(call));
   }
 
-  const opened = (name) => document.querySelector('details[data-card="' + name + '"][open]');
   document.addEventListener("toggle", ({ target }) => {
     if (target.dataset && target.dataset.card && target.open) fillTable(target.dataset.card);
   }, true);
@@ -91,11 +91,11 @@
     if (copy) navigator.clipboard.writeText(copy.dataset.copy).then(() => (copy.textContent = "Copied"));
   });
 
-  window.dash_clientside = Object.assign({}, window.dash_clientside);
-  window.dash_clientside.pharos = Object.assign(window.dash_clientside.pharos || {}, {
-    refreshTable(shown, id) {
-      const name = id.replace(/-shown$/, "");
-      if (shown && opened(name)) fillTable(name);
-    },
-  });
+  // An open table follows its card. The stores have no event for scripts, and few tables are open.
+  setInterval(() => {
+    for (const { dataset } of document.querySelectorAll("details[data-card][open]")) {
+      const place = document.getElementById(dataset.card + "-table");
+      if (place && place.filledFrom !== shownOf(dataset.card)) fillTable(dataset.card);
+    }
+  }, 300);
 })();

@@ -1,13 +1,17 @@
 """The features table as a CSV file: all rows, in the order of the grid. The grid itself holds only some of them."""
 
 import csv
+from dataclasses import asdict
 from io import StringIO
 from typing import Any
 
 from dash import Input, Output, State, dcc, html
 
-from dashboard.data_source import DataSource
+from dashboard.charts.tables import ShownTable
+from dashboard.data_source import DataSource, api_call
+from dashboard.filters import Filters
 from dashboard.grids import csv_name
+from dashboard.largest import MOST_ROWS
 from dashboard.pages.features import rows
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import fill, message
@@ -20,11 +24,16 @@ _FIELDS = ("module", "feature", "title", "adoption", "change", "installs", "uses
 
 def layout() -> list[html.Div | dcc.Download]:
     """The component that hands the file to the browser, and the region's message."""
-    return [dcc.Download(id="features-download"), message("features-download")]
+    return [dcc.Download(id="features-download"), message("features-download"), message("features-table")]
 
 
 def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
-    """The callback of the button."""
+    """The callbacks of the button, and of the table of the largest features behind the grid."""
+
+    @fill(callbacks, page, "features-table", [Output("features-shown", "data")], Input("url", "search"), content=False)
+    def largest(search: str) -> tuple[dict[str, Any]]:
+        chosen = data.chosen(search)
+        return (asdict(shown(rows.read(data, chosen, search), chosen)),)
 
     @fill(
         callbacks,
@@ -53,6 +62,25 @@ def text(shown: list[rows.Row]) -> str:
     for row in shown:
         writer.writerow([_cell(row[field]) for field in _FIELDS])
     return "\ufeff" + file.getvalue()
+
+
+def shown(found: rows.FeatureRows, chosen: Filters) -> ShownTable:
+    """The largest features as a table, with the calls of the read API that answer with these figures."""
+    args = chosen.args(by="module,feature", grain="period")
+    calls = [
+        api_call("feature_installs", args),
+        api_call("feature_uses", args),
+        api_call("installs", chosen.args(by="module", grain="period")),
+    ]
+    largest = [*found.features[:MOST_ROWS], *found.folded]
+    cells = [[_number(row[field]) for field in _FIELDS] for row in largest]
+    return ShownTable(COLUMNS, cells, calls)
+
+
+def _number(value: Any) -> Any:
+    if value == rows.FEW:
+        return None
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def _cell(value: Any) -> Any:

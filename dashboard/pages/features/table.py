@@ -5,6 +5,7 @@ from typing import Any
 import dash_ag_grid as dag
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
+from dashboard.cards import shown_table
 from dashboard.data_source import DataSource
 from dashboard.grids import GRID, download
 from dashboard.largest import MOST_ROWS
@@ -47,14 +48,15 @@ def layout() -> html.Section:
     )  # fmt: skip
     return html.Section(
         [
-            html.Div([html.H2("Features by module", id="adoption-title"), download("features")], className="card-head"),
+            html.Div([html.H2("Features by module", id="features-title"), download("features")], className="card-head"),
             *csv_file.layout(),
             dcc.Store(id="features-reload"),
             *region("features-rows", loading(grid, 240)),
             html.P(id="features-note", className="card-note"),
+            *shown_table("features", "Features by module", picture=False, file=False),
         ],
         className="card",
-        **{"aria-labelledby": "adoption-title"},
+        **{"aria-labelledby": "features-title"},
     )
 
 

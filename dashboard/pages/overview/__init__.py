@@ -1,20 +1,15 @@
 """Today: what changed, how many installs are active, and what they run on."""
 
-from collections.abc import Iterator
-
 from dash import Dash, Input, Output, html
 
 from dashboard import freshness, messages
 from dashboard.cards import chart_card, heading
 from dashboard.charts.bars import HEIGHT
-from dashboard.charts.registry import CHARTS
 from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
-from dashboard.filters import Filters
 from dashboard.pages.overview import breakdowns, figures, installs_over_time, lifecycle, movers, sentences
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
-from dashboard.report import Section
 from warehouse.queries.small_groups import OTHER
 
 
@@ -35,16 +30,6 @@ def layout() -> html.Div:
             ),
         ]
     )
-
-
-def report(data: DataSource, chosen: Filters) -> Iterator[Section]:
-    """The cards of the page, for a report."""
-    yield figures.report(data, chosen)
-    yield Section("Active installs", installs_over_time.drawn(data, chosen), term="active_installs")
-    for name in breakdowns.NAMES:
-        drawn = breakdowns.drawn(data, name, chosen)
-        if drawn is not None or not CHARTS[name].optional:
-            yield Section(CHARTS[name].title, drawn, term=CHARTS[name].term)
 
 
 def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:

@@ -9,7 +9,6 @@ from dashboard.filters import Filters, today
 from dashboard.formatting import count, days, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import fill, loading, region
-from dashboard.report import Section
 from warehouse.queries.small_groups import OTHER
 
 # The label of each card, and its term in the glossary.
@@ -33,12 +32,6 @@ def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
     @fill(callbacks, page, "overview-figures", figure_outputs(*CARDS), Input("url", "search"))
     def figures(search: str) -> tuple[str, ...]:
         return figure_values(*_texts(data, data.chosen(search)))
-
-
-def report(data: DataSource, chosen: Filters) -> Section:
-    """The figures, for a report. Raises `QueryError` and `EngineError`."""
-    labels = (label for label, _ in CARDS.values())
-    return Section("Figures", figures=list(zip(labels, _texts(data, chosen), strict=True)))
 
 
 def _texts(data: DataSource, chosen: Filters) -> list[FigureText]:

@@ -1,0 +1,86 @@
+"""Reports of saved views: they show what the page's cards show, for the role that asks."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from core.credentials import Credentials, Role
+from core.home import Home
+from core.saved_views import SavedViews, View
+from dashboard.permissions import PAGES, VIEWS
+from dashboard.report_pictures import line_picture
+from warehouse.queries import metrics
+
+Visit = Callable[[str | None], FlaskClient]
+REPORTED = [page for page in PAGES if "range" in page.controls]
+
+
+def report(client: FlaskClient, credentials: Credentials, name: str) -> Any:
+    token = credentials.add_token(Role.ADMIN)
+    return client.get(VIEWS, query_string={"name": name}, headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.mark.parametrize("page", REPORTED, ids=lambda page: page.name)
+def test_each_page_of_figures_can_be_reported(visit: Visit, home: Home, credentials: Credentials, page: Any) -> None:
+    """Each card says its figures or why there are none, in one file without scripts."""
+    SavedViews(home.dashboard).save(View("admin", "Mine", page.path, "?module=a&php_series.lt=8.0&range=7d"))
+    answer = report(visit(None), credentials, "Mine")
+    assert answer.status_code == 200, answer.text
+    assert "a · Last 7 days · PHP &lt; 8.0 · Previous period" in answer.text
+    assert answer.text.count("<section>") >= 1
+    assert "<script" not in answer.text
+    assert "http" not in answer.text.replace("http-equiv", "")
+
+
+def test_a_report_has_the_figures_of_the_page(
+    visit: Visit, home: Home, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Numbers are written as on the page, and text is escaped."""
+
+    def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
+        rows = [("<b>8.2</b>", 1200), ("8.3", 800)] if query.by == "php_series" else [(None, 2000)]
+        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
+
+    monkeypatch.setattr(metrics, "answer", answer)
+    SavedViews(home.dashboard).save(View("product", "Monday", "/", ""))
+    text = report(visit(None), credentials, "Monday").text
+    assert "<b>8.2" not in text
+    assert "&lt;b&gt;8.2" in text
+    for said in ("1 200", "60%", "Active installs", "2 000"):
+        assert said in text, said
+
+
+@pytest.mark.parametrize(
+    ("view", "said"),
+    [
+        (View("product", "a", "/licensing", ""), "may not open"),
+        (View("licensing", "a", "/licensing", ""), "has no report"),
+        (View("product", "a", "/glossary", ""), "has no report"),
+        (View("product", "a", "/", "?range=nope"), "is not valid"),
+        (View("nobody", "a", "/", ""), "no user any more"),
+    ],
+)
+def test_what_cannot_be_reported_is_said(
+    visit: Visit, home: Home, credentials: Credentials, view: View, said: str
+) -> None:
+    """The role of the owner counts, not that of the token."""
+    SavedViews(home.dashboard).save(view)
+    answer = report(visit(None), credentials, "a")
+    assert (answer.status_code, said in answer.json["detail"]) == (404, True), answer.json
+
+
+def test_only_an_admin_token_gets_reports(visit: Visit, home: Home, credentials: Credentials) -> None:
+    """Views belong to users."""
+    token = credentials.add_token(Role.PRODUCT)
+    assert visit(None).get(VIEWS, headers={"Authorization": f"Bearer {token}"}).status_code == 403
+
+
+def test_a_line_has_gaps_where_figures_are_missing() -> None:
+    """A single point is a dot, and no figure at all is no picture."""
+    picture = line_picture([("a", 1), ("b", 2), ("c", None), ("d", 3)])
+    assert picture.count("<polyline") == 1
+    assert picture.count("<circle") == 1
+    assert line_picture([]) == ""
+    assert line_picture([("a", None)]) == ""
