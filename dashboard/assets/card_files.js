@@ -58,6 +58,17 @@
     return row;
   }
 
+  // Without https a browser has no clipboard for scripts. Then the text is selected, ready to be copied.
+  async function copyCall(button) {
+    try {
+      await navigator.clipboard.writeText(button.dataset.copy);
+      button.removeAttribute("aria-label");
+      button.textContent = "Copied";
+    } catch {
+      window.getSelection().selectAllChildren(button.previousSibling);
+    }
+  }
+
   function fillTable(name) {
     const place = document.getElementById(name + "-table");
     const shown = shownOf(name);
@@ -88,7 +99,7 @@
     const file = target.closest("[data-file]");
     if (file) FILES[file.dataset.file](file.dataset.card);
     const copy = target.closest("[data-copy]");
-    if (copy) navigator.clipboard.writeText(copy.dataset.copy).then(() => (copy.textContent = "Copied"));
+    if (copy) copyCall(copy);
   });
 
   // An open table follows its card. The stores have no event for scripts, and few tables are open.
