@@ -69,6 +69,9 @@ class SavedViews:
             raise ViewError(f"give the view a name of at most {LONGEST_NAME} characters")
         if len(view.search) > LONGEST_SEARCH:
             raise ViewError("the address is too long to be saved")
+        # Others follow the link: the query must not turn the path into another host (`//example.com`).
+        if view.search and not (view.search.startswith("?") and view.search.isprintable()):
+            raise ViewError("the address is not valid")
         mail = view.mail.strip()
         if mail and (len(mail) > LONGEST_ADDRESS or mail.count("@") != 1 or not mail.isprintable() or " " in mail):
             raise ViewError("the e-mail address is not valid")
@@ -87,6 +90,12 @@ class SavedViews:
         """Delete a view of a user. Does nothing if it is gone."""
         with self._open() as db:
             db.execute("DELETE FROM views WHERE owner = ? AND name = ?", (owner, name))
+
+    def delete_all(self, owner: str) -> None:
+        """Delete the views of a user who is removed."""
+        if self._path.exists():
+            with self._open() as db:
+                db.execute("DELETE FROM views WHERE owner = ?", (owner,))
 
     def views(self) -> list[View]:
         """Return all views, by name."""

@@ -8,6 +8,7 @@ import click
 from core.access_log import AccessLog
 from core.credentials import BUILD, TOKEN_DAYS, Credentials, Role
 from core.passwords import weakness
+from core.saved_views import SavedViews, ViewError
 from pharos.context import fail, load_settings, open_home
 
 ROLES = click.Choice([str(role) for role in Role])
@@ -75,8 +76,13 @@ def users_list() -> None:
 @users.command("remove")
 @click.argument("name")
 def users_remove(name: str) -> None:
-    """Remove a login and end its sessions."""
-    _credentials().remove_user(name)
+    """Remove a login, end its sessions and delete its saved views."""
+    home = open_home(load_settings())
+    Credentials(home.credentials).remove_user(name)
+    try:
+        SavedViews(home.dashboard).delete_all(name)
+    except ViewError as error:
+        fail(str(error))
 
 
 @click.group()

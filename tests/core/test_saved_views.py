@@ -46,6 +46,8 @@ def test_a_name_is_saved_once_and_found_by_it(views: SavedViews) -> None:
         View("paula", "x" * 65, "/", ""),
         View("paula", "a\nb", "/", ""),
         View("paula", "a", "/", "?" + "x" * 2000),
+        View("paula", "a", "/", "/evil.example"),
+        View("paula", "a", "/", "?\n"),
         View("paula", "a", "/", "", mail="nobody"),
         View("paula", "a", "/", "", mail="a@b.example\nBcc: c@d.example"),
     ],
@@ -64,6 +66,15 @@ def test_a_user_has_a_bounded_number_of_views(views: SavedViews) -> None:
     views.save(View("paula", "7", "/", "?range=7d"))
     with pytest.raises(ViewError, match="delete one first"):
         views.save(View("paula", "more", "/", ""))
+
+
+def test_a_removed_user_leaves_no_views(views: SavedViews) -> None:
+    """A later user of the same name does not inherit them."""
+    views.delete_all("paula")
+    views.save(View("paula", "Monday", "/", ""))
+    views.save(View("pete", "Monday", "/", ""))
+    views.delete_all("paula")
+    assert [view.owner for view in views.views()] == ["pete"]
 
 
 def test_a_broken_file_is_a_view_error(tmp_path: Path) -> None:
