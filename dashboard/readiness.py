@@ -3,9 +3,10 @@
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 
-from warehouse.engine import Engine, EngineError
-from warehouse.queries import metrics
+from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.migrate import pending
 
 KEPT_SECONDS = 2.0
 
@@ -18,6 +19,7 @@ class Readiness:
         self._checking = threading.Lock()
         self._until = float("-inf")
         self._error: EngineError | None = None
+        self._migrating_since: datetime | None = None
 
     def check(self) -> None:
         """Raise `EngineError` if the figures cannot be read. While a check runs, the last result is used."""
@@ -37,8 +39,17 @@ class Readiness:
             return
         try:
             self._engine.version()  # detects a hanging server sooner than a query
-            metrics.fresh_to(self._engine)
-            self._error = None
+            self._error = self._migrating()
         except EngineError as error:
             self._error = error
         self._until = self._clock() + KEPT_SECONDS
+
+    def _migrating(self) -> EngineError | None:
+        """Return an error while some tables are not those of this version. Raises `EngineError`."""
+        files = pending(self._engine)
+        if not files:
+            self._migrating_since = None
+            return None
+        self._migrating_since = self._migrating_since or datetime.now(UTC)
+        message = f"has not applied the migration {files[0]}"
+        return EngineError(message, Trouble(self._migrating_since, message, exact=False))

@@ -11,6 +11,7 @@ from warehouse import month_tables
 from warehouse.engine import Engine, EngineError
 from warehouse.identifiers import quoted
 from warehouse.plane_tables import PLANES, belongs
+from warehouse.server_users import ServerUser
 
 # On a cluster, `X_local` holds the rows on each shard, and the Distributed table `X` shards them by these keys. The
 # default key is `install`.
@@ -96,6 +97,15 @@ def _check_planes(engine: Engine, done: Collection[int]) -> None:
                 f"the database {engine.database} was made without the {plane} plane: it needs the same "
                 "PHAROS_CLICKHOUSE_URL and PHAROS_LICENSE_CLICKHOUSE_URL as before"
             )
+
+
+def pending(engine: Engine) -> list[str]:
+    """Return the names of the files that this version needs and that its first server has not applied.
+
+    Raises `EngineError` when there is no answer, or no database yet.
+    """
+    done = {version for (version,) in engine.as_user(ServerUser.PRODUCT).query("SELECT version FROM migrations")}
+    return [name for name, _ in sql_files() if int(name[:3]) not in done]
 
 
 def sql_files() -> list[tuple[str, str]]:

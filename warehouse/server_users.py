@@ -40,6 +40,8 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("SELECT", "features_by_month", ()),
         ("SELECT", "installs", ()),
         ("SELECT", "freshness_by_loader", ()),
+        # Whether the tables are those of this version.
+        ("SELECT", "migrations", ("version",)),
         # The state of requests; nothing of it says who asked.
         ("SELECT", "rights_requests", ()),
     ),

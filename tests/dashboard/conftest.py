@@ -18,6 +18,7 @@ from core.sessions import Sessions
 from core.settings import Settings
 from dashboard.app import create_app
 from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.migrate import sql_files
 
 PASSWORD = "correct horse"
 
@@ -28,6 +29,7 @@ class EmptyEngine(Engine):
     def __init__(self) -> None:
         self.away = False
         self.missing = ""  # a table
+        self.pending: list[str] = []  # migrations that are not applied
         self.cluster = ""
         self.database = "pharos"
         self._trouble: Trouble | None = None
@@ -49,6 +51,8 @@ class EmptyEngine(Engine):
             raise EngineError("connection refused", self._trouble)
         if self.missing and self.missing in sql:
             raise EngineError("unknown table", Trouble(datetime.now(UTC), "answers with UNKNOWN_TABLE (60)"))
+        if "FROM migrations" in sql:
+            return [(int(name[:3]),) for name, _ in sql_files() if name not in self.pending]
         if "FROM rights_requests" in sql:
             return self.requests
         if "FROM freshness_by_loader" in sql and "LIMIT 1 BY loader" in sql:

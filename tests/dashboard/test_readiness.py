@@ -12,6 +12,7 @@ from dashboard.readiness import KEPT_SECONDS, Readiness
 from tests.dashboard.conftest import EmptyEngine
 from tests.end_to_end.system import wait_for
 from warehouse.engine import EngineError, Trouble
+from warehouse.migrate import sql_files
 
 Visit = Callable[[str | None], FlaskClient]
 SINCE = datetime(2026, 11, 23, 14, 2, 5, tzinfo=UTC)
@@ -40,6 +41,23 @@ def test_clickhouse_away_is_a_503_that_says_since_when(
     assert problem["reason"] == "unavailable"
     assert problem["detail"].startswith(f"ClickHouse {said}")
     assert "connection refused" not in answer.text
+
+
+def test_a_migration_that_is_not_applied_is_a_503(visit: Visit, engine: EmptyEngine) -> None:
+    """Until the tables are those of this version, `/readyz` is 503, although ClickHouse answers."""
+    now = 0.0
+    readiness = Readiness(engine, lambda: now)
+    last, _ = sql_files()[-1]
+    engine.pending = [last]
+    for now in (0.0, KEPT_SECONDS):
+        with pytest.raises(EngineError, match=last):
+            readiness.check()
+    answer = visit(None).get("/readyz")
+    assert answer.status_code == 503
+    assert f"ClickHouse has not applied the migration {last} at least since " in answer.text
+    engine.pending = []
+    now = 2 * KEPT_SECONDS
+    readiness.check()
 
 
 class CountingEngine(EmptyEngine):
