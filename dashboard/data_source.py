@@ -1,7 +1,6 @@
 """The query layer of the pages. It runs each query once, however many charts of a page need it."""
 
 import shutil
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from core.access_log import AccessLog
 from core.catalog import Catalog
 from core.credentials import Role
 from core.home import Home
+from core.kept_results import KeptResults
 from core.releases import Release
 from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
@@ -27,10 +27,9 @@ from dashboard.narrow_questions import NarrowQuestions
 from dashboard.question_terms import question_terms
 from warehouse import install_data
 from warehouse.engine import Engine
-from warehouse.queries import dimensions, disclosure, health, metrics
+from warehouse.queries import dimensions, disclosure, health, metrics, module_names
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.questions import ask
-from warehouse.queries.small_groups import OTHER
 
 # The charts of a page run their queries at the same moment, and half of them need the same total. This is far below
 # the ten seconds within which a beacon must be counted.
@@ -105,9 +104,8 @@ class DataSource:
         self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
         self._settings = settings
         self._first: date | None = None
-        self._kept: dict[Key, tuple[float, Answer]] = {}
-        self._locks: dict[Key, threading.Lock] = {}
-        self._lock = threading.Lock()
+        self._answers: KeptResults[Key, Answer] = KeptResults(KEPT_SECONDS)
+        self._modules: KeptResults[tuple[date, date | None], list[str]] = KeptResults(KEPT_SECONDS)
 
     def chosen(self, search: str | None) -> Filters:
         """The filters of an address. Raises `QueryError` and `EngineError`."""
@@ -147,16 +145,7 @@ class DataSource:
 
     def _shared(self, name: str, args: Mapping[str, str], answer: Callable[[], Answer]) -> Answer:
         """Ask once for all who have the same role and need the same answer."""
-        key = name, frozenset(args.items()), _role()
-        with self._lock:
-            self._forget_old()
-            lock = self._locks.setdefault(key, threading.Lock())
-        with lock:
-            kept = self._kept.get(key)
-            if kept is None or kept[0] < time.monotonic():
-                found = answer()
-                kept = self._kept[key] = time.monotonic() + KEPT_SECONDS, found
-        return kept[1]
+        return self._answers.get((name, frozenset(args.items()), _role()), answer)
 
     def largest(self, metric: str, args: Mapping[str, str]) -> Answer:
         """The answer with the largest `MOST_ROWS` rows of each bucket; `more` counts the others."""
@@ -220,13 +209,9 @@ class DataSource:
 
     def modules(self) -> list[str]:
         """The names of the modules that are not a small group. Raises `EngineError`."""
-        span = {"from": (today() - timedelta(days=metrics.MOST_DAYS - 1)).isoformat(), "grain": "period"}
-        rows = self.ask("installs", {**span, "by": "module"})["rows"]
-        return sorted(row["key"] for row in rows if row["key"] != OTHER and row["value"] is not None)
-
-    def _forget_old(self) -> None:
-        now = time.monotonic()
-        for key in [key for key, (until, _) in list(self._kept.items()) if until < now]:
-            del self._kept[key]
-            if key in self._locks and not self._locks[key].locked():
-                del self._locks[key]
+        open_from = disclosure.open_from(_role(), self.k, today())
+        hidden = disclosure.hides_open_days(_role())
+        last_day = disclosure.last_day(today(), open_from, hidden=hidden)
+        return self._modules.get(
+            (last_day, open_from), lambda: module_names.names(self._engine, self.k, last_day, open_from)
+        )

@@ -3,8 +3,21 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+TESTS = Path(__file__).parent
+
+# Files in these folders wait for processes, browsers or engines, the slowest first. Each file is run by one worker, and
+# a slow file that begins last would be all that is left to do.
+SLOWEST_FIRST = ("end_to_end", "faults", "pharos_cli", "client_php", "warehouse", "deploy", "collector", "fleet")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow files. Within a file, the order stays."""
+    ranks = {name: rank for rank, name in enumerate(SLOWEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path.relative_to(TESTS).parts[0], len(ranks)))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

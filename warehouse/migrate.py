@@ -130,6 +130,7 @@ def _apply(engine: Engine, text: str) -> None:
         "replicated": "Replicated" if cluster else "",
         "deduplication_window": "replicated_deduplication_window" if cluster else "non_replicated_deduplication_window",
         "deduplication": _deduplication(engine),
+        "one_on_each_shard": f"Distributed({quoted(cluster)}, system, one)" if cluster else "Merge(system, '^one$')",
     }
     for statement in statements(text):
         if not belongs(statement, engine.planes):

@@ -32,7 +32,7 @@ class ServerUser(StrEnum):
 
 
 WRITERS = frozenset({ServerUser.LOADER, ServerUser.DESK})
-# (privilege, table, columns); no columns means all. The readers of the two planes may share no table but freshness.
+# (privilege, table, columns); no columns means all. The readers of the two planes share no table with data.
 Grant = tuple[str, str, tuple[str, ...]]
 GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
     ServerUser.PRODUCT: (
@@ -40,6 +40,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("SELECT", "features_by_month", ()),
         ("SELECT", "installs", ()),
         ("SELECT", "freshness_by_loader", ()),
+        ("SELECT", "shards", ()),
         # Whether the tables are those of this version.
         ("SELECT", "migrations", ("version",)),
         # The state of requests; nothing of it says who asked.
@@ -52,6 +53,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("SELECT", "owner_statements", ()),
         ("SELECT", "license_sources_by_month", ()),
         ("SELECT", "license_cases", ()),
+        ("SELECT", "shards", ()),
     ),
     ServerUser.LOADER: (
         ("INSERT", "usage_beacons", ()),

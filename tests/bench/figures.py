@@ -103,9 +103,10 @@ def main() -> None:
                 engine.close()
 
 
-def fill(engine: Engine, install_days: int) -> None:
-    installs = install_days // DAYS
-    for ago in range(DAYS):
+def fill(engine: Engine, install_days: int, days: int = DAYS) -> None:
+    """Insert so many install-days, a row for each install on each day."""
+    installs = install_days // days
+    for ago in range(days):
         for first in range(0, installs, ROWS):
             engine.command(_BEACONS.format(ago=ago, first=first, rows=min(ROWS, installs - first)))
         # What is measured is the aggregates. The rows would fill the disk.

@@ -1,7 +1,7 @@
 """Pages show features and modules with the titles of the catalog, and mark what is no longer stored."""
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from core.home import Home
 from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
 from tests.dashboard.conftest import fill
-from warehouse.queries import metrics
+from warehouse.queries import metrics, module_names
 
 Visit = Callable[[str | None], FlaskClient]
 TODAY = date(2026, 11, 22)
@@ -94,15 +94,20 @@ def modules(client: FlaskClient) -> Any:
     return fill(client, "modules")["modules"]["data"]["modules"]
 
 
-def test_the_module_filter_offers_none_that_is_folded(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The filter names neither a small module nor the one that is folded with it."""
+@pytest.mark.parametrize(("name", "open_from", "last"), [("admin", 0, 0), ("product", 1, 0), ("licensing", 1, 1)])
+def test_the_module_filter_names_modules_of_days_that_the_role_sees(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, name: str, open_from: int, last: int
+) -> None:
+    """The filter knows of today what the figures of the role tell: all, in steps, or nothing."""
+    today = datetime.now(UTC).date()
 
-    def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
-        keys = ["invoice_pro", "(other)", "ticket_ai"] if query.by == "module" and query.grain == "period" else []
-        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": 9} for key in keys]}
+    def names(_engine: Any, k: int, *asked: date | None) -> list[str]:
+        assert k == 5
+        assert asked == (today - timedelta(days=last), today if open_from else None)
+        return ["invoice_pro", "ticket_ai"]
 
-    monkeypatch.setattr(metrics, "answer", answer)
-    assert [each["value"] for each in modules(visit("product"))] == ["invoice_pro", "ticket_ai"]
+    monkeypatch.setattr(module_names, "names", names)
+    assert [each["value"] for each in modules(visit(name))] == ["invoice_pro", "ticket_ai"]
 
 
 def test_the_module_filter_has_titles(visit: Visit, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

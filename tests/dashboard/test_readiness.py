@@ -49,7 +49,8 @@ def test_a_migration_that_is_not_applied_is_a_503(visit: Visit, engine: EmptyEng
     readiness = Readiness(engine, lambda: now)
     last, _ = sql_files()[-1]
     engine.pending = [last]
-    for now in (0.0, KEPT_SECONDS):
+    for later in (0.0, KEPT_SECONDS):
+        now = later
         with pytest.raises(EngineError, match=last):
             readiness.check()
     answer = visit(None).get("/readyz")

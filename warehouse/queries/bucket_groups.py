@@ -1,10 +1,10 @@
 """Reads the groups of each bucket from ClickHouse: the large ones one by one, the small ones as one."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
+from warehouse.engine import Engine
 from warehouse.queries import disclosure
 from warehouse.queries.group_counts import counts_once, counts_sql, together_sql
 from warehouse.queries.metric_query import MetricQuery
@@ -13,8 +13,6 @@ from warehouse.queries.small_groups import OTHER, Bucket, Group
 
 # Of one bucket. Other groups are folded, so that invented values cannot fill the memory.
 MOST_GROUPS = 2000
-
-Read = Callable[[str, Mapping[str, Any]], Iterable[tuple[Any, ...]]]
 
 
 @dataclass(frozen=True)
@@ -46,10 +44,10 @@ class _Read:
 
 
 class BucketGroups:
-    """The groups of a query. `read` runs a statement; `open_from` is the first day whose figures change in steps."""
+    """The groups of a query. `open_from` is the first day whose figures change in steps."""
 
-    def __init__(self, read: Read, query: MetricQuery, texts: Texts, k: int, open_from: date | None) -> None:
-        self._read, self._query, self._texts, self._k = read, query, texts, k
+    def __init__(self, reader: Engine, query: MetricQuery, texts: Texts, k: int, open_from: date | None) -> None:
+        self._reader, self._query, self._texts, self._k = reader, query, texts, k
         self._open_from = open_from if open_from and open_from <= query.end else None
         self._merged: dict[str, Group] = {}
 
@@ -73,10 +71,10 @@ class BucketGroups:
         return {start: self._merged[start] for start in smallest}
 
     def _ranked(self) -> Iterator[_Read]:
-        counts, parameters = counts_sql(self._query, self._texts, self._open_from)
+        counts, parameters = counts_sql(self._reader, self._query, self._texts, self._open_from)
         installs = "everybody"
         if self._open_from:
-            installs = "earlier + intDiv(everybody - earlier, {k:UInt64}) * {k:UInt64}"  # as `disclosure.stepped`
+            installs = disclosure.stepped_sql("earlier", "everybody")
         sql = f"""
             SELECT bucket, groupArrayIf((key, everybody, earlier, amount, squares), large), countIf(NOT large),
                 sumIf(everybody, NOT large), sumIf(earlier, NOT large), sumIf(amount, NOT large),
@@ -88,7 +86,7 @@ class BucketGroups:
             )
             GROUP BY bucket
         """  # noqa: S608
-        for bucket, large, others, *sums in self._read(sql, {**parameters, "k": self._k}):
+        for bucket, large, others, *sums in self._reader.query(sql, {**parameters, "k": self._k}):
             yield _Read(bucket.isoformat(), {key: _Counts(*each) for key, *each in large}, others, _Counts(*sums))
 
     def _together(self, found: list[_Read], buckets: Mapping[str, Bucket]) -> dict[str, _Counts]:
@@ -96,7 +94,8 @@ class BucketGroups:
         smallest = {start: group.key for start in (one.start for one in found) if (group := buckets[start].smallest)}
         large = {one.start: list(one.large) for one in found}
         together = {}
-        for bucket, *counts in self._read(*together_sql(self._query, self._texts, self._open_from, large, smallest)):
+        statement = together_sql(self._reader, self._query, self._texts, self._open_from, large, smallest)
+        for bucket, *counts in self._reader.query(*statement):
             start = bucket.isoformat()
             together[start] = _Counts(*counts[:4])
             self._merged[start] = self._group(OTHER, _Counts(*counts[4:]))

@@ -31,3 +31,8 @@ def last_day(end: date, open_from: date | None, *, hidden: bool) -> date:
 def stepped(earlier: int, everybody: int, k: int) -> int:
     """Return a count that grows in steps of k. `earlier` of the installs have a beacon on a day that is over."""
     return earlier + (everybody - earlier) // k * k
+
+
+def stepped_sql(earlier: str, everybody: str) -> str:
+    """Return the SQL of `stepped`. `k` is a parameter of the statement."""
+    return f"{earlier} + intDiv({everybody} - {earlier}, {{k:UInt64}}) * {{k:UInt64}}"

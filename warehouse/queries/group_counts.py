@@ -5,7 +5,8 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from warehouse.queries import dimensions, month_bits
+from warehouse.engine import Engine
+from warehouse.queries import dimensions, month_bits, shard_sums
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.queries.reported_values import ReportedValues, Texts
 
@@ -13,6 +14,7 @@ from warehouse.queries.reported_values import ReportedValues, Texts
 BETWEEN = "\x1f"
 # The most frequent texts of a dimension. Others belong to no series, meet no condition, and rank lowest.
 MOST_TEXTS = 2000
+COUNTS = ("everybody", "earlier", "amount", "squares")
 
 Statement = tuple[str, dict[str, Any]]  # SQL and its parameters
 
@@ -38,7 +40,7 @@ def texts_sql(query: MetricQuery, source: str) -> Statement:
     return sql, statement.parameters
 
 
-def counts_sql(query: MetricQuery, texts: Texts, open_from: date | None) -> Statement:
+def counts_sql(engine: Engine, query: MetricQuery, texts: Texts, open_from: date | None) -> Statement:
     """Return a SELECT of (bucket, key, everybody, earlier, amount, squares): a row for each group.
 
     `everybody` is its number of installs. `earlier` is the number of those that reported before `open_from`. `amount`
@@ -54,17 +56,18 @@ def counts_sql(query: MetricQuery, texts: Texts, open_from: date | None) -> Stat
         sql = statement.counts_by_day()
     else:
         sql = statement.counts()
-    return sql, statement.parameters
+    return shard_sums.added_up(engine, sql, ("bucket", "key"), COUNTS), statement.parameters
 
 
 def together_sql(
+    engine: Engine,
     query: MetricQuery,
     texts: Texts,
     open_from: date | None,
     large: Mapping[str, Sequence[str]],
     smallest: Mapping[str, str],
 ) -> Statement:
-    """Return a SELECT of (bucket, everybody, earlier, amount, squares, and these four with the smallest large group).
+    """Return a SELECT of (bucket, everybody, earlier, amount, squares, and these four `with` the smallest large group).
 
     It counts the installs of all groups of a bucket but its `large` ones, each install once.
     """
@@ -76,11 +79,12 @@ def together_sql(
     common = set.intersection(*(set(keys) - {smallest.get(bucket)} for bucket, keys in large.items()))
     small = statement.none_of(pair, added)
     sql = f"""
-        SELECT bucket, countIf(small), countIf(early_small), sum(amount_small), sum(pow(amount_small, 2)),
-            count(), countIf(early), sum(amount), sum(pow(amount, 2))
+        SELECT bucket, countIf(small) AS everybody, countIf(early_small) AS earlier, sum(amount_small) AS amount,
+            sum(pow(amount_small, 2)) AS squares, count() AS with_everybody, countIf(early) AS with_earlier,
+            sum(amount_both) AS with_amount, sum(pow(amount_both, 2)) AS with_squares
         FROM (
             SELECT bucket, install, max(is_small) AS small, max(is_early AND is_small) AS early_small,
-                max(is_early) AS early, sumIf(uses, is_small) AS amount_small, sum(uses) AS amount
+                max(is_early) AS early, sumIf(uses, is_small) AS amount_small, sum(uses) AS amount_both
             FROM (
                 SELECT bucket, key, install, early AS is_early, amount AS uses, {small} AS is_small
                 FROM ({rows}) WHERE {statement.none_of("key", sorted(common))}
@@ -90,7 +94,9 @@ def together_sql(
         )
         GROUP BY bucket
     """  # noqa: S608
-    return sql, {**statement.parameters, "buckets": [date.fromisoformat(bucket) for bucket in large]}
+    columns = (*COUNTS, *(f"with_{name}" for name in COUNTS))
+    parameters = {**statement.parameters, "buckets": [date.fromisoformat(bucket) for bucket in large]}
+    return shard_sums.added_up(engine, sql, ("bucket",), columns), parameters
 
 
 def install_days_sql(query: MetricQuery) -> Statement:

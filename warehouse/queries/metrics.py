@@ -143,7 +143,7 @@ class _Question:
 
     def divisor(self, query: MetricQuery) -> int:
         """One install in so many answers the query."""
-        return sampling.divisor(self._reader(query), query)
+        return sampling.divisor(self._engine, query)
 
     def rows_of(self, query: MetricQuery) -> list[Row]:
         """The rows that may be shown, and one without a figure for each other bucket. Raises `EngineError`."""
@@ -178,10 +178,11 @@ class _Question:
     def _not_split(self, query: MetricQuery, told: Mapping[str, set[str]], name: str, value: str) -> set[str]:
         """The buckets in which a condition holds for all keys that are in no row of their own, or for none of them."""
         query = self._told_days(query)
-        groups, parameters = counts_sql(query, partial(self._texts, query), self._open_from)
+        reader = self._reader(query)
+        groups, parameters = counts_sql(reader, query, partial(self._texts, query), self._open_from)
         (dimension,) = query.dimensions
         known = {dimensions.roll_up(dimension, text) for text in self._texts(query, dimensions.source(dimension))}
-        found = self._reader(query).query(
+        found = reader.query(
             f"SELECT bucket, groupArray({5 * MOST_GROUPS})(key) FROM ({groups}) GROUP BY bucket",  # noqa: S608
             parameters,
         )
@@ -220,7 +221,7 @@ class _Question:
         query = self._told_days(query)
         if query.end < query.start:
             return []
-        groups = BucketGroups(self._reader(query).query, query, partial(self._texts, query), self._k, self._open_from)
+        groups = BucketGroups(self._reader(query), query, partial(self._texts, query), self._k, self._open_from)
         return fold(groups.buckets(), self._k, groups.merge)
 
 

@@ -98,8 +98,12 @@ def _by_day(reader: Reader, name: str) -> dict[date, Day]:
         f"WHERE month <= {{last_month:Date}} AND {values.condition('module', 'module')}{values.chosen()} "
         "GROUP BY install, month"
     )
-    columns = ", ".join(month_bits.counted(bits, _MONTH) for bits in ("active", "on_version", "all_on"))
-    found = reader.query(f"SELECT month, {columns} FROM ({rows}) GROUP BY month", values.parameters)  # noqa: S608
+    names = ("active", "on_version", "all_on")
+    columns = ", ".join(f"{month_bits.counted(bits, _MONTH)} AS {bits}_by_day" for bits in names)
+    sql = f"SELECT month, {columns} FROM ({rows}) GROUP BY month"  # noqa: S608
+    found = reader.query(
+        reader.added_up(sql, ("month",), [f"{name}_by_day" for name in names], "sumForEach"), values.parameters
+    )
     return {
         month + timedelta(days=number): Day(active[number], on[number], all_on[number])
         for month, active, on, all_on in found

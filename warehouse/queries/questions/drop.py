@@ -111,11 +111,13 @@ def _features(reader: Reader, total: Counts, features: Mapping[str, tuple[int, i
 
 def _by_version(reader: Reader) -> dict[str, Counts]:
     sql, parameters = _latest(reader)
-    found = reader.query(
-        "SELECT version, countIf(hit), countIf(NOT hit), countIf(hit AND upgrading), "  # noqa: S608
-        f"countIf(NOT hit AND upgrading) FROM ({sql}) GROUP BY version",
-        parameters,
+    counts = (
+        "SELECT version, countIf(hit) AS hits, countIf(NOT hit) AS others, "  # noqa: S608
+        "countIf(hit AND upgrading) AS hits_upgrading, "
+        f"countIf(NOT hit AND upgrading) AS others_upgrading FROM ({sql}) GROUP BY version"
     )
+    columns = ("hits", "others", "hits_upgrading", "others_upgrading")
+    found = reader.query(reader.added_up(counts, ("version",), columns), parameters)
     return {version: Counts(*counts) for version, *counts in found}
 
 
@@ -125,11 +127,15 @@ def _by_feature(reader: Reader) -> dict[str, tuple[int, int]]:
     latest, parameters = _latest(reader)
     chosen = reader.values(question.installs()).chosen()
     used = month_bits.span("used", question.start, question.end)
-    found = reader.query(
-        "SELECT feature, countIf(hit), countIf(NOT hit) FROM (SELECT feature::String AS feature, install "  # noqa: S608
-        f"FROM features_by_month WHERE module = {{of_module:String}} AND {used} != 0{chosen} "
+    counts = (
+        "SELECT feature, countIf(hit) AS hits, countIf(NOT hit) AS others FROM ("  # noqa: S608
+        "SELECT feature::String AS feature, install FROM features_by_month "
+        f"WHERE module = {{of_module:String}} AND {used} != 0{chosen} "
         "AND month BETWEEN {first_month:Date} AND {last_month:Date} GROUP BY feature, install) AS uses "
-        f"INNER JOIN ({latest}) AS installs USING (install) GROUP BY feature",
+        f"INNER JOIN ({latest}) AS installs USING (install) GROUP BY feature"
+    )
+    found = reader.query(
+        reader.added_up(counts, ("feature",), ("hits", "others")),
         {**parameters, "of_module": question.filters["module"]},
     )
     return {feature: (hit, others) for feature, hit, others in found}

@@ -36,9 +36,12 @@ def answer(reader: Reader) -> dict[str, Any]:
     told = reader.told(start=past.start, grain=grain)
     counts = {name: [0] * len(past.buckets) for name in _COUNTED}
     if told:
-        columns = ", ".join(past.counted(bits) for bits in _COUNTED.values())
+        names = [f"{name}_installs" for name in _COUNTED]
+        columns = ", ".join(
+            f"{past.counted(bits)} AS {name}" for name, bits in zip(names, _COUNTED.values(), strict=True)
+        )
         sql = f"SELECT {columns} FROM (SELECT *, bitShiftLeft(active, 1) AS before FROM ({past.installs()}))"  # noqa: S608
-        (found,) = reader.query(sql, past.parameters)
+        (found,) = reader.query(reader.added_up(sql, (), names, "sumForEach"), past.parameters)
         counts = dict(zip(_COUNTED, found, strict=True))
     since = reader.since()
     rows = []

@@ -8,7 +8,7 @@ from typing import Any
 
 from core.catalog import Catalog
 from warehouse.engine import Engine
-from warehouse.queries import dimensions, metrics, month_bits, sampling
+from warehouse.queries import dimensions, metrics, month_bits, sampling, shard_sums
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.group_counts import texts_sql
 from warehouse.queries.metric_query import MetricQuery
@@ -49,11 +49,19 @@ class Reader:
         """One install in so many answers the question; all of them up to ten million install-days."""
         question = self.question
         query = question.installs(start=question.reads_from or question.start)
-        return self._known_divisor or sampling.divisor(self._engine.as_user(ServerUser.PRODUCT), query)
+        return self._known_divisor or sampling.divisor(self._engine, query)
 
     def query(self, sql: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT on the usage plane."""
         return self._engine.as_user(ServerUser.PRODUCT).query(sql, parameters)
+
+    def added_up(self, select: str, by: Sequence[str], columns: Sequence[str], add: str = "sum") -> str:
+        """Return a SELECT of (by, columns) of the whole fleet, given that of a shard. See `shard_sums.added_up`."""
+        return shard_sums.added_up(self._engine, select, by, columns, add)
+
+    def of_each_shard(self, select: str) -> str:
+        """Return a SELECT of the rows that a SELECT has on each shard."""
+        return shard_sums.of_each_shard(self._engine, select)
 
     def values(self, query: MetricQuery) -> ReportedValues:
         """Return the expressions on values for a statement about the days and filters of `query`."""
@@ -122,12 +130,13 @@ class Reader:
                 "SELECT install, 0 AS active, 0 AS reports, 1 AS uses FROM features_by_month "  # noqa: S608
                 f"WHERE {' AND '.join([values.in_span('reported'), *module])}"
             )
-        ((active, answered),) = self.query(
-            "SELECT countIf(active), countIf(active AND reports AND uses) FROM (SELECT install, "  # noqa: S608
+        sql = (
+            "SELECT countIf(active) AS all_active, countIf(active AND reports AND uses) AS answered "  # noqa: S608
+            "FROM (SELECT install, "
             "max(parts.active) AS active, max(parts.reports) AS reports, max(parts.uses) AS uses "
-            f"FROM ({' UNION ALL '.join(parts)}) AS parts GROUP BY install)",
-            values.parameters,
+            f"FROM ({' UNION ALL '.join(parts)}) AS parts GROUP BY install)"
         )
+        ((active, answered),) = self.query(self.added_up(sql, (), ("all_active", "answered")), values.parameters)
         return active, answered
 
     def count(self, installs: int) -> int:

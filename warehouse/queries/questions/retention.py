@@ -33,11 +33,11 @@ def answer(reader: Reader) -> dict[str, Any]:
         later = ", ".join(f"countIf(bitTest(later, {number}))" for number in range(len(buckets)))
         # The first position makes bit 0 of each install its first bucket.
         sql = (
-            f"SELECT position, [{later}] FROM (SELECT toUInt8({past.first_position()}) AS position, "  # noqa: S608
+            f"SELECT position, [{later}] AS installs FROM (SELECT toUInt8({past.first_position()}) AS position, "  # noqa: S608
             f"bitShiftRight(active, position) AS later FROM ({past.installs()}) "
             "WHERE bitAnd(matched, first_bucket) != 0) GROUP BY position"
         )
-        found = dict(reader.query(sql, past.parameters))
+        found = dict(reader.query(reader.added_up(sql, ("position",), ("installs",), "sumForEach"), past.parameters))
     since = reader.since()
     rows = []
     for number, bucket in enumerate(buckets):

@@ -65,10 +65,13 @@ def _features(reader: Reader) -> list[str]:
     values = reader.values(question.installs())
     module = f" AND {values.condition('module', 'module')}" if question.module else ""
     first = values.parameter(question.options["feature"] or "")
-    found = reader.query(
+    users = (
         "SELECT feature::String AS name, uniqExact(install) AS users FROM features_by_month "  # noqa: S608
-        f"WHERE {values.in_span('used')}{module} "
-        f"GROUP BY name ORDER BY name = {{{first}:String}} DESC, users DESC, name LIMIT {MOST_FEATURES}",
+        f"WHERE {values.in_span('used')}{module} GROUP BY name"
+    )
+    found = reader.query(
+        f"SELECT name, users FROM ({reader.added_up(users, ('name',), ('users',))}) "  # noqa: S608
+        f"ORDER BY name = {{{first}:String}} DESC, users DESC, name LIMIT {MOST_FEATURES}",
         values.parameters,
     )
     return [name for name, _ in found]
@@ -99,10 +102,10 @@ def _counts(reader: Reader, names: list[str]) -> _Counts:
         f"SELECT arrayConcat(bitPositionsToArray(mask), if(reporting, [{_REPORTS}, {_ALL}], [{_ALL}])) AS bits, "  # noqa: S608
         f"count() AS installs FROM ({masks}) GROUP BY mask, reporting"
     )
-    found = reader.query(
-        "SELECT one, other, sum(installs) FROM (SELECT one, installs, "  # noqa: S608
+    pairs = (
+        "SELECT one, other, sum(installs) AS both FROM (SELECT one, installs, "  # noqa: S608
         f"arrayJoin(arrayFilter(bit -> bit > one OR bit = {_ALL}, bits)) AS other "
-        f"FROM (SELECT bits, installs, arrayJoin(bits) AS one FROM ({sets}))) GROUP BY one, other",
-        values.parameters,
+        f"FROM (SELECT bits, installs, arrayJoin(bits) AS one FROM ({sets}))) GROUP BY one, other"
     )
+    found = reader.query(reader.added_up(pairs, ("one", "other"), ("both",)), values.parameters)
     return {(one, other): installs for one, other, installs in found}

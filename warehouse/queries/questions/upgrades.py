@@ -63,8 +63,11 @@ class _Steps:
 
     def paths(self) -> dict[str, tuple[int, int]]:
         """Return installs and median of days by path, the most frequent paths first."""
+        # A median of medians is no median: each shard counts the installs by number of days.
+        steps = f"SELECT path, days, count() AS steps FROM ({self._sql()}) GROUP BY path, days"  # noqa: S608
         found = self._reader.query(
-            f"SELECT path, count() AS installs, quantileExactLow(0.5)(days) FROM ({self._sql()}) "  # noqa: S608
+            f"SELECT path, sum(steps) AS installs, quantileExactWeighted(0.5)(days, steps) "  # noqa: S608
+            f"FROM ({self._reader.of_each_shard(steps)}) "
             f"GROUP BY path ORDER BY installs DESC, path LIMIT {MOST_PATHS + 1}",
             self._values.parameters,
         )
@@ -76,9 +79,14 @@ class _Steps:
         sql, values = self._sql(), self._values
         kept = values.none_of("path", [path for path in large if path != added])
         alone = values.none_of("path", [added])
+        # Shards share paths, but no install.
+        counts = (
+            f"SELECT uniqExactIfState(path, {alone}) AS paths, uniqExactIf(install, {alone}) AS alone, "  # noqa: S608
+            f"uniqExact(install) AS together FROM ({sql}) WHERE {kept}"
+        )
         (row,) = self._reader.query(
-            f"SELECT uniqExactIf(path, {alone}), uniqExactIf(install, {alone}), uniqExact(install) "  # noqa: S608
-            f"FROM ({sql}) WHERE {kept}",
+            "SELECT uniqExactIfMerge(paths), sum(alone), sum(together) "  # noqa: S608
+            f"FROM ({self._reader.of_each_shard(counts)})",
             values.parameters,
         )
         return row[0], row[1], row[2]
