@@ -4,7 +4,7 @@
 PYTHON ?=
 BIN := .venv/bin
 
-.PHONY: run demo test lint bench faults soak audit packages constraints clean
+.PHONY: run demo test lint bench faults cluster soak audit packages constraints clean
 
 run: .venv/runtime
 	@exec $(BIN)/pharos serve
@@ -68,6 +68,17 @@ constraints:
 KILLS ?= 100
 faults: .venv/development
 	$(BIN)/python -m tests.faults --kills $(KILLS)
+
+# Beside a cluster (CLICKHOUSE_CLUSTER, _URL, _URLS, _PIDS, _CONFIG, _BINARY as tests/faults/clickhouse.py reads them): figures,
+# rights and kills, then with replicas that are killed and come back: make cluster KILLS=500
+CLUSTER_TESTS := tests/warehouse/test_engine.py tests/warehouse/test_month_tables.py tests/warehouse/test_server_users.py \
+	tests/warehouse/queries tests/end_to_end/test_way_of_a_beacon.py tests/end_to_end/test_figures.py \
+	tests/end_to_end/test_kills.py tests/end_to_end/test_rights.py
+cluster: .venv/development
+	@test -n "$$CLICKHOUSE_CLUSTER" || { echo "make cluster needs a cluster: CLICKHOUSE_URL and CLICKHOUSE_CLUSTER" >&2; exit 1; }
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m server $(CLUSTER_TESTS)
+	$(BIN)/python -m pytest -m server tests/faults/test_replica.py
+	$(BIN)/python -m tests.faults --engine server --kills $(KILLS)
 
 # Mixed load and faults for an hour on each engine: memory and descriptors of every process have to stay flat.
 MINUTES ?= 60
