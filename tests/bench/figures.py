@@ -18,6 +18,7 @@ from pathlib import Path
 
 from core.home import Home
 from core.settings import Settings
+from tests.bench import estimates
 from tests.end_to_end.system import AVAILABLE, clickhouse_url
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
@@ -27,6 +28,7 @@ SIZES = (1, 10)
 DAYS = 90
 ROUNDS = 9
 K = 5
+ESTIMATES = 200
 # {ago} days ago, {installs} installs reported. A fifth of them changed their PHP, their module, or both in these days.
 _BEACONS = """
     INSERT INTO usage_beacons (day, install, beacon, mark, module, version, license_status, os_family, os, os_version,
@@ -50,7 +52,25 @@ _BEACONS = """
         ), 'Map(LowCardinality(String), UInt32)')
     FROM numbers({first}, {rows})
 """
+# The same installs in the license plane, under pseudonyms of their own.
+_SIGHTINGS = """
+    INSERT INTO license_sightings (time, install, beacon, module, version, status, source, key, ip, country)
+    SELECT
+        toDateTime(today() - {ago}, 'UTC') + 3600 + number % 80000,
+        sipHash64(number, 'l'), sipHash64(number, {ago}, 'l'),
+        ['invoice_pro', 'bulk_mailer', 'domain_sync', 'tax_desk', 'chat_box'][1 + number % 5],
+        concat('3.', toString(number % 11 + ({ago} < number * 7919 % 600)), '.', toString(number % 7)),
+        if(number % 13 = 0, 'unlicensed', if(number % 17 = 0, 'trial', 'licensed')),
+        ['whmcs-addon-modules', 'own-server', 'unknown'][1 + intHash32(number + 3) % 3], sipHash64(number, 'k'),
+        '203.0.113.9', ['DE', 'US', 'GB', 'FR', 'IN', 'BR'][1 + intHash32(number + 2) % 6]
+    FROM numbers({first}, {rows})
+"""
 ROWS = 250_000
+# What outlasts the raw rows, in both planes.
+LASTING = (
+    "installs", "installs_by_month", "features_by_month", "license_sources_by_month", "sightings_by_install",
+    "license_keys",
+)  # fmt: skip
 # What the dashboard's charts and an analyst ask, of 30 days unless it says otherwise.
 QUESTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "installs by day": ("installs", {}),
@@ -108,10 +128,12 @@ def fill(engine: Engine, install_days: int, days: int = DAYS) -> None:
     installs = install_days // days
     for ago in range(days):
         for first in range(0, installs, ROWS):
-            engine.command(_BEACONS.format(ago=ago, first=first, rows=min(ROWS, installs - first)))
+            for statement in (_BEACONS, _SIGHTINGS):
+                engine.command(statement.format(ago=ago, first=first, rows=min(ROWS, installs - first)))
         # What is measured is the aggregates. The rows would fill the disk.
-        engine.command(f"TRUNCATE TABLE {engine.altered('usage_beacons')}")
-    for table in ("installs_by_month", "features_by_month", "installs"):
+        for table in ("usage_beacons", "license_sightings"):
+            engine.command(f"TRUNCATE TABLE {engine.altered(table)}")
+    for table in LASTING:
         engine.command(f"OPTIMIZE TABLE {engine.altered(table)} FINAL")
 
 
@@ -128,17 +150,19 @@ def _report(engine: Engine, millions: int) -> None:
     print(f"\n{millions} million install-days; SELECT 1 takes {floor * 1000:.1f} ms")
     sizes = engine.query(
         "SELECT table, sum(bytes_on_disk), sum(rows) FROM system.parts WHERE active AND database = currentDatabase() "
-        "AND table IN ('installs', 'installs_by_month', 'features_by_month') "
-        "GROUP BY table HAVING sum(rows) > 0 ORDER BY table"
+        "AND table IN {tables:Array(String)} GROUP BY table ORDER BY table",
+        {"tables": LASTING},
     )
     for table, size, rows in sizes:
         print(f"{table:38}{rows:14,} rows{size / millions / 1e6:10.2f} bytes an install-day")
+    print(f"{'in all':38}{'':14}     {sum(size for _, size, _ in sizes) / millions / 1e6:10.2f} bytes an install-day")
     print(f"{'':38}{'p50 ms':>10}{'p95 ms':>10}{'p50 x':>10}")
     today = datetime.now(UTC).date()
     for name, (metric, arguments) in QUESTIONS.items():
         took = seconds(partial(_ask, engine, metric, arguments, today))
         p50, p95 = statistics.median(took), took[-1]
         print(f"{name:38}{p50 * 1000:10.0f}{p95 * 1000:10.0f}{p50 / floor:10.0f}", flush=True)
+    print(estimates.measure(engine, ESTIMATES, K, today), flush=True)
 
 
 def _ask(engine: Engine, metric: str, arguments: dict[str, str], today: date) -> object:

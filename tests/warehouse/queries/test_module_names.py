@@ -9,12 +9,13 @@ import pytest
 
 from collector.batch_insert import insert_batch
 from core.home import Home
+from tests.bench.estimates import sampled_beyond
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES
 from tests.warehouse.test_engine import done_in, rows
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
-from warehouse.queries import metrics, module_names, sampling
+from warehouse.queries import metrics, module_names
 
 SIZES = {"large": 60, "middle": 20, "small": 6, "tiny": 2}
 
@@ -31,12 +32,9 @@ def asked(engine: Engine, home: Home) -> dict[str, Any]:
     found: dict[str, Any] = {str(k): module_names.names(engine, k, tomorrow, None) for k in (1, 3, 7, 10, 21, 80, 90)}
     found["before"] = module_names.names(engine, 1, today - timedelta(days=8), None)
     found["stepped"] = module_names.names(engine, 7, tomorrow, today - timedelta(days=8))
-    limit, sampling.EXACT_INSTALL_DAYS = sampling.EXACT_INSTALL_DAYS, 11
-    try:
-        query = metrics.parse("installs", {"by": "module", "grain": "period"}, today)
+    query = metrics.parse("installs", {"by": "module", "grain": "period"}, today)
+    with sampled_beyond(11):
         found["estimate"] = {row["key"] for row in metrics.answer(engine, query, 7)["rows"]}
-    finally:
-        sampling.EXACT_INSTALL_DAYS = limit
     return found
 
 

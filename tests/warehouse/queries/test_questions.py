@@ -14,6 +14,7 @@ from collector.planes import Planes, encode
 from core.catalog import Catalog, Entry
 from core.home import Home
 from pharos import synthetic_fleet
+from tests.bench.estimates import sampled_beyond
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES
 from tests.fleet import questions as counted
@@ -22,7 +23,6 @@ from tests.fleet.questions import History
 from tests.warehouse.test_engine import done_in
 from warehouse import migrate
 from warehouse.engine import Engine
-from warehouse.queries import sampling
 from warehouse.queries.questions import Terms, ask
 
 TODAY = date(2028, 4, 5)  # a Wednesday
@@ -142,8 +142,8 @@ def answers(engine: Engine, home: Home) -> list[dict[str, Any]]:
     exact = [
         ask(engine, name, args, Terms(k, catalog=CATALOG), TODAY, last_day) for k in (1, K) for name, args in ASKED
     ]
-    sampling.EXACT_INSTALL_DAYS = 1000
-    return exact + [ask(engine, *ASKED[number], Terms(1, catalog=CATALOG), TODAY, last_day) for number in SAMPLED]
+    with sampled_beyond(1000):
+        return exact + [ask(engine, *ASKED[number], Terms(1, catalog=CATALOG), TODAY, last_day) for number in SAMPLED]
 
 
 @dataclass

@@ -9,6 +9,7 @@ import pytest
 
 from core.home import Home
 from tests.bench import figures
+from tests.bench.estimates import sampled_beyond
 from tests.end_to_end.system import ENGINES
 from tests.warehouse.test_engine import done_in
 from warehouse.engine import Engine
@@ -63,13 +64,9 @@ def estimated(engine: Engine, home: Home) -> list[tuple[dict[str, Any], dict[str
     span = {"from": str(today - timedelta(days=44)), "to": str(today)}
     queries = [metrics.parse(metric, {**span, **arguments}, today) for metric, arguments in QUESTIONS]
     exact = [metrics.answer(engine, query, 1) for query in queries]
-    limit = sampling.EXACT_INSTALL_DAYS
-    sampling.EXACT_INSTALL_DAYS = INSTALL_DAYS // 20  # half of the days are asked for
-    try:
+    with sampled_beyond(INSTALL_DAYS // 20):  # half of the days are asked for
         estimates = [metrics.answer(engine, query, 1) for query in queries]
         folded = metrics.answer(engine, metrics.parse("installs", {**span, "by": "php", "grain": "period"}, today), 5)
-    finally:
-        sampling.EXACT_INSTALL_DAYS = limit
     return [*zip(exact, estimates, strict=True), ({}, folded)]
 
 
