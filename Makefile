@@ -77,8 +77,7 @@ CLUSTER_TESTS := tests/warehouse/test_engine.py tests/warehouse/test_month_table
 cluster: .venv/development
 	@test -n "$$CLICKHOUSE_CLUSTER" || { echo "make cluster needs a cluster: CLICKHOUSE_URL and CLICKHOUSE_CLUSTER" >&2; exit 1; }
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m server $(CLUSTER_TESTS)
-	$(BIN)/python -m pytest -m server tests/faults/test_replica.py
-	$(BIN)/python -m tests.faults --engine server --kills $(KILLS)
+	KILLS=$(KILLS) $(BIN)/python -m pytest -m server tests/faults/test_replica.py
 
 # Mixed load and faults for an hour on each engine: memory and descriptors of every process have to stay flat.
 MINUTES ?= 60

@@ -117,18 +117,18 @@ def main() -> None:
             engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(AVAILABLE[-1])), home)
             try:
                 migrate(engine)
-                fill(engine, millions * 1_000_000)
+                fill(engine, millions * 1_000_000, sightings=True)
                 _report(engine, millions)
             finally:
                 engine.close()
 
 
-def fill(engine: Engine, install_days: int, days: int = DAYS) -> None:
-    """Insert so many install-days, a row for each install on each day."""
+def fill(engine: Engine, install_days: int, days: int = DAYS, *, sightings: bool = False) -> None:
+    """Insert so many install-days, a row for each install on each day. With `sightings` into both planes."""
     installs = install_days // days
     for ago in range(days):
         for first in range(0, installs, ROWS):
-            for statement in (_BEACONS, _SIGHTINGS):
+            for statement in (_BEACONS, *([_SIGHTINGS] if sightings else [])):
                 engine.command(statement.format(ago=ago, first=first, rows=min(ROWS, installs - first)))
         # What is measured is the aggregates. The rows would fill the disk.
         for table in ("usage_beacons", "license_sightings"):

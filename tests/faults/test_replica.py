@@ -1,6 +1,7 @@
 """A cluster of which a replica is killed, is away for a while, and comes back."""
 
 import os
+import random
 import signal
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -12,6 +13,7 @@ from tests.end_to_end.system import System, running, wait_for
 from tests.end_to_end.test_rights import ask, curl
 from tests.faults.clickhouse import ClickHouse, beside
 from tests.faults.clients import Clients
+from tests.faults.storm import Storm
 from tests.faults.verdict import verdict
 from tests.fleet import reference
 from tests.fleet.stream import encoded, stream
@@ -26,7 +28,7 @@ def cluster() -> Iterator[ClickHouse]:
     if found is None or "PYTEST_XDIST_WORKER" in os.environ:
         pytest.skip("needs a cluster of its own whose servers may be killed (CLICKHOUSE_URLS, CLICKHOUSE_PIDS)")
     yield found
-    found.end()
+    found.end()  # nothing can follow on this cluster
 
 
 GRAINS: tuple[reference.Grain, ...] = ("day", "week", "period")
@@ -103,5 +105,14 @@ def test_replicas_that_are_killed_while_beacons_come_lose_nothing(cluster: Click
                 clients.wait_for_more()
                 node.start()
             clients.wait_for_more()
+        found = verdict(system, clients.ledger, clients.wrong)
+    assert found.good, str(found)
+
+
+def test_a_storm_of_faults_loses_nothing(cluster: ClickHouse, tmp_path: Path) -> None:
+    """After random kills of all parts and of replicas, each accepted beacon counts once. KILLS says how many."""
+    with running(tmp_path / "home", "server", PHAROS_K="1") as system:
+        with Clients(system, 24) as clients:
+            Storm(system, clients, random.Random(24), cluster).run(int(os.environ.get("KILLS", "5")))
         found = verdict(system, clients.ledger, clients.wrong)
     assert found.good, str(found)

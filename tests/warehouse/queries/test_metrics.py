@@ -222,7 +222,7 @@ class Lopsided(Engine):
     """Whatever is asked: 97 installs say "x", and three say "y"."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.asked, self.cluster = 0, ""
 
     def as_user(self, account: Any) -> Any:
         return self

@@ -16,7 +16,7 @@ from warehouse.engine import Engine
 from warehouse.migrate import migrate
 from warehouse.queries import metrics, sampling
 
-INSTALL_DAYS = 360_000  # 4,000 installs on 90 days
+INSTALLS, DAYS = 4000, 45
 QUESTIONS: list[tuple[str, dict[str, str]]] = [
     ("installs", {}),
     ("installs", {"by": "php_series"}),
@@ -59,12 +59,12 @@ def test_an_interval_holds_sums_too() -> None:
 def estimated(engine: Engine, home: Home) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Each question's exact answer beside its estimate from a tenth of the installs."""
     migrate(engine)
-    figures.fill(engine, INSTALL_DAYS)
+    figures.fill(engine, INSTALLS * DAYS, DAYS)
     today = datetime.now(UTC).date()
-    span = {"from": str(today - timedelta(days=44)), "to": str(today)}
+    span = {"from": str(today - timedelta(days=DAYS - 1)), "to": str(today)}
     queries = [metrics.parse(metric, {**span, **arguments}, today) for metric, arguments in QUESTIONS]
     exact = [metrics.answer(engine, query, 1) for query in queries]
-    with sampled_beyond(INSTALL_DAYS // 20):  # half of the days are asked for
+    with sampled_beyond(INSTALLS * DAYS // 10):
         estimates = [metrics.answer(engine, query, 1) for query in queries]
         folded = metrics.answer(engine, metrics.parse("installs", {**span, "by": "php", "grain": "period"}, today), 5)
     return [*zip(exact, estimates, strict=True), ({}, folded)]
