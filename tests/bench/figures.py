@@ -2,9 +2,9 @@
 
     python -m tests.bench.figures [MILLIONS ...]
 
-MILLIONS (1 and 10) of install-days lie in the tables: 90 days of a fleet with five modules and 40 features, inserted as
-the loader inserts beacons. With CLICKHOUSE_URL on a server, else on the embedded engine. `x` is a multiple of
-`SELECT 1` in the same run.
+MILLIONS (1 and 10) of install-days lie in the tables: 90 days of a fleet with five modules and 40 features, as the
+loader's inserts of every day leave them there. With CLICKHOUSE_URL on a server, else on the embedded engine. `x` is a
+multiple of `SELECT 1` in the same run.
 """
 
 import statistics
@@ -18,7 +18,7 @@ from pathlib import Path
 
 from core.home import Home
 from core.settings import Settings
-from tests.bench import estimates
+from tests.bench import estimates, months
 from tests.end_to_end.system import AVAILABLE, clickhouse_url
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
@@ -63,6 +63,13 @@ _SIGHTINGS = """
         if(number % 13 = 0, 'unlicensed', if(number % 17 = 0, 'trial', 'licensed')),
         ['whmcs-addon-modules', 'own-server', 'unknown'][1 + intHash32(number + 3) % 3], sipHash64(number, 'k'),
         '203.0.113.9', ['DE', 'US', 'GB', 'FR', 'IN', 'BR'][1 + intHash32(number + 2) % 6]
+    FROM numbers({first}, {rows})
+"""
+_INSTALLS = """
+    INSERT INTO installs (module, install, first_day, last_day, first_received, last_received)
+    SELECT
+        ['invoice_pro', 'bulk_mailer', 'domain_sync', 'tax_desk', 'chat_box'][1 + number % 5], sipHash64(number),
+        today() - {ago} AS day, day, day, day
     FROM numbers({first}, {rows})
 """
 ROWS = 250_000
@@ -117,22 +124,45 @@ def main() -> None:
             engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(AVAILABLE[-1])), home)
             try:
                 migrate(engine)
-                fill(engine, millions * 1_000_000, sightings=True)
+                fill_at_once(engine, millions * 1_000_000)
                 _report(engine, millions)
             finally:
                 engine.close()
 
 
-def fill(engine: Engine, install_days: int, days: int = DAYS, *, sightings: bool = False) -> None:
-    """Insert so many install-days, a row for each install on each day. With `sightings` into both planes."""
+def fill(engine: Engine, install_days: int, days: int = DAYS) -> None:
+    """Insert so many install-days as the loader does, a row for each install on each day."""
     installs = install_days // days
     for ago in range(days):
-        for first in range(0, installs, ROWS):
-            for statement in (_BEACONS, *([_SIGHTINGS] if sightings else [])):
-                engine.command(statement.format(ago=ago, first=first, rows=min(ROWS, installs - first)))
-        # What is measured is the aggregates. The rows would fill the disk.
-        for table in ("usage_beacons", "license_sightings"):
-            engine.command(f"TRUNCATE TABLE {engine.altered(table)}")
+        _insert(engine, _BEACONS, installs, ago)
+        _forget_rows(engine)
+    _merge(engine)
+
+
+def fill_at_once(engine: Engine, install_days: int, days: int = DAYS) -> None:
+    """Insert the same into the tables by month, without the rows of single days. Fills the license plane too."""
+    installs = install_days // days
+    months.fill(engine, installs, days, datetime.now(UTC).date())
+    # The tables with a row for each install: of its first and its last day.
+    for ago in (days - 1, 0):
+        _insert(engine, _SIGHTINGS, installs, ago)
+        _insert(engine, _INSTALLS, installs, ago)
+    _forget_rows(engine)
+    _merge(engine)
+
+
+def _insert(engine: Engine, statement: str, installs: int, ago: int) -> None:
+    for first in range(0, installs, ROWS):
+        engine.command(statement.format(ago=ago, first=first, rows=min(ROWS, installs - first)))
+
+
+def _forget_rows(engine: Engine) -> None:
+    """Drop the raw rows. What is measured is the aggregates, and the rows would fill the disk."""
+    for table in ("usage_beacons", "license_sightings"):
+        engine.command(f"TRUNCATE TABLE {engine.altered(table)}")
+
+
+def _merge(engine: Engine) -> None:
     for table in LASTING:
         engine.command(f"OPTIMIZE TABLE {engine.altered(table)} FINAL")
 

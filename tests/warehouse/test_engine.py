@@ -1,6 +1,7 @@
 """Tables, tokens and aggregates on a real ClickHouse: embedded and, with CLICKHOUSE_URL, on a server."""
 
 import multiprocessing
+import os
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -36,7 +37,8 @@ def done_in(kind: str, folder: Path, work: Work, seconds: float = 600) -> Any:
 
 def _with_engine(url: str, folder: Path, work: Work) -> Any:
     home = Home(folder / "home")
-    engine = Engine(Settings(home=home.path, clickhouse_url=url), home)
+    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
+    engine = Engine(Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster), home)
     try:
         return work(engine, home)
     finally:
