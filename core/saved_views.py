@@ -19,6 +19,9 @@ CREATE TABLE IF NOT EXISTS views (
     owner TEXT NOT NULL, name TEXT NOT NULL, path TEXT NOT NULL, search TEXT NOT NULL, shared TEXT NOT NULL,
     mail TEXT NOT NULL, saved TEXT NOT NULL, sent TEXT NOT NULL DEFAULT '', PRIMARY KEY (owner, name)
 );
+CREATE TABLE IF NOT EXISTS alerts (
+    owner TEXT NOT NULL, name TEXT NOT NULL, day TEXT NOT NULL, PRIMARY KEY (owner, name)
+);
 """
 
 
@@ -117,6 +120,17 @@ class SavedViews:
         if len(found) > 1:
             raise ViewError(f"{', '.join(view.owner for view in found)} have a view {name}: name its owner")
         return found[0]
+
+    def checked(self, view: View) -> str:
+        """Return the last day (ISO date) that was checked for an alert, "" for none."""
+        with self._open() as db:
+            row = db.execute("SELECT day FROM alerts WHERE owner = ? AND name = ?", (view.owner, view.name)).fetchone()
+        return str(row[0]) if row else ""
+
+    def mark_checked(self, view: View, day: str) -> None:
+        """Note that a day was checked, and an alert of it sent."""
+        with self._open() as db:
+            db.execute("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?)", (view.owner, view.name, day))
 
     def mark_sent(self, view: View, monday: str) -> None:
         """Note that the digest of a week was sent."""

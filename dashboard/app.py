@@ -1,6 +1,7 @@
 """Builds the dashboard: Flask, login, guard, read API, Dash and its pages. Importing the module does nothing."""
 
 import logging
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,7 @@ from core.saved_views import SavedViews, View
 from core.sessions import Sessions
 from core.settings import Settings
 from dashboard import account, app_shell, login, messages, permissions, public_page, router, script_assets
+from dashboard.alerts import alert_of
 from dashboard.data_source import DataSource
 from dashboard.digests import Digests
 from dashboard.login_throttle import Throttle
@@ -85,7 +87,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     _register_headers(server, dash_app)
     script_assets.register(server)
     if settings.smtp_url:
-        server.extensions[DIGESTS] = Digests(views, credentials, report, settings.smtp_url)
+        server.extensions[DIGESTS] = Digests(views, credentials, report, partial(alert_of, data), settings.smtp_url)
     return server
 
 

@@ -1,4 +1,4 @@
-"""Weekly digests: on Mondays each saved view with an e-mail address is sent as a report."""
+"""E-mails of saved views: on Mondays the view as a report, and each day an alert if its installs are unusual."""
 
 import logging
 import smtplib
@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.credentials import Credentials, Role
 from core.saved_views import SavedViews, View, ViewError
+from dashboard.alerts import Alert
 from warehouse.engine import EngineError
 from warehouse.queries.metrics import QueryError
 
@@ -51,6 +52,15 @@ def message(view: View, html: str, sender: str) -> EmailMessage:
     return mail
 
 
+def alert_message(view: View, text: str, sender: str) -> EmailMessage:
+    """The e-mail of an alert."""
+    mail = EmailMessage()
+    mail["Subject"] = f"Pharos: {view.name} is unusual"
+    mail["From"], mail["To"] = sender, view.mail
+    mail.set_content(f"{text}\n")
+    return mail
+
+
 def smtp(url: str) -> tuple[str, Send]:
     """The sender's address, and what sends an e-mail by the server of `PHAROS_SMTP_URL`.
 
@@ -79,17 +89,19 @@ def smtp(url: str) -> tuple[str, Send]:
 
 
 class Digests:
-    """Sends the digests that are due, and looks again every ten minutes. A digest that fails is sent later."""
+    """Sends digests and alerts that are due, and looks again every ten minutes. One that fails is sent later."""
 
     def __init__(
         self,
         views: SavedViews,
         credentials: Credentials,
         render: Callable[[View, Role], str],
+        alert: Callable[[View, Role, date], Alert | None],
         url: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._views, self._credentials, self._render, self._clock = views, credentials, render, clock
+        self._views, self._credentials, self._clock = views, credentials, clock
+        self._render, self._alert = render, alert
         self._sender, self._send = smtp(url)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="digests", daemon=True)
@@ -104,24 +116,50 @@ class Digests:
 
     def send_due(self) -> int:
         """Send what is due, and return how many digests were sent."""
-        now, sent = self._clock(), 0
+        now = self._clock()
+
+        def send(view: View, role: Role) -> bool:
+            self._send(message(view, self._render(view, role), self._sender))
+            self._views.mark_sent(view, monday_of(now.date()).isoformat())
+            return True
+
+        return self._each(lambda views: due(views, now), send)
+
+    def send_alerts(self) -> int:
+        """Check yesterday for each view with an e-mail address, once, and return how many alerts were sent."""
+        now = self._clock()
+        if now.hour < HOUR:
+            return 0
+        yesterday = (now.date() - timedelta(days=1)).isoformat()
+
+        def send(view: View, role: Role) -> bool:
+            if self._views.checked(view) >= yesterday:
+                return False
+            found = self._alert(view, role, now.date())
+            if found is not None:
+                self._send(alert_message(view, found.text(view.name), self._sender))
+            self._views.mark_checked(view, yesterday)
+            return found is not None
+
+        return self._each(lambda views: [view for view in views if view.mail], send)
+
+    def _each(self, chosen: Callable[[list[View]], list[View]], send: Callable[[View, Role], bool]) -> int:
+        """Send for each chosen view whose owner is still a user. What fails is logged, and tried again later."""
+        sent = 0
         try:
-            views = due(self._views.views(), now)
+            views = chosen(self._views.views())
         except ViewError as error:
             log.warning("%s", error)
             return 0
         for view in views:
             try:
                 owner = self._credentials.user(view.owner)
-                if owner is None:
-                    continue
-                self._send(message(view, self._render(view, owner.role), self._sender))
-                self._views.mark_sent(view, monday_of(now.date()).isoformat())
-                sent += 1
+                sent += owner is not None and send(view, owner.role)
             except (ViewError, QueryError, EngineError, smtplib.SMTPException, OSError) as error:
-                log.warning("the digest of a view was not sent: %s", type(error).__name__)
+                log.warning("an e-mail of a view was not sent: %s", type(error).__name__)
         return sent
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):
             self.send_due()
+            self.send_alerts()

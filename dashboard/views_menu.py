@@ -28,8 +28,8 @@ def layout() -> dmc.Popover:
                 comboboxProps=inside,
             ),
             dmc.TextInput(
-                id="view-mail", label="Weekly digest to", placeholder="name@example.com",
-                description="Sent on Mondays. Empty: no digest.",
+                id="view-mail", label="E-mail to", placeholder="name@example.com",
+                description="A digest each Monday, and alerts on unusual days. Empty: none.",
             ),
             dmc.Button("Save view", id="view-save"),
             html.Div(id="views-message", role="status"),
