@@ -65,7 +65,7 @@ def definition(term: str) -> list[Any]:
         return []
     said = TERMS[term]
     link = dmc.Anchor(
-        icon("info"), href=f"{GLOSSARY}#{term}", className="definition",
+        icon("info"), href=f"{GLOSSARY}#term-{term}", className="definition",
         **{"aria-label": f"Definition of {said.title}", "data-glossary": term},
     )  # fmt: skip
     events = {"hover": True, "focus": True, "touch": True}

@@ -11,7 +11,7 @@ from dashboard.permissions import Callbacks, Page
 def layout() -> html.Div:
     """The page. It has no figures."""
     terms = sorted(TERMS.items(), key=lambda term: term[1].title.strip("()").lower())
-    entries = [html.Div([html.Dt(term.title), html.Dd(term.text)], id=name) for name, term in terms]
+    entries = [html.Div([html.Dt(term.title), html.Dd(term.text)], id=f"term-{name}") for name, term in terms]
     return html.Div(
         [
             heading("glossary", "Glossary", "What the figures mean, on pages, in files and in the read API."),
