@@ -49,8 +49,7 @@ def test_each_table_of_an_install_has_its_plane() -> None:
     for plane, tables in install_data.ALL_TABLES.items():
         assert {plane_of(table) for table in (*tables, install_data.RETIRED[plane])} == {plane}
     for account, plane in ((ServerUser.PRODUCT, "usage"), (ServerUser.LICENSING, "license")):
-        # Of `shards`, which both may read, there is one with the usage plane: the other server is no cluster.
-        assert {plane_of(table) for _, table, _ in GRANTS[account] if table != "shards"} == {plane}
+        assert {plane_of(table) for _, table, _ in GRANTS[account]} == {plane}
 
 
 class UpToDate:
