@@ -10,7 +10,7 @@ import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
-from collector import beacon_api, metrics, openapi, problems
+from collector import beacon_api, license_api, metrics, openapi, problems
 from collector.country import lookup
 from collector.group_commit import Writer
 from collector.ingestion import Ingestion
@@ -39,6 +39,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     beacons = beacon_api.BeaconApi(settings, credentials, planes, ingestion, writer)
     app.register_blueprint(beacon_api.blueprint(beacons))
     app.register_blueprint(api.blueprint(settings, home, planes, catalog))
+    app.register_blueprint(license_api.blueprint(settings, home, credentials))
     schema, description = msgspec.json.encode(json_schema()), msgspec.json.encode(openapi.document())
 
     @app.get("/v1/schema.json")

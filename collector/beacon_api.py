@@ -86,6 +86,8 @@ class BeaconApi:
         if key is None:
             detail = "the ingest key is unknown" if secret else "Authorization: Bearer <ingest key> is missing"
             raise Refused(Rejected(Reason.UNAUTHORIZED, detail=detail))
+        if key.registry:
+            raise Refused(Rejected(Reason.MODULE_NOT_ALLOWED, detail="a registry key posts no beacons"))
         return key
 
     def _address(self, environ: Environ) -> str:

@@ -19,6 +19,7 @@ import msgspec
 
 from collector import compaction
 from collector.batch_insert import TABLES, insert_batch, without_known
+from collector.judging import Judging
 from collector.planes import Planes, encode
 from collector.rights.executor import RightsExecutor
 from collector.rights.request_store import RequestStore
@@ -26,6 +27,7 @@ from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
 from core.fields import example
 from warehouse import freshness, install_data, retention
 from warehouse.engine import ContentError, Engine, EngineError
+from warehouse.licensing.judge import Judge
 from warehouse.migrate import MigrationError, migrate
 from warehouse.plane_tables import Plane as RowPlane
 from warehouse.server_users import ServerUser
@@ -63,10 +65,13 @@ class Loader:
         engine: Engine,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
+        judge: Judge | None = None,
     ) -> None:
+        """Without `judge` it raises no flags."""
         self._spool = spool
         self._engine = engine
         self._clock, self._steady = clock, steady
+        self._judging = None if judge is None else Judging(spool, engine, judge, steady)
         self._id = spool.loader_id()
         self._store = RequestStore(spool)
         self._rights = RightsExecutor(self._store, engine, clock)
@@ -123,16 +128,20 @@ class Loader:
             self._store.note_later(batch)
             self.load(batch)
         asked = self._carry_out()
+        passing = self._judging is not None and self._judging.step(self._rights.deleting())
         self._run_maintenance(began, idle=batch is None)
         self._pauses = batch is not None and not self._engine.embedded
-        return asked or (batch is not None and batch.last - batch.first + 1 >= BATCH // 10)
+        return asked or passing or (batch is not None and batch.last - batch.first + 1 >= BATCH // 10)
 
     def _carry_out(self) -> bool:
         """Carry out owners' requests. A failure does not delay beacons."""
         if self._steady() < self._rights_at:
             return False
         try:
-            return self._rights.step()
+            done = self._rights.step()
+            if self._judging is not None:
+                self._judging.note_installs(self._rights.take_stated())
+            return done
         except (EngineError, Unavailable) as error:
             log.warning("owners' requests failed, will retry in %.0f s: %s", RIGHTS_RETRY_SECONDS, error)
             self._rights_at = self._steady() + RIGHTS_RETRY_SECONDS
@@ -159,6 +168,8 @@ class Loader:
         if plane == "usage" and rows:
             rows = without_known(self._loading, id, rows)
         insert_batch(self._loading, plane, id, rows)
+        if plane == "license" and self._judging is not None:
+            self._judging.note(rows)
 
     def _without_erased(self, plane: RowPlane, rows: list[bytes]) -> list[bytes]:
         """Return the rows of installs that are not erased. Another collector may learn of an erasure late."""

@@ -20,6 +20,7 @@ from collector.spool import Row
 from core.client_address import canonical
 from core.fields import columns
 from core.home import derive
+from core.license_keys import LicenseKeys
 from warehouse.plane_tables import Plane
 
 # A beacon's sent time is trusted from `OLDEST` ago to `NEWEST` ahead. Otherwise its clock is wrong, or it was delayed.
@@ -71,7 +72,7 @@ class Planes:
         self._beacon = derive(root_secret, "duplicates")
         self._usage_install = derive(root_secret, "usage install")
         self._license_install = derive(root_secret, "license install")
-        self._license_key = derive(root_secret, "license key")
+        self._license_keys = LicenseKeys(root_secret)
         self._slot = derive(root_secret, "heartbeat slot")
         self._who = derive(root_secret, "decisions")
         self._seal = derive(root_secret, "seal")
@@ -108,7 +109,7 @@ class Planes:
             "beacon": int.from_bytes(duplicate[24:]),
             "time": time.replace(tzinfo=None).isoformat(" ", "milliseconds"),
             **_columns(_LICENSE, beacon),
-            "key": _pseudonym(self._license_key, bytes.fromhex(key_hash)) if key_hash else 0,
+            "key": self._license_keys.pseudonym(key_hash) if key_hash else 0,
             "ip": address,
             "ip_claim": "" if not claim or (claim := canonical(claim)) == address else claim,
             "country": country,

@@ -45,15 +45,19 @@ class CredentialError(Exception):
 
 @dataclass(frozen=True)
 class IngestKey:
-    """An ingest key as stored. It is valid for `modules`, for all if empty."""
+    """An ingest key as stored. It is valid for `modules`, for all if empty.
+
+    A `registry` key may write the license registry, and post no beacons.
+    """
 
     id: str
     modules: frozenset[str]
     created: str
+    registry: bool = False
 
     def allows(self, module: str) -> bool:
         """Whether this key may post beacons of `module`."""
-        return not self.modules or module in self.modules
+        return not self.registry and (not self.modules or module in self.modules)
 
 
 @dataclass(frozen=True)
@@ -94,7 +98,7 @@ CREATE TABLE IF NOT EXISTS sessions (
 );
 """
 # Columns that are missing in files of earlier versions.
-_ADDED = {"tokens": {"expires": "TEXT", "used": "TEXT"}}
+_ADDED = {"tokens": {"expires": "TEXT", "used": "TEXT"}, "keys": {"registry": "INTEGER NOT NULL DEFAULT 0"}}
 TOKEN_DAYS = 365
 _USER = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 _MODULE = re.compile(rf"\A(?:{MODULE})\Z")
@@ -146,16 +150,16 @@ class Credentials:
         finally:
             db.close()
 
-    def add_key(self, modules: tuple[str, ...] = (), key: str | None = None) -> str:
-        """Store a new ingest key (or the given one, once) and return it. It cannot be shown again."""
+    def add_key(self, modules: tuple[str, ...] = (), key: str | None = None, *, registry: bool = False) -> str:
+        """Store a new ingest or registry key (or the given one, once) and return it. It cannot be shown again."""
         for module in modules:
             if not _MODULE.match(module):
                 raise CredentialError(f"a module's name must match {MODULE}")
-        key = key or f"pik_{secrets.token_urlsafe(32)}"
+        key = key or f"{'prk' if registry else 'pik'}_{secrets.token_urlsafe(32)}"
         with self.connect() as db:
             db.execute(
-                "INSERT OR IGNORE INTO keys VALUES (?, ?, ?, ?)",
-                (secrets.token_hex(4), hashed(key), json.dumps(sorted(set(modules))), _now()),
+                "INSERT OR IGNORE INTO keys (id, hash, modules, created, registry) VALUES (?, ?, ?, ?, ?)",
+                (secrets.token_hex(4), hashed(key), json.dumps(sorted(set(modules))), _now(), registry),
             )
         self._cached_at = float("-inf")
         return key
@@ -163,8 +167,8 @@ class Credentials:
     def keys(self) -> list[IngestKey]:
         """Return all ingest keys, oldest first."""
         with self.connect() as db:
-            rows = db.execute("SELECT id, modules, created FROM keys ORDER BY created, id").fetchall()
-        return [IngestKey(id, frozenset(json.loads(modules)), created) for id, modules, created in rows]
+            rows = db.execute("SELECT id, modules, created, registry FROM keys ORDER BY created, id").fetchall()
+        return [IngestKey(id, frozenset(json.loads(mods)), created, bool(reg)) for id, mods, created, reg in rows]
 
     def revoke_key(self, id: str) -> None:
         """Revoke an ingest key. Raises `CredentialError` for an unknown id."""
@@ -283,9 +287,12 @@ class Credentials:
         if now - self._cached_at < CACHE_SECONDS:
             return
         with self.connect() as db:
-            keys = db.execute("SELECT hash, id, modules, created FROM keys").fetchall()
+            keys = db.execute("SELECT hash, id, modules, created, registry FROM keys").fetchall()
             tokens = db.execute("SELECT hash, id, role, created, expires, used FROM tokens").fetchall()
-        self._keys = {hash: IngestKey(id, frozenset(json.loads(mods)), created) for hash, id, mods, created in keys}
+        self._keys = {
+            hash: IngestKey(id, frozenset(json.loads(mods)), created, bool(reg))
+            for hash, id, mods, created, reg in keys
+        }
         self._tokens = {hash: _token(*row) for hash, *row in tokens}
         self._cached_at = now
 

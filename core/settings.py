@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from core.fields import VERSION
 from core.passwords import weakness
+from core.thresholds import Thresholds
+from core.thresholds import setting as _setting
+from core.thresholds import whole as _whole
 
 
 class SettingError(Exception):
@@ -43,15 +46,6 @@ def _bind(text: str) -> Bind:
     if not match or not 0 < int(match[3]) < 65536:
         raise ValueError("must be HOST:PORT")
     return Bind(match[1] or match[2], int(match[3]))
-
-
-def _whole(least: int, most: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}")
-        return int(text)
-
-    return parse
 
 
 # The name of a database or a cluster. ClickHouse names files and users after it.
@@ -136,12 +130,8 @@ def _policy_version(text: str) -> str:
     return text
 
 
-def _setting(default: Any, parse: Callable[[str], Any], doc: str) -> Any:
-    return field(default=default, metadata={"parse": parse, "doc": doc})
-
-
 @dataclass(frozen=True)
-class Settings:
+class Settings(Thresholds):
     """All settings, validated. The environment name of a field is `PHAROS_` + its upper-case name."""
 
     home: Path = _setting(

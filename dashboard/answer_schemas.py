@@ -3,7 +3,8 @@
 from typing import Any
 
 from core.fields import FIELDS, MODULE, VERSION
-from warehouse.queries.licensing import RULES
+from warehouse.licensing.findings import GRADES, SEVERITIES
+from warehouse.licensing.rules import RULES
 
 Schema = dict[str, Any]
 _STATUSES = next(field.choices for field in FIELDS if field.path == "license.status")
@@ -157,6 +158,19 @@ QUESTIONS: dict[str, Schema] = {
 
 _TIME = {"type": "string", "description": "To the day; to the second where k is 1."}
 _RULE = {"type": "string", "enum": [rule.name for rule in RULES]}
+_SEVERITY = {"type": "string", "enum": list(SEVERITIES)}
+_GRADE = {"type": "string", "enum": list(GRADES)}
+_TEXTS = {"type": "array", "items": _TEXT}
+_FLAG: dict[str, Any] = {
+    "rule": _RULE,
+    "severity": _SEVERITY,
+    "grade": _GRADE,
+    "since": {**_TIME, "description": "Start of the present run."},
+    "evidence": _TEXT,
+    "pieces": rows(text=_TEXT, grade=_GRADE),
+    "innocent": _TEXTS,
+    "state": {"enum": ["open", "disputed"]},
+}
 LICENSING_INSTALLS = closed(
     next_cursor={**_MAYBE_TEXT, "description": "Goes back as `cursor`; null on the last page."},
     rows=rows(
@@ -170,11 +184,43 @@ LICENSING_INSTALLS = closed(
         country=_MAYBE_TEXT,
         first_seen=_TIME,
         last_seen=_TIME,
-        flags=rows(rule=_RULE, severity=_TEXT, since=_TIME, evidence=_TEXT),
+        flags=rows(**_FLAG),
         review={"enum": ["disputed", None]},
     ),
 )
-LICENSING_FLAGS = closed(rows=rows(rule=_RULE, severity=_TEXT, description=_TEXT, installs=_NUMBER))
+LICENSING_FLAGS = closed(
+    next_cursor={**_MAYBE_TEXT, "description": "Goes back as `cursor`; null on the last page."},
+    rows=rows(rule=_RULE, severity=_SEVERITY, description=_TEXT, innocent=_TEXTS, installs=_NUMBER),
+    flags=rows(
+        **_FLAG,
+        module=_TEXT,
+        id={**_MAYBE_TEXT, "description": "The install; null for a flag about a key."},
+        key=_MAYBE_TEXT,
+        installs=_NUMBER,
+        reach=_NUMBER,
+        changed=_TIME,
+    ),
+    incidents=rows(
+        module=_TEXT,
+        since=_TIME,
+        until={**_MAYBE_TEXT, "description": "Null while it lasts."},
+        affected=_NUMBER,
+        installs=_NUMBER,
+    ),
+)
+# Only with the parameter `id`.
+LICENSING_FLAGS["properties"]["history"] = rows(
+    at=_TIME,
+    module=_TEXT,
+    rule=_RULE,
+    event=_TEXT,
+    why=_TEXT,
+    severity=_SEVERITY,
+    grade=_GRADE,
+    since=_TIME,
+    evidence=_TEXT,
+)
+LICENSING_KEY = closed(key=_TEXT)
 
 RELEASES = closed(rows=rows(module=_TEXT, version=_TEXT, released=_DATE))
 RELEASE = closed(

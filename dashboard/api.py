@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import re
 import sqlite3
 import time
 from collections.abc import Callable
@@ -17,6 +18,8 @@ from werkzeug.exceptions import MethodNotAllowed
 from core.access_log import AccessLog, AccessLogError
 from core.catalog import Catalog
 from core.credentials import Credentials, Role, Token, bearer
+from core.fields import FIELDS
+from core.license_keys import LicenseKeys
 from core.releases import Releases
 from core.saved_views import SavedViews, View, ViewError
 from core.settings import Settings
@@ -35,6 +38,10 @@ from warehouse.queries.differencing import Differencing
 from warehouse.queries.metric_query import printable
 from warehouse.queries.metrics import MetricQuery, QueryError
 from warehouse.queries.questions import QUESTIONS, ask
+
+# Of the body of a POST, in bytes.
+MOST_BODY = 1024
+KEY_HASH = re.compile(next(field.pattern for field in FIELDS if field.path == "license.key_hash"), re.ASCII)
 
 log = logging.getLogger("pharos.api")
 
@@ -63,6 +70,7 @@ def blueprint(
     engine: Engine,
     credentials: Credentials,
     access_log: AccessLog,
+    license_keys: LicenseKeys,
     narrow: NarrowQuestions,
     limit: QuestionLimit,
     catalog: Callable[[], Catalog],
@@ -72,7 +80,7 @@ def blueprint(
 ) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
-    audited = AuditedLicensing(engine, access_log, settings.k)
+    audited = AuditedLicensing(engine, access_log, settings.k, license_keys)
     differencing = Differencing(settings.k)
     strict = settings.strict and settings.k > 1 and not settings.rounded
     readiness = Readiness(engine)
@@ -150,7 +158,17 @@ def blueprint(
 
     @routes.get("/api/v1/licensing/flags")
     def get_licensing_flags() -> Response:
-        return _json(200, audited.flags(g.token))
+        return _json(200, audited.flags(g.token, _arguments()))
+
+    @routes.post("/api/v1/licensing/keys")
+    def post_licensing_keys() -> Response:
+        body = request.get_json(silent=True) if (request.content_length or 0) <= MOST_BODY else None
+        key_hash = body.get("key_hash") if isinstance(body, dict) else None
+        if not isinstance(body, dict) or set(body) != {"key_hash"} or not isinstance(key_hash, str):
+            raise _Problem(422, "missing_field", "key_hash", 'the body must be {"key_hash": "<64 hexadecimal digits>"}')
+        if not KEY_HASH.fullmatch(key_hash):
+            raise _Problem(422, "bad_format", "key_hash", "must be 64 hexadecimal digits")
+        return _json(200, audited.key(g.token, key_hash))
 
     @routes.get(RELEASES)
     def get_releases() -> Response:

@@ -15,6 +15,7 @@ from core.access_log import AccessLog
 from core.catalog import Watched, place
 from core.credentials import Credentials, Role
 from core.home import Home, derive
+from core.license_keys import LicenseKeys
 from core.releases import Releases
 from core.saved_views import SavedViews, View
 from core.sessions import Sessions
@@ -76,7 +77,17 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
             return reports.render(view, role)
 
     api = import_module("dashboard.api").blueprint(
-        settings, engine, credentials, access_log, narrow, questions, catalog, releases, views, report
+        settings,
+        engine,
+        credentials,
+        access_log,
+        LicenseKeys(home.root_secret(settings)),
+        narrow,
+        questions,
+        catalog,
+        releases,
+        views,
+        report,
     )
     server.register_blueprint(api)
     _register_refusals(server)

@@ -16,6 +16,7 @@ from core.catalog import Catalog
 from core.credentials import Role
 from core.home import Home
 from core.kept_results import KeptResults
+from core.license_keys import LicenseKeys
 from core.releases import Release
 from core.settings import Settings
 from dashboard.audited_licensing import AuditedLicensing
@@ -99,7 +100,9 @@ class DataSource:
         self.catalog = catalog
         self.access_log = access_log
         self.narrow_questions = narrow_questions
-        self.audited_licensing = AuditedLicensing(engine, access_log, settings.k)
+        self.audited_licensing = AuditedLicensing(
+            engine, access_log, settings.k, LicenseKeys(home.root_secret(settings))
+        )
         self._home = home
         self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
         self._settings = settings

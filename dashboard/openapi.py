@@ -9,11 +9,14 @@ from dashboard.answer_schemas import Schema
 from dashboard.largest import MOST_LIMIT
 from dashboard.permissions import API_RULES, EVERYONE, RELEASES, REPORTERS
 from dashboard.reported_releases import MOST
-from warehouse.queries import dimensions, licensing
+from warehouse.licensing.findings import GRADES, SEVERITIES
+from warehouse.licensing.rules import BY_NAME
+from warehouse.queries import dimensions, license_flags, licensing
 from warehouse.queries.metric_query import COUNTS, DEFAULT_DAYS, GRAINS, METRICS
 from warehouse.queries.questions import QUESTIONS, adoption, upgrades, whole_buckets
 
 OPENAPI = "/api/v1/openapi.json"
+KEYS = "/api/v1/licensing/keys"
 _METRIC = "/api/v1/metrics/{}"
 _SUMMARIES = {
     "installs": "Distinct installs with a beacon",
@@ -22,6 +25,14 @@ _SUMMARIES = {
 }
 _DATE: Schema = {"type": "string", "format": "date"}
 _TEXT: Schema = {"type": "string", "maxLength": dimensions.LONGEST}
+_PSEUDONYM: Schema = {"type": "string", "pattern": "^[0-9a-f]{16}$"}
+_KEY_HASH: Schema = {
+    "type": "object",
+    "properties": {"key_hash": {"type": "string", "pattern": "^[0-9A-Fa-f]{64}$"}},
+    "required": ["key_hash"],
+    "additionalProperties": False,
+}
+_FLAG_FILTERS = ("licensing.module", "flag", "severity", "grade")
 _PROBLEMS = {
     "401": "The token is missing or unknown.",
     "403": "The role of the token may not read this.",
@@ -52,16 +63,29 @@ def document() -> dict[str, Any]:
             "/api/v1/licensing/installs": _get(
                 "licensing_installs",
                 "A row for each install and module",
-                ["licensing.module", "status", "flag", "licensing.limit", "cursor"],
+                [*_FLAG_FILTERS, "status", "review", "licensing.key", "licensing.limit", "cursor"],
                 "LicensingInstalls",
                 rule="/api/v1/licensing/installs",
             ),
             "/api/v1/licensing/flags": _get(
-                "licensing_flags", "The flag rules", [], "LicensingFlags", rule="/api/v1/licensing/flags"
+                "licensing_flags",
+                "The rules, the flags, and the incidents of the vendor",
+                [*_FLAG_FILTERS, "state", "licensing.id", "licensing.key", "licensing.limit", "cursor"],
+                "LicensingFlags",
+                rule="/api/v1/licensing/flags",
             ),
             RELEASES: {
                 **_get("releases", "The releases of modules, newest first", [], "Releases", rule=RELEASES),
                 "post": _post_releases(),
+            },
+            KEYS: {
+                "post": {
+                    **_get("licensing_keys", "The pseudonym of a license key", [], "LicensingKey", rule=KEYS)["get"],
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": _KEY_HASH}},
+                    },
+                }
             },
             OPENAPI: {
                 "get": {
@@ -81,6 +105,7 @@ def document() -> dict[str, Any]:
                 "LicensingFlags": answer_schemas.LICENSING_FLAGS,
                 "Releases": answer_schemas.RELEASES,
                 "Release": answer_schemas.RELEASE,
+                "LicensingKey": answer_schemas.LICENSING_KEY,
                 "Problem": answer_schemas.PROBLEM,
             },
         },
@@ -179,10 +204,16 @@ def _parameters() -> dict[str, Any]:
         "upgrades.by": ("by", {"enum": list(upgrades.BY), "default": "version"}, "What is a version."),
         "licensing.module": ("module", _TEXT, "A module."),
         "status": ("status", {"type": "string"}, "License statuses with commas between; a leading ! excludes them."),
-        "flag": ("flag", {"enum": [rule.name for rule in licensing.RULES]}, "Only rows with this flag."),
+        "flag": ("flag", {"enum": [*BY_NAME, license_flags.ANY]}, "Only what this rule flags."),
+        "severity": ("severity", {"enum": list(SEVERITIES)}, "Only flags of this severity."),
+        "grade": ("grade", {"enum": list(GRADES)}, "Only flags whose weakest necessary evidence has this grade."),
+        "state": ("state", {"enum": list(license_flags.STATES)}, "Only flags that are open, or paused by a dispute."),
+        "review": ("review", {"enum": list(licensing.REVIEWS)}, "Only installs whose owner states something else."),
+        "licensing.key": ("key", _PSEUDONYM, "Only what has this license key, a pseudonym."),
+        "licensing.id": ("id", _PSEUDONYM, "Only flags of this install, with their history."),
         "licensing.limit": (
             "limit",
-            {"type": "integer", "minimum": 1, "maximum": licensing.MOST, "default": licensing.DEFAULT_LIMIT},
+            {"type": "integer", "minimum": 1, "maximum": license_flags.MOST, "default": license_flags.DEFAULT_LIMIT},
             "Rows of a page.",
         ),
         "cursor": ("cursor", {"type": "string"}, "`next_cursor` of the page before."),

@@ -74,6 +74,7 @@ API_RULES: dict[str, frozenset[str] | None] = {
     "/api/v1/licensing/flags": LICENSING,
     RELEASES: EVERYONE | {BUILD},
     VIEWS: frozenset({Role.ADMIN}),
+    "/api/v1/licensing/keys": LICENSING,
     "/api/v1/openapi.json": None,
     "/api/": None,
     "/api/<path:rest>": None,

@@ -21,6 +21,7 @@ from core.home import Home, HomeError, put
 from core.settings import Bind, SettingError, Settings
 from pharos.commands.catalog import catalog
 from pharos.commands.credentials import access, keys, tokens, users
+from pharos.commands.licenses import licenses
 from pharos.commands.maintenance import backup, quarantine, recount, restore
 from pharos.commands.privacy import privacy
 from pharos.commands.report import report
@@ -162,7 +163,7 @@ def dashboard() -> None:
     credentials = Credentials(home.credentials)
     if not credentials.users():
         click.echo(f"login       admin  {_first_admin(settings, credentials)}")
-    beside = None if settings.clickhouse_url else start_loader(home)
+    beside = None if settings.clickhouse_url else start_loader(settings, home)
     _run_gunicorn(DashboardServer(settings, home, lock, beside))
 
 
@@ -310,7 +311,8 @@ def demo(installs: int, days: int, seed: int) -> None:
 
 
 _COMMANDS = (
-    recount, backup, restore, quarantine, catalog, keys, users, tokens, access, rights, privacy, report, sdk, datasheet,
+    recount, backup, restore, quarantine, catalog, keys, users, tokens, access, licenses, rights, privacy, report, sdk,
+    datasheet,
 )  # fmt: skip
 for _command in _COMMANDS:
     cli.add_command(_command)

@@ -24,6 +24,8 @@ from pharos.context import become_home_owner
 from warehouse import retention
 from warehouse.engine import Engine, EngineError
 from warehouse.export_socket import ExportClient
+from warehouse.licensing import addresses
+from warehouse.licensing.addresses import Concentration
 from warehouse.plane_tables import PLANES
 
 LATE_SECONDS = 300
@@ -227,7 +229,9 @@ def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
     if home.is_locked("engine"):
         yield _running(settings)
         yield Check("grants", True, EMBEDDED)
-        yield _retention(lambda: ExportClient(home, ANSWER_SECONDS).retention_faults())
+        client = ExportClient(home, ANSWER_SECONDS)
+        yield _retention(client.retention_faults)
+        yield _addresses(client.concentration)
         return
     if home.engine.exists() and find_spec("chdb") is None:
         yield Check("engine", False, "the embedded ClickHouse is not installed: pip install 'pharos[embedded]'")
@@ -236,6 +240,7 @@ def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
     yield Check("engine", True, f"embedded, {state}")
     yield Check("grants", True, EMBEDDED)
     yield Check("retention", True, f"the embedded engine {state}")
+    yield Check("addresses", True, f"the embedded engine {state}")
 
 
 def _server(settings: Settings, home: Home) -> Iterator[Check]:
@@ -250,6 +255,7 @@ def _server(settings: Settings, home: Home) -> Iterator[Check]:
         if all(check.ok for check in answering) and all(server.has_database() for server in engine.servers):
             yield _grants(engine)
             yield _retention(lambda: retention.faults(engine))
+            yield _addresses(lambda: addresses.concentration(engine))
     except EngineError as error:
         yield Check("engine", False, str(error))
     finally:
@@ -288,6 +294,22 @@ def _retention(faults: Callable[[], list[str] | None]) -> Check:
     if wrong:
         return Check("retention", False, ", ".join(wrong))
     return Check("retention", True, ", ".join(f"{each.name} {each.how_long}" for each in retention.KEPT if each.time))
+
+
+def _addresses(concentration: Callable[[], Concentration]) -> Check:
+    """Warn if most installs report from one address: then the recorded address is that of a proxy."""
+    try:
+        found = concentration()
+    except EngineError as error:
+        return Check("addresses", False, str(error))
+    if not found.suspicious:
+        return Check("addresses", True, f"no address has most of the {found.installs} installs of the last days")
+    return Check(
+        "addresses",
+        True,
+        f"warning: {found.largest} of {found.installs} installs of the last {addresses.DAYS} days report from one "
+        "address: is it a proxy that PHAROS_TRUSTED_PROXIES does not count?",
+    )
 
 
 def _running(settings: Settings) -> Check:

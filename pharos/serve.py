@@ -19,10 +19,12 @@ from typing import IO
 from collector.loader import Loader
 from collector.spool import Spool
 from core import hang_up, parts
+from core.catalog import watch
 from core.home import Home
 from core.settings import Bind, Settings
 from warehouse.engine import Engine
 from warehouse.export_socket import ExportServer
+from warehouse.licensing.judge import Judge
 
 STOP_SECONDS = 40.0
 # The secrets in the environment, and the parts that need them. The collector makes pseudonyms, and the dashboard signs
@@ -45,7 +47,12 @@ STEADY_SECONDS = 5.0
 log = logging.getLogger("pharos.serve")
 
 
-def start_loader(home: Home) -> Callable[[Engine], Callable[[], None]]:
+def make_loader(settings: Settings, home: Home, spool: Spool, engine: Engine) -> Loader:
+    """Return the loader of a home, which judges licenses by the settings and the catalog."""
+    return Loader(spool, engine, judge=Judge(engine, settings, watch(settings, home)))
+
+
+def start_loader(settings: Settings, home: Home) -> Callable[[Engine], Callable[[], None]]:
     """Return a function that starts a loader thread on an engine of this process, and returns a function to stop it.
 
     It also serves the engine's tables to `pharos backup`.
@@ -58,7 +65,7 @@ def start_loader(home: Home) -> Callable[[Engine], Callable[[], None]]:
         def run() -> None:
             spool = Spool(home.spool)
             try:
-                Loader(spool, engine).run(stop)
+                make_loader(settings, home, spool, engine).run(stop)
             finally:
                 spool.close()
                 lock.close()
@@ -93,7 +100,7 @@ def load(settings: Settings, home: Home) -> None:
     lock = home.lock("loader")
     engine = Engine(settings, home)
     spool = Spool(home.spool)
-    Loader(spool, engine).run(stop)
+    make_loader(settings, home, spool, engine).run(stop)
     spool.close()
     engine.close()
     lock.close()

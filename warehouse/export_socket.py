@@ -1,7 +1,8 @@
 """Exports tables of the embedded engine to another process, through a Unix socket in the home.
 
 Only one process, the owner, can open the embedded engine. A request is one line of JSON: a part, null for the
-contents, or "retention" for what is kept too long. The answer is a line with its size or an error, then that many
+contents, "retention" for what is kept too long, "licenses" for the license registry, or
+"addresses" for how many installs share one. The answer is a line with its size or an error, then that many
 bytes. Access to the home grants access to the socket.
 """
 
@@ -20,6 +21,7 @@ from core.home import Home
 from warehouse import retention
 from warehouse.engine import Engine, EngineError
 from warehouse.export import TABLES, Contents, EngineTables, Part
+from warehouse.licensing import addresses, registry
 
 SOCKET = "engine.sock"
 # Reading a part may take a while. A killed owner restarts sooner.
@@ -27,7 +29,7 @@ ANSWER_SECONDS = 120.0
 AWAY_SECONDS = 60.0
 CLOSE_SECONDS = 5.0
 
-Question = Part | Literal["retention"] | None
+Question = Part | Literal["retention", "licenses", "addresses"] | None
 
 log = logging.getLogger("pharos.lending")
 
@@ -101,6 +103,10 @@ class ExportServer:
             return msgspec.json.encode(self._tables.contents())
         if question == "retention":
             return msgspec.json.encode(retention.faults(self._engine))
+        if question == "licenses":
+            return msgspec.json.encode(registry.present(self._engine))
+        if question == "addresses":
+            return msgspec.json.encode(addresses.concentration(self._engine))
         return self._read(question)
 
     def _read(self, part: Part) -> bytes:
@@ -126,6 +132,14 @@ class ExportClient:
     def retention_faults(self) -> list[str] | None:
         """As `retention.faults`. Raises `EngineError`."""
         return msgspec.json.decode(self._ask("retention"), type=list[str] | None)
+
+    def licenses(self) -> list[registry.Row]:
+        """As `registry.present`. Raises `EngineError`."""
+        return msgspec.json.decode(self._ask("licenses"), type=list[registry.Row])
+
+    def concentration(self) -> addresses.Concentration:
+        """As `addresses.concentration`. Raises `EngineError`."""
+        return msgspec.json.decode(self._ask("addresses"), type=addresses.Concentration)
 
     def _ask(self, question: Question) -> bytes:
         deadline = time.monotonic() + self._away_seconds

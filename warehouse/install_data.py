@@ -27,6 +27,7 @@ TABLES: dict[Plane, tuple[str, ...]] = {
         "sightings_by_install",
         "license_keys",
         "license_cases",
+        "license_flags",
     ),
 }
 STATEMENTS = "owner_statements"

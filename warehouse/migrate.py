@@ -22,6 +22,8 @@ _SHARDING = {
     "standings": "who",  # until it is dropped
     "install_states": "who",
     "sealed_beacons": "who",
+    "license_registry": "key",
+    "license_incidents": "cityHash64(module)",
     "rights_requests": "id",
 }
 # How many insert tokens a table with sums remembers. Loaders of a server pause between small batches

@@ -13,6 +13,9 @@ LICENSE = frozenset(
         "sightings_by_install",
         "license_keys",
         "license_cases",
+        "license_registry",
+        "license_flags",
+        "license_incidents",
         "owner_statements",
         "retired_license_installs",
         "installs_per_day_by_license_source",  # until it is dropped

@@ -44,6 +44,16 @@ class RightsExecutor:
         # The data that must leave the disk before `_deleting` is done. None while ClickHouse still deletes.
         self._leaving: set[tuple[str, ...]] | None = None
         self._covered = False
+        self._stated: list[int] = []
+
+    def deleting(self) -> set[int]:
+        """Return the pseudonyms of the license plane whose rows ClickHouse is deleting, or moving."""
+        return {request.work["license"] for request in self._deleting if request.action != "rectify"}
+
+    def take_stated(self) -> list[int]:
+        """Return the installs of the license plane whose owner stated something since the last call."""
+        stated, self._stated = self._stated, []
+        return stated
 
     def step(self) -> bool:
         """Carry out the requests that are ready; returns whether any was finished. Retry after `EngineError`."""
@@ -246,6 +256,7 @@ class RightsExecutor:
             row = {"install": work["license"], "module": work["module"], "stated": request.received, **statement}
             statements = install_data.STATEMENTS
             self._engine.of(statements).insert(statements, [encode(row)], work["batches"]["license"])
+            self._stated.append(work["license"])
 
     def _require_readable(self, plane: Plane, rows: list[dict[str, Any]]) -> None:
         # Add `mark`, as an insert does.

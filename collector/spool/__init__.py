@@ -24,6 +24,7 @@ from collector.spool.batches import Batch, Batches
 from collector.spool.beacons import PLANES, Basis, Group, Plane, Row, Stored
 from collector.spool.database import Unavailable, check_space
 from collector.spool.duplicates import HORIZON_DAYS
+from collector.spool.licenses import Licenses
 from collector.spool.progress import Loading, Progress, Stats
 from collector.spool.quarantine import Quarantine, Quarantined
 
@@ -45,5 +46,5 @@ __all__ = (
 )
 
 
-class Spool(Quarantine, Batches, Progress):
+class Spool(Quarantine, Batches, Licenses, Progress):
     """One connection to the spool's file. Use it in one thread at a time."""

@@ -21,16 +21,18 @@ def keys() -> None:
 
 @keys.command("new")
 @click.option("--module", "modules", multiple=True, metavar="M", help="Valid for this module only; may be repeated.")
-def keys_new(modules: tuple[str, ...]) -> None:
+@click.option("--registry", is_flag=True, help="Writes the license registry (PUT /v1/licenses), and posts no beacons.")
+def keys_new(modules: tuple[str, ...], registry: bool) -> None:
     """Create a key. Prints only the key, once."""
-    click.echo(_credentials().add_key(modules))
+    click.echo(_credentials().add_key(modules, registry=registry))
 
 
 @keys.command("list")
 def keys_list() -> None:
     """List keys: id, time, modules."""
     for key in _credentials().keys():
-        click.echo(f"{key.id}  {key.created}  {' '.join(sorted(key.modules)) or 'all modules'}")
+        modules = " ".join(sorted(key.modules)) or "all modules"
+        click.echo(f"{key.id}  {key.created}  {modules}{'  registry' if key.registry else ''}")
 
 
 @keys.command("revoke")

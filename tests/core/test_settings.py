@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from core.settings import Bind, SettingError, Settings
+from core.thresholds import Thresholds
 
 GOOD: dict[str, tuple[str, Any]] = {
     "home": ("/srv/pharos", Path("/srv/pharos")),
@@ -41,6 +42,10 @@ GOOD: dict[str, tuple[str, Any]] = {
         "smtps://user:pw@mail.example.com:465?from=pharos@example.com",
     ),
     "catalog": ("/etc/pharos/catalog.toml", "/etc/pharos/catalog.toml"),
+    **{
+        each.name: (str(getattr(Thresholds, each.name) + 10), getattr(Thresholds, each.name) + 10)
+        for each in fields(Thresholds)
+    },
 }
 DEFAULTS: dict[str, Any] = {
     "home": Path("var"),
@@ -69,6 +74,23 @@ DEFAULTS: dict[str, Any] = {
     "contact": "",
     "smtp_url": "",
     "catalog": "",
+    "unlicensed_days": 3,
+    "lapsed_days": 14,
+    "unknown_key_days": 2,
+    "missing_key_days": 2,
+    "missing_key_percent": 90,
+    "missing_key_installs": 20,
+    "dead_key_days": 3,
+    "expired_key_days": 20,
+    "shared_key_days": 3,
+    "cloned_networks": 3,
+    "cloned_days": 4,
+    "flapping_changes": 4,
+    "flapping_days": 14,
+    "trial_days": 45,
+    "incident_percent": 10,
+    "incident_installs": 10,
+    "incident_days": 14,
 }
 BAD = {
     "home": [" var", "va\nr"],
@@ -102,6 +124,7 @@ BAD = {
     "contact": ["line\tbreak"],
     "smtp_url": ["mail.example", "http://mail.example?from=a@b.example", "smtp://mail.example", "smtp://h?from=x"],
     "catalog": [" catalog.toml", "cata\alog"],
+    **{each.name: ["0", "-1", "many", "1.5"] for each in fields(Thresholds)},
 }  # fmt: skip
 NAMES = [field.name for field in fields(Settings)]
 

@@ -11,8 +11,9 @@ from core.access_log import KEPT_DAYS
 from core.fields import DIMENSIONS, FIELDS, MAX_COUNT, MAX_FEATURES, REQUIRED_OBJECTS, Field, columns
 from dashboard import openapi
 from tests.docs.markdown import ROOT, code, page, spans, tables
+from warehouse.licensing.rules import RULES
 from warehouse.migrate import sql_files
-from warehouse.queries import dimensions, group_counts, licensing, metrics, month_bits
+from warehouse.queries import dimensions, group_counts, license_flags, metrics, month_bits
 from warehouse.queries.questions import QUESTIONS, adoption, drop, together, upgrades, whole_buckets
 from warehouse.retention import ALARM_DAYS, FORCED_DAYS, KEPT
 
@@ -70,7 +71,7 @@ def test_the_limits_are_those_of_the_code() -> None:
         f"{', '.join(f'`{path}`' for path in CONSENT_FULL[:-1])} and `{CONSENT_FULL[-1]}` must be absent",
         f"at most {metrics.MOST_DAYS} days from `from`",
         f"| `from` | {metrics.DEFAULT_DAYS - 1} days before `to` |",
-        f"| `limit` | {licensing.DEFAULT_LIMIT} | 1 to {licensing.MOST} |",
+        f"| `limit` | {license_flags.DEFAULT_LIMIT} | 1 to {license_flags.MOST} |",
     ):
         assert said in text
 
@@ -84,12 +85,12 @@ def test_the_reasons_are_those_of_the_code() -> None:
 
 def test_the_read_api_is_that_of_the_code() -> None:
     """The page has exactly the metrics, grains, dimensions and parameters."""
-    paths = [code(row[0]) for row in TABLES["path | roles | gives"]]
+    paths = [code(row[0].partition(" (")[0]) for row in TABLES["path | roles | gives"]]
     assert paths[: len(metrics.METRICS) + len(QUESTIONS)] == [
         f"/api/v1/metrics/{metric}" for metric in (*metrics.METRICS, *QUESTIONS)
     ]
     assert set(paths) == set(openapi.document()["paths"])
-    gives = {code(row[0]).rpartition("/")[2]: row[2] for row in TABLES["path | roles | gives"]}
+    gives = {code(row[0].partition(" (")[0]).rpartition("/")[2]: row[2] for row in TABLES["path | roles | gives"]}
     assert {name: gives[name].lower() for name in QUESTIONS} == {
         name: kind.summary.lower().removeprefix("the ") for name, kind in QUESTIONS.items()
     }
@@ -135,7 +136,7 @@ def test_the_questions_are_those_of_the_code() -> None:
 def test_the_flag_rules_are_those_of_the_code() -> None:
     """The table has exactly the rules, with severity and explanations."""
     told = [(code(row[0]), row[1], row[3]) for row in TABLES["rule | severity | when | what it may mean"]]
-    assert told == [(rule.name, rule.severity, rule.description) for rule in licensing.RULES]
+    assert told == [(rule.name, rule.severity, rule.description) for rule in RULES]
 
 
 def test_each_plane_holds_what_the_table_says() -> None:

@@ -234,7 +234,7 @@ def play_both_planes(played: Played, live: bool = False) -> dict[str, tuple[int,
     """
     if live:
         disclosure.open_from = lambda *_: None
-        licensing._day = lambda moment: moment.isoformat(timespec="milliseconds")
+        vars(licensing)["day"] = lambda moment: moment.isoformat(timespec="milliseconds")
     today = datetime.now(UTC).date()
     sent = fleet(today, 120)
     late = {f"198.51.100.{number}": one for number, one in enumerate(sent[-12:], 1)}

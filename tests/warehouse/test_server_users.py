@@ -23,14 +23,14 @@ from warehouse.connections import Connections
 from warehouse.engine import Engine, EngineError
 from warehouse.identifiers import quoted
 from warehouse.migrate import migrate
-from warehouse.queries import health, licensing, metrics
+from warehouse.queries import health, license_flags, licensing, metrics
 from warehouse.server_users import GRANTS, Server, ServerUser
 
 AGGREGATES = ("installs_by_month", "features_by_month", "installs")
 USAGE = ("usage_beacons", *AGGREGATES)
 LICENSE = (
     "license_sightings", "license_sources_by_month", "sightings_by_install", "license_keys", "license_cases",
-    "owner_statements",
+    "owner_statements", "license_registry", "license_flags", "license_incidents",
 )  # fmt: skip
 RIGHTS = ("install_states", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
 ACCESS_DENIED, READONLY = 497, 164
@@ -267,7 +267,7 @@ def test_the_queries_choose_the_user_by_the_plane(engine: Engine, monkeypatch: p
     asked.clear()
     health.beacons_per_hour(engine, datetime.now(UTC))
     licensing.installs(engine, {})
-    licensing.flags(engine)
+    license_flags.flags(engine, {})
     assert set(asked) == {ServerUser.LICENSING}
 
 

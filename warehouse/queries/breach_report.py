@@ -17,6 +17,7 @@ TABLES = {
     "sightings_by_install": "toDate(first_seen)",
     "license_keys": "toDate(last_seen)",
     "license_cases": "toDate(at)",
+    "license_flags": "toDate(at)",
     "sealed_beacons": "day",
 }
 

@@ -1,0 +1,132 @@
+"""Keeps the flags up: judges the installs of each loaded batch, and once a day all of them, for what time changes.
+
+The installs that wait are in memory only. A pass over all installs begins with the loader, so none is forgotten.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
+
+import msgspec
+
+from collector.spool import Spool
+from warehouse.engine import Engine, EngineError
+from warehouse.licensing import registry, sightings
+from warehouse.licensing.judge import Judge
+from warehouse.licensing.sightings import Pair
+from warehouse.server_users import ServerUser
+
+# Installs judged at once: a second of work, during which the loader waits.
+MOST = 2000
+LICENSES = 2000
+# The pause after judging, at least; otherwise as long as the judging took. A flag is due ten seconds after the 202.
+PAUSE_SECONDS = 1.0
+PASS_SECONDS = 86400.0
+RETRY_SECONDS = 5.0
+START: Pair = ("", 0)
+
+log = logging.getLogger("pharos.judging")
+
+
+class _Row(msgspec.Struct):
+    module: str
+    install: int
+
+
+class Judging:
+    """The installs that wait to be judged, for one loader."""
+
+    def __init__(
+        self, spool: Spool, engine: Engine, judge: Judge, steady: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._spool, self._engine, self._judge, self._steady = spool, engine, judge, steady
+        self._reader = engine.as_user(ServerUser.LICENSING)
+        self._waiting: dict[Pair, None] = {}  # in order, each once
+        self._noted_at = self._ready_at = self._pass_at = float("-inf")
+        self._place: Pair | None = None
+
+    @property
+    def waiting(self) -> int:
+        """The number of installs that wait."""
+        return len(self._waiting)
+
+    @property
+    def passing(self) -> bool:
+        """Whether a pass over all installs is under way, or due."""
+        return self._place is not None or self._steady() >= self._pass_at
+
+    def note(self, rows: Iterable[bytes]) -> None:
+        """Note the installs of rows of the license plane that were inserted."""
+        self._noted_at = self._steady()
+        for row in rows:
+            found = msgspec.json.decode(row, type=_Row)
+            self._waiting[found.module, found.install] = None
+
+    def note_installs(self, installs: Collection[int]) -> None:
+        """Note installs whose owner stated something, for every module that they have. Raises `EngineError`."""
+        for module, number in self._reader.query_each(
+            "SELECT DISTINCT module, install FROM sightings_by_install WHERE install IN {installs:Array(UInt64)}",
+            "installs",
+            installs,
+        ):
+            self._waiting[module, number] = None
+
+    def step(self, leave: Collection[int]) -> bool:
+        """Load waiting registry rows and judge waiting installs; returns whether the pass goes on.
+
+        Leaves the installs `leave` alone. A failure does not delay beacons.
+        """
+        if self._steady() < self._ready_at:
+            return False
+        began = self._steady()
+        try:
+            self._load_licenses()
+            judged = self._judge_waiting(leave)
+            passing = not judged and self._pass(leave)
+        except EngineError as error:
+            log.warning("judging licenses failed, will retry in %.0f s: %s", RETRY_SECONDS, error)
+            self._ready_at = self._steady() + RETRY_SECONDS
+            return False
+        if judged:
+            self._ready_at = self._steady() + max(PAUSE_SECONDS, self._steady() - began)
+        return passing
+
+    def _load_licenses(self) -> None:
+        """Move the registry rows of the spool to ClickHouse, and note the installs that they concern."""
+        while rows := self._spool.licenses(LICENSES):
+            modules = registry.modules(self._reader)
+            found = [msgspec.json.decode(row, type=registry.Row) for _, row in rows]
+            token = f"licenses {self._spool.loader_id()} {rows[0][0]} {rows[-1][0]}"
+            new = registry.load(self._reader, self._engine.as_user(ServerUser.LOADER), found, token)
+            self._waiting |= dict.fromkeys(sightings.holding(self._reader, {row.key for row in new}))
+            if {row.module for row in new} - modules:
+                self._place = START  # every key of a module is now known or not
+            self._judge.refresh(anew=True)
+            self._spool.delete_licenses(rows[-1][0])
+
+    def _judge_waiting(self, leave: Collection[int]) -> bool:
+        """Judge some of the waiting installs; returns whether there were any."""
+        for module in self._judge.take_changed():
+            self._waiting |= dict.fromkeys(sightings.away(self._reader, module))
+        if not self._waiting:
+            return False
+        pairs = list(islice(self._waiting, MOST))
+        self._judge.judge(pairs, leave, self._noted_at)
+        for pair in pairs:
+            del self._waiting[pair]
+        return True
+
+    def _pass(self, leave: Collection[int]) -> bool:
+        """Judge the next installs of the daily pass; returns whether it goes on."""
+        if self._place is None:
+            if self._steady() < self._pass_at:
+                return False
+            self._place = START
+        pairs = sightings.after(self._reader, self._place, MOST)
+        self._judge.judge(pairs, leave)
+        if len(pairs) < MOST:
+            self._place, self._pass_at = None, self._steady() + PASS_SECONDS
+            return False
+        self._place = pairs[-1]
+        return True

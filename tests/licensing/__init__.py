@@ -1,0 +1,1 @@
+"""Licensing evidence: the rules, the flags, and a labelled fleet that measures them."""

@@ -1,0 +1,150 @@
+"""What the rules know: the license reports of an install as runs, its key in the registry, and its module. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+
+from core.thresholds import Thresholds
+
+UNLICENSED, LAPSED = frozenset({"unlicensed", "invalid"}), frozenset({"expired", "suspended"})
+AWAY = UNLICENSED | LAPSED
+UNKNOWN = "unknown"
+DEAD = frozenset({"expired", "suspended", "revoked"})
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Consecutive reports with the same status, key and source, from the first to the last of them."""
+
+    status: str
+    key: int
+    source: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the registry: what the vendor said about a key at the time `changed`. Limits are None without limit."""
+
+    module: str
+    state: str
+    changed: datetime
+    max_installs: int | None = None
+    copies: int = 1
+    valid_until: date | None = None
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The history of a key for a module, oldest row first. It has at least one row."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def now(self) -> Entry:
+        """The present row."""
+        return self.entries[-1]
+
+    def dead(self, at: datetime) -> tuple[str, datetime] | None:
+        """Return how a key is dead at a time, and since when (`EVER` if it was never alive). None for a live key."""
+        now = self.now
+        ended = datetime.combine(now.valid_until, time(), UTC) + timedelta(days=1) if now.valid_until else None
+        if ended is not None and ended <= at:
+            return (now.state if now.state in DEAD else "expired"), ended
+        if now.state not in DEAD:
+            return None
+        since = now.changed
+        for entry in reversed(self.entries):
+            if entry.state not in DEAD:
+                return now.state, since
+            since = entry.changed
+        return now.state, EVER
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The installs that report a version as licensed, and how many of them send a key."""
+
+    installs: int
+    with_key: int
+
+
+@dataclass(frozen=True)
+class Incident:
+    """Many installs of a module that turned from licensed at once. `until` is None while it lasts."""
+
+    module: str
+    since: datetime
+    until: datetime | None
+    affected: int
+    installs: int
+
+
+@dataclass(frozen=True)
+class Install:
+    """A module on an install. `runs` are in order; `received` is whether a connection delivered the last report.
+
+    `networks` are the networks of each day of the last 30 that has at least `cloned_networks` of them.
+    """
+
+    module: str
+    install: int
+    version: str
+    received: bool
+    runs: tuple[Run, ...]
+    networks: Mapping[date, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def last(self) -> Run:
+        """The latest run."""
+        return self.runs[-1]
+
+
+@dataclass(frozen=True)
+class Holder:
+    """An install that reports a key: since when, on which of the last 30 days, and from which places (hashes)."""
+
+    install: int
+    first: datetime
+    days: frozenset[date]
+    places: frozenset[int] = frozenset()
+    received: bool = True
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the rules hold the reports against. `registry` maps a key to its history by module."""
+
+    thresholds: Thresholds
+    now: datetime
+    registry: Mapping[int, Mapping[str, Registered]] = field(default_factory=dict)
+    modules: frozenset[str] = frozenset()  # those with a registry
+    cohorts: Mapping[tuple[str, str], Cohort] = field(default_factory=dict)  # by module and version
+    incidents: Sequence[Incident] = ()
+    sources: frozenset[str] | None = None  # the sources that the catalog declares; None if it declares none
+
+    def known(self, module: str, key: int) -> Registered | None:
+        """Return the history of a key for a module, None if the registry does not know it."""
+        return self.registry.get(key, {}).get(module)
+
+
+def present_run(install: Install, statuses: frozenset[str]) -> list[Run]:
+    """Return the runs of the present stretch of these statuses, oldest first; none if the latest report is another.
+
+    `unknown` neither starts nor ends a stretch.
+    """
+    found: list[Run] = []
+    for run in reversed(install.runs):
+        if run.status == UNKNOWN:
+            continue
+        if run.status not in statuses:
+            break
+        found.append(run)
+    return found[::-1]
+
+
+def days(since: datetime, until: datetime) -> int:
+    """Return the number of calendar days (UTC) from one time to another."""
+    return (until.date() - since.date()).days

@@ -1,0 +1,68 @@
+"""A rule and what it finds: the evidence, piece by piece, each with its grade. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from warehouse.licensing.facts import Install, Terms
+
+# `recorded`: the collector saw it itself. `registry`: the vendor said so. `claimed`: a module said so, or an import.
+Grade = Literal["recorded", "registry", "claimed"]
+GRADES: tuple[Grade, ...] = ("recorded", "registry", "claimed")
+SEVERITIES = ("notice", "warning", "critical")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of evidence in words. The flag does not hold without a `necessary` one."""
+
+    text: str
+    grade: Grade
+    necessary: bool = True
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a rule found. `since` is the start of the present run, `key` the subject if it is a key."""
+
+    since: datetime
+    pieces: tuple[Piece, ...]
+    key: int = 0
+    reach: int = 1
+
+    @property
+    def grade(self) -> Grade:
+        """The grade of the weakest necessary piece."""
+        return max((piece.grade for piece in self.pieces if piece.necessary), key=GRADES.index)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: its name, its severity on strong evidence, its meaning, and what else may explain the evidence.
+
+    `find` judges an install; a rule about keys has none, because it needs all installs of a key.
+    """
+
+    name: str
+    severity: str
+    description: str
+    innocent: tuple[str, ...]
+    find: Callable[[Install, Terms], Finding | None] | None = None
+    # Whether an incident of the vendor may cause it.
+    guarded: bool = field(default=False)
+
+    def severity_of(self, grade: Grade) -> str:
+        """Return the severity of a flag: one step lower if it rests on a claim."""
+        step = SEVERITIES.index(self.severity) - (grade == "claimed")
+        return SEVERITIES[max(step, 0)]
+
+
+def received(install: Install) -> Grade:
+    """Return the grade of what an install sent: recorded if a connection delivered it, else claimed (an import)."""
+    return "recorded" if install.received else "claimed"
+
+
+def in_words(pieces: Sequence[Piece]) -> str:
+    """Return the evidence as one text, which says of each piece how it is known."""
+    return "; ".join(f"{piece.text} ({piece.grade})" for piece in pieces)

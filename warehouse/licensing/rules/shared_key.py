@@ -1,0 +1,111 @@
+"""`shared_key`: more installs use a key at the same time than its license allows. The subject is the key."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from warehouse.licensing.facts import Holder, Registered, Terms
+from warehouse.licensing.findings import Finding, Piece, Rule
+
+# An install that reports weekly is active in between.
+GAP = timedelta(days=7)
+# What a key without an entry in the registry is taken to allow, beside a staging copy.
+ASSUMED = 1
+ASSUMED_COPIES = 1
+
+
+@dataclass
+class _Site:
+    """Holders behind one address: together they count once."""
+
+    holders: list[Holder]
+
+    @property
+    def first(self) -> datetime:
+        return min(holder.first for holder in self.holders)
+
+    def active(self) -> set[date]:
+        """Return the days on which the site uses the key: from the first to the last report of a stretch."""
+        days: set[date] = set()
+        stretch: list[date] = []
+        for day in (*sorted({day for holder in self.holders for day in holder.days}), date.max):
+            if stretch and day - stretch[-1] > GAP:
+                if len(stretch) > 1:
+                    days |= {stretch[0] + timedelta(days=n) for n in range((stretch[-1] - stretch[0]).days + 1)}
+                stretch = []
+            stretch.append(day)
+        return days
+
+
+def allowed(known: Registered | None) -> int | None:
+    """Return how many installs may use a key at once, None without limit."""
+    if known is None:
+        return ASSUMED + ASSUMED_COPIES
+    return None if known.now.max_installs is None else known.now.max_installs + known.now.copies
+
+
+def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: Terms) -> dict[int, Finding]:
+    """Return the finding for each accused install. The earliest holder is the probable owner and is not accused."""
+    most = allowed(known)
+    if most is None:
+        return {}
+    sites = _sites([holder for holder in holders if len(holder.days) > 1])
+    if len(sites) <= most:
+        return {}
+    active = [site.active() for site in sites]
+    together = Counter(day for days in active for day in days)
+    crowded = sorted(day for day, number in together.items() if number > most)
+    if len(crowded) <= terms.thresholds.shared_key_days:
+        return {}
+    involved = [site for site, days in zip(sites, active, strict=True) if days & set(crowded)]
+    owner = min(involved, key=lambda site: site.first)
+    reach = max(together[day] for day in crowded)
+    since = datetime.combine(crowded[0], time(), UTC)
+    limit = (
+        Piece(f"the registry allows {known.now.max_installs} and {known.now.copies} copies", "registry")
+        if known
+        else Piece(f"the registry has no such key, and {most} installs are taken to be allowed", "claimed")
+    )
+    through = all(holder.received for site in involved for holder in site.holders)
+    pieces = (
+        Piece(
+            f"more than {most} installs at different addresses use this key on the same days, on more than "
+            f"{terms.thresholds.shared_key_days} days since {since:%Y-%m-%d}",
+            "recorded" if through else "claimed",
+        ),
+        limit,
+    )
+    return {
+        holder.install: Finding(since, pieces, key, reach)
+        for site in involved
+        if site is not owner
+        for holder in site.holders
+    }
+
+
+def _sites(holders: Sequence[Holder]) -> list[_Site]:
+    """Join the holders that share an address, also over a third one."""
+    sites: list[_Site] = []
+    places: list[set[int]] = []
+    for holder in holders:
+        joined = [number for number, at in enumerate(places) if at & holder.places]
+        site, at = _Site([holder]), set(holder.places)
+        for number in reversed(joined):
+            site.holders += sites.pop(number).holders
+            at |= places.pop(number)
+        sites.append(site)
+        places.append(at)
+    return sites
+
+
+SHARED_KEY = Rule(
+    "shared_key",
+    "critical",
+    "More installs use a license key at the same time than its license allows.",
+    (
+        "a move to a new server that takes more than a few days",
+        "staging copies beyond the allowance",
+        "a license for several installs that the registry has for one",
+    ),
+)

@@ -1,0 +1,37 @@
+"""`unauthorized_source`: the license comes from a source that the catalog does not declare."""
+
+from warehouse.licensing import facts
+from warehouse.licensing.facts import Install, Terms
+from warehouse.licensing.findings import Finding, Piece, Rule
+from warehouse.licensing.rules.unknown_key import LICENSED
+
+
+def find(install: Install, terms: Terms) -> Finding | None:
+    """Judge the latest source of an install that claims a license, if the catalog declares sources."""
+    run = facts.present_run(install, LICENSED)
+    if terms.sources is None or not run or not run[-1].source or run[-1].source in terms.sources:
+        return None
+    foreign = []
+    for each in reversed(run):
+        if not each.source or each.source in terms.sources:
+            break
+        foreign.append(each)
+    since = foreign[-1].since
+    return Finding(
+        since,
+        (
+            Piece(
+                f"the module names {foreign[0].source} as the source of its license, since {since:%Y-%m-%d}", "claimed"
+            ),
+            Piece("the catalog declares no such source", "registry"),
+        ),
+    )
+
+
+UNAUTHORIZED_SOURCE = Rule(
+    "unauthorized_source",
+    "critical",
+    "The license comes from a source that the catalog does not declare.",
+    ("a new reseller that the catalog does not have yet", "a source that was renamed in a new version"),
+    find,
+)

@@ -1,0 +1,35 @@
+"""`unlicensed`: the module itself has reported for days that it has no valid license."""
+
+from warehouse.licensing import facts
+from warehouse.licensing.facts import Install, Terms
+from warehouse.licensing.findings import Finding, Piece, Rule
+from warehouse.licensing.incidents import since_incidents
+
+
+def find(install: Install, terms: Terms) -> Finding | None:
+    """Judge the present run of `unlicensed` and `invalid`."""
+    return reported(install, terms, facts.UNLICENSED, terms.thresholds.unlicensed_days)
+
+
+def reported(install: Install, terms: Terms, statuses: frozenset[str], least: int) -> Finding | None:
+    """Return a finding if the present run of these statuses lasts at least `least` days, incidents left out."""
+    run = facts.present_run(install, statuses)
+    since = since_incidents(run[0].since, install.module, terms.incidents) if run else None
+    if since is None or facts.days(since, run[-1].until) < least:
+        return None
+    text = f"the module itself reports {run[-1].status}, without a break since {since:%Y-%m-%d}"
+    return Finding(since, (Piece(text, "claimed"),))
+
+
+UNLICENSED = Rule(
+    "unlicensed",
+    "critical",
+    "The module has reported for days that it has no valid license.",
+    (
+        "a new customer who has not entered the key yet",
+        "a firewall that blocks the license check",
+        "a test system that nobody uses",
+    ),
+    find,
+    guarded=True,
+)

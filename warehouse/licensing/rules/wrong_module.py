@@ -1,0 +1,33 @@
+"""`wrong_module`: an install claims a license with a key that was sold for another module."""
+
+from warehouse.licensing import facts
+from warehouse.licensing.facts import Install, Terms
+from warehouse.licensing.findings import Finding, Piece, Rule, received
+from warehouse.licensing.rules.unknown_key import LICENSED
+
+
+def find(install: Install, terms: Terms) -> Finding | None:
+    """Judge the latest key, if the registry knows it for other modules only."""
+    run = facts.present_run(install, LICENSED)
+    modules = terms.registry.get(run[-1].key, {}) if run and run[-1].key else {}
+    if not modules or install.module in modules:
+        return None
+    since = next(each.since for each in run if each.key == run[-1].key)
+    if facts.days(since, run[-1].until) < terms.thresholds.unknown_key_days:
+        return None
+    return Finding(
+        since,
+        (
+            Piece(f"the install claims a license of {install.module} with this key", received(install)),
+            Piece(f"the key is one of {', '.join(sorted(modules))}", "registry"),
+        ),
+    )
+
+
+WRONG_MODULE = Rule(
+    "wrong_module",
+    "critical",
+    "The install claims a license with a key that the registry has for another module.",
+    ("a bundle that the registry lists under one module", "a module that was renamed", "a key in the wrong field"),
+    find,
+)
