@@ -1,0 +1,1 @@
+"""The rules of licensing evidence, and the flags that follow from them."""

@@ -1,0 +1,207 @@
+"""The rules, purely: what must be flagged, and the innocent neighbor that must not be."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.settings import Settings
+from warehouse.licensing.facts import EVER, Cohort, Entry, Holder, Incident, Install, Registered, Run, Terms
+from warehouse.licensing.findings import Finding, Piece
+from warehouse.licensing.rules import BY_NAME, RULES, shared_key
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+KEY, OTHER = 77, 78
+LICENSED = "licensed"
+
+
+def ago(days: float) -> datetime:
+    return NOW - timedelta(days=days)
+
+
+def install(*spans: tuple[Any, ...], **more: Any) -> Install:
+    """Return an install with runs of (status, from, to, key), in days ago."""
+    runs = tuple(Run(status, key[0] if key else 0, "whmcs", ago(begin), ago(end)) for status, begin, end, *key in spans)
+    return replace(Install("invoice_pro", 1, "3.2.1", True, runs), **more)
+
+
+def terms(**more: Any) -> Terms:
+    return replace(Terms(Settings(), NOW), **more)
+
+
+def registry(*entries: Entry, key: int = KEY, module: str = "invoice_pro") -> dict[str, Any]:
+    """Return the terms' registry with one key."""
+    return {"registry": {key: {module: Registered(entries)}}, "modules": frozenset({"invoice_pro"})}
+
+
+def entry(state: str = "active", days: float = 100, **more: Any) -> Entry:
+    return Entry("invoice_pro", state, ago(days), **{"max_installs": 1, **more})
+
+
+def found(rule: str, one: Install, **more: Any) -> Finding | None:
+    find = BY_NAME[rule].find
+    assert find is not None
+    return find(one, terms(**more))
+
+
+def test_a_run_of_unlicensed_counts_over_unknown() -> None:
+    """`unknown` neither starts nor ends a run; a licensed report ends it."""
+    one = install((LICENSED, 20, 10), ("unlicensed", 5, 4), ("unknown", 3, 2), ("invalid", 1, 0))
+    finding = found("unlicensed", one)
+    assert finding is not None
+    assert finding.since == ago(5)
+    assert finding.grade == "claimed"
+    assert found("unlicensed", install(("unlicensed", 2, 0))) is None
+    assert found("unlicensed", install(("unlicensed", 9, 5), (LICENSED, 4, 4), ("unlicensed", 2, 0))) is None
+    assert found("unlicensed", install(("unlicensed", 5, 1), (LICENSED, 0, 0))) is None
+    assert found("unlicensed", install(("unlicensed", 9, 1), ("unknown", 0, 0))) is not None
+
+
+def test_lapsed_needs_two_weeks() -> None:
+    """An expired license is flagged after 14 days."""
+    assert found("lapsed", install(("expired", 14, 0))) is not None
+    assert found("lapsed", install(("suspended", 13, 0))) is None
+
+
+def test_an_unknown_key_needs_a_registry_of_the_module() -> None:
+    """A key that the registry does not know, for two days; also one that changes."""
+    one = install((LICENSED, 4, 0, OTHER))
+    assert found("unknown_key", one) is None
+    finding = found("unknown_key", one, **registry(entry()))
+    assert finding is not None
+    assert finding.grade == "registry"
+    assert found("unknown_key", replace(one, received=False), **registry(entry())).grade == "claimed"  # type: ignore[union-attr]
+    changing = install(*((LICENSED, day, day, 1000 + day) for day in range(5, -1, -1)))
+    assert found("unknown_key", changing, **registry(entry())).since == ago(5)  # type: ignore[union-attr]
+    assert found("unknown_key", install((LICENSED, 9, 2, OTHER), (LICENSED, 1, 0, KEY)), **registry(entry())) is None
+    assert found("unknown_key", install((LICENSED, 1, 0, OTHER)), **registry(entry())) is None
+
+
+def test_a_missing_key_is_held_against_the_version() -> None:
+    """No key is a flag only where nearly all installs of the version send one."""
+    one = install((LICENSED, 4, 0))
+    for cohort, flagged in ((Cohort(20, 18), True), (Cohort(19, 19), False), (Cohort(100, 89), False)):
+        cohorts = {("invoice_pro", "3.2.1"): cohort}
+        assert (found("missing_key", one, cohorts=cohorts) is not None) is flagged
+    assert found("missing_key", one) is None
+
+
+@pytest.mark.parametrize(
+    ("entries", "dead"),
+    [
+        ([entry("active", 90)], None),
+        ([entry("revoked", 90)], ("revoked", EVER)),
+        ([entry("active", 90), entry("revoked", 5)], ("revoked", ago(5))),
+        ([entry("active", 90), entry("suspended", 9), entry("revoked", 5)], ("revoked", ago(9))),
+        ([entry("active", 90, valid_until=date(2026, 11, 1))], ("expired", datetime(2026, 11, 2, tzinfo=UTC))),
+        ([entry("expired", 3, valid_until=date(2026, 11, 1))], ("expired", datetime(2026, 11, 2, tzinfo=UTC))),
+        ([entry("active", 90, valid_until=date(2026, 11, 28))], None),
+        ([entry("revoked", 9), entry("active", 1)], None),
+    ],
+)
+def test_since_when_a_key_is_dead(entries: Sequence[Entry], dead: tuple[str, datetime] | None) -> None:
+    """From valid_until, else since the import that changed it; first seen dead means since ever."""
+    assert Registered(tuple(entries)).dead(NOW) == dead
+
+
+def test_a_dead_key_has_a_grace() -> None:
+    """Revoked for 3 days, expired for 20, and still in use."""
+    one = install((LICENSED, 50, 0, KEY))
+    assert found("dead_key", one, **registry(entry(), entry("revoked", 2))) is None
+    assert found("dead_key", one, **registry(entry(), entry("revoked", 4))).since == ago(4)  # type: ignore[union-attr]
+    assert found("dead_key", one, **registry(entry(), entry("expired", 19))) is None
+    assert found("dead_key", one, **registry(entry(), entry("expired", 21))) is not None
+    gone = install((LICENSED, 50, 10, KEY))
+    assert found("dead_key", gone, **registry(entry(), entry("revoked", 9))) is None
+
+
+def test_the_key_of_another_module() -> None:
+    """The registry has the key for another module only; that is no unknown key."""
+    one = install((LICENSED, 4, 0, KEY))
+    assert found("wrong_module", one, **registry(entry(), module="ticket_ai")) is not None
+    assert found("unknown_key", one, **registry(entry(), module="ticket_ai")) is None
+    assert found("wrong_module", one, **registry(entry())) is None
+
+
+def holder(number: int, begin: int, end: int, place: int | None = None) -> Holder:
+    days = frozenset((NOW - timedelta(days=n)).date() for n in range(end, begin + 1))
+    return Holder(number, ago(begin), days, frozenset({place if place is not None else 100 + number}))
+
+
+def accused(holders: Sequence[Holder], *entries: Entry) -> set[int]:
+    known = Registered(entries) if entries else None
+    return set(shared_key.find(KEY, holders, known, terms()))
+
+
+def test_a_shared_key_accuses_all_but_the_earliest() -> None:
+    """More installs than the license and its copies allow, on more than three days."""
+    assert accused([holder(1, 29, 0), holder(2, 9, 0), holder(3, 9, 0)], entry()) == {2, 3}
+    assert accused([holder(1, 29, 0), holder(2, 9, 0)], entry()) == set()
+    assert accused([holder(1, 29, 0), holder(2, 9, 0), holder(3, 2, 0)], entry()) == set()
+    assert accused([holder(1, 29, 0), holder(2, 9, 0), holder(3, 9, 0)]) == {2, 3}
+    assert accused([holder(n, 29, 0) for n in range(9)], entry(max_installs=None)) == set()
+    assert accused([holder(n, 29, 0) for n in range(9)], entry(max_installs=8)) == set()
+
+
+def test_installs_seen_once_or_behind_one_address_do_not_count() -> None:
+    """Twenty invented ids in one POST, replicas behind one address, and a new id at each start."""
+    assert accused([holder(1, 29, 0), *(holder(n, 0, 0, 9) for n in range(2, 22))], entry()) == set()
+    assert accused([holder(1, 29, 0), *(holder(n, 0, 0) for n in range(2, 22))], entry()) == set()
+    assert accused([holder(n, 29, 0, 9) for n in range(6)], entry()) == set()
+    assert accused([holder(n, 28 - 2 * n, 26 - 2 * n) for n in range(10)], entry()) == set()
+
+
+def test_a_cloned_install_has_three_networks_that_recur() -> None:
+    """Three networks a day on four days; two, or ones that do not recur, are not enough."""
+
+    def seen(days: int, *networks: int, change: bool = False) -> Install:
+        by_day = {
+            (NOW - timedelta(days=n)).date(): frozenset(each + 100 * n * change for each in networks)
+            for n in range(days)
+        }
+        return install((LICENSED, 9, 0, KEY), networks=by_day)
+
+    assert found("cloned_install", seen(4, 1, 2, 3)) is not None
+    assert found("cloned_install", seen(3, 1, 2, 3)) is None
+    assert found("cloned_install", seen(9, 1, 2)) is None
+    assert found("cloned_install", seen(9, 1, 2, 3, change=True)) is None
+
+
+def test_flapping_and_trials() -> None:
+    """Four changes in two weeks; a trial of more than 45 days."""
+    flapping = install(*((LICENSED if day % 2 else "unlicensed", day, day) for day in range(6, -1, -1)))
+    assert found("flapping", flapping) is not None
+    assert found("flapping", install((LICENSED, 9, 8), ("invalid", 7, 7), (LICENSED, 6, 0))) is None
+    assert found("trial_overrun", install(("trial", 46, 0))) is not None
+    assert found("trial_overrun", install(("trial", 45, 0))) is None
+
+
+def test_a_source_that_the_catalog_does_not_declare() -> None:
+    """Without declared sources there is no such flag."""
+    one = install((LICENSED, 2, 0, KEY))
+    assert found("unauthorized_source", one) is None
+    assert found("unauthorized_source", one, sources=frozenset({"whmcs"})) is None
+    assert found("unauthorized_source", one, sources=frozenset({"shop"})) is not None
+
+
+def test_what_began_in_an_incident_counts_from_its_end() -> None:
+    """No flag while it lasts; afterwards the run counts anew."""
+    one = install((LICENSED, 30, 11), ("unlicensed", 10, 0))
+    during = Incident("invoice_pro", ago(10.5), None, 50, 100)
+    assert found("unlicensed", one, incidents=[during]) is None
+    over = replace(during, until=ago(4))
+    assert found("unlicensed", one, incidents=[over]).since == ago(4)  # type: ignore[union-attr]
+    assert found("unlicensed", one, incidents=[replace(during, until=ago(2))]) is None
+    assert found("unlicensed", one, incidents=[replace(during, module="ticket_ai")]).since == ago(10)  # type: ignore[union-attr]
+
+
+def test_the_severity_follows_the_weakest_necessary_piece() -> None:
+    """A claim lowers the severity by one step; a piece that is not necessary does not."""
+    for rule in RULES:
+        assert rule.innocent
+        assert rule.severity_of("claimed") != rule.severity_of("registry") == rule.severity
+    strong, weak = Piece("a", "recorded"), Piece("b", "claimed", necessary=False)
+    assert Finding(NOW, (strong, weak)).grade == "recorded"
+    assert Finding(NOW, (strong, Piece("c", "registry"))).grade == "registry"
