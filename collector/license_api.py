@@ -11,7 +11,7 @@ from collector.license_rows import MOST_ROWS, LicenseRows
 from collector.problems import Refused
 from collector.spool import Spool, Unavailable
 from collector.validate import Reason, Rejected
-from core.credentials import Credentials, bearer
+from core.credentials import Credentials, IngestKey, bearer
 from core.home import Home
 from core.settings import Settings
 
@@ -31,29 +31,36 @@ def blueprint(settings: Settings, home: Home, credentials: Credentials) -> Bluep
             )
         if not key.registry:
             raise Refused(Rejected(Reason.MODULE_NOT_ALLOWED, detail="the key is not a registry key"))
-        value = request_body.read_json(request.environ)
-        items = value if isinstance(value, list) else [value]
-        if not items:
-            raise Refused(Rejected(Reason.MISSING_FIELD, detail="the list is empty"))
-        if len(items) > MOST_ROWS:
-            raise Refused(Rejected(Reason.TOO_MANY_ITEMS, detail=f"at most {MOST_ROWS} licenses at once"))
-        now = datetime.now(UTC)
-        rows, rejected = [], []
-        for index, item in enumerate(items):
-            try:
-                row = rows_of.row(item, now)
-                if key.modules and row.module not in key.modules:
-                    raise Rejected(Reason.MODULE_NOT_ALLOWED, "module", "the key is not valid for this module")
-                rows.append(license_rows.encode(row))
-            except Rejected as error:
-                rejected.append((index, Rejected(*error.args)))
+        with request_body.read_json(request.environ) as value:
+            rows, rejected = _rows(rows_of, value, key)
+            many = isinstance(value, list)
         if not rows:
-            raise _refused(rejected, many=isinstance(value, list))
+            raise _refused(rejected, many=many)
         _store(home, rows)
         body = {"accepted": len(rows), "rejected": _listed(rejected)}
         return Response(msgspec.json.encode(body), 202, content_type="application/json")
 
     return routes
+
+
+def _rows(rows_of: LicenseRows, value: Any, key: IngestKey) -> tuple[list[bytes], list[tuple[int, Rejected]]]:
+    """Return the rows for the spool, and the rejections with their indexes. Raises `Refused`."""
+    items = value if isinstance(value, list) else [value]
+    if not items:
+        raise Refused(Rejected(Reason.MISSING_FIELD, detail="the list is empty"))
+    if len(items) > MOST_ROWS:
+        raise Refused(Rejected(Reason.TOO_MANY_ITEMS, detail=f"at most {MOST_ROWS} licenses at once"))
+    now = datetime.now(UTC)
+    rows, rejected = [], []
+    for index, item in enumerate(items):
+        try:
+            row = rows_of.row(item, now)
+            if key.modules and row.module not in key.modules:
+                raise Rejected(Reason.MODULE_NOT_ALLOWED, "module", "the key is not valid for this module")
+            rows.append(license_rows.encode(row))
+        except Rejected as error:
+            rejected.append((index, Rejected(*error.args)))
+    return rows, rejected
 
 
 def _store(home: Home, rows: list[bytes]) -> None:

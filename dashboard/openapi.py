@@ -7,7 +7,7 @@ from core.fields import FIELDS
 from dashboard import answer_schemas
 from dashboard.answer_schemas import Schema
 from dashboard.largest import MOST_LIMIT
-from dashboard.permissions import API_RULES, EVERYONE, RELEASES, REPORTERS
+from dashboard.permissions import API_RULES, EVERYONE, KEYS, RELEASES, REPORTERS
 from dashboard.reported_releases import MOST
 from warehouse.licensing.findings import GRADES, SEVERITIES
 from warehouse.licensing.rules import BY_NAME
@@ -16,7 +16,6 @@ from warehouse.queries.metric_query import COUNTS, DEFAULT_DAYS, GRAINS, METRICS
 from warehouse.queries.questions import QUESTIONS, adoption, upgrades, whole_buckets
 
 OPENAPI = "/api/v1/openapi.json"
-KEYS = "/api/v1/licensing/keys"
 _METRIC = "/api/v1/metrics/{}"
 _SUMMARIES = {
     "installs": "Distinct installs with a beacon",

@@ -62,10 +62,13 @@ PAGES = (
 SHELL = Page("shell", "", "", EVERYONE)
 
 RELEASES = "/api/v1/releases"
+# The pseudonym of a license key, which a POST asks for.
+KEYS = "/api/v1/licensing/keys"
 # The saved views, and one of them as a file (`dashboard/report.py`), for `pharos report`.
 VIEWS = "/api/views"
 # Who may also report releases. Build servers may do nothing else.
 REPORTERS = frozenset({Role.ADMIN, BUILD})
+
 # The roles whose tokens may read a path of the read API. A path that is not listed is closed to all. None: the path
 # needs no token, because it returns no data.
 API_RULES: dict[str, frozenset[str] | None] = {
@@ -74,7 +77,7 @@ API_RULES: dict[str, frozenset[str] | None] = {
     "/api/v1/licensing/flags": LICENSING,
     RELEASES: EVERYONE | {BUILD},
     VIEWS: frozenset({Role.ADMIN}),
-    "/api/v1/licensing/keys": LICENSING,
+    KEYS: LICENSING,
     "/api/v1/openapi.json": None,
     "/api/": None,
     "/api/<path:rest>": None,

@@ -10,8 +10,7 @@ from flask.testing import FlaskClient
 
 from core.credentials import Credentials, Role
 from core.home import Home
-from dashboard.openapi import KEYS
-from dashboard.permissions import API, API_RULES, EVERYONE, EXTENSION, PAGES, PUBLIC, Callbacks, Page
+from dashboard.permissions import API, API_RULES, EVERYONE, EXTENSION, KEYS, PAGES, PUBLIC, Callbacks, Page
 from tests.dashboard.conftest import EmptyEngine, call, output_of
 
 Visit = Callable[[str | None], FlaskClient]
