@@ -28,7 +28,9 @@ def test_fifty_processes_lose_nothing(host: Host, collector: Collector) -> None:
         turn += 1
         host.tick(f"'version' => '1.0.{turn}'")
     assert [one.communicate()[0] for one in workers] == [b"1"] * 50
-    host.tick("'version' => '2.0.0'")
+    for _ in range(5):  # a busy machine may have opened the breaker
+        host.sleep(14400)
+        host.tick("'version' => '2.0.0'")
     assert turn > 1
     assert uses(collector) == 50_000
 

@@ -83,6 +83,7 @@ class Whmcs:
             f"<?php\nrequire {str(STUB)!r};\n"
             f"require_once {str(self.addon / 'hooks.php')!r};\n"
             f"require_once {str(self.addon / 'pharos_sample.php')!r};\n"
+            f"require_once {str(self.addon / 'lib' / 'pharos.php')!r};\n"
             "$loaded = array_values(Acme\\Pharos\\Copies::$loaded);\n$clock = end($loaded) . '\\Clock';\n"
             f"$clock::$shift = {self.shift};\n{code}\n"
         )
@@ -184,8 +185,9 @@ def test_fifty_requests_at_a_time_lose_nothing(whmcs: Whmcs, collector: Collecto
         whmcs.cron()
         crons += 1
     assert {one.communicate()[0] for one in workers} == {b"1"}
-    whmcs.shift += DAY
-    whmcs.cron()
+    for _ in range(3):  # a busy machine may have opened the breaker
+        whmcs.shift += DAY
+        whmcs.cron()
     assert crons > 1
     assert uses(collector, "sample.export") == 50_000
     assert whmcs.sql("SELECT COUNT(*) FROM mod_acme_pharos_counts") == [["0"]]

@@ -4,8 +4,6 @@
  * The one place that makes the module's client. hooks.php and the module's main file use it.
  */
 
-require_once __DIR__ . '/lib/pharos.php';  // written by `pharos sdk`
-
 use Acme\Pharos\Whmcs;
 use WHMCS\Database\Capsule;
 
@@ -15,6 +13,9 @@ if (!defined('PHAROS_SAMPLE_VERSION')) {
 
 function pharos_sample_pharos()
 {
+    // Loaded here, so that a page that counts nothing pays nothing. `pharos sdk` writes the file.
+    require_once __DIR__ . '/lib/pharos.php';
+
     return Whmcs::module('pharos_sample', [
         'title' => 'Pharos Sample',
         'version' => PHAROS_SAMPLE_VERSION,

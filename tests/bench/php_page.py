@@ -1,0 +1,105 @@
+"""What the PHP client costs a page: the median of pairs of requests, with and without it, on PHP's own web server.
+
+Run alone: `python -m tests.bench.php_page`. It needs php-cli; nothing else of Pharos runs.
+"""
+
+import contextlib
+import http.client
+import os
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pharos import sdk
+
+PAIRS = 400
+COUNTS = 20
+
+
+def pages(folder: Path) -> None:
+    """Write a page, and the same page with the client and 20 counts."""
+    (folder / "pharos.php").write_text(sdk.php("Acme", "http://127.0.0.1:9", "k"))
+    work = "for ($i = 0; $i < 2000; $i++) { $x = md5((string) $i); } echo 'done';"
+    (folder / "plain.php").write_text(f"<?php {work}")
+    client = f"Acme\\Pharos\\Client::module('m', ['state' => {str(folder / 'state')!r}, 'consent' => 'full'])"
+    loaded = "require __DIR__ . '/pharos.php';"
+    count = f"for ($i = 0; $i < {COUNTS}; $i++) {{ {client}->count('export'); }}"
+    (folder / "loading.php").write_text(f"<?php {loaded} {work}")
+    (folder / "counting.php").write_text(f"<?php {loaded} {count} {work}")
+    (folder / "tick.php").write_text(f"<?php {loaded} {client}->choose('full'); {client}->tick(); echo 'done';")
+    (folder / "hold.php").write_text(
+        "<?php foreach (array_merge(glob($argv[1] . '/*'), glob($argv[1] . '/counts/*')) as $name) {"
+        " if (is_file($name)) { $held[] = $f = fopen($name, 'r'); flock($f, LOCK_EX); } } echo 'held'; fgets(STDIN);"
+    )
+
+
+@contextlib.contextmanager
+def served(folder: Path, opcache: bool) -> Iterator[http.client.HTTPConnection]:
+    """Serve the folder by `php -S`."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = ["php", "-d", f"opcache.enable={int(opcache)}", "-d", f"opcache.enable_cli={int(opcache)}"]
+    server = subprocess.Popen(
+        [*command, "-S", f"127.0.0.1:{port}", "-t", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        until = time.monotonic() + 30
+        while True:
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            with contextlib.suppress(OSError):
+                connection.connect()
+                break
+            if time.monotonic() > until:
+                raise RuntimeError("php -S does not answer")
+            time.sleep(0.05)
+        connection.close()
+        yield connection
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def seconds(connection: http.client.HTTPConnection, page: str) -> float:
+    """Return how long a request takes."""
+    started = time.perf_counter()
+    connection.request("GET", f"/{page}.php")
+    assert connection.getresponse().read() == b"done", page
+    took = time.perf_counter() - started
+    connection.close()
+    return took
+
+
+def difference(connection: http.client.HTTPConnection, page: str) -> float:
+    """Return the median of `page` less `plain`, of pairs in turn, in milliseconds."""
+    for warm in ("plain", page):
+        seconds(connection, warm)
+    return 1000 * statistics.median(seconds(connection, page) - seconds(connection, "plain") for _ in range(PAIRS))
+
+
+def main() -> None:
+    """Print what loading and counting cost a page, with and without opcache, and with every file locked."""
+    for opcache in (True, False):
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            pages(folder)
+            with served(folder, opcache) as connection:
+                seconds(connection, "tick")
+                words = "with opcache" if opcache else "without opcache"
+                print(f"{words}: loading {difference(connection, 'loading'):.2f} ms", end=", ")
+                print(f"loading and {COUNTS} counts {difference(connection, 'counting'):.2f} ms", end=", ")
+                command = ["php", str(folder / "hold.php"), str(folder / "state")]
+                with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+                    assert holder.stdout is not None
+                    assert holder.stdin is not None
+                    os.read(holder.stdout.fileno(), 4)
+                    print(f"with every file locked {difference(connection, 'counting'):.2f} ms")
+                    holder.stdin.close()
+
+
+if __name__ == "__main__":
+    main()
