@@ -10,11 +10,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Ends:
-    """The ends of life of a product's series, where they are from, and when they were read there."""
+    """The ends of life of a product's series, where it publishes them, and the day on which they were known."""
 
     title: str
     source: str
-    read: date
+    known: date
     ends: Mapping[str, date]
 
 

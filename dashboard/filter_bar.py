@@ -165,7 +165,7 @@ def _range() -> list[Any]:
     return [
         _select("range", {**RANGES, "days": "From – to"}, DEFAULT_RANGE, "Range", 124),
         days,
-        dmc.Checkbox(id="range-today", label="Today", checked=False, size="xs"),
+        dmc.Checkbox(id="range-today", label="Include today", checked=False, size="xs"),
     ]
 
 

@@ -102,6 +102,10 @@ def verdict(release: Release, earlier: Sequence[Release]) -> str:
         judged = "It takes hold faster than all of them."
     elif high < least:
         judged = "It takes hold slower than all of them."
+    elif part / of < least:
+        judged = "It is below all of them, but by so few installs that this may be chance."
+    elif part / of > most:
+        judged = "It is above all of them, but by so few installs that this may be chance."
     else:
         judged = "It takes hold as they did."
     return f"{said} The {len(known)} releases before had {share(least)} to {share(most)} at that age. {judged}"

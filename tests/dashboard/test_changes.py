@@ -117,6 +117,13 @@ def test_a_release_is_judged_beside_earlier_ones_at_its_age(share: int, judged: 
     assert "The 3 releases before had 20% to 24% at that age." in told
 
 
+@pytest.mark.parametrize(("share", "judged"), [(10, "below all of them"), (35, "above all of them")])
+def test_a_release_on_few_installs_may_be_outside_by_chance(share: int, judged: str) -> None:
+    """A share outside of the earlier ones whose interval reaches into them is no slower or faster release."""
+    told = verdict(release("4.0", 5, 5, share, of=20), EARLIER)
+    assert f"It is {judged}, but by so few installs that this may be chance." in told
+
+
 def test_no_verdict_without_enough_to_compare_with() -> None:
     """Fewer than three earlier releases, or none with that age, give no verdict; nor does a release without figures."""
     assert "Too few earlier releases" in verdict(release("4.0", 1, 5, 20), EARLIER[:2])

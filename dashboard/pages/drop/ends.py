@@ -34,8 +34,8 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         notes = []
         for dimension, product in end_of_life.known().items():
             rows += _rows(data, chosen, dimension, product, today)
-            said = f"of {product.title}: {product.source}, read on {day(product.read)}"
-            notes.append(f"Dates {said}." if product.ends else f"No date {said}.")
+            said = f"as known on {day(product.known)}" if product.ends else "none is entered"
+            notes.append(f"Dates of {product.title}: {said}; see {product.source}.")
         if not rows:
             return Instead(messages.too_few(data.k))
         calls = [api_call("installs", _args(chosen, dimension)) for dimension in end_of_life.known()]
