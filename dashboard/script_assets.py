@@ -1,8 +1,7 @@
-"""Makes what a browser loads small: compresses scripts once and answers each time, and sends a small Plotly."""
+"""Makes what a browser loads small: compresses scripts once, and other text with each answer."""
 
 import gzip
 import threading
-from pathlib import Path
 
 import brotli
 from flask import Flask, Response, request
@@ -11,8 +10,6 @@ from flask_compress import Compress
 SCRIPTS = "/_dash-component-suites/"
 # The first chart requests this script only once its figure has arrived. A preload header starts it with the page.
 PLOTLY = f"{SCRIPTS}plotly/package_data/plotly.min.js"
-# Plotly's own bundle without maps, 3D and WebGL: 0.5 MB in place of 1.5 MB (`dashboard/vendor/README.md`).
-SMALL_PLOTLY = Path(__file__).parent / "vendor" / "plotly-cartesian.min.js"
 CHART_PAGES = ("/", "/features", "/health")
 LEAST = 2048
 # Not HTML: a page that repeats what a visitor sends must not be compressed together with its CSRF token (BREACH).
@@ -46,15 +43,6 @@ def register(server: Flask) -> None:
                 packed[key] = _packed(response.get_data(), encoding)
             response.set_data(packed[key])
         response.headers["Content-Encoding"] = encoding
-        return response
-
-    @server.before_request
-    def small_plotly() -> Response | None:
-        if request.path != PLOTLY:
-            return None
-        response = Response(SMALL_PLOTLY.read_bytes(), content_type="text/javascript; charset=utf-8")
-        response.add_etag()
-        response.make_conditional(request)
         return response
 
 
