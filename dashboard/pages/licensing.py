@@ -11,6 +11,7 @@ from dashboard import freshness, messages
 from dashboard.audited_licensing import MOST_ROWS
 from dashboard.cards import heading
 from dashboard.data_source import DataSource
+from dashboard.flag_list import flags_card, flags_content
 from dashboard.formatting import plural
 from dashboard.grids import csv_name, download, grid_card
 from dashboard.permissions import Callbacks, Page
@@ -45,10 +46,11 @@ def layout() -> html.Div:
             heading(
                 "licensing",
                 "Licensing",
-                "Installs whose license status is not licensed. A row is a reason to ask, not a verdict.",
+                "Flags, and installs whose license status is not licensed: a reason to ask, not a verdict.",
             ),
             dcc.Store(id="licensing-exported"),
             message("licensing-csv"),
+            flags_card(),
             grid_card("licensing", "Installs", COLUMNS, around=400, tools=_tools()),
         ]
     )
@@ -85,6 +87,16 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             shown = f"The first {shown} of more: select a module or a status to see the others"
         csv = {"fileName": csv_name("licensing", None, module), "allColumns": True}
         return [_row(row) for row in rows], csv, f"{shown}. {note}"
+
+    lists = ("licensing-incidents", "licensing-flag-list", "licensing-flags-note")
+
+    @fill(callbacks, page, "licensing-flags", [Output(name, "children") for name in lists], search)
+    def flags(search: str) -> Instead | tuple[Any, ...]:
+        module = _query(search).get("module", "")
+        answer = data.audited_licensing.flags_page({"module": module} if module else {})
+        if not answer["flags"] and not answer["incidents"]:
+            return Instead(html.P("No flag.", className="card-note"))
+        return flags_content(answer)
 
     freshness.register(callbacks, page, data, search)
 

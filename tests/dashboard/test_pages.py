@@ -30,7 +30,7 @@ REGIONS = {
     "platforms": ("platforms-php_series", "platforms-crossed", "platforms-freshness"),
     "drop": ("drop-offers", "drop-freshness"),
     "data": ("data", "data-days", "data-freshness"),
-    "licensing": ("licensing-rows", "licensing-freshness"),
+    "licensing": ("licensing-rows", "licensing-flags", "licensing-freshness"),
     "rights": ("rights", "rights-rows", "rights-freshness"),
     "health": ("health", "health-figures", "health-tables", "beacons_per_hour", "health-freshness"),
 }

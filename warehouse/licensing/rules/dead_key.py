@@ -21,12 +21,12 @@ def find(install: Install, terms: Terms) -> Finding | None:
     if run[-1].until < died + timedelta(days=grace):
         return None
     since = max(died, next(each.since for each in run if each.key == run[-1].key))
-    when = "since ever" if died == facts.EVER else f"since {died:%Y-%m-%d}"
+    said = f"was {state} when the registry first had it" if died == facts.EVER else f"is {state} since {died:%Y-%m-%d}"
     return Finding(
         since,
         (
             Piece("the install claims a license with this key", received(install)),
-            Piece(f"the key is {state} {when}", "registry"),
+            Piece(f"the key {said}", "registry"),
         ),
     )
 
