@@ -20,6 +20,7 @@ from tests.client_php.paper import DAY, KEY, Collector, Host
 from tests.client_php.test_counting import uses
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parents[1] / "cases" / "client.json").read_text())
+SHELL = Path(__file__).parents[2] / "client_sdk" / "shell" / "pharos.sh"
 
 
 class Driver(Protocol):
@@ -83,7 +84,40 @@ class Python:
         return [each.get("features", {}) for each in state["queue"]]
 
 
-CLIENTS: dict[str, Callable[[Path, Collector], Driver]] = {"php": Php, "python": Python}
+class Shell:
+    def __init__(self, folder: Path, collector: Collector) -> None:
+        self.folder, self.url, self.shift = folder, collector.url, 0
+        self.choose("full")
+
+    def _run(self, *arguments: str) -> str:
+        environ = {
+            "TELEMETRY_COLLECTOR": self.url, "TELEMETRY_KEY": KEY, "TELEMETRY_MODULE": "invoice_pro",
+            "TELEMETRY_VERSION": "1.0.0", "TELEMETRY_STATE": str(self.folder / "state"),
+            "TELEMETRY_NOW": str(int(time.time()) + self.shift),
+        }  # fmt: skip
+        done = subprocess.run(
+            ["sh", str(SHELL), *arguments], env={**os.environ, **environ}, capture_output=True, text=True
+        )
+        assert done.stderr == ""
+        return done.stdout.strip()
+
+    def count(self, counts: dict[str, int]) -> None:
+        for name, number in counts.items():
+            self._run("count", name, str(number))
+
+    def tick(self) -> str:
+        return self._run("tick")
+
+    def choose(self, level: str) -> None:
+        self._run("choose", level)
+
+    def waiting(self) -> list[dict[str, int]]:
+        files = sorted(path for name in ("flight", "queue") for path in (self.folder / "state" / name).glob("*"))
+        lines = [[line.split() for line in path.read_text().splitlines()[1:]] for path in files]
+        return [{name: int(number) for name, number in each} for each in lines]
+
+
+CLIENTS: dict[str, Callable[[Path, Collector], Driver]] = {"php": Php, "python": Python, "shell": Shell}
 
 
 @pytest.mark.parametrize("language", CLIENTS)

@@ -31,7 +31,7 @@ final class Page
         'object' => 'Object: nothing may be stored any more',
         'forget' => 'Erase everything, there and here, and turn telemetry off',
         'explain' => 'Show what would be stored of the next report',
-        'progress' => 'Requests',
+        'progress' => 'Show how far the requests are',
         'sent' => 'The request was received.',
         'failed' => 'That did not work: %s',
         'nothing' => 'Nothing is held.',
@@ -185,8 +185,8 @@ final class Page
 
     private function preview(): string
     {
-        return '<h3>' . self::escaped($this->text('preview')) . '</h3><pre>'
-            . self::escaped($this->json($this->client->preview())) . '</pre><p>'
+        return '<h3>' . self::escaped($this->text('preview')) . '</h3>'
+            . $this->block($this->json($this->client->preview())) . '<p>'
             . self::escaped($this->text('install_id')) . '</p>' . $this->form($this->button('explain'));
     }
 
@@ -200,7 +200,7 @@ final class Page
             return $html;
         }
         $data = 'data:application/json;base64,' . base64_encode($shown);
-        return "$html<pre>" . self::escaped($shown) . "</pre><p><a download=\"telemetry.json\" href=\"$data\">"
+        return $html . $this->block($shown) . "<p><a download=\"telemetry.json\" href=\"$data\">"
             . self::escaped($this->text('export')) . '</a></p>';
     }
 
@@ -214,10 +214,15 @@ final class Page
         foreach ($entries as $entry) {
             $head = gmdate('Y-m-d H:i', (int) ($entry['at'] ?? 0)) . ' UTC: ' . ($entry['status'] ?? '')
                 . (empty($entry['reason']) ? '' : " ({$entry['reason']})");
-            $html .= '<details><summary>' . self::escaped($head) . '</summary><pre>'
-                . self::escaped($this->json($entry['beacons'] ?? [])) . '</pre></details>';
+            $html .= '<details><summary>' . self::escaped($head) . '</summary>'
+                . $this->block($this->json($entry['beacons'] ?? [])) . '</details>';
         }
         return $html;
+    }
+
+    private function block(string $text): string
+    {
+        return '<pre style="white-space:pre-wrap;overflow-wrap:anywhere">' . self::escaped($text) . '</pre>';
     }
 
     private function form(string $inside): string
