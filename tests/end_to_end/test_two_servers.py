@@ -214,7 +214,7 @@ def test_readers_read_both_servers(urls: tuple[str, str], tmp_path: Path) -> Non
         assert reader.query("SELECT count() FROM license_sightings") == [(0,)]
         for refused in (engine.of("usage_beacons"), engine.of("license_sightings")):
             with pytest.raises(EngineError):
-                refused.query("SELECT count() FROM migrations")
+                refused.query("SELECT sha256 FROM migrations")
 
 
 def test_a_database_of_other_planes_is_refused(urls: tuple[str, str], tmp_path: Path) -> None:

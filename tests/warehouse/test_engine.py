@@ -178,8 +178,8 @@ def tampered(engine: Engine, home: Home) -> list[str]:
     engine.command(
         "INSERT INTO installs_by_month (module, install, month, days) VALUES ('x', 1, toStartOfMonth(today()), 1)"
     )
-    engine.command("ALTER TABLE sightings_by_install DELETE WHERE 1 SETTINGS mutations_sync = 2")
-    engine.command("ALTER TABLE license_sources_by_month DELETE WHERE 1 SETTINGS mutations_sync = 2")
+    for table in ("sightings_by_install", "license_sources_by_month"):
+        engine.command(f"ALTER TABLE {engine.altered(table)} DELETE WHERE 1 SETTINGS mutations_sync = 2")
     return recount.differences(engine)
 
 
