@@ -1,6 +1,6 @@
 """Cards of plain HTML: tables with bars, and heat maps. They need no chart library, and a screen reader reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,8 +8,11 @@ from dash import Output, dcc, html
 
 from dashboard.cards import definition, shown_table
 from dashboard.charts.tables import ShownTable
+from dashboard.data_source import DataSource
+from dashboard.filters import Filters
 from dashboard.formatting import count, share
-from dashboard.regions import Instead, region
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill, region
 
 FEW = "too few"
 # What a card shows while another part of the page says why there is nothing.
@@ -62,6 +65,30 @@ def table_card(name: str, title: str, tools: Any = None, term: str = "") -> html
         id=f"{name}-card",
         **{"aria-labelledby": f"{name}-title"},
     )
+
+
+@dataclass(frozen=True)
+class TableCard:
+    """A card with a table or a heat map, and the function that fills it for the filters of an address.
+
+    `read` takes the data, the filters and the address, and returns what `table` or `heat_map` do.
+    """
+
+    name: str
+    title: str
+    read: Callable[[DataSource, Filters, str], Instead | tuple[Any, ...]]
+    term: str = ""
+
+    def layout(self) -> html.Section:
+        """The card, empty."""
+        return table_card(self.name, self.title, None, self.term)
+
+    def register(self, page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+        """The callback of the card."""
+
+        @fill(callbacks, page, self.name, table_outputs(self.name), search)
+        def read(search: str) -> Instead | tuple[Any, ...]:
+            return self.read(data, data.chosen(search), search)
 
 
 def table_outputs(name: str) -> list[Output]:

@@ -31,8 +31,8 @@ def layout() -> html.Div:
                 "data",
                 html.Div(id="data-figures"),
                 html.P(id="data-gaps", className="gaps"),
-                by_day.layout(),
-                reported.layout(),
+                by_day.CARD.layout(),
+                reported.CARD.layout(),
                 html.P(COUNTED, className="footnote"),
             ),
         ]
@@ -51,8 +51,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             return Instead(why_empty(data, chosen))
         return _figures(data, chosen, total), _gaps(data, chosen)
 
-    by_day.register(page, callbacks, data, search)
-    reported.register(page, callbacks, data, search)
+    by_day.CARD.register(page, callbacks, data, search)
+    reported.CARD.register(page, callbacks, data, search)
     freshness.register(callbacks, page, data, search)
 
 

@@ -3,51 +3,38 @@
 from datetime import date, timedelta
 from typing import Any
 
-from dash import html
-
 from dashboard import filters, messages
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource, api_call
-from dashboard.permissions import Callbacks, Page
-from dashboard.regions import Instead, fill
-from dashboard.tables import heat_map, table_card, table_outputs
+from dashboard.filters import Filters
+from dashboard.regions import Instead
+from dashboard.tables import TableCard, heat_map
 from warehouse.queries.small_groups import OTHER
 
-NAME = "data-days"
 DAYS = 14
 MOST = 20  # modules
 
 
-def layout() -> html.Section:
-    """The card of the heat map."""
-    return table_card(NAME, "Reports by module and day")
-
-
-def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
-    """The callback of the heat map."""
-
-    @fill(callbacks, page, NAME, table_outputs(NAME), search)
-    def by_day(search: str) -> Instead | tuple[Any, ...]:
-        chosen = data.chosen(search)
-        end = min(chosen.end, filters.today() - timedelta(days=1))
-        start = end - timedelta(days=DAYS - 1)
-        span = {"from": start.isoformat(), "to": end.isoformat(), "grain": "day"}
-        args = chosen.args(by="module") | span
-        installs: dict[str, dict[str, int]] = {}
-        for row in known_rows(data.ask("installs", args)["rows"]):
-            if row["key"] != OTHER:
-                installs.setdefault(row["key"], {})[row["bucket"]] = row["value"]
-        if not installs:
-            return Instead(messages.too_few(data.k))
-        columns = [start + timedelta(days=number) for number in range(DAYS)]
-        largest = sorted(installs, key=lambda module: (-max(installs[module].values()), module))[:MOST]
-        rows = [(module, parts(installs[module], columns)) for module in largest]
-        note = (
-            "Installs that reported on the day, as a share of the most of any day here. Empty: no beacons of the "
-            f"module, or of fewer than {data.k} installs."
-        )
-        heads = ("Module", *(f"{one.day} {one:%b}" for one in columns))
-        return heat_map("Reports by module and day", heads, rows, [api_call("installs", args)], note)
+def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
+    end = min(chosen.end, filters.today() - timedelta(days=1))
+    start = end - timedelta(days=DAYS - 1)
+    span = {"from": start.isoformat(), "to": end.isoformat(), "grain": "day"}
+    args = chosen.args(by="module") | span
+    installs: dict[str, dict[str, int]] = {}
+    for row in known_rows(data.ask("installs", args)["rows"]):
+        if row["key"] != OTHER:
+            installs.setdefault(row["key"], {})[row["bucket"]] = row["value"]
+    if not installs:
+        return Instead(messages.too_few(data.k))
+    columns = [start + timedelta(days=number) for number in range(DAYS)]
+    largest = sorted(installs, key=lambda module: (-max(installs[module].values()), module))[:MOST]
+    rows = [(module, parts(installs[module], columns)) for module in largest]
+    note = (
+        "Installs that reported on the day, as a share of the most of any day here. Empty: no beacons of the "
+        f"module, or of fewer than {data.k} installs."
+    )
+    heads = ("Module", *(f"{one.day} {one:%b}" for one in columns))
+    return heat_map("Reports by module and day", heads, rows, [api_call("installs", args)], note)
 
 
 def parts(installs: dict[str, int], columns: list[date]) -> list[float | None]:
@@ -55,3 +42,6 @@ def parts(installs: dict[str, int], columns: list[date]) -> list[float | None]:
     most = max(installs.values())
     found = [installs.get(one.isoformat()) for one in columns]
     return [None if number is None else number / most for number in found]
+
+
+CARD = TableCard("data-days", "Reports by module and day", _read)

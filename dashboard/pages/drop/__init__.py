@@ -12,13 +12,13 @@ from dashboard.pages.drop import ends, features, hurt, modules, suggestions, tre
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 
-PARTS = (suggestions, hurt, trend, modules, versions, features, ends)
+PARTS = (suggestions, hurt, trend)
+CARDS = (modules.CARD, versions.CARD, features.CARD, ends.CARD)
 
 
 def layout() -> html.Div:
     """The page without its figures."""
     text = "The filters say what would be dropped. The address holds all of it: copy it to send the question."
-    tables = [modules.layout(), versions.layout(), features.layout(), ends.layout()]
     return html.Div(
         [
             heading("drop", "What if we drop…", text),
@@ -28,7 +28,7 @@ def layout() -> html.Div:
                 html.P(id="drop-what", className="strong"),
                 hurt.layout(),
                 trend.layout(),
-                html.Div(tables, className="charts"),
+                html.Div([card.layout() for card in CARDS], className="charts"),
             ),
         ]
     )
@@ -45,6 +45,6 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             return Instead(messages.nothing_dropped())
         return (f"If we drop {all_in_words(chosen.conditions)}{f' for {chosen.module}' if chosen.module else ''}:",)
 
-    for part in PARTS:
+    for part in (*PARTS, *CARDS):
         part.register(page, callbacks, data, search)
     freshness.register(callbacks, page, data, search)

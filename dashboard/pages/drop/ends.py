@@ -3,44 +3,30 @@
 from datetime import date
 from typing import Any
 
-from dash import html
-
 from dashboard import end_of_life, filters, messages
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource, api_call
 from dashboard.end_of_life import Ends
 from dashboard.filters import Filters, unfiltered
 from dashboard.formatting import day
-from dashboard.permissions import Callbacks, Page
-from dashboard.regions import Instead, fill
-from dashboard.tables import Cell, Part, table, table_card, table_outputs
+from dashboard.regions import Instead
+from dashboard.tables import Cell, Part, TableCard, table
 from warehouse.queries import dimensions
 
-NAME = "drop-ends"
 
-
-def layout() -> html.Section:
-    """The card of the table."""
-    return table_card(NAME, "End of life")
-
-
-def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
-    """The callback of the table."""
-
-    @fill(callbacks, page, NAME, table_outputs(NAME), search)
-    def ends(search: str) -> Instead | tuple[Any, ...]:
-        chosen, today = data.chosen(search), filters.today()
-        rows: list[tuple[Cell, ...]] = []
-        notes = []
-        for dimension, product in end_of_life.known().items():
-            rows += _rows(data, chosen, dimension, product, today)
-            said = f"as known on {day(product.known)}" if product.ends else "none is entered"
-            notes.append(f"Dates of {product.title}: {said}; see {product.source}.")
-        if not rows:
-            return Instead(messages.too_few(data.k))
-        calls = [api_call("installs", _args(chosen, dimension)) for dimension in end_of_life.known()]
-        columns = ("Series", "Security fixes until", "Share of installs")
-        return table("End of life by series", columns, rows, calls, " ".join(notes))
+def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
+    today = filters.today()
+    rows: list[tuple[Cell, ...]] = []
+    notes = []
+    for dimension, product in end_of_life.known().items():
+        rows += _rows(data, chosen, dimension, product, today)
+        said = f"as known on {day(product.known)}" if product.ends else "none is entered"
+        notes.append(f"Dates of {product.title}: {said}; see {product.source}.")
+    if not rows:
+        return Instead(messages.too_few(data.k))
+    calls = [api_call("installs", _args(chosen, dimension)) for dimension in end_of_life.known()]
+    columns = ("Series", "Security fixes until", "Share of installs")
+    return table("End of life by series", columns, rows, calls, " ".join(notes))
 
 
 def _rows(data: DataSource, chosen: Filters, dimension: str, product: Ends, today: date) -> list[tuple[Cell, ...]]:
@@ -66,3 +52,6 @@ def until(end: date | None, today: date) -> str:
     if end is None:
         return "not known"
     return f"{day(end)} (over)" if end < today else day(end)
+
+
+CARD = TableCard("drop-ends", "End of life", _read)

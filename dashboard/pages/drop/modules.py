@@ -2,46 +2,36 @@
 
 from typing import Any
 
-from dash import html
-
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource, api_call
+from dashboard.filters import Filters
 from dashboard.formatting import fewer
 from dashboard.links import link
-from dashboard.permissions import Callbacks, Page
-from dashboard.regions import Instead, fill
-from dashboard.tables import NOTHING, Linked, Part, table, table_card, table_outputs
+from dashboard.regions import Instead
+from dashboard.tables import NOTHING, Linked, Part, TableCard, table
 from warehouse.queries.small_groups import OTHER
 
-NAME = "drop-modules"
 MOST = 12  # modules, each of which is a question
 
 
-def layout() -> html.Section:
-    """The card of the table."""
-    return table_card(NAME, "By module")
+def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
+    if not chosen.conditions:
+        return NOTHING
+    days = {"from": chosen.start.isoformat(), "to": chosen.end.isoformat()}
+    found = known_rows(data.ask("installs", {**days, "by": "module", "grain": "period"})["rows"])
+    names = [str(row["key"]) for row in found if row["key"] != OTHER]
+    rows = []
+    for name in names[:MOST]:
+        answer = data.question("drop", chosen.args(module=name))
+        upgrading = answer["still_upgrading"]["share"]
+        linked = Linked(name, link("/drop", search, {"module": name}))
+        rows.append((linked, answer["installs"], Part(answer["share"]), Part(upgrading)))
+    rows.sort(key=lambda row: -(row[1] or 0))
+    notes = [f"The {MOST} largest of {len(names)} modules."] if len(names) > MOST else []
+    notes.append(f"Too few: {fewer(data.k)} installs, or all but so few." if data.k > 1 else "")
+    columns = ("Module", "Installs hurt", "Share", "Of those that still upgrade")
+    calls = [api_call("drop", chosen.args(module=name)) for name in names[:MOST]]
+    return table("Installs hurt by module", columns, rows, calls, " ".join(notes).strip())
 
 
-def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
-    """The callback of the table."""
-
-    @fill(callbacks, page, NAME, table_outputs(NAME), search)
-    def modules(search: str) -> Instead | tuple[Any, ...]:
-        chosen = data.chosen(search)
-        if not chosen.conditions:
-            return NOTHING
-        days = {"from": chosen.start.isoformat(), "to": chosen.end.isoformat()}
-        found = known_rows(data.ask("installs", {**days, "by": "module", "grain": "period"})["rows"])
-        names = [str(row["key"]) for row in found if row["key"] != OTHER]
-        rows = []
-        for name in names[:MOST]:
-            answer = data.question("drop", chosen.args(module=name))
-            upgrading = answer["still_upgrading"]["share"]
-            linked = Linked(name, link("/drop", search, {"module": name}))
-            rows.append((linked, answer["installs"], Part(answer["share"]), Part(upgrading)))
-        rows.sort(key=lambda row: -(row[1] or 0))
-        notes = [f"The {MOST} largest of {len(names)} modules."] if len(names) > MOST else []
-        notes.append(f"Too few: {fewer(data.k)} installs, or all but so few." if data.k > 1 else "")
-        columns = ("Module", "Installs hurt", "Share", "Of those that still upgrade")
-        calls = [api_call("drop", chosen.args(module=name)) for name in names[:MOST]]
-        return table("Installs hurt by module", columns, rows, calls, " ".join(notes).strip())
+CARD = TableCard("drop-modules", "By module", _read)

@@ -29,8 +29,8 @@ def layout() -> html.Div:
                 html.Div(id="feature-named"),
                 html.Div(id="feature-figures"),
                 adoption.layout(),
-                html.Div([*cards, together.layout()], className="charts"),
-                retention.layout(),
+                html.Div([*cards, together.CARD.layout()], className="charts"),
+                retention.CARD.layout(),
             ),
         ]
     )
@@ -58,8 +58,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     adoption.register(page, callbacks, data, search)
     for dimension in by_value.DIMENSIONS:
         by_value.register(page, callbacks, data, search, dimension)
-    retention.register(page, callbacks, data, search)
-    together.register(page, callbacks, data, search)
+    retention.CARD.register(page, callbacks, data, search)
+    together.CARD.register(page, callbacks, data, search)
     freshness.register(callbacks, page, data, search)
 
 

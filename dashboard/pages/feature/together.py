@@ -2,45 +2,36 @@
 
 from typing import Any
 
-from dash import html
-
 from dashboard import filters, messages
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import display_name
+from dashboard.filters import Filters
 from dashboard.links import link
 from dashboard.pages.feature.chosen import read
-from dashboard.permissions import Callbacks, Page
-from dashboard.regions import Instead, fill
-from dashboard.tables import NOTHING, Linked, table, table_card, table_outputs
+from dashboard.regions import Instead
+from dashboard.tables import NOTHING, Linked, TableCard, table
 
-NAME = "feature-together"
 MOST = 10
 
 
-def layout() -> html.Section:
-    """The card of the table."""
-    return table_card(NAME, "Used together with")
+def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
+    shown = read(data, search)
+    if shown is None:
+        return NOTHING
+    args = shown.chosen.args(feature=shown.feature)
+    catalog, today = data.catalog(), filters.today()
+    rows = []
+    for row in data.question("together", args)["rows"][:MOST]:
+        (other,) = (name for name in row["features"] if name != shown.feature)
+        name = display_name(catalog, "feature", other, today)
+        linked = Linked(name.title or other, link("/feature", search, {"name": other}))
+        times = f"{row['installs'] / row['expected']:.1f} ×" if row["expected"] else "–"
+        rows.append((linked, row["installs"], round(row["expected"]), times))
+    if not rows:
+        return Instead(messages.too_few(data.k))
+    columns = ("Feature", "Installs that use both", "By chance", "Of that")
+    note = "By chance: as many as would use both if one feature said nothing about the other."
+    return table("Used together", columns, rows, [api_call("together", args)], note)
 
 
-def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
-    """The callback of the table."""
-
-    @fill(callbacks, page, NAME, table_outputs(NAME), search)
-    def together(search: str) -> Instead | tuple[Any, ...]:
-        shown = read(data, search)
-        if shown is None:
-            return NOTHING
-        args = shown.chosen.args(feature=shown.feature)
-        catalog, today = data.catalog(), filters.today()
-        rows = []
-        for row in data.question("together", args)["rows"][:MOST]:
-            (other,) = (name for name in row["features"] if name != shown.feature)
-            name = display_name(catalog, "feature", other, today)
-            linked = Linked(name.title or other, link("/feature", search, {"name": other}))
-            times = f"{row['installs'] / row['expected']:.1f} ×" if row["expected"] else "–"
-            rows.append((linked, row["installs"], round(row["expected"]), times))
-        if not rows:
-            return Instead(messages.too_few(data.k))
-        columns = ("Feature", "Installs that use both", "By chance", "Of that")
-        note = "By chance: as many as would use both if one feature said nothing about the other."
-        return table("Used together", columns, rows, [api_call("together", args)], note)
+CARD = TableCard("feature-together", "Used together with", _read)

@@ -24,7 +24,7 @@ def layout() -> html.Div:
                 figures.layout(),
                 lifecycle.layout(),
                 chart_card(installs_over_time.CHART, None, 280),
-                movers.layout(),
+                movers.CARD.layout(),
                 html.Div([chart_card(name, None, HEIGHT) for name in breakdowns.NAMES], className="charts"),
                 html.P(id="overview-footnote", className="footnote"),
             ),
@@ -51,5 +51,5 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     figures.register(page, callbacks, data)
     installs_over_time.register(page, callbacks, data)
     breakdowns.register(page, callbacks, data)
-    for part in (sentences, lifecycle, movers):
+    for part in (sentences, lifecycle, movers.CARD):
         part.register(page, callbacks, data, search)

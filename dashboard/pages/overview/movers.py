@@ -2,55 +2,45 @@
 
 from typing import Any
 
-from dash import html
-
 from dashboard import filters, messages
 from dashboard.changes import NOTABLE, strongest_of_each
 from dashboard.data_source import DataSource, api_call
+from dashboard.filters import Filters
 from dashboard.formatting import days
 from dashboard.pages.overview import moves
-from dashboard.permissions import Callbacks, Page
-from dashboard.regions import Instead, fill
-from dashboard.tables import Change, Linked, Part, table, table_card, table_outputs
+from dashboard.regions import Instead
+from dashboard.tables import Change, Linked, Part, TableCard, table
 
-NAME = "movers"
 MOST = 5  # of features, of versions, and of platforms
 
 
-def layout() -> html.Section:
-    """The card of the table."""
-    return table_card(NAME, "What changed most")
-
-
-def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
-    """The callback of the table."""
-
-    @fill(callbacks, page, NAME, table_outputs(NAME), search)
-    def changed_most(search: str) -> Instead | tuple[Any, ...]:
-        chosen = data.chosen(search)
-        changes = moves.read(data, chosen, search)
-        periods = chosen.compared(filters.today())
-        if changes is None or periods is None:
-            return Instead(messages.nothing_to_compare())
-        found = strongest_of_each(changes, MOST)
-        if not found:
-            return Instead(messages.nothing_changed())
-        rows = [
-            (Linked(one.name, one.link), one.kind, one.of, Part(one.shares[0]), Part(one.shares[1]), Change(one.points))
-            for one in found
-        ]
-        note = (
-            f"Differences of more than {NOTABLE:.0f} standard errors, the clearest of each kind first: "
-            f"{days(periods[0].start, periods[0].end)} beside {days(periods[1].start, periods[1].end)}."
+def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
+    changes = moves.read(data, chosen, search)
+    periods = chosen.compared(filters.today())
+    if changes is None or periods is None:
+        return Instead(messages.nothing_to_compare())
+    found = strongest_of_each(changes, MOST)
+    if not found:
+        return Instead(messages.nothing_changed())
+    rows = [
+        (Linked(one.name, one.link), one.kind, one.of, Part(one.shares[0]), Part(one.shares[1]), Change(one.points))
+        for one in found
+    ]
+    note = (
+        f"Differences of more than {NOTABLE:.0f} standard errors, the clearest of each kind first: "
+        f"{days(periods[0].start, periods[0].end)} beside {days(periods[1].start, periods[1].end)}."
+    )
+    calls = [
+        api_call(metric, one.args(by=by, grain="period"))
+        for metric, by in (
+            ("feature_installs", "module,feature"),
+            ("installs", "module,version"),
+            ("installs", "php_series"),
         )
-        calls = [
-            api_call(metric, one.args(by=by, grain="period"))
-            for metric, by in (
-                ("feature_installs", "module,feature"),
-                ("installs", "module,version"),
-                ("installs", "php_series"),
-            )
-            for one in periods
-        ]
-        columns = ("What", "Kind", "Of", "Before", "Now", "Change")
-        return table("What changed most", columns, rows, calls, note)
+        for one in periods
+    ]
+    columns = ("What", "Kind", "Of", "Before", "Now", "Change")
+    return table("What changed most", columns, rows, calls, note)
+
+
+CARD = TableCard("movers", "What changed most", _read)

@@ -12,7 +12,7 @@ from dashboard.pages.versions import adoption, by_week, in_use, upgrades, watch,
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 
-PARTS = (watch, by_week, adoption, in_use, upgrades, what_they_run)
+PARTS = (watch, by_week, adoption, in_use.CARD, upgrades.CARD, what_they_run.CARD)
 
 
 def layout() -> html.Div:
@@ -25,8 +25,8 @@ def layout() -> html.Div:
                 html.Span(id="versions-of", className="visually-hidden"),
                 watch.layout(),
                 html.Div([chart_card(part.CHART, None, 340) for part in (by_week, adoption)], className="charts"),
-                in_use.layout(),
-                html.Div([part.layout() for part in (upgrades, what_they_run)], className="charts"),
+                in_use.CARD.layout(),
+                html.Div([upgrades.CARD.layout(), what_they_run.CARD.layout()], className="charts"),
             ),
         ]
     )

@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from dashboard import messages
 from dashboard import releases as of_module
 from dashboard.cards import DrawnChart, chart_outputs, chart_values
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.tables import table_by_age
 from dashboard.data_source import DataSource, api_call
 from dashboard.formatting import day, share
+from dashboard.pages.versions.newest import newest
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill
-from dashboard.tables import NOTHING
 
 CHART = "adoption_since_release"
 
@@ -21,12 +20,10 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
     @fill(callbacks, page, CHART, chart_outputs(CHART), search)
     def adoption(search: str) -> Instead | tuple[Any, ...]:
-        chosen = data.chosen(search)
-        if not chosen.module:
-            return NOTHING
-        found = of_module.newest(data, chosen)
-        if not found:
-            return Instead(messages.too_few(data.k))
+        asked = newest(data, search)
+        if isinstance(asked, Instead):
+            return asked
+        chosen, found = asked
         curves = {one.version: one.curve for one in found}
         calls = [api_call("adoption", of_module.adoption_args(chosen, one.version)) for one in found]
         words = [

@@ -5,7 +5,7 @@ from typing import Any
 
 from dash import Output, html
 
-from dashboard import filters, messages
+from dashboard import filters
 from dashboard import releases as of_module
 from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
 from dashboard.charts.bars import known_rows
@@ -15,10 +15,11 @@ from dashboard.charts.tables import table_by_age
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
 from dashboard.formatting import count, day, share
+from dashboard.pages.versions.newest import newest
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.significance import distance, interval
-from dashboard.tables import NOTHING, points
+from dashboard.tables import points
 from warehouse.queries.small_groups import OTHER
 
 CHART = "release_watch"
@@ -45,13 +46,10 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
     @fill(callbacks, page, "watch", [Output("watch-said", "children")], search)
     def watch(search: str) -> Instead | tuple[Any]:
-        chosen = data.chosen(search)
-        if not chosen.module:
-            return NOTHING
-        found = of_module.newest(data, chosen)
-        if not found:
-            return Instead(messages.too_few(data.k))
-        release, *earlier = found
+        asked = newest(data, search)
+        if isinstance(asked, Instead):
+            return asked
+        chosen, (release, *earlier) = asked
         today = filters.today()
         said = [
             f"{release.version} was released on {day(release.released)}.",
@@ -63,19 +61,16 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
     @fill(callbacks, page, CHART, chart_outputs(CHART), search)
     def release_watch(search: str) -> Instead | tuple[Any, ...]:
-        chosen = data.chosen(search)
-        if not chosen.module:
-            return NOTHING
-        found = of_module.newest(data, chosen)
-        if not found:
-            return Instead(messages.too_few(data.k))
-        release, *earlier = found
+        asked = newest(data, search)
+        if isinstance(asked, Instead):
+            return asked
+        chosen, (release, *earlier) = asked
         around = of_module.band(earlier, max(release.age, 0))
         curve = release.curve[: max(release.age, 0) + 1]
         note = f"Grey: from the lowest to the highest of the {len(earlier)} releases before, at the same age."
         figure = CHARTS[CHART].figure(release.version, curve, around)
         low, high = [low for low, _ in around], [high for _, high in around]
-        calls = [api_call("adoption", of_module.adoption_args(chosen, one.version)) for one in found]
+        calls = [api_call("adoption", of_module.adoption_args(chosen, one.version)) for one in asked[1]]
         shown = table_by_age({release.version: curve, "Lowest before": low, "Highest before": high}, calls)
         return chart_values(DrawnChart(figure, of_module.verdict(release, earlier), note if around else "", shown))
 
