@@ -8,6 +8,7 @@ from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.formatting import count
+from dashboard.links import link
 from dashboard.tables import heat_map
 from warehouse.queries import dimensions
 from warehouse.queries.small_groups import OTHER
@@ -15,8 +16,11 @@ from warehouse.queries.small_groups import OTHER
 MOST_ROWS, MOST_COLUMNS = 14, 10
 
 
-def crossed(data: DataSource, chosen: Filters, by: str, other: str) -> tuple[Any, ...] | None:
-    """The heat map of the installs by their latest report, and its note; None if there is nothing to show."""
+def crossed(data: DataSource, chosen: Filters, by: str, other: str, path: str, search: str) -> tuple[Any, ...] | None:
+    """The heat map of the installs by their latest report, as its card takes it; None if there is nothing to show.
+
+    Its cells are links on the page `path`, which filter by both values.
+    """
     args = chosen.args(by=f"{by},{other}", grain="period", count="latest")
     cells, rest = read(data.ask("installs", args)["rows"])
     if not cells:
@@ -31,7 +35,9 @@ def crossed(data: DataSource, chosen: Filters, by: str, other: str) -> tuple[Any
     note = f"Shares of the installs of each row, by their latest report. Empty: fewer than {data.k} installs, or none."
     note += f" {count(rest)} installs are in groups too small to show." if rest else ""
     columns = (DIMENSIONS[by], *across)
-    return heat_map(f"{DIMENSIONS[by]} by {DIMENSIONS[other]}", columns, rows, [api_call("installs", args)], note)
+    links = [[link(path, search, {by: one, other: two}) for two in across] for one in downwards]
+    caption = f"{DIMENSIONS[by]} by {DIMENSIONS[other]}"
+    return heat_map(caption, columns, rows, [api_call("installs", args)], note, links)
 
 
 def read(rows: Sequence[Row]) -> tuple[dict[tuple[str, str], int], int]:

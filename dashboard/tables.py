@@ -119,9 +119,21 @@ def heat_map(
     rows: Sequence[tuple[Cell, Sequence[float | None]]],
     calls: Sequence[str],
     note: str = "",
+    links: Sequence[Sequence[str]] = (),
 ) -> tuple[Any, ...]:
-    """A table of shares, each of which is the depth of its cell's color, as the outputs of its card take it."""
-    body = [html.Tr([html.Th(_cell(first), scope="row"), *map(_warm, parts)]) for first, parts in rows]
+    """A table of shares, each of which is the depth of its cell's color, as the outputs of its card take it.
+
+    `links` has an address for each cell, which filters by both of its keys.
+    """
+    body = [
+        html.Tr(
+            [
+                html.Th(_cell(first), scope="row"),
+                *(_warm(part, links[row][column] if links else "") for column, part in enumerate(parts)),
+            ]
+        )
+        for row, (first, parts) in enumerate(rows)
+    ]
     shown = [[_value(first), *(None if part is None else round(part, 4) for part in parts)] for first, parts in rows]
     heads = [html.Th(title, scope="col") for title in columns]
     return _scrolled(caption, heads, body, "heat-map"), note, asdict(ShownTable(columns, shown, calls))
@@ -167,10 +179,11 @@ def _scrolled(caption: str, heads: list[html.Th], body: list[html.Tr], look: str
     )
 
 
-def _warm(part: float | None) -> html.Td:
+def _warm(part: float | None, href: str) -> html.Td:
     if part is None:
         return html.Td("", className="cold")
-    return html.Td(share(part), className="warm", style={"--part": f"{min(part, 1) * 100:.0f}%"})
+    inside = anchor(share(part), href, refine=True) if href else share(part)
+    return html.Td(inside, className="warm", style={"--part": f"{min(part, 1) * 100:.0f}%"})
 
 
 def _value(cell: Cell) -> str | float | None:

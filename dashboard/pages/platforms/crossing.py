@@ -40,7 +40,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         by, other = (chosen_axis(search, axis) for axis in DEFAULT)
         if by == other:
             raise QueryError("out_of_range", "columns", "must be another dimension than the rows")
-        return crossed(data, chosen, by, other) or Instead(messages.too_few(data.k))
+        return crossed(data, chosen, by, other, "/platforms", search) or Instead(messages.too_few(data.k))
 
 
 def chosen_axis(search: str, axis: str) -> str:

@@ -13,7 +13,7 @@ from dashboard.tables import NOTHING, TableCard
 def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
     if not chosen.module:
         return NOTHING
-    found = crossed(data, chosen, "version_series", "php_series")
+    found = crossed(data, chosen, "version_series", "php_series", "/versions", search)
     return found or Instead(messages.too_few(data.k))
 
 
