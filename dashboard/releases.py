@@ -1,8 +1,8 @@
 """The releases of a module, and how the newest one compares with earlier ones at the same age."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from core import versions
@@ -14,8 +14,9 @@ from dashboard.significance import interval
 from warehouse.queries.small_groups import OTHER
 
 MOST_COMPARED = 6
-LEAST_EARLIER = 3
+LEAST_EARLIER = 2
 DAYS = 90
+BEGINNING = timedelta(days=7)
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,16 @@ def adoption_args(chosen: Filters, version: str) -> dict[str, str]:
 
 def _read(data: DataSource, chosen: Filters, version: str) -> Release | None:
     answer = data.question("adoption", adoption_args(chosen, version))
-    if not answer["released"] or not answer["rows"]:
+    if not answer["released"] or not answer["rows"] or _was_there_before(data, answer):
         return None
     parts = [None if row["share"] is None else (row["installs"], row["of"]) for row in answer["rows"]]
     return Release(version, date.fromisoformat(answer["released"]), parts)
+
+
+def _was_there_before(data: DataSource, answer: Mapping[str, Any]) -> bool:
+    """Whether the version was in use when the data begin: its age is not known then."""
+    begin = data.first_day()
+    return answer["released_by"] == "reports" and begin is not None and answer["released"] < str(begin + BEGINNING)
 
 
 def band(earlier: Sequence[Release], until: int) -> list[tuple[float, float]]:
@@ -99,9 +106,9 @@ def verdict(release: Release, earlier: Sequence[Release]) -> str:
         return f"{said} Too few earlier releases are known at this age for a verdict: {len(known)}."
     least, most = min(known), max(known)
     if low > most:
-        judged = "It takes hold faster than all of them."
+        judged = "It takes hold faster than each of them."
     elif high < least:
-        judged = "It takes hold slower than all of them."
+        judged = "It takes hold slower than each of them."
     elif part / of < least:
         judged = "It is below all of them, but by so few installs that this may be chance."
     elif part / of > most:

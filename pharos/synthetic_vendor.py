@@ -13,7 +13,17 @@ MODULES: Ladder = {
 }  # fmt: skip
 # From old to new. A version with weight 0 is released during the days of the fleet.
 VERSIONS = {
-    "invoice_pro": {"2.9.4": 5, "3.0.0": 4, "3.1.2": 18, "3.2.0": 25, "3.2.1": 48, "3.3.0": 0, "3.3.1": 0, "4.0.0": 0},
+    "invoice_pro": {
+        "2.9.4": 5,
+        "3.0.0": 4,
+        "3.1.2": 18,
+        "3.2.0": 25,
+        "3.2.1": 48,
+        "3.2.2": 0,
+        "3.3.0": 0,
+        "3.3.1": 0,
+        "4.0.0": 0,
+    },
     "bulk_mailer": {"1.8.0": 15, "1.9.3": 35, "2.0.0": 50, "2.0.1": 0, "2.1.0": 0, "3.0.0": 0},
     "domain_tools": {"0.9.7": 5, "1.0.0": 25, "1.1.0": 70, "1.1.1": 0, "1.2.0": 0, "1.3.0": 0},
     "ticket_ai": {"0.4.0": 30, "0.5.0": 70, "0.6.0": 0, "0.7.0": 0},
@@ -25,11 +35,12 @@ VERSIONS = {
     "affiliate_plus": {"4.2.0": 100},
     "sms_gateway": {"2.0.3": 60, "2.1.0": 40},
     "quote_builder": {"0.8.0": 100, "0.9.0": 0},
-}
+}  # fmt: skip
 # 4.0.0 of invoice_pro fails: few take it, and those that do fall silent.
 RELEASES = {
     "invoice_pro": {
-        "3.3.0": Release(80, 0.035), "3.3.1": Release(52, 0.04), "4.0.0": Release(24, 0.006, 0.012),
+        "3.2.2": Release(86, 0.04), "3.3.0": Release(76, 0.045), "3.3.1": Release(52, 0.04),
+        "4.0.0": Release(24, 0.006, 0.012),
     },
     "bulk_mailer": {"2.0.1": Release(85, 0.03), "2.1.0": Release(60, 0.03), "3.0.0": Release(20, 0.05)},
     "domain_tools": {"1.1.1": Release(82, 0.02), "1.2.0": Release(55, 0.03), "1.3.0": Release(27, 0.03)},

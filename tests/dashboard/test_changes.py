@@ -107,7 +107,7 @@ EARLIER = [release("3.0", 1, 10, 20), release("3.1", 2, 12, 24), release("3.2", 
 
 @pytest.mark.parametrize(
     ("share", "judged"),
-    [(22, "It takes hold as they did."), (40, "It takes hold faster than all"), (5, "It takes hold slower than all")],
+    [(22, "It takes hold as they did."), (40, "It takes hold faster than each"), (5, "It takes hold slower than each")],
 )
 def test_a_release_is_judged_beside_earlier_ones_at_its_age(share: int, judged: str) -> None:
     """The verdict names the share, its interval, and the range of the earlier ones."""
@@ -125,8 +125,8 @@ def test_a_release_on_few_installs_may_be_outside_by_chance(share: int, judged: 
 
 
 def test_no_verdict_without_enough_to_compare_with() -> None:
-    """Fewer than three earlier releases, or none with that age, give no verdict; nor does a release without figures."""
-    assert "Too few earlier releases" in verdict(release("4.0", 1, 5, 20), EARLIER[:2])
+    """Fewer than two earlier releases, or none with that age, give no verdict; nor does a release without figures."""
+    assert "Too few earlier releases" in verdict(release("4.0", 1, 5, 20), EARLIER[:1])
     assert "Too few earlier releases" in verdict(release("4.0", 1, 5, 20, 30), EARLIER)
     assert "too few installs" in verdict(Release("4.0", MONDAY, [None]), EARLIER)
 

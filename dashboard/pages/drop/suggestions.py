@@ -1,4 +1,4 @@
-"""Conditions to begin with: the oldest series of PHP, WHMCS, the module and the databases, each with its installs."""
+"""Conditions to begin with: the oldest series of PHP, WHMCS, the module and the databases, as links."""
 
 from typing import Any
 
@@ -9,7 +9,6 @@ from dashboard.conditions import in_words, thresholds
 from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
 from dashboard.filters import Filters, unfiltered
-from dashboard.formatting import share
 from dashboard.links import link
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
@@ -48,19 +47,15 @@ def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> htm
     if dimension == "version_series" and not chosen.module:
         return None
     args = unfiltered(chosen).args(by=dimension, grain="period", count="latest")
-    rows = data.ask("installs", args)["rows"]
-    found = {str(row["key"]): int(row["value"]) for row in known_rows(rows) if row["key"]}
-    total = sum(found.values())
-    values = [value for value in found if value != OTHER]
+    rows = known_rows(data.ask("installs", args)["rows"])
+    found = {str(row["key"]): int(row["value"]) for row in rows if row["key"] and row["key"] != OTHER}
     if dimension == "database_series":
-        offers = [(dimension, value) for value in sorted(values, key=found.__getitem__)[:MOST]]
+        offers = [(dimension, value) for value in sorted(found, key=found.__getitem__)[:MOST]]
     else:
-        offers = thresholds(dimension, values, MOST)
-    links = []
-    for name, value in offers:
-        hit = sum(found[one] for one in values if dimensions.matches(name, value, one))
-        others = {other: "" for other in chosen.conditions if dimensions.dimension_of(other) == dimension}
-        text = f"{in_words(name, value)} · {share(hit / total)}"
-        href = link("/drop", search, {**others, name: value})
-        links.append(anchor(text, href, refine=True, className="offer"))
+        offers = thresholds(dimension, list(found), MOST)
+    others = {name: "" for name in chosen.conditions if dimensions.dimension_of(name) == dimension}
+    links = [
+        anchor(in_words(name, value), link("/drop", search, {**others, name: value}), refine=True, className="offer")
+        for name, value in offers
+    ]
     return html.Div(links, className="offers") if links else None

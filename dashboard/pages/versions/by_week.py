@@ -67,7 +67,7 @@ def stacked(installs: dict[str, dict[str, int]], totals: dict[str, int]) -> dict
 
 
 def _drawn(shares: dict[str, list[float | None]], weeks: list[date], call: str) -> DrawnChart:
-    last = {version: values[-1] or 0 for version, values in shares.items() if values}
+    last = {version: values[-1] or 0 for version, values in shares.items() if values and values[-1]}
     words = ", ".join(f"{version} {share(part)}" for version, part in sorted(last.items(), key=lambda one: -one[1]))
     note = (
         "Whole weeks. An install counts once, under its latest report in the week. Versions by their first two numbers."
