@@ -61,6 +61,8 @@ class EmptyEngine(Engine):
             return [(min((loader[1] for loader in self.loaders), default=None), len(self.loaders))]
         if sql.startswith("SELECT sum(bitCount("):
             return [(0,)]
+        if "module NOT IN {without" in sql:
+            return [(0, 0)]
         return [(None, 0)] if sql.startswith("SELECT min(") else []
 
     def version(self) -> str:
