@@ -389,7 +389,7 @@ final class Install
         if ($level === 'off' || $state['objected'] > 0) {
             $this->store->counting(false);
             $state['modules'] = $state['queue'] = $state['flight'] = $state['log'] = $state['web'] = [];
-            if ($loaded !== []) {
+            if ($loaded !== [] && $state != $loaded) {
                 $this->store->save($state);  // the id stays, for the owner's rights
             }
             return new Result($level === 'off' ? Result::OFF : Result::OBJECTED);

@@ -43,7 +43,6 @@ final class Page
             . ' Nothing is sent until you answer.',
         'moved' => 'It was moved',
         'copied' => 'It is a copy',
-        'environment' => 'DO_NOT_TRACK or PHAROS_TELEMETRY turns telemetry off for commands.',
         'trouble' => 'What is wrong',
         'trouble_folder' => 'This user cannot write the folder for telemetry, so nothing is counted.',
         'trouble_counts_folder' => 'This user cannot write the folder of counts. Give it to the user of the web server.',

@@ -7,9 +7,6 @@ namespace Pharos;
 /** @internal The host comes first: no exception, warning or output leaves this client. */
 final class Quiet
 {
-    /** @var ?string class and line of the last exception, without its text, which may contain a path */
-    public static $last = null;
-
     /**
      * Returns what $work returns, or $otherwise when it throws. The host's error handler sees nothing: `@` would still
      * call it, and some turn each warning into an exception.
@@ -31,7 +28,6 @@ final class Quiet
         try {
             return $work();
         } catch (\Throwable $error) {
-            self::$last = \get_class($error) . ' in line ' . $error->getLine();
             return $otherwise;
         } finally {
             if ($handler) {
