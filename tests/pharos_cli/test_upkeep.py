@@ -45,6 +45,7 @@ CHECKS = [
     "engine",
     "grants",
     "retention",
+    "addresses",
 ]
 
 
