@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import msgspec
 from flask import Blueprint, Response, g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
@@ -23,11 +22,15 @@ from core.license_keys import LicenseKeys
 from core.releases import Releases
 from core.saved_views import SavedViews, View, ViewError
 from core.settings import Settings
-from dashboard import openapi, reported_releases
+from dashboard import cases_api, openapi, reported_releases
 from dashboard.audited_licensing import AuditedLicensing
+from dashboard.casework import Casework
 from dashboard.largest import largest, parse_limit
 from dashboard.narrow_questions import NarrowQuestions, should_report
-from dashboard.permissions import API_RULES, KEYS, RELEASES, REPORTERS, VIEWS
+from dashboard.permissions import API_RULES, RELEASES, REPORTERS, VIEWS
+from dashboard.problems import Problem as _Problem
+from dashboard.problems import json_answer as _json
+from dashboard.problems import problem_answer as _problem
 from dashboard.question_limit import QuestionLimit, TooManyQuestions
 from dashboard.question_terms import is_limited, question_terms
 from dashboard.readiness import Readiness
@@ -46,31 +49,13 @@ KEY_HASH = re.compile(next(field.pattern for field in FIELDS if field.path == "l
 log = logging.getLogger("pharos.api")
 
 
-class _Problem(Exception):
-    """An error that is answered as `application/problem+json`."""
-
-    def __init__(self, status: int, reason: str, path: str, detail: str) -> None:
-        super().__init__(detail)
-        self.status, self.reason, self.path, self.detail = status, reason, path, detail
-
-
-_TITLES = {
-    401: "Unauthorized",
-    403: "Forbidden",
-    404: "Not Found",
-    405: "Method Not Allowed",
-    422: "Unprocessable Content",
-    429: "Too Many Requests",
-    503: "Service Unavailable",
-}
-
-
 def blueprint(
     settings: Settings,
     engine: Engine,
     credentials: Credentials,
     access_log: AccessLog,
     license_keys: LicenseKeys,
+    casework: Casework,
     narrow: NarrowQuestions,
     limit: QuestionLimit,
     catalog: Callable[[], Catalog],
@@ -95,7 +80,7 @@ def blueprint(
         token = credentials.token(bearer(request.headers.get("Authorization")))
         if token is None:
             raise _Problem(401, "unauthorized", "", "Authorization: Bearer <read-API token> is missing or unknown")
-        if request.method == "POST" and rule != KEYS:  # it reports nothing
+        if request.method == "POST" and rule == RELEASES:
             roles = roles & REPORTERS
         if token.may not in roles:
             raise _Problem(403, "forbidden", "", f"requires one of the roles {', '.join(sorted(roles)) or '(none)'}")
@@ -169,6 +154,8 @@ def blueprint(
         if not KEY_HASH.fullmatch(key_hash):
             raise _Problem(422, "bad_format", "key_hash", "must be 64 hexadecimal digits")
         return _json(200, audited.key(g.token, key_hash))
+
+    cases_api.register(routes, casework, _arguments, seconds=settings.k == 1)
 
     @routes.get(RELEASES)
     def get_releases() -> Response:
@@ -272,24 +259,3 @@ def _arguments() -> dict[str, str]:
         if len(request.args.getlist(name)) > 1:
             raise QueryError("too_many_items", "query", "a parameter is given twice")
     return request.args.to_dict()
-
-
-def _problem(error: _Problem) -> Response:
-    body = {
-        "type": "about:blank",
-        "title": _TITLES[error.status],
-        "status": error.status,
-        "reason": error.reason,
-        "path": error.path,
-        "detail": error.detail,
-    }
-    response = Response(msgspec.json.encode(body), error.status, content_type="application/problem+json")
-    if error.status == 401:
-        response.headers["WWW-Authenticate"] = "Bearer"
-    if error.status in (429, 503):
-        response.headers["Retry-After"] = "10"
-    return response
-
-
-def _json(status: int, value: Any) -> Response:
-    return Response(msgspec.json.encode(value), status, {"Cache-Control": "no-store"}, content_type="application/json")

@@ -20,8 +20,9 @@ from core.releases import Releases
 from core.saved_views import SavedViews, View
 from core.sessions import Sessions
 from core.settings import Settings
-from dashboard import account, app_shell, login, messages, permissions, public_page, router, script_assets
+from dashboard import account, app_shell, desk_forms, login, messages, permissions, public_page, router, script_assets
 from dashboard.alerts import alert_of
+from dashboard.casework import Casework
 from dashboard.data_source import DataSource
 from dashboard.digests import Digests
 from dashboard.login_throttle import Throttle
@@ -70,7 +71,10 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     releases = Releases(home.dashboard)
     catalog = with_reported(Watched(place(settings, home)), releases)
     views = SavedViews(home.dashboard)
-    data = DataSource(engine, settings, home, catalog, access_log, narrow)
+    license_keys = LicenseKeys(home.root_secret(settings))
+    casework = Casework(engine, access_log, credentials, license_keys)
+    desk_forms.register(server, casework)
+    data = DataSource(engine, settings, home, catalog, access_log, narrow, casework)
 
     def report(view: View, role: Role) -> str:
         with server.app_context():
@@ -81,7 +85,8 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         engine,
         credentials,
         access_log,
-        LicenseKeys(home.root_secret(settings)),
+        license_keys,
+        casework,
         narrow,
         questions,
         catalog,

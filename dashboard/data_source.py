@@ -19,7 +19,9 @@ from core.kept_results import KeptResults
 from core.license_keys import LicenseKeys
 from core.releases import Release
 from core.settings import Settings
+from core.visits import Visits
 from dashboard.audited_licensing import AuditedLicensing
+from dashboard.casework import Casework
 from dashboard.charts.release_marks import released
 from dashboard.filters import Filters, read, today
 from dashboard.gaps import Received
@@ -93,6 +95,7 @@ class DataSource:
         catalog: Callable[[], Catalog],
         access_log: AccessLog,
         narrow_questions: NarrowQuestions,
+        casework: Casework,
     ) -> None:
         self._engine = engine
         self.k, self.rounded = settings.k, settings.rounded
@@ -100,6 +103,7 @@ class DataSource:
         self.catalog = catalog
         self.access_log = access_log
         self.narrow_questions = narrow_questions
+        self.casework, self.visits = casework, Visits(home.dashboard)
         self.audited_licensing = AuditedLicensing(
             engine, access_log, settings.k, LicenseKeys(home.root_secret(settings))
         )

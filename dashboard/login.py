@@ -74,7 +74,8 @@ def safe_next(text: str) -> str:
     if url.scheme or url.netloc or not text.startswith("/") or page is None or not text.isprintable():
         return "/"
     # Build the address anew, because a browser may parse the given text differently.
-    return f"{page.path}?{url.query}" if url.query else page.path
+    path = url.path if page.within else page.path
+    return f"{path}?{url.query}" if url.query else path
 
 
 def register(

@@ -178,6 +178,16 @@ def none_to_review(module: str) -> html.Div:
     return _empty("No matching installs", f"No install{where} reports the selected license status.")
 
 
+def no_cases() -> html.Div:
+    """For a list without cases."""
+    return _empty("No cases", "No case matches these filters. Cases come from flags; nobody has to open them.")
+
+
+def no_such_case() -> html.Div:
+    """For the address of a case that there is not."""
+    return _empty("There is no such case", "It never had a flag, it was erased with its install, or it was forgotten.")
+
+
 def no_requests() -> html.Div:
     """For a system without owners' requests."""
     return _empty("No requests yet", "Owners send requests to POST /v1/rights; operators use pharos rights request.")

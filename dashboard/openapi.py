@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.fields import FIELDS
-from dashboard import answer_schemas
+from dashboard import answer_schemas, cases_openapi
 from dashboard.answer_schemas import Schema
 from dashboard.largest import MOST_LIMIT
-from dashboard.permissions import API_RULES, EVERYONE, KEYS, RELEASES, REPORTERS
+from dashboard.permissions import API_RULES, CASES, EVERYONE, KEYS, RELEASES, REPORTERS
 from dashboard.reported_releases import MOST
 from warehouse.licensing.findings import GRADES, SEVERITIES
 from warehouse.licensing.rules import BY_NAME
@@ -73,6 +73,14 @@ def document() -> dict[str, Any]:
                 "LicensingFlags",
                 rule="/api/v1/licensing/flags",
             ),
+            CASES: _get(
+                "cases",
+                "Cases of the license plane, worst first",
+                ["licensing.module", *cases_openapi.PARAMETERS, "cursor"],
+                "Cases",
+                rule=CASES,
+            ),
+            cases_openapi.CASE: _case(),
             RELEASES: {
                 **_get("releases", "The releases of modules, newest first", [], "Releases", rule=RELEASES),
                 "post": _post_releases(),
@@ -102,6 +110,7 @@ def document() -> dict[str, Any]:
                 **answers,
                 "LicensingInstalls": answer_schemas.LICENSING_INSTALLS,
                 "LicensingFlags": answer_schemas.LICENSING_FLAGS,
+                **cases_openapi.SCHEMAS,
                 "Releases": answer_schemas.RELEASES,
                 "Release": answer_schemas.RELEASE,
                 "LicensingKey": answer_schemas.LICENSING_KEY,
@@ -152,6 +161,13 @@ def _post_releases() -> dict[str, Any]:
             **{status: {"description": said, "content": problem} for status, said in _PROBLEMS.items()},
         },
     }
+
+
+def _case() -> dict[str, Any]:
+    get = _get("case", "A case with all that is known about it", [], "Case", rule=f"{CASES}/<case>")["get"]
+    get["responses"]["404"] = {**get["responses"]["422"], "description": "There is no such case."}
+    name = {"name": "case", "in": "path", "required": True, "schema": {"type": "string"}, "description": "Its name."}
+    return {"parameters": [name], "get": get, "post": cases_openapi.post(get)}
 
 
 def _answer(description: str, schema: Schema) -> dict[str, Any]:
@@ -215,6 +231,7 @@ def _parameters() -> dict[str, Any]:
             {"type": "integer", "minimum": 1, "maximum": license_flags.MOST, "default": license_flags.DEFAULT_LIMIT},
             "Rows of a page.",
         ),
+        **cases_openapi.PARAMETERS,
         "cursor": ("cursor", {"type": "string"}, "`next_cursor` of the page before."),
     }
     docs = {field.dimension: field.doc for field in FIELDS if field.dimension}

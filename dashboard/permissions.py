@@ -4,6 +4,7 @@ A page is protected in four places: its address (GET), its layout (returned by t
 callbacks (POST), and the navigation, which hides it.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,8 @@ class Page:
     """A page. `name` is also the name of its module in `dashboard.pages` and the prefix of its component ids.
 
     `group` is its heading in the navigation. `controls` are those of the filter bar on it. `own` are the parameters of
-    its address that no other page has. A page that is not `listed` is reached from another one.
+    its address that no other page has. A page that is not `listed` is reached from another one. One that is `within`
+    its path has an address for each of its things.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Page:
     controls: tuple[str, ...] = CONTROLS
     own: tuple[str, ...] = ()
     listed: bool = True
+    within: bool = False
 
 
 PAGES = (
@@ -53,7 +56,17 @@ PAGES = (
     Page("drop", "/drop", "What if we drop…", EVERYONE, controls=("module", "range", "filters")),
     Page("data", "/data", "Data", frozenset({Role.PRODUCT, Role.ADMIN}), controls=("module", "range", "filters")),
     Page("glossary", "/glossary", "Glossary", EVERYONE, controls=()),
-    Page("licensing", "/licensing", "Licensing", LICENSING, "Licensing", ("module",), ("status",)),
+    Page(
+        "desk",
+        "/licensing",
+        "Cases",
+        LICENSING,
+        "Licensing",
+        ("module",),
+        ("state", "rule", "severity", "grade", "assignee", "new", "sort", "page", "done", "lost", "undo"),
+    ),
+    Page("licensing", "/licensing/installs", "Installs", LICENSING, "Licensing", ("module",), ("status",)),
+    Page("case", "/licensing/", "Case", LICENSING, "Licensing", (), ("done", "undo", "key"), listed=False, within=True),
     Page("access_log", "/access-log", "Access log", frozenset({Role.ADMIN}), "Licensing", ()),
     Page("rights", "/rights", "Rights", frozenset({Role.ADMIN}), "Operations", ()),
     Page("health", "/health", "Health", frozenset({Role.ADMIN}), "Operations", ()),
@@ -61,6 +74,7 @@ PAGES = (
 # The frame of every page (filters, navigation). All logged-in users may call its callbacks.
 SHELL = Page("shell", "", "", EVERYONE)
 
+CASES = "/api/v1/licensing/cases"
 RELEASES = "/api/v1/releases"
 # The pseudonym of a license key, which a POST asks for.
 KEYS = "/api/v1/licensing/keys"
@@ -75,6 +89,8 @@ API_RULES: dict[str, frozenset[str] | None] = {
     "/api/v1/metrics/<metric>": EVERYONE,
     "/api/v1/licensing/installs": LICENSING,
     "/api/v1/licensing/flags": LICENSING,
+    CASES: LICENSING,
+    f"{CASES}/<case>": LICENSING,
     RELEASES: EVERYONE | {BUILD},
     VIEWS: frozenset({Role.ADMIN}),
     KEYS: LICENSING,
@@ -98,7 +114,16 @@ CALLBACKS = "/_dash-update-component"
 
 def page_at(path: str) -> Page | None:
     """Return the page at a path, or None. Like Dash, it ignores slashes at the ends (`/licensing/` is `/licensing`)."""
-    return next((page for page in PAGES if page.path.strip("/") == path.strip("/")), None)
+    trimmed = path.strip("/")
+    found = next((page for page in PAGES if page.path.strip("/") == trimmed and not page.within), None)
+    return found or next((page for page in PAGES if page.within and _is_within(page, trimmed)), None)
+
+
+def _is_within(page: Page, trimmed: str) -> bool:
+    start = page.path.lstrip("/")
+    return (
+        trimmed.startswith(start) and re.fullmatch(r"[a-z0-9_]+\.[a-z]+\.[0-9a-f]+", trimmed[len(start) :]) is not None
+    )
 
 
 def pages_for(role: Role) -> list[Page]:

@@ -17,7 +17,13 @@ from dashboard.regions import Instead, fill, region
 def layout() -> list[Any]:
     """The place of the page, and what the browser knows about all pages."""
     pages = {
-        page.name: {"path": page.path, "title": page.title, "controls": page.controls, "own": page.own}
+        page.name: {
+            "path": page.path,
+            "title": page.title,
+            "controls": page.controls,
+            "own": page.own,
+            "within": page.within,
+        }
         for page in PAGES
     }
     return [dcc.Store(id="pages", data=pages), html.Div(region("page"), id="content", tabIndex=-1)]

@@ -65,7 +65,8 @@
 
   function pageAt(pathname, pages) {
     const trimmed = (path) => (path || "/").replace(/^\/+|\/+$/g, "");
-    return Object.values(pages).find(({ path }) => trimmed(path) === trimmed(pathname));
+    const found = Object.values(pages).find(({ path, within }) => !within && trimmed(path) === trimmed(pathname));
+    return found || Object.values(pages).find(({ path, within }) => within && pathname.startsWith(path));
   }
 
   const element = (type, props) => ({ namespace: "dash_html_components", type, props });
@@ -190,6 +191,9 @@
       const status = (statuses || []).join(",");
       const before = params().get("status") || "";
       if (touched > shown && status !== before && !(status === "" && before.startsWith("!"))) refine({ status });
+    },
+    joinChosen(chosen) {
+      return (chosen || []).join(",");
     },
     toggleNavigation(opened, navbar) {
       return Object.assign({}, navbar, { collapsed: { mobile: !opened } });

@@ -18,8 +18,9 @@ from warehouse.queries import metrics
 Visit = Callable[[str | None], FlaskClient]
 
 WITH_FILTERS = ["overview", "features", "versions", "platforms", "drop", "data", "licensing"]
-# The access log lies in the home, and the glossary has no figures: these pages ask ClickHouse nothing.
-NAMES = [page.name for page in PAGES if page.name not in ("access_log", "glossary")]
+# The access log lies in the home, and the glossary has no figures: these pages ask ClickHouse nothing. A case is
+# part of the desk.
+NAMES = [page.name for page in PAGES if page.name not in ("access_log", "glossary", "case")]
 
 
 REGIONS = {
@@ -30,6 +31,7 @@ REGIONS = {
     "platforms": ("platforms-php_series", "platforms-crossed", "platforms-freshness"),
     "drop": ("drop-offers", "drop-freshness"),
     "data": ("data", "data-days", "data-freshness"),
+    "desk": ("desk-rows", "desk-freshness"),
     "licensing": ("licensing-rows", "licensing-flags", "licensing-freshness"),
     "rights": ("rights", "rights-rows", "rights-freshness"),
     "health": ("health", "health-figures", "health-tables", "beacons_per_hour", "health-freshness"),

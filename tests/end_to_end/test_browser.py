@@ -72,13 +72,13 @@ def test_product_is_refused_the_licensing_page(system: System, browser: Browser)
     system.drain()
     page = logged_in(browser, system, "paula", password)
     expect(page.get_by_role("link", name="Today").first).to_be_visible()
-    expect(page.get_by_role("link", name="Licensing")).to_have_count(0)
+    expect(page.get_by_role("link", name="Cases")).to_have_count(0)
     answer = page.goto(f"{system.dashboard}/licensing")
     assert answer is not None
     assert answer.status == 403
     assert "unknown-shop" not in page.content()
     admin = logged_in(browser, system, "admin", PASSWORD)
-    admin.goto(f"{system.dashboard}/licensing")
+    admin.goto(f"{system.dashboard}/licensing/installs")
     expect(admin.locator("body")).to_contain_text("unknown-shop")
 
 

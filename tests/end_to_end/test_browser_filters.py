@@ -90,8 +90,8 @@ def test_the_features_grid_follows_the_filter(page: Page, system: System) -> Non
     [
         "/?module=nope",
         "/features?module=nope",
-        "/licensing?module=nope",
-        "/licensing?status=nope,trial",
+        "/licensing/installs?module=nope",
+        "/licensing/installs?status=nope,trial",
         "/?grain=nope",
         "/?range=3d",
         "/?compare=nope&php_series.lt=8.0",

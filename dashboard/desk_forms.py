@@ -1,0 +1,127 @@
+"""The forms of the cases: decide, undo, and look a key up. Each answers with the page to go on with.
+
+They are plain forms, so that they work on any device and need no script. Whoever was slower than a colleague gets a 409
+that says what the colleague did, and the own note back.
+"""
+
+import re
+from urllib.parse import urlencode
+
+from flask import Flask, Response, abort, make_response, redirect, render_template, request
+from flask_login import current_user
+from werkzeug.wrappers import Response as AnyResponse
+
+from core.access_log import AccessLogError
+from core.fields import FIELDS
+from dashboard.case_words import STATES
+from dashboard.casework import Casework, Decision, NoSuchCase, Person
+from dashboard.formatting import moment
+from dashboard.login import token_matches
+from dashboard.pages.desk.choices import address
+from dashboard.permissions import LICENSING
+from warehouse.cases.revisions import Conflict
+from warehouse.engine import EngineError
+from warehouse.queries.metrics import QueryError
+
+DECIDE, UNDO, LOOK_UP = "/licensing/decide", "/licensing/undo", "/licensing/look-up"
+MOST_BACK = 2000
+_KEY_HASH = re.compile(next(field.pattern for field in FIELDS if field.path == "license.key_hash"), re.ASCII)
+
+
+def register(server: Flask, casework: Casework) -> None:
+    """Add the targets of the forms. They require a login with a role that may see the license plane."""
+
+    @server.before_request
+    def check() -> AnyResponse | None:
+        if request.path not in (DECIDE, UNDO, LOOK_UP):
+            return None
+        if current_user.role not in LICENSING:
+            abort(403)
+        if request.method == "POST" and not token_matches():
+            return _page(400, "Nothing was changed", "This page was open for too long. Go back and reload it.")
+        return None
+
+    @server.post(DECIDE)
+    def decide() -> AnyResponse:
+        seen = _seen(request.form.get("cases", ""))
+        state, assignee = request.form.get("state", ""), request.form.get("assignee", "")
+        if request.form.get("mine"):
+            assignee = current_user.name
+        note = request.form.get("note", "").replace("\r\n", "\n")
+        decision = Decision(state or None, {"": None, "-": ""}.get(assignee, assignee), note)
+        if not seen:
+            return _page(422, "Nothing was changed", "No case was chosen. Go back and choose one.", note)
+        try:
+            if request.form.get("one"):
+                ((name, revision),) = seen.items()
+                made = casework.decide(_user(), name, revision, decision)
+                return redirect(f"/licensing/{name}?{urlencode({'done': 1, 'undo': made.change})}", 303)
+            outcome = casework.decide_all(_user(), seen, decision)
+        except Conflict as conflict:
+            return _conflict(conflict, note)
+        except NoSuchCase:
+            return _page(404, "There is no such case", "It was erased with its install, or forgotten.", note)
+        except QueryError as error:
+            return _page(422, "Nothing was changed", f"The {error.param} {error.detail}.", note)
+        except (EngineError, AccessLogError):
+            return _page(503, "Nothing was changed", "ClickHouse or the access log does not answer. Try again.", note)
+        lost = {"lost": len(outcome.conflicts)} if outcome.conflicts else {}
+        told = {"done": len(outcome.done), **lost, **({"undo": outcome.change} if outcome.done else {})}
+        return redirect(_back(request.form.get("back", ""), told), 303)
+
+    @server.post(UNDO)
+    def undo() -> AnyResponse:
+        try:
+            outcome = casework.undo(_user(), request.form.get("change", ""))
+        except (EngineError, AccessLogError):
+            return _page(503, "Nothing was undone", "ClickHouse or the access log does not answer. Try again.")
+        if not outcome.done and outcome.conflicts:
+            return _conflict(outcome.conflicts[0], "")
+        back = request.form.get("back", "")
+        if name := next((str(one.subject) for one in outcome.done if str(one.subject) == back), ""):
+            return redirect(f"/licensing/{name}?done=1", 303)
+        lost = {"lost": len(outcome.conflicts)} if outcome.conflicts else {}
+        return redirect(address({"done": str(len(outcome.done)), **lost}), 303)
+
+    @server.post(LOOK_UP)
+    def look_up() -> AnyResponse:
+        name, given = request.form.get("case", ""), request.form.get("key_hash", "").strip().lower()
+        if not _KEY_HASH.fullmatch(given):
+            return _page(
+                422, "This is no key hash", "A key hash is the SHA-256 of a license key: 64 hexadecimal digits."
+            )
+        try:
+            found = casework.look_up(_user(), name, given)
+        except NoSuchCase:
+            return _page(404, "There is no such case", "It was erased with its install, or forgotten.")
+        except (EngineError, AccessLogError):
+            return _page(503, "Nothing was looked up", "ClickHouse or the access log does not answer. Try again.")
+        return redirect(f"/licensing/{name}?{urlencode({'key': found})}#key", 303)
+
+
+def _user() -> Person:
+    return Person(current_user.name, current_user.role)
+
+
+def _seen(text: str) -> dict[str, int]:
+    """Return the revisions by case, of `case:revision` with commas between."""
+    found = re.findall(r"([a-z0-9_.]+):([0-9]{1,9})(?:,|$)", text[:100_000], re.ASCII)
+    return {name: int(revision) for name, revision in found}
+
+
+def _back(query: str, told: dict[str, object]) -> str:
+    """Return the address of the list with the query that it had."""
+    kept = query if len(query) <= MOST_BACK and re.fullmatch(r"[A-Za-z0-9_.,=&%+-]*", query, re.ASCII) else ""
+    return "/licensing?" + "&".join(part for part in (kept, urlencode(told)) if part)
+
+
+def _conflict(conflict: Conflict, note: str) -> Response:
+    theirs = conflict.theirs
+    text = f"{theirs.who} was faster ({moment(theirs.at)}): the state is now {STATES[theirs.state].lower()}, "
+    text += f"assigned to {theirs.assignee or 'nobody'}. Your change was not made."
+    return _page(409, "A colleague was faster", text, note, f"/licensing/{theirs.subject}", theirs.note)
+
+
+def _page(status: int, title: str, text: str, note: str = "", to: str = "/licensing", theirs: str = "") -> Response:
+    html = render_template("case_message.html", title=title, text=text, note=note, to=to, theirs=theirs)
+    return make_response(html, status)

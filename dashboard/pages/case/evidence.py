@@ -1,0 +1,51 @@
+"""The evidence of a case, rule by rule, and beside it what else may explain it. Pure."""
+
+from dash import html
+
+from dashboard.case_words import GRADE_HINTS, GRADES, SEVERITIES, badge, rule
+from dashboard.formatting import day, plural
+from warehouse.cases.dossier import Dossier, Flagged
+from warehouse.licensing.rules import BY_NAME
+
+
+def evidence(known: Dossier) -> html.Section:
+    """A part for each rule that holds, and a line for those that do not any more."""
+    by_rule: dict[str, list[Flagged]] = {}
+    for flag in known.flags:
+        by_rule.setdefault(flag.rule, []).append(flag)
+    parts = [_rule(name, flags) for name, flags in sorted(by_rule.items())]
+    return html.Section([html.H2("Evidence"), *parts], className="card", **{"aria-label": "Evidence"})
+
+
+def _rule(name: str, flags: list[Flagged]) -> html.Div:
+    holding = [flag for flag in flags if flag.event != "cleared"]
+    latest = max(holding or flags, key=lambda flag: (flag.at, flag.install))
+    rules = BY_NAME.get(name)
+    title = [html.H3(rule(name)), badge(SEVERITIES[latest.severity], f"severity-{latest.severity}")]
+    if not holding:
+        title.append(badge(f"cleared on {day(latest.at.date())}: {latest.why}"))
+    elif any(flag.event == "paused" for flag in holding):
+        title.append(badge("The owner disputes it", "state-disputed"))
+    about = f"Since {day(latest.since.date())}."
+    if len(holding) > 1:
+        about += f" It accuses {plural(len(holding), 'install')}; the evidence is that of the newest."
+    pieces = [
+        html.Li([badge(GRADES.get(grade, grade), f"grade-{grade}"), html.Span(text)]) for text, grade in latest.pieces
+    ]
+    grades = dict.fromkeys(grade for _, grade in latest.pieces)
+    hints = "; ".join(f"{GRADES[grade]}: {GRADE_HINTS[grade]}" for grade in grades if grade in GRADES)
+    innocent = [html.Li(text) for text in rules.innocent] if rules else [html.Li("This rule exists no longer.")]
+    return html.Div(
+        [
+            html.Div(title, className="marks"),
+            html.P([f"{rules.description} " if rules else "", about], className="dim"),
+            html.Div(
+                [
+                    html.Div([html.H4("What speaks for it"), html.Ul(pieces), html.P(f"{hints}.", className="dim")]),
+                    html.Div([html.H4("What else may explain it"), html.Ul(innocent)]),
+                ],
+                className="two-sides",
+            ),
+        ],
+        className="rule",
+    )

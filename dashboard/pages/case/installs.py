@@ -1,0 +1,98 @@
+"""The installs of a case, others that report the same key, and the look-up of the customer by the key. Pure."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qs
+
+from dash import dcc, html
+
+from dashboard.case_words import hidden, time
+from dashboard.casework import Opened
+from dashboard.login import csrf_token
+from warehouse.cases.dossier import MOST_INSTALLS, Reported
+from warehouse.cases.subjects import Subject
+
+COLUMNS = ("Install", "Reports", "Version", "Source", "First seen", "Last seen")
+
+
+def installs(opened: Opened, *, seconds: bool) -> html.Section:
+    """The tables. Installs come in the order of their first report."""
+    known, module = opened.dossier, opened.case.subject.module
+    parts: list[Any] = [html.H2("Installs of the case"), _table(known.installs, module, seconds=seconds)]
+    if known.others:
+        parts += [html.H2("Other installs that reported the same key"), _table(known.others, module, seconds=seconds)]
+        earliest = min((*known.installs, *known.others), key=lambda report: (report.first_seen, report.install))
+        owner = f"The install that was seen first, {earliest.install:016x}, is probably the owner of the key."
+        parts.append(html.P(owner, className="card-note"))
+    elif opened.dossier.registered:
+        parts.append(html.P("No other install of the module reported the key.", className="card-note"))
+    return html.Section(parts, className="card", **{"aria-label": "Installs"})
+
+
+def _table(reports: Sequence[Reported], module: str, *, seconds: bool) -> Any:
+    if not reports:
+        return html.P("None is known any more.", className="card-note")
+    rows = []
+    for report in reports:
+        name = f"{report.install:016x}"
+        cells = (
+            dcc.Link(name, href=f"/licensing/{Subject(module, report.install, 0)}", className="mono"),
+            f"{report.status}, {report.country}" if report.country else report.status,
+            report.version,
+            report.source,
+            time(report.first_seen, seconds=seconds),
+            time(report.last_seen, seconds=seconds),
+        )
+        rows.append(
+            html.Tr([html.Td(cell, **{"data-label": label}) for label, cell in zip(COLUMNS, cells, strict=True)])
+        )
+    more = (
+        [html.P(f"At most {MOST_INSTALLS} are shown.", className="card-note")] if len(reports) >= MOST_INSTALLS else []
+    )
+    head = html.Thead(html.Tr([html.Th(name) for name in COLUMNS]))
+    return html.Div([html.Table([head, html.Tbody(rows)], className="cases"), *more])
+
+
+def key_look_up(opened: Opened, search: str | None) -> html.Section | str:
+    """What the registry knows of the keys, and the form that compares a key hash of the vendor's own system."""
+    known = opened.dossier.registered
+    if not known:
+        return ""
+    keys = [
+        html.Li([html.Span(f"{key:016x}", className="mono"), f": {said or 'unknown to the registry of this module'}"])
+        for key, said in sorted(known.items())
+    ]
+    given = parse_qs((search or "").removeprefix("?")).get("key", [""])[-1]
+    answer: list[Any] = []
+    if re.fullmatch(r"[0-9a-f]{16}", given):
+        is_it = int(given, 16) in known
+        text = "This is the key of the case." if is_it else f"This is another key: {given}."
+        answer = [html.P(text, className="outcome", role="status")]
+    form = html.Form(
+        [
+            *hidden(token=csrf_token(), case=opened.case.subject),
+            html.Label(
+                [
+                    html.Span("Key hash from your own system (SHA-256 of the license key)"),
+                    dcc.Input(type="text", name="key_hash", maxLength=64, autoComplete="off", required=True),
+                ],
+                className="field wide",
+            ),
+            html.Button("Compare", type="submit", className="button quiet"),
+        ],
+        action="/licensing/look-up",
+        method="post",
+        className="case-form",
+    )
+    return html.Section(
+        [
+            html.H2("Is the customer known?", id="key"),
+            html.P("Keys that the case's installs report, as pseudonyms, and what the license registry says:"),
+            html.Ul(keys),
+            form,
+            *answer,
+        ],
+        className="card",
+        **{"aria-label": "Customer"},
+    )

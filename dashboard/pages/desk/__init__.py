@@ -1,0 +1,145 @@
+"""Cases: what needs a decision, worst first. The address is the only state."""
+
+import csv
+from datetime import UTC, datetime
+from io import StringIO
+from typing import Any
+from urllib.parse import parse_qs, urlencode
+
+import dash_mantine_components as dmc
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
+from flask_login import current_user
+
+from core.visits import noted
+from dashboard import freshness, messages
+from dashboard.cards import heading
+from dashboard.casework import Person
+from dashboard.data_source import DataSource
+from dashboard.grids import csv_name, download
+from dashboard.pages.desk.choices import choices
+from dashboard.pages.desk.outcome import outcome
+from dashboard.pages.desk.table import bulk, pages, table, told
+from dashboard.permissions import Callbacks, Page
+from dashboard.regions import Instead, fill, message, region
+from warehouse.cases.listing import DEFAULT_LIMIT as PAGE_ROWS
+from warehouse.cases.listing import MOST, PARAMETERS, Case
+from warehouse.queries.metrics import QueryError
+
+CSV = (
+    "case", "module", "state", "reopened", "assignee", "rules", "severity", "grade", "installs", "reach", "score",
+    "since", "changed",
+)  # fmt: skip
+
+
+def layout() -> html.Div:
+    """The page without its cases."""
+    return html.Div(
+        [
+            heading(
+                "desk",
+                "Cases",
+                "What the flags of an install or a key need decided, worst first: grade × reach × age in days. "
+                "A case is a reason to ask, not a verdict.",
+            ),
+            html.Div(id="desk-outcome", role="status"),
+            dcc.Download(id="desk-file"),
+            message("desk-csv"),
+            html.Section(
+                [
+                    html.Div(
+                        [html.Div(id="desk-choices", className="choices"), download("desk")], className="card-head"
+                    ),
+                    *region(
+                        "desk-rows",
+                        html.P(id="desk-count", className="card-note"),
+                        dmc.CheckboxGroup(html.Div(id="desk-table"), id="desk-chosen", value=[]),
+                        html.Div(id="desk-pages", className="pages"),
+                        html.Div(bulk(), id="desk-bulk"),
+                    ),
+                ],
+                className="card",
+                **{"aria-label": "Cases"},
+            ),
+        ]
+    )
+
+
+def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
+    """The callbacks of the page."""
+    search = Input("url", "search")
+    outputs = [
+        Output("desk-choices", "children"),
+        Output("desk-count", "children"),
+        Output("desk-table", "children"),
+        Output("desk-pages", "children"),
+        Output("desk-bulk", "children"),
+        Output("desk-outcome", "children"),
+        Output("desk-chosen", "value"),
+    ]
+
+    @fill(callbacks, page, "desk-rows", outputs, search)
+    def desk(search: str) -> Instead | tuple[Any, ...]:
+        given, number = _query(search)
+        now = datetime.now(UTC)
+        seen = noted(data.visits, current_user.name, "cases", now)
+        found, total = data.casework.list(_user(), "cases", given, seen=seen, after=(number - 1) * PAGE_ROWS)
+        shown = messages.no_cases() if not found else table(found, seen, now)
+        back = urlencode({**given, **({"page": number} if number > 1 else {})})
+        return (
+            choices(given),
+            told(total, given),
+            shown,
+            pages(total.cases, number, given),
+            bulk(back, data.casework.people()) if found else "",
+            outcome(search),
+            [],
+        )
+
+    freshness.register(callbacks, page, data, search)
+
+    @fill(
+        callbacks,
+        page,
+        "desk-csv",
+        [Output("desk-file", "data")],
+        Input("desk-csv", "n_clicks"),
+        State("url", "search"),
+        content=False,
+        prevent_initial_call=True,
+    )
+    def export(_clicks: int, search: str) -> tuple[dict[str, Any]]:
+        given, _ = _query(search)
+        found, _ = data.casework.list(_user(), "cases csv", given, limit=MOST)
+        file = StringIO()
+        writer = csv.writer(file, lineterminator="\r\n")
+        writer.writerow(CSV)
+        writer.writerows(_line(case) for case in found)
+        name = csv_name("cases", None, given.get("module", ""))
+        return ({"content": file.getvalue(), "filename": name, "type": "text/csv"},)
+
+    dash_app.clientside_callback(
+        ClientsideFunction("pharos", "joinChosen"), Output("desk-cases", "value"), Input("desk-chosen", "value")
+    )
+
+
+def _user() -> Person:
+    return Person(current_user.name, current_user.role)
+
+
+def _query(search: str | None) -> tuple[dict[str, str], int]:
+    """The query of the cases, and the page's number, that an address stands for."""
+    given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
+    number = given.get("page", "1")
+    if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 20_000):
+        raise QueryError("bad_format", "page", "must be the number of a page")
+    return {name: given[name] for name in PARAMETERS if given.get(name)}, int(number[:6])
+
+
+def _line(case: Case) -> list[Any]:
+    held = bool(case.evidence.rules)
+    return [
+        str(case.subject), case.subject.module, case.state, "yes" if case.reopened else "", case.assignee,
+        " ".join(case.evidence.rules), case.severity, case.evidence.grade, case.installs, case.evidence.reach,
+        case.score,
+        f"{case.since:%Y-%m-%d}" if held else "", f"{case.touched:%Y-%m-%d}",
+    ]  # fmt: skip

@@ -1,0 +1,116 @@
+"""The table of cases: a row each, which on a phone is a card. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import dash_mantine_components as dmc
+from dash import dcc, html
+
+from dashboard.case_words import GRADES, SEVERITIES, STATES, badge, hidden, options, rule, select, subject
+from dashboard.formatting import day, plural
+from dashboard.login import csrf_token
+from dashboard.pages.desk.choices import address
+from warehouse.cases.listing import DEFAULT_LIMIT as PAGE_ROWS
+from warehouse.cases.listing import Case, Total
+from warehouse.cases.revisions import STATES as STORED
+
+COLUMNS = ("Case", "Why", "Grade", "Reach", "Age", "State", "Assigned", "Changed")
+
+
+def told(total: Total, given: Mapping[str, str]) -> str:
+    """What the list holds, in cases, installs and keys."""
+    if not total.cases:
+        return ""
+    keys = (
+        f", {total.keys} of them about a key that several installs share"
+        if total.keys == 1
+        else (f", {plural(total.keys, 'case')} of them about a key that several installs share" if total.keys else "")
+    )
+    scope = "that match" if given else "to do"
+    return f"{plural(total.cases, 'case')} {scope}, about {plural(total.installs, 'install')}{keys}."
+
+
+def table(cases: Sequence[Case], seen: datetime | None, now: datetime) -> html.Table:
+    """The rows. Cases whose flag was raised after `seen` are new."""
+    head = [html.Th(html.Span("Choose", className="visually-hidden")), *(html.Th(name) for name in COLUMNS)]
+    rows = [_row(case, seen, now) for case in cases]
+    return html.Table([html.Thead(html.Tr(head)), html.Tbody(rows)], className="cases")
+
+
+def _row(case: Case, seen: datetime | None, now: datetime) -> html.Tr:
+    name = subject(case.subject)
+    held = bool(case.evidence.rules)
+    marks: list[Any] = []
+    if seen is not None and held and case.raised > seen:
+        marks.append(badge("New", "new"))
+    if case.reopened:
+        marks.append(badge("Came back", "new"))
+    rules = [dcc.Link(rule(one), href=address({"rule": one}), className="badge") for one in case.evidence.rules] or [
+        html.Span("no flag holds", className="dim")
+    ]
+    age = max(0, (now.date() - case.since.date()).days) if held else None
+    cells: dict[str, Any] = {
+        "Case": [
+            html.Span(
+                [dcc.Link(name, href=f"/licensing/{case.subject}", className="case-name mono"), *marks],
+                className="marks",
+            ),
+            html.Span(case.subject.module, className="dim"),
+        ],
+        "Why": html.Span(rules, className="marks"),
+        "Grade": [
+            html.Span(GRADES.get(case.evidence.grade, "–")),
+            html.Span(SEVERITIES.get(case.severity, ""), className=f"dim severity-{case.severity}"),
+        ],
+        "Reach": html.Span(plural(case.evidence.reach, "install") if held else "–", className="number"),
+        "Age": html.Span(plural(age, "day") if age is not None else "–", className="number"),
+        "State": badge(STATES[case.state], f"state-{case.state}"),
+        "Assigned": case.assignee or html.Span("nobody", className="dim"),
+        "Changed": html.Span(day(case.touched.date()), className="number"),
+    }
+    choose = dmc.Checkbox(
+        value=f"{case.subject}:{case.revision}", size="sm", **{"aria-label": f"Choose {name} of {case.subject.module}"}
+    )
+    return html.Tr(
+        [
+            html.Td(choose, className="choose"),
+            *(html.Td(content, **{"data-label": label}) for label, content in cells.items()),
+        ]
+    )
+
+
+def pages(cases: int, number: int, given: Mapping[str, str]) -> list[Any]:
+    """The links to the page before and after."""
+    last = max(1, -(-cases // PAGE_ROWS))
+    if last == 1:
+        return []
+
+    def link(text: str, to: int) -> Any:
+        return dcc.Link(text, href=address({**given, "page": to if to > 1 else ""}), className="choice")
+
+    return [
+        *([link("Previous", number - 1)] if number > 1 else []),
+        html.Span(f"Page {number} of {last}", className="dim"),
+        *([link("Next", number + 1)] if number < last else []),
+    ]
+
+
+def bulk(back: str = "", people: Sequence[str] = ()) -> html.Form:
+    """The form that decides about all chosen cases. `back` is the query of the list."""
+    return html.Form(
+        [
+            *hidden(token=csrf_token(), back=back),
+            dcc.Input(type="hidden", name="cases", id="desk-cases", value=""),
+            select("state", "State", options({name: STATES[name] for name in STORED}, "", "no change")),
+            select(
+                "assignee", "Assign to", options({"-": "nobody", **{name: name for name in people}}, "", "no change")
+            ),
+            html.Label([html.Span("Note"), html.Textarea(name="note", rows=1, maxLength=2000)], className="field wide"),
+            html.Button("Change chosen cases", type="submit", className="button"),
+        ],
+        action="/licensing/decide",
+        method="post",
+        className="case-form",
+        **{"aria-label": "Change the chosen cases"},
+    )

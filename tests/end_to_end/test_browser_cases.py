@@ -1,0 +1,175 @@
+"""The way of a case, from the flag to its end and back, in a real browser and by the read API."""
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.error import HTTPError
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import System, running, wait_for
+from tests.end_to_end.test_browser import browser, logged_in
+
+__all__ = ["browser"]
+NOW = datetime.now(UTC)
+PIRATE = beacon(license={"status": "unlicensed", "source": "unknown-shop"})
+CASES = "/api/v1/licensing/cases"
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """An install that has reported `unlicensed` for six days, and its flag."""
+    with running(tmp_path_factory.mktemp("cases") / "home", "embedded", PHAROS_K="1") as system:
+        report(system, *((6.0 - day, "unlicensed") for day in range(7)))
+        wait_for(lambda: listed(system), "the case")
+        yield system
+
+
+def report(system: System, *reports: tuple[float, str]) -> None:
+    """Post reports of the install: how many days ago, and the status."""
+    sent = [
+        {
+            **PIRATE,
+            "beacon_id": beacon()["beacon_id"],
+            "sent_at": (NOW - timedelta(days=days)).isoformat(),
+            "license": {**PIRATE["license"], "status": status},
+        }
+        for days, status in reports
+    ]
+    assert system.post(sent)[1]["accepted"] == len(sent)
+    system.drain()
+
+
+def listed(system: System, **args: str) -> list[dict[str, Any]]:
+    status, answer = system.read(CASES, role="licensing", **args)
+    assert status == 200, answer
+    rows: list[dict[str, Any]] = answer["rows"]
+    return rows
+
+
+def call(system: System, path: str, token: str, body: dict[str, Any]) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    asked = urllib.request.Request(f"{system.dashboard}{path}", json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(asked, timeout=60) as answer:
+            return answer.status, json.loads(answer.read())
+    except HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def user(system: System, name: str, role: str = "licensing") -> str:
+    return system.run("users", "add", name, "--role", role).stdout.decode().strip()
+
+
+def opened(page: Page, system: System, case: str) -> None:
+    page.goto(f"{system.dashboard}/licensing/{case}")
+    expect(page.locator(".timeline")).to_contain_text("Flag unlicensed raised")
+
+
+def test_the_way_of_a_case(system: System, browser: Browser) -> None:
+    """Flag, opened, assigned, noted, disputed by the owner, dismissed; the same does not come back, new evidence does.
+    A deep link survives a login. Of two people the slower one is told what the other did."""
+    case = listed(system)[0]["case"]
+    password, other = user(system, "ada"), user(system, "bob")
+    # A deep link leads through the login to the case.
+    page = browser.new_context().new_page()
+    page.set_default_timeout(90_000)
+    page.goto(f"{system.dashboard}/licensing/{case}")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(f"{system.dashboard}/licensing/{case}")
+    expect(page.locator("#case-evidence")).to_contain_text("What else may explain it")
+    page.reload()
+    expect(page.locator(".timeline")).to_contain_text("Reported unlicensed")
+
+    second = logged_in(browser, system, "bob", other)
+    opened(second, system, case)
+
+    page.get_by_role("button", name="Assign to me").click()
+    expect(page.locator("#case-head")).to_contain_text("ada")
+    expect(page.locator("#case-outcome")).to_contain_text("1 case changed")
+    page.get_by_label(re.compile("Note")).fill("Called the reseller.")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator(".timeline")).to_contain_text("Called the reseller.")
+
+    # Bob still sees the case without a decision.
+    second.get_by_label(re.compile("Note")).fill("My own idea")
+    with second.expect_navigation() as answer:
+        second.get_by_role("button", name="Save").click()
+    assert answer.value is not None
+    assert answer.value.status == 409
+    expect(second.locator("main")).to_contain_text("ada was faster")
+    expect(second.locator("main")).to_contain_text("Called the reseller.")
+    expect(second.locator("main")).to_contain_text("My own idea")
+
+    # The owner disputes it.
+    stated = {"module": {"name": PIRATE["module"]["name"]}, "license": {"status": "licensed"}}
+    asked = {"install_id": PIRATE["install_id"], "action": "rectify", "rectify": stated}
+    body = urllib.request.Request(
+        f"{system.collector}/v1/rights", json.dumps(asked).encode(), {"Content-Type": "application/json"}
+    )
+    assert urllib.request.urlopen(body, timeout=60).status == 202
+    wait_for(lambda: listed(system)[0]["state"] == "disputed", "the dispute")
+    opened(page, system, case)
+    expect(page.locator("#case-evidence")).to_contain_text("The owner disputes it")
+    expect(page.locator(".timeline")).to_contain_text("The owner states: status licensed")
+
+    page.get_by_label("State").select_option("dismissed")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#case-head")).to_contain_text("Dismissed")
+    page.goto(f"{system.dashboard}/licensing")
+    expect(page.locator("#desk-table")).to_contain_text("No cases")
+
+    report(system, (0.0, "unlicensed"))
+    assert listed(system) == []
+    flips = ((6.8, "licensed"), (6.7, "unlicensed"), (6.6, "licensed"), (6.5, "unlicensed"), (6.4, "licensed"))
+    report(system, *flips)
+    wait_for(lambda: listed(system), "the case with new evidence")
+    page.reload()
+    expect(page.locator("#desk-table")).to_contain_text("Came back")
+    expect(page.locator("#desk-count")).to_contain_text("1 case to do, about 1 install.")
+    opened(page, system, case)
+    expect(page.locator("#case-evidence")).to_contain_text("Flapping")
+
+    # Several at once, and taken back.
+    page.goto(f"{system.dashboard}/licensing")
+    page.get_by_role("checkbox").first.check()
+    page.get_by_label("State").select_option("watching")
+    page.get_by_role("button", name="Change chosen cases").click()
+    expect(page.locator("#desk-table")).to_contain_text("Disputed")
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#desk-outcome")).to_contain_text("1 case changed")
+    assert [row["action"] for row in system.read(f"{CASES}/{case}", role="licensing")[1]["revisions"]] == [
+        *["changed"] * 4, "undone",
+    ]  # fmt: skip
+    looked = system.run("access", "list").stdout.decode()
+    assert "case changed" in looked
+    assert "case undone" in looked
+
+
+def test_the_read_api_decides_and_refuses(system: System) -> None:
+    """A token decides with the revision that it saw. A stale one gets a 409. Product gets 403."""
+    case = listed(system, state="all")[0]["case"]
+    token = system.run("tokens", "new", "--role", "licensing").stdout.decode().strip()
+    product = system.run("tokens", "new", "--role", "product").stdout.decode().strip()
+    wait_for(lambda: call(system, f"{CASES}/{case}", product, {"revision": 0})[0] == 403, "the tokens are known")
+    assert system.read(CASES, role="product")[0] == 403
+    wait_for(lambda: call(system, f"{CASES}/{case}", token, {})[0] == 422, "the token is known")
+    status, told = system.read(f"{CASES}/{case}", role="licensing")
+    assert (status, told["case"]) == (200, case)
+    status, made = call(system, f"{CASES}/{case}", token, {"revision": told["revision"], "state": "watching"})
+    assert (status, made["state"]) == (200, "watching")
+    status, lost = call(system, f"{CASES}/{case}", token, {"revision": told["revision"], "state": "dismissed"})
+    assert (status, lost["reason"], lost["change"]["change"]) == (409, "conflict", made["change"])
+    assert call(system, f"{CASES}/{case}", token, {"revision": 1, "note": "x" * 2001})[1]["path"] == "note"
+    assert call(system, f"{CASES}/{case}", token, {"revision": 1, "state": "guilty"})[1]["path"] == "state"
+    assert call(system, f"{CASES}/{case}", token, {"revision": 1, "assignee": "nobody at all"})[1]["path"] == "assignee"
+    status, undone = call(system, f"{CASES}/{case}", token, {"revision": 0, "undo": made["change"]})
+    assert (status, undone["action"]) == (200, "undone")
+    assert call(system, f"{CASES}/m.install.0000000000000001", token, {"revision": 0})[0] == 404

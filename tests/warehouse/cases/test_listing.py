@@ -1,0 +1,146 @@
+"""The list of cases: what the flags and the decisions make of a case, its order, its filters, its totals."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.home import Home
+from tests.end_to_end.system import ENGINES
+from tests.warehouse.test_engine import done_in
+from warehouse import install_data
+from warehouse.cases.dossier import dossier
+from warehouse.cases.listing import case, cases
+from warehouse.cases.revisions import Change, write
+from warehouse.cases.subjects import Subject
+from warehouse.engine import Engine
+from warehouse.licensing import flags
+from warehouse.licensing.flags import Flag
+from warehouse.migrate import migrate
+from warehouse.queries.metrics import QueryError
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+
+
+def flag(install: int, rule: str = "unlicensed", **changes: Any) -> Flag:
+    """Return the first revision of a flag."""
+    made = Flag(
+        "invoice_pro", install, rule, 1, "raised", NOW - timedelta(hours=1), NOW - timedelta(days=5), 0, "warning",
+        "recorded", 1, "in words", '[{"text": "in words", "grade": "recorded"}]', "the evidence holds",
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
+def told(engine: Engine, flag_or_number: int, key: int = 0) -> tuple[str, bool, str]:
+    found = case(engine, Subject("invoice_pro", 0 if key else flag_or_number, key))
+    assert found is not None
+    return found.state, found.reopened, found.evidence.grade
+
+
+def decide(engine: Engine, number: int, state: str, *, seen: int = 0, assignee: str = "", key: int = 0) -> None:
+    subject = Subject("invoice_pro", 0 if key else number, key)
+    found = case(engine, subject)
+    assert found is not None
+    change = Change(subject, seen, "ada", state, assignee, evidence=found.evidence)
+    write(engine, change, datetime.now(UTC))
+
+
+def reopening(engine: Engine, home: Home) -> dict[str, Any]:
+    """Dismiss, and let the evidence grow in each way, and in none."""
+    migrate(engine)
+    shared = [flag(number, "shared_key", key=9, reach=4) for number in (21, 22, 23)]
+    first = [flag(number, grade="claimed" if number == 3 else "recorded") for number in range(1, 9)]
+    flags.write(engine, [*first, *shared], "first")
+    for number in range(1, 8):
+        decide(engine, number, "resolved" if number in (5, 6) else "dismissed")
+    decide(engine, 0, "dismissed", key=9)
+    closed = [told(engine, number)[:2] for number in range(1, 8)] + [told(engine, 0, 9)[:2]]
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    again = [
+        # 1: the same again after it was cleared; 2: another rule; 3: a stronger grade; 4: disputed.
+        flag(1, revision=2, event="cleared", at=later), flag(1, revision=3, at=later),
+        flag(2, "wrong_module", at=later),
+        flag(3, revision=2, event="changed", at=later),
+        flag(4, revision=2, event="paused", at=later),
+        # Resolved, 5: raised anew; 6: cleared. Dismissed, 7: cleared. Never touched, 8: cleared.
+        flag(5, revision=2, event="cleared", at=later), flag(5, revision=3, at=later),
+        *(flag(number, revision=2, event="cleared", at=later) for number in (6, 7, 8)),
+        # The key: not twice as many.
+        *(flag(number, "shared_key", key=9, reach=7, revision=2, event="changed", at=later) for number in (21, 22, 23)),
+    ]  # fmt: skip
+    flags.write(engine, again, "again")
+    grown = [told(engine, number)[:2] for number in range(1, 9)] + [told(engine, 0, 9)[:2]]
+    doubled = [flag(number, "shared_key", key=9, reach=8, revision=3, event="changed") for number in (21, 22, 23)]
+    flags.write(engine, doubled, "doubled")
+    known = dossier(engine, Subject("invoice_pro", 0, 9))
+    return {
+        "closed": closed, "grown": grown, "doubled": told(engine, 0, 9)[:2],
+        "flags": sorted((one.install, one.reach) for one in known.flags),
+        "events": sorted({event.text.partition(":")[0] for event in known.events}),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_a_closed_case_comes_back_only_with_new_evidence(kind: str, tmp_path: Path) -> None:
+    """A new rule, a stronger grade or twice the reach bring a dismissed case back. The same evidence does not."""
+    found = done_in(kind, tmp_path, reopening)
+    dismissed, resolved = ("dismissed", False), ("resolved", False)
+    assert found["closed"] == [*[dismissed] * 4, *[resolved] * 2, dismissed, dismissed]
+    assert found["grown"] == [
+        dismissed, ("open", True), ("open", True), dismissed, ("open", True), resolved, dismissed,
+        ("cleared", False), dismissed,
+    ]  # fmt: skip
+    assert found["doubled"] == ("open", True)
+    assert found["flags"] == [(21, 8), (22, 8), (23, 8)]
+    assert found["events"] == ["Flag shared key changed", "Flag shared key raised"]
+
+
+def listing(engine: Engine, home: Home) -> dict[str, Any]:
+    """List twelve cases in many ways."""
+    migrate(engine)
+    shared = [flag(number, "shared_key", key=9, reach=4) for number in (21, 22, 23)]
+    singles = [
+        flag(number, since=NOW - timedelta(days=number), at=NOW - timedelta(days=number),
+             severity="critical" if number == 3 else "notice", grade="claimed" if number > 5 else "recorded")
+        for number in range(1, 11)
+    ]  # fmt: skip
+    other = flag(1, module="ticket_ai", event="paused")
+    flags.write(engine, [*singles, *shared, other], "all")
+    decide(engine, 1, "contacted", assignee="ada")
+    decide(engine, 2, "dismissed")
+
+    def order(after: int = 0, limit: int = 50, **args: str) -> list[int]:
+        found, _ = cases(engine, args, who="ada", seen=NOW - timedelta(days=2, hours=1), after=after, limit=limit)
+        return [one.subject.install or one.subject.key * 100 for one in found]
+
+    errors = []
+    for wrong in ({"state": "gone"}, {"sort": "best"}, {"what": "1"}, {"module": "x" * 65}, {"grade": "a,b"}):
+        try:
+            cases(engine, wrong)
+        except QueryError as error:
+            errors.append(error.param)
+    install_data.erase(engine, {"license": {1}})
+    return {
+        "worst": order(), "pages": [order(limit=4), order(after=4, limit=4)], "oldest": order(sort="oldest"),
+        "all": len(order(state="all")), "critical": order(severity="critical"), "claimed": order(grade="claimed"),
+        "rule": order(rule="shared_key"), "new": sorted(order(new="1", state="all")),
+        "dismissed": order(state="dismissed"), "module": order(module="ticket_ai", state="all"),
+        "mine": order(assignee="me"), "errors": errors,
+        "total": cases(engine, {})[1],
+    }  # fmt: skip
+
+
+def test_the_list_has_an_order_filters_and_a_total(tmp_path: Path) -> None:
+    """Worst is grade × reach × age. The installs of a key are one case. The total counts cases, installs and keys."""
+    found = done_in("embedded", tmp_path, listing)
+    assert found["worst"] == [900, 5, 4, 3, 10, 9, 8, 7, 6]
+    assert found["pages"] == [found["worst"][:4], found["worst"][4:8]]
+    assert found["oldest"] == [10, 9, 8, 7, 6, 5, 900, 4, 3] or found["oldest"][:5] == [10, 9, 8, 7, 6]
+    assert found["all"] == 10
+    assert (found["critical"], found["claimed"], found["rule"]) == ([3], [10, 9, 8, 7, 6], [900])
+    assert found["new"] == [2, 900]
+    assert (found["dismissed"], found["module"], found["mine"]) == ([2], [], [])
+    assert found["errors"] == ["state", "sort", "query", "module", "grade"]
+    assert (found["total"].cases, found["total"].installs, found["total"].keys) == (9, 11, 1)

@@ -1,0 +1,248 @@
+"""What is known about a case: its flags, its installs and what they reported, its owners' statements, the incidents."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+import msgspec
+
+from warehouse.cases.subjects import Subject
+from warehouse.engine import Engine
+from warehouse.server_users import ServerUser
+
+MOST_INSTALLS = 50
+MOST_SIGHTINGS = 20_000
+MOST_EVENTS = 300
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """A revision of a flag. `pieces` are the evidence, each a text and its grade."""
+
+    install: int
+    rule: str
+    revision: int
+    event: str
+    at: datetime
+    since: datetime
+    severity: str
+    grade: str
+    reach: int
+    pieces: tuple[tuple[str, str], ...]
+    why: str
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The latest report of an install, and whether the case accuses it. `key` is a pseudonym, 0 for none."""
+
+    install: int
+    status: str
+    version: str
+    source: str
+    key: int
+    country: str
+    first_seen: datetime
+    last_seen: datetime
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened: `kind` is report, flag, statement, incident; `text` says what, without an address."""
+
+    at: datetime
+    kind: str
+    text: str
+    install: int = 0
+
+
+@dataclass(frozen=True)
+class Dossier:
+    """The newest revision of each flag, the installs of the case, others with the same keys, and all events.
+
+    `registered` says what the vendor's registry knows of each key of the case; None if it does not know the key.
+    """
+
+    flags: list[Flagged]
+    registered: dict[int, str | None]
+    installs: list[Reported]
+    others: list[Reported]
+    events: list[Event]
+
+
+def dossier(engine: Engine, subject: Subject) -> Dossier:
+    """Return what is known about a case. Raises `EngineError`."""
+    reader = engine.as_user(ServerUser.LICENSING)
+    history = _flags(reader, subject)
+    newest = {(flag.install, flag.rule): flag for flag in history}
+    accused = {subject.install} if subject.install else {flag.install for flag in newest.values()}
+    installs = _reported(reader, subject.module, accused)
+    keys = {subject.key} if subject.key else {report.key for report in installs if report.key}
+    others = _reported(reader, subject.module, _holders(reader, subject.module, keys) - accused)
+    events = [
+        *_flag_events(history),
+        *_report_events(reader, subject.module, sorted(accused)[:MOST_INSTALLS]),
+        *_statements(reader, subject.module, accused),
+        *_incidents(reader, subject.module),
+    ]
+    events = sorted(events, key=lambda event: event.at, reverse=True)[:MOST_EVENTS]
+    return Dossier(list(newest.values()), _registered(reader, subject.module, keys), installs, others, events)
+
+
+def _flags(reader: Engine, subject: Subject) -> list[Flagged]:
+    column = "key" if subject.key else "install"
+    rows = reader.query(
+        "SELECT install, rule, revision, event, at, since, severity, grade, reach, evidence, pieces, why "  # noqa: S608
+        f"FROM license_flags WHERE module = {{module:String}} AND {column} IN {{numbers:Array(UInt64)}} "
+        "AND key = {key:UInt64} ORDER BY install, rule, revision",
+        {"module": subject.module, "numbers": [subject.key or subject.install], "key": subject.key},
+    )
+    return [
+        Flagged(install, rule, revision, event, _aware(at), _aware(since), severity, grade, reach,
+                _pieces(pieces) or ((evidence, grade),), why)
+        for install, rule, revision, event, at, since, severity, grade, reach, evidence, pieces, why in rows
+    ]  # fmt: skip
+
+
+def _pieces(text: str) -> tuple[tuple[str, str], ...]:
+    return tuple((piece["text"], piece["grade"]) for piece in msgspec.json.decode(text))
+
+
+def _holders(reader: Engine, module: str, keys: Iterable[int]) -> set[int]:
+    rows = reader.query_each(
+        "SELECT install FROM license_keys WHERE module = {module:String} AND key IN {keys:Array(UInt64)} "  # noqa: S608
+        f"GROUP BY install ORDER BY max(last_seen) DESC LIMIT {2 * MOST_INSTALLS}",
+        "keys",
+        set(keys),
+        {"module": module},
+    )
+    return {install for (install,) in rows}
+
+
+def _reported(reader: Engine, module: str, installs: Iterable[int]) -> list[Reported]:
+    """Return the latest reports, the earliest install first."""
+    rows = reader.query_each(
+        "SELECT install, argMax((status_of, report.1, report.2, report.3, report.4), (until, status_of)) AS now, "
+        "min(since), max(until) FROM ("
+        "SELECT install, status AS status_of, min(first_seen) AS since, max(last_seen) AS until, "
+        "argMaxMerge(latest) AS report FROM sightings_by_install "
+        "WHERE module = {module:String} AND install IN {installs:Array(UInt64)} GROUP BY install, status_of"
+        ") GROUP BY install",
+        "installs",
+        sorted(installs)[: 2 * MOST_INSTALLS],
+        {"module": module},
+    )
+    found = [
+        Reported(install, status, version, source, key, country, _aware(first), _aware(last))
+        for install, (status, version, source, key, country), first, last in rows
+    ]
+    return sorted(found, key=lambda report: (report.first_seen, report.install))[:MOST_INSTALLS]
+
+
+def _flag_events(history: Sequence[Flagged]) -> list[Event]:
+    """Return the flags' events. One about a key happens to all its installs at once, and is told once."""
+    words = {"raised": "raised", "changed": "changed", "paused": "paused", "resumed": "resumed", "cleared": "cleared"}
+    found: dict[tuple[datetime, str, str], Event] = {}
+    for flag in history:
+        text = f"Flag {flag.rule.replace('_', ' ')} {words.get(flag.event, flag.event)}: {flag.why}"
+        found.setdefault((flag.at, flag.rule, flag.event), Event(flag.at, "flag", text))
+    return list(found.values())
+
+
+def _report_events(reader: Engine, module: str, installs: list[int]) -> list[Event]:
+    """Return what changed from one report of an install to the next."""
+    rows = reader.query(
+        "SELECT install, time, status, version, source, key, ip FROM license_sightings "  # noqa: S608
+        "WHERE module = {module:String} AND install IN {installs:Array(UInt64)} "
+        f"ORDER BY time DESC LIMIT {MOST_SIGHTINGS}",
+        {"module": module, "installs": installs},
+    )
+    events: list[Event] = []
+    before: dict[int, tuple[Any, ...]] = {}
+    networks: dict[int, set[str]] = {}
+    for install, time, *report, ip in sorted(rows, key=lambda row: (row[1], row[0])):
+        now = tuple(report)
+        texts = _differences(before.get(install), now)
+        before[install] = now
+        if ip and (network := network_of(ip)) not in networks.setdefault(install, set()):
+            networks[install].add(network)
+            texts.append(f"first connection from the network {network} in 30 days")
+        if texts:
+            text = ", ".join(texts)
+            events.append(Event(_aware(time), "report", text[0].upper() + text[1:], install))
+    return events
+
+
+def _differences(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> list[str]:
+    status, version, source, key = now
+    if before is None:
+        return [f"reported {status}, version {version}, source {source}, " + _key(key)]
+    told: tuple[tuple[str, Callable[[Any], str]], ...] = (
+        ("status", str), ("version", str), ("source", str), ("", _key),
+    )  # fmt: skip
+    return [
+        f"{name} {spelled(old)} → {spelled(new)}".strip()
+        for (name, spelled), old, new in zip(told, before, now, strict=True)
+        if old != new
+    ]
+
+
+def _key(key: int) -> str:
+    return f"key {key:016x}" if key else "no key"
+
+
+def network_of(ip: str) -> str:
+    """Return the network of an address: the /16 of IPv4, the /32 of IPv6."""
+    address = ip_address(ip)
+    return str(ip_network(f"{address}/{16 if address.version == 4 else 32}", strict=False))
+
+
+def _statements(reader: Engine, module: str, installs: Iterable[int]) -> list[Event]:
+    rows = reader.query_each(
+        "SELECT install, stated, version, status, source FROM owner_statements "
+        "WHERE module IN ('', {module:String}) AND install IN {installs:Array(UInt64)}",
+        "installs",
+        set(installs),
+        {"module": module},
+    )
+    found = []
+    for install, stated, *fields in rows:
+        said = [f"{name} {value}" for name, value in zip(("version", "status", "source"), fields, strict=True) if value]
+        found.append(Event(_aware(stated), "statement", f"The owner states: {', '.join(said)}", install))
+    return found
+
+
+def _incidents(reader: Engine, module: str) -> list[Event]:
+    rows = reader.query(
+        "SELECT since, argMax((affected, installs), written) AS now FROM license_incidents "
+        "WHERE module = {module:String} GROUP BY since",
+        {"module": module},
+    )
+    return [
+        Event(
+            _aware(since), "incident", f"Incident: {affected} of {installs} installs of {module} turned from licensed"
+        )
+        for since, (affected, installs) in rows
+    ]
+
+
+def _registered(reader: Engine, module: str, keys: set[int]) -> dict[int, str | None]:
+    rows = reader.query_each(
+        "SELECT key, argMax((state::String, max_installs, copies, source::String, valid_until), changed) AS now "
+        "FROM license_registry WHERE module = {module:String} AND key IN {keys:Array(UInt64)} GROUP BY key",
+        "keys",
+        keys,
+        {"module": module},
+    )
+    found: dict[int, str | None] = dict.fromkeys(keys)
+    for key, (state, most, copies, source, until) in rows:
+        allowed = f"{most} installs and {copies} copies" if most else "any number of installs"
+        ends = f", until {until}" if until else ""
+        found[key] = f"{state}, for {allowed}{ends}{f', sold through {source}' if source else ''}"
+    return found
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC)
