@@ -25,9 +25,9 @@ MODULE = "invoice_pro"
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The fleet of the demonstration on the embedded engine: 300 installs, 63 days, with a catalog."""
+    """The fleet of the demonstration on the embedded engine: 300 installs, 63 days, a catalog, and k = 3."""
     home = tmp_path_factory.mktemp("pages") / "home"
-    with running(home, "embedded") as system:
+    with running(home, "embedded", PHAROS_K="3") as system:
         (system.home / "catalog.toml").write_text(catalog(TODAY))
         sent = beacons(3, 300, 63, TODAY - timedelta(days=1), world=VENDOR)
         done = system.run("import", "-", stdin="\n".join(map(json.dumps, sent)).encode())
