@@ -280,8 +280,11 @@ class _Statement(ReportedValues):
             keys.append("module" if name == "module" else self.rolled_up(name, column(name)))
             outer.append(f"{keys[-1]} != ''")
         ranks = {dimensions.source(name): self.place(name) for name in compared}
-        rows = self._latest_in_days(columns, ranks)
         where = f" WHERE {' AND '.join(outer)}" if outer else ""
+        if query.grain in ("month", "period"):
+            rows = self._latest_in_months(columns, ranks)
+            return f"SELECT bucket, {_key(keys)} AS key, install, early, 0::UInt64 AS amount FROM ({rows}){where}"  # noqa: S608
+        rows = self._latest_in_days(columns, ranks)
         if query.grain == "day":
             return (
                 f"SELECT {self._bucket('found')} AS bucket, {_key(keys)} AS key, install, "  # noqa: S608
@@ -292,8 +295,7 @@ class _Statement(ReportedValues):
         day = "toUInt32(toUInt16(month + position))"
         if self._open_from:
             day += " + if(month + position < {open_from:Date}, 65536, 0)"
-        of_week = "toMonday(month + position) = bucket" if query.grain == "week" else "1"
-        positions = f"arrayFilter(position -> {of_week}, bitPositionsToArray(found))"
+        positions = "arrayFilter(position -> toMonday(month + position) = bucket, bitPositionsToArray(found))"
         values = "".join(f", argMax({name}, place) AS {name}" for name in columns.values())
         reports = (
             f"SELECT *, {self._bucket('found')} AS bucket, {positions} AS positions, "  # noqa: S608
@@ -309,6 +311,30 @@ class _Statement(ReportedValues):
         return (
             "SELECT bucket, key, count() AS everybody, countIf(early) AS earlier, 0::UInt64 AS amount, "  # noqa: S608
             f"0::Float64 AS squares FROM ({rows}) GROUP BY bucket, key"
+        )
+
+    def _latest_in_months(self, columns: Mapping[str, str], ranks: Mapping[str, str]) -> str:
+        """Return a SELECT of (bucket, install, module, early, each of the columns), where no bucket splits a month.
+
+        A row's report is its last one: the last before `open_from` if there is one.
+        """
+        query = self._query
+        of_span = self.of_span("days")
+        day = f"toUInt64(toUInt16(month)) + {month_bits.last_position(of_span)}"
+        if self._open_from:
+            earlier = month_bits.until(of_span, self._open_from - timedelta(days=1))
+            day = f"if({earlier} != 0, 65536 + toUInt16(month) + {month_bits.last_position(earlier)}, {day})"
+        within = ["bucket", "install"] + (["module"] if "module" in query.dimensions else [])
+        values = "".join(
+            f", argMax({text}::String, bitShiftLeft(({day})::UInt64, 40) + {ranks[text]}) AS {name}"
+            for text, name in columns.items()
+        )
+        conditions = [self.in_span("days")]
+        if "module" in query.filters:
+            conditions.append(self.condition("module", "module"))
+        return (
+            f"SELECT {self._bucket('days')} AS bucket, {', '.join(within[1:])}, max({self._early(of_span)}) AS early"  # noqa: S608
+            f"{values} FROM {table(query)} WHERE {' AND '.join(conditions)} GROUP BY {', '.join(within)}"
         )
 
     def _latest_in_days(self, columns: Mapping[str, str], ranks: Mapping[str, str]) -> str:

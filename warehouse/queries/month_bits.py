@@ -68,6 +68,11 @@ def counted(bits: str, positions: range) -> str:
     return f"[{', '.join(f'countIf(bitTest({bits}, {one}))' for one in positions)}]"
 
 
+def last_position(days: str) -> str:
+    """Return the position of the last of a month's days; there must be one."""
+    return f"toUInt8(log2({days}))"
+
+
 def first_day(days: str) -> str:
     """Return the first of a month's days; there must be one."""
     return f"(month + bitPositionsToArray({days})[1])"
