@@ -140,7 +140,7 @@ def test_the_way_of_a_case(system: System, browser: Browser) -> None:
     # Several at once, and taken back.
     page.goto(f"{system.dashboard}/licensing")
     page.get_by_role("checkbox").first.check()
-    page.get_by_label("State").select_option("watching")
+    page.locator("#desk-bulk select[name=state]").select_option("watching")
     page.get_by_role("button", name="Change chosen cases").click()
     expect(page.locator("#desk-table")).to_contain_text("Disputed")
     page.get_by_role("button", name="Undo").click()
