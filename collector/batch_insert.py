@@ -7,7 +7,8 @@ mark looks random without the id, and shows the loader whether the row belongs t
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, timedelta
 
 import msgspec
 
@@ -23,13 +24,46 @@ class _UsageRow(msgspec.Struct):
     day: str
 
 
-def insert_batch(engine: Engine, plane: Plane, id: str, rows: Sequence[bytes]) -> None:
-    """Insert JSON lines as batch `id`. Repeating it changes nothing. Raises the errors of `Engine.insert`."""
+class _UsedRow(msgspec.Struct):
+    beacon: int
+    day: date
+    received: date
+    module: str
+    install: int
+
+
+# A live beacon is at most a week old (`collector/planes.py`); what is older was imported.
+_IMPORTED = timedelta(days=8)
+
+
+def insert_batch(
+    engine: Engine,
+    plane: Plane,
+    id: str,
+    rows: Sequence[bytes],
+    editions: Mapping[int, int] | None = None,
+    counted: Collection[int] = (),
+) -> None:
+    """Insert JSON lines as batch `id`. Repeating it changes nothing. Raises the errors of `Engine.insert`.
+
+    `editions` has the edition of the beacons that came after a waiting correction. The uses of the beacons in `counted`
+    are in the aggregates already.
+    """
     if not rows:
         return
     if plane == "usage":
-        rows = [b'{"mark":%d,' % mark(id, msgspec.json.decode(row, type=_UsageRow).beacon) + row[1:] for row in rows]
+        rows = [_marked(id, row, editions or {}, counted) for row in rows]
     engine.of(TABLES[plane]).insert(TABLES[plane], rows, token(id))
+
+
+def _marked(id: str, row: bytes, editions: Mapping[int, int], counted: Collection[int]) -> bytes:
+    beacon = msgspec.json.decode(row, type=_UsageRow).beacon
+    head = b'{"mark":%d,' % mark(id, beacon)
+    if beacon in editions:
+        head += b'"edition":%d,' % editions[beacon]
+    if beacon in counted:
+        head += b'"counted":1,'
+    return head + row[1:]
 
 
 def insert_id(id: str, lines: Iterable[bytes]) -> str:
@@ -59,6 +93,36 @@ def without_known(engine: Engine, id: str, rows: Sequence[bytes]) -> list[bytes]
         if marked != mark(id, beacon):
             beacons.pop(beacon, None)
     return list(beacons.values())
+
+
+def counted_before(engine: Engine, rows: Sequence[bytes]) -> set[int]:
+    """Return the imported beacons of days whose uses are counted and whose rows have expired.
+
+    An import may be repeated after any time. The aggregates cannot tell its beacons from others of the same install,
+    module and day. So an import adds uses only to days that have none, or that still have a row.
+    """
+    old = [
+        row for row in (msgspec.json.decode(row, type=_UsedRow) for row in rows) if row.day < row.received - _IMPORTED
+    ]
+    if not old:
+        return set()
+    installs, days = {row.install for row in old}, {"days": sorted({row.day for row in old})}
+    used = engine.query_each(
+        "SELECT DISTINCT module::String, install, month + arrayJoin(bitPositionsToArray(used)) AS day "
+        "FROM features_by_month WHERE install IN {installs:Array(UInt64)} AND day IN {days:Array(Date)}",
+        "installs",
+        installs,
+        days,
+    )
+    there = engine.query_each(
+        "SELECT DISTINCT module::String, install, day FROM usage_beacons "
+        "WHERE install IN {installs:Array(UInt64)} AND day IN {days:Array(Date)}",
+        "installs",
+        installs,
+        days,
+    )
+    counted = set(used) - set(there)
+    return {row.beacon for row in old if (row.module, row.install, row.day) in counted}
 
 
 def token(id: str) -> str:

@@ -18,7 +18,7 @@ from importlib.metadata import version
 import msgspec
 
 from collector import compaction
-from collector.batch_insert import TABLES, insert_batch, without_known
+from collector.batch_insert import TABLES, counted_before, insert_batch, without_known
 from collector.judging import Judging
 from collector.planes import Planes, encode
 from collector.rights.executor import RightsExecutor
@@ -167,7 +167,10 @@ class Loader:
             rows = self._without_erased(plane, rows)
         if plane == "usage" and rows:
             rows = without_known(self._loading, id, rows)
-        insert_batch(self._loading, plane, id, rows)
+            counted = counted_before(self._engine, rows)
+            insert_batch(self._loading, plane, id, rows, self._store.editions(), counted)
+        else:
+            insert_batch(self._loading, plane, id, rows)
         if plane == "license" and self._judging is not None:
             self._judging.note(rows)
 
@@ -247,7 +250,7 @@ def good_row(plane: Plane) -> bytes:
     """Return a valid row with every column of a plane. It is only parsed, never stored."""
     split = Planes(b"nobody's").split(example(), "203.0.113.9", datetime.now(UTC))
     sealed = {"who": 1, "day": split.usage["day"], "sealed": "", "sealed_ip": ""}
-    rows = {"usage": {"mark": 0, **split.usage}, "license": split.license, "sealed": sealed}
+    rows = {"usage": {"mark": 0, "edition": 0, "counted": 0, **split.usage}, "license": split.license, "sealed": sealed}
     return encode(rows[plane])
 
 

@@ -183,6 +183,11 @@ class Settings(Thresholds):
     rights_rate_limit: int = _setting(
         600, _whole(1, 10**9), "Owner requests (/v1/rights) per minute, for all addresses together."
     )
+    # The least covers what arrives late, and the time for which an insert may be repeated.
+    raw_days: int = _setting(
+        35, _whole(14, 400), "Days after receipt for which beacons of the usage plane are kept one by one."
+    )
+    aggregate_months: int = _setting(25, _whole(3, 120), "Months for which the figures of the usage plane are kept.")
     country_database: str = _setting(
         "", _text, "An MMDB file, or the folder of Debian's tor-geoipdb (/usr/share/tor); unset: no country."
     )

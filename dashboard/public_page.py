@@ -20,7 +20,7 @@ from dashboard.filters import today
 from warehouse.engine import Engine, EngineError
 from warehouse.queries import metrics
 from warehouse.queries.small_groups import OTHER
-from warehouse.retention import KEPT
+from warehouse.retention import kept_under
 
 # Visitors cannot cause queries more often than this.
 KEPT_SECONDS = 60.0
@@ -61,9 +61,10 @@ RIGHTS = {
 }
 
 
-def kept() -> list[tuple[str, str]]:
+def kept(settings: Settings) -> list[tuple[str, str]]:
     """What is stored about installs, and for how long."""
-    return [(kept.what, kept.how_long) for kept in KEPT if kept.where not in ("freshness_by_loader", "migrations")]
+    untold = ("freshness_by_loader", "migrations")
+    return [(kept.what, kept.how_long) for kept in kept_under(settings) if kept.where not in untold]
 
 
 def blueprint(settings: Settings, home: Home, engine: Engine) -> Blueprint:
@@ -81,7 +82,7 @@ def blueprint(settings: Settings, home: Home, engine: Engine) -> Blueprint:
             "purposes": PURPOSES,
             "beacon": [_told(field) for field in FIELDS],
             "made": [{"of": of or None, **_told(field)} for of, field in MADE],
-            "kept": [{"what": what, "how_long": how_long} for what, how_long in kept()],
+            "kept": [{"what": what, "how_long": how_long} for what, how_long in kept(settings)],
             "rights": RIGHTS,
             "active": totals.get(),
         }

@@ -230,7 +230,7 @@ def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
         yield _running(settings)
         yield Check("grants", True, EMBEDDED)
         client = ExportClient(home, ANSWER_SECONDS)
-        yield _retention(client.retention_faults)
+        yield _retention(client.retention_faults, settings)
         yield _addresses(client.concentration)
         return
     if home.engine.exists() and find_spec("chdb") is None:
@@ -254,7 +254,7 @@ def _server(settings: Settings, home: Home) -> Iterator[Check]:
         yield from answering
         if all(check.ok for check in answering) and all(server.has_database() for server in engine.servers):
             yield _grants(engine)
-            yield _retention(lambda: retention.faults(engine))
+            yield _retention(lambda: retention.faults(engine), settings)
             yield _addresses(lambda: addresses.concentration(engine))
     except EngineError as error:
         yield Check("engine", False, str(error))
@@ -283,7 +283,7 @@ def _grants(engine: Engine) -> Check:
     )
 
 
-def _retention(faults: Callable[[], list[str] | None]) -> Check:
+def _retention(faults: Callable[[], list[str] | None], settings: Settings) -> Check:
     """Compare the documented retention with the tables' settings and with the data that is present."""
     try:
         wrong = faults()
@@ -293,7 +293,8 @@ def _retention(faults: Callable[[], list[str] | None]) -> Check:
         return Check("retention", True, "the tables are created at the first start")
     if wrong:
         return Check("retention", False, ", ".join(wrong))
-    return Check("retention", True, ", ".join(f"{each.name} {each.how_long}" for each in retention.KEPT if each.time))
+    kept = retention.kept_under(settings)
+    return Check("retention", True, ", ".join(f"{each.name} {each.how_long}" for each in kept if each.time))
 
 
 def _addresses(concentration: Callable[[], Concentration]) -> Check:

@@ -184,8 +184,10 @@ def _spool(home: Home, copy: Path, decisions: Kept | None) -> int:
     spool = Spool(aside)
     # The new database knows no earlier tokens: under its old ids an unfinished batch would be summed twice.
     spool.renumber()
+    store = RequestStore(spool)
+    store.repeat_deletions()
     if decisions is not None:
-        RequestStore(spool).restore(decisions, time.time())
+        store.restore(decisions, time.time())
     spooled = spool.stats().beacons
     spool.checkpoint()
     spool.close()

@@ -43,6 +43,7 @@ class Engine:
             self._license, planes = Engine(settings.license_server, home, ("license",)), ("usage",)
         self.planes = planes
         self.cluster = settings.clickhouse_cluster
+        self.raw_days, self.aggregate_months = settings.raw_days, settings.aggregate_months
         # Why all statements run as the URL's user; "" when each part of Pharos has its own user.
         self.one_user = ""
         self._connections = Connections(settings, home, planes)
@@ -235,6 +236,7 @@ class _AsUser(Engine):
         self._engine, self._account = engine, account
         self._connections = engine._connections
         self.cluster, self.database, self.planes = engine.cluster, engine.database, engine.planes
+        self.raw_days, self.aggregate_months = engine.raw_days, engine.aggregate_months
 
     @property
     def servers(self) -> list[Engine]:

@@ -3,31 +3,72 @@
 Exports only data that cannot be derived: the rows of both planes, each install's license reports, which outlive those
 rows, and the owners' decisions. Inserting the rows fills the other aggregates again. They count each beacon once,
 because the export reads with `FINAL`.
+
+The aggregates of the usage plane outlive its rows. From the day `rows_from` on, the rows fill the aggregates, because
+beacons are loaded during an export. What came before is exported from the aggregates, and its rows are marked as
+counted.
 """
 
+from dataclasses import dataclass
+from datetime import date
 from typing import Protocol
 
 import msgspec
 
+from warehouse.complete_days import complete_from
 from warehouse.engine import Engine
 from warehouse.identifiers import quoted
 from warehouse.migrate import migrate
 
-# Each table with the expression for a row's day ("" if it has none) and the column that divides its rows into parts.
+
+@dataclass(frozen=True)
+class Exported:
+    """How a table is exported: the expression for a row's day ("" if it has none), and the key that divides its rows.
+
+    An aggregate of the usage plane has a condition for rows with something from before the day `rows_from`, and columns
+    that are cut to the days before it.
+    """
+
+    day: str
+    key: str
+    before: str = ""
+    replaced: str = ""
+
+
+# How many days of a row's month come before `rows_from`, at least 0, and the bits of these days.
+_DAYS = "greatest(dateDiff('day', month, {from:Date}), 0)"
+_BITS = f"if({_DAYS} > 31, 4294967295, bitShiftLeft(1::UInt64, {_DAYS}) - 1)"
 TABLES = {
-    "usage_beacons": ("day", "install"),
-    "license_sightings": ("toDate(time)", "install"),
-    "sightings_by_install": ("", "install"),
-    "sealed_beacons": ("day", "who"),
-    "install_states": ("", "who"),
-    "owner_statements": ("toDate(stated)", "install"),
-    "license_cases": ("toDate(at)", "install"),
-    "license_registry": ("", "key"),
-    "license_flags": ("toDate(at)", "install"),
-    "license_incidents": ("", "cityHash64(module)"),
-    "retired_usage_installs": ("", "install"),
-    "retired_license_installs": ("", "install"),
-    "rights_requests": ("", "id"),
+    "usage_beacons": Exported("day", "install", replaced="(day < {from:Date})::UInt8 AS counted"),
+    "installs_by_month": Exported(
+        "month",
+        "install",
+        f"month < {{from:Date}} AND bitAnd(days, {_BITS}) != 0",
+        f"bitAnd(days, {_BITS})::UInt32 AS days",
+    ),
+    "features_by_month": Exported(
+        "month",
+        "install",
+        f"month < {{from:Date}} AND bitAnd(reported, {_BITS}) != 0",
+        f"bitAnd(reported, {_BITS})::UInt32 AS reported, bitAnd(used, {_BITS})::UInt32 AS used, "
+        f"mapFilter((day, number) -> day <= {_DAYS}, uses) AS uses",
+    ),
+    "installs": Exported(
+        "", "install", "first_day < {from:Date}", "least(last_day, {from:Date} - 1)::Date AS last_day"
+    ),
+    "license_sightings": Exported("toDate(time)", "install"),
+    "sightings_by_install": Exported("", "install"),
+    "sealed_beacons": Exported("day", "who"),
+    "sealed_months": Exported("month", "who"),
+    "install_states": Exported("", "who"),
+    "owner_statements": Exported("toDate(stated)", "install"),
+    "license_cases": Exported("toDate(at)", "install"),
+    "license_registry": Exported("", "key"),
+    "license_flags": Exported("toDate(at)", "install"),
+    "license_incidents": Exported("", "cityHash64(module)"),
+    "retired_usage_installs": Exported("", "install"),
+    "retired_license_installs": Exported("", "install"),
+    "rights_requests": Exported("", "id"),
 }
 PART_ROWS = 250_000
 # Half the number of insert tokens that a table remembers, so that a restarted restore repeats none of its inserts.
@@ -42,6 +83,7 @@ class Part(msgspec.Struct, frozen=True):
     number: int
     of: int
     rows: int
+    rows_from: str = ""
 
     @property
     def name(self) -> str:
@@ -84,33 +126,39 @@ class EngineTables:
         if "migrations" not in there:
             return Contents(engine.version(), {}, [])
         migrations = dict(engine.query("SELECT DISTINCT name, sha256 FROM migrations"))
-        parts = [part for table in TABLES if table in there for part in self._parts(table)]
+        rows_from = complete_from(engine) if "usage_beacons" in there else date.min
+        parts = [part for table in TABLES if table in there for part in self._parts(table, rows_from)]
         return Contents(engine.version(), migrations, parts)
 
-    def _parts(self, table: str) -> list[Part]:
+    def _parts(self, table: str, rows_from: date) -> list[Part]:
+        exported = TABLES[table]
         engine = self._engine.of(table)
         if engine.cluster:
             # The queried replica may still lack rows that another replica has received.
             replica = f"{quoted(engine.database)}.{quoted(f'{table}_local')}"
             engine.command(f"SYSTEM SYNC REPLICA{engine.on_cluster} {replica}")
         days = engine.query(
-            f"SELECT toString({TABLES[table][0] or repr('')}) AS day_of_row, count() FROM {table} "  # noqa: S608
-            "GROUP BY day_of_row ORDER BY day_of_row"
+            f"SELECT toString({exported.day or repr('')}) AS day_of_row, count() FROM {table} "  # noqa: S608
+            f"WHERE {exported.before or 1} GROUP BY day_of_row ORDER BY day_of_row",
+            {"from": rows_from},
         )
         most = max(PART_ROWS, sum(rows for _, rows in days) // MOST_PARTS)
         parts = []
         for day, rows in days:
             of = -(-rows // most)
-            parts += [Part(table, day, number, of, rows // of) for number in range(of)]
+            parts += [Part(table, day, number, of, rows // of, str(rows_from)) for number in range(of)]
         return parts
 
     def read(self, part: Part) -> bytes:
         """Return the rows of a part, in Native format. Raises `EngineError`."""
-        day, key = TABLES[part.table]
+        exported = TABLES[part.table]
+        conditions = [f"cityHash64({exported.key}) % {{of:UInt32}} = {{number:UInt32}}"]
+        conditions += [f"{exported.day} = {{day:Date}}"] if exported.day else []
+        conditions += [exported.before] if exported.before else []
+        columns = f"* REPLACE({exported.replaced})" if exported.replaced else "*"
         return self._engine.of(part.table).read(
-            f"SELECT * FROM {part.table} FINAL WHERE cityHash64({key}) % {{of:UInt32}} = {{number:UInt32}}"  # noqa: S608
-            + (f" AND {day} = {{day:Date}}" if day else ""),
-            {"of": part.of, "number": part.number} | ({"day": part.day} if day else {}),
+            f"SELECT {columns} FROM (SELECT * FROM {part.table} FINAL WHERE {' AND '.join(conditions)})",  # noqa: S608
+            {"of": part.of, "number": part.number, "day": part.day, "from": part.rows_from},
         )
 
 
@@ -121,6 +169,7 @@ def is_empty(engine: Engine) -> bool:
 
 
 def counted(engine: Engine) -> tuple[int, int]:
-    """Return how many beacons (one row each) and how many installs the usage plane holds. Raises `EngineError`."""
-    ((beacons, installs),) = engine.query("SELECT count(), uniqExact(install) FROM usage_beacons")
+    """Return how many rows of beacons and how many installs the usage plane holds. Raises `EngineError`."""
+    ((beacons,),) = engine.query("SELECT count() FROM usage_beacons")
+    ((installs,),) = engine.query("SELECT uniqExact(install) FROM installs")
     return beacons, installs

@@ -31,9 +31,13 @@ TABLES: dict[Plane, tuple[str, ...]] = {
     ),
 }
 STATEMENTS = "owner_statements"
-SEALED = "sealed_beacons"
+SEALED, SEALED_MONTHS = "sealed_beacons", "sealed_months"
+# The tables of restricted installs, which name them by `who`.
+BY_WHO = (SEALED, SEALED_MONTHS)
 # The tables that an erasure deletes from. A restriction keeps the owner's statements.
 ALL_TABLES: dict[Plane, tuple[str, ...]] = {"usage": TABLES["usage"], "license": (*TABLES["license"], STATEMENTS)}
+# The tables in which ClickHouse deletes for owners' requests.
+CHANGED = (*ALL_TABLES["usage"], *ALL_TABLES["license"], *BY_WHO)
 RETIRED: dict[Plane, str] = {"usage": "retired_usage_installs", "license": "retired_license_installs"}
 MOST_REQUESTS = 5000
 _OURS = "database = {database:String} AND table IN {tables:Array(String)}"
@@ -68,7 +72,7 @@ def holding(engine: Engine, plane: Plane, installs: Collection[int]) -> set[int]
 
 def holding_sealed(engine: Engine, who: Collection[int]) -> set[int]:
     """Return the installs that have sealed rows. Raises `EngineError`."""
-    return _named(engine, SEALED, "who", who)
+    return {each for table in BY_WHO for each in _named(engine, table, "who", who)}
 
 
 def _named(engine: Engine, table: str, column: str, values: Collection[int]) -> set[int]:
@@ -86,8 +90,9 @@ def erase(engine: Engine, installs: Mapping[Plane, Collection[int]], who: Collec
     Raises `EngineError`.
     """
     found = {table: set(installs[plane]) for plane in installs for table in ALL_TABLES[plane]}
-    delete(engine, {**found, SEALED: set(who)}, wait=True)
-    delete(engine, {table: set() for table in (*found, SEALED)}, wait=True)
+    found |= {table: set(who) for table in BY_WHO}
+    delete(engine, found, wait=True)
+    delete(engine, dict.fromkeys(found, ()), wait=True)
 
 
 def delete(engine: Engine, rows: Mapping[str, Collection[int]], *, wait: bool = False) -> None:
@@ -100,7 +105,7 @@ def delete(engine: Engine, rows: Mapping[str, Collection[int]], *, wait: bool = 
     """
     statements = []
     for table, installs in rows.items():
-        column = "who" if table == SEALED else "install"
+        column = "who" if table in BY_WHO else "install"
         condition = f"{column} IN ({', '.join(map(str, sorted(installs)))})" if installs else "0"
         server = engine.of(table)
         statements.append((server, f"ALTER TABLE {server.altered(table)} DELETE WHERE {condition}"))
@@ -151,7 +156,7 @@ def _system(engine: Engine, table: str) -> str:
 
 def _on_disk(engine: Engine) -> list[str]:
     end = "_local" if engine.cluster else ""
-    return [f"{table}{end}" for table in (*ALL_TABLES["usage"], *ALL_TABLES["license"], SEALED)]
+    return [f"{table}{end}" for table in CHANGED]
 
 
 def sealed(engine: Engine, who: int) -> list[tuple[str, bytes, bytes]]:
@@ -162,6 +167,16 @@ def sealed(engine: Engine, who: int) -> list[tuple[str, bytes, bytes]]:
         UNLOGGED,
     )
     return [(day, base64.b64decode(row), base64.b64decode(ip)) for day, row, ip in found]
+
+
+def sealed_months(engine: Engine, who: int) -> list[bytes]:
+    """Return the sealed aggregates of a restricted install. Raises `EngineError`."""
+    found = engine.query(
+        f"SELECT sealed FROM {SEALED_MONTHS} WHERE who = {{who:UInt64}} ORDER BY month, sealed",  # noqa: S608
+        {"who": who},
+        UNLOGGED,
+    )
+    return [base64.b64decode(sealed) for (sealed,) in found]
 
 
 def retired(engine: Engine, plane: Plane, installs: set[int]) -> set[int]:

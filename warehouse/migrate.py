@@ -7,7 +7,7 @@ from contextlib import suppress
 from importlib.resources import files
 from string import Template
 
-from warehouse import month_tables
+from warehouse import month_tables, retention
 from warehouse.engine import Engine, EngineError
 from warehouse.identifiers import quoted
 from warehouse.plane_tables import PLANES, belongs
@@ -24,6 +24,7 @@ _SHARDING = {
     "sealed_beacons": "who",
     "license_registry": "key",
     "license_incidents": "cityHash64(module)",
+    "sealed_months": "who",
     "rights_requests": "id",
 }
 # How many insert tokens a table with sums remembers. Loaders of a server pause between small batches
@@ -68,6 +69,8 @@ def _migrate(engine: Engine) -> list[str]:
     unknown = set(done) - {int(name[:3]) for name, _ in sql_files()}
     if unknown:
         raise MigrationError(f"the database is newer than this Pharos: it has migration {max(unknown)}")
+    if int(retention.SET_AFTER[:3]) in done or retention.SET_AFTER in applied:
+        retention.adjust(engine)
     engine.create_users()
     return applied
 
@@ -139,8 +142,9 @@ def _apply(engine: Engine, text: str) -> None:
             continue
         engine.command(Template(statement).substitute(values))
         if cluster and re.match(r"ALTER TABLE \w+\$local \$on_cluster\s+(ADD|DROP) COLUMN", statement):
-            # The Distributed table has its own list of columns.
-            engine.command(Template(statement).substitute({**values, "local": ""}))
+            # The Distributed table has its own list of columns, and no order.
+            columns = re.sub(r",\s+MODIFY ORDER BY .*", "", statement, flags=re.S)
+            engine.command(Template(columns).substitute({**values, "local": ""}))
         table = re.match(r"CREATE TABLE IF NOT EXISTS (\w+)\$local", statement)
         if cluster and table:
             name = table[1]

@@ -11,20 +11,20 @@ from warehouse.plane_tables import Plane
 
 AFTER = "030_month_tables.sql"
 _BIT = "bitShiftLeft(1::UInt32, toDayOfMonth(day) - 1)::UInt32"
-_VALUES = "version, license_status, os, os_version, arch, virtualization, whmcs, php, database, web_server, country"
+VALUES = "version, license_status, os, os_version, arch, virtualization, whmcs, php, database, web_server, country"
 _SOURCES: dict[Plane, str] = {"usage": "installs_per_day_by_dimension", "license": "installs_per_day_by_license_source"}
 # Each table by month: the plane of its source, its columns, and the SELECT of a month.
 _MOVES: dict[str, tuple[Plane, str, str]] = {
     "installs_by_month": (
         "usage",
-        f"module, install, month, {_VALUES}, days",
-        f"SELECT module, install, toStartOfMonth(day) AS month, {_VALUES}, {_BIT} FROM {{source}}",  # noqa: S608
+        f"module, install, month, {VALUES}, days",
+        f"SELECT module, install, toStartOfMonth(day) AS month, {VALUES}, {_BIT} FROM {{source}}",  # noqa: S608
     ),
     "features_by_month": (
         "usage",
         "module, feature, install, month, variant, reported, used, uses",
         f"""
-        SELECT module, feature, install, toStartOfMonth(day) AS month, toUInt32(cityHash64({_VALUES})),
+        SELECT module, feature, install, toStartOfMonth(day) AS month, toUInt32(cityHash64({VALUES})),
             {_BIT} AS bit, if(mapContains(uses, feature), bit, 0)::UInt32,
             if(mapContains(uses, feature), map(toDayOfMonth(day), uses[feature]), map())::Map(UInt8, UInt64)
         FROM {{source}} ARRAY JOIN reported AS feature

@@ -1,34 +1,60 @@
 """Compares the aggregates with a recount of their rows, each beacon once.
 
 By construction they are equal: counts of installs are idempotent, and sums follow the tokens of sealed batches. This
-check detects a construction that fails. Every fault test runs it, and so does `pharos recount`.
+check detects a construction that fails. Every fault test runs it, and so does `pharos recount`. In the usage plane it
+compares the days of which all beacons still have their rows.
 """
 
+from warehouse.complete_days import complete_from
 from warehouse.engine import Engine
 
+# The bits of a month's days from {from:Date} on: from there, the aggregates are exactly what their rows say.
+_SKIPPED = "least(greatest(dateDiff('day', month, {from:Date}), 0), 32)"
+_WHOLE = f"bitAnd(bitShiftLeft(4294967295::UInt64, {_SKIPPED}), 4294967295)::UInt32"
+_ROWS_BY_MONTH = """
+    SELECT module, toStartOfMonth(day) AS month, install,
+        groupBitOr(bitShiftLeft(1::UInt32, toDayOfMonth(day) - 1)::UInt32) AS found
+    FROM usage_beacons WHERE {where} GROUP BY module, month, install
+"""
 # By name of the comparison: the table with the rows, the columns of a key, and two queries for (key, figure): one from
 # the rows, one from the aggregate.
 _COMPARISONS = {
     "usage": (
         "usage_beacons",
         ("month", "module"),
-        """
+        f"""
         SELECT module::String AS module, month, sum(cityHash64(install, found)) AS figure
-        FROM (
-            SELECT module, toStartOfMonth(day) AS month, install,
-                groupBitOr(bitShiftLeft(1::UInt32, toDayOfMonth(day) - 1)::UInt32) AS found
-            FROM usage_beacons GROUP BY module, month, install
-        )
+        FROM ({_ROWS_BY_MONTH.format(where="day >= {from:Date}")})
         GROUP BY module, month
-        """,
-        """
+        """,  # noqa: S608
+        f"""
         SELECT module::String AS module, month, sum(cityHash64(install, found)) AS figure
         FROM (
-            SELECT module, month, install, groupBitOr(days)::UInt32 AS found
+            SELECT module, month, install, bitAnd(groupBitOr(days), {_WHOLE})::UInt32 AS found
             FROM installs_by_month GROUP BY module, month, install
         )
+        WHERE found != 0
         GROUP BY module, month
-        """,
+        """,  # noqa: S608
+    ),
+    # Of earlier days there may be fewer rows than the aggregate counts, and never more.
+    "usage before": (
+        "usage_beacons",
+        ("month", "module"),
+        f"""
+        SELECT module::String AS module, month, sum(bitCount(found)) AS figure
+        FROM ({_ROWS_BY_MONTH.format(where="day < {from:Date}")})
+        GROUP BY module, month
+        """,  # noqa: S608
+        f"""
+        SELECT module::String AS module, month, sum(bitCount(bitAnd(found, counted))) AS figure
+        FROM ({_ROWS_BY_MONTH.format(where="day < {from:Date}")}) AS of_rows
+        INNER JOIN (
+            SELECT module, month, install, groupBitOr(days)::UInt32 AS counted
+            FROM installs_by_month WHERE month < {{from:Date}} GROUP BY module, month, install
+        ) AS of_aggregate USING (module, month, install)
+        GROUP BY module, month
+        """,  # noqa: S608
     ),
     "uses": (
         "usage_beacons",
@@ -38,37 +64,40 @@ _COMPARISONS = {
         FROM (
             SELECT module, toStartOfMonth(day) AS month, day, install,
                 arrayJoin(any(features)::Array(Tuple(String, UInt64))) AS pair
-            FROM usage_beacons GROUP BY day, module, install, beacon
+            FROM usage_beacons WHERE day >= {from:Date} GROUP BY day, module, install, beacon
         )
         GROUP BY module, month, feature
         """,
-        """
+        f"""
         SELECT module::String AS module, month, feature, (sum(amount), sum(bitCount(named))::UInt64) AS figure
         FROM (
             SELECT module, month, feature::String AS feature, install,
-                sum(arraySum(mapValues(uses))) AS amount, groupBitOr(reported) AS named
+                sum(arraySum(mapValues(mapFilter((day, number) -> day > {_SKIPPED}, uses)))) AS amount,
+                bitAnd(groupBitOr(reported), {_WHOLE})::UInt32 AS named
             FROM features_by_month GROUP BY module, month, feature, install
         )
+        WHERE named != 0
         GROUP BY module, month, feature
-        """,
+        """,  # noqa: S608
     ),
+    # How many installs have the first and the last day that their rows allow.
     "installs": (
         "usage_beacons",
         ("module",),
+        "SELECT module::String AS module, uniqExact(install) AS figure FROM usage_beacons GROUP BY module",
         """
-        SELECT module, sum(cityHash64(install, first, last)) AS figure
+        SELECT module, countIf(
+                (first = row_first OR (first < row_first AND first < {from:Date}))
+                AND (last = row_last OR (last > row_last AND last < {from:Date}))
+            ) AS figure
         FROM (
-            SELECT module::String AS module, install, min(day) AS first, max(day) AS last
+            SELECT module::String AS module, install, min(day) AS row_first, max(day) AS row_last
             FROM usage_beacons GROUP BY module, install
-        )
-        GROUP BY module
-        """,
-        """
-        SELECT module, sum(cityHash64(install, first, last)) AS figure
-        FROM (
+        ) AS of_rows
+        INNER JOIN (
             SELECT module::String AS module, install, min(first_day) AS first, max(last_day) AS last
             FROM installs GROUP BY module, install
-        )
+        ) AS of_aggregate USING (module, install)
         GROUP BY module
         """,
     ),
@@ -121,10 +150,11 @@ _COMPARISONS = {
 
 def differences(engine: Engine) -> list[str]:
     """Return one line for each figure in which rows and aggregate differ. Raises `EngineError`."""
+    rows_from = complete_from(engine)
     return [
         f"{name}, {key}: the rows say {of_rows}, the aggregate {of_aggregate}"
         for name, (table, keys, rows, aggregate) in _COMPARISONS.items()
-        for key, of_rows, of_aggregate in engine.of(table).query(_compared(keys, rows, aggregate))
+        for key, of_rows, of_aggregate in engine.of(table).query(_compared(keys, rows, aggregate), {"from": rows_from})
     ]
 
 

@@ -7,25 +7,44 @@ in a part that was not merged.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from warehouse.cases.forgetting import forget
 from warehouse.engine import Engine
 
+# The file after which the periods of two settings can be set.
+SET_AFTER = "040_raw_days.sql"
 # ClickHouse usually merges a part within hours. Expired data is removed by force after one day, and an alarm after two.
 FORCED_DAYS = 1
 ALARM_DAYS = 2
 
 
+class Periods(Protocol):
+    """What has the settings of retention: the settings themselves, or an engine."""
+
+    @property
+    def raw_days(self) -> int:
+        """Days for which beacons of the usage plane are kept one by one."""
+
+    @property
+    def aggregate_months(self) -> int:
+        """Months for which the figures of the usage plane are kept."""
+
+
 @dataclass(frozen=True)
 class Kept:
-    """How long some data is kept: the rows of a table, or the values of `column`. `time` is the column with the age."""
+    """How long some data is kept: the rows of a table, or the values of `column`. `time` is the column with the age.
+
+    `setting` is the setting that changes the period. `how_long` has its default.
+    """
 
     what: str
     where: str
     how_long: str
     column: str = ""
     time: str = ""
+    setting: str = ""
 
     @property
     def name(self) -> str:
@@ -42,16 +61,34 @@ class Kept:
     def _period(self) -> str:
         return self.how_long.partition(" after ")[0]
 
+    def under(self, periods: Periods) -> "Kept":
+        """Return this entry with the period of its setting."""
+        if not self.setting:
+            return self
+        number = periods.raw_days if self.setting == "raw_days" else periods.aggregate_months + (self.time == "month")
+        return replace(self, how_long=re.sub(r"^\d+", str(number), self.how_long))
+
     def set_in(self, found: dict[str, str]) -> bool:
         """Return whether the TTL of the table (see `as_set`) agrees with this entry."""
         return found.get(self.name) == self._period
 
 
+def _by_month(what: str, table: str) -> Kept:
+    return Kept(what, table, "26 months after the first day", "", "month", "aggregate_months")
+
+
 KEPT = (
-    Kept("beacons of the usage plane, by day", "usage_beacons", "13 months", time="day"),
-    Kept("installs by month and dimension", "installs_by_month", "14 months after the first day", time="month"),
-    Kept("features by month and install", "features_by_month", "14 months after the first day", time="month"),
-    Kept("first and last day of each module on an install", "installs", "13 months after the last", time="last_day"),
+    Kept("beacons of the usage plane, by day of receipt", "usage_beacons", "35 days", "", "received", "raw_days"),
+    _by_month("installs by month and dimension", "installs_by_month"),
+    _by_month("features by month and install", "features_by_month"),
+    Kept(
+        "first and last day of each module on an install",
+        "installs",
+        "25 months after the last",
+        "",
+        "last_day",
+        "aggregate_months",
+    ),
     Kept(
         "installs by month and license source",
         "license_sources_by_month",
@@ -69,6 +106,7 @@ KEPT = (
     Kept("incidents of the vendor", "license_incidents", "13 months", time="since"),
     Kept("beacons of restricted installs, sealed", "sealed_beacons", "13 months", time="day"),
     Kept("addresses of these beacons, sealed", "sealed_beacons", "30 days", "sealed_ip", "day"),
+    _by_month("aggregates of restricted installs, sealed", "sealed_months"),
     Kept("owners' statements about module and license", "owner_statements", "13 months", time="stated"),
     Kept("owners' decisions", "install_states", "always"),
     Kept("pseudonyms of erased installs in the usage plane", "retired_usage_installs", "always"),
@@ -88,9 +126,28 @@ KEPT = (
 )
 
 
-def interval(name: str) -> str:
+def kept_under(periods: Periods) -> list[Kept]:
+    """Return `KEPT` with the periods of the settings."""
+    return [each.under(periods) for each in KEPT]
+
+
+def interval(engine: Engine, name: str) -> str:
     """Return how long the data called `name` is kept, as a ClickHouse interval: `13 MONTH`."""
-    return next(kept.interval for kept in KEPT if kept.name == name)
+    return next(kept.interval for kept in kept_under(engine) if kept.name == name)
+
+
+def adjust(engine: Engine) -> None:
+    """Set the periods of the settings in the tables of this server. ClickHouse rewrites their parts in the background.
+
+    Raises `EngineError`.
+    """
+    found = _as_set(engine)
+    for kept in kept_under(engine):
+        if kept.setting and kept.name in found and not kept.set_in(found):
+            engine.command(
+                f"ALTER TABLE {engine.altered(kept.where)} MODIFY TTL {kept.time} + INTERVAL {kept.interval}",
+                {"mutations_sync": 0, "materialize_ttl_after_modify": 1},
+            )
 
 
 def overdue(engine: Engine, days: int) -> Iterator[tuple[Kept, str]]:
@@ -98,7 +155,7 @@ def overdue(engine: Engine, days: int) -> Iterator[tuple[Kept, str]]:
 
     Raises `EngineError`.
     """
-    for kept in KEPT:
+    for kept in kept_under(engine):
         if not kept.interval:
             continue
         still = f"AND notEmpty({kept.column})" if kept.column else ""
@@ -129,18 +186,19 @@ def as_set(engine: Engine) -> dict[str, str]:
 
     Raises `EngineError`.
     """
-    found: dict[str, str] = {}
-    for server in engine.servers:
-        end = "_local" if server.cluster else ""
-        created = dict(
-            server.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()")
-        )
-        found |= {
-            kept.name: _ttl(created[kept.where + end], kept.column)
-            for kept in KEPT
-            if kept.interval and kept.where + end in created
-        }
-    return found
+    return {name: period for server in engine.servers for name, period in _as_set(server).items()}
+
+
+def _as_set(server: Engine) -> dict[str, str]:
+    end = "_local" if server.cluster else ""
+    created = dict(
+        server.query("SELECT name, create_table_query FROM system.tables WHERE database = currentDatabase()")
+    )
+    return {
+        kept.name: _ttl(created[kept.where + end], kept.column)
+        for kept in KEPT
+        if kept.interval and kept.where + end in created
+    }
 
 
 def faults(engine: Engine) -> list[str] | None:
@@ -151,7 +209,7 @@ def faults(engine: Engine) -> list[str] | None:
     found = as_set(engine)
     if not found:
         return None
-    kept = [kept for kept in KEPT if kept.interval]
+    kept = [kept for kept in kept_under(engine) if kept.interval]
     wrong = [f"{each.name} is set to {found.get(each.name) or 'no TTL'}" for each in kept if not each.set_in(found)]
     late = dict.fromkeys(each.name for each, _ in overdue(engine, ALARM_DAYS))
     return wrong + [f"{name} has expired data" for name in late]

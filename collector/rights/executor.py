@@ -9,18 +9,19 @@ is repeated.
 import logging
 import secrets
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from collector.batch_insert import TABLES as PLANE_TABLES
-from collector.batch_insert import insert_batch, insert_id, without_known
+from collector.batch_insert import insert_batch, insert_id, token, without_known
 from collector.planes import encode, sealed_row
+from collector.rights import sealed_months
 from collector.rights.encryption import decrypt, encrypt
 from collector.rights.exchange import Exchange
-from collector.rights.request_store import DELETING, Request, RequestStore, retired
+from collector.rights.request_store import DELETING, Request, RequestStore, edition, retired
 from warehouse import install_data
 from warehouse.corrections import Correction, correct
 from warehouse.engine import ContentError, Engine, EngineError
@@ -153,17 +154,17 @@ class RightsExecutor:
         match request.action:
             case "erase":
                 delete = _tables_of(work, install_data.ALL_TABLES)
-                delete.append((install_data.SEALED, work["who"]))
+                delete += [(table, work["who"]) for table in install_data.BY_WHO]
             case "restrict":
                 self._seal(work)
                 delete = _tables_of(work, install_data.TABLES)
             case "lift":
                 self._unseal(work)
-                delete = [(install_data.SEALED, work["who"])]
+                delete = [(table, work["who"]) for table in install_data.BY_WHO]
             case "rectify":
                 self._state(request)
                 columns = work["corrections"]["usage"]
-                corrections.append(Correction(work["usage"], work["module"], columns, work["later"]))
+                corrections.append(Correction(work["usage"], work["module"], columns, edition(work), work["later"]))
         for table, install in delete:
             rows.setdefault(table, set()).add(install)
 
@@ -188,8 +189,7 @@ class RightsExecutor:
             return False
         if not self._covered:
             # ClickHouse stores the last statement of a table. Replace it with one that names no install.
-            tables = (*install_data.ALL_TABLES["usage"], *install_data.ALL_TABLES["license"], install_data.SEALED)
-            install_data.delete(self._engine, dict.fromkeys(tables, ()))
+            install_data.delete(self._engine, dict.fromkeys(install_data.CHANGED, ()))
             self._covered = True
             return False
         erasing = any(request.action == "erase" for request in self._deleting)
@@ -218,15 +218,30 @@ class RightsExecutor:
             held[plane]["quarantine"] = [msgspec.json.decode(row) for _, row in aside]
         return encrypt(
             bytes.fromhex(work["result_key"]),
-            {**held, "sealed": self._sealed(work) if request.held else [], "decisions": work["decisions"]},
+            {
+                **held,
+                "sealed": self._sealed(work) if request.held else [],
+                "sealed_months": self._sealed_months(work) if request.held else {},
+                "decisions": work["decisions"],
+            },
         )
 
     def _seal(self, work: dict[str, Any]) -> None:
         """Insert sealed copies of an install's rows. Raises `ContentError` for rows that could not be restored."""
         key = bytes.fromhex(work["sealing_key"])
         plain: dict[Plane, list[dict[str, Any]]] = {plane: self._raw_rows(plane, work) for plane in install_data.TABLES}
+        # Read after the rows: a beacon that another loader adds in between is in the aggregates at least.
+        months = {table: install_data.rows(self._engine, table, work["usage"]) for table in sealed_months.TABLES}
+        for row in plain["usage"]:
+            row["counted"] = 1
         for plane, rows in plain.items():
-            self._require_readable(plane, rows)
+            self._require_readable(PLANE_TABLES[plane], rows)
+        for table, rows in months.items():
+            self._require_readable(table, rows)
+        id = insert_id(work["batches"]["sealed"], (encode(row) for rows in months.values() for row in rows))
+        lines = sealed_months.seal(key, work["who"], months)
+        if lines:
+            self._engine.insert(install_data.SEALED_MONTHS, lines, token(id))
         id = insert_id(work["batches"]["sealed"], map(encode, (*plain["usage"], *plain["license"])))
         lines = [encode(sealed_row(key, work["who"], row, None)) for row in plain["usage"]]
         lines += [encode(sealed_row(key, work["who"], None, row)) for row in plain["license"]]
@@ -237,16 +252,33 @@ class RightsExecutor:
         rows: dict[Plane, dict[int, dict[str, Any]]] = {plane: {} for plane in install_data.TABLES}
         for each in self._sealed(work):
             for plane in rows:
-                if each[plane]:  # two collectors may have sealed the same beacon
-                    rows[plane][each[plane]["beacon"]] = each[plane]
+                row = each[plane]
+                # Two collectors may have sealed the same beacon. One that is counted must not be summed again.
+                if row and not rows[plane].get(row["beacon"], {}).get("counted"):
+                    rows[plane][row["beacon"]] = row
+        for row in rows["usage"].values():
+            if row.get("counted"):
+                row["edition"] = edition(work)
         for plane, found in rows.items():
-            self._require_readable(plane, list(found.values()))
+            self._require_readable(PLANE_TABLES[plane], list(found.values()))
+        self._put_months_back(work)
         for plane, found in rows.items():
             lines = sorted(encode(row) for row in found.values())
             id = insert_id(work["batches"][plane], lines)
             if plane == "usage" and lines:
                 lines = without_known(self._engine, id, lines)
             insert_batch(self._engine, plane, id, lines)
+
+    def _put_months_back(self, work: dict[str, Any]) -> None:
+        """Insert an install's sealed aggregates again. Raises `ContentError` before it inserts any."""
+        rows = self._sealed_months(work)
+        for table, found in rows.items():
+            self._require_readable(table, found)
+        there = install_data.rows(self._engine, sealed_months.FEATURES, work["usage"])
+        for table, lines in sealed_months.put_back(rows, there, edition(work)).items():
+            if lines:
+                id = insert_id(work["batches"]["sealed"], [table.encode(), *lines])
+                self._engine.insert(table, lines, token(id))
 
     def _state(self, request: Request) -> None:
         """Store the owner's statement about module and license beside the sightings."""
@@ -258,11 +290,8 @@ class RightsExecutor:
             self._engine.of(statements).insert(statements, [encode(row)], work["batches"]["license"])
             self._stated.append(work["license"])
 
-    def _require_readable(self, plane: Plane, rows: list[dict[str, Any]]) -> None:
-        # Add `mark`, as an insert does.
-        marked: Iterable[dict[str, Any]] = ({"mark": 0, **row} for row in rows) if plane == "usage" else rows
-        lines = b"\n".join(encode(row) for row in marked)
-        table = PLANE_TABLES[plane]
+    def _require_readable(self, table: str, rows: list[dict[str, Any]]) -> None:
+        lines = b"\n".join(encode(row) for row in rows)
         if lines and not self._engine.of(table).reads(table, lines):
             raise ContentError(f"the table {table} cannot read its own rows")
 
@@ -271,6 +300,10 @@ class RightsExecutor:
             {name: value for name, value in row.items() if name != "mark"}
             for row in install_data.rows(self._engine, install_data.TABLES[plane][0], work[plane])
         ]
+
+    def _sealed_months(self, work: dict[str, Any]) -> sealed_months.Rows:
+        key = bytes.fromhex(work["sealing_key"])
+        return sealed_months.unseal(key, install_data.sealed_months(self._engine, work["who"]))
 
     def _sealed(self, work: dict[str, Any]) -> list[dict[str, Any]]:
         key = bytes.fromhex(work["sealing_key"])

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from collector.batch_insert import mark
 from collector.rights.decisions import Decision, Decisions
 from collector.rights.install_states import InstallState
 from collector.spool import Batch, Spool
@@ -63,6 +64,14 @@ class Kept(msgspec.Struct):
 
 class Full(Exception):
     """Too many requests are waiting."""
+
+
+def edition(work: Work) -> int:
+    """Return the edition of what a request changes: an odd number of 32 bits, never 1.
+
+    Beacons that came after a waiting correction get the number before it.
+    """
+    return max(mark(work["batches"]["usage"], 0), 2) | 1
 
 
 class _UsageRow(msgspec.Struct):
@@ -142,10 +151,9 @@ class RequestStore:
             )
 
     def note_later(self, batch: Batch) -> None:
-        """Record the beacons of a batch that are newer than a waiting correction. It does not change them."""
+        """Record the beacons of a batch that are newer than a correction that is not done. It does not change them."""
         corrections = self.spool.db.execute(
-            f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND action = 'rectify' AND step = '' "  # noqa: S608
-            "AND after < ?",
+            f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' AND action = 'rectify' AND after < ?",  # noqa: S608
             (batch.last,),
         ).fetchall()
         for request in map(_request, corrections):
@@ -158,6 +166,17 @@ class RequestStore:
                 work = {**request.work, "later": sorted(later.union(request.work["later"]))}
                 with self.spool.transaction():
                     self.spool.db.execute("UPDATE requests SET work = ? WHERE id = ?", (_encoded(work), request.id))
+
+    def editions(self) -> dict[int, int]:
+        """Return the edition of each beacon that came after a correction that is not done (`note_later`)."""
+        waiting = self.spool.db.execute("SELECT work FROM requests WHERE state = 'pending' AND action = 'rectify'")
+        works: list[Work] = [msgspec.json.decode(work) for (work,) in waiting]
+        return {beacon: edition(work) - 1 for work in works for beacon in work["later"]}
+
+    def repeat_deletions(self) -> None:
+        """Begin the started requests again. Use it on a copy of a spool: the copied tables may be as they were."""
+        with self.spool.transaction():
+            self.spool.db.execute("UPDATE requests SET step = '' WHERE state = 'pending'")
 
     def finish(self, requests: list[Request], state: str, now: float, result: bytes = b"") -> None:
         """Record that requests are `done` or `failed`, and delete their `work`."""

@@ -143,9 +143,9 @@ def test_how_long_is_what_the_reference_says(visit: Visit) -> None:
     """The retention periods are those of the reference."""
     reference = tables(page("docs/reference.md"))["what | where | kept"]
     about_installs = [(row[0], row[2]) for row in reference if not re.search("freshness|migrations", row[1])]
-    assert kept() == about_installs
+    assert kept(Settings()) == about_installs
     html = visit(None).get("/privacy").text
-    assert all(f"<dt>{escape(what)}</dt><dd>{how_long}</dd>" in html for what, how_long in kept())
+    assert all(f"<dt>{escape(what)}</dt><dd>{how_long}</dd>" in html for what, how_long in kept(Settings()))
 
 
 def test_every_right_is_told(visit: Visit) -> None:

@@ -173,6 +173,8 @@ def test_the_retention_is_that_of_the_tables() -> None:
     in_clickhouse = {kept.name: kept for kept in KEPT if kept.where != "migrations" and ".sqlite" not in kept.where}
     assert expected.keys() == in_clickhouse.keys()
     for name, how_long in expected.items():
+        if in_clickhouse[name].setting:
+            continue  # `retention.adjust` sets it, and `test_retention.py` reads what is set
         assert in_clickhouse[name].set_in({name: how_long}) or not how_long, name
         assert bool(how_long) == bool(in_clickhouse[name].interval), name
 

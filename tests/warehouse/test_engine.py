@@ -95,7 +95,7 @@ def test_every_field_has_its_columns(kind: str, tmp_path: Path) -> None:
     """The field table and the schema have the same columns, and each plane has only its own."""
     tables = done_in(kind, tmp_path, column_names)
     assert tables["usage_beacons"] == {column for _, column in columns("usage")} | {
-        "day", "received", "install", "beacon", "mark", "country",
+        "day", "received", "install", "beacon", "mark", "edition", "counted", "country",
     }  # fmt: skip
     assert tables["license_sightings"] == {column for _, column in columns("license")} | {
         "time", "install", "beacon", "ip", "country",

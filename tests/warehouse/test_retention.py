@@ -12,6 +12,7 @@ import pytest
 from collector.batch_insert import TABLES
 from collector.planes import Planes, encode
 from core.home import Home
+from core.settings import Settings
 from pharos import doctor
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES
@@ -22,17 +23,18 @@ from warehouse.migrate import migrate
 from warehouse.retention import KEPT
 
 pytestmark = pytest.mark.parametrize("kind", ENGINES)
-MONTHS_14 = 427  # days, at least as many as 14 months ever have
-OLD, YOUNG = {"addresses": 33, "rows": MONTHS_14 + 3}, {"addresses": 28, "rows": 390}
+MONTHS_26 = 793  # days, at least as many as 26 months ever have
+OLD, YOUNG = {"addresses": 39, "rows": MONTHS_26 + 3}, {"addresses": 28, "rows": 390}
 
 
 def load(engine: Engine, days: int, address: str, feature: str) -> None:
-    """Load a beacon that was sent some days ago, with this address."""
+    """Load a beacon that was sent and received some days ago, with this address."""
     now = datetime.now(UTC)
     sent = (now - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
     split = Planes(b"root secret of the tests").split(
         beacon(sent_at=sent, features={feature: 3}), address, now, keep_date=True
     )
+    split.usage["received"] = split.usage["day"]
     for plane, row in (("usage", split.usage), ("license", split.license)):
         engine.insert(TABLES[plane], [encode({"mark": 0, **row} if plane == "usage" else row)], f"{plane} {feature}")  # type: ignore[index]
 
@@ -82,12 +84,12 @@ def forced_out(engine: Engine, home: Home) -> dict[str, Any]:
     young = [marks(YOUNG["addresses"])[0], marks(YOUNG["rows"])[1]]
     told: dict[str, Any] = {"before": [on_disk(engine, home, mark) for mark in (*old, *young)]}
     told["late"] = {kept.name for kept, _ in retention.overdue(engine, retention.ALARM_DAYS)}
-    told["doctor"] = doctor._retention(lambda: retention.faults(engine)).ok
+    told["doctor"] = doctor._retention(lambda: retention.faults(engine), Settings()).ok
     told["forced"] = set(retention.apply(engine))
     told["gone"] = gone(engine, home, old)
     told["after"] = [on_disk(engine, home, mark) for mark in young]
     told["late afterwards"] = list(retention.overdue(engine, 0))
-    told["doctor afterwards"] = doctor._retention(lambda: retention.faults(engine)).ok
+    told["doctor afterwards"] = doctor._retention(lambda: retention.faults(engine), Settings()).ok
     told["counted"] = engine.query("SELECT count() FROM features_by_month WHERE feature LIKE 'marker.%'")[0][0]
     return told
 

@@ -19,6 +19,7 @@ TABLES = {
     "license_cases": "toDate(at)",
     "license_flags": "toDate(at)",
     "sealed_beacons": "day",
+    "sealed_months": "month",
 }
 
 
@@ -51,7 +52,7 @@ class Affected:
 def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
     """Return what ClickHouse held at any time from `since` to `until` and still holds. Raises `EngineError`."""
     span = {"since": since, "until": until}
-    kept = _retained("license_sightings")
+    kept = _retained(engine, "license_sightings")
     sightings = engine.of("license_sightings")
     by_module = sightings.query(
         "SELECT module::String, uniqExact(install) FROM license_sightings "  # noqa: S608
@@ -64,7 +65,7 @@ def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
     )
     ((addresses, with_address),) = sightings.query(
         "SELECT count(), countIf(ip != '' OR ip_claim != '') FROM license_sightings "  # noqa: S608
-        f"WHERE toDate(time) {_retained('license_sightings.ip')}",
+        f"WHERE toDate(time) {_retained(engine, 'license_sightings.ip')}",
         span,
     )
     return Affected(
@@ -77,14 +78,20 @@ def affected(engine: Engine, since: date, until: date, k: int) -> Affected:
     )
 
 
-def _retained(name: str) -> str:
+def _retained(engine: Engine, name: str) -> str:
     """Return an SQL condition on the days of rows that were retained at any time of the span."""
-    return f"BETWEEN {{since:Date}} - INTERVAL {interval(name)} AND {{until:Date}}"
+    return f"BETWEEN {{since:Date}} - INTERVAL {interval(engine, name)} AND {{until:Date}}"
 
 
 def _held(engine: Engine, table: str, day: str, span: dict[str, date]) -> Held:
     # These tables keep a row for as long as the install reports, or the case is open.
-    kept = "<= {until:Date}" if table in ("installs", "sightings_by_install", "license_cases") else _retained(table)
+    kept = (
+        "<= {until:Date}"
+        if table in ("installs", "sightings_by_install", "license_cases")
+        else _retained(engine, table)
+    )
+    if table == "usage_beacons":  # it keeps a row by its day of receipt
+        kept = f"<= {{until:Date}} AND received >= {{since:Date}} - INTERVAL {interval(engine, table)}"
     ((rows,),) = engine.query(f"SELECT count() FROM {table} WHERE {day} {kept}", span)  # noqa: S608
     columns = engine.query(
         "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String} "
