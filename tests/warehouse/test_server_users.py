@@ -32,7 +32,10 @@ LICENSE = (
     "license_sightings", "license_sources_by_month", "sightings_by_install", "license_keys", "license_cases",
     "owner_statements", "license_registry", "license_flags", "license_incidents",
 )  # fmt: skip
-RIGHTS = ("install_states", "rights_requests", "sealed_beacons", "retired_usage_installs", "retired_license_installs")
+RIGHTS = (
+    "install_states", "rights_requests", "sealed_beacons", "sealed_months", "retired_usage_installs",
+    "retired_license_installs",
+)  # fmt: skip
 ACCESS_DENIED, READONLY = 497, 164
 VIEWS = {
     "usage": tuple(f"{table}_from_beacons" for table in AGGREGATES),

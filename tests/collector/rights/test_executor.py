@@ -8,14 +8,15 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from collector.batch_insert import insert_batch
 from collector.loader import Loader
-from collector.planes import Planes
+from collector.planes import Planes, encode
 from collector.rights.api import ask, parse, request_status
 from collector.rights.decisions import Decisions
 from collector.rights.request_store import UNHELD_DAYS, RequestStore
@@ -51,6 +52,31 @@ class Collector:
             split = PLANES.split(beacon(install_id=install_id, **more), "203.0.113.9", now, epoch=state.epoch)
             self.spool.store([PLANES.sealed(split, install_id) if state.restricted else split.row()], now.timestamp())
 
+    def send_long_ago(self, install_id: str, days: list[int], **more: Any) -> None:
+        """Load beacons that were sent and received so many days ago. Their rows of the usage plane have expired."""
+        now, lines = datetime.now(UTC), []
+        for back in days:
+            then = now - timedelta(days=back)
+            split = PLANES.split(beacon(install_id=install_id, sent_at=then.isoformat(), **more), "203.0.113.9", then)
+            lines.append(encode(split.usage))
+        insert_batch(self.engine, "usage", str(uuid.uuid4()), lines)
+        self.engine.command(
+            f"ALTER TABLE {self.engine.altered('usage_beacons')} DELETE WHERE received < today() - 35",
+            {"mutations_sync": 2},
+        )
+
+    def kept(self, install_id: str) -> list[tuple[Any, ...]]:
+        """Return (php, days, uses) of an install in the aggregates of the usage plane."""
+        install = PLANES.pseudonyms(uuid.UUID(install_id).bytes, 0)["usage"]
+        return self.engine.query(
+            "SELECT php::String, sum(days) AS days, sum(amount) FROM ("
+            "SELECT month, variant, php, bitCount(groupBitOr(days)) AS days FROM installs_by_month "
+            f"WHERE install = {install} GROUP BY month, variant, php) AS reported LEFT JOIN ("
+            "SELECT month, variant, sum(arraySum(mapValues(uses))) AS amount FROM features_by_month "
+            f"WHERE install = {install} GROUP BY month, variant) AS used USING (month, variant) "
+            "GROUP BY php ORDER BY php"
+        )
+
     def ask(self, install_id: str, action: str, **correction: Any) -> str:
         given = {"install_id": install_id, "action": action} | ({"rectify": correction} if correction else {})
         return ask(self.store, PLANES, *parse(given))
@@ -70,7 +96,12 @@ class Collector:
 
 @pytest.fixture(params=ENGINES)
 def collector(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Collector]:
-    home, url = Home(tmp_path / "home"), clickhouse_url(request.param)
+    yield from opened(request.param, tmp_path)
+
+
+def opened(kind: str, folder: Path) -> Iterator[Collector]:
+    """Yield a collector with an empty, migrated database."""
+    home, url = Home(folder / "home"), clickhouse_url(kind)
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
     engine = Engine(Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster), home)
     migrate(engine)
@@ -235,6 +266,7 @@ def test_a_failure_at_any_statement_leaves_the_same_end(collector: Collector, mo
     for number in itertools.count(1):
         installs = {action: someone() for action in ("erase", "restrict", "rectify", "lift")}
         for install in installs.values():
+            collector.send_long_ago(install, [400, 60, 59])
             collector.send(install)
         collector.ask(installs["lift"], "restrict")
         collector.finish()
@@ -251,10 +283,14 @@ def test_a_failure_at_any_statement_leaves_the_same_end(collector: Collector, mo
         for action, install in installs.items():
             pseudonyms = PLANES.pseudonyms(uuid.UUID(install).bytes, 0)
             rows = {p: install_data.rows(collector.engine, t[0], pseudonyms[p]) for p, t in install_data.TABLES.items()}
-            found[action] = len(rows["usage"]), len(rows["license"]), {row["php"] for row in rows["usage"]}
+            php = {row["php"] for row in rows["usage"]}
+            found[action] = len(rows["usage"]), len(rows["license"]), php, collector.kept(install)
         assert found == {
-            "erase": (0, 0, set()), "restrict": (0, 0, set()), "rectify": (3, 3, {"8.3.1"}), "lift": (3, 3, {"8.2.12"}),
-        }  # fmt: skip
+            "erase": (0, 0, set(), []),
+            "restrict": (0, 0, set(), []),
+            "rectify": (3, 3, {"8.3.1"}, [("8.3.1", 4, 6)]),
+            "lift": (3, 3, {"8.2.12"}, [("8.2.12", 4, 6)]),
+        }
         assert differences(collector.engine) == []
         if not reached():
             assert number > 10
