@@ -56,12 +56,15 @@ class UpToDate:
     """A migrated database on a cluster that rejects CREATE, because a replica is down."""
 
     cluster, planes = "fleet", PLANES
+    raw_days, aggregate_months = 35, 25
 
     @property
     def servers(self) -> list["UpToDate"]:
         return [self]
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
+        if "create_table_query" in sql:
+            return [("usage_beacons_local", ") ENGINE = MergeTree TTL received + toIntervalDay(35)")]
         if "system.tables" in sql:
             return [("usage_beacons",), ("license_sightings",)]
         return [(int(name[:3]), hashlib.sha256(text.encode()).hexdigest()) for name, text in sql_files()]
