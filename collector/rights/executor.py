@@ -15,11 +15,9 @@ from typing import Any
 
 import msgspec
 
-from collector.batch_insert import TABLES as PLANE_TABLES
-from collector.batch_insert import insert_batch, insert_id, token, without_known
-from collector.planes import encode, sealed_row
-from collector.rights import sealed_months
-from collector.rights.encryption import decrypt, encrypt
+from collector.planes import encode
+from collector.rights import restriction
+from collector.rights.encryption import encrypt
 from collector.rights.exchange import Exchange
 from collector.rights.request_store import DELETING, Request, RequestStore, edition, retired
 from warehouse import install_data
@@ -156,10 +154,10 @@ class RightsExecutor:
                 delete = _tables_of(work, install_data.ALL_TABLES)
                 delete += [(table, work["who"]) for table in install_data.BY_WHO]
             case "restrict":
-                self._seal(work)
+                restriction.seal(self._engine, work)
                 delete = _tables_of(work, install_data.TABLES)
             case "lift":
-                self._unseal(work)
+                restriction.lift(self._engine, work)
                 delete = [(table, work["who"]) for table in install_data.BY_WHO]
             case "rectify":
                 self._state(request)
@@ -220,65 +218,11 @@ class RightsExecutor:
             bytes.fromhex(work["result_key"]),
             {
                 **held,
-                "sealed": self._sealed(work) if request.held else [],
-                "sealed_months": self._sealed_months(work) if request.held else {},
+                "sealed": restriction.sealed_rows(self._engine, work) if request.held else [],
+                "sealed_months": restriction.sealed_aggregates(self._engine, work) if request.held else {},
                 "decisions": work["decisions"],
             },
         )
-
-    def _seal(self, work: dict[str, Any]) -> None:
-        """Insert sealed copies of an install's rows. Raises `ContentError` for rows that could not be restored."""
-        key = bytes.fromhex(work["sealing_key"])
-        plain: dict[Plane, list[dict[str, Any]]] = {plane: self._raw_rows(plane, work) for plane in install_data.TABLES}
-        # Read after the rows: a beacon that another loader adds in between is in the aggregates at least.
-        months = {table: install_data.rows(self._engine, table, work["usage"]) for table in sealed_months.TABLES}
-        for row in plain["usage"]:
-            row["counted"] = 1
-        for plane, rows in plain.items():
-            self._require_readable(PLANE_TABLES[plane], rows)
-        for table, rows in months.items():
-            self._require_readable(table, rows)
-        id = insert_id(work["batches"]["sealed"], (encode(row) for rows in months.values() for row in rows))
-        lines = sealed_months.seal(key, work["who"], months)
-        if lines:
-            self._engine.insert(install_data.SEALED_MONTHS, lines, token(id))
-        id = insert_id(work["batches"]["sealed"], map(encode, (*plain["usage"], *plain["license"])))
-        lines = [encode(sealed_row(key, work["who"], row, None)) for row in plain["usage"]]
-        lines += [encode(sealed_row(key, work["who"], None, row)) for row in plain["license"]]
-        insert_batch(self._engine, "sealed", id, lines)
-
-    def _unseal(self, work: dict[str, Any]) -> None:
-        """Insert an install's sealed rows into the planes again. Raises `ContentError` before it inserts any."""
-        rows: dict[Plane, dict[int, dict[str, Any]]] = {plane: {} for plane in install_data.TABLES}
-        for each in self._sealed(work):
-            for plane in rows:
-                row = each[plane]
-                # Two collectors may have sealed the same beacon. One that is counted must not be summed again.
-                if row and not rows[plane].get(row["beacon"], {}).get("counted"):
-                    rows[plane][row["beacon"]] = row
-        for row in rows["usage"].values():
-            if row.get("counted"):
-                row["edition"] = edition(work)
-        for plane, found in rows.items():
-            self._require_readable(PLANE_TABLES[plane], list(found.values()))
-        self._put_months_back(work)
-        for plane, found in rows.items():
-            lines = sorted(encode(row) for row in found.values())
-            id = insert_id(work["batches"][plane], lines)
-            if plane == "usage" and lines:
-                lines = without_known(self._engine, id, lines)
-            insert_batch(self._engine, plane, id, lines)
-
-    def _put_months_back(self, work: dict[str, Any]) -> None:
-        """Insert an install's sealed aggregates again. Raises `ContentError` before it inserts any."""
-        rows = self._sealed_months(work)
-        for table, found in rows.items():
-            self._require_readable(table, found)
-        there = install_data.rows(self._engine, sealed_months.FEATURES, work["usage"])
-        for table, lines in sealed_months.put_back(rows, there, edition(work)).items():
-            if lines:
-                id = insert_id(work["batches"]["sealed"], [table.encode(), *lines])
-                self._engine.insert(table, lines, token(id))
 
     def _state(self, request: Request) -> None:
         """Store the owner's statement about module and license beside the sightings."""
@@ -289,32 +233,6 @@ class RightsExecutor:
             statements = install_data.STATEMENTS
             self._engine.of(statements).insert(statements, [encode(row)], work["batches"]["license"])
             self._stated.append(work["license"])
-
-    def _require_readable(self, table: str, rows: list[dict[str, Any]]) -> None:
-        lines = b"\n".join(encode(row) for row in rows)
-        if lines and not self._engine.of(table).reads(table, lines):
-            raise ContentError(f"the table {table} cannot read its own rows")
-
-    def _raw_rows(self, plane: Plane, work: dict[str, Any]) -> list[dict[str, Any]]:
-        return [
-            {name: value for name, value in row.items() if name != "mark"}
-            for row in install_data.rows(self._engine, install_data.TABLES[plane][0], work[plane])
-        ]
-
-    def _sealed_months(self, work: dict[str, Any]) -> sealed_months.Rows:
-        key = bytes.fromhex(work["sealing_key"])
-        return sealed_months.unseal(key, install_data.sealed_months(self._engine, work["who"]))
-
-    def _sealed(self, work: dict[str, Any]) -> list[dict[str, Any]]:
-        key = bytes.fromhex(work["sealing_key"])
-        found = []
-        for _, sealed, sealed_ip in install_data.sealed(self._engine, work["who"]):
-            rows = decrypt(key, sealed)
-            if rows["license"]:
-                # The addresses are deleted after 30 days.
-                rows["license"] |= decrypt(key, sealed_ip) if sealed_ip else {"ip": "", "ip_claim": ""}
-            found.append(rows)
-        return found
 
 
 def _takes_deletion(request: Request) -> bool:
