@@ -27,9 +27,9 @@ class _UsageRow(msgspec.Struct):
 class _UsedRow(msgspec.Struct):
     beacon: int
     day: date
-    received: date
-    module: str
-    install: int
+    module: str = ""
+    install: int = 0
+    received: date | None = None  # the collector of an earlier version did not store it
 
 
 # A live beacon is at most a week old (`collector/planes.py`); what is older was imported.
@@ -102,14 +102,20 @@ def counted_before(engine: Engine, rows: Sequence[bytes]) -> set[int]:
     module and day. So an import adds uses only to days that have none, or that still have a row.
     """
     old = [
-        row for row in (msgspec.json.decode(row, type=_UsedRow) for row in rows) if row.day < row.received - _IMPORTED
+        row
+        for row in (msgspec.json.decode(row, type=_UsedRow) for row in rows)
+        if row.received and row.day < row.received - _IMPORTED
     ]
     if not old:
         return set()
-    installs, days = {row.install for row in old}, {"days": sorted({row.day for row in old})}
+    installs, days = (
+        {row.install for row in old},
+        {"days": sorted({row.day for row in old}), "months": sorted({row.day.replace(day=1) for row in old})},
+    )
     used = engine.query_each(
         "SELECT DISTINCT module::String, install, month + arrayJoin(bitPositionsToArray(used)) AS day "
-        "FROM features_by_month WHERE install IN {installs:Array(UInt64)} AND day IN {days:Array(Date)}",
+        "FROM features_by_month "
+        "WHERE month IN {months:Array(Date)} AND install IN {installs:Array(UInt64)} AND day IN {days:Array(Date)}",
         "installs",
         installs,
         days,

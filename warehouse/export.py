@@ -19,6 +19,7 @@ from warehouse.complete_days import complete_from
 from warehouse.engine import Engine
 from warehouse.identifiers import quoted
 from warehouse.migrate import migrate
+from warehouse.retention import SET_AFTER
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,15 @@ class EngineTables:
         if "migrations" not in there:
             return Contents(engine.version(), {}, [])
         migrations = dict(engine.query("SELECT DISTINCT name, sha256 FROM migrations"))
-        rows_from = complete_from(engine) if "usage_beacons" in there else date.min
+        # Before this migration the aggregates had nothing that the rows had not.
+        rows_from = complete_from(engine) if SET_AFTER in migrations else None
         parts = [part for table in TABLES if table in there for part in self._parts(table, rows_from)]
         return Contents(engine.version(), migrations, parts)
 
-    def _parts(self, table: str, rows_from: date) -> list[Part]:
+    def _parts(self, table: str, rows_from: date | None) -> list[Part]:
         exported = TABLES[table]
+        if exported.before and rows_from is None:
+            return []
         engine = self._engine.of(table)
         if engine.cluster:
             # The queried replica may still lack rows that another replica has received.
@@ -140,13 +144,14 @@ class EngineTables:
         days = engine.query(
             f"SELECT toString({exported.day or repr('')}) AS day_of_row, count() FROM {table} "  # noqa: S608
             f"WHERE {exported.before or 1} GROUP BY day_of_row ORDER BY day_of_row",
-            {"from": rows_from},
+            {"from": rows_from} if exported.before else None,
         )
         most = max(PART_ROWS, sum(rows for _, rows in days) // MOST_PARTS)
         parts = []
+        first = str(rows_from) if rows_from and exported.replaced else ""
         for day, rows in days:
             of = -(-rows // most)
-            parts += [Part(table, day, number, of, rows // of, str(rows_from)) for number in range(of)]
+            parts += [Part(table, day, number, of, rows // of, first) for number in range(of)]
         return parts
 
     def read(self, part: Part) -> bytes:
@@ -155,10 +160,12 @@ class EngineTables:
         conditions = [f"cityHash64({exported.key}) % {{of:UInt32}} = {{number:UInt32}}"]
         conditions += [f"{exported.day} = {{day:Date}}"] if exported.day else []
         conditions += [exported.before] if exported.before else []
-        columns = f"* REPLACE({exported.replaced})" if exported.replaced else "*"
+        columns = f"* REPLACE({exported.replaced})" if part.rows_from else "*"
         return self._engine.of(part.table).read(
             f"SELECT {columns} FROM (SELECT * FROM {part.table} FINAL WHERE {' AND '.join(conditions)})",  # noqa: S608
-            {"of": part.of, "number": part.number, "day": part.day, "from": part.rows_from},
+            {"of": part.of, "number": part.number}
+            | ({"day": part.day} if exported.day else {})
+            | ({"from": part.rows_from} if part.rows_from else {}),
         )
 
 

@@ -37,6 +37,7 @@ class FakeEngine:
         self.told: list[dict[str, Any]] = []
         self.wrong_schema = False
         self.embedded = False
+        self.raw_days, self.aggregate_months = 35, 25
         self.poison: Callable[[str, dict[str, Any]], bool] = lambda table, row: False
         self.before: Callable[[str], None] = lambda table: None
         self.after: Callable[[str], None] = lambda table: None

@@ -32,7 +32,7 @@ class FakeEngine:
     def version(self) -> str:
         return "26.9"
 
-    def query(self, sql: str) -> list[Any]:
+    def query(self, sql: str, parameters: Any = None) -> list[Any]:
         if "system.tables" in sql:
             return [("migrations",), ("usage_beacons",)]
         return [("001_usage.sql", "ab")] if "migrations" in sql else [("2026-11-22", 9)]

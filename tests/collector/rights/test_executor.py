@@ -33,6 +33,7 @@ from warehouse.recount import differences
 AGGREGATES = install_data.TABLES["usage"][1:]
 
 PLANES = Planes(b"root secret of the tests")
+RAW = timedelta(days=35)
 ACTIONS = ("access", "erase", "rectify", "object", "restrict", "lift")
 
 
@@ -61,7 +62,7 @@ class Collector:
             lines.append(encode(split.usage))
         insert_batch(self.engine, "usage", str(uuid.uuid4()), lines)
         self.engine.command(
-            f"ALTER TABLE {self.engine.altered('usage_beacons')} DELETE WHERE received < today() - 35",
+            f"ALTER TABLE {self.engine.altered('usage_beacons')} DELETE WHERE received < '{now.date() - RAW}'",
             {"mutations_sync": 2},
         )
 
