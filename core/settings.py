@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import Field, dataclass, fields, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -277,3 +277,8 @@ class Settings(Thresholds):
                 )
         if self.admin_password and (weak := weakness(self.admin_password, "admin")):
             raise SettingError(f"PHAROS_ADMIN_PASSWORD is too weak to listen outside loopback: {weak}")
+
+
+def documented() -> list[Field[Any]]:
+    """Return the fields of `Settings` in the order of their documentation: the thresholds of the rules last."""
+    return sorted(fields(Settings), key=lambda each: each.name in Thresholds.__dataclass_fields__)

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -15,14 +14,14 @@ from collector.group_commit import ANSWER_SECONDS
 from collector.problems import STATUS, document
 from collector.request_body import LIMIT
 from collector.validate import Reason, Rejected
-from core.settings import Settings
+from core.settings import Settings, documented
 from pharos.cli import cli
 from pharos.serve import STOP_SECONDS
 from warehouse.connections import QUERY_SECONDS
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
-SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in fields(Settings)}
+SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in documented()}
 FILES = ("Dockerfile", "compose.yaml", "nginx.conf", "pharos.env.example", "pharos.service")
 SECRETS = ("PHAROS_SECRET", "PHAROS_INGEST_KEY", "PHAROS_ADMIN_PASSWORD", "PHAROS_CLICKHOUSE_READERS")
 

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import Any
 
 import click
@@ -16,7 +15,7 @@ import pytest
 from collector.problems import document
 from collector.validate import Rejected, validate
 from core.credentials import Role
-from core.settings import Settings
+from core.settings import documented
 from pharos.cli import cli
 from tests.docs.markdown import PAGES, ROOT, blocks, code, links, page, spans, tables, without_blocks
 from tests.end_to_end.system import KEY, System, running, wait_for
@@ -25,7 +24,7 @@ README = page("README.md")
 FIRST, SECOND = (
     next(block for block in blocks(README, "sh") if word in block) for word in ("/v1/beacons", "/api/v1/metrics")
 )
-SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in fields(Settings)}
+SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in documented()}
 
 
 def commands(group: click.Group = cli, prefix: str = "pharos") -> Iterator[tuple[str, click.Command]]:
