@@ -16,7 +16,7 @@ from dashboard.formatting import plural
 from dashboard.grids import csv_name, download, grid_card
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, message
-from warehouse.queries.licensing import STATUSES
+from warehouse.queries.licensing import STATUSES, check
 
 
 def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
@@ -92,7 +92,9 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
 
     @fill(callbacks, page, "licensing-flags", [Output(name, "children") for name in lists], search)
     def flags(search: str) -> Instead | tuple[Any, ...]:
-        module = _query(search).get("module", "")
+        query = _query(search)
+        check(query)  # an address with an unknown value reads nothing of the license plane
+        module = query.get("module", "")
         answer = data.audited_licensing.flags_page({"module": module} if module else {})
         if not answer["flags"] and not answer["incidents"]:
             return Instead(html.P("No flag.", className="card-note"))

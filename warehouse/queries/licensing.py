@@ -146,6 +146,11 @@ def _reports(engine: Engine, pairs: Sequence[Pair]) -> dict[Pair, Report]:
     return reports
 
 
+def check(args: Mapping[str, str]) -> None:
+    """Raise `QueryError` where `installs` would."""
+    _Asked.of(args)
+
+
 @dataclass(frozen=True)
 class _Asked:
     """What a page is asked for: the pairs after a place in the order, of these statuses, and of a flag."""
