@@ -124,7 +124,7 @@ def test_an_install_of_which_nothing_is_held_costs_nothing_that_lasts(collector:
     tickets = [collector.ask(someone(), action, **correction(action)) for action in ACTIONS for _ in range(10)]
     collector.finish()
     assert {(request_status(collector.store, ticket) or {})["state"] for ticket in tickets} == {"done"}
-    assert collector.mutations() == before
+    assert collector.mutations() <= before  # those of before may have ended
     assert [collector.count(table) for table in ("rights_requests", "retired_usage_installs", "owner_statements")] == [
         0,
         0,
