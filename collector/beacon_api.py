@@ -46,6 +46,7 @@ class BeaconApi:
         key = self._authorized(environ)
         with request_body.read_json(environ) as value:
             beacons, rejected, many = _validate_all(value, key)
+            del value
             if not beacons:
                 _count(0, 0, [], [], rejected)
                 raise _refused(rejected, many)
@@ -74,6 +75,7 @@ class BeaconApi:
         key = self._authorized(environ)
         with request_body.read_json(environ) as value:
             beacons, rejected, many = _validate_all(value, key)
+            del value
             if not beacons:
                 raise _refused(rejected, many)
             self._ingestion.refresh()

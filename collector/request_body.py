@@ -40,16 +40,20 @@ def read_json(environ: Mapping[str, Any]) -> Iterator[Any]:
     reserved = len(raw) if len(raw) > _SMALL else 0
     if reserved and not _BUDGET.take(reserved):
         raise Refused(Rejected(Reason.UNAVAILABLE, detail="too many large bodies at once"), {"Retry-After": "30"})
+    sent = [raw]
+    del raw
     try:
-        try:
-            value = decode(raw)
-        except Rejected as rejected:
-            raise Refused(rejected) from None
-        del raw
-        yield value
+        yield _decoded(sent.pop())  # not held here: the caller decides how long the value takes memory
     finally:
         if reserved:
             _BUDGET.give_back(reserved)
+
+
+def _decoded(raw: bytes) -> Any:
+    try:
+        return decode(raw)
+    except Rejected as rejected:
+        raise Refused(rejected) from None
 
 
 def _read(environ: Mapping[str, Any]) -> bytes:

@@ -302,9 +302,11 @@ def check(url: str, key: str, module: str) -> None:
 @click.option("--seed", default=1, show_default=True, help="Seed of the fleet.")
 def demo(installs: int, days: int, seed: int) -> None:
     """Fill a separate home with a synthetic fleet, then serve it."""
+    from collector.country import lookup
     from pharos.demo import fill
 
     settings = load_settings()
+    lookup(settings)  # a database that cannot be read stops the start before the fleet is made
     with click.progressbar(length=installs * days, label="a synthetic fleet", file=sys.stderr) as bar:
         fill(settings, open_home(settings), seed, installs, days, datetime.now(UTC).date(), bar.update)
     _serve(settings)

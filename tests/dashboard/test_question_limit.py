@@ -82,11 +82,13 @@ def test_a_token_asks_four_questions_at_once(visit: Visit, engine: SlowEngine, c
     token, other = credentials.add_token(Role.PRODUCT), credentials.add_token(Role.PRODUCT)
     statuses: list[int] = []
 
-    def ask() -> None:
-        answer = visit(None).get("/api/v1/metrics/installs", headers={"Authorization": f"Bearer {token}"})
+    def ask(number: int) -> None:
+        days = {"from": f"2026-10-{number + 1:02}", "to": "2026-10-20"}  # another question each time: none is kept
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = visit(None).get("/api/v1/metrics/installs", query_string=days, headers=headers)
         statuses.append(answer.status_code)
 
-    threads = [threading.Thread(target=ask) for _ in range(10)]
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(10)]
     for thread in threads:
         thread.start()
     wait_for(lambda: engine.asking == EACH, "questions")
