@@ -20,7 +20,7 @@ from core.fields import DIMENSIONS, columns
 from core.home import Home
 from core.settings import Settings
 from tests.end_to_end.beacons import beacon
-from tests.end_to_end.system import ENGINES, clickhouse_url
+from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
 from warehouse import migrate, recount
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.queries import health, metrics
@@ -234,8 +234,11 @@ def loaders_told(engine: Engine, home: Home) -> Any:
     spool.store(rows([beacon() for _ in range(9)]), 1.5e9)
     loader = Loader(spool, engine)
     loader._tell_freshness(2e9, "the table differs from what the migrations create")
+    # On a cluster the other replica gets a row a moment later.
+    wait_for(lambda: len(health.loaders(engine)) == 2, "the first report")
     behind = health.loaders(engine)
     loader.step()
+    wait_for(lambda: not any(told.waiting for told in health.loaders(engine)), "the second report")
     return behind, health.loaders(engine)
 
 

@@ -21,6 +21,8 @@ PROBES = 64
 BITS = 64
 # The bits compared of cut ids. With a million ids in each plane, the chance that any pair agrees is 0.4%.
 PIECE = 48
+# A column that tells batches has nearly all groups in common with such a column of the other plane.
+AGREE = 0.1
 
 Row = dict[str, Any]
 Candidates = dict[int, frozenset[int]]
@@ -135,8 +137,7 @@ def grouped(planes: Planes) -> Iterator[Candidates]:
     for column in usage:
         mine = _group_hashes(planes.usage, _by_column(column))
         for other, contents in theirs.items():
-            # A group of one row reveals no more than its beacon.
-            if set(filter(None, mine.values())) & set(filter(None, contents.values())):
+            if _agree(mine, contents):
                 yield _match_groups(planes, _by_column(column), _by_column(other), mine, contents)
 
 
@@ -180,6 +181,16 @@ def overlapping_parts(planes: Planes) -> Candidates:
             )
         _narrow(found, row["install"], known[key])
     return found
+
+
+def _agree(mine: dict[Hashable, int], theirs: dict[Hashable, int]) -> bool:
+    """Return whether two columns may group the same beacons: more than a share `AGREE` of their groups are equal.
+
+    Two small groups are equal by chance, for example because two random numbers collide. A group of one row is not
+    compared: it reveals no more than its beacon.
+    """
+    my, their = (Counter(value for value in each.values() if value) for each in (mine, theirs))
+    return (my & their).total() > AGREE * max(my.total(), their.total())
 
 
 def _match_groups(

@@ -99,6 +99,17 @@ def test_batches_are_found(batch: int, exposed: int) -> None:
     assert figure.exposed == exposed
 
 
+def test_two_numbers_that_collide_are_no_batch() -> None:
+    """One pair of equal random numbers, beside a column with pairs and single rows, says nothing."""
+    attacked = planes()
+    for rows in (attacked.usage, attacked.license):
+        rows.sort(key=lambda row: (row["version"], row["day"]))
+    for place, (usage, license) in enumerate(zip(attacked.usage, attacked.license, strict=True)):
+        usage["mark"] = max(place, 1)
+        license["key"] = place // 2 if place < 118 else place
+    assert all(len(candidates) >= 20 for candidates in found(attacked, "any two").values())
+
+
 def with_rare(attacked: Planes, batch: int) -> Planes:
     """Each batch with a content of its own: so many of its beacons have an old version."""
     for rows in (attacked.usage, attacked.license):
