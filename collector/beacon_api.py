@@ -5,7 +5,7 @@ Flask's dispatch would take as long as all of this, so `in_front` answers the on
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any
 
@@ -15,7 +15,8 @@ from flask import Blueprint, Response, request
 from collector import request_body
 from collector.group_commit import OverLimit, Stale, Writer
 from collector.ingestion import Ingestion, Processed
-from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DUPLICATE, REASONS, UNDECLARED
+from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DEFERRED, DUPLICATE, REASONS, UNDECLARED
+from collector.pace import Pace, deferred
 from collector.planes import Planes
 from collector.problems import Refused
 from collector.spool import Unavailable
@@ -39,9 +40,18 @@ class BeaconApi:
     ) -> None:
         self._settings, self._credentials, self._planes = settings, credentials, planes
         self._ingestion, self._writer = ingestion, writer
+        self._pace = Pace(lambda: writer.oldest)
 
     def post(self, environ: Environ) -> bytes:
         """Store the beacons of a request on disk; returns the body of the 202."""
+        try:
+            return self._post(environ)
+        except Refused as error:
+            if error.why.reason is Reason.UNAVAILABLE:
+                self._pace.note_unavailable()
+            raise
+
+    def _post(self, environ: Environ) -> bytes:
         now = datetime.now(UTC)
         key = self._authorized(environ)
         with request_body.read_json(environ) as value:
@@ -51,7 +61,7 @@ class BeaconApi:
                 _count(0, 0, [], [], rejected)
                 raise _refused(rejected, many)
             processed, fresh = self._store(beacons, self._address(environ), now, key)
-            next_in = self._planes.next_in(beacons[0]["install_id"], now)
+            next_in = self._next_in(beacons[0]["install_id"], now)
         accepted = sum(fresh)
         objected = sum(each.state.objected for each in processed)
         undeclared = [each for each in processed if each.undeclared]
@@ -121,6 +131,14 @@ class BeaconApi:
         except Unavailable as error:
             _reject_all(Reason.UNAVAILABLE, len(beacons))
             raise unavailable(error) from None
+
+    def _next_in(self, install_id: str, now: datetime) -> int:
+        next_in = self._planes.next_in(install_id, now)
+        pressure = self._pace.after_stored()
+        if pressure and self._planes.skips(install_id, now + timedelta(seconds=next_in), pressure):
+            DEFERRED.inc()
+            return deferred(next_in)
+        return next_in
 
     def _limits(self, key: IngestKey, address: str) -> tuple[tuple[str, int], ...]:
         per_key, per_address = self._settings.rate_limit, self._settings.address_rate_limit

@@ -44,7 +44,11 @@ class OverLimit(Exception):
 
 
 class Writer:
-    """Writes to the spool for all threads of a process. Create it after the fork: it owns a thread and a connection."""
+    """Writes to the spool for all threads of a process. Create it after the fork: it owns a thread and a connection.
+
+    `oldest` is the time of receipt of the oldest beacon in the spool (epoch seconds), or None, as of the last commit
+    or of a second before it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._spool = Spool(path)
@@ -52,6 +56,7 @@ class Writer:
         self._closed = False
         self._closing = threading.Lock()
         self._space_checked = 0.0
+        self.oldest: int | None = None
         self._thread = threading.Thread(target=self._run, name="spool-writer", daemon=True)
         self._thread.start()
 
@@ -118,6 +123,7 @@ class Writer:
             if now - self._space_checked >= SPACE_SECONDS:
                 self._spool.check_space()
                 self._space_checked = now
+                self.oldest = self._spool.oldest()
             results = self._spool.store_groups([each.group for each in pending], time.time())
             for each, result in zip(pending, results, strict=True):
                 each.result = result

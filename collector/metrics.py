@@ -15,6 +15,7 @@ REASONS = Counter("pharos_beacons_accepted_by_reason", "Accepted beacons by the 
 # Looked up once: `labels` costs more than an increment.
 ACCEPTED, DUPLICATE = BEACONS.labels("accepted", ""), BEACONS.labels("duplicate", "")
 CLOCK_SKEWED = Counter("pharos_beacons_clock_skewed", "Accepted beacons counted on the day of receipt.")
+DEFERRED = Counter("pharos_heartbeats_deferred", "Answers whose `next_in` is a day longer because of load.")
 UNDECLARED = Counter("pharos_undeclared", "Items dropped because the catalog does not declare them, by kind.", ["kind"])
 REFUSED = Counter("pharos_requests_refused", "Requests rejected as a whole, by reason.", ["reason"])
 

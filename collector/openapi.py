@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from collector import pace
 from collector.problems import STATUS, TITLES
 from collector.rights import api
 from collector.validate import MAX_BATCH, Reason
@@ -136,7 +137,12 @@ def document() -> dict[str, Any]:
                         "description": "Not stored: the catalog does not declare the module.",
                     },
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
-                    next_in={"type": "integer", "minimum": 1, "description": "Seconds until the next heartbeat."},
+                    next_in={
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": pace.LONGEST,
+                        "description": "Seconds until the next heartbeat: 12 to 36 hours, more under load.",
+                    },
                 ),
                 "Checked": _closed(
                     beacons={"type": "array", "items": {"type": "object"}},

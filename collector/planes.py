@@ -26,6 +26,7 @@ from warehouse.plane_tables import Plane
 # A beacon's sent time is trusted from `OLDEST` ago to `NEWEST` ahead. Otherwise its clock is wrong, or it was delayed.
 OLDEST = timedelta(days=7)
 NEWEST = timedelta(minutes=10)
+_TURNS, _GOLDEN = 65536, 40503
 
 
 def _by_object(plane: Literal["usage", "license"], *but: str) -> list[tuple[tuple[str, ...], list[tuple[str, str]]]]:
@@ -142,9 +143,20 @@ class Planes:
         """Return the seconds until the install's next heartbeat: its own slot of the day, 12 to 36 hours ahead.
 
         The slot is a keyed hash. After one beacon, a fleet whose cron jobs all run at midnight is spread over the day.
+        Under load `collector.pace` defers the heartbeat by a day.
         """
         slot = _pseudonym(self._slot, _uuid(install_id)) % 86400
         return int((slot - now.timestamp() - 43200) % 86400) + 43201
+
+    def skips(self, install_id: str, heartbeat: datetime, pressure: float) -> bool:
+        """Whether the install skips its next `heartbeat` at this pressure (0 to 1).
+
+        An install may skip every other day: half of the fleet the even days, the other half the odd days. So each day
+        loses the same share of the fleet, at most half. Whose turn it is at less than full pressure moves on by the
+        golden ratio, so that in time each install skips equally often.
+        """
+        chance, (days, parity) = _pseudonym(self._slot, _uuid(install_id)) // 86400, divmod(_day(heartbeat), 2)
+        return chance % 2 == parity and (chance // 2 + days * _GOLDEN) % _TURNS < pressure * _TURNS
 
     def limited(self, address: str) -> str:
         """Return the name of an address in the limits per minute: a keyed hash; for IPv6, of its /64 network."""
@@ -165,6 +177,10 @@ def _pseudonym(key: bytes, value: bytes) -> int:
     most of the space of a row.
     """
     return int.from_bytes(hmac.digest(key, value, "sha256")[:8]) or 1
+
+
+def _day(moment: datetime) -> int:
+    return int(moment.timestamp() // 86400)
 
 
 def _uuid(text: str) -> bytes:

@@ -51,12 +51,14 @@ class Progress(Database):
         first, last = self.db.execute(
             "SELECT (SELECT min(seq) FROM beacons), (SELECT max(seq) FROM beacons)"
         ).fetchone()
-        oldest = None
-        if first is not None:
-            (oldest,) = self.db.execute("SELECT received FROM beacons WHERE seq = ?", (first,)).fetchone()
         sealed = self.db.execute("SELECT count(*) FROM batches").fetchone()[0]
         quarantined = self.db.execute("SELECT count(*) FROM quarantine").fetchone()[0]
-        return Stats(last - first + 1 if last else 0, oldest, last or 0, sealed, quarantined)
+        return Stats(last - first + 1 if last else 0, self.oldest(), last or 0, sealed, quarantined)
+
+    def oldest(self) -> int | None:
+        """Return the time of receipt of the oldest beacon (epoch seconds), or None."""
+        found = self.db.execute("SELECT received FROM beacons ORDER BY seq LIMIT 1").fetchone()
+        return None if found is None else int(found[0])
 
     def loading(self) -> Loading:
         """Return the progress of the loader."""
