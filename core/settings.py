@@ -3,6 +3,7 @@
 `PHAROS_X_FILE` may replace `PHAROS_X`: the path of a file that contains the value.
 """
 
+import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, fields, replace
@@ -94,6 +95,27 @@ def _smtp_url(text: str) -> str:
         usable, sender = False, ""
     if not usable or sender.count("@") != 1 or not sender.isprintable():
         raise ValueError("must be smtp[s]://user:password@host:port?from=ADDRESS")
+    return text
+
+
+def _webhook_url(text: str) -> str:
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in ("http", "https") and url.hostname and (url.port is None or url.port > 0)
+    except ValueError:
+        usable = False
+    if not usable or not text.isascii() or not text.isprintable() or " " in text or url.username or url.fragment:
+        raise ValueError("must be http[s]://host[:port]/path")
+    return text
+
+
+def _webhook_secret(text: str) -> str:
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except ValueError:
+        key = b""
+    if not text.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError("must be whsec_ and the base64 of 24 to 64 random bytes")
     return text
 
 
@@ -203,7 +225,13 @@ class Settings(Thresholds):
     smtp_url: str = _setting(
         "",
         _smtp_url,
-        "A mail server for weekly digests, smtp[s]://user:password@host:port?from=pharos@example.com; unset: none.",
+        "A mail server for digests, smtp[s]://user:password@host:port?from=pharos@example.com; unset: none.",
+    )
+    webhook_url: str = _setting(
+        "", _webhook_url, "Where events of flags and cases are posted, http[s]://host/path; unset: nowhere."
+    )
+    webhook_secret: str = _setting(
+        "", _webhook_secret, "The secret that signs these events: whsec_ and the base64 of 24 to 64 random bytes."
     )
 
     @property
@@ -266,6 +294,8 @@ class Settings(Thresholds):
             raise SettingError("PHAROS_LICENSE_CLICKHOUSE_URL needs PHAROS_CLICKHOUSE_URL")
         if self.license_clickhouse_url and _place(self.license_clickhouse_url) == _place(self.clickhouse_url):
             raise SettingError("PHAROS_LICENSE_CLICKHOUSE_URL names the same database as PHAROS_CLICKHOUSE_URL")
+        if bool(self.webhook_url) != bool(self.webhook_secret):
+            raise SettingError("PHAROS_WEBHOOK_URL and PHAROS_WEBHOOK_SECRET need each other")
         if self.collector_bind.loopback and self.dashboard_bind.loopback:
             return
         # Outside loopback anybody can connect: reject weak values that somebody typed for a quick test.

@@ -16,6 +16,7 @@ from core.catalog import Watched, place
 from core.credentials import Credentials, Role
 from core.home import Home, derive
 from core.license_keys import LicenseKeys
+from core.outbox import Outbox
 from core.releases import Releases
 from core.saved_views import SavedViews, View
 from core.sessions import Sessions
@@ -31,6 +32,7 @@ from dashboard.permissions import Callbacks
 from dashboard.question_limit import QuestionLimit, client_gone
 from dashboard.report import Report
 from dashboard.reported_releases import with_reported
+from dashboard.webhook import Webhook
 from warehouse.engine import Engine
 from warehouse.limited_engine import LimitedEngine
 
@@ -38,7 +40,7 @@ log = logging.getLogger("pharos.requests")
 
 # A browser sends no more than filters and a row of a grid.
 MOST_BODY_BYTES = 1 << 20
-DIGESTS = "pharos digests"  # in the app's extensions: the server starts them
+SENDERS = "pharos senders"  # in the app's extensions: the server starts them
 REFUSALS = {
     403: ("Access denied", "Your role cannot open this page. An administrator can change your role."),
     404: ("Page not found", "The address may be mistyped, or the page was removed."),
@@ -73,8 +75,16 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     views = SavedViews(home.dashboard)
     license_keys = LicenseKeys(home.root_secret(settings))
     casework = Casework(engine, access_log, credentials, license_keys)
-    desk_forms.register(server, casework)
-    data = DataSource(engine, settings, home, catalog, access_log, narrow, casework)
+    webhook = (
+        Webhook(
+            settings.webhook_url, settings.webhook_secret, Outbox(home.dashboard), engine, access_log,
+            seconds=settings.k == 1,
+        )
+        if settings.webhook_url
+        else None
+    )  # fmt: skip
+    desk_forms.register(server, casework, webhook)
+    data = DataSource(engine, settings, home, catalog, access_log, narrow, casework, webhook)
 
     def report(view: View, role: Role) -> str:
         with server.app_context():
@@ -102,8 +112,10 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         server.preprocess_request()
     _register_headers(server, dash_app)
     script_assets.register(server)
+    senders: list[Digests | Webhook] = [webhook] if webhook else []
     if settings.smtp_url:
-        server.extensions[DIGESTS] = Digests(views, credentials, report, partial(alert_of, data), settings.smtp_url)
+        senders.append(Digests(views, credentials, report, partial(alert_of, data), settings.smtp_url))
+    server.extensions[SENDERS] = senders
     return server
 
 

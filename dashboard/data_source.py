@@ -28,6 +28,7 @@ from dashboard.gaps import Received
 from dashboard.largest import MOST_ROWS, largest
 from dashboard.narrow_questions import NarrowQuestions
 from dashboard.question_terms import question_terms
+from dashboard.webhook import Webhook
 from warehouse import install_data
 from warehouse.engine import Engine
 from warehouse.queries import dimensions, disclosure, health, metrics, module_names
@@ -96,6 +97,7 @@ class DataSource:
         access_log: AccessLog,
         narrow_questions: NarrowQuestions,
         casework: Casework,
+        webhook: Webhook | None = None,
     ) -> None:
         self._engine = engine
         self.k, self.rounded = settings.k, settings.rounded
@@ -104,6 +106,7 @@ class DataSource:
         self.access_log = access_log
         self.narrow_questions = narrow_questions
         self.casework, self.visits = casework, Visits(home.dashboard)
+        self.webhook = webhook
         self.audited_licensing = AuditedLicensing(
             engine, access_log, settings.k, LicenseKeys(home.root_secret(settings))
         )

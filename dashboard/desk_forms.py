@@ -1,4 +1,4 @@
-"""The forms of the cases: decide, undo, and look a key up. Each answers with the page to go on with.
+"""The forms of the cases: decide, undo, look a key up, try the webhook. Each answers with the page to go on with.
 
 They are plain forms, so that they work on any device and need no script. Whoever was slower than a colleague gets a 409
 that says what the colleague did, and the own note back.
@@ -19,21 +19,23 @@ from dashboard.formatting import moment
 from dashboard.login import token_matches
 from dashboard.pages.desk.choices import address
 from dashboard.permissions import LICENSING
+from dashboard.webhook import Webhook
 from warehouse.cases.revisions import Conflict
 from warehouse.engine import EngineError
 from warehouse.queries.metrics import QueryError
 
 DECIDE, UNDO, LOOK_UP = "/licensing/decide", "/licensing/undo", "/licensing/look-up"
+WEBHOOK = "/licensing/webhook-test"
 MOST_BACK = 2000
 _KEY_HASH = re.compile(next(field.pattern for field in FIELDS if field.path == "license.key_hash"), re.ASCII)
 
 
-def register(server: Flask, casework: Casework) -> None:
+def register(server: Flask, casework: Casework, webhook: Webhook | None = None) -> None:
     """Add the targets of the forms. They require a login with a role that may see the license plane."""
 
     @server.before_request
     def check() -> AnyResponse | None:
-        if request.path not in (DECIDE, UNDO, LOOK_UP):
+        if request.path not in (DECIDE, UNDO, LOOK_UP, WEBHOOK):
             return None
         if current_user.role not in LICENSING:
             abort(403)
@@ -97,6 +99,16 @@ def register(server: Flask, casework: Casework) -> None:
         except (EngineError, AccessLogError):
             return _page(503, "Nothing was looked up", "ClickHouse or the access log does not answer. Try again.")
         return redirect(f"/licensing/{name}?{urlencode({'key': found})}#key", 303)
+
+    @server.post(WEBHOOK)
+    def webhook_test() -> AnyResponse:
+        if webhook is None:
+            abort(404)
+        try:
+            became = webhook.test(current_user.name, current_user.role)
+        except AccessLogError:
+            return _page(503, "Nothing was sent", "The access log does not answer. Try again.")
+        return _page(200, "A test event was sent", f"The receiver: {became}.")
 
 
 def _user() -> Person:

@@ -57,7 +57,7 @@ class DashboardServer(HttpServer):
 
     def load(self) -> Any:
         """Return the application of the worker."""
-        from dashboard.app import DIGESTS, create_app
+        from dashboard.app import SENDERS, create_app
 
         self._lock.close()
         self._engine = Engine(self._settings, self._home)
@@ -65,8 +65,8 @@ class DashboardServer(HttpServer):
             self._stop = self._beside(self._engine)
         threading.Thread(target=_warm, args=(self._engine,), name="warm", daemon=True).start()
         app = create_app(self._settings, self._home, self._engine)
-        if digests := app.extensions.get(DIGESTS):
-            digests.start()
+        for sender in app.extensions[SENDERS]:
+            sender.start()
         return logs.with_request_ids(app)
 
     def _worker_exit(self, server: Any, worker: Any) -> None:

@@ -27,6 +27,7 @@ from pharos.commands.privacy import privacy
 from pharos.commands.report import report
 from pharos.commands.rights import rights
 from pharos.commands.sdk import datasheet, sdk
+from pharos.commands.webhook import webhook
 from pharos.context import fail, load_settings, open_home
 
 
@@ -313,7 +314,9 @@ def demo(installs: int, days: int, seed: int) -> None:
 
 
 _COMMANDS = (
-    recount, backup, restore, quarantine, catalog, keys, users, tokens, access, licenses, rights, privacy, report, sdk,
+    recount, backup, restore, quarantine, catalog, keys, users, tokens, access, licenses, rights, privacy, report,
+    webhook,
+    sdk,
     datasheet,
 )  # fmt: skip
 for _command in _COMMANDS:

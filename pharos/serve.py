@@ -35,6 +35,8 @@ SECRETS = {
     "PHAROS_LICENSE_CLICKHOUSE_URL": {"dashboard", "load"},
     "PHAROS_CLICKHOUSE_READERS": {"dashboard"},
     "PHAROS_SMTP_URL": {"dashboard"},
+    "PHAROS_WEBHOOK_URL": {"dashboard"},
+    "PHAROS_WEBHOOK_SECRET": {"dashboard"},
     "PHAROS_CLICKHOUSE_CLUSTER": {"dashboard", "load"},  # not a secret, but useless without the URL
     "PHAROS_INGEST_KEY": set[str](),
     "PHAROS_ADMIN_PASSWORD": set[str](),

@@ -43,6 +43,8 @@ GOOD: dict[str, tuple[str, Any]] = {
         "smtps://user:pw@mail.example.com:465?from=pharos@example.com",
         "smtps://user:pw@mail.example.com:465?from=pharos@example.com",
     ),
+    "webhook_url": ("https://hooks.example.com/pharos?to=1", "https://hooks.example.com/pharos?to=1"),
+    "webhook_secret": (f"whsec_{'QUJD' * 8}", f"whsec_{'QUJD' * 8}"),
     "catalog": ("/etc/pharos/catalog.toml", "/etc/pharos/catalog.toml"),
     **{
         each.name: (str(getattr(Thresholds, each.name) + 10), getattr(Thresholds, each.name) + 10)
@@ -77,6 +79,8 @@ DEFAULTS: dict[str, Any] = {
     "policy_version": "",
     "contact": "",
     "smtp_url": "",
+    "webhook_url": "",
+    "webhook_secret": "",
     "catalog": "",
     "unlicensed_days": 3,
     "lapsed_days": 14,
@@ -129,6 +133,8 @@ BAD = {
     "policy_version": ["of November", "-1", "2" * 33],
     "contact": ["line\tbreak"],
     "smtp_url": ["mail.example", "http://mail.example?from=a@b.example", "smtp://mail.example", "smtp://h?from=x"],
+    "webhook_url": ["hooks.example.com", "ftp://hooks.example.com", "http:///x", "https://a:b@hooks.example.com/"],
+    "webhook_secret": ["whsec_QUJD", "QUJD" * 8, f"whsec_{'QUJD' * 8}!", f"whsec_{'QUJD' * 22}"],
     "catalog": [" catalog.toml", "cata\alog"],
     **{each.name: ["0", "-1", "many", "1.5"] for each in fields(Thresholds)},
 }  # fmt: skip
@@ -147,11 +153,10 @@ def refusal(**environ: str) -> str:
 
 def needs(name: str) -> dict[str, str]:
     """Return the settings that a setting requires."""
-    return (
-        {"PHAROS_CLICKHOUSE_URL": "http://db.example/pharos"}
-        if name in ("license_clickhouse_url", "clickhouse_cluster", "clickhouse_readers")
-        else {}
-    )
+    if name in ("license_clickhouse_url", "clickhouse_cluster", "clickhouse_readers"):
+        return {"PHAROS_CLICKHOUSE_URL": "http://db.example/pharos"}
+    other = {"webhook_url": "webhook_secret", "webhook_secret": "webhook_url"}.get(name)
+    return {f"PHAROS_{other.upper()}": GOOD[other][0]} if other else {}
 
 
 def test_every_setting_has_cases() -> None:
@@ -170,7 +175,7 @@ def test_a_setting_is_read(name: str) -> None:
     text, value = GOOD[name]
     beside = needs(name)
     given = read(**{f"PHAROS_{name.upper()}": text}, **beside)
-    others = DEFAULTS | ({"clickhouse_url": beside["PHAROS_CLICKHOUSE_URL"]} if beside else {})
+    others = DEFAULTS | {other.removeprefix("PHAROS_").lower(): value for other, value in beside.items()}
     assert given == Settings(**{**others, name: value})
 
 
@@ -230,6 +235,13 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_cluster_needs_a_server() -> None:
     """A cluster without a server URL is rejected."""
     assert "PHAROS_CLICKHOUSE_URL" in refusal(PHAROS_CLICKHOUSE_CLUSTER="main")
+
+
+def test_a_webhook_needs_its_secret() -> None:
+    """Nothing is sent unsigned."""
+    message = "PHAROS_WEBHOOK_URL and PHAROS_WEBHOOK_SECRET need each other"
+    for name in ("webhook_url", "webhook_secret"):
+        assert refusal(**{f"PHAROS_{name.upper()}": GOOD[name][0]}) == message
 
 
 def test_the_license_plane_needs_a_database_of_its_own() -> None:

@@ -10,6 +10,7 @@ import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from flask_login import current_user
 
+from core.outbox import OutboxError
 from core.visits import noted
 from dashboard import freshness, messages
 from dashboard.cards import heading
@@ -18,6 +19,7 @@ from dashboard.data_source import DataSource
 from dashboard.grids import csv_name, download
 from dashboard.pages.desk.choices import choices
 from dashboard.pages.desk.outcome import outcome
+from dashboard.pages.desk.outside import outside
 from dashboard.pages.desk.table import bulk, pages, table, told
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, message, region
@@ -60,6 +62,7 @@ def layout() -> html.Div:
                 className="card",
                 **{"aria-label": "Cases"},
             ),
+            *region("desk-outside", html.Div(id="desk-webhook")),
         ]
     )
 
@@ -96,6 +99,13 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         )
 
     freshness.register(callbacks, page, data, search)
+
+    @fill(callbacks, page, "desk-outside", [Output("desk-webhook", "children")], search)
+    def webhook(_search: str) -> tuple[Any]:
+        try:
+            return (outside(data.webhook.told()) if data.webhook else "",)
+        except OutboxError:
+            return ("The outbox of the webhook cannot be read.",)
 
     @fill(
         callbacks,
