@@ -25,6 +25,7 @@ from dashboard import account, app_shell, desk_forms, login, messages, permissio
 from dashboard.alerts import alert_of
 from dashboard.casework import Casework
 from dashboard.data_source import DataSource
+from dashboard.desk_digest import digest_of
 from dashboard.digests import Digests
 from dashboard.login_throttle import Throttle
 from dashboard.narrow_questions import NarrowQuestions
@@ -114,7 +115,8 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     script_assets.register(server)
     senders: list[Digests | Webhook] = [webhook] if webhook else []
     if settings.smtp_url:
-        senders.append(Digests(views, credentials, report, partial(alert_of, data), settings.smtp_url))
+        alert, cases = partial(alert_of, data), partial(digest_of, casework)
+        senders.append(Digests(views, credentials, report, alert, cases, settings.smtp_url))
     server.extensions[SENDERS] = senders
     return server
 

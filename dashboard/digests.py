@@ -1,4 +1,7 @@
-"""E-mails of saved views: on Mondays the view as a report, and each day an alert if its installs are unusual."""
+"""E-mails of saved views: on Mondays the view as a report, and each day an alert if its installs are unusual.
+
+A view of the cases is sent each day, in place of both.
+"""
 
 import logging
 import smtplib
@@ -9,9 +12,11 @@ from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from core.access_log import AccessLogError
 from core.credentials import Credentials, Role
 from core.saved_views import SavedViews, View, ViewError
 from dashboard.alerts import Alert
+from dashboard.desk_digest import PATH as DESK
 from warehouse.engine import EngineError
 from warehouse.queries.metrics import QueryError
 
@@ -32,7 +37,10 @@ def due(views: list[View], now: datetime) -> list[View]:
     return [
         view
         for view in views
-        if view.mail and view.sent < monday.isoformat() and datetime.fromisoformat(view.saved) < ready
+        if view.mail
+        and view.path != DESK
+        and view.sent < monday.isoformat()
+        and datetime.fromisoformat(view.saved) < ready
     ]
 
 
@@ -97,11 +105,12 @@ class Digests:
         credentials: Credentials,
         render: Callable[[View, Role], str],
         alert: Callable[[View, Role, date], Alert | None],
+        cases: Callable[[View, Role, datetime], EmailMessage | None],
         url: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._views, self._credentials, self._clock = views, credentials, clock
-        self._render, self._alert = render, alert
+        self._render, self._alert, self._cases = render, alert, cases
         self._sender, self._send = smtp(url)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="digests", daemon=True)
@@ -141,7 +150,26 @@ class Digests:
             self._views.mark_checked(view, yesterday)
             return found is not None
 
-        return self._each(lambda views: [view for view in views if view.mail], send)
+        return self._each(lambda views: [view for view in views if view.mail and view.path != DESK], send)
+
+    def send_cases(self) -> int:
+        """Send each view of the cases once a day, and return how many were sent. One without cases is not sent."""
+        now = self._clock()
+        if now.hour < HOUR:
+            return 0
+        today = now.date().isoformat()
+
+        def send(view: View, role: Role) -> bool:
+            if self._views.checked(view) >= today:
+                return False
+            mail = self._cases(view, role, now)
+            if mail is not None:
+                mail["From"], mail["To"] = self._sender, view.mail
+                self._send(mail)
+            self._views.mark_checked(view, today)
+            return mail is not None
+
+        return self._each(lambda views: [view for view in views if view.mail and view.path == DESK], send)
 
     def _each(self, chosen: Callable[[list[View]], list[View]], send: Callable[[View, Role], bool]) -> int:
         """Send for each chosen view whose owner is still a user. What fails is logged, and tried again later."""
@@ -155,7 +183,7 @@ class Digests:
             try:
                 owner = self._credentials.user(view.owner)
                 sent += owner is not None and send(view, owner.role)
-            except (ViewError, QueryError, EngineError, smtplib.SMTPException, OSError) as error:
+            except (ViewError, QueryError, EngineError, AccessLogError, smtplib.SMTPException, OSError) as error:
                 log.warning("an e-mail of a view was not sent: %s", type(error).__name__)
         return sent
 
@@ -163,3 +191,4 @@ class Digests:
         while not self._stop.wait(EVERY_SECONDS):
             self.send_due()
             self.send_alerts()
+            self.send_cases()

@@ -42,6 +42,11 @@ def days(start: date, end: date) -> str:
     return f"{start.day} – {day(end)}" if start.month == end.month else f"{start.day} {start:%b} – {day(end)}"
 
 
+def no_formula(text: str) -> str:
+    """A text that a spreadsheet would take for a formula begins with an apostrophe, as OWASP advises."""
+    return f"'{text}" if text[:1] in "=+-@\t\r" and text else text
+
+
 def moment(time: datetime | str) -> str:
     """`23 Nov 2026, 14:02 UTC`. A text argument is RFC 3339."""
     time = datetime.fromisoformat(time) if isinstance(time, str) else time

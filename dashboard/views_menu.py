@@ -29,7 +29,7 @@ def layout() -> dmc.Popover:
             ),
             dmc.TextInput(
                 id="view-mail", label="E-mail to", placeholder="name@example.com",
-                description="A digest each Monday, and alerts on unusual days. Empty: none.",
+                description="A digest each Monday and alerts on unusual days; of cases, one each day.",
             ),
             dmc.Button("Save view", id="view-save"),
             html.Div(id="views-message", role="status"),
@@ -103,7 +103,7 @@ def _list(found: list[View], user: str) -> list[Any]:
 
 def _entry(view: View, user: str) -> html.Div:
     of = [] if view.owner == user else [f"by {view.owner}"]
-    notes = [*of, *([f"shared with {view.shared}"] if view.shared else []), *(["weekly"] if view.mail else [])]
+    notes = [*of, *([f"shared with {view.shared}"] if view.shared else []), *(["by e-mail"] if view.mail else [])]
     link = dcc.Link(view.name, href=f"{view.path}{view.search}", className="view-link")
     delete = html.Button(
         "×", type="button", className="view-delete", title="Delete this view",

@@ -58,7 +58,7 @@ def views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SavedViews:
 
 
 def make(views: SavedViews, credentials: Credentials, render: Callable[[View, Role], str]) -> Digests:
-    return Digests(views, credentials, render, lambda *_: None, URL, lambda: at("2100-11-30 12:00"))
+    return Digests(views, credentials, render, lambda *_: None, lambda *_: None, URL, lambda: at("2100-11-30 12:00"))
 
 
 def test_a_digest_is_sent_once_as_its_owner_sees_it(

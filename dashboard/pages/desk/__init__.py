@@ -1,8 +1,6 @@
 """Cases: what needs a decision, worst first. The address is the only state."""
 
-import csv
 from datetime import UTC, datetime
-from io import StringIO
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
@@ -14,6 +12,7 @@ from core.outbox import OutboxError
 from core.visits import noted
 from dashboard import freshness, messages
 from dashboard.cards import heading
+from dashboard.case_file import MOST, csv_of
 from dashboard.casework import Person
 from dashboard.data_source import DataSource
 from dashboard.grids import csv_name, download
@@ -24,13 +23,8 @@ from dashboard.pages.desk.table import bulk, pages, table, told
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, message, region
 from warehouse.cases.listing import DEFAULT_LIMIT as PAGE_ROWS
-from warehouse.cases.listing import MOST, PARAMETERS, Case
+from warehouse.cases.listing import PARAMETERS
 from warehouse.queries.metrics import QueryError
-
-CSV = (
-    "case", "module", "state", "reopened", "assignee", "rules", "severity", "grade", "installs", "reach", "score",
-    "since", "changed",
-)  # fmt: skip
 
 
 def layout() -> html.Div:
@@ -117,15 +111,14 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         content=False,
         prevent_initial_call=True,
     )
-    def export(_clicks: int, search: str) -> tuple[dict[str, Any]]:
+    def export(_clicks: int, search: str) -> Instead | tuple[dict[str, Any]]:
         given, _ = _query(search)
-        found, _ = data.casework.list(_user(), "cases csv", given, limit=MOST)
-        file = StringIO()
-        writer = csv.writer(file, lineterminator="\r\n")
-        writer.writerow(CSV)
-        writer.writerows(_line(case) for case in found)
+        seen = noted(data.visits, current_user.name, "cases", datetime.now(UTC))
+        found, total = data.casework.list(_user(), "cases csv", given, seen=seen, limit=MOST)
+        if total.cases > len(found):
+            return Instead(messages.warning(f"These are {total.cases} cases: a file has at most {MOST}.", []))
         name = csv_name("cases", None, given.get("module", ""))
-        return ({"content": file.getvalue(), "filename": name, "type": "text/csv"},)
+        return ({"content": csv_of(found), "filename": name, "type": "text/csv"},)
 
     dash_app.clientside_callback(
         ClientsideFunction("pharos", "joinChosen"), Output("desk-cases", "value"), Input("desk-chosen", "value")
@@ -143,13 +136,3 @@ def _query(search: str | None) -> tuple[dict[str, str], int]:
     if not (number.isascii() and number.isdigit() and 1 <= int(number[:6]) <= 20_000):
         raise QueryError("bad_format", "page", "must be the number of a page")
     return {name: given[name] for name in PARAMETERS if given.get(name)}, int(number[:6])
-
-
-def _line(case: Case) -> list[Any]:
-    held = bool(case.evidence.rules)
-    return [
-        str(case.subject), case.subject.module, case.state, "yes" if case.reopened else "", case.assignee,
-        " ".join(case.evidence.rules), case.severity, case.evidence.grade, case.installs, case.evidence.reach,
-        case.score,
-        f"{case.since:%Y-%m-%d}" if held else "", f"{case.touched:%Y-%m-%d}",
-    ]  # fmt: skip

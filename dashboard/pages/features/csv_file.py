@@ -10,6 +10,7 @@ from dash import Input, Output, State, dcc, html
 from dashboard.charts.tables import ShownTable
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
+from dashboard.formatting import no_formula
 from dashboard.grids import csv_name
 from dashboard.largest import MOST_ROWS
 from dashboard.pages.features import rows
@@ -84,9 +85,8 @@ def _number(value: Any) -> Any:
 
 
 def _cell(value: Any) -> Any:
-    """A text that a spreadsheet would take for a formula begins with an apostrophe, as OWASP advises."""
     if isinstance(value, float):
         return round(value, 4)
     if value == rows.FEW:
         return ""
-    return f"'{value}" if isinstance(value, str) and value[:1] in "=+-@\t\r" and value else value
+    return no_formula(value) if isinstance(value, str) else value
