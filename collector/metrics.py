@@ -1,26 +1,112 @@
-"""Prometheus metrics of the collector. Its workers share them through files in memory."""
+"""Prometheus metrics of the collector. Its workers share the counters through files in memory.
 
-from collections.abc import Iterator
+`METRICS` lists them all. The reference, the alert rules and the Grafana board are checked against it.
+"""
+
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from collector.spool import Spool
+from collector.spool import Loading, Spool, Stats
 
-BEACONS = Counter("pharos_beacons", "Beacons by outcome; rejected beacons also by reason.", ["outcome", "reason"])
-REASONS = Counter("pharos_beacons_accepted_by_reason", "Accepted beacons by the reason they were sent.", ["reason"])
+
+@dataclass(frozen=True)
+class Meaning:
+    """A metric as the reference describes it. A scrape has a counter with `_total` after its name."""
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+    @property
+    def series(self) -> str:
+        """Its name in a scrape."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
+
+METRICS: list[Meaning] = []
+
+
+@dataclass(frozen=True)
+class _Read:
+    """What a scrape reads: the spool, the progress of its loader, and the time (epoch seconds)."""
+
+    stats: Stats
+    loading: Loading
+    free: int
+    now: float
+
+    def since(self, moment: float | None) -> float:
+        return 0.0 if moment is None else max(0.0, self.now - moment)
+
+
+_READ: list[tuple[Meaning, Callable[[_Read], float]]] = []
+
+
+def _counted(name: str, meaning: str, *labels: str) -> Counter:
+    """A counter that the workers increment."""
+    METRICS.append(Meaning(name, "counter", meaning, labels))
+    return Counter(name, meaning, labels)
+
+
+def _read(name: str, kind: Literal["counter", "gauge"], meaning: str, of: Callable[[_Read], float]) -> None:
+    """A figure that each scrape reads."""
+    METRICS.append(Meaning(name, kind, meaning))
+    _READ.append((METRICS[-1], of))
+
+
+BEACONS = _counted(
+    "pharos_beacons",
+    "beacons by `outcome` (`accepted`, `duplicate`, `objected`, `undeclared`, `rejected`), rejected ones by `reason`",
+    "outcome",
+    "reason",
+)
+REASONS = _counted("pharos_beacons_accepted_by_reason", "accepted beacons by their `reason`", "reason")
 # Looked up once: `labels` costs more than an increment.
 ACCEPTED, DUPLICATE = BEACONS.labels("accepted", ""), BEACONS.labels("duplicate", "")
-CLOCK_SKEWED = Counter("pharos_beacons_clock_skewed", "Accepted beacons counted on the day of receipt.")
-DEFERRED = Counter("pharos_heartbeats_deferred", "Answers whose `next_in` is a day longer because of load.")
-UNDECLARED = Counter("pharos_undeclared", "Items dropped because the catalog does not declare them, by kind.", ["kind"])
-REFUSED = Counter("pharos_requests_refused", "Requests rejected as a whole, by reason.", ["reason"])
+CLOCK_SKEWED = _counted("pharos_beacons_clock_skewed", "accepted beacons that were counted on the day of receipt")
+DEFERRED = _counted("pharos_heartbeats_deferred", "answers whose `next_in` is a day longer because of load")
+UNDECLARED = _counted(
+    "pharos_undeclared",
+    "values that the catalog rejects, by `kind`: `module` (beacons), `feature` (names in stored beacons), "
+    "`source` (stored beacons)",
+    "kind",
+)
+REFUSED = _counted("pharos_requests_refused", "requests rejected as a whole, by `reason`", "reason")
+
+_read("pharos_spool_beacons", "gauge", "beacons that are not yet in ClickHouse", lambda at: at.stats.beacons)
+_read("pharos_spool_oldest_seconds", "gauge", "the age of the oldest of them", lambda at: at.since(at.stats.oldest))
+_read("pharos_spool_batches", "gauge", "sealed batches in progress", lambda at: at.stats.sealed)
+_read("pharos_spool_quarantined", "gauge", "rows whose content ClickHouse rejected", lambda at: at.stats.quarantined)
+_read(
+    "pharos_spool_free_bytes",
+    "gauge",
+    "free space on the spool's disk; beacons get a 503 below 256 MiB or 5%, the smaller",
+    lambda at: at.free,
+)
+_read("pharos_beacons_loaded", "counter", "beacons loaded into ClickHouse", lambda at: at.loading.loaded)
+_read(
+    "pharos_aggregates_lag_seconds",
+    "gauge",
+    "the lag of the aggregates: the age of `fresh_to`",
+    lambda at: at.since(at.loading.fresh_to),
+)
+_read(
+    "pharos_loader_failing_seconds",
+    "gauge",
+    "how long the loader has been failing; 0 while it works",
+    lambda at: at.since(at.loading.since),
+)
 
 
-class _SpoolGauges:
+class _SpoolFigures:
     """Reads the spool at each scrape."""
 
     def __init__(self, path: Path, now: float) -> None:
@@ -29,33 +115,12 @@ class _SpoolGauges:
     def collect(self) -> Iterator[Metric]:
         spool = Spool(self._path)
         try:
-            stats, loading = spool.stats(), spool.loading()
+            at = _Read(spool.stats(), spool.loading(), spool.free_bytes(), self._now)
         finally:
             spool.close()
-        yield GaugeMetricFamily("pharos_spool_beacons", "Beacons not yet in ClickHouse.", stats.beacons)
-        yield GaugeMetricFamily(
-            "pharos_spool_oldest_seconds", "Age of the oldest beacon not yet in ClickHouse.", self._since(stats.oldest)
-        )
-        yield GaugeMetricFamily("pharos_spool_batches", "Sealed batches not yet in ClickHouse.", stats.sealed)
-        yield GaugeMetricFamily(
-            "pharos_spool_quarantined", "Rows that ClickHouse rejected because of their content.", stats.quarantined
-        )
-        yield CounterMetricFamily(
-            "pharos_beacons_loaded", "Beacons that left the spool for ClickHouse.", loading.loaded
-        )
-        yield GaugeMetricFamily(
-            "pharos_aggregates_lag_seconds",
-            "Age of the time up to which the aggregates are complete.",
-            self._since(loading.fresh_to),
-        )
-        yield GaugeMetricFamily(
-            "pharos_loader_failing_seconds",
-            "Seconds since loading began to fail; 0 while it works.",
-            self._since(loading.since),
-        )
-
-    def _since(self, moment: float | None) -> float:
-        return 0.0 if moment is None else max(0.0, self._now - moment)
+        for metric, of in _READ:
+            family = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+            yield family(metric.name, metric.meaning, of(at))
 
 
 def exposition(spool: Path, now: float) -> bytes:
@@ -63,5 +128,5 @@ def exposition(spool: Path, now: float) -> bytes:
     registry = CollectorRegistry()
     with suppress(ValueError):  # the folder of the counters was removed: the spool's figures are there all the same
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    registry.register(_SpoolGauges(spool, now))
+    registry.register(_SpoolFigures(spool, now))
     return generate_latest(registry)
