@@ -1,8 +1,9 @@
 """The query layer of the pages. It runs each query once, however many charts of a page need it."""
 
+import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
@@ -33,17 +34,28 @@ from warehouse import install_data
 from warehouse.engine import Engine
 from warehouse.queries import dimensions, disclosure, health, metrics, module_names
 from warehouse.queries.dimensions import dimension_of
-from warehouse.queries.questions import ask
+from warehouse.queries.questions import adoption_of_each_version, ask, drop_of_each_module
+from warehouse.shared_statements import SharedStatements
 
-# The charts of a page run their queries at the same moment, and half of them need the same total. This is far below
-# the ten seconds within which a beacon must be counted.
-KEPT_SECONDS = 2.0
+# The cards of a page ask at the same moment, and most of them need statements of the others. This is far below the ten
+# seconds within which a beacon must be counted.
+KEPT_SECONDS = 4.0
 # Counting the beacons of three days reads a whole month of a column, and the page refreshes every few seconds.
 HOURS_KEPT_SECONDS = 30.0
 
 Answer = dict[str, Any]
 # A metric or a question with its arguments, and who asks.
 Key = tuple[str, frozenset[tuple[str, str]], Role]
+
+
+class Moment:
+    """The answers and the rows of all that is asked within `KEPT_SECONDS`, so that the figures of a page agree."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Raises `EngineError`."""
+        self.engine = SharedStatements(engine)
+        self.answers: KeptResults[Key, Answer] = KeptResults(math.inf)
+        metrics.fresh_to(self.engine)  # first: no figure is older than the time that it states
 
 
 # Set while a report is made for a role in place of a user.
@@ -83,9 +95,9 @@ def counted(name: str, args: Mapping[str, str]) -> Mapping[str, str]:
 
 
 class DataSource:
-    """Runs the queries of the read API, and caches each answer for `KEPT_SECONDS`.
+    """Runs the queries of the read API, and asks nothing twice within `KEPT_SECONDS`.
 
-    Threads that need the same answer wait for one query. `catalog` returns the catalog, for display names.
+    Threads that need the same answer wait for one of them. `catalog` returns the catalog, for display names.
     """
 
     def __init__(
@@ -114,8 +126,7 @@ class DataSource:
         self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
         self._settings = settings
         self._first: date | None = None
-        self._answers: KeptResults[Key, Answer] = KeptResults(KEPT_SECONDS)
-        self._modules: KeptResults[tuple[date, date | None], list[str]] = KeptResults(KEPT_SECONDS)
+        self._moments: KeptResults[str, Moment] = KeptResults(KEPT_SECONDS)
 
     def chosen(self, search: str | None) -> Filters:
         """The filters of an address. Raises `QueryError` and `EngineError`."""
@@ -138,8 +149,8 @@ class DataSource:
         return self._shared(
             metric,
             args,
-            lambda: metrics.answer(
-                self._engine,
+            lambda engine: metrics.answer(
+                engine,
                 query,
                 self.k,
                 rounded=self.rounded,
@@ -151,11 +162,30 @@ class DataSource:
     def question(self, name: str, args: Mapping[str, str]) -> Answer:
         """The answer of `lifecycle`, `retention`, … to the current user. Raises `QueryError` and `EngineError`."""
         terms, last_day = question_terms(_role(), self._settings, self.catalog(), today())
-        return self._shared(name, args, lambda: ask(self._engine, name, args, terms, today(), last_day))
+        return self._shared(name, args, lambda engine: ask(engine, name, args, terms, today(), last_day))
 
-    def _shared(self, name: str, args: Mapping[str, str], answer: Callable[[], Answer]) -> Answer:
+    def drop_of_each_module(self, args: Mapping[str, str], modules: Sequence[str]) -> dict[str, Answer]:
+        """The totals of the answers to `drop` for each module. Raises `QueryError` and `EngineError`."""
+        return self._of_each("drop", drop_of_each_module, args, modules)
+
+    def adoption_of_each_version(self, args: Mapping[str, str], versions: Sequence[str]) -> dict[str, Answer]:
+        """The releases and rows of the answers to `adoption`. Raises `QueryError` and `EngineError`."""
+        return self._of_each("adoption", adoption_of_each_version, args, versions)
+
+    def _of_each(
+        self, name: str, of_each: Callable[..., Answer], args: Mapping[str, str], names: Sequence[str]
+    ) -> dict[str, Answer]:
+        terms, last_day = question_terms(_role(), self._settings, self.catalog(), today())
+        asked = {**args, "of each": ",".join(names)}
+        return self._shared(name, asked, lambda engine: of_each(engine, args, names, terms, today(), last_day))
+
+    def _shared(self, name: str, args: Mapping[str, str], answer: Callable[[Engine], Answer]) -> Answer:
         """Ask once for all who have the same role and need the same answer."""
-        return self._answers.get((name, frozenset(args.items()), _role()), answer)
+        moment = self._moment()
+        return moment.answers.get((name, frozenset(args.items()), _role()), lambda: answer(moment.engine))
+
+    def _moment(self) -> Moment:
+        return self._moments.get("now", lambda: Moment(self._engine))
 
     def largest(self, metric: str, args: Mapping[str, str]) -> Answer:
         """The answer with the largest `MOST_ROWS` rows of each bucket; `more` counts the others."""
@@ -177,7 +207,7 @@ class DataSource:
 
     def received(self, chosen: Filters) -> Received:
         """The days with beacons of any module. Raises `EngineError`."""
-        return Received(*metrics.days_with_beacons(self._engine, chosen.start, chosen.end))
+        return Received(*metrics.days_with_beacons(self._moment().engine, chosen.start, chosen.end))
 
     def fresh_to(self) -> str | None:
         """The time up to which all beacons are counted. Raises `EngineError`."""
@@ -222,6 +252,4 @@ class DataSource:
         open_from = disclosure.open_from(_role(), self.k, today())
         hidden = disclosure.hides_open_days(_role())
         last_day = disclosure.last_day(today(), open_from, hidden=hidden)
-        return self._modules.get(
-            (last_day, open_from), lambda: module_names.names(self._engine, self.k, last_day, open_from)
-        )
+        return module_names.names(self._moment().engine, self.k, last_day, open_from)

@@ -55,7 +55,9 @@ def newest(data: DataSource, chosen: Filters) -> list[Release]:
     declared = data.catalog().releases(chosen.module)
     names = {*declared, *(name for name in reported(data, chosen) if name != OTHER)}
     ordered = sorted((name for name in names if not _is_prerelease(name)), key=_order, reverse=True)
-    found = [release for name in ordered[:MOST_COMPARED] if (release := _read(data, chosen, name))]
+    args = {name: value for name, value in adoption_args(chosen, "").items() if value}
+    answers = data.adoption_of_each_version(args, ordered[:MOST_COMPARED])
+    found = [release for name, answer in answers.items() if (release := _read(data, name, answer))]
     return sorted(found, key=lambda release: (release.released, _order(release.version)), reverse=True)
 
 
@@ -64,8 +66,7 @@ def adoption_args(chosen: Filters, version: str) -> dict[str, str]:
     return {"module": chosen.module, "version": version, "to": chosen.end.isoformat(), "days": str(DAYS)}
 
 
-def _read(data: DataSource, chosen: Filters, version: str) -> Release | None:
-    answer = data.question("adoption", adoption_args(chosen, version))
+def _read(data: DataSource, version: str, answer: Mapping[str, Any]) -> Release | None:
     if not answer["released"] or not answer["rows"] or _was_there_before(data, answer):
         return None
     parts = [None if row["share"] is None else (row["installs"], row["of"]) for row in answer["rows"]]

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from core.kept_results import KeptResults
 from warehouse.engine import Engine
-from warehouse.queries.group_counts import install_days_sql
+from warehouse.queries.group_counts import install_days_sql, table
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.server_users import ServerUser
 
@@ -33,10 +33,16 @@ def divisor(engine: Engine, query: MetricQuery) -> int:
     disclose how many installs match.
     """
     reader = engine.as_user(ServerUser.LICENSING if query.of_license_plane else ServerUser.PRODUCT)
-    sql, parameters = install_days_sql(query)
     kept = _install_days.setdefault(engine, KeptResults(KEPT_SECONDS))
-    install_days = kept.get((sql, frozenset(parameters.items())), lambda: int(reader.query(sql, parameters)[0][0]))
-    return 1 if install_days <= EXACT_INSTALL_DAYS else math.ceil(install_days / SAMPLE_INSTALL_DAYS)
+
+    def install_days(sql: str, parameters: dict[str, Any]) -> int:
+        return kept.get((sql, frozenset(parameters.items())), lambda: int(reader.query(sql, parameters)[0][0]))
+
+    # Most fleets have no more in all, and then no span is counted.
+    if install_days(f"SELECT sum(bitCount(days)) FROM {table(query)}", {}) <= EXACT_INSTALL_DAYS:  # noqa: S608
+        return 1
+    found = install_days(*install_days_sql(query))
+    return 1 if found <= EXACT_INSTALL_DAYS else math.ceil(found / SAMPLE_INSTALL_DAYS)
 
 
 def interval(counted: int, squares: float, divisor: int) -> tuple[int, int]:

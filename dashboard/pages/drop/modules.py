@@ -11,7 +11,7 @@ from dashboard.regions import Instead
 from dashboard.tables import NOTHING, Linked, Part, TableCard, table
 from warehouse.queries.small_groups import OTHER
 
-MOST = 12  # modules, each of which is a question
+MOST = 12  # modules
 
 
 def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
@@ -21,8 +21,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     found = known_rows(data.ask("installs", {**days, "by": "module", "grain": "period"})["rows"])
     names = [str(row["key"]) for row in found if row["key"] != OTHER]
     rows = []
-    for name in names[:MOST]:
-        answer = data.question("drop", chosen.args(module=name))
+    args = {name: value for name, value in chosen.args().items() if name != "module"}
+    for name, answer in data.drop_of_each_module(args, names[:MOST]).items():
         upgrading = answer["still_upgrading"]["share"]
         linked = Linked(name, link("/drop", search, {"module": name}))
         rows.append((linked, answer["installs"], Part(answer["share"]), Part(upgrading)))

@@ -23,7 +23,7 @@ from tests.fleet.questions import History
 from tests.warehouse.test_engine import done_in
 from warehouse import migrate
 from warehouse.engine import Engine
-from warehouse.queries.questions import Terms, ask
+from warehouse.queries.questions import Terms, adoption_of_each_version, ask, drop_of_each_module
 
 TODAY = date(2028, 4, 5)  # a Wednesday
 END = date(2028, 4, 3)
@@ -142,8 +142,27 @@ def answers(engine: Engine, home: Home) -> list[dict[str, Any]]:
     exact = [
         ask(engine, name, args, Terms(k, catalog=CATALOG), TODAY, last_day) for k in (1, K) for name, args in ASKED
     ]
+    each = [pair for k in (1, K, 40) for pair in one_by_one(engine, Terms(k, catalog=CATALOG), last_day)]
     with sampled_beyond(1000):
-        return exact + [ask(engine, *ASKED[number], Terms(1, catalog=CATALOG), TODAY, last_day) for number in SAMPLED]
+        sampled = [ask(engine, *ASKED[number], Terms(1, catalog=CATALOG), TODAY, last_day) for number in SAMPLED]
+        each += one_by_one(engine, Terms(1, catalog=CATALOG), last_day)
+    return [*exact, *sampled, {"each": each}]
+
+
+def one_by_one(engine: Engine, terms: Terms, last_day: date) -> Iterator[tuple[Any, Any]]:
+    """The figures that are asked for all modules or versions at once, each beside that of its own question."""
+    modules = ["invoice_pro", "bulk_mailer", "domain_tools", "edges", "no_such_module"]
+    for args in ({"php_series.lt": "8.2"}, {"os": "almalinux", "whmcs_series.le": "8.12", "from": "2028-01-10"}):
+        at_once = drop_of_each_module(engine, args, modules, terms, TODAY, last_day)
+        for module, found in at_once.items():
+            own = ask(engine, "drop", {**args, "module": module}, terms, TODAY, last_day)
+            yield from ((found[name], own[name]) for name in ("installs", "of", "share", "still_upgrading"))
+    for module, versions in (("invoice_pro", ["4.0.0", "3.2.1", "2.9.4", "99"]), ("edges", ["1.9", "1.10"])):
+        given = {"module": module, "to": "2028-03-20"}
+        at_once = adoption_of_each_version(engine, given, versions, terms, TODAY, last_day)
+        for version, found in at_once.items():
+            own = ask(engine, "adoption", {**given, "version": version}, terms, TODAY, last_day)
+            yield from ((found[name], own[name]) for name in ("released", "released_by", "rows"))
 
 
 @dataclass
@@ -371,6 +390,13 @@ def test_drop(told: Told, number: int) -> None:
     for k in (1, K):
         active = counted.coverage(told.history(args), span_of(answer), {})["active"]
         counted.compare(told.of(number, k)["coverage"], {"active": active, "answered": len(truth.answered)}, k)
+
+
+def test_what_is_asked_at_once_is_what_each_question_answers(told: Told) -> None:
+    """A page asks for all modules or versions in one statement. Groups under k are hidden as in the answers."""
+    each = told.answers[-1]["each"]
+    assert [own for _, own in each] == [found for found, _ in each]
+    assert {None} < {found for found, _ in each if not isinstance(found, (list, dict))}
 
 
 def scaled(value: Any, divisor: int) -> Any:

@@ -1,7 +1,7 @@
 """The questions of the read API beyond counts: each is a module with its parameters and its answer."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -10,7 +10,7 @@ from warehouse.queries.questions import adoption, drop, lifecycle, retention, to
 from warehouse.queries.questions.question import Question
 from warehouse.queries.questions.reader import Reader, Terms
 
-__all__ = ["QUESTIONS", "Terms", "ask"]
+__all__ = ["QUESTIONS", "Terms", "adoption_of_each_version", "ask", "drop_of_each_module"]
 
 
 @dataclass(frozen=True)
@@ -47,3 +47,29 @@ def ask(
     """
     kind = QUESTIONS[name]
     return kind.answer(Reader(engine, kind.parse(args, today, last_day), terms))
+
+
+def drop_of_each_module(
+    engine: Engine, args: Mapping[str, str], modules: Sequence[str], terms: Terms, today: date, last_day: date
+) -> dict[str, dict[str, Any]]:
+    """Return the totals of the answer to `drop` for each module, all asked at once. `args` name none of them.
+
+    Raises `QueryError` and `EngineError`.
+    """
+    if not modules:
+        return {}
+    question = drop.parse({**args, "module": modules[0]}, today, last_day)
+    return drop.of_each_module(Reader(engine, replace(question, filters=question.conditions), terms), modules)
+
+
+def adoption_of_each_version(
+    engine: Engine, args: Mapping[str, str], versions: Sequence[str], terms: Terms, today: date, last_day: date
+) -> dict[str, dict[str, Any]]:
+    """Return the release and the rows of the answer to `adoption` for each version, all asked at once.
+
+    `args` name none of them, and no other filter than the module. Raises `QueryError` and `EngineError`.
+    """
+    if not versions:
+        return {}
+    question = adoption.parse({**args, "version": versions[0]}, today, last_day)
+    return adoption.of_each_version(Reader(engine, replace(question, filters=question.module), terms), versions)

@@ -1,7 +1,7 @@
 """`adoption`: the share of a module's installs on a version, by days since its release."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any
 
@@ -46,24 +46,56 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
 
 def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
+    name, version = _version(reader.question)
+    found = _since_release(reader, _by_day(reader, name), name, version)
+    if found.first is None:
+        return {**reader.answer([], {"active": None, "answered": None}, **found.released), "from": None}
+    reader = reader.within(*found.first)
+    return reader.answer(found.rows, reader.coverage(), **found.released)
+
+
+def of_each_version(reader: Reader, versions: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the members `released`, `released_by` and `rows` of the answer for each version.
+
+    The question of `reader` names the module and no version. Raises `EngineError`.
+    """
+    days = _by_day_of_each(reader, versions)
+    alone = {version: reader.with_filter("version", version) for version in versions}
+    found = {version: _since_release(one, days[version], "version", version) for version, one in alone.items()}
+    return {version: {**one.released, "rows": one.rows} for version, one in found.items()}
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the days say: when the version was released and who says so, the days since then, and their shares."""
+
+    released: dict[str, str | None]
+    first: tuple[date, date] | None = None
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _since_release(reader: Reader, days: Mapping[date, Day], name: str, version: str) -> _Found:
+    """Return the shares; no days for a version that is not released, or that fewer than k installs have."""
     question = reader.question
-    (name,) = (name for name in VERSIONS if name in question.filters)
-    days = _by_day(reader, name)
-    declared = release(reader.terms.catalog, question.filters["module"], name, question.filters[name])
+    declared = release(reader.terms.catalog, question.filters["module"], name, version)
     released = declared or min((day for day, one in days.items() if one.all_on >= reader.terms.k), default=None)
+    said = {"released": declared.isoformat() if declared else None, "released_by": "catalog" if declared else None}
     if released is None or released > question.end:
-        return _none(reader, declared)
+        return _Found(said)
     end = min(question.end, released + timedelta(days=question.options["days"] - 1))
-    reader = reader.within(released, end)
-    told = reader.told()
+    told = reader.within(released, end).is_told(name)
     if not told and not declared:
-        return _none(reader, None)
+        return _Found(said)
     rows = []
     for number in range((end - released).days + 1):
         one = days.get(released + timedelta(days=number), Day()) if told else Day()
         rows.append({"day": number, **reader.part(one.on, one.active)})
-    by = "catalog" if declared else "reports"
-    return reader.answer(rows, reader.coverage(), released=released.isoformat(), released_by=by)
+    said = {"released": released.isoformat(), "released_by": "catalog" if declared else "reports"}
+    return _Found(said, (released, end), rows)
+
+
+def _version(question: Question) -> tuple[str, str]:
+    return next((name, question.filters[name]) for name in VERSIONS if name in question.filters)
 
 
 def release(catalog: Catalog, module: str, name: str, wanted: str) -> date | None:
@@ -71,13 +103,6 @@ def release(catalog: Catalog, module: str, name: str, wanted: str) -> date | Non
     releases = catalog.releases(module).items()
     days = [day for text, day in releases if (text if name == "version" else series(text)) == wanted]
     return min(days, default=None)
-
-
-def _none(reader: Reader, declared: date | None) -> dict[str, Any]:
-    """Return the answer for a version that is not released, or that fewer than k installs have."""
-    released = {"released": declared.isoformat() if declared else None, "released_by": "catalog" if declared else None}
-    answer = reader.answer([], {"active": None, "answered": None}, **released)
-    return {**answer, "from": None}
 
 
 def _by_day(reader: Reader, name: str) -> dict[date, Day]:
@@ -110,3 +135,33 @@ def _by_day(reader: Reader, name: str) -> dict[date, Day]:
         for number in _MONTH
         if active[number] or all_on[number]
     }
+
+
+def _by_day_of_each(reader: Reader, versions: Sequence[str]) -> dict[str, dict[date, Day]]:
+    """Return the same for each version, with one statement. There are no other filters than the module."""
+    question = reader.question
+    values = reader.values(question.installs())
+    days = month_bits.until("days", question.end)
+    where = f"month <= {{last_month:Date}} AND {values.condition('module', 'module')}{values.chosen()}"
+    named = f"version IN {{{values.parameter(list(versions))}:Array(String)}}"
+    parts = (
+        f"SELECT '' AS name, install, month, groupBitOr({days}) AS on_days FROM installs_by_month "  # noqa: S608
+        f"WHERE {where} GROUP BY name, install, month",
+        f"SELECT version::String AS name, install, month, groupBitOr({days}) AS on_days FROM installs_by_month "  # noqa: S608
+        f"WHERE {where} AND {named} GROUP BY name, install, month",
+    )
+    counted = f"{month_bits.counted('on_days', _MONTH)} AS by_day"
+    sql = f"SELECT name, month, {counted} FROM ({' UNION ALL '.join(parts)}) GROUP BY name, month"  # noqa: S608
+    rows = reader.query(reader.added_up(sql, ("name", "month"), ("by_day",), "sumForEach"), values.parameters)
+    installs = {
+        (name, month + timedelta(days=number)): by_day[number]
+        for name, month, by_day in rows
+        for number in _MONTH
+        if by_day[number]
+    }
+    found: dict[str, dict[date, Day]] = {version: {} for version in versions}
+    for (name, day), active in installs.items():
+        for version in versions if name == "" else ():
+            on = installs.get((version, day), 0)
+            found[version][day] = Day(active, on, on)
+    return found

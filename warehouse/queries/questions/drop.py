@@ -1,6 +1,6 @@
 """`drop`: whom it would hurt to drop support for what a condition selects, such as `php_series.lt=8.0`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -75,6 +75,26 @@ def answer(reader: Reader) -> dict[str, Any]:
     )
 
 
+def of_each_module(reader: Reader, modules: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the members `installs`, `of`, `share` and `still_upgrading` of the answer for each module.
+
+    The question of `reader` names no module. Raises `EngineError`.
+    """
+    alone = {module: reader.with_filter("module", module) for module in modules}
+    if reader.divisor > 1:  # for each module another sample may answer, or all installs
+        return {module: answer(one) for module, one in alone.items()}
+    counts = _by_module(reader)
+    told = {module for module, one in alone.items() if one.is_told("module", count="latest")}
+    found = {module: counts.get(module, Counts()) if module in told else Counts() for module in modules}
+    return {
+        module: {
+            **reader.part(one.hit, one.hit + one.others),
+            "still_upgrading": _still_upgrading(reader, one),
+        }
+        for module, one in found.items()
+    }  # fmt: skip
+
+
 def _row(reader: Reader, version: str, hit: int, others: int) -> dict[str, Any]:
     return {"version": version, **reader.part(hit, hit + others)}
 
@@ -110,15 +130,22 @@ def _features(reader: Reader, total: Counts, features: Mapping[str, tuple[int, i
 
 
 def _by_version(reader: Reader) -> dict[str, Counts]:
-    sql, parameters = _latest(reader)
+    return _counts(reader, "version", *_latest(reader))
+
+
+def _by_module(reader: Reader) -> dict[str, Counts]:
+    return _counts(reader, "module", *_latest(reader, "module"))
+
+
+def _counts(reader: Reader, key: str, sql: str, parameters: Mapping[str, Any]) -> dict[str, Counts]:
     counts = (
-        "SELECT version, countIf(hit) AS hits, countIf(NOT hit) AS others, "  # noqa: S608
+        f"SELECT {key}, countIf(hit) AS hits, countIf(NOT hit) AS others, "  # noqa: S608
         "countIf(hit AND upgrading) AS hits_upgrading, "
-        f"countIf(NOT hit AND upgrading) AS others_upgrading FROM ({sql}) GROUP BY version"
+        f"countIf(NOT hit AND upgrading) AS others_upgrading FROM ({sql}) GROUP BY {key}"
     )
     columns = ("hits", "others", "hits_upgrading", "others_upgrading")
-    found = reader.query(reader.added_up(counts, ("version",), columns), parameters)
-    return {version: Counts(*counts) for version, *counts in found}
+    found = reader.query(reader.added_up(counts, (key,), columns), parameters)
+    return {name: Counts(*counts) for name, *counts in found}
 
 
 def _by_feature(reader: Reader) -> dict[str, tuple[int, int]]:
@@ -141,8 +168,10 @@ def _by_feature(reader: Reader) -> dict[str, tuple[int, int]]:
     return {feature: (hit, others) for feature, hit, others in found}
 
 
-def _latest(reader: Reader) -> tuple[str, dict[str, Any]]:
-    """Return a SELECT of (install, version, hit, upgrading), with parameters: a row for each install that answers.
+def _latest(reader: Reader, *by: str) -> tuple[str, dict[str, Any]]:
+    """Return a SELECT of (by, install, version, hit, upgrading), with parameters: a row for each install that answers.
+
+    `by` is the module, if the question names none: an install then has a row for each of its modules.
 
     One GROUP BY of the months that tell whether an install still upgrades. An install counts under its latest values,
     as with `count=latest` of the metrics; it answers if it has one for each dimension of the condition.
@@ -158,12 +187,14 @@ def _latest(reader: Reader) -> tuple[str, dict[str, Any]]:
         columns.append(_latest_of(values, dimension, f"text_{number}"))
         met += [values.condition(name, f"text_{number}") for name in names]
     answers = " AND ".join(f"{values.rolled_up(dimension, text)} != ''" for dimension, text in texts.items())
+    within = ", ".join((*by, "install"))
+    module = f" AND {values.condition('module', 'module')}" if question.module else ""
     sql = (
-        f"SELECT install, latest_version AS version, {' AND '.join(met)} AS hit, upgrading FROM ("  # noqa: S608
-        f"SELECT install, {', '.join(columns)}, {_latest_of(values, 'version', 'latest_version')}, "
+        f"SELECT {within}, latest_version AS version, {' AND '.join(met)} AS hit, upgrading FROM ("  # noqa: S608
+        f"SELECT {within}, {', '.join(columns)}, {_latest_of(values, 'version', 'latest_version')}, "
         f"uniqExactIf(version, {lately} != 0) > 1 AS upgrading "
-        f"FROM (SELECT *, {in_span} AS seen FROM installs_by_month WHERE {values.in_span('days')} "
-        f"AND {values.condition('module', 'module')}) GROUP BY install HAVING max(seen) != 0) WHERE {answers}"
+        f"FROM (SELECT *, {in_span} AS seen FROM installs_by_month WHERE {values.in_span('days')}{module}) "
+        f"GROUP BY {within} HAVING max(seen) != 0) WHERE {answers}"
     )
     return sql, values.parameters
 

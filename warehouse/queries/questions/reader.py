@@ -44,6 +44,11 @@ class Reader:
         """Return a reader of the same question about other days."""
         return Reader(self._engine, replace(self.question, start=start, end=end), self.terms, self.divisor)
 
+    def with_filter(self, name: str, value: str) -> "Reader":
+        """Return a reader of the same question with one more filter."""
+        question = replace(self.question, filters={**self.question.filters, name: value})
+        return Reader(self._engine, question, self.terms)
+
     @cached_property
     def divisor(self) -> int:
         """One install in so many answers the question; all of them up to ten million install-days."""
@@ -86,6 +91,18 @@ class Reader:
             query = replace(query, metric="feature_installs", filters={**query.filters, "feature": feature})
         rows = metrics.answer(self._engine, query, self.terms.k)["rows"]
         return {row["bucket"] for row in rows if row["value"] is not None}
+
+    def is_told(self, name: str, **changes: Any) -> bool:
+        """Return whether `told` names the bucket of the whole span.
+
+        It does if the dimension of the filter `name` has a row of its value under the other filters. Where questions
+        differ in this filter alone, they have this statement in common.
+        """
+        others = {other: value for other, value in self.question.filters.items() if other != name}
+        query = replace(self.question.installs(filters=others, **changes), by=name)
+        rows = metrics.answer(self._engine, query, self.terms.k)["rows"]
+        keys = {row["key"] for row in rows if row["value"] is not None}
+        return self.question.filters[name] in keys or bool(self.told(**changes))
 
     def since(self) -> date | None:
         """Return the first day of the data of the module, or of all modules."""
