@@ -40,7 +40,7 @@ class Nginx(Client):
         assert program, "nginx is not installed; `make test` does that (deploy/packages.sh), or apt install nginx-light"
         self.folder = folder
         self.plain_port, port, *unused = free_ports(4)
-        super().__init__(port, _certificate(folder), COLLECTOR)
+        super().__init__(port, certificate(folder), COLLECTOR)
         self.log = folder / "pharos.error.log"
         ports = {"80": self.plain_port, "443": port, "[::]:80": unused[0], "[::]:443": unused[1]}
         text = CONFIGURATION.read_text(encoding="utf-8")
@@ -77,7 +77,7 @@ class Nginx(Client):
         self._process.wait(30)
 
 
-def _certificate(folder: Path) -> ssl.SSLContext:
+def certificate(folder: Path) -> ssl.SSLContext:
     """Make a certificate for both names; returns what trusts it and nothing else."""
     key, certificate = folder / "privkey.pem", folder / "fullchain.pem"
     subprocess.run(

@@ -22,7 +22,7 @@ from warehouse.connections import QUERY_SECONDS
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in documented()}
-FILES = ("Dockerfile", "compose.yaml", "nginx.conf", "pharos.env.example", "pharos.service")
+FILES = ("Caddyfile", "Dockerfile", "compose.yaml", "nginx.conf", "pharos.env.example", "pharos.service")
 SECRETS = ("PHAROS_SECRET", "PHAROS_INGEST_KEY", "PHAROS_ADMIN_PASSWORD", "PHAROS_CLICKHOUSE_READERS")
 
 
