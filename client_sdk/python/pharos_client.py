@@ -197,27 +197,38 @@ class Client:
     def _make(self, state: dict[str, Any], level: str, now: int) -> None:
         due = state["due_at"] if 0 < state["due_at"] <= now + _AHEAD else now
         newer = state["sent"] and state["version"] != self._version
-        times = list(range(due, now + 1, DAY))[-_PER_MODULE:]
-        moments = times or ([now] if newer or not state["sent"] else [])
-        for moment in moments:
-            last = moment == moments[-1]
+        heartbeat = due <= now
+        moment = now - (now - due) % DAY if heartbeat else now  # a cron that rested is as late as it is
+        if heartbeat or newer or not state["sent"]:
+            self._past(state, level, self._day(moment))
             features: dict[str, int] = {}
             for day in sorted(state["counts"]):
-                if last or day <= self._day(moment):
-                    _move(state["counts"][day], features)
+                _move(state["counts"][day], features)
             state["counts"] = {day: counts for day, counts in state["counts"].items() if counts}
-            if not last and not features:
-                continue
-            reason = (
-                "heartbeat" if not last else "activate" if not state["sent"] else "upgrade" if newer else "heartbeat"
-            )
-            state["queue"].append(self._beacon(state["install_id"], level, reason, moment, features))
-            self._merge(state)
-        if moments:
+            reason = "activate" if not state["sent"] else "upgrade" if newer else "heartbeat"
+            self._push(state, self._beacon(state["install_id"], level, reason, moment, features))
             state["sent"] = True
         state["version"] = self._version
-        if times:
-            state["last_due"], state["due_at"] = times[-1], times[-1] + DAY
+        if heartbeat:
+            state["last_due"], state["due_at"] = moment, moment + DAY
+
+    def _past(self, state: dict[str, Any], level: str, today: str) -> None:
+        """Tell the counts of days that are over, each in a beacon of its day."""
+        for day in sorted(day for day in state["counts"] if day < today):
+            for each in state["queue"]:
+                if each["sent_at"][:10] == day and "server" in each and each["beacon_id"] not in state["flight"]:
+                    _move(state["counts"][day], each.setdefault("features", {}))
+            features: dict[str, int] = {}
+            _move(state["counts"][day], features)
+            if features:
+                end = _time({"sent_at": f"{day}T23:59:59Z"})
+                beacon = self._beacon(state["install_id"], level, "heartbeat", end, features)
+                beacon["module"]["version"] = state["version"] or self._version
+                self._push(state, beacon)
+
+    def _push(self, state: dict[str, Any], beacon: dict[str, Any]) -> None:
+        state["queue"].append(beacon)
+        self._merge(state)
 
     def _beacon(self, install: str, level: str, reason: str, due: int, features: dict[str, int]) -> dict[str, Any]:
         consent = {"level": level, **({"policy": self._policy} if self._policy else {})}
@@ -489,7 +500,7 @@ def _move(counts: dict[str, int], features: dict[str, int]) -> None:
             del counts[feature]
 
 
-def _time(beacon: dict[str, Any]) -> float:
+def _time(beacon: dict[str, Any]) -> int:
     return calendar.timegm(time.strptime(beacon["sent_at"], "%Y-%m-%dT%H:%M:%SZ"))
 
 

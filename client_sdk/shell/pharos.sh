@@ -41,10 +41,27 @@ make() {
         when=$((due + (now - due) / 86400 * 86400))
         put last "$when" && put due $((when + 86400))
     fi
-    { echo "$(uuid) $when $reason $level $version" && cut -d' ' -f2- pending | sum | head -n 200; } >entry
-    mv entry "queue/$when-$(uuid)" && : >pending && put sent "$version"
+    # What a day that is over still has to tell is told on that day.
+    for back in 7 6 5 4 3 2 1; do
+        end=$((when / 86400 * 86400 - back * 86400 + 86399)) day=$(utc $((when - back * 86400)) %F)
+        grep -q "^$day " pending && entry $end heartbeat "$(get sent "$version")" "^$day "
+    done
+    entry "$when" $reason "$version" . && put sent "$version"
+}
+
+# Queues a beacon: time, reason, version, and which lines of `pending` it takes. Of more than eight two
+# of one day merge, otherwise the oldest two.
+entry() {
+    { echo "$(uuid) $1 $2 $level $3" && grep "$4" pending | cut -d' ' -f2- | sum | head -n 200; } >entry
+    mv entry "queue/$1-$(uuid)"
+    grep -v "$4" pending >rest
+    mv rest pending
     [ "$(ls queue | wc -l)" -le 8 ] && return
-    older=$(ls queue | sed -n 1p) newer=$(ls queue | sed -n 2p)
+    older=$(ls queue | sed -n 1p) newer=$(ls queue | sed -n 2p) before=
+    for file in $(ls queue); do
+        [ -n "$before" ] && [ "$(utc "${before%%-*}" %F)" = "$(utc "${file%%-*}" %F)" ] && older=$before newer=$file && break
+        before=$file
+    done
     { sed -n 1p "queue/$newer" && sed -s 1d "queue/$older" "queue/$newer" | sum; } >entry
     mv entry "queue/$newer" && rm "queue/$older"
 }

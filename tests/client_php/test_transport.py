@@ -1,6 +1,5 @@
 """A collector that is down, silent, slow, false or redirects: the PHP client returns in time, by curl or streams."""
 
-import socket
 import ssl
 import subprocess
 import threading
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pharos import sdk
+from tests.client_php.outages import blackhole, closed_port
 from tests.client_php.paper import KEY, Collector, Host, accepted
 
 CURL: tuple[str, ...] = ()
@@ -37,27 +37,16 @@ def test_a_collector_that_hangs_costs_three_seconds_at_most(
 
 def test_a_collector_that_does_not_accept_costs_a_second(host: Host, ini: tuple[str, ...]) -> None:
     """A connection that is never made is given up after a second."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        host.url = f"http://127.0.0.1:{full.getsockname()[1]}"
-        crowd = [socket.socket() for _ in range(4)]
-        for one in crowd:
-            one.setblocking(False)
-            one.connect_ex(full.getsockname())
+    with blackhole() as host.url:
         started = time.monotonic()
         answer = host.tick(ini=ini)
         assert time.monotonic() - started < 10  # one in quiet; the kernel gives up after 130
-        assert (answer["status"], answer["reason"]) == ("failed", "timeout")
-        for one in crowd:
-            one.close()
+    assert (answer["status"], answer["reason"]) == ("failed", "timeout")
 
 
 def test_a_refused_connection_is_a_failure(host: Host, ini: tuple[str, ...]) -> None:
     """A collector that is down is a failure with a reason, and the beacon is kept."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host.url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    host.url = closed_port()
     answer = host.tick(ini=ini)
     assert (answer["status"], answer["reason"]) == ("failed", "unreachable")
     assert len(host.kept()["queue"]) == 1

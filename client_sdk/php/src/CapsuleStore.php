@@ -77,13 +77,13 @@ final class CapsuleStore implements Store
         foreach (['state', 'state.bak'] as $name) {
             $text = $this->text($name);
             $state = $text === null ? null : json_decode($text, true);
-            if (\is_array($state) && Queue::isId($state['install_id'] ?? null)) {
+            if (\is_array($state) && State::isId($state['install_id'] ?? null)) {
                 return $state;
             }
             $found = $found || $text !== null;
         }
         $known = $this->get('id');
-        if (Queue::isId($known['install_id'] ?? null)) {
+        if (State::isId($known['install_id'] ?? null)) {
             return ['install_id' => $known['install_id'], 'lost' => 'state'];
         }
         return $found ? null : [];

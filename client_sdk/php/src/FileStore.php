@@ -100,12 +100,12 @@ final class FileStore implements Store
     {
         foreach (['state.json', 'state.json.bak'] as $name) {
             $state = $this->read($name);
-            if (Queue::isId($state['install_id'] ?? null)) {
+            if (State::isId($state['install_id'] ?? null)) {
                 return $state;
             }
         }
         $known = $this->read('id.json');
-        if (Queue::isId($known['install_id'] ?? null)) {
+        if (State::isId($known['install_id'] ?? null)) {
             $offsets = $this->read('read.json');
             return ['install_id' => $known['install_id'], 'logs' => $offsets, 'lost' => 'state'];
         }

@@ -71,10 +71,10 @@ final class Install
             $this->since = time();
         }
         $have = $this->counts[$module][$feature] ?? 0;
-        if ($have === 0 && \count($this->counts[$module] ?? []) >= Queue::FEATURES_MOST) {
+        if ($have === 0 && \count($this->counts[$module] ?? []) >= Counts::FEATURES_MOST) {
             return false;
         }
-        $this->counts[$module][$feature] = min(Queue::COUNT_MOST, $have + $uses);
+        $this->counts[$module][$feature] = min(Counts::USES_MOST, $have + $uses);
         return true;
     }
 
@@ -162,7 +162,7 @@ final class Install
     /** @return array<string, mixed> the state, for reading */
     public function state(): array
     {
-        return Queue::healed($this->store->load() ?? []);
+        return State::healed($this->store->load() ?? []);
     }
 
     public function id(): ?string
@@ -210,16 +210,18 @@ final class Install
         $this->flush();
         $state = $this->state();
         $level = $this->level() === 'license' ? 'license' : 'full';
-        Queue::ingest($state, $this->store->lines($state));
+        Counts::ingest($state, $this->store->lines($state));
         $body = $state['modules'][$client->name()]['body'] ?? null;
         if (!\is_array($body) || ($body['consent']['level'] ?? '') !== $level) {
             $body = $client->body($level, $this->seen($state), $client->policy(), false);
         }
         $body['module']['version'] = $client->version();
-        $features = Queue::counted($state, $client->name());
+        $due = Clock::now() + State::dueIn($state, Clock::now());
+        $past = Counts::days($state, $client->name(), Clock::date($due));
+        $features = Counts::take($state, $client->name(), (string) key($past));
         return [
-            'schema' => 1, 'beacon_id' => Queue::uuid(), 'install_id' => $state['install_id'] ?: Queue::uuid(),
-            'sent_at' => gmdate('Y-m-d\TH:i:s\Z', Clock::now() + Queue::dueIn($state, Clock::now())),
+            'schema' => 1, 'beacon_id' => State::uuid(), 'install_id' => $state['install_id'] ?: State::uuid(),
+            'sent_at' => gmdate('Y-m-d\TH:i:s\Z', reset($past) ?: $due),
             'reason' => 'heartbeat',
         ] + $body + ($level === 'full' && $features !== [] ? ['features' => $features] : []);
     }
@@ -233,7 +235,7 @@ final class Install
             return new Result(Result::OFF);
         }
         $beacon = [
-            'schema' => 1, 'beacon_id' => Queue::uuid(), 'install_id' => $state['install_id'],
+            'schema' => 1, 'beacon_id' => State::uuid(), 'install_id' => $state['install_id'],
             'sent_at' => gmdate('Y-m-d\TH:i:s\Z', Clock::now()), 'reason' => 'deactivate',
         ] + $body;
         if ($level === 'license') {
@@ -242,7 +244,7 @@ final class Install
         }
         $flight = [['id' => $beacon['beacon_id'], 'module' => $client->name(), 'due' => Clock::now(), 'beacon' => $beacon]];
         $answer = Transport::request('/v1/beacons', Queue::body($flight), true, self::BUDGET);
-        return Queue::settle($state, $flight, $answer, Clock::now());  // of a state that is not stored
+        return Verdict::settle($state, $flight, $answer, Clock::now());  // of a state that is not stored
     }
 
     public function request(string $action): Result
@@ -319,7 +321,7 @@ final class Install
         if ($state === null) {
             return array_merge($troubles, ['state_unavailable']);
         }
-        $state = Queue::healed($state);
+        $state = State::healed($state);
         $now = Clock::now();
         if ($this->level() !== 'off' && ($state['ran'] ?? 0) < $now - Clock::DAY) {
             $troubles[] = isset($state['ran']) ? 'cron_rests' : 'cron_never_ran';
@@ -354,7 +356,7 @@ final class Install
             $known = $state['modules'][$module] ?? [];
             if (
                 empty($known['sent']) || ($known['version'] ?? '') !== $client->version()
-                || Queue::dueIn($state, $now) === 0
+                || State::dueIn($state, $now) === 0
             ) {
                 $told = \is_string($policy) && $policy !== '' ? $policy : $client->policy();
                 $bodies[$module] = $client->body($level, $this->seen(['machine' => $seen] + $state), $told);
@@ -381,7 +383,7 @@ final class Install
         if ($loaded === null) {
             return new Result(Result::FAILED, 'state_unavailable');
         }
-        $state = Queue::healed($loaded);
+        $state = State::healed($loaded);
         $choice = $this->store->get('choice');
         if ($state['objected'] > 0 && ($choice['at'] ?? 0) > $state['objected'] && $level !== 'off') {
             $state['objected'] = 0;
@@ -398,13 +400,13 @@ final class Install
         $lines = $this->store->lines($state);
         $first = $state['install_id'] === '';
         if ($first) {
-            $state['install_id'] = Queue::uuid();
+            $state['install_id'] = State::uuid();
         }
         if (!$this->placed($state, $choice, $lines)) {
-            Queue::ingest($state, $lines);
+            Counts::ingest($state, $lines);
             return new Result($this->store->save($state) ? Result::MOVED : Result::FAILED);
         }
-        Queue::ingest($state, $lines);
+        Counts::ingest($state, $lines);
         if ($level !== 'full') {
             foreach ($state['modules'] as $module => $known) {
                 $state['modules'][$module]['counts'] = [];
@@ -422,7 +424,6 @@ final class Install
             if (isset($body['platform'])) {
                 $bodies[$module]['platform'] = array_merge($body['platform'], $php);
             }
-            $state['modules'][$module]['body'] = $bodies[$module];
         }
         Queue::make($state, $bodies, $now);
         foreach ($this->ticked as $module => $client) {
@@ -439,9 +440,9 @@ final class Install
     private function send(array $state, bool $open, float $deadline): Result
     {
         $now = Clock::now();
-        $wait = Queue::closedIn($state, $now);
+        $wait = State::closedIn($state, $now);
         if ($state['queue'] === []) {
-            return new Result(Result::NOT_DUE, null, ['next_in' => Queue::dueIn($state, $now)]);
+            return new Result(Result::NOT_DUE, null, ['next_in' => State::dueIn($state, $now)]);
         }
         if ($wait > 0 || !$open) {
             $reason = $open ? ($state['error'] ?: 'waiting') : 'clock';
@@ -455,7 +456,7 @@ final class Install
                 return new Result(Result::FAILED, 'state_unavailable');
             }
             $answer = Transport::request('/v1/beacons', $body, true, $deadline - microtime(true));
-            $last = Queue::settle($state, $flight, $answer, Clock::now());
+            $last = Verdict::settle($state, $flight, $answer, Clock::now());
             $stored = $this->store->save($state);
             foreach ($this->ticked as $client) {
                 $client->logged(str_replace($state['install_id'], '(secret)', $body), $answer);
@@ -505,7 +506,7 @@ final class Install
         }
         $answer = ($choice['place'] ?? '') === $now ? $choice['moved'] ?? '' : '';
         if ($answer === 'copied') {
-            $state['install_id'] = Queue::uuid();
+            $state['install_id'] = State::uuid();
             $state['log'] = [];
             $state['due_at'] = 0;
             foreach ($state['modules'] as $module => $known) {

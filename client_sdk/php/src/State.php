@@ -1,0 +1,79 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Pharos;
+
+/** @internal What the cron keeps between its runs. Pure: no clock, no file, no network. */
+final class State
+{
+    public const AHEAD = 2 * Clock::DAY;  // a due time further ahead is a wrong clock's
+    private const BATCH = 500;
+
+    /**
+     * Gives each part of a state its type. A part that is not of its type is as good as none.
+     *
+     * @param array<string, mixed> $state
+     * @return array<string, mixed>
+     */
+    public static function healed(array $state): array
+    {
+        $whole = [
+            'format' => 1, 'install_id' => '', 'place' => '', 'moved' => '', 'due_at' => 0, 'last_due' => 0,
+            'modules' => [], 'queue' => [], 'flight' => [], 'batch' => self::BATCH, 'failures' => 0, 'until' => 0,
+            'log' => [], 'logs' => [], 'web' => [], 'machine' => [], 'objected' => 0, 'lost' => '', 'expiring' => 0,
+            'refused' => 0, 'error' => '',
+        ];
+        foreach ($whole as $part => $nothing) {
+            if (\gettype($state[$part] ?? null) !== \gettype($nothing)) {
+                $state[$part] = $nothing;
+            }
+        }
+        $state['install_id'] = self::isId($state['install_id']) ? $state['install_id'] : '';
+        $state['queue'] = array_values(array_filter($state['queue'], static function ($each): bool {
+            return isset($each['id'], $each['module'], $each['due'], $each['beacon'])
+                && \is_int($each['due']) && \is_array($each['beacon']) && \is_string($each['module']);
+        }));
+        $state['modules'] = array_filter($state['modules'], 'is_array');
+        foreach ($state['modules'] as $module => $known) {
+            $days = \is_array($known['counts'] ?? null) ? array_filter($known['counts'], 'is_array') : [];
+            foreach ($days as $day => $counts) {
+                $days[$day] = array_filter($counts, 'is_int');
+            }
+            $state['modules'][$module]['counts'] = $days;
+        }
+        $state['web'] = array_filter($state['web'], 'is_string');
+        if (!\is_string($state['machine']['os']['family'] ?? null)) {
+            $state['machine'] = [];
+        }
+        return $state;
+    }
+
+    /** @param mixed $value */
+    public static function isId($value): bool
+    {
+        return \is_string($value) && preg_match('/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/D', $value) === 1;
+    }
+
+    /** Returns the seconds until the breaker closes. A time too far ahead is a wrong clock's. @param array<mixed> $state */
+    public static function closedIn(array $state, int $now): int
+    {
+        $wait = $state['until'] - $now;
+        return $wait > Clock::DAY ? 0 : max(0, $wait);
+    }
+
+    /** Returns the seconds until the next beacon is due. @param array<mixed> $state */
+    public static function dueIn(array $state, int $now): int
+    {
+        $wait = $state['due_at'] - $now;
+        return $wait > self::AHEAD ? 0 : max(0, $wait);
+    }
+
+    public static function uuid(): string
+    {
+        $bytes = random_bytes(16);
+        $bytes[6] = \chr(\ord($bytes[6]) & 0x0f | 0x40);
+        $bytes[8] = \chr(\ord($bytes[8]) & 0x3f | 0x80);
+        return vsprintf('%s%s-%s-%s-%s-%s%s%s', str_split(bin2hex($bytes), 4));
+    }
+}
