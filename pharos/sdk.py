@@ -6,8 +6,9 @@ from importlib.resources import files
 
 # In this order: a class that stands before those that use it costs PHP less to load.
 _CLASSES = (
-    "Config", "Quiet", "Clock", "Result", "Store", "FileStore", "CapsuleStore", "Machine", "Transport", "State",
-    "Counts", "Queue", "Verdict", "Client", "Install", "Page", "Whmcs",
+    "Config", "Quiet", "Clock", "Result", "Store", "Files", "FileStore", "CapsuleStore", "Machine", "Transport",
+    "State", "Counts", "Queue", "Verdict", "Counter", "Client", "Rights", "Cron", "Install", "Page",
+    "Whmcs",
 )  # fmt: skip
 _ADDRESS = re.compile(r"(https://[^/\s?#@]+|http://(localhost|127\.[\d.]+|\[::1\])(:\d+)?)(/[^\s?#]*)?", re.IGNORECASE)
 _KEY = re.compile(r"[!-~]{1,512}")

@@ -163,7 +163,7 @@ final class Client
         return Quiet::run(function () use ($action): Result {
             return $this->install === null
                 ? new Result(Result::FAILED, 'no_store')
-                : $this->install->request((string) $action);
+                : $this->install->rights()->request((string) $action);
         }, new Result(Result::FAILED, 'internal_error'));
     }
 
@@ -171,7 +171,7 @@ final class Client
     public function requests(): array
     {
         return Quiet::run(function (): array {
-            return $this->install === null ? [] : $this->install->requests();
+            return $this->install === null ? [] : $this->install->rights()->requests();
         }, []);
     }
 

@@ -19,6 +19,8 @@ final class FileStore implements Store
 
     /** @var string */
     private $folder;
+    /** @var Files */
+    private $files;
     /** @var resource|null */
     private $lock = null;
     /** @var string[] */
@@ -27,6 +29,7 @@ final class FileStore implements Store
     public function __construct(string $folder)
     {
         $this->folder = rtrim($folder, '/\\');
+        $this->files = new Files($this->folder);
     }
 
     public function name(): string
@@ -39,7 +42,7 @@ final class FileStore implements Store
         $user = Quiet::can('posix_geteuid') ? (string) posix_geteuid() : 'x';
         $base = "$this->folder/counts/" . Clock::date(Clock::now()) . "-$user-" . (PHP_SAPI === 'cli' ? 'c' : 'w');
         // A file that another user made is closed to this one. Without posix its name does not tell.
-        $file = $this->open("$base.log", 'a') ?: $this->open($base . '-' . bin2hex(random_bytes(4)) . '.log', 'a');
+        $file = $this->files->open("$base.log", 'a') ?: $this->files->open($base . '-' . bin2hex(random_bytes(4)) . '.log', 'a');
         if ($file === null) {
             return $this->lost();
         }
@@ -69,20 +72,20 @@ final class FileStore implements Store
             is_dir($counts) && rmdir($counts);
             return;
         }
-        $this->made($this->folder);
-        $this->made($counts);
-        if (!file_exists("$counts/lost") && $this->write("$counts/lost", '')) {
+        $this->files->made($this->folder);
+        $this->files->made($counts);
+        if (!file_exists("$counts/lost") && $this->files->write("$counts/lost", '')) {
             touch("$counts/lost", 1);
         }
-        if (!file_exists("$counts/reserve") && !$this->write("$counts/reserve", str_repeat("\0", self::RESERVE))) {
+        if (!file_exists("$counts/reserve") && !$this->files->write("$counts/reserve", str_repeat("\0", self::RESERVE))) {
             file_exists("$counts/reserve") && unlink("$counts/reserve");
         }
     }
 
     public function lock(): bool
     {
-        $this->made($this->folder);
-        $lock = $this->open("$this->folder/cron.lock", 'c');
+        $this->files->made($this->folder);
+        $lock = $this->files->open("$this->folder/cron.lock", 'c');
         if ($lock === null || !flock($lock, LOCK_EX | LOCK_NB)) {
             return false;
         }
@@ -99,14 +102,14 @@ final class FileStore implements Store
     public function load(): ?array
     {
         foreach (['state.json', 'state.json.bak'] as $name) {
-            $state = $this->read($name);
+            $state = $this->files->read($name);
             if (State::isId($state['install_id'] ?? null)) {
                 return $state;
             }
         }
-        $known = $this->read('id.json');
+        $known = $this->files->read('id.json');
         if (State::isId($known['install_id'] ?? null)) {
-            $offsets = $this->read('read.json');
+            $offsets = $this->files->read('read.json');
             return ['install_id' => $known['install_id'], 'logs' => $offsets, 'lost' => 'state'];
         }
         // A new install has none of these files.
@@ -167,18 +170,18 @@ final class FileStore implements Store
     public function save(array $state): bool
     {
         $text = json_encode($state, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);
-        $saved = $this->replace('state.json', $text);
+        $saved = $this->files->replace('state.json', $text);
         if (!$saved && file_exists("$this->folder/counts/reserve") && unlink("$this->folder/counts/reserve")) {
-            $saved = $this->replace('state.json', $text);
+            $saved = $this->files->replace('state.json', $text);
         }
         if (!$saved) {
             return false;
         }
-        $this->replace('state.json.bak', $text);
-        if ($this->read('id.json') !== ['install_id' => $state['install_id']]) {
+        $this->files->replace('state.json.bak', $text);
+        if ($this->files->read('id.json') !== ['install_id' => $state['install_id']]) {
             $this->put('id', ['install_id' => $state['install_id']]);
         }
-        if ($this->read('read.json') !== ($state['logs'] ?? [])) {
+        if ($this->files->read('read.json') !== ($state['logs'] ?? [])) {
             $this->put('read', $state['logs'] ?? []);
         }
         // What is read and full makes room. What is read and old goes.
@@ -199,7 +202,7 @@ final class FileStore implements Store
 
     public function get(string $name): array
     {
-        return $this->read("$name.json");
+        return $this->files->read("$name.json");
     }
 
     public function put(string $name, array $document): bool
@@ -207,8 +210,8 @@ final class FileStore implements Store
         if ($document === []) {
             return !file_exists("$this->folder/$name.json") || unlink("$this->folder/$name.json");
         }
-        $this->made($this->folder);
-        return $this->replace("$name.json", json_encode($document, JSON_THROW_ON_ERROR));
+        $this->files->made($this->folder);
+        return $this->files->replace("$name.json", json_encode($document, JSON_THROW_ON_ERROR));
     }
 
     public function clear(): void
@@ -242,81 +245,5 @@ final class FileStore implements Store
         $mark = "$this->folder/counts/lost";
         file_exists($mark) && touch($mark);  // needs no space
         return false;
-    }
-
-    /** @return array<mixed> */
-    private function read(string $name): array
-    {
-        $path = "$this->folder/$name";
-        $value = is_file($path) ? json_decode((string) file_get_contents($path), true) : null;
-        return \is_array($value) ? $value : [];
-    }
-
-    private function replace(string $name, string $text): bool
-    {
-        $path = "$this->folder/$name";
-        $temporary = "$path.tmp";
-        if (file_exists($temporary)) {
-            unlink($temporary);  // left by a process that died; and mode x follows no symlink
-        }
-        if (!$this->write($temporary, $text)) {
-            file_exists($temporary) && unlink($temporary);
-            return false;
-        }
-        return rename($temporary, $path);
-    }
-
-    private function write(string $path, string $text): bool
-    {
-        $file = $this->open($path, 'x');
-        if ($file === null) {
-            return false;
-        }
-        $written = fwrite($file, $text) === \strlen($text) && fflush($file);
-        if ($written && Quiet::can('fsync')) {
-            fsync($file);  // PHP 8.1 and newer
-        }
-        return fclose($file) && $written;
-    }
-
-    /** @return resource|null an open file of mode 0600 that belongs to the folder's owner */
-    private function open(string $path, string $mode)
-    {
-        $umask = Quiet::can('umask') ? umask(0177) : null;
-        $new = $mode !== 'a' && !file_exists($path);
-        $file = fopen($path, $mode);
-        if ($umask !== null) {
-            umask($umask);
-        } elseif ($file !== false && $new && Quiet::can('chmod')) {
-            chmod($path, 0600);
-        }
-        if ($file === false) {
-            return null;
-        }
-        if ($new || $mode === 'a') {
-            $this->give($path);
-        }
-        return $file;
-    }
-
-    private function made(string $folder): void
-    {
-        if (!is_dir($folder) && mkdir($folder, 0700)) {
-            $this->give($folder);
-        }
-    }
-
-    /** Gives a file that root made to the owner of the folder. */
-    private function give(string $path): void
-    {
-        if (!Quiet::can('posix_geteuid') || posix_geteuid() !== 0) {
-            return;
-        }
-        $of = $path === $this->folder ? \dirname($path) : $this->folder;
-        $owner = fileowner($of);
-        if ($owner !== false && $owner !== 0 && Quiet::can('chown') && Quiet::can('chgrp')) {
-            chown($path, $owner);
-            chgrp($path, (int) filegroup($of));
-        }
     }
 }

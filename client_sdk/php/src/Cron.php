@@ -1,0 +1,210 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Pharos;
+
+/** @internal One run of the cron for the clients that take part: beacons are made, and what waits is sent. */
+final class Cron
+{
+    public const BUDGET = 2.7;  // seconds for a whole run: three are promised, and a disk may be slow
+
+    /** @var Install */
+    private $install;
+    /** @var Store */
+    private $store;
+    /** @var array<string, Client> */
+    private $clients;
+
+    /** @param array<string, Client> $clients by module */
+    public function __construct(Install $install, Store $store, array $clients)
+    {
+        $this->install = $install;
+        $this->store = $store;
+        $this->clients = $clients;
+    }
+
+    public function run(): Result
+    {
+        $deadline = microtime(true) + self::BUDGET;
+        if (!empty($this->store->get('choice')['forget'])) {
+            return $this->install->forget();
+        }
+        $level = $this->install->level();
+        $now = Clock::now();
+        $state = $this->install->state();
+        $bodies = [];
+        $seen = $state['machine'];
+        if ($level === 'full' && (!isset($seen['os']) || abs($now - (int) ($seen['at'] ?? 0)) > Clock::DAY)) {
+            $seen = ['at' => $now] + Machine::look();  // outside the lock: it may take its time
+        }
+        $policy = $this->store->get('choice')['policy'] ?? '';
+        foreach ($level === 'off' ? [] : $this->clients as $module => $client) {
+            $known = $state['modules'][$module] ?? [];
+            if (
+                empty($known['sent']) || ($known['version'] ?? '') !== $client->version()
+                || State::dueIn($state, $now) === 0
+            ) {
+                $told = \is_string($policy) && $policy !== '' ? $policy : $client->policy();
+                $bodies[$module] = $client->body($level, Install::seen(['machine' => $seen] + $state), $told);
+            }
+        }
+        if (!$this->store->lock()) {
+            return $this->store->troubles() === []
+                ? new Result(Result::BUSY) : new Result(Result::FAILED, 'state_unavailable');
+        }
+        try {
+            return $this->locked($level, $bodies, $seen, $now, $deadline);
+        } finally {
+            $this->store->unlock();
+        }
+    }
+
+    /**
+     * @param array<string, array<string, mixed>> $bodies
+     * @param array<mixed> $seen
+     */
+    private function locked(string $level, array $bodies, array $seen, int $now, float $deadline): Result
+    {
+        $loaded = $this->store->load();
+        if ($loaded === null) {
+            return new Result(Result::FAILED, 'state_unavailable');
+        }
+        $state = State::healed($loaded);
+        $choice = $this->store->get('choice');
+        if ($state['objected'] > 0 && ($choice['at'] ?? 0) > $state['objected'] && $level !== 'off') {
+            $state['objected'] = 0;
+        }
+        if ($level === 'off' || $state['objected'] > 0) {
+            $this->store->counting(false);
+            $state['modules'] = $state['queue'] = $state['flight'] = $state['log'] = $state['web'] = [];
+            if ($loaded !== [] && $state != $loaded) {
+                $this->store->save($state);  // the id stays, for the owner's rights
+            }
+            return new Result($level === 'off' ? Result::OFF : Result::OBJECTED);
+        }
+        $this->store->counting($level === 'full');
+        $lines = $this->store->lines($state);
+        $first = $state['install_id'] === '';
+        if ($first) {
+            $state['install_id'] = State::uuid();
+        }
+        if (!$this->placed($state, $choice, $lines)) {
+            Counts::ingest($state, $lines);
+            return new Result($this->store->save($state) ? Result::MOVED : Result::FAILED);
+        }
+        Counts::ingest($state, $lines);
+        if ($level !== 'full') {
+            foreach ($state['modules'] as $module => $known) {
+                $state['modules'][$module]['counts'] = [];
+            }
+            $state['web'] = [];
+            Queue::drop($state, static function (array $each): bool {
+                return isset($each['beacon']['server']);
+            });
+        } else {
+            $state['machine'] = $seen;
+        }
+        $open = Queue::expire($state, $now);
+        $php = Install::seen($state)['php'];  // the lines may have told it just now
+        foreach ($bodies as $module => $body) {
+            if (isset($body['platform'])) {
+                $bodies[$module]['platform'] = array_merge($body['platform'], $php);
+            }
+        }
+        Queue::make($state, $bodies, $now);
+        foreach ($this->clients as $module => $client) {
+            $state['modules'][$module]['seen'] = $now;
+        }
+        $state['ran'] = $now;
+        if (!$this->store->save($state)) {
+            return new Result(Result::FAILED, 'state_unavailable');  // unsent, or it would be counted again and again
+        }
+        return $this->send($state, $open, $deadline);
+    }
+
+    /** @param array<string, mixed> $state */
+    private function send(array $state, bool $open, float $deadline): Result
+    {
+        $now = Clock::now();
+        $wait = State::closedIn($state, $now);
+        if ($state['queue'] === []) {
+            return new Result(Result::NOT_DUE, null, ['next_in' => State::dueIn($state, $now)]);
+        }
+        if ($wait > 0 || !$open) {
+            $reason = $open ? ($state['error'] ?: 'waiting') : 'clock';
+            return new Result(Result::NOT_DUE, $reason, ['next_in' => $wait]);
+        }
+        $result = null;
+        while ($state['queue'] !== [] && $deadline - microtime(true) > 0.3) {
+            $flight = Queue::batch($state);
+            $body = Queue::body($flight);
+            if (!$this->store->save($state)) {  // a process that is killed now leaves word of what it sent
+                return new Result(Result::FAILED, 'state_unavailable');
+            }
+            $answer = Transport::request('/v1/beacons', $body, true, $deadline - microtime(true));
+            $last = Verdict::settle($state, $flight, $answer, Clock::now());
+            $stored = $this->store->save($state);
+            foreach ($this->clients as $client) {
+                $client->logged(str_replace($state['install_id'], '(secret)', $body), $answer);
+                break;
+            }
+            if (!$stored) {
+                return new Result(Result::FAILED, 'state_unavailable');
+            }
+            $result = $result === null || $result->status() === Result::QUEUED
+                || $last->status() !== Result::SENT ? $last : $result->with($last);
+            if ($last->status() === Result::FAILED || $last->status() === Result::OBJECTED) {
+                break;
+            }
+        }
+        return $result ?? new Result(Result::FAILED, 'timeout');
+    }
+
+    /**
+     * Returns whether the install is where it was. A copy's counts are the original's, and are dropped.
+     *
+     * @param array<string, mixed> $state
+     * @param array<string, mixed> $choice
+     * @param string[] $lines
+     */
+    private function placed(array &$state, array $choice, array &$lines): bool
+    {
+        $place = '';
+        foreach ($this->clients as $client) {
+            $place = $place ?: $client->place();
+        }
+        $here = static function (string $id) use ($place): string {
+            return hash_hmac('sha256', $place, $id);
+        };
+        if ($place === '' || $state['place'] === '' || hash_equals($state['place'], $here($state['install_id']))) {
+            $state['place'] = $place === '' ? $state['place'] : $here($state['install_id']);
+            $state['moved'] = '';
+            return true;
+        }
+        $now = $here($state['install_id']);
+        if ($state['moved'] !== $now) {
+            $state['moved'] = $now;
+            $lines = [];
+            foreach ($state['modules'] as $module => $known) {
+                $state['modules'][$module]['counts'] = [];
+            }
+            $state['queue'] = $state['flight'] = [];
+        }
+        $answer = ($choice['place'] ?? '') === $now ? $choice['moved'] ?? '' : '';
+        if ($answer === 'copied') {
+            $state['install_id'] = State::uuid();
+            $state['log'] = [];
+            $state['due_at'] = 0;
+            foreach ($state['modules'] as $module => $known) {
+                $state['modules'][$module]['sent'] = false;
+            }
+        }
+        if ($answer === 'copied' || $answer === 'moved') {
+            $state['place'] = $here($state['install_id']);
+            $state['moved'] = '';
+            return true;
+        }
+        return false;
+    }
+}
