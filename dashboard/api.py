@@ -22,7 +22,7 @@ from core.license_keys import LicenseKeys
 from core.releases import Releases
 from core.saved_views import SavedViews, View, ViewError
 from core.settings import Settings
-from dashboard import cases_api, openapi, reported_releases
+from dashboard import cases_api, openapi, reported_releases, trends_api
 from dashboard.audited_licensing import AuditedLicensing
 from dashboard.casework import Casework
 from dashboard.largest import largest, parse_limit
@@ -156,6 +156,7 @@ def blueprint(
         return _json(200, audited.key(g.token, key_hash))
 
     cases_api.register(routes, casework, _arguments, seconds=settings.k == 1)
+    trends_api.register(routes, casework, _arguments, settings.k)
 
     @routes.get(RELEASES)
     def get_releases() -> Response:

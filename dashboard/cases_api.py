@@ -42,7 +42,7 @@ def register(routes: Blueprint, casework: Casework, arguments: Callable[[], dict
     def get_cases() -> Response:
         given = arguments()
         limit, after = _limit(given.pop("limit", "")), _after(given.pop("cursor", ""))
-        found, total = casework.list(_person(), "api cases", given, after=after, limit=limit)
+        found, total = casework.list(person(), "api cases", given, after=after, limit=limit)
         more = after + len(found) < total.cases
         return json_answer(200, {
             "cases": total.cases, "installs": total.installs, "keys": total.keys,
@@ -54,18 +54,18 @@ def register(routes: Blueprint, casework: Casework, arguments: Callable[[], dict
     def get_case(case: str) -> Response:
         if arguments():
             raise QueryError("unknown_field", "query", "this path has no parameters")
-        return json_answer(200, _opened(casework.open(_person(), "api case", case), spelled))
+        return json_answer(200, _opened(casework.open(person(), "api case", case), spelled))
 
     @routes.post(CASE)
     def post_case(case: str) -> Response:
         body = _read(_Body)
         if body.undo:
             return json_answer(200, _revision(undone(case, body.undo), spelled))
-        made = casework.decide(_person(), case, body.revision, Decision(body.state, body.assignee, body.note))
+        made = casework.decide(person(), case, body.revision, Decision(body.state, body.assignee, body.note))
         return json_answer(200, _revision(made, spelled))
 
     def undone(case: str, change: str) -> Revision:
-        outcome = casework.undo(_person(), change)
+        outcome = casework.undo(person(), change)
         for conflict in outcome.conflicts:
             raise conflict
         made = next((one for one in outcome.done if str(one.subject) == case), None)
@@ -84,7 +84,8 @@ def register(routes: Blueprint, casework: Casework, arguments: Callable[[], dict
         return problem_answer(Problem(409, "conflict", "revision", detail, change=theirs))
 
 
-def _person() -> Person:
+def person() -> Person:
+    """Who asks, by the token of the request."""
     token: Token = g.token
     return Person(f"token {token.id}", token.role)
 

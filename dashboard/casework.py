@@ -12,6 +12,7 @@ from warehouse.cases.dossier import Dossier, dossier
 from warehouse.cases.listing import Case, Total
 from warehouse.cases.revisions import MOST_NOTE, STATES, UNDONE, Change, Conflict, Evidence, Revision
 from warehouse.cases.subjects import Subject, subject_of
+from warehouse.cases.trends import Trends, trends
 from warehouse.engine import Engine
 from warehouse.queries.metrics import QueryError
 
@@ -124,6 +125,12 @@ class Casework:
             except Conflict as conflict:
                 outcome.conflicts.append(conflict)
         return outcome
+
+    def trends(self, person: Person, what: str, module: str, k: int) -> Trends:
+        """Return what becomes of the flags of a module, or with "" of all."""
+        found = trends(self._engine, module, k, datetime.now(UTC))
+        self._note(person, what, {"module": module}, 0)
+        return found
 
     def look_up(self, person: Person, name: str, key_hash: str) -> str:
         """Return the pseudonym of a license key, which a reader compares with that of a case. Nothing is stored."""

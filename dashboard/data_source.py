@@ -22,7 +22,7 @@ from core.releases import Release
 from core.settings import Settings
 from core.visits import Visits
 from dashboard.audited_licensing import AuditedLicensing
-from dashboard.casework import Casework
+from dashboard.casework import Casework, Person
 from dashboard.charts.release_marks import released
 from dashboard.filters import Filters, read, today
 from dashboard.gaps import Received
@@ -75,6 +75,11 @@ def asking_as(role: Role) -> Iterator[None]:
 def _role() -> Role:
     role: Role = _as_role.get() or current_user.role
     return role
+
+
+def asker() -> Person:
+    """Who asks: the user of the request, or a report for a role."""
+    return Person(current_user.name if _as_role.get() is None else "report", _role())
 
 
 def api_call(name: str, args: Mapping[str, str]) -> str:

@@ -42,6 +42,22 @@ TERMS: dict[str, Term] = {
     "module": Term("Module", "A product of the vendor. One install may run several."),
     "feature": Term("Feature", "A function of a module whose uses it counts."),
     "license_status": Term("License status", "What the module reports about its license."),
+    "flags_raised": Term(
+        "Flags raised",
+        "Flags that a rule raised in the week, also those that were cleared since. A flag about a key that several "
+        "installs share counts once.",
+    ),
+    "conversion": Term(
+        "Flagged, then licensed",
+        "Installs by the month of their first flag, if they did not report licensed at that moment, and how many of "
+        "them report licensed later. That a license was bought because of the flag is not known.",
+    ),
+    "unlicensed_share": Term(
+        "Unlicensed share",
+        "An estimate of the active installs that run without a license. An install counts whole if its flags hold and "
+        "its case is resolved, and not if it is dismissed. While its case is not closed it counts as often as closed "
+        "cases were resolved, not dismissed. The interval (Wilson, 95%) is that of this share.",
+    ),
     "license_source": Term("License source", "Where the module looked up its license."),
     "os": Term("Operating system", "The name of the server's system, without its release."),
     "os_version": Term("System version", "The version of the operating system, with its patch level."),

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.fields import FIELDS
-from dashboard import answer_schemas, cases_openapi
+from dashboard import answer_schemas, cases_openapi, trends_api
 from dashboard.answer_schemas import Schema
 from dashboard.largest import MOST_LIMIT
-from dashboard.permissions import API_RULES, CASES, EVERYONE, KEYS, RELEASES, REPORTERS
+from dashboard.permissions import API_RULES, CASES, EVERYONE, KEYS, RELEASES, REPORTERS, TRENDS
 from dashboard.reported_releases import MOST
 from warehouse.licensing.findings import GRADES, SEVERITIES
 from warehouse.licensing.rules import BY_NAME
@@ -81,6 +81,13 @@ def document() -> dict[str, Any]:
                 rule=CASES,
             ),
             cases_openapi.CASE: _case(),
+            TRENDS: _get(
+                "licensing_trends",
+                "Flags by week and rule, flagged installs that report a license later, the estimated unlicensed share",
+                ["licensing.module"],
+                "LicensingTrends",
+                rule=TRENDS,
+            ),
             RELEASES: {
                 **_get("releases", "The releases of modules, newest first", [], "Releases", rule=RELEASES),
                 "post": _post_releases(),
@@ -111,6 +118,7 @@ def document() -> dict[str, Any]:
                 "LicensingInstalls": answer_schemas.LICENSING_INSTALLS,
                 "LicensingFlags": answer_schemas.LICENSING_FLAGS,
                 **cases_openapi.SCHEMAS,
+                "LicensingTrends": trends_api.SCHEMA,
                 "Releases": answer_schemas.RELEASES,
                 "Release": answer_schemas.RELEASE,
                 "LicensingKey": answer_schemas.LICENSING_KEY,

@@ -66,6 +66,7 @@ PAGES = (
         ("state", "rule", "severity", "grade", "assignee", "new", "sort", "page", "done", "lost", "undo"),
     ),
     Page("licensing", "/licensing/installs", "Installs", LICENSING, "Licensing", ("module",), ("status",)),
+    Page("trends", "/licensing/trends", "Trends", LICENSING, "Licensing", ("module", "range")),
     Page("case", "/licensing/", "Case", LICENSING, "Licensing", (), ("done", "undo", "key"), listed=False, within=True),
     Page("access_log", "/access-log", "Access log", frozenset({Role.ADMIN}), "Licensing", ()),
     Page("rights", "/rights", "Rights", frozenset({Role.ADMIN}), "Operations", ()),
@@ -75,6 +76,7 @@ PAGES = (
 SHELL = Page("shell", "", "", EVERYONE)
 
 CASES = "/api/v1/licensing/cases"
+TRENDS = "/api/v1/licensing/trends"
 RELEASES = "/api/v1/releases"
 # The pseudonym of a license key, which a POST asks for.
 KEYS = "/api/v1/licensing/keys"
@@ -91,6 +93,7 @@ API_RULES: dict[str, frozenset[str] | None] = {
     "/api/v1/licensing/flags": LICENSING,
     CASES: LICENSING,
     f"{CASES}/<case>": LICENSING,
+    TRENDS: LICENSING,
     RELEASES: EVERYONE | {BUILD},
     VIEWS: frozenset({Role.ADMIN}),
     KEYS: LICENSING,

@@ -7,6 +7,7 @@ from dashboard.charts.bars import installs_by
 from dashboard.charts.over_time import adoption_per_bucket, beacons_per_hour, installs_per_bucket
 from dashboard.charts.releases import adoption_since_release, release_watch
 from dashboard.charts.shares import share_by_version, share_to_drop
+from dashboard.charts.stacked import counts_by_week
 from dashboard.charts.style import Figure
 
 
@@ -48,5 +49,8 @@ CHARTS: dict[str, Chart] = {
     "adoption_since_release": Chart(
         "Adoption since the release", "adoption", {}, adoption_since_release, "adoption_since_release"
     ),
+    "counts_by_week_of_status": Chart("Installs by license status", "installs", {}, counts_by_week, "license_status"),
+    "counts_by_week_of_source": Chart("Installs by license source", "installs", {}, counts_by_week, "license_source"),
+    "counts_by_week_of_rule": Chart("Flags raised, by rule", "trends", {}, counts_by_week, "flags_raised"),
     "release_watch": Chart("Release watch", "adoption", {}, release_watch, "release_watch"),
 }

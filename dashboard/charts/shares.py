@@ -9,7 +9,7 @@ from dashboard.charts.style import ACCENT, GREY, LAYOUT, Figure
 from dashboard.formatting import day, share
 from dashboard.projection import Projection
 
-_X: dict[str, Any] = {
+X: dict[str, Any] = {
     "type": "date", "tickformat": "%-d %b<br>%Y", "nticks": 6, "automargin": True, "fixedrange": True,
     "showgrid": False, "zeroline": False, "ticks": "",
 }  # fmt: skip
@@ -35,7 +35,7 @@ def share_by_version(weeks: Sequence[date], shares: Mapping[str, Sequence[float 
     ]  # fmt: skip
     layout = {
         **LAYOUT, "height": 360, "margin": {"l": 4, "r": 4, "t": 8, "b": 4}, "barmode": "stack", "bargap": 0.12,
-        "xaxis": _X, "yaxis": {**_Y, "range": [0, 1]}, "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
+        "xaxis": X, "yaxis": {**_Y, "range": [0, 1]}, "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
     }  # fmt: skip
     return {"data": data, "layout": layout}
 
@@ -67,7 +67,7 @@ def share_to_drop(
         "line": {"color": GREY, "width": 1.5, "dash": "dash"},
     }  # fmt: skip
     layout = {
-        **LAYOUT, "height": 280, "margin": {"l": 4, "r": 12, "t": 12, "b": 4}, "xaxis": _X, "hovermode": "closest",
+        **LAYOUT, "height": 280, "margin": {"l": 4, "r": 12, "t": 12, "b": 4}, "xaxis": X, "hovermode": "closest",
         "yaxis": {**_Y, "range": [0, max(highest * 1.15, threshold * 1.5)],
                   "tickformat": ".0%" if highest > 0.1 else ".1%"},
         "shapes": [limit],

@@ -112,8 +112,9 @@ def test_crossed_rows_are_read_with_what_is_folded() -> None:
 def test_shares_of_a_week_add_up_to_all() -> None:
     """Older versions first; beyond the palette the smallest are in `(other)`."""
     assert stacked({}, {}) == {}
-    assert stacked({"3.1": {"a": 30}, "3.10": {"a": 60}}, {"a": 90}) == {"3.1": [1 / 3], "3.10": [2 / 3]}
-    many = stacked({f"1.{number}": {"a": 10 + number} for number in range(12)}, {"a": 186})
+    week = MONDAYS[0]
+    assert stacked({"3.1": {week: 30}, "3.10": {week: 60}}, {week: 90}) == {"3.1": [1 / 3], "3.10": [2 / 3]}
+    many = stacked({f"1.{number}": {week: 10 + number} for number in range(12)}, {week: 186})
     assert len(many) == len(PALETTE) + 1
     assert sum(values[0] or 0 for values in many.values()) == pytest.approx(1)
     assert list(many)[-1] == "(other)"

@@ -1,26 +1,24 @@
 """The versions in use by week: each install counts once, under the version of its latest report in the week."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from dashboard import filters, messages
 from dashboard.cards import DrawnChart, chart_outputs, chart_values
-from dashboard.charts.bars import known_rows
 from dashboard.charts.palette import PALETTE
 from dashboard.charts.registry import CHARTS
-from dashboard.charts.series import first
 from dashboard.charts.tables import table_by_date
-from dashboard.data_source import DataSource, api_call
+from dashboard.data_source import DataSource
 from dashboard.filters import Filters
 from dashboard.formatting import share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill
 from dashboard.tables import NOTHING
+from dashboard.weekly import installs_by_week
 from warehouse.queries import dimensions
 from warehouse.queries.small_groups import OTHER
 
 CHART = "share_by_version"
-LEAST_WEEKS = 13
 
 
 def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
@@ -37,20 +35,12 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
 def _shares(data: DataSource, chosen: Filters, today: date) -> tuple[dict[str, list[float | None]], list[date], str]:
     """The share of each series by whole week, the oldest series first, the weeks, and the call."""
-    last = first(min(chosen.end, today - timedelta(days=1)) + timedelta(days=1), "week")
-    begin = min(first(chosen.start, "week"), last - timedelta(weeks=LEAST_WEEKS))
-    span = {"from": begin.isoformat(), "to": (last - timedelta(days=1)).isoformat()}
-    args = chosen.args(by="version_series", grain="week", count="latest") | span
-    rows = [row for row in known_rows(data.ask("installs", args)["rows"]) if row["key"]]
-    totals: dict[str, int] = {}
-    installs: dict[str, dict[str, int]] = {}
-    for row in rows:
-        totals[row["bucket"]] = totals.get(row["bucket"], 0) + row["value"]
-        installs.setdefault(row["key"], {})[row["bucket"]] = row["value"]
-    return stacked(installs, totals), [date.fromisoformat(week) for week in sorted(totals)], api_call("installs", args)
+    installs, weeks, call = installs_by_week(data, chosen, "version_series", today)
+    totals = {week: sum(by_week.get(week, 0) for by_week in installs.values()) for week in weeks}
+    return stacked(installs, totals), weeks, call
 
 
-def stacked(installs: dict[str, dict[str, int]], totals: dict[str, int]) -> dict[str, list[float | None]]:
+def stacked(installs: dict[str, dict[date, int]], totals: dict[date, int]) -> dict[str, list[float | None]]:
     """Shares of each week, for the largest series of all weeks in their order; the others are in `(other)`."""
     size = {key: sum(weeks.values()) for key, weeks in installs.items() if key != OTHER}
     named = sorted(

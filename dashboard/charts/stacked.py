@@ -1,0 +1,43 @@
+"""Charts of counts by week, stacked: installs by what they report, flags by rule. Pure."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from dashboard.charts.palette import PALETTE, colors
+from dashboard.charts.shares import LEGEND, X
+from dashboard.charts.style import LAYOUT, Figure
+from dashboard.formatting import count, day
+from warehouse.queries.small_groups import OTHER
+
+HEIGHT = 340
+
+
+def counts_by_week(weeks: Sequence[date], series: Mapping[str, Sequence[int | None]], unit: str) -> Figure:
+    """A bar for each week, with a part for each name, the largest first. None is too few to show."""
+    color = colors(list(series))
+    data = [
+        {
+            "type": "bar", "name": name, "x": [week.isoformat() for week in weeks], "y": list(values),
+            "marker": {"color": color[name]},
+            "customdata": [f"{name}: {count(value or 0)} {unit}<br>week of {day(week)}"
+                           for week, value in zip(weeks, values, strict=True)],
+            "hovertemplate": "%{customdata}<extra></extra>",
+        }
+        for name, values in series.items()
+    ]  # fmt: skip
+    layout = {
+        **LAYOUT, "height": HEIGHT, "margin": {"l": 4, "r": 4, "t": 8, "b": 4}, "barmode": "stack", "bargap": 0.12,
+        "xaxis": X, "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
+        "yaxis": {"tickformat": ",d", "nticks": 5, "automargin": True, "fixedrange": True, "zeroline": False,
+                  "ticks": "", "ticklabelstandoff": 8, "rangemode": "tozero"},
+    }  # fmt: skip
+    return {"data": data, "layout": layout}
+
+
+def largest_series(found: Mapping[str, Mapping[date, int]], weeks: Sequence[date]) -> dict[str, list[int | None]]:
+    """The largest series of all weeks, the largest first, and `(other)` with the rest, if there is one."""
+    size = {name: sum(by_week.values()) for name, by_week in found.items() if name != OTHER}
+    named = sorted(size, key=lambda name: (-size[name], name))[: len(PALETTE)]
+    series: dict[str, list[int | None]] = {name: [found[name].get(week, 0) for week in weeks] for name in named}
+    rest = [sum(by_week.get(week, 0) for name, by_week in found.items() if name not in series) for week in weeks]
+    return {**series, OTHER: list(rest)} if any(rest) else series

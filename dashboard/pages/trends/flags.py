@@ -1,0 +1,104 @@
+"""The flags by week and rule, the flagged installs that report a license later, and the unlicensed share."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from dash import html
+
+from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
+from dashboard.case_words import rule
+from dashboard.charts.registry import CHARTS
+from dashboard.charts.stacked import largest_series
+from dashboard.charts.tables import table_by_date
+from dashboard.data_source import DataSource, asker
+from dashboard.formatting import count, plural, share
+from dashboard.permissions import TRENDS, Callbacks, Page
+from dashboard.regions import fill
+from dashboard.tables import Cell, Part, table, table_card, table_outputs
+from warehouse.cases.trends import ACTIVE_DAYS, SOON_DAYS, WEEKS, Conversion, Trends, Unlicensed
+
+FLAGS, CONVERSION, UNLICENSED = "counts_by_week_of_rule", "conversion", "unlicensed"
+MOST_ROWS = 40
+
+
+def layout() -> list[html.Div | html.Section]:
+    """The cards, empty."""
+    conversion = table_card(CONVERSION, "Flagged, then licensed", term="conversion")
+    return [
+        html.Div([chart_card(FLAGS, None, 340), conversion], className="charts"),
+        table_card(UNLICENSED, "Unlicensed share, estimated", term="unlicensed_share"),
+    ]
+
+
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+    """The callback that fills the three cards, with one reading of the license plane."""
+    outputs = [*chart_outputs(FLAGS), *table_outputs(CONVERSION), *table_outputs(UNLICENSED)]
+
+    @fill(callbacks, page, "trends", outputs, search)
+    def trends(search: str) -> tuple[Any, ...]:
+        module = data.chosen(search).module or ""
+        found = data.casework.trends(asker(), "trends", module, data.k)
+        call = f"{TRENDS}?module={module}" if module else TRENDS
+        return (
+            *chart_values(_flags(found, call)),
+            *_conversion(found.conversion, call),
+            *_unlicensed(found, call, data.k),
+        )
+
+
+def _flags(found: Trends, call: str) -> DrawnChart:
+    weeks = sorted(found.flags)
+    by_rule: dict[str, dict[date, int]] = {}
+    for week, rules in found.flags.items():
+        for name, number in rules.items():
+            by_rule.setdefault(rule(name), {})[week] = number
+    series = largest_series(by_rule, weeks)
+    total = sum(number or 0 for values in series.values() for number in values)
+    summary = f"{plural(total, 'flag')} in {WEEKS} weeks."
+    note = f"{summary} The last week is not over. Whether a flag still holds is in the list of cases."
+    return DrawnChart(CHARTS[FLAGS].figure(weeks, series, "flags"), summary, note, table_by_date(series, weeks, [call]))
+
+
+def _conversion(found: Sequence[Conversion], call: str) -> tuple[Any, ...]:
+    rows: list[list[Cell]] = [
+        [
+            f"{each.month:%b %Y}",
+            each.flagged,
+            "too early" if each.soon is None else each.soon,
+            each.now,
+            Part(each.now / each.flagged),
+        ]
+        for each in found
+    ]
+    columns = ("First flagged in", "Installs", f"Licensed within {SOON_DAYS} days", "Licensed now", "Share")
+    flagged, now = sum(each.flagged for each in found), sum(each.now for each in found)
+    said = f"Of {plural(flagged, 'install')}, {count(now)} report a license now. " if flagged else "No install yet. "
+    note = f"{said}Installs of late months have had less time."
+    return table("Flagged installs that report a license later", columns, rows, [call], note)
+
+
+def _unlicensed(found: Trends, call: str, k: int) -> tuple[Any, ...]:
+    rows = [_row(each) for each in found.unlicensed[:MOST_ROWS]]
+    columns = ("Module and version", "Active installs", "With a flag", "At least (95%)", "At most (95%)", "Estimate")
+    closed = found.resolved + found.dismissed
+    basis = (
+        f"Of {plural(closed, 'closed case')}, {found.resolved} were resolved, not dismissed."
+        if closed
+        else "No case is closed yet, so that each open one may be real or not."
+    )
+    more = len(found.unlicensed) - MOST_ROWS
+    cut = f" {plural(more, 'further row')} are in the answer of the read API." if more > 0 else ""
+    note = (
+        f"Installs that reported in the last {ACTIVE_DAYS} days, by the version that they reported last; groups of "
+        f"fewer than {k} are folded or left out. {basis} Cases that a team closes first are no random sample, and an "
+        f"install that lies well or sends no beacons is in no figure.{cut}"
+    )
+    return table("Estimated unlicensed share by module and version", columns, rows, [call], note)
+
+
+def _row(each: Unlicensed) -> list[Cell]:
+    estimate: Cell = "not yet" if each.estimate is None else Part(each.estimate)
+    return [
+        f"{each.module} {each.version}", each.installs, each.flagged, share(each.low), share(each.high), estimate,
+    ]  # fmt: skip

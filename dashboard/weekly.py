@@ -1,0 +1,29 @@
+"""Installs by week and by one dimension: each counts once a week, under the value of its latest report in it."""
+
+from datetime import date, timedelta
+
+from dashboard.charts.bars import known_rows
+from dashboard.charts.series import first
+from dashboard.data_source import DataSource, api_call
+from dashboard.filters import Filters
+
+LEAST_WEEKS = 13
+
+
+def installs_by_week(
+    data: DataSource, chosen: Filters, dimension: str, today: date
+) -> tuple[dict[str, dict[date, int]], list[date], str]:
+    """Return the installs by key and week (its Monday), the weeks that have any, and the call of the read API.
+
+    Only whole weeks, at least `LEAST_WEEKS` of them. Raises `QueryError` and `EngineError`.
+    """
+    last = first(min(chosen.end, today - timedelta(days=1)) + timedelta(days=1), "week")
+    begin = min(first(chosen.start, "week"), last - timedelta(weeks=LEAST_WEEKS))
+    span = {"from": begin.isoformat(), "to": (last - timedelta(days=1)).isoformat()}
+    args = chosen.args(by=dimension, grain="week", count="latest") | span
+    found: dict[str, dict[date, int]] = {}
+    for row in known_rows(data.ask("installs", args)["rows"]):
+        if row["key"]:
+            found.setdefault(row["key"], {})[date.fromisoformat(row["bucket"])] = int(row["value"])
+    weeks = sorted({week for by_week in found.values() for week in by_week})
+    return found, weeks, api_call("installs", args)
