@@ -27,7 +27,7 @@ def counts_by_week(weeks: Sequence[date], series: Mapping[str, Sequence[int | No
     ]  # fmt: skip
     layout = {
         **LAYOUT, "height": HEIGHT, "margin": {"l": 4, "r": 4, "t": 8, "b": 4}, "barmode": "stack", "bargap": 0.12,
-        "xaxis": X, "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
+        "xaxis": {**X, "nticks": 4, "tickangle": 0}, "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
         "yaxis": {"tickformat": ",d", "nticks": 5, "automargin": True, "fixedrange": True, "zeroline": False,
                   "ticks": "", "ticklabelstandoff": 8, "rangemode": "tozero"},
     }  # fmt: skip

@@ -33,6 +33,7 @@ REGIONS = {
     "data": ("data", "data-days", "data-freshness"),
     "desk": ("desk-rows", "desk-freshness"),
     "licensing": ("licensing-rows", "licensing-flags", "licensing-freshness"),
+    "trends": ("counts_by_week_of_status", "trends", "trends-freshness"),
     "rights": ("rights", "rights-rows", "rights-freshness"),
     "health": ("health", "health-figures", "health-tables", "beacons_per_hour", "health-freshness"),
 }

@@ -89,6 +89,7 @@ def test_the_table_names_the_roles_of_what_is_not_for_all() -> None:
         "desk": {Role.LICENSING, Role.ADMIN},
         "case": {Role.LICENSING, Role.ADMIN},
         "licensing": {Role.LICENSING, Role.ADMIN},
+        "trends": {Role.LICENSING, Role.ADMIN},
         "access_log": admin,
         "rights": admin,
         "health": admin,
