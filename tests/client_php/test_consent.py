@@ -1,6 +1,7 @@
 """The owner's choice and rights: off, license or full, the page, and forgetting."""
 
 import json
+import re
 
 import pytest
 
@@ -35,7 +36,9 @@ def test_without_a_choice_nothing_is_counted_kept_or_sent(host: Host, collector:
 def test_one_choice_is_for_all_modules_and_changes_at_once(host: Host, collector: Collector) -> None:
     """The page's choice of one module starts and stops all of them."""
     host.options = ""
-    assert "You have not chosen yet" in host.run("echo json_encode($client->page());")
+    page = host.run("echo json_encode($client->page());")
+    assert "You have not chosen yet" in page
+    assert "What is wrong" not in page
     assert "Saved." in post(host, "choose", level="full")
     other = "support_desk"
     assert host.run("$client->count('a'); echo json_encode($client->flush());", module=other) is True
@@ -135,6 +138,7 @@ def test_the_page_makes_the_owner_s_requests(host: Host, collector: Collector, a
     assert "authorization" not in request.headers
     collector.will_answer(200, json.dumps({"state": "done", "action": action, "result": {"usage": ["row-17"]}}))
     page = post(host, "progress")
+    assert re.search(r"UTC, .+: done</div>", page)
     assert collector.requests[2].path == "/v1/rights/ticket-1"
     assert "row-17" in page
     assert 'download="telemetry.json"' in page

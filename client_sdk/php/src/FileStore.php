@@ -225,7 +225,8 @@ final class FileStore implements Store
     public function troubles(): array
     {
         $troubles = [];
-        if (!is_dir($this->folder) || !is_writable($this->folder)) {
+        $to = is_dir($this->folder) ? $this->folder : \dirname($this->folder);  // before the first choice there is none
+        if (!is_writable($to) || ($to !== $this->folder && file_exists($this->folder))) {
             $troubles[] = 'folder';
         } elseif (is_dir("$this->folder/counts") && !is_writable("$this->folder/counts")) {
             $troubles[] = 'counts_folder';

@@ -16,10 +16,12 @@ final class Page
         'license' => 'License: module, version and license status, with a hash of the license key',
         'full' => 'Full: also operating system, versions of PHP, WHMCS, database and web server, and how often features are used',
         'save' => 'Save',
+        'choice' => 'What may be sent',
         'saved' => 'Saved.',
         'unsaved' => 'This could not be saved.',
         'unchosen' => 'You have not chosen yet.',
         'address' => 'As with any request, the collector sees the address of this server.',
+        'policy' => 'Privacy policy of %s.',
         'preview' => 'The next report',
         'install_id' => 'The install_id is random. It is the proof for your requests below: keep it to yourself.',
         'log' => 'The last reports',
@@ -32,6 +34,7 @@ final class Page
         'forget' => 'Erase everything, there and here, and turn telemetry off',
         'explain' => 'Show what would be stored of the next report',
         'progress' => 'Show how far the requests are',
+        'requests_none' => 'You have made no requests yet.',
         'sent' => 'The request was received.',
         'failed' => 'That did not work: %s',
         'nothing' => 'Nothing is held.',
@@ -39,6 +42,7 @@ final class Page
         'state_pending' => 'in progress',
         'state_done' => 'done',
         'state_failed' => 'failed',
+        'state_unknown' => 'no answer',
         'moved_question' => 'This WHMCS is at a new address or in a new folder. Was it moved, or is it a copy of another one?'
             . ' Nothing is sent until you answer.',
         'moved' => 'It was moved',
@@ -63,6 +67,16 @@ final class Page
         'trouble_other' => 'Telemetry does not work: %s',
     ];
 
+    private const ACTIONS = ['access', 'erase', 'object'];
+    // It takes the colors of the theme, light or dark, and a narrow screen breaks long buttons.
+    private const STYLE = '<style>.pharos form{display:flex;flex-wrap:wrap;gap:8px;margin:0 0 16px}'
+        . '.pharos fieldset{flex-basis:100%;min-width:0;border:0;margin:0;padding:0}'
+        . '.pharos legend{border:0;margin:0 0 8px;font-size:inherit;font-weight:bold;color:inherit}'
+        . '.pharos .btn{white-space:normal;text-align:left}.pharos .alert{white-space:pre-line}'
+        . '.pharos pre{white-space:pre-wrap;overflow-wrap:anywhere;background:none;color:inherit;'
+        . 'border:1px solid rgba(128,128,128,.5)}'
+        . '.pharos summary{display:list-item;cursor:pointer;margin-bottom:4px}</style>';
+
     /** @var Client */
     private $client;
     /** @var Install */
@@ -81,7 +95,7 @@ final class Page
     public function html(): string
     {
         [$message, $shown] = $this->posted();
-        return '<div class="pharos">' . $this->heading($message) . $this->troubles() . $this->moved()
+        return '<div class="pharos">' . self::STYLE . $this->heading($message) . $this->troubles() . $this->moved()
             . $this->choice() . $this->preview() . $this->rights($shown) . $this->log() . '</div>';
     }
 
@@ -117,7 +131,7 @@ final class Page
             case 'explain':
                 return ['', $this->json($this->client->explain())];
             case 'progress':
-                return ['', $this->json($this->client->requests())];
+                return $this->progress($this->client->requests());
             case 'forget':
                 return [$this->told($this->client->forget()), ''];
             case 'access':
@@ -126,6 +140,25 @@ final class Page
                 return [$this->told($this->client->request($do)), ''];
         }
         return ['', ''];
+    }
+
+    /**
+     * @param array<int, array<string, mixed>> $requests
+     * @return array{0: string, 1: string}
+     */
+    private function progress(array $requests): array
+    {
+        if ($requests === []) {
+            return [$this->text('requests_none'), ''];
+        }
+        $lines = [];
+        foreach ($requests as $request) {
+            $known = isset(self::TEXTS["state_{$request['state']}"]) ? $request['state'] : 'unknown';
+            $lines[] = gmdate('Y-m-d H:i', (int) ($request['at'] ?? 0)) . ' UTC, '
+                . $this->text(\in_array($request['action'], self::ACTIONS, true) ? $request['action'] : 'rights') . ': '
+                . $this->text("state_$known");
+        }
+        return [implode("\n", $lines), $this->json($requests)];
     }
 
     private function told(Result $result): string
@@ -161,25 +194,27 @@ final class Page
             return '';
         }
         return $this->form(
-            '<p>' . self::escaped($this->text('moved_question')) . '</p>' . $this->button('moved') . $this->button('copied')
+            '<fieldset><legend>' . self::escaped($this->text('moved_question')) . '</legend></fieldset>' . $this->button('moved') . $this->button('copied')
         );
     }
 
     private function choice(): string
     {
         $level = $this->install->chosen() ? $this->client->level() : '';
-        $html = '<p>' . self::escaped($this->text('intro', Config::VENDOR)) . '</p>';
+        $intro = '<p>' . self::escaped($this->text('intro', Config::VENDOR)) . '</p>';
         if ($level === '') {
-            $html .= '<p><strong>' . self::escaped($this->text('unchosen')) . '</strong></p>';
+            $intro .= '<p><strong>' . self::escaped($this->text('unchosen')) . '</strong></p>';
         }
+        $html = '<fieldset><legend>' . self::escaped($this->text('choice')) . '</legend>';
         foreach (['off', 'license', 'full'] as $each) {
             $checked = $each === $level ? ' checked' : '';
             $html .= "<div class=\"radio\"><label><input type=\"radio\" name=\"level\" value=\"$each\"$checked required> "
                 . self::escaped($this->text($each)) . '</label></div>';
         }
         $policy = $this->client->policy();
-        $html .= '<p>' . self::escaped($this->text('address') . ($policy === '' ? '' : " ($policy)")) . '</p>';
-        return $this->form($html . $this->button('choose', $this->text('save')));
+        $notes = $this->text('address') . ($policy === '' ? '' : ' ' . $this->text('policy', $policy));
+        $html .= '<p>' . self::escaped($notes) . '</p></fieldset>';
+        return $intro . $this->form($html . $this->button('choose', $this->text('save')));
     }
 
     private function preview(): string
@@ -192,9 +227,11 @@ final class Page
     private function rights(string $shown): string
     {
         $html = '<h3>' . self::escaped($this->text('rights')) . '</h3><p>' . self::escaped($this->text('rights_intro')) . '</p>';
+        $buttons = '';
         foreach (['access', 'erase', 'object', 'forget', 'progress'] as $do) {
-            $html .= $this->form($this->button($do));
+            $buttons .= $this->button($do);
         }
+        $html .= $this->form($buttons);
         if ($shown === '') {
             return $html;
         }
@@ -221,7 +258,7 @@ final class Page
 
     private function block(string $text): string
     {
-        return '<pre style="white-space:pre-wrap;overflow-wrap:anywhere">' . self::escaped($text) . '</pre>';
+        return '<pre>' . self::escaped($text) . '</pre>';
     }
 
     private function form(string $inside): string
