@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -110,6 +110,18 @@ _CHECKING = threading.BoundedSemaphore(2)
 LOCK_SECONDS = 10.0
 
 
+def _bring_up_to_date(db: sqlite3.Connection) -> None:
+    """Create what an older version's file does not have."""
+    db.executescript(_SCHEMA)
+    for table, columns in _ADDED.items():
+        there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+        for name, kind in columns.items():
+            if name not in there:
+                # Another process that starts now may be first.
+                with suppress(sqlite3.OperationalError):
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+
+
 class Credentials:
     """The credentials file (SQLite). Each call opens it: calls are few, and threads share no connection.
 
@@ -125,22 +137,13 @@ class Credentials:
             return
         path.touch(mode=0o600)
         with self.connect() as db:
-            db.executescript(_SCHEMA)
-            for table, columns in _ADDED.items():
-                there = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-                for name, kind in columns.items():
-                    if name not in there:
-                        # Another process that starts now may be first.
-                        with suppress(sqlite3.OperationalError):
-                            db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+            _bring_up_to_date(db)
 
     @contextmanager
     def connect(self) -> Iterator[sqlite3.Connection]:
         """Open a connection to the file, for one call."""
         db = (
-            read_only(self._path, LOCK_SECONDS)
-            if self._only_read
-            else sqlite3.connect(self._path, timeout=LOCK_SECONDS, isolation_level=None)
+            self._copy() if self._only_read else sqlite3.connect(self._path, timeout=LOCK_SECONDS, isolation_level=None)
         )
         try:
             db.execute("PRAGMA secure_delete = ON")
@@ -149,6 +152,14 @@ class Credentials:
             yield db
         finally:
             db.close()
+
+    def _copy(self) -> sqlite3.Connection:
+        """Return a copy in memory, so that a file of an older version can be read without changing it."""
+        copy = sqlite3.connect(":memory:", isolation_level=None)
+        with closing(read_only(self._path, LOCK_SECONDS)) as db:
+            db.backup(copy)
+        _bring_up_to_date(copy)
+        return copy
 
     def add_key(self, modules: tuple[str, ...] = (), key: str | None = None, *, registry: bool = False) -> str:
         """Store a new ingest or registry key (or the given one, once) and return it. It cannot be shown again."""

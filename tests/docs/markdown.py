@@ -11,6 +11,7 @@ PAGES = (
     "docs/architecture.md",
     "docs/reliability.md",
     "docs/privacy.md",
+    "docs/upgrade.md",
     "client_sdk/php/README.md",
     "client_sdk/whmcs/README.md",
 )
