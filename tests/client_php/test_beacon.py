@@ -12,7 +12,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.client_php.paper import KEY, LICENSE_KEY, Collector, Host, misfits
+from tests.client_php.paper import DAY, KEY, LICENSE_KEY, Collector, Host, misfits
 
 
 def test_a_beacon_fits_the_contract(host: Host, collector: Collector) -> None:
@@ -241,7 +241,8 @@ def test_a_forbidding_php_still_sends(host: Host, collector: Collector) -> None:
 @pytest.mark.parametrize(
     "disabled",
     ["chmod", "curl_exec", "proc_open", "set_error_handler", "umask", "posix_geteuid", "fsync", "getenv,putenv",
-     "register_shutdown_function", "chmod,umask,curl_init,proc_open,set_error_handler,restore_error_handler,chown"],
+     "register_shutdown_function", "fileowner,filegroup", "touch", "scandir", "glob", "php_uname",
+     "chmod,umask,curl_init,proc_open,set_error_handler,restore_error_handler,chown"],
 )  # fmt: skip
 def test_one_missing_function_ends_nothing(host: Host, collector: Collector, disabled: str) -> None:
     """Counts and beacons survive the functions that hosts like to disable, and nothing is printed."""
@@ -251,6 +252,22 @@ def test_one_missing_function_ends_nothing(host: Host, collector: Collector, dis
     beacon = collector.requests[0].beacon
     assert misfits(beacon) == []
     assert beacon["features"] == {"export": 2}
+
+
+@pytest.mark.parametrize(
+    "function", ["flock", "rename", "mkdir", "hash_hmac", "scandir,glob", "file_get_contents", "strtotime"]
+)
+def test_a_function_that_nothing_works_without_is_named(host: Host, collector: Collector, function: str) -> None:
+    """Where a host has disabled what cannot be replaced the run and the page say which, and the counts wait."""
+    host.tick()
+    ini = ("-d", f"disable_functions={function}")
+    host.run("echo json_encode($client->count('export', 2));", ini=ini)
+    host.sleep(DAY)
+    assert host.tick(ini=ini)["reason"] == "missing_function"
+    assert host.run("echo json_encode($client->troubles());", ini=ini) == [f"missing_function {function.split(',')[0]}"]
+    host.count(export=3)
+    assert host.tick()["status"] == "sent"
+    assert sum(beacon.get("features", {}).get("export", 0) for beacon in collector.beacons) == 5
 
 
 def test_without_programs_the_files_tell(host: Host, collector: Collector) -> None:
@@ -288,6 +305,46 @@ def test_systemd_detect_virt_is_asked_but_not_waited_for(
     assert misfits(beacon) == []
     if found is not None:
         assert beacon["server"]["virtualization"] == found
+
+
+@pytest.mark.parametrize(
+    ("family", "name", "release", "arch", "told"),
+    [
+        ("Windows", "Windows NT", "10.0", "AMD64", {"name": "windows-nt", "version": "10.0", "arch": "amd64"}),
+        ("BSD", "FreeBSD", "14.1-RELEASE", "amd64", {"name": "freebsd", "version": "14.1-RELEASE", "arch": "amd64"}),
+        ("Darwin", "Darwin", "24.0.0", "arm64", {"name": "darwin", "version": "24.0.0", "arch": "arm64"}),
+        ("Solaris", "SunOS", "5.11", "i86pc", {"family": "other", "name": "sunos", "version": "5.11", "arch": "i86pc"}),
+    ],
+)
+def test_another_system_is_not_looked_at_as_linux(
+    host: Host, collector: Collector, family: str, name: str, release: str, arch: str, told: dict[str, str]
+) -> None:
+    """Elsewhere PHP's own word is taken, and neither a program is run nor a file of Linux read; without posix too."""
+    stub = host.folder / "stub.php"
+    stub.write_text(
+        "<?php\nnamespace INNER;\n"
+        f"const PHP_OS_FAMILY = {family!r};\n"
+        f"function php_uname($mode) {{ return ['s' => {name!r}, 'r' => {release!r}, 'm' => {arch!r}][$mode]; }}\n"
+        "function proc_open() { exit('a program was run'); }\n"
+        "function file_get_contents($path, ...$more) {\n"
+        "    preg_match('~^/(proc|sys|etc|usr)/~', $path) && exit(\"$path was read\");\n"
+        "    return \\file_get_contents($path, ...$more);\n}\n"
+    )
+    stubbed = (
+        f"$stub = {str(stub)!r}; file_put_contents($stub, str_replace('INNER', $inner, file_get_contents($stub)));"
+        "require $stub;"
+    )
+    ini = ("-d", "disable_functions=posix_geteuid,posix_getpid,umask,fsync,chown,chgrp")
+    said = host.run(
+        f"{stubbed} $client->count('export', 2); echo json_encode([$client->tick()->status(), $client->troubles()]);",
+        ini=ini,
+    )
+    assert said == ["sent", []]
+    beacon = collector.requests[0].beacon
+    assert misfits(beacon) == []
+    assert beacon["server"]["os"] == {"family": family.lower(), **told}
+    assert beacon["server"]["virtualization"] == {"type": "unknown"}
+    assert beacon["features"] == {"export": 2}
 
 
 def test_the_machine_is_looked_at_once_a_day(host: Host) -> None:

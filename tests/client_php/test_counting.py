@@ -112,6 +112,22 @@ def test_a_line_that_was_cut_spoils_no_other(host: Host, collector: Collector) -
     assert host.run("echo json_encode($client->troubles());") == ["lost_line"]
 
 
+def test_a_file_of_counts_that_was_cut_short_is_told(host: Host, collector: Collector) -> None:
+    """Where a file is shorter than what was read of it, what comes later counts once, and the page says so."""
+    host.count(export=2)
+    host.tick()
+    [log] = (host.state / "counts").glob("*.log")
+    log.write_text(log.read_text().splitlines()[0] + "\n")
+    host.sleep(300)
+    host.tick()
+    host.count(export=5)
+    for _ in range(2):
+        host.sleep(DAY)
+        host.tick()
+    assert uses(collector) == 7
+    assert host.run("echo json_encode($client->troubles());") == ["lost_counts"]
+
+
 def test_a_line_that_is_being_written_is_read_later(host: Host, collector: Collector) -> None:
     """The cron leaves a line without an end for its next run."""
     host.count(export=2)

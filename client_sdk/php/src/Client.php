@@ -219,6 +219,9 @@ final class Client
     {
         return Quiet::run(function (): array {
             $misuse = $this->misuse();
+            if ($misuse === 'missing_function') {
+                return [$misuse . ' ' . Quiet::missing()];
+            }
             return array_merge(
                 $misuse === null ? [] : [$misuse],
                 $this->install === null ? [] : $this->install->troubles()
@@ -325,6 +328,9 @@ final class Client
 
     private function misuse(): ?string
     {
+        if (Quiet::missing() !== null) {
+            return 'missing_function';
+        }
         if (!preg_match('/^[a-z][a-z0-9_]{0,63}$/D', $this->name)) {
             return 'bad_module';
         }

@@ -64,17 +64,13 @@ final class FileStore implements Store
     {
         $counts = "$this->folder/counts";
         if (!$on) {
-            foreach (is_dir($counts) ? scandir($counts) : [] as $name) {
-                if ($name[0] !== '.') {
-                    unlink("$counts/$name");
-                }
-            }
+            array_map('unlink', Files::in($counts, ''));
             is_dir($counts) && rmdir($counts);
             return;
         }
         $this->files->made($this->folder);
         $this->files->made($counts);
-        if (!file_exists("$counts/lost") && $this->files->write("$counts/lost", '')) {
+        if (Quiet::can('touch') && !file_exists("$counts/lost") && $this->files->write("$counts/lost", '')) {
             touch("$counts/lost", 1);
         }
         if (!file_exists("$counts/reserve") && !$this->files->write("$counts/reserve", str_repeat("\0", self::RESERVE))) {
@@ -129,7 +125,7 @@ final class FileStore implements Store
         $budget = self::READ_MOST;
         $known = \is_array($state['logs'] ?? null) ? $state['logs'] : [];
         $unreadable = false;
-        foreach (glob("$this->folder/counts/*.log") ?: [] as $path) {
+        foreach (Files::in("$this->folder/counts", '.log') as $path) {
             $file = fopen($path, 'r');
             $first = $file ? fgets($file) : false;
             if ($file === false || ($first === false && filesize($path) > 0)) {
@@ -217,8 +213,8 @@ final class FileStore implements Store
     public function clear(): void
     {
         $this->counting(false);
-        foreach (glob("$this->folder/*.json*") ?: [] as $path) {
-            unlink($path);
+        foreach (['.json', '.json.bak', '.json.tmp'] as $end) {
+            array_map('unlink', Files::in($this->folder, $end));
         }
     }
 
@@ -226,7 +222,7 @@ final class FileStore implements Store
     {
         $troubles = [];
         $to = is_dir($this->folder) ? $this->folder : \dirname($this->folder);  // before the first choice there is none
-        if (!is_writable($to) || ($to !== $this->folder && file_exists($this->folder))) {
+        if (!is_dir($to) || !is_writable($to) || ($to !== $this->folder && file_exists($this->folder))) {
             $troubles[] = 'folder';
         } elseif (is_dir("$this->folder/counts") && !is_writable("$this->folder/counts")) {
             $troubles[] = 'counts_folder';
@@ -244,7 +240,7 @@ final class FileStore implements Store
     private function lost(): bool
     {
         $mark = "$this->folder/counts/lost";
-        file_exists($mark) && touch($mark);  // needs no space
+        file_exists($mark) && Quiet::can('touch') && touch($mark);  // needs no space
         return false;
     }
 }

@@ -23,6 +23,22 @@ final class Files
         return \is_array($value) ? $value : [];
     }
 
+    /** Returns the paths of the files in a folder whose names end so. @return string[] */
+    public static function in(string $folder, string $end): array
+    {
+        $names = [];
+        if (is_dir($folder)) {
+            $names = Quiet::can('scandir') ? scandir($folder) : array_map('basename', glob("$folder/*") ?: []);
+        }
+        $paths = [];
+        foreach ($names ?: [] as $name) {
+            if ($name[0] !== '.' && ($end === '' || substr($name, -\strlen($end)) === $end)) {
+                $paths[] = "$folder/$name";
+            }
+        }
+        return $paths;
+    }
+
     public function replace(string $name, string $text): bool
     {
         $path = "$this->folder/$name";
@@ -80,12 +96,17 @@ final class Files
     /** Gives a file that root made to the owner of the folder. */
     private function give(string $path): void
     {
-        if (!Quiet::can('posix_geteuid') || posix_geteuid() !== 0) {
+        foreach (['posix_geteuid', 'fileowner', 'filegroup', 'chown', 'chgrp'] as $function) {
+            if (!Quiet::can($function)) {
+                return;
+            }
+        }
+        if (posix_geteuid() !== 0) {
             return;
         }
         $of = $path === $this->folder ? \dirname($path) : $this->folder;
         $owner = fileowner($of);
-        if ($owner !== false && $owner !== 0 && Quiet::can('chown') && Quiet::can('chgrp')) {
+        if ($owner !== false && $owner !== 0) {
             chown($path, $owner);
             chgrp($path, (int) filegroup($of));
         }

@@ -77,6 +77,9 @@ final class Machine
     /** @return array<string, string> */
     public static function virtualization(): array
     {
+        if (PHP_OS_FAMILY !== 'Linux') {
+            return ['type' => 'unknown'];  // the traces below are Linux's
+        }
         try {
             $said = self::systemdDetectVirt();
             if ($said !== '') {
@@ -107,7 +110,7 @@ final class Machine
 
     private static function systemdDetectVirt(): string
     {
-        if (PHP_OS_FAMILY !== 'Linux' || !Quiet::can('proc_open') || !Quiet::can('proc_terminate')) {
+        if (!Quiet::can('proc_open') || !Quiet::can('proc_terminate')) {
             return '';
         }
         $process = proc_open(['systemd-detect-virt'], [['pipe', 'r'], ['pipe', 'w'], ['pipe', 'w']], $pipes);

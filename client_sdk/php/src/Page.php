@@ -56,6 +56,7 @@ final class Page
         'trouble_cron_never_ran' => 'The cron has not run yet. Save the settings of the module again, so that WHMCS loads its hooks.',
         'trouble_unreadable' => 'The cron cannot read counts of another user. Run it as the user of the web server.',
         'trouble_state_unavailable' => 'The stored state cannot be read, so nothing is sent.',
+        'trouble_missing_function' => 'PHP\'s function %s is disabled. Nothing is sent without it; what is counted waits.',
         'trouble_database' => 'The database does not answer.',
         'trouble_objected' => 'You objected at the collector: nothing is counted. A new choice above ends that here.',
         'trouble_error' => 'The last report did not arrive: %s. It is kept and sent again.',
