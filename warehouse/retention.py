@@ -100,7 +100,7 @@ KEPT = (
     Kept("addresses that the module reported", "license_sightings", "30 days", "ip_claim", "time"),
     Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
     Kept("license keys that each install reported", "license_keys", "13 months after the last", time="last_seen"),
-    Kept("licensing cases and their notes", "license_cases", "13 months after the case closed"),
+    Kept("licensing cases and their notes", "license_cases", "13 months after the last decision"),
     Kept("license registry, with its history", "license_registry", "always"),
     Kept("flags of installs, with their history", "license_flags", "13 months", time="at"),
     Kept("incidents of the vendor", "license_incidents", "13 months", time="since"),
@@ -115,6 +115,7 @@ KEPT = (
     Kept("progress and health of each loader", "freshness_by_loader", "7 days", time="written"),
     Kept("applied migrations", "migrations", "always"),
     Kept("accesses to the license plane", "access.sqlite", "13 months"),
+    Kept("events that wait for the webhook", "dashboard.sqlite", "until they are sent, at most a day"),
     Kept("beacons not loaded yet", "spool.sqlite", "until ClickHouse has them"),
     Kept("keyed ids that identify duplicates", "spool.sqlite", "30 days"),
     Kept(

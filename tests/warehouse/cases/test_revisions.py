@@ -113,14 +113,16 @@ def life(engine: Engine, home: Home) -> dict[str, Any]:
         write(engine, Change(SUBJECT, 1, "bob", "open"), NOW)
     except Conflict as conflict:
         told["late"] = conflict.theirs == second
-    # What closed 13 months ago goes, however old what is still open.
+    # What was last decided about 13 months ago goes, closed or not.
     old = datetime.now(UTC) - timedelta(days=500)
-    for number, state in ((1001, "dismissed"), (1002, "contacted")):
+    for number, state in ((1001, "dismissed"), (1002, "contacted"), (1003, "dismissed"), (1004, "open")):
         write(engine, Change(Subject("m", number, 0), 0, "ada", state, note="gone"), old)
+    for number in (1003, 1004):
+        write(engine, Change(Subject("m", number, 0), 1, "ada", "watching"), datetime.now(UTC) - timedelta(days=380))
     retention.apply(engine)
     while install_data.deleting(engine):
         pass
-    told["forgotten"] = [bool(history(engine, Subject("m", number, 0))) for number in (1001, 1002)]
+    told["forgotten"] = [bool(history(engine, Subject("m", number, 0))) for number in range(1001, 1005)]
     # A case of the same install begins anew, although the token of its first revision is still known.
     again = write(engine, Change(Subject("m", 1001, 0), 0, "bob", "open"), NOW)
     told["again"] = history(engine, again.subject) == [again]
@@ -139,13 +141,13 @@ def life(engine: Engine, home: Home) -> dict[str, Any]:
 
 
 def test_the_life_of_a_case(tmp_path: Path) -> None:
-    """A late writer is told of the newest revision. Closed cases are forgotten after 13 months, and erased with the
-    install."""
+    """A late writer is told of the newest revision. Cases are forgotten 13 months after the last decision, whatever
+    their state, and erased with the install."""
     assert done_in("embedded", tmp_path, life) == {
         "kept": True,
         "latest": {str(SUBJECT): "resolved", "invoice_pro.key.0000000000000063": "open"},
         "late": True,
-        "forgotten": [False, True],
+        "forgotten": [False, False, True, True],
         "again": True,
         "again late": True,
         "erased": [],
