@@ -88,7 +88,8 @@ def register(dash_app: Dash, callbacks: Callbacks, data: DataSource, views: Save
     in_browser(
         "toggleNavigation", Output("app-shell", "navbar"), Input("burger", "opened"), State("app-shell", "navbar")
     )
-    in_browser("closeNavigation", Output("burger", "opened"), Input("url", "pathname"))
+    in_browser("close", Output("burger", "opened"), Input("url", "pathname"))
+    in_browser("close", Output("views-menu", "opened"), Input("url", "href"))
 
 
 def _header(name: str, role: Role) -> dmc.Group:

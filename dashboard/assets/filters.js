@@ -198,7 +198,7 @@
     toggleNavigation(opened, navbar) {
       return Object.assign({}, navbar, { collapsed: { mobile: !opened } });
     },
-    closeNavigation() {
+    close() {
       return false;
     },
     countRows(clicks, rows) {

@@ -25,8 +25,9 @@ SELECT now() - INTERVAL {day} DAY - INTERVAL cityHash64(number, 1) % 3600 SECOND
     if(number % 100 = 0, 'unlicensed', 'licensed'), 'whmcs', if(number % 20 = 1, cityHash64(intDiv(number, 100), 'key'),
     cityHash64(number, 'key')), concat(toString(number % 200 + 1), '.', toString(intDiv(number, 200) % 256), '.1.',
     toString(number % 250 + 1)), '', ''
-FROM numbers({installs})
+FROM numbers({first}, {rows})
 """
+ROWS = 50_000
 
 
 def timed(name: str, began: tuple[float, float]) -> None:
@@ -47,7 +48,8 @@ def main() -> None:
         migrate(engine)
         began = now()
         for day in range(days):
-            engine.command(_FILL.format(day=day, installs=installs))
+            for first in range(0, installs, ROWS):
+                engine.command(_FILL.format(day=day, first=first, rows=min(ROWS, installs - first)))
         timed(f"filled with {installs * days} sightings", began)
         judge = Judge(engine, Settings(), Catalog)
         began = now()

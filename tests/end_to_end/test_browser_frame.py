@@ -202,6 +202,7 @@ def test_a_view_is_saved_opened_reported_and_deleted(page: Page, system: System,
     page.locator(".view-link").click()
     page.wait_for_url(f"{system.dashboard}/?module=invoice_pro")
     expect(page.locator("#active_installs-value")).to_have_text("15")
+    expect(page.locator(".view-link")).to_be_hidden()  # the menu does not cover what it opened
     out = tmp_path / "report.html"
     done = system.run("report", "--view", "Monday", "--out", str(out))
     assert done.returncode == 0, done.stderr

@@ -13,6 +13,8 @@ from warehouse.queries.small_groups import OTHER, Bucket, Group
 
 # Of one bucket. Other groups are folded, so that invented values cannot fill the memory.
 MOST_GROUPS = 2000
+# Small groups of one bucket that are named at most.
+MOST_NAMED = 4 * MOST_GROUPS
 
 
 @dataclass(frozen=True)
@@ -35,25 +37,45 @@ class _Counts:
 
 @dataclass(frozen=True)
 class _Read:
-    """A bucket as ClickHouse returns it: its large groups, the number of its small ones, and the sums of these."""
+    """A bucket as ClickHouse returns it: its large groups, the number of its small ones, and the sums of these.
+
+    `small` are the keys of the small groups, or None if they were not asked for or are too many.
+    """
 
     start: str
     large: dict[str, _Counts]
     others: int
     sums: _Counts
+    small: frozenset[str] | None
 
 
 class BucketGroups:
-    """The groups of a query. `open_from` is the first day whose figures change in steps."""
+    """The groups of a query. `open_from` is the first day whose figures change in steps.
 
-    def __init__(self, reader: Engine, query: MetricQuery, texts: Texts, k: int, open_from: date | None) -> None:
+    With `name_small`, `small` has the keys of the small groups of each bucket after `buckets`. A bucket with too many
+    of them is missing.
+    """
+
+    def __init__(
+        self,
+        reader: Engine,
+        query: MetricQuery,
+        texts: Texts,
+        k: int,
+        open_from: date | None,
+        *,
+        name_small: bool = False,
+    ) -> None:
         self._reader, self._query, self._texts, self._k = reader, query, texts, k
+        self._name_small = name_small
+        self.small: dict[str, frozenset[str]] = {}
         self._open_from = open_from if open_from and open_from <= query.end else None
         self._merged: dict[str, Group] = {}
 
     def buckets(self) -> list[Bucket]:
         """Return the buckets that have groups. Raises `EngineError`."""
         found = list(self._ranked())
+        self.small = {one.start: one.small for one in found if one.small is not None}
         together = {one.start: one.sums for one in found}
         buckets = {one.start: self._bucket(one, one.sums) for one in found}
         for one in found:
@@ -75,9 +97,10 @@ class BucketGroups:
         installs = "everybody"
         if self._open_from:
             installs = disclosure.stepped_sql("earlier", "everybody")
+        small = f"groupArrayIf({MOST_NAMED})(key, NOT large)" if self._name_small else "emptyArrayString()"
         sql = f"""
             SELECT bucket, groupArrayIf((key, everybody, earlier, amount, squares), large), countIf(NOT large),
-                sumIf(everybody, NOT large), sumIf(earlier, NOT large), sumIf(amount, NOT large),
+                {small}, sumIf(everybody, NOT large), sumIf(earlier, NOT large), sumIf(amount, NOT large),
                 sumIf(squares, NOT large)
             FROM (
                 SELECT *, {installs} AS installs, installs >= {{k:UInt64}}
@@ -86,8 +109,10 @@ class BucketGroups:
             )
             GROUP BY bucket
         """  # noqa: S608
-        for bucket, large, others, *sums in self._reader.query(sql, {**parameters, "k": self._k}):
-            yield _Read(bucket.isoformat(), {key: _Counts(*each) for key, *each in large}, others, _Counts(*sums))
+        for bucket, large, others, keys, *sums in self._reader.query(sql, {**parameters, "k": self._k}):
+            named = frozenset(keys) if len(keys) == others else None
+            counts_by_key = {key: _Counts(*each) for key, *each in large}
+            yield _Read(bucket.isoformat(), counts_by_key, others, _Counts(*sums), named)
 
     def _together(self, found: list[_Read], buckets: Mapping[str, Bucket]) -> dict[str, _Counts]:
         """Return the counts of the small groups of each bucket, each install once. Notes the merged groups."""

@@ -1,27 +1,22 @@
 """The SQL that counts installs by bucket and key, from the tables by month."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 from warehouse.engine import Engine
 from warehouse.queries import dimensions, month_bits, shard_sums
+from warehouse.queries.bucket_select import BETWEEN, key_sql, table
+from warehouse.queries.latest_reports import LatestReports
 from warehouse.queries.metric_query import MetricQuery
-from warehouse.queries.reported_values import ReportedValues, Texts
+from warehouse.queries.reported_values import Texts
 
-# Between the two values of a key, and between a bucket and a key. No value contains it.
-BETWEEN = "\x1f"
 # The most frequent texts of a dimension. Others belong to no series, meet no condition, and rank lowest.
 MOST_TEXTS = 2000
 COUNTS = ("everybody", "earlier", "amount", "squares")
 
 Statement = tuple[str, dict[str, Any]]  # SQL and its parameters
-
-
-def table(query: MetricQuery) -> str:
-    """Return the table with the dimensions of the plane that answers."""
-    return "license_sources_by_month" if query.of_license_plane else "installs_by_month"
 
 
 def counts_once(query: MetricQuery) -> bool:
@@ -54,6 +49,8 @@ def counts_sql(engine: Engine, query: MetricQuery, texts: Texts, open_from: date
         sql = statement.counts_of(statement.latest())
     elif query.grain == "day":
         sql = statement.counts_by_day()
+    elif query.grain == "week" and query.metric != "feature_uses" and statement.weeks <= month_bits.MOST_BUCKETS:
+        sql = statement.counts_by_week()
     else:
         sql = statement.counts()
     return shard_sums.added_up(engine, sql, ("bucket", "key"), COUNTS), statement.parameters
@@ -108,66 +105,24 @@ def install_days_sql(query: MetricQuery) -> Statement:
     return sql, statement.parameters
 
 
-class _Statement(ReportedValues):
-    """A SELECT under construction, with its parameters."""
-
-    def __init__(self, query: MetricQuery, texts: Texts, open_from: date | None = None) -> None:
-        super().__init__(query, texts)
-        self._open_from = open_from
-        if open_from:
-            self.parameters["open_from"] = open_from
-
-    # ---- the buckets of a row's days
-
-    def _bucket(self, days: str) -> str:
-        """Return the first day of each bucket that has some of the days. Weeks are ISO weeks."""
-        day = f"arrayMap(position -> month + position, bitPositionsToArray({days}))"
-        return {
-            "day": f"arrayJoin({day})",
-            "week": f"arrayJoin(arrayDistinct(arrayMap(day -> toMonday(day), {day})))",
-            "month": "month",
-            "period": "{start:Date}",
-        }[self._query.grain]
-
-    def _early(self, days: str) -> str:
-        """Return whether some of the days are in the bucket and before `open_from`."""
-        if not self._open_from:
-            return "0"
-        if self._query.grain == "day":
-            return "bucket < {open_from:Date}"
-        early = month_bits.until(days, self._open_from - timedelta(days=1))
-        if self._query.grain == "week":
-            return f"arrayExists(position -> toMonday(month + position) = bucket, bitPositionsToArray({early}))"
-        return f"{early} != 0"
-
-    def _amount(self) -> str:
-        """Return the sum of the uses in the bucket."""
-        if self._query.metric != "feature_uses":
-            return "0"
-        if self._query.grain == "day":
-            return "uses[toUInt8(bucket - month + 1)]"
-        day_counts = f"bitTest({month_bits.span_bits(self._query.start, self._query.end)}, day - 1)"
-        if self._query.grain == "week":
-            day_counts += " AND toMonday(month + day - 1) = bucket"
-        return f"arraySum((day, count) -> if({day_counts}, count, 0), mapKeys(uses), mapValues(uses))"
-
-    # ---- count=reported: an install counts under each value that it reported
+class _Statement(LatestReports):
+    """Builds SELECTs of `count=reported` as well: an install counts under each value that it reported."""
 
     def reported(self) -> str:
         """Return a SELECT of (bucket, key, install, early, amount). An install may have several rows of a group."""
         days = self.of_span(self._days())
         return (
-            f"SELECT {self._bucket(days)} AS bucket, {self._reported_key()} AS key, install, "
-            f"{self._early(days)} AS early, {self._amount()}::UInt64 AS amount {self._from_reported()}"
+            f"SELECT {self.bucket(days)} AS bucket, {self._reported_key()} AS key, install, "
+            f"{self.early(days)} AS early, {self.amount()}::UInt64 AS amount {self._from_reported()}"
         )
 
     def counts(self) -> str:
         """Return the groups of `reported`. One SELECT, so that the shards of a cluster aggregate their own rows."""
         days = self.of_span(self._days())
-        earlier = f"uniqExactIf(install, {self._early(days)})" if self._open_from else "0::UInt64"
+        earlier = f"uniqExactIf(install, {self.early(days)})" if self._open_from else "0::UInt64"
         return (
-            f"SELECT {self._bucket(days)} AS bucket, {self._reported_key()} AS key, "
-            f"uniqExact(install) AS everybody, {earlier} AS earlier, sum({self._amount()}::UInt64) AS amount, "
+            f"SELECT {self.bucket(days)} AS bucket, {self._reported_key()} AS key, "
+            f"uniqExact(install) AS everybody, {earlier} AS earlier, sum({self.amount()}::UInt64) AS amount, "
             "0::Float64 AS squares "
             f"{self._from_reported()} GROUP BY bucket, key"
         )
@@ -186,10 +141,7 @@ class _Statement(ReportedValues):
 
     def counts_by_day(self) -> str:
         """Return the groups of `reported` by day. It counts the bits of each day, which is faster than sets of days."""
-        rows = (
-            f"SELECT {self._reported_key()} AS key, install, month, groupBitOr({self.of_span(self._days())}) AS found "
-            f"{self._from_reported()} GROUP BY key, install, month"
-        )
+        rows = self._bits_of_installs(["month"], f"groupBitOr({self.of_span(self._days())}) AS found")
         if self._query.metric != "feature_uses":
             return self._bits_counted(rows)
         uses = (
@@ -200,6 +152,36 @@ class _Statement(ReportedValues):
             f"SELECT bucket, key, everybody, earlier, uses[toUInt8(bucket - month + 1)] AS amount, squares "  # noqa: S608
             f"FROM ({self._bits_counted(rows)}) AS counts ANY LEFT JOIN ({uses}) AS sums USING (key, month)"
         )
+
+    def counts_by_week(self) -> str:
+        """Return the groups of `reported` by week. It counts the bits of each week, as `counts_by_day` does."""
+        days, monday = self.of_span(self._days()), self._first_monday
+        early = month_bits.until(days, self._open_from - timedelta(days=1)) if self._open_from else "0::UInt32"
+        found = ", ".join(
+            f"groupBitOr({month_bits.buckets('week', monday, each)}) AS {name}"
+            for each, name in ((days, "found"), (early, "found_early"))
+        )
+        counted, earlier = (month_bits.counted(name, range(self.weeks)) for name in ("found", "found_early"))
+        return (
+            f"SELECT '{monday}'::Date + 7 * counts.1 AS bucket, key, counts.2 AS everybody, counts.3 AS earlier, "  # noqa: S608
+            "0::UInt64 AS amount, 0::Float64 AS squares FROM (SELECT key, "
+            f"arrayJoin(arrayFilter(each -> each.2 > 0, arrayZip(range({self.weeks}), {counted}, {earlier}))) "
+            f"AS counts FROM ({self._bits_of_installs([], found)}) GROUP BY key)"
+        )
+
+    @property
+    def weeks(self) -> int:
+        """The number of weeks of which the span has days."""
+        return month_bits.position("week", self._first_monday, self._query.end) + 1
+
+    @property
+    def _first_monday(self) -> date:
+        return self._query.start - timedelta(days=self._query.start.weekday())
+
+    def _bits_of_installs(self, within: Sequence[str], bits: str) -> str:
+        """Return a SELECT of (key, install, `within`, `bits`), a row for each install of a key."""
+        grouped = ", ".join(["key", "install", *within])
+        return f"SELECT {self._reported_key()} AS key, {grouped[5:]}, {bits} {self._from_reported()} GROUP BY {grouped}"
 
     def _bits_counted(self, rows: str) -> str:
         """Return the groups by day of `rows`: (key, install, month, found), a row for each install of a month."""
@@ -218,7 +200,7 @@ class _Statement(ReportedValues):
         return "reported" if self._query.metric == "installs" else "used"
 
     def _reported_key(self) -> str:
-        return _key([self._reported_value(name) for name in self._query.dimensions])
+        return key_sql([self._reported_value(name) for name in self._query.dimensions])
 
     def _reported_value(self, name: str) -> str:
         return name if name == "feature" else self.rolled_up(name, self._text(name))
@@ -230,14 +212,23 @@ class _Statement(ReportedValues):
 
     def _joined(self) -> list[str]:
         """Return the texts that the table of features takes from that of installs."""
-        named = (*self._query.dimensions, *map(dimensions.dimension_of, self._query.filters))
-        return sorted({dimensions.source(name) for name in named} - {"module", "feature"})
+        return sorted({dimensions.source(name) for name in self._query.dimensions} - {"module", "feature"})
+
+    def _of_source(self, name: str) -> bool:
+        """Whether the table that is counted has the text of a filter itself."""
+        return not self._query.of_features or dimensions.dimension_of(name) in ("module", "feature")
+
+    def _conditions(self, chosen: Callable[[str], bool]) -> list[str]:
+        """Return the filters that are chosen by their names."""
+        names = {name: dimensions.dimension_of(name) for name in self._query.filters if chosen(name)}
+        return [
+            self.condition(name, "feature" if dimension == "feature" else dimensions.source(dimension))
+            for name, dimension in names.items()
+        ]
 
     def _from_reported(self) -> str:
         query = self._query
-        conditions = [self.in_span(self._days())]
-        conditions += [self.condition(name, name if name == "feature" else self._text(dimensions.dimension_of(name)))
-                       for name in query.filters]  # fmt: skip
+        conditions = [self.in_span(self._days()), *self._conditions(self._of_source)]
         conditions += [f"{self._reported_value(name)} != ''" for name in query.dimensions if name != "feature"]
         return f"FROM {self._source()} WHERE {' AND '.join(conditions)}"
 
@@ -245,141 +236,14 @@ class _Statement(ReportedValues):
         if not self._query.of_features:
             return table(self._query)
         texts = self._joined()
-        if not texts:
+        conditions = self._conditions(lambda name: not self._of_source(name))
+        if not texts and not conditions:
             return "features_by_month"
-        named = ", ".join(f"{text} AS text_{number}" for number, text in enumerate(texts))
-        module = "AND " + self.condition("module", "module") if "module" in self._query.filters else ""
-        return (
-            f"features_by_month SEMI LEFT JOIN (SELECT module, install, month, variant, {named} "  # noqa: S608
-            f"FROM installs_by_month WHERE {self.in_span('days')} {module}) AS reports "
-            "USING (module, install, month, variant)"
-        )
-
-    # ---- count=latest: an install counts once, under the value of its latest report
-
-    def latest(self) -> str:
-        """Return a SELECT of (bucket, key, install, early, amount): a row for each install and bucket.
-
-        Of the reports of a day the highest value counts. `module` selects the reports, and by module each has its own
-        row. The other filters are compared with the latest values. From `open_from` on a report is the latest only if
-        there is none before.
-        """
-        query = self._query
-        columns: dict[str, str] = {}  # by reported text
-        outer, keys = [], []
-
-        def column(name: str) -> str:
-            return columns.setdefault(dimensions.source(name), f"latest_{len(columns)}")
-
-        names = [*map(dimensions.dimension_of, query.filters), *query.dimensions]
-        compared = [name for name in names if name != "module"]
-        for name in query.filters:
-            if name != "module":
-                outer.append(self.condition(name, column(dimensions.dimension_of(name))))
-        for name in query.dimensions:
-            keys.append("module" if name == "module" else self.rolled_up(name, column(name)))
-            outer.append(f"{keys[-1]} != ''")
-        ranks = {dimensions.source(name): self.place(name) for name in compared}
-        where = f" WHERE {' AND '.join(outer)}" if outer else ""
-        if query.grain in ("month", "period"):
-            rows = self._latest_in_months(columns, ranks)
-            return f"SELECT bucket, {_key(keys)} AS key, install, early, 0::UInt64 AS amount FROM ({rows}){where}"  # noqa: S608
-        rows = self._latest_in_days(columns, ranks)
-        if query.grain == "day":
-            return (
-                f"SELECT {self._bucket('found')} AS bucket, {_key(keys)} AS key, install, "  # noqa: S608
-                f"{self._early('found')} AS early, 0::UInt64 AS amount FROM ({rows}){where}"
-            )
-        within = ["bucket", "install"] + (["module"] if "module" in query.dimensions else [])
-        # The number of a day, higher for all days before `open_from` than for any later one.
-        day = "toUInt32(toUInt16(month + position))"
-        if self._open_from:
-            day += " + if(month + position < {open_from:Date}, 65536, 0)"
-        positions = "arrayFilter(position -> toMonday(month + position) = bucket, bitPositionsToArray(found))"
-        values = "".join(f", argMax({name}, place) AS {name}" for name in columns.values())
-        reports = (
-            f"SELECT *, {self._bucket('found')} AS bucket, {positions} AS positions, "  # noqa: S608
-            f"arrayMax(position -> {day}, positions) AS place, {self._early('found')} AS early FROM ({rows})"
-        )
-        latest = (
-            f"SELECT {', '.join(within)}, max(early) AS early{values} FROM ({reports}) GROUP BY {', '.join(within)}"  # noqa: S608
-        )
-        return f"SELECT bucket, {_key(keys)} AS key, install, early, 0::UInt64 AS amount FROM ({latest}){where}"  # noqa: S608
-
-    def counts_of(self, rows: str) -> str:
-        """Return the groups of `latest`, which has each install once in a group."""
-        return (
-            "SELECT bucket, key, count() AS everybody, countIf(early) AS earlier, 0::UInt64 AS amount, "  # noqa: S608
-            f"0::Float64 AS squares FROM ({rows}) GROUP BY bucket, key"
-        )
-
-    def _latest_in_months(self, columns: Mapping[str, str], ranks: Mapping[str, str]) -> str:
-        """Return a SELECT of (bucket, install, module, early, each of the columns), where no bucket splits a month.
-
-        A row's report is its last one: the last before `open_from` if there is one.
-        """
-        query = self._query
-        of_span = self.of_span("days")
-        day = f"toUInt64(toUInt16(month)) + {month_bits.last_position(of_span)}"
-        if self._open_from:
-            earlier = month_bits.until(of_span, self._open_from - timedelta(days=1))
-            day = f"if({earlier} != 0, 65536 + toUInt16(month) + {month_bits.last_position(earlier)}, {day})"
-        within = ["bucket", "install"] + (["module"] if "module" in query.dimensions else [])
-        values = "".join(
-            f", argMax({text}::String, bitShiftLeft(({day})::UInt64, 40) + {ranks[text]}) AS {name}"
-            for text, name in columns.items()
-        )
-        conditions = [self.in_span("days")]
-        if "module" in query.filters:
-            conditions.append(self.condition("module", "module"))
-        return (
-            f"SELECT {self._bucket('days')} AS bucket, {', '.join(within[1:])}, max({self._early(of_span)}) AS early"  # noqa: S608
-            f"{values} FROM {table(query)} WHERE {' AND '.join(conditions)} GROUP BY {', '.join(within)}"
-        )
-
-    def _latest_in_days(self, columns: Mapping[str, str], ranks: Mapping[str, str]) -> str:
-        """Return a SELECT of (install, month, module, found, each of the columns), with no day of an install twice."""
-        per_module = "module" in self._query.dimensions
-        within = ["install", "month"] + (["module"] if per_module else [])
-        conditions = [self.in_span("days")]
+        named = "".join(f", {text} AS text_{number}" for number, text in enumerate(texts))
         if "module" in self._query.filters:
             conditions.append(self.condition("module", "module"))
-        where = " AND ".join(conditions)
-        if not columns:
-            return (
-                f"SELECT {', '.join(within)}, groupBitOr({self.of_span('days')}) AS found "  # noqa: S608
-                f"FROM {table(self._query)} WHERE {where} GROUP BY {', '.join(within)}"
-            )
-        names, places = list(columns.values()), [f"place_{number}" for number in range(len(columns))]
-        texts = ", ".join(f"{text}::String AS {name}" for text, name in columns.items())
-        ranked = ", ".join(f"{ranks[text]} AS {place}" for text, place in zip(columns, places, strict=True))
-        reports = (
-            f"SELECT {', '.join(within)}, {texts}, {ranked}, groupBitOr({self.of_span('days')}) AS days_of_report "  # noqa: S608
-            f"FROM {table(self._query)} WHERE {where} GROUP BY {', '.join((*within, *names, *places))}"
-        )
-        # Most installs report the same values all month. For the others, each day is looked at by itself.
-        gathered = ", ".join(f"groupArray({name}) AS {name}_all" for name in (*names, *places))
-        same = f"[({', '.join(f'{name}_all[1]' for name in names)}, every_day)]"
-        winners = ", ".join(
-            f"arrayReduce('argMax', {name}_all, arrayMap((days, place) -> if(bitTest(days, position), place + 1, 0), "
-            f"days_all, {place}_all))"
-            for name, place in zip(names, places, strict=True)
-        )
-        by_day = (
-            f"arrayMap(position -> ({winners}, bitShiftLeft(1::UInt32, position)::UInt32), "
-            "bitPositionsToArray(every_day))"
-        )
-        differs = " OR ".join(f"length(arrayDistinct({name}_all)) > 1" for name in names)
-        taken = ", ".join(f"report.{number} AS {name}" for number, name in enumerate(names, 1))
+        # The same variant on an install means the same values, whatever the module is.
         return (
-            f"SELECT {', '.join(within)}, {taken}, report.{len(names) + 1} AS found FROM ("  # noqa: S608
-            f"SELECT {', '.join(within)}, arrayJoin(if({differs}, {by_day}, {same})) AS report FROM ("
-            f"SELECT {', '.join(within)}, {gathered}, groupArray(days_of_report) AS days_all, "
-            f"groupBitOr(days_of_report) AS every_day FROM ({reports}) GROUP BY {', '.join(within)}))"
+            f"features_by_month SEMI LEFT JOIN (SELECT install, month, variant{named} FROM installs_by_month "  # noqa: S608
+            f"WHERE {' AND '.join([self.in_span('days'), *conditions])}) AS reports USING (install, month, variant)"
         )
-
-
-def _key(keys: Sequence[str]) -> str:
-    if len(keys) > 1:
-        return f"concat({keys[0]}, '{BETWEEN}', {keys[1]})"
-    return f"{keys[0] if keys else repr('')}::String"

@@ -12,10 +12,11 @@ from typing import Any
 
 from warehouse.engine import Engine
 from warehouse.queries import dimensions, disclosure, month_bits, sampling
-from warehouse.queries.bucket_groups import MOST_GROUPS, BucketGroups
+from warehouse.queries.bucket_groups import BucketGroups
+from warehouse.queries.bucket_select import BETWEEN, table
 from warehouse.queries.differencing import Cell
 from warehouse.queries.dimensions import LICENSE_DIMENSIONS, QueryError, dimension_of
-from warehouse.queries.group_counts import BETWEEN, counts_sql, table, texts_sql
+from warehouse.queries.group_counts import texts_sql
 from warehouse.queries.metric_query import COUNTS, DEFAULT_DAYS, GRAINS, METRICS, MOST_DAYS, MetricQuery, parse
 from warehouse.queries.small_groups import OTHER, Row, fold, ordered, round_down, withheld
 from warehouse.server_users import ServerUser
@@ -25,6 +26,8 @@ __all__ = [
     "answer", "buckets", "days_with_beacons", "fresh_to", "parse",
 ]  # fmt: skip
 
+# What a question is grouped by, and its filters.
+_Grouping = tuple[str | None, frozenset[tuple[str, str]]]
 # Of one answer: four filters take 32 at most, and seldom more than four. What is not found out by then is withheld.
 MOST_GROUPINGS = 64
 
@@ -50,7 +53,7 @@ def answer(
     """
     if withhold and (condition := next(filter(dimensions.is_condition, query.filters), None)):
         raise QueryError("out_of_range", condition, "conditions are not answered with PHAROS_DISCLOSURE=strict")
-    question = _Question(engine, k, open_from, hide_open=hide_open)
+    question = _Question(engine, query, k, open_from, hide_open=hide_open)
     query = replace(query, divisor=question.divisor(query), established=withhold is not None)
     rows = question.rows_of(query)
     if withhold:
@@ -136,9 +139,12 @@ def _cells(query: MetricQuery, rows: list[Row]) -> Iterator[Cell]:
 class _Question:
     """What one answer asks: its question, and the groupings that say in which buckets the filters may be told."""
 
-    def __init__(self, engine: Engine, k: int, open_from: date | None, *, hide_open: bool) -> None:
+    def __init__(self, engine: Engine, query: MetricQuery, k: int, open_from: date | None, *, hide_open: bool) -> None:
         self._engine, self._k, self._open_from, self._hide_open = engine, k, open_from, hide_open
-        self._groupings: dict[tuple[str | None, frozenset[tuple[str, str]]], list[Row]] = {}
+        self._groupings: dict[_Grouping, list[Row]] = {}
+        # The keys by bucket that are in no row of their own. Kept for the dimensions that conditions are about.
+        self._folded: dict[_Grouping, dict[str, set[str]]] = {}
+        self._about = {dimension_of(name) for name in query.filters if dimensions.is_condition(name)}
         self._reported: dict[tuple[str, str], list[str]] = {}
 
     def divisor(self, query: MetricQuery) -> int:
@@ -160,6 +166,9 @@ class _Question:
         never differ by less than a row.
         """
         named: set[str] = set() if query.filters and self._k > 1 else buckets
+        if query.metric == "feature_uses":
+            # Which groups are large depends on installs alone, and they are counted faster than uses.
+            query = replace(self._told_days(query), metric="feature_installs")
         for name, value in sorted(query.filters.items()):
             if buckets <= named:
                 break
@@ -177,21 +186,13 @@ class _Question:
 
     def _not_split(self, query: MetricQuery, told: Mapping[str, set[str]], name: str, value: str) -> set[str]:
         """The buckets in which a condition holds for all keys that are in no row of their own, or for none of them."""
-        query = self._told_days(query)
-        reader = self._reader(query)
-        groups, parameters = counts_sql(reader, query, partial(self._texts, query), self._open_from)
         (dimension,) = query.dimensions
         known = {dimensions.roll_up(dimension, text) for text in self._texts(query, dimensions.source(dimension))}
-        found = reader.query(
-            f"SELECT bucket, groupArray({5 * MOST_GROUPS})(key) FROM ({groups}) GROUP BY bucket",  # noqa: S608
-            parameters,
-        )
         named = set()
-        for bucket, keys in found:
-            folded = set(keys) - told.get(bucket.isoformat(), set())
-            holds = {key in known and dimensions.matches(name, value, key) for key in folded}
-            if len(keys) < 5 * MOST_GROUPS and len(holds) < 2:
-                named.add(bucket.isoformat())
+        for bucket, keys in self._folded.get(_grouping(query), {}).items():
+            holds = {key in known and dimensions.matches(name, value, key) for key in keys}
+            if len(holds) < 2:
+                named.add(bucket)
         return named & told.keys()
 
     def _reader(self, query: MetricQuery) -> Engine:
@@ -211,7 +212,7 @@ class _Question:
         return self._reported[key]
 
     def _grouping(self, query: MetricQuery) -> list[Row]:
-        question = query.by, frozenset(query.filters.items())
+        question = _grouping(query)
         if question not in self._groupings and len(self._groupings) < MOST_GROUPINGS:
             self._groupings[question] = []
             self._groupings[question] = self.rows_of(query)
@@ -221,8 +222,26 @@ class _Question:
         query = self._told_days(query)
         if query.end < query.start:
             return []
-        groups = BucketGroups(self._reader(query), query, partial(self._texts, query), self._k, self._open_from)
-        return fold(groups.buckets(), self._k, groups.merge)
+        reader, texts = self._reader(query), partial(self._texts, query)
+        name_small = query.by in self._about
+        groups = BucketGroups(reader, query, texts, self._k, self._open_from, name_small=name_small)
+        found = groups.buckets()
+        rows = fold(found, self._k, groups.merge)
+        if name_small:
+            told = {(row.bucket, row.key) for row in rows}
+            self._folded[_grouping(query)] = {
+                bucket.start: {
+                    *groups.small[bucket.start],
+                    *(group.key for group in bucket.large if (bucket.start, group.key) not in told),
+                }
+                for bucket in found
+                if bucket.start in groups.small
+            }
+        return rows
+
+
+def _grouping(query: MetricQuery) -> _Grouping:
+    return query.by, frozenset(query.filters.items())
 
 
 def fresh_to(engine: Engine) -> str | None:

@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 
 from core.kept_results import KeptResults
 from warehouse.engine import Engine
-from warehouse.queries.group_counts import install_days_sql, table
+from warehouse.queries.bucket_select import table
+from warehouse.queries.group_counts import install_days_sql
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.server_users import ServerUser
 

@@ -230,7 +230,7 @@ class Lopsided(Engine):
     def query(self, sql: str, *_: Any) -> list[tuple[Any, ...]]:
         self.asked += "groupArrayIf" in sql
         if "groupArrayIf" in sql:
-            return [(TODAY, [("x", 97, 0, 0, 0.0)], 1, 3, 0, 0, 0.0)]
+            return [(TODAY, [("x", 97, 0, 0, 0.0)], 1, [], 3, 0, 0, 0.0)]
         if sql.startswith("SELECT sum(bitCount("):
             return [(0,)]
         return [(TODAY, 3, 0, 0, 0.0, 100, 0, 0, 0.0)] if "has({buckets" in sql else [(None, 0)]

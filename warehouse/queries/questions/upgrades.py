@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from warehouse.queries import dimensions, month_bits
-from warehouse.queries.group_counts import BETWEEN
+from warehouse.queries.bucket_select import BETWEEN
 from warehouse.queries.metric_query import one_of
 from warehouse.queries.questions.question import EVER, Arguments, Question
 from warehouse.queries.questions.reader import Reader
