@@ -27,6 +27,7 @@ bench: .venv/development
 	$(BIN)/python -m tests.bench.duplicates
 	$(BIN)/python -m tests.bench.decisions
 	$(BIN)/python -m tests.bench.php_page
+	$(BIN)/python -m tests.bench.php_outage
 
 # Known vulnerabilities of what is installed, as far as the package registry tells; what it does not know is listed.
 audit: .venv/development

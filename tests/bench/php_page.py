@@ -5,6 +5,7 @@ Run alone: `python -m tests.bench.php_page`. It needs php-cli; nothing else of P
 
 import contextlib
 import http.client
+import json
 import os
 import socket
 import statistics
@@ -20,9 +21,9 @@ PAIRS = 400
 COUNTS = 20
 
 
-def pages(folder: Path) -> None:
+def pages(folder: Path, collector: str = "http://127.0.0.1:9") -> None:
     """Write a page, and the same page with the client and 20 counts."""
-    (folder / "pharos.php").write_text(sdk.php("Acme", "http://127.0.0.1:9", "k"))
+    (folder / "pharos.php").write_text(sdk.php("Acme", collector, "k"))
     work = "for ($i = 0; $i < 2000; $i++) { $x = md5((string) $i); } echo 'done';"
     (folder / "plain.php").write_text(f"<?php {work}")
     client = f"Acme\\Pharos\\Client::module('m', ['state' => {str(folder / 'state')!r}, 'consent' => 'full'])"
@@ -81,8 +82,47 @@ def difference(connection: http.client.HTTPConnection, page: str) -> float:
     return 1000 * statistics.median(seconds(connection, page) - seconds(connection, "plain") for _ in range(PAIRS))
 
 
+LOADING = """<?php
+$took = [];
+foreach (array_slice($argv, 1) as $file) {
+    $before = getrusage();
+    require $file;
+    $after = getrusage();
+    $spent = 0;
+    foreach (['ru_utime', 'ru_stime'] as $of) {
+        $spent += ($after["$of.tv_sec"] - $before["$of.tv_sec"]) * 1000;
+        $spent += ($after["$of.tv_usec"] - $before["$of.tv_usec"]) / 1000;
+    }
+    $took[] = $spent;
+}
+echo json_encode($took);
+"""
+
+
+def compiling(folder: Path) -> tuple[float, float, int]:
+    """Return the CPU time in ms that PHP takes to load the vendor's file and an empty class, and the file's bytes.
+
+    The least of 40 loads each, in turn: a busy machine adds to a load, and takes nothing away.
+    """
+    (folder / "load.php").write_text(LOADING)
+    names = []
+    for turn in range(40):
+        whole, empty = folder / f"whole{turn}.php", folder / f"empty{turn}.php"
+        whole.write_text(sdk.php(f"V{turn}", "http://127.0.0.1:9", "k"))
+        empty.write_text(f"<?php\n\nnamespace V{turn};\n\nfinal class Nothing\n{{\n}}\n")
+        names += [str(whole), str(empty)]
+    command = ["php", "-d", "opcache.enable_cli=0", str(folder / "load.php"), *names]
+    took = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return min(took[::2]), min(took[1::2]), whole.stat().st_size
+
+
 def main() -> None:
     """Print what loading and counting cost a page, with and without opcache, and with every file locked."""
+    with tempfile.TemporaryDirectory() as name:
+        whole, empty, size = compiling(Path(name))
+        kilobytes = size / 1000
+        print(f"compiling: {kilobytes:.0f} kB in {whole:.2f} ms of CPU, {whole / kilobytes:.3f} ms a kB", end="; ")
+        print(f"a file with an empty class {empty:.3f} ms")
     for opcache in (True, False):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
