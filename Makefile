@@ -4,7 +4,7 @@
 PYTHON ?=
 BIN := .venv/bin
 
-.PHONY: run demo test lint bench faults cluster soak audit packages constraints clean
+.PHONY: run demo test lint bench faults cluster soak wheel sbom packages constraints clean
 
 run: .venv/runtime
 	@exec $(BIN)/pharos serve
@@ -29,9 +29,19 @@ bench: .venv/development
 	$(BIN)/python -m tests.bench.php_page
 	$(BIN)/python -m tests.bench.php_outage
 
-# Known vulnerabilities of what is installed, as far as the package registry tells; what it does not know is listed.
-audit: .venv/development
-	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+# The wheel that the images are made of.
+wheel: .venv/bin/pip
+	rm -rf build/lib build/bdist.* build/dist
+	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/dist .
+
+# A CycloneDX list of all that the image with the embedded ClickHouse installs, with licenses, as build/sbom.json.
+sbom: wheel
+	rm -rf build/image build/sbom && deploy/venv.sh build/image $(PYTHON) && deploy/venv.sh build/sbom $(PYTHON)
+	build/image/bin/pip install $(HASHED) deploy/requirements/embedded.txt
+	build/image/bin/pip install --quiet --disable-pip-version-check --no-deps --no-index --find-links build/dist pharos
+	build/sbom/bin/pip install $(HASHED) deploy/requirements/sbom.txt
+	build/sbom/bin/cyclonedx-py environment --mc-type application --output-reproducible --output-file build/sbom.json build/image/bin/python
+HASHED := --quiet --disable-pip-version-check --only-binary :all: --require-hashes --requirement
 
 packages:
 	@deploy/packages.sh
@@ -65,6 +75,13 @@ constraints:
 	    $(COMPILE) --python-version $$version --python-platform x86_64-manylinux_2_28 --only-binary :all: build/constraints/new >/dev/null || exit 1; \
 	done
 	mv build/constraints/new constraints.txt
+	for image in server:geo embedded:embedded,geo; do \
+	    echo "# What the image $${image%%:*} installs. Renewed by: make constraints" > deploy/requirements/$${image%%:*}.txt; \
+	    $(COMPILE) --universal --python-version 3.11 --generate-hashes -c constraints.txt \
+	        --extra $$(echo $${image#*:} | sed 's/,/ --extra /') setup.cfg >> deploy/requirements/$${image%%:*}.txt || exit 1; \
+	done
+	echo "# The tool of make sbom. Renewed by: make constraints" > deploy/requirements/sbom.txt
+	echo 'cyclonedx-bom>=7.5,<8' | $(COMPILE) --universal --python-version 3.11 --generate-hashes - >> deploy/requirements/sbom.txt
 
 # Faults at random moments, for a quarter of an hour and more: make faults KILLS=500
 KILLS ?= 100
