@@ -4,7 +4,7 @@
 PYTHON ?=
 BIN := .venv/bin
 
-.PHONY: run demo test lint bench faults cluster soak wheel sbom packages constraints clean
+.PHONY: run demo screenshots test lint bench faults cluster soak wheel sbom packages constraints clean
 
 run: .venv/runtime
 	@exec $(BIN)/pharos serve
@@ -42,6 +42,11 @@ sbom: wheel
 	build/sbom/bin/pip install $(HASHED) deploy/requirements/sbom.txt
 	build/sbom/bin/cyclonedx-py environment --mc-type application --output-reproducible --output-file build/sbom.json build/image/bin/python
 HASHED := --quiet --disable-pip-version-check --only-binary :all: --require-hashes --requirement
+
+# Every page of the dashboard, light and dark at four widths and on paper, in a folder that git does not see. Takes some minutes.
+SCREENSHOTS ?= var/screenshots
+screenshots: .venv/development
+	$(BIN)/python -m tests.end_to_end.screenshots $(SCREENSHOTS)
 
 packages:
 	@deploy/packages.sh

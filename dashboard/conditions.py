@@ -25,3 +25,11 @@ def thresholds(name: str, values: Sequence[str], most: int) -> list[tuple[str, s
     known = [value for value in values if dimensions.order(name, value)[0]]
     inner = sorted(known, key=lambda value: dimensions.order(name, value))[1:]
     return [(f"{dimension_of(name)}.lt", value) for value in inner[:most]]
+
+
+def database_thresholds(values: Sequence[str], most: int) -> list[tuple[str, str]]:
+    """The same for databases: those of each product, because versions of different products do not compare."""
+    products: dict[str, list[str]] = {}
+    for value in values:
+        products.setdefault(value.rpartition("-")[0], []).append(value)
+    return [one for _, found in sorted(products.items()) for one in thresholds("database_series", found, most)]

@@ -6,6 +6,7 @@ import dash_mantine_components as dmc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard import views_menu
+from dashboard.bar_parts import OPENS
 from dashboard.charts.registry import CHARTS
 from dashboard.data_source import DataSource
 from dashboard.display_names import DIMENSIONS, display_name
@@ -165,7 +166,7 @@ def _range() -> list[Any]:
     return [
         _select("range", {**RANGES, "days": "From – to"}, DEFAULT_RANGE, "Range", 124),
         days,
-        dmc.Checkbox(id="range-today", label="Include today", checked=False, size="xs"),
+        dmc.Checkbox(id="range-today", label="Include today", checked=False, size="xs", radius="sm"),
     ]
 
 
@@ -174,9 +175,7 @@ def _picker() -> dmc.Popover:
     names = [{"value": name, "label": label} for name, label in DIMENSIONS.items() if name not in NOT_PICKED]
     return dmc.Popover(
         [
-            dmc.PopoverTarget(
-                dmc.Button("Filter", variant="default", size="xs", id="filter-open")
-            ),
+            dmc.PopoverTarget("Filter", boxWrapperProps=OPENS),
             dmc.PopoverDropdown(
                 dmc.Stack(
                     [

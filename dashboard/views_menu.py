@@ -9,6 +9,7 @@ from flask_login import current_user
 from core.credentials import Role
 from core.saved_views import LONGEST_SEARCH, SavedViews, View, ViewError
 from dashboard import messages
+from dashboard.bar_parts import OPENS
 from dashboard.permissions import SHELL, Callbacks, page_at
 from dashboard.regions import Instead, fill
 from dashboard.roles import ROLES
@@ -38,7 +39,7 @@ def layout() -> dmc.Popover:
     )  # fmt: skip
     return dmc.Popover(
         [
-            dmc.PopoverTarget(dmc.Button("Views", variant="default", size="xs", id="views-open")),
+            dmc.PopoverTarget("Views", boxWrapperProps=OPENS),
             dmc.PopoverDropdown([html.Div(id="views-list", className="views"), form]),
         ],
         id="views-menu", width=300, trapFocus=True, position="bottom-end", shadow="md", keepMounted=True,

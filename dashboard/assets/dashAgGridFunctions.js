@@ -39,7 +39,7 @@
         path += (at && typeof value[at - 1] === "number" ? "L" : "M") + place(one, at).map((xy) => xy.toFixed(1)).join(" ");
       });
       const label = "from " + percent(known[0]) + " to " + percent(known[known.length - 1]) + " in " + value.length + " weeks";
-      return element("svg", { viewBox: "0 0 100 28", width: 100, height: 28, role: "img", "aria-label": label, className: "trend" },
+      return element("svg", { viewBox: "0 0 100 28", width: 84, height: 28, role: "img", "aria-label": label, className: "trend" },
         element("path", { d: path, fill: "none", stroke: "#5c7cfa", strokeWidth: 2 }));
     },
     Hint: ({ value }) => (value ? element("span", { className: "badge" }, value) : null),

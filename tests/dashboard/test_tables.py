@@ -9,7 +9,7 @@ from dashboard.charts.palette import PALETTE, colors
 from dashboard.charts.releases import adoption_since_release, release_watch
 from dashboard.charts.shares import share_by_version, share_to_drop
 from dashboard.charts.style import GREY
-from dashboard.conditions import all_in_words, thresholds
+from dashboard.conditions import all_in_words, database_thresholds, thresholds
 from dashboard.crossing import read
 from dashboard.links import filter_link, link, parameter
 from dashboard.pages.data.by_day import parts
@@ -94,6 +94,15 @@ def test_suggestions_select_the_oldest() -> None:
     assert found == [("whmcs_series.lt", "8.10"), ("whmcs_series.lt", "8.13")]
 
 
+def test_suggested_databases_are_the_oldest_of_each_product() -> None:
+    """Not the ones that few installs have: those may be the newest."""
+    values = ["mysql-8.4", "mariadb-10.11", "mysql-5.7", "mariadb-10.6", "mysql-8.0", "(other)", "sqlite-3.45"]
+    assert database_thresholds(values, 1) == [
+        ("database_series.lt", "mariadb-10.11"), ("database_series.lt", "mysql-8.0"),
+    ]  # fmt: skip
+    assert database_thresholds([], 1) == []
+
+
 def test_an_end_of_life_is_told_with_whether_it_is_over() -> None:
     """The last day itself is not over."""
     today = date(2026, 12, 31)
@@ -145,6 +154,8 @@ def test_a_share_to_drop_goes_on_dotted_until_it_is_low(number: int) -> None:
     assert len(found.shown.rows) == number
     assert len(found.figure["data"]) == (1 if number == 1 else 2)
     assert ("in the last 13 weeks (10.0% less each week)" in found.note) == (number == 12)
+    unknown = [(MONDAYS[0] - timedelta(weeks=back), None) for back in (2, 1)]
+    assert drawn([*unknown, *shares], []).figure == found.figure  # weeks before the first are not drawn
     assert share_to_drop([], None, 0.02, None)["data"][0]["x"] == []
     assert project([]) is None
 

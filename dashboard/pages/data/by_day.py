@@ -30,7 +30,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     largest = sorted(installs, key=lambda module: (-max(installs[module].values()), module))[:MOST]
     rows = [(module, parts(installs[module], columns)) for module in largest]
     note = (
-        "Installs that reported on the day, as a share of the most of any day here. Empty: no beacons of the "
+        "Installs that reported on the day, as a share of the module's busiest day here. Empty: no beacons of the "
         f"module, or of fewer than {data.k} installs."
     )
     heads = ("Module", *(f"{one.day} {one:%b}" for one in columns))

@@ -13,7 +13,7 @@ from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 
 PARTS = (suggestions, hurt, trend)
-CARDS = (modules.CARD, versions.CARD, features.CARD, ends.CARD)
+CARDS = (modules.CARD, ends.CARD, versions.CARD, features.CARD)
 
 
 def layout() -> html.Div:

@@ -5,7 +5,7 @@ from typing import Any
 from dash import Output, html
 
 from dashboard.charts.bars import known_rows
-from dashboard.conditions import in_words, thresholds
+from dashboard.conditions import database_thresholds, in_words, thresholds
 from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
 from dashboard.filters import Filters, unfiltered
@@ -18,6 +18,7 @@ from warehouse.queries.small_groups import OTHER
 
 OF_VERSIONS = ("php_series", "whmcs_series", "version_series")
 MOST = 3  # conditions of one dimension
+MOST_OF_DATABASE = 2
 
 
 def layout() -> html.Section:
@@ -48,11 +49,11 @@ def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> htm
         return None
     args = unfiltered(chosen).args(by=dimension, grain="period", count="latest")
     rows = known_rows(data.ask("installs", args)["rows"])
-    found = {str(row["key"]): int(row["value"]) for row in rows if row["key"] and row["key"] != OTHER}
+    found = [str(row["key"]) for row in rows if row["key"] and row["key"] != OTHER]
     if dimension == "database_series":
-        offers = [(dimension, value) for value in sorted(found, key=found.__getitem__)[:MOST]]
+        offers = database_thresholds(found, MOST_OF_DATABASE)
     else:
-        offers = thresholds(dimension, list(found), MOST)
+        offers = thresholds(dimension, found, MOST)
     others = {name: "" for name in chosen.conditions if dimensions.dimension_of(name) == dimension}
     links = [
         anchor(in_words(name, value), link("/drop", search, {**others, name: value}), refine=True, className="offer")

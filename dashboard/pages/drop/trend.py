@@ -1,6 +1,7 @@
 """The share that would be hurt by week, and when it falls under 2% if it goes on so."""
 
 from datetime import date, timedelta
+from itertools import dropwhile
 from typing import Any
 
 from dash import html
@@ -67,6 +68,7 @@ def _share(part: int | None, of: int | None) -> float | None:
 
 def drawn(points: list[tuple[date, float | None]], calls: list[str]) -> DrawnChart:
     """The chart of a share by week, with the date in words."""
+    points = list(dropwhile(lambda point: point[1] is None, points))  # there were no data yet
     projection = project(points[-RECENT:])
     under = projection.under(THRESHOLD) if projection else None
     known = [(week, value) for week, value in points if value is not None]

@@ -29,8 +29,9 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         rows.append((linked, row["installs"], round(row["expected"]), times))
     if not rows:
         return Instead(messages.too_few(data.k))
-    columns = ("Feature", "Installs that use both", "By chance", "Of that")
-    note = "By chance: as many as would use both if one feature said nothing about the other."
+    columns = ("Feature", "Installs that use both", "By chance", "Times chance")
+    note = "By chance: as many as would use both if neither feature said anything about the other. "
+    note += "1.0 × is chance; more means that the two go together."
     return table("Used together", columns, rows, [api_call("together", args)], note)
 
 

@@ -15,27 +15,28 @@ from dashboard.regions import fill, loading, region
 
 MOST_VISIBLE = 16  # rows; more of them scroll
 COLUMNS = [
-    {"field": "module", "headerName": "Module", "minWidth": 138, "flex": 2, "sort": "asc", "sortIndex": 0},
-    {"field": "feature", "headerName": "Feature", "minWidth": 205, "flex": 4, "cellClass": "strong",
+    {"field": "module", "headerName": "Module", "minWidth": 142, "flex": 2, "sort": "asc", "sortIndex": 0,
+     "tooltipField": "module"},
+    {"field": "feature", "headerName": "Feature", "minWidth": 190, "flex": 4, "cellClass": "strong",
      "cellRenderer": "Named", "tooltipField": "about"},
     {
-        "field": "adoption", "headerName": "Share", "minWidth": 128, "flex": 2, "sort": "desc", "sortIndex": 1,
+        "field": "adoption", "headerName": "Share", "minWidth": 118, "flex": 2, "sort": "desc", "sortIndex": 1,
         "cellRenderer": "Share", "sortingOrder": ["desc", "asc"],
         "headerTooltip": "Installs that used the feature, as a share of the active installs of its module",
     },
-    {"field": "change", "headerName": "Change", "minWidth": 104, "flex": 1, "cellRenderer": "Points",
+    {"field": "change", "headerName": "Change", "minWidth": 74, "flex": 1, "cellRenderer": "Points",
      "type": "rightAligned", "headerTooltip": "Difference of the share from the period of comparison, in points"},
-    {"field": "trend", "headerName": "12 weeks", "minWidth": 124, "flex": 1, "cellRenderer": "Trend", "sortable": False,
+    {"field": "trend", "headerName": "12 weeks", "minWidth": 104, "flex": 1, "cellRenderer": "Trend", "sortable": False,
      "headerTooltip": "The share by week, in the last 12 weeks that are over"},
-    {"field": "installs", "headerName": "Installs", "minWidth": 88, "flex": 1, "type": "rightAligned",
+    {"field": "installs", "headerName": "Installs", "minWidth": 72, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
-    {"field": "uses", "headerName": "Uses", "minWidth": 98, "flex": 1, "type": "rightAligned",
+    {"field": "uses", "headerName": "Uses", "minWidth": 90, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
-    {"field": "per_install", "headerName": "Each", "minWidth": 92, "flex": 1, "type": "rightAligned",
+    {"field": "per_install", "headerName": "Each", "minWidth": 70, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count", "headerTooltip": "Uses per install that used it"},
     {"field": "first_seen", "headerName": "Since", "minWidth": 88, "flex": 1,
      "headerTooltip": "The first month of the last twelve in which enough installs used it"},
-    {"field": "hint", "headerName": "Hint", "minWidth": 122, "flex": 1, "cellRenderer": "Hint", "sortable": False},
+    {"field": "hint", "headerName": "Hint", "minWidth": 150, "flex": 1, "cellRenderer": "Hint", "sortable": False},
 ]  # fmt: skip
 
 
