@@ -23,7 +23,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_writes_one_file_in_the_vendors_namespace(tmp_path: Path) -> None:
     """The file is PHP, in the vendor's namespace alone, with the address and the key in it, and the same each time."""
-    out = tmp_path / "pharos.php"
+    out = tmp_path / "lib" / "pharos.php"  # a folder that is not there yet
     assert run(*OPTIONS, "--out", str(out)).returncode == 0
     text = out.read_text()
     assert run(*OPTIONS).stdout == text
