@@ -12,6 +12,7 @@ PAGES = (
     "docs/reliability.md",
     "docs/privacy.md",
     "docs/upgrade.md",
+    "docs/scaling.md",
     "client_sdk/php/README.md",
     "client_sdk/whmcs/README.md",
 )
