@@ -1,6 +1,6 @@
 """Charts of shares over time: versions stacked by week, and a share that falls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -20,19 +20,26 @@ _Y: dict[str, Any] = {
 LEGEND = {"orientation": "h", "y": -0.22, "x": 0, "font": {"size": 12}, "itemclick": False, "itemdoubleclick": False}
 
 
-def share_by_version(weeks: Sequence[date], shares: Mapping[str, Sequence[float | None]]) -> Figure:
-    """The share of each version by week, stacked. A week without figures is a gap."""
-    color = colors(list(shares))
-    data = [
+def weekly_bars(
+    weeks: Sequence[date], series: Mapping[str, Sequence[float | None]], text: Callable[[float], str]
+) -> list[dict[str, Any]]:
+    """The bars of each name, stacked by week. `text` writes a value for who points at it."""
+    color = colors(list(series))
+    return [
         {
-            "type": "bar", "name": version, "x": [week.isoformat() for week in weeks], "y": list(values),
-            "marker": {"color": color[version]},
-            "customdata": [f"{version}: {share(value or 0)}<br>week of {day(week)}"
+            "type": "bar", "name": name, "x": [week.isoformat() for week in weeks], "y": list(values),
+            "marker": {"color": color[name]},
+            "customdata": [f"{name}: {text(value or 0)}<br>week of {day(week)}"
                            for week, value in zip(weeks, values, strict=True)],
             "hovertemplate": "%{customdata}<extra></extra>",
         }
-        for version, values in shares.items()
+        for name, values in series.items()
     ]  # fmt: skip
+
+
+def share_by_version(weeks: Sequence[date], shares: Mapping[str, Sequence[float | None]]) -> Figure:
+    """The share of each version by week, stacked. A week without figures is a gap."""
+    data = weekly_bars(weeks, shares, share)
     layout = {
         **LAYOUT, "height": 360, "margin": {"l": 4, "r": 4, "t": 8, "b": 4}, "barmode": "stack", "bargap": 0.12,
         "xaxis": X, "yaxis": {**_Y, "range": [0, 1]}, "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from dashboard.charts.palette import PALETTE, colors
-from dashboard.charts.shares import LEGEND, X
+from dashboard.charts.palette import PALETTE
+from dashboard.charts.shares import LEGEND, X, weekly_bars
 from dashboard.charts.style import LAYOUT, Figure
-from dashboard.formatting import count, day
+from dashboard.formatting import count
 from warehouse.queries.small_groups import OTHER
 
 HEIGHT = 340
@@ -14,17 +14,7 @@ HEIGHT = 340
 
 def counts_by_week(weeks: Sequence[date], series: Mapping[str, Sequence[int | None]], unit: str) -> Figure:
     """A bar for each week, with a part for each name, the largest first. None is too few to show."""
-    color = colors(list(series))
-    data = [
-        {
-            "type": "bar", "name": name, "x": [week.isoformat() for week in weeks], "y": list(values),
-            "marker": {"color": color[name]},
-            "customdata": [f"{name}: {count(value or 0)} {unit}<br>week of {day(week)}"
-                           for week, value in zip(weeks, values, strict=True)],
-            "hovertemplate": "%{customdata}<extra></extra>",
-        }
-        for name, values in series.items()
-    ]  # fmt: skip
+    data = weekly_bars(weeks, series, lambda value: f"{count(int(value))} {unit}")
     layout = {
         **LAYOUT, "height": HEIGHT, "margin": {"l": 4, "r": 4, "t": 8, "b": 4}, "barmode": "stack", "bargap": 0.12,
         "xaxis": {**X, "nticks": 4, "tickangle": 0}, "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
