@@ -152,7 +152,7 @@ class Webhook:
         self._looked_at = self._steady()
 
     def _run(self) -> None:
-        wait = EVERY_SECONDS
+        wait = 0.0
         while not self._stop.wait(wait):
             began, wait = self._steady(), EVERY_SECONDS
             try:

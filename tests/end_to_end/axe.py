@@ -1,11 +1,12 @@
 """Accessibility of a page, as axe sees it."""
 
-from typing import Any
+from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-SCHEMES, WIDTHS = ("light", "dark"), (1440, 390)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS = (1440, 390)
 
 
 def violations(page: Page) -> list[str]:

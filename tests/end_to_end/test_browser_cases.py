@@ -1,7 +1,9 @@
 """The way of a case, from the flag to its end and back, in a real browser and by the read API."""
 
 import json
+import os
 import re
+import signal
 import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,6 +13,8 @@ from urllib.error import HTTPError
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.dashboard.receiver import Receiver, receiving
+from tests.end_to_end.axe import SCHEMES, WIDTHS, violations
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import System, running, wait_for
 from tests.end_to_end.test_browser import browser, logged_in
@@ -22,9 +26,17 @@ CASES = "/api/v1/licensing/cases"
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+def receiver() -> Iterator[Receiver]:
+    """The receiver of the webhook."""
+    with receiving(b"ABC" * 8) as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Iterator[System]:
     """An install that has reported `unlicensed` for six days, and its flag."""
-    with running(tmp_path_factory.mktemp("cases") / "home", "embedded", PHAROS_K="1") as system:
+    webhook = {"PHAROS_WEBHOOK_URL": receiver.url, "PHAROS_WEBHOOK_SECRET": f"whsec_{'QUJD' * 8}"}
+    with running(tmp_path_factory.mktemp("cases") / "home", "embedded", PHAROS_K="1", **webhook) as system:
         report(system, *((6.0 - day, "unlicensed") for day in range(7)))
         wait_for(lambda: listed(system), "the case")
         yield system
@@ -153,6 +165,28 @@ def test_the_way_of_a_case(system: System, browser: Browser) -> None:
     assert "case undone" in looked
 
 
+def test_the_webhook_tells_of_the_way(system: System, receiver: Receiver) -> None:
+    """All that happened is told, each event once by its id, though the receiver fails and the sender is killed."""
+    expected = {"flag.raised": 1, "flag.paused": 2, "case.changed": 5}
+    wait_for(lambda: {kind: len(receiver.taken(kind)) for kind in expected} == expected, "the events")
+    receiver.mode = "fail"
+    case, before = listed(system)[0], receiver.requests.total()
+    token = system.run("tokens", "new", "--role", "licensing").stdout.decode().strip()
+    wait_for(lambda: call(system, f"{CASES}/{case['case']}", token, {})[0] == 422, "the token is known")
+    assert call(system, f"{CASES}/{case['case']}", token, {"revision": 5, "state": "contacted"})[0] == 200
+    wait_for(lambda: receiver.requests.total() > before, "a try in vain")
+    for worker in system.workers("dashboard"):
+        os.kill(worker, signal.SIGKILL)
+    receiver.mode = "ok"
+    wait_for(lambda: len(receiver.taken("case.changed")) == 6, "the event that failed")
+    told = [event["data"] for event in receiver.taken("case.changed")]
+    assert sorted(data["revision"] for data in told) == [1, 2, 3, 4, 5, 6]
+    assert {event["data"]["case"] for event in receiver.taken()} == {case["case"]}
+    assert "Called the reseller." not in str(receiver.events)
+    assert not receiver.forged
+    wait_for(lambda: system.answers(system.dashboard), "the dashboard")
+
+
 def test_the_read_api_decides_and_refuses(system: System) -> None:
     """A token decides with the revision that it saw. A stale one gets a 409. Product gets 403."""
     case = listed(system, state="all")[0]["case"]
@@ -173,3 +207,25 @@ def test_the_read_api_decides_and_refuses(system: System) -> None:
     status, undone = call(system, f"{CASES}/{case}", token, {"revision": 0, "undo": made["change"]})
     assert (status, undone["action"]) == (200, "undone")
     assert call(system, f"{CASES}/m.install.0000000000000001", token, {"revision": 0})[0] == 404
+
+
+def test_the_pages_of_cases_are_accessible(system: System, browser: Browser) -> None:
+    """axe finds nothing on the list, a case and the trends: light and dark, on a desk and on a phone."""
+    case = listed(system, state="all")[0]["case"]
+    page = logged_in(browser, system, "eve", user(system, "eve"))
+    shown = {
+        "/licensing?state=all": "#desk-table .case-name",
+        f"/licensing/{case}": ".timeline",
+        "/licensing/trends": "#unlicensed-body table",
+    }
+    found = []
+    for path, content in shown.items():
+        page.goto(f"{system.dashboard}{path}")
+        expect(page.locator(content).first).to_be_visible()
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme)
+            for width in WIDTHS:
+                page.set_viewport_size({"width": width, "height": 900})
+                found += [f"{path} {scheme} {width}: {each}" for each in violations(page)]
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+    assert found == []
