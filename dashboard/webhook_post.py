@@ -68,7 +68,8 @@ def post(url: str, key: bytes, id: str, body: bytes, timestamp: int, seconds: fl
         return connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as error:
         late = end.is_set() or isinstance(error, TimeoutError)
-        raise NoAnswer(f"no answer within {seconds:g} seconds" if late else type(error).__name__) from error
+        why = f"no answer within {seconds:g} seconds" if late else f"no answer ({type(error).__name__})"
+        raise NoAnswer(why) from error
     finally:
         if timer is not None:
             timer.cancel()

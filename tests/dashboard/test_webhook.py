@@ -170,7 +170,7 @@ def test_a_receiver_that_is_down_for_an_hour_gets_each_event_once(home: Home, so
     made = begun(home, f"http://127.0.0.1:{port}/", clock)
     source.happen(30)
     go_on(made, clock, lambda: False, 3600)
-    assert (made.told().waiting, made.told().trouble) == (30, "ConnectionRefusedError")
+    assert (made.told().waiting, made.told().trouble) == (30, "no answer (ConnectionRefusedError)")
     with receiving(KEY, port) as receiver:
         source.happen(5)
         go_on(made, clock, lambda: len(receiver.events) == 35, 3 * 3600)
@@ -288,5 +288,5 @@ def test_a_signature_covers_the_time_and_the_content(receiver: Receiver) -> None
 
 def test_no_answer_says_why_without_the_address() -> None:
     """An address that nobody listens on is a `NoAnswer`, which repeats no part of it."""
-    with pytest.raises(NoAnswer, match=r"^ConnectionRefusedError$"):
+    with pytest.raises(NoAnswer, match=r"^no answer \(ConnectionRefusedError\)$"):
         post("http://127.0.0.1:1/secret-path", KEY, "one", b"{}", 1)

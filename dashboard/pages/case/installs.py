@@ -54,11 +54,11 @@ def _table(reports: Sequence[Reported], module: str, *, seconds: bool) -> Any:
     return html.Div([html.Table([head, html.Tbody(rows)], className="cases"), *more])
 
 
-def key_look_up(opened: Opened, search: str | None) -> html.Section | str:
+def key_look_up(opened: Opened, search: str | None) -> html.Section:
     """What the registry knows of the keys, and the form that compares a key hash of the vendor's own system."""
     known = opened.dossier.registered
     if not known:
-        return ""
+        return _customer(html.P("The installs report no license key, so that no customer can be looked up by one."))
     keys = [
         html.Li([html.Span(f"{key:016x}", className="mono"), f": {said or 'unknown to the registry of this module'}"])
         for key, said in sorted(known.items())
@@ -85,14 +85,10 @@ def key_look_up(opened: Opened, search: str | None) -> html.Section | str:
         method="post",
         className="case-form",
     )
-    return html.Section(
-        [
-            html.H2("Is the customer known?", id="key"),
-            html.P("Keys that the case's installs report, as pseudonyms, and what the license registry says:"),
-            html.Ul(keys),
-            form,
-            *answer,
-        ],
-        className="card",
-        **{"aria-label": "Customer"},
-    )
+    said = "Keys that the case's installs report, as pseudonyms, and what the license registry says:"
+    return _customer(html.P(said), html.Ul(keys), form, *answer)
+
+
+def _customer(*parts: Any) -> html.Section:
+    title = html.H2("Is the customer known?", id="key")
+    return html.Section([title, *parts], className="card", **{"aria-label": "Customer"})

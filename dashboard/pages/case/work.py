@@ -77,4 +77,9 @@ def work(opened: Opened, who: str, people: Sequence[str]) -> html.Section:
         method="post",
         className="case-form",
     )  # fmt: skip
-    return html.Section([html.H2("Decide"), form], className="card", **{"aria-label": "Decide"})
+    hint = html.P(
+        "Resolved: it was real and is settled. Dismissed: there is an innocent explanation. Both come back with new "
+        "evidence.",
+        className="card-note",
+    )
+    return html.Section([html.H2("Decide"), form, hint], className="card", **{"aria-label": "Decide"})
