@@ -126,6 +126,9 @@ def test_a_file_of_counts_that_was_cut_short_is_told(host: Host, collector: Coll
         host.tick()
     assert uses(collector) == 7
     assert host.run("echo json_encode($client->troubles());") == ["lost_counts"]
+    host.sleep(8 * DAY)
+    host.tick()
+    assert host.run("echo json_encode($client->troubles());") == []  # a week is enough
 
 
 def test_a_line_that_is_being_written_is_read_later(host: Host, collector: Collector) -> None:

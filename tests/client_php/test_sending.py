@@ -413,6 +413,26 @@ def test_a_killed_run_is_like_a_lost_answer(host: Host, collector: Collector) ->
     assert first.body == second.body
 
 
+@pytest.mark.parametrize("away", [False, True])
+def test_a_module_that_is_deactivated_takes_its_counts_along(host: Host, collector: Collector, away: bool) -> None:
+    """The last beacon has what was counted until then, each on its day; where it does not arrive it waits."""
+    host.shift = midday()
+    host.tick()
+    host.count(export=1)
+    first = day_of(host)
+    host.sleep(DAY)
+    host.count(export=2)
+    if away:
+        collector.will_answer(500)
+    deactivate = "echo json_encode($client->deactivate()->status());"
+    assert host.run(deactivate) == ("failed" if away else "sent")
+    assert [beacon["reason"] for beacon in collector.beacons[1:]] == ["heartbeat", "deactivate"]
+    host.sleep(3600)
+    assert host.tick()["status"] == "sent"  # activated again
+    assert arrived(collector) == {first: 1, day_of(host): 2}
+    assert collector.beacons[-1]["reason"] == "activate"
+
+
 def test_explain_stores_nothing_and_shows_the_collectors_answer(host: Host, collector: Collector) -> None:
     """explain() sends the next beacon to the check, and changes nothing here."""
     host.count(export=2)

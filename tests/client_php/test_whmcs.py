@@ -204,6 +204,21 @@ def test_a_request_inserts_one_row_and_a_page_without_counts_none(whmcs: Whmcs) 
     assert int(after or 0) == int(before or 0) + 1
 
 
+def test_a_table_of_counts_is_bounded(whmcs: Whmcs, collector: Collector) -> None:
+    """Where the cron did not come for 60,000 requests no more is counted, and the page says so for a week."""
+    whmcs.page(pharos="choose", level="full")
+    whmcs.cron()
+    whmcs.sql("INSERT INTO mod_acme_pharos_counts (id, line) VALUES (1000, '{}'), (70000, '{}')")
+    count = "run_hook('InvoicePaid'); $c = pharos_sample_pharos(); echo json_encode([$c->flush(), $c->troubles()]);"
+    assert whmcs.run(count) == [False, ["counts_lost"]]
+    whmcs.cron()
+    assert whmcs.run(count) == [True, ["counts_lost"]]
+    whmcs.shift += 8 * DAY
+    whmcs.cron()
+    assert whmcs.run("echo json_encode(pharos_sample_pharos()->troubles());") == []
+    assert uses(collector, "sample.invoice_paid") == 1
+
+
 def test_the_choice_off_leaves_no_table_of_counts(whmcs: Whmcs, collector: Collector) -> None:
     """Refusing deletes what was counted and sends nothing; the addon's pages work the same."""
     whmcs.page(pharos="choose", level="full")

@@ -60,6 +60,38 @@ final class Cron
         }
     }
 
+    /** Sends the module's last beacon, with what was counted until now, whatever the breaker says. */
+    public function farewell(string $module): Result
+    {
+        $deadline = microtime(true) + self::BUDGET;
+        for ($turn = 0; !$this->store->lock(); $turn++) {
+            if ($turn === 5 || !Quiet::can('usleep')) {
+                return new Result(Result::BUSY);
+            }
+            usleep(200000);
+        }
+        try {
+            $state = State::healed($this->store->load() ?? []);
+            $body = $state['modules'][$module]['body'] ?? null;
+            $level = $this->install->level();
+            if ($level === 'off' || !\is_array($body) || $state['objected'] > 0 || $state['moved'] !== '') {
+                return new Result(Result::OFF);
+            }
+            if ($level === 'license') {
+                unset($body['server'], $body['platform']);
+                $body['consent']['level'] = 'license';
+            } else {
+                Counts::ingest($state, $this->store->lines($state));
+            }
+            Queue::leave($state, $module, $body, Clock::now());
+            $state['until'] = 0;
+            return $this->store->save($state)
+                ? $this->send($state, true, $deadline) : new Result(Result::FAILED, 'state_unavailable');
+        } finally {
+            $this->store->unlock();
+        }
+    }
+
     /**
      * @param array<string, array<string, mixed>> $bodies
      * @param array<mixed> $seen
@@ -84,6 +116,8 @@ final class Cron
             return new Result($level === 'off' ? Result::OFF : Result::OBJECTED);
         }
         $this->store->counting($level === 'full');
+        $lost = $state['lost'];
+        $state['lost'] = '';
         $lines = $this->store->lines($state);
         $first = $state['install_id'] === '';
         if ($first) {
@@ -91,6 +125,7 @@ final class Cron
         }
         if (!$this->placed($state, $choice, $lines)) {
             Counts::ingest($state, $lines);
+            State::remember($state, $lost, $now);
             return new Result($this->store->save($state) ? Result::MOVED : Result::FAILED);
         }
         Counts::ingest($state, $lines);
@@ -106,6 +141,7 @@ final class Cron
             $state['machine'] = $seen;
         }
         $open = Queue::expire($state, $now);
+        State::remember($state, $lost, $now);
         $php = Install::seen($state)['php'];  // the lines may have told it just now
         foreach ($bodies as $module => $body) {
             if (isset($body['platform'])) {

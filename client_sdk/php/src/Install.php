@@ -160,23 +160,8 @@ final class Install
 
     public function farewell(Client $client): Result
     {
-        $state = $this->state();
-        $level = $this->level();
-        $body = $state['modules'][$client->name()]['body'] ?? null;
-        if ($level === 'off' || $state['install_id'] === '' || !\is_array($body)) {
-            return new Result(Result::OFF);
-        }
-        $beacon = [
-            'schema' => 1, 'beacon_id' => State::uuid(), 'install_id' => $state['install_id'],
-            'sent_at' => gmdate('Y-m-d\TH:i:s\Z', Clock::now()), 'reason' => 'deactivate',
-        ] + $body;
-        if ($level === 'license') {
-            unset($beacon['server'], $beacon['platform']);
-            $beacon['consent']['level'] = 'license';
-        }
-        $flight = [['id' => $beacon['beacon_id'], 'module' => $client->name(), 'due' => Clock::now(), 'beacon' => $beacon]];
-        $answer = Transport::request('/v1/beacons', Queue::body($flight), true, Cron::BUDGET);
-        return Verdict::settle($state, $flight, $answer, Clock::now());  // of a state that is not stored
+        $this->flush();
+        return (new Cron($this, $this->store, []))->farewell($client->name());
     }
 
     public function rights(): Rights
@@ -207,6 +192,9 @@ final class Install
             if (!empty($state[$part])) {
                 $troubles[] = $part === 'error' ? 'error ' . $state['error'] : $part;
             }
+        }
+        if (($state['lost_at'] ?? 0) > $now - 7 * Clock::DAY) {
+            $troubles[] = 'counts_lost';
         }
         if ($state['lost'] !== '') {
             $troubles[] = 'lost_' . $state['lost'];

@@ -61,6 +61,22 @@ final class Queue
     }
 
     /**
+     * Makes the last beacon of a module that is deactivated. Its next one is an activation.
+     *
+     * @param array<string, mixed> $state
+     * @param array<string, mixed> $body
+     */
+    public static function leave(array &$state, string $module, array $body, int $now): void
+    {
+        $full = $body['consent']['level'] === 'full';
+        if ($full) {
+            self::past($state, $module, $now, $body);
+        }
+        self::push($state, $module, $now, 'deactivate', $body, $full ? Counts::take($state, $module, '') : []);
+        $state['modules'][$module]['sent'] = false;
+    }
+
+    /**
      * Tells the counts of days that are over: in the day's beacon if it still waits and was never sent, otherwise in one
      * of their own that is due at the end of the day.
      *

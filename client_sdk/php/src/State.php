@@ -21,8 +21,8 @@ final class State
         $whole = [
             'format' => 1, 'install_id' => '', 'place' => '', 'moved' => '', 'due_at' => 0, 'last_due' => 0,
             'modules' => [], 'queue' => [], 'flight' => [], 'batch' => self::BATCH, 'failures' => 0, 'until' => 0,
-            'log' => [], 'logs' => [], 'web' => [], 'machine' => [], 'objected' => 0, 'lost' => '', 'expiring' => 0,
-            'refused' => 0, 'error' => '',
+            'log' => [], 'logs' => [], 'web' => [], 'machine' => [], 'objected' => 0, 'lost' => '', 'lost_since' => 0,
+            'expiring' => 0, 'refused' => 0, 'error' => '',
         ];
         foreach ($whole as $part => $nothing) {
             if (\gettype($state[$part] ?? null) !== \gettype($nothing)) {
@@ -47,6 +47,22 @@ final class State
             $state['machine'] = [];
         }
         return $state;
+    }
+
+    /**
+     * Keeps word of what a run has found to be lost for a week.
+     *
+     * @param array<string, mixed> $state
+     * @param string $before what earlier runs had found
+     */
+    public static function remember(array &$state, string $before, int $now): void
+    {
+        if ($state['lost'] !== '' || ($before !== '' && $state['lost_since'] === 0)) {
+            $state['lost'] = $state['lost'] ?: $before;
+            $state['lost_since'] = $now;
+        } elseif (abs($now - $state['lost_since']) < 7 * Clock::DAY) {
+            $state['lost'] = $before;
+        }
     }
 
     /** @param mixed $value */
