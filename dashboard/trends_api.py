@@ -10,7 +10,7 @@ from dashboard.cases_api import person
 from dashboard.casework import Casework
 from dashboard.permissions import TRENDS
 from dashboard.problems import json_answer
-from warehouse.cases.trends import SOON_DAYS, Trends
+from warehouse.cases.trends import LEAST_CLOSED, SOON_DAYS, Trends
 from warehouse.queries.metrics import QueryError
 
 _TEXT: Schema = {"type": "string"}
@@ -33,7 +33,11 @@ SCHEMA = closed(
         version_series=_TEXT,
         installs=_NUMBER,
         flagged=_NUMBER,
-        estimate={**_SHARE, "type": ["number", "null"], "description": "null: no case is closed yet."},
+        estimate={
+            **_SHARE,
+            "type": ["number", "null"],
+            "description": f"null: fewer than {LEAST_CLOSED} cases are closed yet.",
+        },
         interval={"type": "array", "items": _SHARE, "description": "95%"},
     ),
     closed=closed(resolved=_NUMBER, dismissed=_NUMBER),

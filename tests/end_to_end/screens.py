@@ -18,6 +18,7 @@ ADDRESSES = {
     "unknown-filter": "/?module=no_such_module",
     "glossary": "/glossary",
     "cases": "/licensing",
+    "trends": "/licensing/trends",
     "installs": "/licensing/installs",
     "access-log": "/access-log",
     "rights": "/rights",

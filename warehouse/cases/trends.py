@@ -16,6 +16,8 @@ WEEKS, MONTHS = 26, 12
 # An install that has reported within so many days is active.
 ACTIVE_DAYS = 30
 SOON_DAYS = 30
+# With fewer closed cases there is an interval, and no estimate.
+LEAST_CLOSED = 10
 Z = 1.959964  # 95% of a normal distribution lie within so many deviations
 
 # A flag about a key accuses several installs and counts once. One that is disputed from the beginning is raised too.
@@ -139,13 +141,13 @@ def estimated(
     """Return the estimate for a group of installs: the cases of `real` are resolved, those of `suspect` not. Pure.
 
     As many of the suspects count as unlicensed as of the closed cases were resolved, not dismissed. The interval is
-    that of this share (Wilson, 95%): without a closed case it is all of them or none, and there is no estimate.
+    that of this share (Wilson, 95%): without a closed case it is all of them or none. An estimate needs `LEAST_CLOSED`.
     """
-    low, high = wilson(resolved, resolved + dismissed)
-    share = resolved / (resolved + dismissed) if resolved + dismissed else None
-    middle = (real + share * suspect) / installs if share is not None else None
-    if not suspect:
-        middle = real / installs
+    closed = resolved + dismissed
+    low, high = wilson(resolved, closed)
+    middle = None
+    if not suspect or closed >= LEAST_CLOSED:
+        middle = (real + (resolved / closed if suspect else 0) * suspect) / installs
     return Unlicensed(
         module, version, installs, real + suspect, middle,
         (real + low * suspect) / installs, (real + high * suspect) / installs,

@@ -16,7 +16,7 @@ from dashboard.formatting import count, plural, share
 from dashboard.permissions import TRENDS, Callbacks, Page
 from dashboard.regions import fill
 from dashboard.tables import Cell, Part, table, table_card, table_outputs
-from warehouse.cases.trends import ACTIVE_DAYS, SOON_DAYS, WEEKS, Conversion, Trends, Unlicensed
+from warehouse.cases.trends import ACTIVE_DAYS, LEAST_CLOSED, SOON_DAYS, WEEKS, Conversion, Trends, Unlicensed
 
 FLAGS, CONVERSION, UNLICENSED = "counts_by_week_of_rule", "conversion", "unlicensed"
 MOST_ROWS = 40
@@ -64,14 +64,20 @@ def _conversion(found: Sequence[Conversion], call: str) -> tuple[Any, ...]:
     rows: list[list[Cell]] = [
         [
             f"{each.month:%b %Y}",
+            Part(each.now / each.flagged),
             each.flagged,
             "too early" if each.soon is None else each.soon,
             each.now,
-            Part(each.now / each.flagged),
         ]
         for each in found
     ]
-    columns = ("First flagged in", "Installs", f"Licensed within {SOON_DAYS} days", "Licensed now", "Share")
+    columns = (
+        "First flagged in",
+        "Share licensed now",
+        "Installs",
+        f"Licensed within {SOON_DAYS} days",
+        "Licensed now",
+    )
     flagged, now = sum(each.flagged for each in found), sum(each.now for each in found)
     said = f"Of {plural(flagged, 'install')}, {count(now)} report a license now. " if flagged else "No install yet. "
     note = f"{said}Installs of late months have had less time."
@@ -80,13 +86,10 @@ def _conversion(found: Sequence[Conversion], call: str) -> tuple[Any, ...]:
 
 def _unlicensed(found: Trends, call: str, k: int) -> tuple[Any, ...]:
     rows = [_row(each) for each in found.unlicensed[:MOST_ROWS]]
-    columns = ("Module and version", "Active installs", "With a flag", "At least (95%)", "At most (95%)", "Estimate")
-    closed = found.resolved + found.dismissed
-    basis = (
-        f"Of {plural(closed, 'closed case')}, {found.resolved} were resolved, not dismissed."
-        if closed
-        else "No case is closed yet, so that each open one may be real or not."
-    )
+    columns = ("Module and version", "Estimate", "At least (95%)", "At most (95%)", "Active installs", "With a flag")
+    basis = f"Closed cases: {found.resolved} resolved, {found.dismissed} dismissed."
+    if found.resolved + found.dismissed < LEAST_CLOSED:
+        basis += f" An estimate needs {LEAST_CLOSED}; until then there are only its bounds."
     more = len(found.unlicensed) - MOST_ROWS
     cut = f" {plural(more, 'further row')} are in the answer of the read API." if more > 0 else ""
     note = (
@@ -100,5 +103,5 @@ def _unlicensed(found: Trends, call: str, k: int) -> tuple[Any, ...]:
 def _row(each: Unlicensed) -> list[Cell]:
     estimate: Cell = "not yet" if each.estimate is None else Part(each.estimate)
     return [
-        f"{each.module} {each.version}", each.installs, each.flagged, share(each.low), share(each.high), estimate,
+        f"{each.module} {each.version}", estimate, share(each.low), share(each.high), each.installs, each.flagged,
     ]  # fmt: skip

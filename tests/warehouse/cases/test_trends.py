@@ -80,7 +80,7 @@ def test_the_picture(kind: str, tmp_path: Path) -> None:
     # 3 is resolved, 5 and 6 are not closed, 4 is dismissed.
     series = rows["invoice_pro", "3.2"]
     assert (series.installs, series.flagged) == (11, 3)
-    assert series.estimate == pytest.approx((1 + 0.5 * 2) / 11)
+    assert series.estimate is None
     assert (series.low, series.high) == pytest.approx(((1 + 2 * 0.09453) / 11, (1 + 2 * 0.90547) / 11), abs=1e-4)
     assert (rows["invoice_pro", "4.0"].installs, rows["invoice_pro", "4.0"].high) == (5, 0)
     assert (found["other"].unlicensed, found["other"].conversion) == ([], [])
@@ -95,4 +95,8 @@ def test_the_interval_of_a_share() -> None:
     open_alone = estimated("m", "1.0", 10, 0, 4, 0, 0)
     assert (open_alone.estimate, open_alone.low, open_alone.high) == (None, 0, 0.4)
     assert estimated("m", "1.0", 10, 0, 0, 0, 0).estimate == 0
+    assert estimated("m", "1.0", 10, 1, 4, 9, 0).estimate is None
+    well = estimated("m", "1.0", 10, 1, 4, 10, 10)
+    assert well.estimate == pytest.approx(0.3)
+    assert (well.low, well.high) == pytest.approx((0.1 + 0.4 * 0.2993, 0.1 + 0.4 * 0.7007), abs=1e-4)
     assert SOON_DAYS == 30
