@@ -32,6 +32,7 @@ bench: .venv/development
 # The wheel that the images are made of.
 wheel: .venv/bin/pip
 	rm -rf build/lib build/bdist.* build/dist
+	@deploy/charts.sh
 	$(BIN)/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/dist .
 
 # A CycloneDX list of all that the image with the embedded ClickHouse installs, with licenses, as build/sbom.json.
@@ -55,11 +56,13 @@ packages:
 .venv/runtime: setup.cfg constraints.txt | .venv/bin/pip
 	@echo "Installing Pharos and the embedded ClickHouse into .venv (1.2 GB, once: a minute or two) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,geo]'
+	@deploy/charts.sh
 	@touch $@
 
 .venv/development: setup.cfg constraints.txt | .venv/bin/pip
 	@echo "Installing Pharos, the embedded ClickHouse and the test tools into .venv (1.4 GB, once: a minute or two) ..."
 	@$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,geo,test]'
+	@deploy/charts.sh
 	@touch .venv/runtime $@
 
 .venv/bin/pip:

@@ -1,13 +1,17 @@
 """Delivery of scripts and styles."""
 
 import gzip
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import brotli
+import pytest
 from flask.testing import FlaskClient
 
-from dashboard.script_assets import PLOTLY
+from dashboard.script_assets import PLOTLY, small_plotly
 
+ROOT = Path(__file__).parents[2]
 Visit = Callable[[str | None], FlaskClient]
 
 
@@ -52,3 +56,24 @@ def test_all_scripts_and_styles_come_from_here(visit: Visit) -> None:
     assert 'src="http' not in page
     assert 'href="http' not in page
     assert "plotly/package_data/plotly.min.js" in visit("product").get("/").headers["Link"]
+
+
+def test_the_small_charts_are_sent_if_they_are_there(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the small edition of plotly.js was fetched, browsers get it, with its own tag. Without it the whole one."""
+    small = tmp_path / "plotly-basic.min.js"
+    assert small_plotly(small) is None
+    small.write_bytes(b"/**\n* plotly.js (basic - minified) v0.0.1\n*/")
+    assert small_plotly(small) is None  # another version than that of the package
+    lock = json.loads((ROOT / "deploy/charts/package-lock.json").read_text())
+    (fetched,) = (one for name, one in lock["packages"].items() if name)
+    assert fetched["integrity"].startswith("sha512-")
+    script = f"/**\n* plotly.js (basic - minified) v{fetched['version']}\n*/{'x' * 3000}".encode()
+    small.write_bytes(script)
+    monkeypatch.setattr("dashboard.script_assets.SMALL_PLOTLY", small)
+    visit: Visit = request.getfixturevalue("visit")
+    sent = visit("product").get(PLOTLY, headers={"Accept-Encoding": "br"})
+    assert brotli.decompress(sent.data) == script
+    assert visit("product").get(PLOTLY, headers={"If-None-Match": sent.headers["ETag"]}).status_code == 304
+    assert visit(None).get(PLOTLY).status_code == 401

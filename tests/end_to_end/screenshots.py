@@ -39,7 +39,7 @@ def shoot(page: Page, system: System, folder: Path) -> int:
             for width in WIDTHS:
                 whole(page, width)
                 page.wait_for_load_state("networkidle")
-                page.screenshot(path=folder / f"{name}-{scheme}-{width}.png")
+                page.screenshot(path=folder / f"{name}-{scheme}-{width}.png", animations="disabled")
         page.emulate_media(color_scheme="light", media="print")
         whole(page, PAPER)
         page.screenshot(path=folder / f"{name}-print.png")

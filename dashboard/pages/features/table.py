@@ -32,11 +32,11 @@ COLUMNS = [
      "cellRenderer": "Count"},
     {"field": "uses", "headerName": "Uses", "minWidth": 90, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
-    {"field": "per_install", "headerName": "Each", "minWidth": 70, "flex": 1, "type": "rightAligned",
+    {"field": "per_install", "headerName": "Each", "minWidth": 82, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count", "headerTooltip": "Uses per install that used it"},
     {"field": "first_seen", "headerName": "Since", "minWidth": 88, "flex": 1,
      "headerTooltip": "The first month of the last twelve in which enough installs used it"},
-    {"field": "hint", "headerName": "Hint", "minWidth": 150, "flex": 1, "cellRenderer": "Hint", "sortable": False},
+    {"field": "hint", "headerName": "Hint", "minWidth": 138, "flex": 1, "cellRenderer": "Hint", "sortable": False},
 ]  # fmt: skip
 
 
