@@ -52,9 +52,10 @@ make() {
 # Queues a beacon: time, reason, version, and which lines of `pending` it takes. Of more than eight two
 # of one day merge, otherwise the oldest two.
 entry() {
-    { echo "$(uuid) $1 $2 $level $3" && grep "$4" pending | cut -d' ' -f2- | sum | head -n 200; } >entry
+    grep "$4" pending | cut -d' ' -f2- | sum >all
+    { echo "$(uuid) $1 $2 $level $3" && head -n 200 all; } >entry
     mv entry "queue/$1-$(uuid)"
-    grep -v "$4" pending >rest
+    { grep -v "$4" pending; tail -n +201 all | sed "s/^/$(utc "$1" %F) /"; } >rest
     mv rest pending
     [ "$(ls queue | wc -l)" -le 8 ] && return
     older=$(ls queue | sed -n 1p) newer=$(ls queue | sed -n 2p) before=

@@ -192,6 +192,21 @@ class AnyDay:
         return 0
 
 
+@pytest.mark.parametrize("language", ["php", "shell"])
+def test_what_one_beacon_cannot_hold_comes_with_the_next(language: str, collector: Collector, tmp_path: Path) -> None:
+    """A beacon has at most 200 features, and the 201st is not lost."""
+    client = CLIENTS[language](tmp_path, collector)
+    client.tick()
+    client.count({f"f{number}": 1 for number in range(100)})
+    client.count({f"g{number}": 1 for number in range(101)})
+    for _ in range(3):
+        client.shift += DAY
+        client.tick()
+    sizes = [len(beacon.get("features", {})) for beacon in collector.beacons]
+    assert max(sizes) == 200
+    assert sum(sizes) == 201
+
+
 def test_python_s_fifty_processes_lose_nothing(collector: Collector, tmp_path: Path) -> None:
     """50 processes × 1,000 counts of the Python client, with ticks beside, are exactly 50,000."""
     client = Python(tmp_path, collector)
