@@ -27,7 +27,7 @@ def told(total: Total, given: Mapping[str, str]) -> str:
         if total.keys == 1
         else (f", {plural(total.keys, 'case')} of them about a key that several installs share" if total.keys else "")
     )
-    scope = "that match" if given else "to do"
+    scope = ("that matches" if total.cases == 1 else "that match") if given else "to do"
     return f"{plural(total.cases, 'case')} {scope}, about {plural(total.installs, 'install')}{keys}."
 
 
