@@ -28,6 +28,10 @@ ADDRESSES = {
 # A callback is under way, or a chart has a figure that is not drawn yet.
 BUSY = "._dash-loading-callback, .dash-graph--pending"
 
+# Waits until what moves to its new place has arrived, as the navigation does. What turns for ever is not waited for.
+MOVED = """Promise.allSettled(document.getAnimations().filter(
+    (one) => one.effect.getComputedTiming().iterations !== Infinity).map((one) => one.finished)).then(() => null)"""
+
 
 def show(page: Page, address: str) -> None:
     """Open a page and wait until all that it shows is there."""
@@ -41,5 +45,6 @@ def show(page: Page, address: str) -> None:
 def whole(page: Page, width: int) -> None:
     """Make the window as high as the page: what is cut off by the window is not checked or seen."""
     page.set_viewport_size({"width": width, "height": 900})
+    page.evaluate(MOVED)
     height = page.evaluate("Math.max(900, document.documentElement.scrollHeight)")
     page.set_viewport_size({"width": width, "height": min(int(height), 12_000)})
