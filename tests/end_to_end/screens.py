@@ -27,6 +27,11 @@ ADDRESSES = {
 }
 # A callback is under way, or a chart has a figure that is not drawn yet.
 BUSY = "._dash-loading-callback, .dash-graph--pending"
+# Plotly redraws a moment after its window changed.
+DRAWN = """() => [...document.querySelectorAll(".js-plotly-plot")].every(chart => {
+    const drawing = chart.querySelector(".main-svg");
+    return !drawing || !chart.clientWidth || Math.abs(drawing.getBoundingClientRect().width - chart.clientWidth) < 2;
+})"""
 
 # Waits until what moves to its new place has arrived, as the navigation does. What turns for ever is not waited for.
 MOVED = """Promise.allSettled(document.getAnimations().filter(
@@ -48,3 +53,4 @@ def whole(page: Page, width: int) -> None:
     page.evaluate(MOVED)
     height = page.evaluate("Math.max(900, document.documentElement.scrollHeight)")
     page.set_viewport_size({"width": width, "height": min(int(height), 12_000)})
+    page.wait_for_function(DRAWN)

@@ -30,7 +30,7 @@ def fill(system: System) -> None:
 
 def shoot(page: Page, system: System, folder: Path) -> int:
     """Write `<page>-<scheme>-<width>.png` and `<page>-print.png`; return how many."""
-    before = len(list(folder.glob("*.png")))
+    written = 0
     for name, path in ADDRESSES.items():
         page.emulate_media(color_scheme="light", media="screen")
         show(page, system.dashboard + path)
@@ -43,8 +43,9 @@ def shoot(page: Page, system: System, folder: Path) -> int:
         page.emulate_media(color_scheme="light", media="print")
         whole(page, PAPER)
         page.screenshot(path=folder / f"{name}-print.png")
+        written += 2 * len(WIDTHS) + 1
         print(name)
-    return len(list(folder.glob("*.png"))) - before
+    return written
 
 
 def main(folder: Path) -> None:
