@@ -15,7 +15,7 @@ def adoption_since_release(curves: Mapping[str, Curve]) -> Figure:
     """A line for each release."""
     color = colors(list(curves))
     data = [_line(release, curve, color[release], 2) for release, curve in curves.items()]
-    return {"data": data, "layout": {**_layout(list(curves.values())), "showlegend": True, "legend": LEGEND}}
+    return {"data": data, "layout": _layout(list(curves.values()))}
 
 
 def release_watch(release: str, newest: Curve, band: Sequence[tuple[float, float]]) -> Figure:
@@ -28,7 +28,7 @@ def release_watch(release: str, newest: Curve, band: Sequence[tuple[float, float
     }  # fmt: skip
     curves: list[Curve] = [newest, [high for _, high in band]]
     data = [*([outline] if band else []), _line(release, newest, ACCENT, 3)]
-    return {"data": data, "layout": {**_layout(curves), "showlegend": True, "legend": LEGEND}}
+    return {"data": data, "layout": _layout(curves)}
 
 
 def _line(release: str, curve: Curve, color: str, width: float) -> dict[str, Any]:
@@ -48,4 +48,6 @@ def _layout(curves: Sequence[Curve]) -> dict[str, Any]:
                   "showgrid": False, "zeroline": False, "ticks": "", "automargin": True, "rangemode": "tozero"},
         "yaxis": {"tickformat": ".0%", "nticks": 5, "automargin": True, "fixedrange": True, "zeroline": False,
                   "ticks": "", "ticklabelstandoff": 8, "range": [0, min(highest * 1.12, 1) or 1]},
+        # Below the title of the axis.
+        "showlegend": True, "legend": {**LEGEND, "y": -0.36},
     }  # fmt: skip
