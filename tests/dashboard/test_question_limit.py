@@ -59,7 +59,7 @@ def test_who_waits_gets_the_next_turn() -> None:
 
 
 class SlowEngine(EmptyEngine):
-    """Responds when the test says so, and counts concurrent questions."""
+    """Responds when the test says so, and counts concurrent questions. All of them share the number of install-days."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -67,8 +67,9 @@ class SlowEngine(EmptyEngine):
         self.asking = 0
 
     def query(self, *args: Any, **kwargs: Any) -> list[tuple[Any, ...]]:
-        self.asking += 1
-        assert self.go.wait(60)
+        if "bitCount" not in args[0]:
+            self.asking += 1
+            assert self.go.wait(60)
         return super().query(*args, **kwargs)
 
 
