@@ -7,6 +7,7 @@ import requests
 import schemathesis
 from hypothesis import settings
 from requests.adapters import HTTPAdapter
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from collector.openapi import document
 from tests import cases
@@ -51,7 +52,12 @@ def test_every_answer_is_as_described(case: Any, live: Collector) -> None:
     """Whatever is sent, status, media type, headers and body of the answer are among those that the document names."""
     with requests.Session() as session:
         session.mount("http://", Gzipping())
-        case.call_and_validate(base_url=live.url, headers={"Authorization": f"Bearer {KEY}"}, session=session)
+        way = {"base_url": live.url, "headers": {"Authorization": f"Bearer {KEY}"}, "session": session}
+        answer = case.call(**way)
+        # Of a batch each beacon is refused by itself. A good one among bad ones makes the answer a 202.
+        partly = isinstance(case.body, list) and answer.status_code == 202 and answer.json()["rejected"]
+        excluded = [negative_data_rejection] if partly else []
+        case.validate_response(answer, headers=way["headers"], excluded_checks=excluded, transport_kwargs=way)
 
 
 def test_every_status_of_a_bad_request_is_described() -> None:

@@ -9,11 +9,14 @@ SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (1440, 390)
 
 
-def violations(page: Page) -> list[str]:
-    """Return what axe finds on the page: rule, target and why."""
-    # The frame of the page moves while it opens; colors in between are no contrast.
+def violations(page: Page, *rules: str) -> list[str]:
+    """Return what axe finds on the page, with all its rules or some: rule, target and why."""
+    # What opens is transparent at first; colors in between are no contrast.
     page.wait_for_load_state("networkidle")
-    found: list[dict[str, Any]] = Axe().run(page).response["violations"]
+    page.wait_for_function("() => document.getAnimations().every(one => one.playState !== 'running')")
+    only = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
+    options = {"resultTypes": ["violations"], **only}
+    found: list[dict[str, Any]] = Axe().run(page, options=options).response["violations"]
     return [
         f"{one['id']} at {node['target']}: {node.get('failureSummary', '')} {node['html'][:120]}"
         for one in found

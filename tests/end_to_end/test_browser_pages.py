@@ -9,12 +9,12 @@ from io import StringIO
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from dashboard.formatting import count, share
 from pharos.synthetic_fleet import beacons
 from pharos.synthetic_vendor import VENDOR, catalog
+from tests.end_to_end.axe import violations
 from tests.end_to_end.screens import ADDRESSES, show, whole
 from tests.end_to_end.system import PASSWORD, System, running
 from tests.end_to_end.test_browser import browser, logged_in
@@ -210,13 +210,6 @@ def test_nothing_is_wider_than_the_window(page: Page, system: System, width: int
     page.set_viewport_size({"width": 1280, "height": 720})
 
 
-def faults(page: Page, where: str, *rules: str) -> list[str]:
-    """What axe finds, with all its rules or some: the rule and the first element that breaks it."""
-    only = {"runOnly": {"type": "rule", "values": rules}} if rules else {}
-    found = Axe().run(page, options={"resultTypes": ["violations"], **only}).response["violations"]
-    return [f"{where}: {one['id']}: {one['nodes'][0]['html'][:200]}" for one in found]
-
-
 @pytest.mark.parametrize("name", ADDRESSES)
 def test_every_page_is_accessible(login: Page, system: System, name: str) -> None:
     """axe finds nothing on any page, light and dark, on a phone and on a desk."""
@@ -227,7 +220,7 @@ def test_every_page_is_accessible(login: Page, system: System, name: str) -> Non
         rules = ("color-contrast", "link-in-text-block") if dark else ()
         for width in (390, 1440):
             whole(login, width)
-            found += faults(login, f"{name}, {width}, {dark=}", *rules)
+            found += [f"{name}, {width}, {dark=}: {one}" for one in violations(login, *rules)]
     login.emulate_media(color_scheme="light")
     login.set_viewport_size({"width": 1280, "height": 720})
     assert found == []
@@ -242,7 +235,7 @@ def test_what_opens_from_the_bar_is_accessible(page: Page) -> None:
         expect(button).to_have_attribute("aria-expanded", "true")
         if name == "Filter":
             page.get_by_role("option", name="Country", exact=True).click()  # and its list closes
-        assert faults(page, name) == []
+        assert violations(page) == []
         page.keyboard.press("Escape")
         expect(page.get_by_label(inside).first).to_be_hidden()
         expect(button).to_be_focused()
