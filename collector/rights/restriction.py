@@ -40,21 +40,18 @@ def seal(engine: Engine, work: Work) -> None:
 
 def lift(engine: Engine, work: Work) -> None:
     """Insert an install's sealed rows into the planes again. Raises `ContentError` before it inserts any."""
-    rows: dict[Plane, dict[int, dict[str, Any]]] = {plane: {} for plane in install_data.TABLES}
-    for each in sealed_rows(engine, work):
-        for plane in rows:
-            row = each[plane]
-            # Two collectors may have sealed the same beacon. One that is counted must not be summed again.
-            if row and not rows[plane].get(row["beacon"], {}).get("counted"):
-                rows[plane][row["beacon"]] = row
-    for row in rows["usage"].values():
+    sealed = sealed_rows(engine, work)
+    rows: dict[Plane, list[dict[str, Any]]] = {
+        plane: [each[plane] for each in sealed if each[plane]] for plane in install_data.TABLES
+    }
+    for row in rows["usage"]:
         if row.get("counted"):
             row["edition"] = edition(work)
     for plane, found in rows.items():
-        _require_readable(engine, PLANE_TABLES[plane], list(found.values()))
+        _require_readable(engine, PLANE_TABLES[plane], found)
     _put_aggregates_back(engine, work)
     for plane, found in rows.items():
-        lines = sorted(encode(row) for row in found.values())
+        lines = sorted(map(encode, found))
         id = insert_id(work["batches"][plane], lines)
         if plane == "usage" and lines:
             lines = without_known(engine, id, lines)
@@ -95,7 +92,7 @@ def sealed_aggregates(engine: Engine, work: Work) -> sealed_months.Rows:
 
 
 def sealed_rows(engine: Engine, work: Work) -> list[dict[str, Any]]:
-    """Return the sealed rows of a restricted install, as {plane: row or None}. Raises `EngineError`."""
+    """Return the sealed rows of a restricted install, as {plane: row or None}, each once. Raises `EngineError`."""
     key = bytes.fromhex(work["sealing_key"])
     found = []
     for _, sealed, sealed_ip in install_data.sealed(engine, work["who"]):
@@ -104,4 +101,15 @@ def sealed_rows(engine: Engine, work: Work) -> list[dict[str, Any]]:
             # The addresses are deleted after 30 days.
             rows["license"] |= decrypt(key, sealed_ip) if sealed_ip else {"ip": "", "ip_claim": ""}
         found.append(rows)
-    return found
+    # The same row may be sealed twice: by two collectors, or again after a kill. The one that says that the
+    # aggregates count it must stay, so that it is not summed again.
+    chosen: dict[tuple[Plane, int], int] = {}
+    for number, rows in enumerate(found):
+        for plane in install_data.TABLES:
+            if (row := rows[plane]) and (row.get("counted") or (plane, row["beacon"]) not in chosen):
+                chosen[plane, row["beacon"]] = number
+    once = [
+        {plane: row if row and chosen[plane, row["beacon"]] == number else None for plane, row in rows.items()}
+        for number, rows in enumerate(found)
+    ]
+    return [rows for rows in once if any(rows.values())]

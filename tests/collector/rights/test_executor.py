@@ -17,6 +17,7 @@ import pytest
 from collector.batch_insert import insert_batch
 from collector.loader import Loader
 from collector.planes import Planes, encode
+from collector.rights import restriction
 from collector.rights.api import ask, parse, request_status
 from collector.rights.decisions import Decisions
 from collector.rights.request_store import UNHELD_DAYS, RequestStore
@@ -237,6 +238,32 @@ def test_nothing_is_deleted_that_could_not_be_put_back(
     collector.finish()
     assert (request_status(collector.store, again) or {})["state"] == "done"
     assert differences(collector.engine) == []
+
+
+def test_what_is_sealed_again_is_there_once(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a restriction fails between two deletions, it seals again what is left. Each row is returned once."""
+    mine = someone()
+    collector.send(mine)
+    collector.loader.step()
+    collector.ask(mine, "restrict")
+    (work,) = [request.work for request in collector.store.pending()]
+    real = install_data.delete
+    failed: list[str] = []
+
+    def half(engine: Engine, rows: dict[str, Any]) -> None:
+        if failed:
+            return real(engine, rows)
+        failed.append("usage_beacons")
+        real(engine, {"usage_beacons": rows["usage_beacons"]})
+        wait_for(lambda: not install_data.deleting(engine), "the deletion")
+        raise EngineError("ClickHouse is away")
+
+    monkeypatch.setattr(install_data, "delete", half)
+    collector.finish()
+    assert failed
+    assert collector.count(install_data.SEALED) > 6
+    sealed = restriction.sealed_rows(collector.engine, work)
+    assert Counter(plane for rows in sealed for plane in rows if rows[plane]) == {"usage": 3, "license": 3}
 
 
 def failing_at(monkeypatch: pytest.MonkeyPatch, number: int) -> Callable[[], bool]:
