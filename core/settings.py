@@ -54,13 +54,17 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _RESERVED_DATABASES = ("system", "information_schema")
 
 
-def _clickhouse_url(text: str) -> str:
+def _names_host(text: str, *schemes: str) -> bool:
+    """Return whether a text is a URL of one of the schemes, with a host and, if any, a port."""
     try:
         url = urlsplit(text)
-        usable = url.scheme in ("http", "https") and url.hostname and (url.port is None or url.port > 0)
+        return url.scheme in schemes and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
-        usable = False
-    if not usable:
+        return False
+
+
+def _clickhouse_url(text: str) -> str:
+    if not _names_host(text, "http", "https"):
         raise ValueError("must be http[s]://user:password@host:port/database")
     database = _database(text)
     if not _NAME.fullmatch(database) or database.lower() in _RESERVED_DATABASES:
@@ -87,24 +91,16 @@ def clickhouse_port(url: str) -> int:
 
 
 def _smtp_url(text: str) -> str:
-    try:
-        url = urlsplit(text)
-        sender = parse_qs(url.query).get("from", [""])[0]
-        usable = url.scheme in ("smtp", "smtps") and url.hostname and (url.port is None or url.port > 0)
-    except ValueError:
-        usable, sender = False, ""
-    if not usable or sender.count("@") != 1 or not sender.isprintable():
+    usable = _names_host(text, "smtp", "smtps")
+    sender = parse_qs(urlsplit(text).query).get("from", [""])[0] if usable else ""
+    if sender.count("@") != 1 or not sender.isprintable():
         raise ValueError("must be smtp[s]://user:password@host:port?from=ADDRESS")
     return text
 
 
 def _webhook_url(text: str) -> str:
-    try:
-        url = urlsplit(text)
-        usable = url.scheme in ("http", "https") and url.hostname and (url.port is None or url.port > 0)
-    except ValueError:
-        usable = False
-    if not usable or not text.isascii() or not text.isprintable() or " " in text or url.username or url.fragment:
+    usable = _names_host(text, "http", "https") and text.isascii() and text.isprintable() and " " not in text
+    if not usable or urlsplit(text).username or urlsplit(text).fragment:
         raise ValueError("must be http[s]://host[:port]/path")
     return text
 
