@@ -67,7 +67,10 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     def get_metrics() -> Response:
         if not _from_operator():
             raise problems.Refused(Rejected(Reason.UNAUTHORIZED, detail="requires loopback or an admin token"))
-        return Response(metrics.exposition(home.spool, time.time()), content_type="text/plain; version=0.0.4")
+        return Response(
+            metrics.exposition(home, time.time(), webhook=bool(settings.webhook_url)),
+            content_type="text/plain; version=0.0.4",
+        )
 
     def _from_operator() -> bool:
         token = credentials.token(bearer(request.headers.get("Authorization")))

@@ -6,7 +6,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, generate_latest
@@ -14,6 +13,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from collector.spool import Loading, Spool, Stats
+from core.home import Home
+from core.outbox import Outbox, OutboxError, Told
 
 
 @dataclass(frozen=True)
@@ -36,18 +37,22 @@ METRICS: list[Meaning] = []
 
 @dataclass(frozen=True)
 class _Read:
-    """What a scrape reads: the spool, the progress of its loader, and the time (epoch seconds)."""
+    """What a scrape reads: the spool, the progress of its loader, and the time (epoch seconds).
+
+    `outbox` is None without a webhook, or if the dashboard that sends has another home.
+    """
 
     stats: Stats
     loading: Loading
     free: int
     now: float
+    outbox: Told | None
 
     def since(self, moment: float | None) -> float:
         return 0.0 if moment is None else max(0.0, self.now - moment)
 
 
-_READ: list[tuple[Meaning, Callable[[_Read], float]]] = []
+_READ: list[tuple[Meaning, Callable[[_Read], float | None]]] = []
 
 
 def _counted(name: str, meaning: str, *labels: str) -> Counter:
@@ -56,8 +61,8 @@ def _counted(name: str, meaning: str, *labels: str) -> Counter:
     return Counter(name, meaning, labels)
 
 
-def _read(name: str, kind: Literal["counter", "gauge"], meaning: str, of: Callable[[_Read], float]) -> None:
-    """A figure that each scrape reads."""
+def _read(name: str, kind: Literal["counter", "gauge"], meaning: str, of: Callable[[_Read], float | None]) -> None:
+    """A figure that each scrape reads; None leaves it out."""
     METRICS.append(Meaning(name, kind, meaning))
     _READ.append((METRICS[-1], of))
 
@@ -104,29 +109,44 @@ _read(
     "how long the loader has been failing; 0 while it works",
     lambda at: at.since(at.loading.since),
 )
+_read(
+    "pharos_webhook_events",
+    "gauge",
+    "events that wait for the webhook's receiver, if the dashboard has the collector's home",
+    lambda at: at.outbox.waiting if at.outbox else None,
+)
+_read(
+    "pharos_webhook_oldest_seconds",
+    "gauge",
+    "the age of the oldest of them; an event is dropped after a day",
+    lambda at: at.since(at.outbox.oldest) if at.outbox else None,
+)
 
 
-class _SpoolFigures:
-    """Reads the spool at each scrape."""
+class _HomeFigures:
+    """Reads the spool and the outbox of a home at each scrape."""
 
-    def __init__(self, path: Path, now: float) -> None:
-        self._path, self._now = path, now
+    def __init__(self, home: Home, now: float, *, webhook: bool) -> None:
+        self._home, self._now, self._webhook = home, now, webhook
 
     def collect(self) -> Iterator[Metric]:
-        spool = Spool(self._path)
+        spool, outbox = Spool(self._home.spool), None
+        with suppress(OutboxError):
+            outbox = Outbox(self._home.dashboard).told_from_outside() if self._webhook else None
         try:
-            at = _Read(spool.stats(), spool.loading(), spool.free_bytes(), self._now)
+            at = _Read(spool.stats(), spool.loading(), spool.free_bytes(), self._now, outbox)
         finally:
             spool.close()
         for metric, of in _READ:
             family = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
-            yield family(metric.name, metric.meaning, of(at))
+            if (value := of(at)) is not None:
+                yield family(metric.name, metric.meaning, value)
 
 
-def exposition(spool: Path, now: float) -> bytes:
-    """Return the counters of all workers and the state of the spool, in Prometheus text format."""
+def exposition(home: Home, now: float, *, webhook: bool) -> bytes:
+    """Return the counters of all workers and the state of the home, in Prometheus text format."""
     registry = CollectorRegistry()
     with suppress(ValueError):  # the folder of the counters was removed: the spool's figures are there all the same
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    registry.register(_SpoolFigures(spool, now))
+    registry.register(_HomeFigures(home, now, webhook=webhook))
     return generate_latest(registry)

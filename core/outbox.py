@@ -6,11 +6,11 @@ content, so that a repeated reading of its source does not send it again.
 
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.sqlite import opened
+from core.sqlite import opened, read_only
 
 LOCK_SECONDS = 5.0
 DAY_SECONDS = 86400.0
@@ -43,9 +43,12 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Told:
-    """How it goes: the number of events that wait, when the last was taken (epoch), what failed since ("": nothing)."""
+    """How it goes: the number of events that wait, since when the oldest does (epoch), when the last was taken (epoch),
+    and what failed since ("": nothing).
+    """
 
     waiting: int
+    oldest: float | None
     delivered: float | None
     trouble: str
 
@@ -149,8 +152,24 @@ class Outbox:
     def told(self) -> Told:
         """Return how it goes."""
         with self._open() as db:
-            delivered = _state(db, "delivered")
-            return Told(_count(db), float(delivered) if delivered else None, _state(db, "trouble"))
+            return _told(db)
+
+    def told_from_outside(self) -> Told | None:
+        """Return how it goes without writing anything; None if there is no outbox yet."""
+        try:
+            with closing(read_only(self._path, LOCK_SECONDS)) as db:
+                found = db.execute("SELECT count() FROM sqlite_master WHERE name = 'webhook_state'").fetchone()
+                return _told(db) if found[0] else None
+        except FileNotFoundError:
+            return None
+        except (sqlite3.Error, OSError) as error:
+            raise OutboxError(f"the outbox cannot be read: {error}") from error
+
+
+def _told(db: sqlite3.Connection) -> Told:
+    ((oldest,),) = db.execute("SELECT min(taken) FROM webhook_events WHERE done IS NULL")
+    delivered = _state(db, "delivered")
+    return Told(_count(db), oldest, float(delivered) if delivered else None, _state(db, "trouble"))
 
 
 def _count(db: sqlite3.Connection) -> int:

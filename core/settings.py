@@ -98,10 +98,22 @@ def _smtp_url(text: str) -> str:
     return text
 
 
-def _webhook_url(text: str) -> str:
+def _web_address(text: str) -> bool:
+    """Return whether a text is the address of a page, without a login in it."""
     usable = _names_host(text, "http", "https") and text.isascii() and text.isprintable() and " " not in text
-    if not usable or urlsplit(text).username or urlsplit(text).fragment:
+    return usable and not urlsplit(text).username and not urlsplit(text).fragment
+
+
+def _webhook_url(text: str) -> str:
+    if not _web_address(text):
         raise ValueError("must be http[s]://host[:port]/path")
+    return text
+
+
+def _dashboard_url(text: str) -> str:
+    text = text.removesuffix("/")
+    if not _web_address(text) or text != "{0.scheme}://{0.netloc}".format(urlsplit(text)):
+        raise ValueError("must be http[s]://host[:port], without a path")
     return text
 
 
@@ -218,6 +230,11 @@ class Settings(Thresholds):
     region: str = _setting("", _text, "Location of the data, for the public page: Frankfurt, Germany.")
     policy_version: str = _setting("", _policy_version, "Version of the privacy policy, for the public page: 2026-11.")
     contact: str = _setting("", _text, "Contact for privacy questions, for the public page: privacy@example.com.")
+    dashboard_url: str = _setting(
+        "",
+        _dashboard_url,
+        "Where people reach the dashboard, https://pharos.example.com, for links in e-mails and events; unset: none.",
+    )
     smtp_url: str = _setting(
         "",
         _smtp_url,

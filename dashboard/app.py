@@ -79,7 +79,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     webhook = (
         Webhook(
             settings.webhook_url, settings.webhook_secret, Outbox(home.dashboard), engine, access_log,
-            seconds=settings.k == 1,
+            seconds=settings.k == 1, address=settings.dashboard_url,
         )
         if settings.webhook_url
         else None
@@ -89,7 +89,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
 
     def report(view: View, role: Role) -> str:
         with server.app_context():
-            return reports.render(view, role)
+            return reports.render(view, role, settings.dashboard_url)
 
     api = import_module("dashboard.api").blueprint(
         settings,
@@ -115,8 +115,9 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     script_assets.register(server)
     senders: list[Digests | Webhook] = [webhook] if webhook else []
     if settings.smtp_url:
-        alert, cases = partial(alert_of, data), partial(digest_of, casework)
-        senders.append(Digests(views, credentials, report, alert, cases, settings.smtp_url))
+        address = settings.dashboard_url
+        alert, cases = partial(alert_of, data), partial(digest_of, casework, address)
+        senders.append(Digests(views, credentials, report, alert, cases, settings.smtp_url, address))
     server.extensions[SENDERS] = senders
     return server
 

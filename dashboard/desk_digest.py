@@ -17,10 +17,11 @@ PATH = "/licensing"
 SHOWN, MOST = 20, 1000
 
 
-def digest_of(casework: Casework, view: View, role: Role, now: datetime) -> EmailMessage | None:
+def digest_of(casework: Casework, address: str, view: View, role: Role, now: datetime) -> EmailMessage | None:
     """Return the e-mail, without sender and receiver; None if no case matches, or the role may see none.
 
-    Raises `QueryError`, `EngineError` and `AccessLogError`.
+    `address` is that of the dashboard; with "" the e-mail names paths. Raises `QueryError`, `EngineError` and
+    `AccessLogError`.
     """
     page = page_at(view.path)
     if role not in LICENSING or page is None or role not in page.roles:
@@ -36,11 +37,12 @@ def digest_of(casework: Casework, view: View, role: Role, now: datetime) -> Emai
         f"{plural(total.cases, 'case')}, about {plural(total.installs, 'install')}. "
         f"{plural(new.cases, 'case')} with a flag raised since yesterday.",
         "",
-        *(_line(case) for case in found[:SHOWN]),
+        *(_line(case, address) for case in found[:SHOWN]),
     ]
     if total.cases > SHOWN:
         lines.append(f"… and {total.cases - SHOWN} more.")
     lines += ["", f"The attached file has {'all of them' if total.cases <= MOST else f'the first {MOST}'}."]
+    lines += [f"All of them: {address}{view.path}{view.search}"] if address else []
     mail = EmailMessage()
     mail["Subject"] = f"Pharos: {view.name}, {plural(total.cases, 'case')}, {new.cases} new"
     mail.set_content("\n".join(lines) + "\n")
@@ -48,9 +50,9 @@ def digest_of(casework: Casework, view: View, role: Role, now: datetime) -> Emai
     return mail
 
 
-def _line(case: Case) -> str:
+def _line(case: Case, address: str) -> str:
     held = case.evidence
     why = f"{', '.join(map(rule, held.rules))}; {GRADES[held.grade].lower()}" if held.rules else "no flag holds"
     since = f", since {day(case.since.date())}" if held.rules else ""
     state = f"{STATES[case.state]}, {case.assignee or 'nobody'}"
-    return f"- /licensing/{case.subject}: {why}, {plural(held.reach, 'install')}{since}. {state}."
+    return f"- {address}{PATH}/{case.subject}\n  {why}, {plural(held.reach, 'install')}{since}. {state}."

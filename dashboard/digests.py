@@ -49,23 +49,28 @@ def monday_of(day: date) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def message(view: View, html: str, sender: str) -> EmailMessage:
+def link(view: View, address: str) -> str:
+    """The line that leads to a view; "" if the address of the dashboard is not known."""
+    return f"Open it: {address}{view.path}{view.search}\n" if address else ""
+
+
+def message(view: View, html: str, sender: str, address: str) -> EmailMessage:
     """The e-mail with a report as its text, and as a file."""
     mail = EmailMessage()
     mail["Subject"] = f"Pharos: {view.name}"
     mail["From"], mail["To"] = sender, view.mail
-    mail.set_content(f"The view {view.name} of this week is attached as an HTML file.\n")
+    mail.set_content(f"The view {view.name} of this week is attached as an HTML file.\n{link(view, address)}")
     mail.add_alternative(html, subtype="html")
     mail.add_attachment(html.encode(), maintype="text", subtype="html", filename="report.html")
     return mail
 
 
-def alert_message(view: View, text: str, sender: str) -> EmailMessage:
+def alert_message(view: View, text: str, sender: str, address: str) -> EmailMessage:
     """The e-mail of an alert."""
     mail = EmailMessage()
     mail["Subject"] = f"Pharos: {view.name} is unusual"
     mail["From"], mail["To"] = sender, view.mail
-    mail.set_content(f"{text}\n")
+    mail.set_content(f"{text}\n{link(view, address)}")
     return mail
 
 
@@ -107,9 +112,10 @@ class Digests:
         alert: Callable[[View, Role, date], Alert | None],
         cases: Callable[[View, Role, datetime], EmailMessage | None],
         url: str,
+        address: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._views, self._credentials, self._clock = views, credentials, clock
+        self._views, self._credentials, self._address, self._clock = views, credentials, address, clock
         self._render, self._alert, self._cases = render, alert, cases
         self._sender, self._send = smtp(url)
         self._stop = threading.Event()
@@ -128,7 +134,7 @@ class Digests:
         now = self._clock()
 
         def send(view: View, role: Role) -> bool:
-            self._send(message(view, self._render(view, role), self._sender))
+            self._send(message(view, self._render(view, role), self._sender, self._address))
             self._views.mark_sent(view, monday_of(now.date()).isoformat())
             return True
 
@@ -146,7 +152,7 @@ class Digests:
                 return False
             found = self._alert(view, role, now.date())
             if found is not None:
-                self._send(alert_message(view, found.text(view.name), self._sender))
+                self._send(alert_message(view, found.text(view.name), self._sender, self._address))
             self._views.mark_checked(view, yesterday)
             return found is not None
 

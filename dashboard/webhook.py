@@ -35,10 +35,14 @@ REST_SECONDS = (5.0, 600.0)
 log = logging.getLogger("pharos.webhook")
 
 
-def body_of(event: CaseEvent, *, seconds: bool) -> bytes:
-    """Return what the receiver gets. Its time is to the hour, or with `seconds` to the second, as in the read API."""
+def body_of(event: CaseEvent, *, seconds: bool, address: str = "") -> bytes:
+    """Return what the receiver gets. Its time is to the hour, or with `seconds` to the second, as in the read API.
+
+    `address` is that of the dashboard: with it the event has the link of its case.
+    """
     name = str(event.subject)
-    return _encoded(event.kind, event.at, seconds, {"case": name, "module": event.subject.module, **event.more})
+    link = {"url": f"{address}/licensing/{name}"} if address else {}
+    return _encoded(event.kind, event.at, seconds, {"case": name, "module": event.subject.module, **link, **event.more})
 
 
 def test_event(now: datetime) -> tuple[str, bytes]:
@@ -52,7 +56,10 @@ def _encoded(kind: str, at: datetime, seconds: bool, data: dict[str, object]) ->
 
 
 class Webhook:
-    """The sender. `seconds`: times of events are exact. `clock` returns the wall time, `steady` measures pauses."""
+    """The sender. `seconds`: times of events are exact. `address` is that of the dashboard, for links.
+
+    `clock` returns the wall time, `steady` measures pauses.
+    """
 
     def __init__(
         self,
@@ -63,11 +70,13 @@ class Webhook:
         access_log: AccessLog,
         *,
         seconds: bool,
+        address: str = "",
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._url, self._key, self._outbox, self._engine = url, key_of(secret), outbox, engine
-        self._access_log, self._seconds, self._clock, self._steady = access_log, seconds, clock, steady
+        self._access_log, self._seconds, self._address = access_log, seconds, address
+        self._clock, self._steady = clock, steady
         self._rest_until = self._looked_at = float("-inf")
         self._rest = REST_SECONDS[0]
         self._stop = threading.Event()
@@ -104,7 +113,10 @@ class Webhook:
             return 0  # they wait in ClickHouse
         since = max(mark - OVERLAP_SECONDS, now - DAY_SECONDS)
         found, further = events(self._engine, datetime.fromtimestamp(since, UTC))
-        rows = [(event.id, str(event.subject), body_of(event, seconds=self._seconds)) for event in found]
+        rows = [
+            (event.id, str(event.subject), body_of(event, seconds=self._seconds, address=self._address))
+            for event in found
+        ]
         new = self._outbox.unknown(rows)
         if new:
             self._access_log.record("webhook", str(Role.LICENSING), "webhook", {}, len(new))

@@ -17,6 +17,7 @@ from core import parts
 from core.catalog import CatalogError, watch
 from core.credentials import Credentials, Role
 from core.home import Home, HomeError
+from core.outbox import Outbox, OutboxError
 from core.owner import user_name
 from core.settings import Bind, SettingError, Settings
 from pharos.checks import Check
@@ -29,6 +30,8 @@ from warehouse.licensing.addresses import Concentration
 from warehouse.plane_tables import PLANES
 
 LATE_SECONDS = 300
+# The pauses of the webhook grow to an hour, and after a day an event is dropped.
+WEBHOOK_LATE_SECONDS = 2 * 3600
 ANSWER_SECONDS = 10.0
 EMBEDDED = "embedded: no users, only the code separates the planes"
 
@@ -56,6 +59,7 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
     yield _country(settings)
     yield _catalog(settings, home)
     yield from _spool(home)
+    yield _webhook(settings, home)
     yield _space(home)
     yield _parts(settings, home)
     yield from (_server(settings, home) if settings.clickhouse_url else _embedded(settings, home))
@@ -174,6 +178,24 @@ def _spool(home: Home) -> Iterator[Check]:
     yield Check("spool", age < LATE_SECONDS, message)
     yield duplicates
     yield Check("quarantine", not stats.quarantined, f"{stats.quarantined} rows rejected by ClickHouse")
+
+
+def _webhook(settings: Settings, home: Home) -> Check:
+    if not settings.webhook_url:
+        return Check("webhook", True, "none is set")
+    try:
+        told = Outbox(home.dashboard).told_from_outside()
+    except OutboxError as error:
+        return Check("webhook", False, str(error))
+    if told is None:
+        return Check("webhook", True, "nothing to send yet")
+    age = 0 if told.oldest is None else int(time.time() - told.oldest)
+    texts = [f"{told.waiting} events to send" + (f", the oldest for {age} s" if told.waiting else "")]
+    if told.delivered is not None:
+        texts.append(f"the last was taken {datetime.fromtimestamp(told.delivered, UTC):%Y-%m-%dT%H:%M:%SZ}")
+    if told.trouble:
+        texts.append(f"since then the receiver: {told.trouble}")
+    return Check("webhook", age < WEBHOOK_LATE_SECONDS, "; ".join(texts))
 
 
 def _space(home: Home) -> Check:

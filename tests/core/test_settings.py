@@ -39,6 +39,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "region": ("Frankfurt, Germany", "Frankfurt, Germany"),
     "policy_version": ("2026-11", "2026-11"),
     "contact": ("privacy@example.com", "privacy@example.com"),
+    "dashboard_url": ("https://pharos.example.com/", "https://pharos.example.com"),
     "smtp_url": (
         "smtps://user:pw@mail.example.com:465?from=pharos@example.com",
         "smtps://user:pw@mail.example.com:465?from=pharos@example.com",
@@ -79,6 +80,7 @@ DEFAULTS: dict[str, Any] = {
     "policy_version": "",
     "contact": "",
     "smtp_url": "",
+    "dashboard_url": "",
     "webhook_url": "",
     "webhook_secret": "",
     "catalog": "",
@@ -132,6 +134,9 @@ BAD = {
     "region": ["Frankfurt,\nGermany", " Frankfurt"],
     "policy_version": ["of November", "-1", "2" * 33],
     "contact": ["line\tbreak"],
+    "dashboard_url": [
+        "pharos.example.com", "ftp://pharos.example.com", "https://h/path", "https://h?a=1", "https://a@h", "https://h#x",
+    ],
     "smtp_url": ["mail.example", "http://mail.example?from=a@b.example", "smtp://mail.example", "smtp://h?from=x"],
     "webhook_url": ["hooks.example.com", "ftp://hooks.example.com", "http:///x", "https://a:b@hooks.example.com/"],
     "webhook_secret": ["whsec_QUJD", "QUJD" * 8, f"whsec_{'QUJD' * 8}!", f"whsec_{'QUJD' * 22}"],

@@ -122,7 +122,7 @@ def test_a_day_is_checked_once(tmp_path: Path, credentials: Credentials, monkeyp
     def clock() -> datetime:
         return datetime(2026, 11, 28, hours.pop(0), tzinfo=UTC)
 
-    sender = Digests(views, credentials, lambda *_: "", check, lambda *_: None, "smtp://h?from=a@b.example", clock)
+    sender = Digests(views, credentials, lambda *_: "", check, lambda *_: None, "smtp://h?from=a@b.example", "", clock)
     assert [sender.send_alerts() for _ in range(4)] == [0, 0, 1, 0]
     assert len(tries) == 2
-    assert "Usual for this weekday are 80 to 120" in sent[0].get_content()
+    assert sent[0].get_content().endswith("Usual for this weekday are 80 to 120, from the last 8 weeks.\n")

@@ -54,13 +54,14 @@ def mailed(engine: Engine, home: Home) -> dict[str, Any]:
     write(engine, Change(subject, 0, "ada", "contacted", "=cmd()", evidence=seen.evidence), NOW)
     found, total = casework.list(Person("ada", Role.LICENSING), "cases", {"severity": "critical", "sort": "oldest"})
     return {
-        "mail": digest_of(casework, CRITICAL, Role.LICENSING, NOW),
-        "for product": digest_of(casework, CRITICAL, Role.PRODUCT, NOW),
-        "none": digest_of(casework, View("ada", "None", "/licensing", "?state=resolved"), Role.LICENSING, NOW),
+        "mail": digest_of(casework, "", CRITICAL, Role.LICENSING, NOW),
+        "with links": digest_of(casework, "https://pharos.example.com", CRITICAL, Role.LICENSING, NOW),
+        "for product": digest_of(casework, "", CRITICAL, Role.PRODUCT, NOW),
+        "none": digest_of(casework, "", View("ada", "None", "/licensing", "?state=resolved"), Role.LICENSING, NOW),
         "file": csv_of(found),
         "shown": [(str(one.subject), one.state, str(one.score), f"{one.since:%Y-%m-%d}") for one in found],
         "total": total.cases,
-        "logged": [(entry.who, entry.what) for entry in log.entries(3)],
+        "logged": [(entry.who, entry.what) for entry in log.entries(5)],
     }
 
 
@@ -84,6 +85,14 @@ def test_the_mail_has_what_the_view_shows(found: dict[str, Any]) -> None:
     assert len(file.get_content().splitlines()) == 26
     assert (found["for product"], found["none"]) == (None, None)
     assert ("ada", "cases digest") in found["logged"]
+
+
+def test_the_mail_has_links_where_the_address_is_known(found: dict[str, Any]) -> None:
+    """To each case that it names, and to the view. Without the setting it names paths."""
+    (known, unknown) = (found[name].get_body(("plain",)).get_content() for name in ("with links", "mail"))
+    assert known.count("\n- https://pharos.example.com/licensing/invoice_pro.install.") == 20
+    assert known.endswith("All of them: https://pharos.example.com/licensing?severity=critical\n")
+    assert "http" not in unknown
 
 
 def test_the_file_has_exactly_what_is_shown(found: dict[str, Any]) -> None:
@@ -118,7 +127,7 @@ def test_a_view_of_the_cases_is_sent_once_a_day(
         return datetime(2026, 11, day, hour, tzinfo=UTC)
 
     never: Callable[..., Any] = lambda *_: pytest.fail("no report and no alert")  # noqa: E731
-    sender = Digests(views, credentials, never, never, cases, "smtp://h?from=a@b.example", clock)
+    sender = Digests(views, credentials, never, never, cases, "smtp://h?from=a@b.example", "", clock)
     assert [sender.send_cases() for _ in range(5)] == [0, 0, 1, 0, 1]
     assert set(tries) == {Role.LICENSING}
     assert sent[0]["To"] == "team@example.com"

@@ -15,6 +15,7 @@ from dashboard import digests
 from dashboard.digests import Digests, due
 
 URL = "smtp://user:p%40ss@mail.example:2525?from=pharos@example.com"
+HOST = "https://pharos.example.com"
 
 
 def at(text: str) -> datetime:
@@ -58,7 +59,9 @@ def views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SavedViews:
 
 
 def make(views: SavedViews, credentials: Credentials, render: Callable[[View, Role], str]) -> Digests:
-    return Digests(views, credentials, render, lambda *_: None, lambda *_: None, URL, lambda: at("2100-11-30 12:00"))
+    return Digests(
+        views, credentials, render, lambda *_: None, lambda *_: None, URL, HOST, lambda: at("2100-11-30 12:00")
+    )
 
 
 def test_a_digest_is_sent_once_as_its_owner_sees_it(
@@ -78,6 +81,8 @@ def test_a_digest_is_sent_once_as_its_owner_sees_it(
     assert roles == [Role.PRODUCT]
     body: Any = mail.get_body(("html",))
     assert "<h1>Monday</h1>" in body.get_content()
+    plain: Any = mail.get_body(("plain",))
+    assert f"Open it: {HOST}/\n" in plain.get_content()
     assert [part.get_filename() for part in mail.iter_attachments()] == ["report.html"]
 
 

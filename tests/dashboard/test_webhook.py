@@ -33,6 +33,7 @@ from warehouse.migrate import migrate
 KEY = bytes(range(32))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 ERASED = 7
+ADDRESS = "https://pharos.example.com"
 
 
 class Clock:
@@ -45,9 +46,11 @@ class Clock:
         return self.now
 
 
-def sender(home: Home, engine: Engine, url: str, clock: Clock, *, seconds: bool = False) -> Webhook:
+def sender(home: Home, engine: Engine, url: str, clock: Clock) -> Webhook:
     log = AccessLog.of(Settings(home=home.path), home)
-    return Webhook(url, SECRET, Outbox(home.dashboard), engine, log, seconds=seconds, clock=clock, steady=clock)
+    return Webhook(
+        url, SECRET, Outbox(home.dashboard), engine, log, seconds=False, address=ADDRESS, clock=clock, steady=clock
+    )
 
 
 def way(engine: Engine, home: Home) -> dict[str, Any]:
@@ -94,12 +97,13 @@ def test_events_go_from_clickhouse_to_the_receiver(kind: str, tmp_path: Path) ->
         ("flag.raised", install), ("case.changed", install), ("flag.raised", key), ("flag.cleared", install)
     }  # fmt: skip
     assert told["flag.raised", key]["data"] == {
-        "case": key, "module": "invoice_pro", "rule": "shared_key", "severity": "warning", "grade": "recorded",
-        "reach": 3, "since": told["flag.raised", install]["data"]["since"],
+        "case": key, "module": "invoice_pro", "url": f"{ADDRESS}/licensing/{key}",
+        "rule": "shared_key", "severity": "warning", "grade": "recorded", "reach": 3,
+        "since": told["flag.raised", install]["data"]["since"],
     }  # fmt: skip
     assert told["case.changed", install]["data"] == {
-        "case": install, "module": "invoice_pro", "revision": 1, "action": "changed", "state": "contacted",
-        "assignee": "bob", "who": "ada", "noted": True,
+        "case": install, "module": "invoice_pro", "url": f"{ADDRESS}/licensing/{install}",
+        "revision": 1, "action": "changed", "state": "contacted", "assignee": "bob", "who": "ada", "noted": True,
     }  # fmt: skip
     assert all(event["timestamp"].endswith(":00:00Z") for event in found["events"])
     assert len(found["events"]) == len(found["requests"])
@@ -275,7 +279,8 @@ def test_a_kill_at_any_step_loses_no_event(
 
 
 def test_a_signature_covers_the_time_and_the_content(receiver: Receiver) -> None:
-    """As in the example of Standard Webhooks. A request of earlier cannot be sent again under a new time."""
+    """As in the specification's own tests. A request of earlier cannot be sent again under a new time."""
+    # standard-webhooks/standard-webhooks, libraries/javascript/src/webhook.test.ts, "sign function works".
     example = webhook_post.signature(
         base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330,
         b'{"test": 2432232314}',

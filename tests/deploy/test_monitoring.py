@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 
 from collector.metrics import METRICS
 from collector.validate import Reason
+from core.home import Home
+from core.outbox import Outbox
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
 
@@ -28,8 +31,11 @@ needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not in
 
 @pytest.fixture(scope="module")
 def scrape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The metrics of a collector that has accepted, rejected and refused."""
-    with Collector(tmp_path_factory.mktemp("scraped") / "home", PHAROS_INGEST_KEY=KEY) as collector:
+    """The metrics of a collector that has accepted, rejected and refused, beside a webhook with an event to send."""
+    home = Home(tmp_path_factory.mktemp("scraped") / "home")
+    Outbox(home.dashboard).take([("one", "a case", b"{}")], 0, time.time() - 100)
+    webhook = {"PHAROS_WEBHOOK_URL": "http://127.0.0.1:1/", "PHAROS_WEBHOOK_SECRET": f"whsec_{'QUJD' * 8}"}
+    with Collector(home.path, PHAROS_INGEST_KEY=KEY, **webhook) as collector:
         collector.post([beacon(), beacon({"reason": "because"})])
         collector.post(b"NaN")
         yield collector.request("GET", "/metrics").body.decode()
@@ -44,6 +50,9 @@ def test_a_scrape_has_the_metrics_of_the_registry_and_no_other(scrape: str) -> N
     for each in METRICS:
         for labels in re.findall(rf"^{each.series}\{{(.*)\}} ", scrape, re.MULTILINE):
             assert set(re.findall(r'(\w+)="', labels)) == set(each.labels)
+    values = dict(re.findall(r"^(pharos_webhook_\w+) (\S+)$", scrape, re.MULTILINE))
+    assert float(values["pharos_webhook_events"]) == 1
+    assert float(values["pharos_webhook_oldest_seconds"]) >= 100
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
@@ -111,6 +120,10 @@ CASES = {
     "PharosHeartbeatsDeferred": (
         ['pharos_heartbeats_deferred_total{instance="a"} 0+1x2400'],
         ['pharos_heartbeats_deferred_total{instance="a"} 7x2400'],
+    ),
+    "PharosWebhookWaits": (
+        ['pharos_webhook_oldest_seconds{instance="a"} 0+60x2400'],
+        ['pharos_webhook_oldest_seconds{instance="a"} 3600x2400'],
     ),
 }
 

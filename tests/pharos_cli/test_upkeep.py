@@ -3,13 +3,17 @@
 import http.server
 import json
 import os
+import re
 import ssl
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
+from core.home import Home
+from core.outbox import Outbox
 from tests.collector.mmdb import mmdb
 from tests.collector.sample import beacon
 from tests.pharos_cli.command import pharos
@@ -40,6 +44,7 @@ CHECKS = [
     "spool",
     "duplicates",
     "quarantine",
+    "webhook",
     "space",
     "parts",
     "engine",
@@ -199,3 +204,28 @@ def test_the_doctor_warns_of_a_key_that_is_bound_to_no_module(tmp_path: Path) ->
     assert "ok   keys         each ingest key is bound to its modules" in pharos(home, "doctor").stdout
     pharos(home, "keys", "new")
     assert "ok   keys         warning: " in pharos(home, "doctor").stdout
+
+
+def test_the_doctor_looks_at_the_webhook(tmp_path: Path) -> None:
+    """An event that waits for more than two hours is a failure, with the receiver's last answer."""
+    home = Home(tmp_path / "home")
+
+    def doctor() -> subprocess.CompletedProcess[str]:
+        secret = f"whsec_{'QUJD' * 8}"
+        return pharos(home.path, "doctor", PHAROS_WEBHOOK_URL="http://127.0.0.1:1/", PHAROS_WEBHOOK_SECRET=secret)
+
+    assert "ok   webhook      nothing to send yet" in doctor().stdout
+    outbox, now = Outbox(home.dashboard), time.time()
+    outbox.take([("one", "a case", b"{}")], 0, now - 60)
+    assert re.search(r"ok   webhook      1 events to send, the oldest for \d+ s\n", doctor().stdout)
+    outbox.take([("two", "a case", b"{}")], 0, now - 3 * 3600)
+    outbox.delivered("one", now - 10)
+    outbox.failed(outbox.due(now, 1)[0], "answered 503", now)
+    done = doctor()
+    found = re.search(
+        r"FAIL webhook      1 events to send, the oldest for (\d+) s; the last was taken \S+; (.+)\n", done.stdout
+    )
+    assert found is not None
+    assert int(found[1]) >= 3 * 3600
+    assert found[2] == "since then the receiver: answered 503"
+    assert done.returncode == 1

@@ -46,7 +46,7 @@ class CaseEvent:
 
 
 def events(engine: Engine, since: datetime) -> tuple[list[CaseEvent], datetime | None]:
-    """Return the events from a time on. If there were too many, also the time from which to read on.
+    """Return the events from a time on, each once. If there were too many, also the time from which to read on.
 
     Raises `EngineError`.
     """
@@ -54,7 +54,8 @@ def events(engine: Engine, since: datetime) -> tuple[list[CaseEvent], datetime |
     flags = [_flag(*row) for row in reader.query(_FLAGS, parameters)]
     decisions = [_decision(*row) for row in reader.query(_DECISIONS, parameters)]
     cut = [found[-1].at for found in (flags, decisions) if len(found) >= MOST]
-    return sorted([*flags, *decisions], key=lambda event: event.at), min(cut, default=None)
+    once = {event.id: event for event in reversed([*flags, *decisions])}
+    return sorted(once.values(), key=lambda event: event.at), min(cut, default=None)
 
 
 def gone(engine: Engine, names: Collection[str]) -> set[str]:
@@ -78,8 +79,9 @@ def _flag(
     reach: int, since: datetime,
 ) -> CaseEvent:  # fmt: skip
     at, subject = _time(millis), Subject(module, install, key)
-    # Two loaders may write the same revision of a flag at different times. A flag that expired begins at 1 again.
-    which = f"{millis}" if key else f"{revision} {at:%Y-%m}"
+    # Two loaders that judge at once write the same revisions at different times. A flag that expired begins at 1 again,
+    # and so does that of one more install of a key: then the start or the reach differs.
+    which = f"{revision} {since:%Y-%m-%d} {reach}"
     more = {"rule": rule, "severity": severity, "grade": grade, "reach": reach, "since": f"{since:%Y-%m-%d}"}
     return CaseEvent(_id("flag", subject, rule, event, which), f"flag.{event}", at, subject, more)
 

@@ -14,7 +14,8 @@ from dashboard.login import csrf_token
 def outside(told: Told) -> html.Section:
     """The line about the webhook, with its button."""
     taken = f"the last was taken {moment(datetime.fromtimestamp(told.delivered, UTC))}" if told.delivered else ""
-    texts = [f"{plural(told.waiting, 'event')} to send", *([taken] if taken else [])]
+    oldest = f", the oldest since {moment(datetime.fromtimestamp(told.oldest, UTC))}" if told.oldest else ""
+    texts = [f"{plural(told.waiting, 'event')} to send{oldest}", *([taken] if taken else [])]
     line: list[Any] = [f"Webhook: {', '.join(texts)}."]
     if told.trouble:
         line.append(html.Strong(f" The receiver did not take an event: {told.trouble}. It is sent again for a day."))
