@@ -21,13 +21,11 @@ lint: .venv/development
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
+# Beside a ClickHouse server with CLICKHOUSE_URL, CLICKHOUSE_PID. Takes some twenty minutes on two quiet cores.
 bench: .venv/development
-	$(BIN)/python -m tests.bench
-	$(BIN)/python -m tests.bench.rights
-	$(BIN)/python -m tests.bench.duplicates
-	$(BIN)/python -m tests.bench.decisions
-	$(BIN)/python -m tests.bench.php_page
-	$(BIN)/python -m tests.bench.php_outage
+	@mkdir -p build
+	$(BIN)/python -m tests.bench > build/performance.md
+	mv build/performance.md docs/performance.md
 
 # The wheel that the images are made of.
 wheel: .venv/bin/pip

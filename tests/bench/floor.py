@@ -1,26 +1,32 @@
-"""The floor: a Flask route that does nothing, under the collector's gunicorn settings."""
+"""What a collector could be instead, under the collector's gunicorn settings: `python -m tests.bench.floor PEER`.
 
+`nothing` answers and does nothing: the floor. `append` appends each body to a file and flushes it to the disk.
+"""
+
+import os
 import sys
-import tempfile
-from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 
 from collector.server import CollectorServer
 from core.home import Home
-from core.settings import Bind, Settings
+from core.settings import Settings
 
 
-class FloorServer(CollectorServer):
+class PeerServer(CollectorServer):
     """The collector's server with another application."""
 
     def load(self) -> Any:
-        """The application that does nothing."""
-        app = Flask("floor")
+        """The application of the peer."""
+        app = Flask("peer")
+        file = os.open(self._home.path / "bodies", os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
 
         @app.post("/v1/beacons")
-        def post_nothing() -> Response:
+        def post_beacons() -> Response:
+            if sys.argv[1] == "append":
+                os.write(file, request.get_data() + b"\n")
+                os.fdatasync(file)
             return Response(b"{}", 202, content_type="application/json")
 
         @app.get("/healthz")
@@ -31,6 +37,6 @@ class FloorServer(CollectorServer):
 
 
 if __name__ == "__main__":
-    settings = Settings(collector_bind=Bind("127.0.0.1", int(sys.argv.pop())), home=Path(tempfile.mkdtemp()))
+    settings = Settings.from_environ(os.environ)
     home = Home(settings.home)
-    FloorServer(settings, home, home.lock("collector")).run()
+    PeerServer(settings, home, home.lock("collector")).run()
