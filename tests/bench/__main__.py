@@ -31,8 +31,8 @@ PARTS = {
 }
 _INTRODUCTION = """# Performance
 
-`make bench` measures this and writes this page: here in {minutes} minutes on {date}, at commit {commit}, on {machine}, with
-a load of {load} when it began. What else the machine does changes CPU times little, and other times much.
+`make bench` measures this and writes this page: here in {minutes} minutes on {date}, at commit {commit}, on {machine}.
+The load was {load} when it began. What else the machine does changes CPU times little, and other times much.
 """
 
 
