@@ -1,6 +1,7 @@
 """Group commit: one thread of each worker writes the beacons of all concurrent requests in one transaction.
 
-Each commit costs one disk flush, regardless of its size. The next requests queue up while a commit runs.
+Each commit costs one disk flush, regardless of its size. The next requests queue up while a commit runs, and under load
+a little longer: threads that wake up in small groups pass Python's lock around more than they work.
 """
 
 import queue
@@ -14,6 +15,10 @@ from collector.spool import Basis, Group, Row, Spool, Stored, Unavailable
 MOST = 5000  # five values each, and a statement of SQLite has at most 32,766
 ANSWER_SECONDS = 20.0
 SPACE_SECONDS = 1.0
+# After a commit of so many requests the writer waits for more. With 32 clients on two cores, a beacon then takes a
+# quarter less CPU, and no more time.
+BUSY_REQUESTS = 4
+GATHERING_SECONDS = 0.002
 
 
 class _Pending:
@@ -98,9 +103,12 @@ class Writer:
 
     def _run(self) -> None:
         last = False
+        pending: list[_Pending] = []
         while not last:
-            pending: list[_Pending] = []
             item = self._queue.get()
+            if len(pending) >= BUSY_REQUESTS:
+                time.sleep(GATHERING_SECONDS)
+            pending = []
             beacons = 0
             while True:
                 if item is None:

@@ -1,6 +1,7 @@
 """The writer: one commit for all waiting requests, and a separate result for each."""
 
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collector.group_commit import OverLimit, Writer
+from collector.group_commit import BUSY_REQUESTS, GATHERING_SECONDS, OverLimit, Writer
 from collector.spool import Group, Spool, Stored, Unavailable
 from tests.collector.rows import rows
 
@@ -68,6 +69,28 @@ def test_requests_in_flight_share_a_commit(gate: Gate, writer: Writer, tmp_path:
     spool = Spool(tmp_path / "spool.sqlite")
     assert spool.stats().beacons == 65
     spool.close()
+
+
+def test_under_load_a_commit_waits_for_more_requests(
+    gate: Gate, writer: Writer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a commit of several requests, those that arrive a moment after the next one share its commit."""
+    late: list[Future[list[bool]]] = []
+    with ThreadPoolExecutor(BUSY_REQUESTS + 3) as pool:
+
+        def arrive(seconds: float) -> None:
+            assert seconds == GATHERING_SECONDS
+            late.append(pool.submit(writer.put, rows(200)))
+            while writer._queue.empty():
+                threading.Event().wait(0.001)
+
+        monkeypatch.setattr(time, "sleep", arrive)
+        for future in put_behind(gate, writer, pool, *((rows(n),) for n in range(1, BUSY_REQUESTS + 1))):
+            assert future.result() == [True]
+        assert not late
+        assert writer.put(rows(100)) == [True]
+        assert [future.result() for future in late] == [[True]]
+        assert gate.commits == [1, BUSY_REQUESTS, 2]
 
 
 def test_one_request_over_its_limit_spoils_no_other(gate: Gate, writer: Writer) -> None:
