@@ -35,9 +35,11 @@ TOKEN_SECONDS = 14 * 86_400
 EMBEDDED_TOKENS = 10_000
 # The raw table of each plane, and the file that creates it.
 _FIRST = {"usage": ("usage_beacons", 1), "license": ("license_sightings", 2)}
+# The numbered files that `fresh.sql` stands for, in a database that was never without it: its `migrations` says so.
+FRESH = frozenset({1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 15, 30, 31, 32, 40, 50, 51, 55, 60})
 _MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS migrations$local $on_cluster (version UInt32, name String, sha256 String, applied DateTime)
-ENGINE = ${replicated}ReplacingMergeTree ORDER BY version
+ENGINE = ${replicated}ReplacingMergeTree ORDER BY version COMMENT 'begun with fresh.sql'
 """
 
 
@@ -52,27 +54,56 @@ def migrate(engine: Engine) -> list[str]:
 
 
 def _migrate(engine: Engine) -> list[str]:
-    done = _done(engine)
+    done, applied, found = _done(engine), [], sql_files()
     _check_planes(engine, done)
-    applied = []
-    for name, text in sql_files():
-        version, sha256 = int(name[:3]), hashlib.sha256(text.encode()).hexdigest()
-        if version in done:
-            if done[version] != sha256:
-                raise MigrationError(f"{name} is not the file that was applied to this database")
+    for name, text in found:
+        if done.get(_version(name), _sha256(text)) != _sha256(text):
+            raise MigrationError(f"{name} is not the file that was applied to this database")
+    if _fresh(engine, done, {_version(name) for name, _ in found}):
+        _apply(engine, files("warehouse").joinpath("fresh.sql").read_text(encoding="utf-8"))
+        applied = [(name, text) for name, text in found if _version(name) in FRESH]
+        _record(engine, applied)
+    for name, text in found:
+        if _version(name) in done or (name, text) in applied:
             continue
         _apply(engine, text)
         if name == month_tables.AFTER:
             month_tables.fill(engine)
-        engine.command(f"INSERT INTO migrations VALUES ({version}, '{name}', '{sha256}', now())")  # noqa: S608
-        applied.append(name)
-    unknown = set(done) - {int(name[:3]) for name, _ in sql_files()}
+        _record(engine, [(name, text)])
+        applied.append((name, text))
+    unknown = set(done) - {_version(name) for name, _ in found}
     if unknown:
         raise MigrationError(f"the database is newer than this Pharos: it has migration {max(unknown)}")
-    if int(retention.SET_AFTER[:3]) in done or retention.SET_AFTER in applied:
+    names = [name for name, _ in applied]
+    if _version(retention.SET_AFTER) in done or retention.SET_AFTER in names:
         retention.adjust(engine)
     engine.create_users()
-    return applied
+    return names
+
+
+def _fresh(engine: Engine, done: Collection[int], known: Collection[int]) -> bool:
+    """Return whether the tables of a new database are still to be made: from `fresh.sql`, as often as it takes."""
+    if FRESH.issubset(done) or not FRESH.issubset(known):
+        return False
+    return bool(
+        engine.query(
+            "SELECT 1 FROM system.tables WHERE database = currentDatabase() "
+            "AND name IN ('migrations', 'migrations_local') AND comment = 'begun with fresh.sql'"
+        )
+    )
+
+
+def _record(engine: Engine, applied: list[tuple[str, str]]) -> None:
+    rows = ", ".join(f"({_version(name)}, '{name}', '{_sha256(text)}', now())" for name, text in applied)
+    engine.command(f"INSERT INTO migrations VALUES {rows}")  # noqa: S608
+
+
+def _version(name: str) -> int:
+    return int(name[:3])
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _done(engine: Engine) -> dict[int, str]:
@@ -110,7 +141,7 @@ def pending(engine: Engine) -> list[str]:
     Raises `EngineError` when there is no answer, or no database yet.
     """
     done = {version for (version,) in engine.as_user(ServerUser.PRODUCT).query("SELECT version FROM migrations")}
-    return [name for name, _ in sql_files() if int(name[:3]) not in done]
+    return [name for name, _ in sql_files() if _version(name) not in done]
 
 
 def sql_files() -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from importlib.resources import files
 from typing import Any, cast
 
 from warehouse import install_data
@@ -10,6 +11,7 @@ from warehouse.migrate import migrate, sql_files, statements
 from warehouse.plane_tables import EVERYWHERE, LICENSE, PLANES, belongs, plane_of
 from warehouse.server_users import GRANTS, ServerUser
 
+FRESH = ("fresh.sql", files("warehouse").joinpath("fresh.sql").read_text(encoding="utf-8"))
 # A table or a view in a statement.
 NAMED = re.compile(r"\b(?:(?:TABLE|VIEW)(?: IF(?: NOT)? EXISTS)?|INTO|FROM|TO|JOIN)\s+(?!IF\b)(\w+)")
 
@@ -25,7 +27,7 @@ def test_each_sql_file_has_a_number_of_its_own() -> None:
 
 def test_statements_may_run_again() -> None:
     """Each CREATE has IF NOT EXISTS, because a crash repeats the earlier statements of a file."""
-    for name, text in sql_files():
+    for name, text in [*sql_files(), FRESH]:
         for created in re.findall(r"(?:^CREATE|\bADD COLUMN)\b.*", text, flags=re.MULTILINE):
             assert "IF NOT EXISTS" in created, name
 
@@ -33,7 +35,7 @@ def test_statements_may_run_again() -> None:
 def test_a_statement_names_tables_of_one_plane() -> None:
     """Each statement of an SQL file names tables and views of one plane, so that the planes may have two servers."""
     named = {"usage": set[str](), "license": set[str]()}
-    for name, text in sql_files():
+    for name, text in [*sql_files(), FRESH]:
         for statement in statements(text):
             assert belongs(statement, ("usage",)) or belongs(statement, ("license",)), (name, statement)
             tables = set(re.findall(NAMED, statement)) - EVERYWHERE
