@@ -76,9 +76,8 @@ def sentence(change: Change) -> str:
     """`bulk_email fell from 41% to 33% of bulk_mailer's installs, mostly on 4.0.0`."""
     before, now = change.shares
     moved = "rose" if now > before else "fell"
-    name = change.name if change.kind in ("Feature", "Version") else f"{change.kind} {change.name}"
     where = f", mostly on {change.where}" if change.where else ""
-    return f"{name} {moved} from {share(before)} to {share(now)} of {change.of}{where}"
+    return f"{change.name} {moved} from {share(before)} to {share(now)} of {change.of}{where}"
 
 
 def mostly(before: float, versions: Mapping[str, Part], points: float) -> str:

@@ -7,7 +7,7 @@ from dashboard.charts.bars import Row
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
-from dashboard.formatting import count
+from dashboard.formatting import count, fewer
 from dashboard.links import link
 from dashboard.tables import heat_map
 from warehouse.queries import dimensions
@@ -32,7 +32,8 @@ def crossed(data: DataSource, chosen: Filters, by: str, other: str, path: str, s
         total = sum(number for (first, _), number in cells.items() if first == one)
         parts = [cells[one, two] / total if (one, two) in cells else None for two in across]
         rows.append((f"{one} ({count(total)})", parts))
-    note = f"Shares of the installs of each row, by their latest report. Empty: fewer than {data.k} installs, or none."
+    few = f"{fewer(data.k)} installs, or none" if data.k > 1 else "none"
+    note = f"Shares of the installs of each row, by their latest report. Empty: {few}."
     note += f" {count(rest)} installs are in groups too small to show." if rest else ""
     columns = (DIMENSIONS[by], *across)
     links = [[link(path, search, {by: one, other: two}) for two in across] for one in downwards]

@@ -119,7 +119,11 @@ def unknown_module(module: str, k: int) -> html.Div:
 
 
 def too_few(k: int) -> html.Div:
-    """For figures of fewer than k installs; also for none, which must not be told apart."""
+    """For figures of fewer than k installs; also for none, which must not be told apart. With k = 1 there are none."""
+    if k == 1:
+        return _empty(
+            "Nothing to show", "No install reported it. Choose other days or another module, or remove a filter."
+        )
     return _empty(
         "Too few installs to show",
         f"Groups of {fewer(k)} installs are hidden, and so is the smallest group next to one. Choose other days "
@@ -139,7 +143,7 @@ def choose_module() -> html.Div:
 
 def no_upgrades(k: int) -> html.Div:
     """For a module without upgrades in the range."""
-    few = f", or fewer than {k} took each path" if k > 1 else ""
+    few = f", or {fewer(k)} took each path" if k > 1 else ""
     return _empty("No upgrades to show", f"No install changed its version in the range{few}.")
 
 
@@ -160,6 +164,21 @@ def no_countries() -> html.Div:
         "Give Pharos a country database: set PHAROS_COUNTRY_DATABASE to an MMDB file, or with Debian's package "
         "tor-geoipdb to /usr/share/tor, and restart the collector. It stores the country, not the address.",
     )
+
+
+def too_young(days: int, k: int) -> html.Div:
+    """For a module of which no installs, or too few, are old enough."""
+    few = f" Fewer than {k} are not shown." if k > 1 else ""
+    return _empty(
+        "Too early to show",
+        f"It counts installs that were first seen at least {days} days ago, after the first week of the data.{few}",
+    )
+
+
+def no_difference(k: int) -> html.Div:
+    """For features that the installs hurt do not use more than the others."""
+    few = f" Features that {fewer(k)} of them use are hidden." if k > 1 else ""
+    return _empty("No such feature to show", f"These installs use no feature more than the others do.{few}")
 
 
 def no_features() -> html.Div:

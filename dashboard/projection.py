@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from math import exp, log
 
 LEAST_POINTS = 6
-MOST_DAYS = 3653  # a forecast of more than ten years says nothing
+MOST_DAYS = 731  # a forecast of more than two years says nothing
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Projection:
         return float(self.share * self.per_week ** ((day - self.last).days / 7))
 
     def under(self, threshold: float) -> date | None:
-        """The first day on which the share is under the threshold; None if it does not fall, or only in ten years."""
+        """The first day with a share under the threshold; None if it does not fall, or not within two years."""
         if self.share < threshold:
             return self.last
         if self.per_week >= 1:

@@ -100,7 +100,7 @@ def verdict(release: Release, earlier: Sequence[Release]) -> str:
     low, high = interval(part, of)
     said = (
         f"{age} days after its release, {release.version} is on {share(part / of)} of the installs "
-        f"({count(part)} of {count(of)}; 95% interval {share(low)} to {share(high)})."
+        f"that reported on that day ({count(part)} of {count(of)}; 95% interval {share(low)} to {share(high)})."
     )
     known = [value for one in earlier if age < len(one.curve) and (value := one.curve[age]) is not None]
     if len(known) < LEAST_EARLIER:

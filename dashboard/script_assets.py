@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as AnyResponse
 SCRIPTS = "/_dash-component-suites/"
 # The first chart requests this script only once its figure has arrived. A preload header starts it with the page.
 PLOTLY = f"{SCRIPTS}plotly/package_data/plotly.min.js"
-CHART_PAGES = ("/", "/feature", "/versions", "/drop", "/health")
+CHART_PAGES = ("/", "/feature", "/versions", "/drop", "/licensing/trends", "/health")
 # The edition with the kinds of chart that the pages have, where `deploy/charts.sh` has fetched it. Sent in place of the
 # whole one if it is of the same version.
 SMALL_PLOTLY = Path(__file__).with_name("plotly-basic.min.js")

@@ -7,6 +7,15 @@
     typeof value !== "number" ? value : value > 0 && value < 0.001 ? "<0.1%" : (value * 100).toFixed(value < 0.1 && value ? 1 : 0) + "%";
   const element = (...parts) => window.React.createElement(...parts);
 
+  window.dashAgGridFunctions = Object.assign({}, window.dashAgGridFunctions, {
+    // Where there is no room for it, the column of modules gives way, and the names stay while the figures scroll.
+    narrow: ({ api, clientWidth }) => {
+      const narrow = clientWidth < 600;
+      if (api.getColumn("module").isVisible() !== narrow) return;
+      api.applyColumnState({ state: [{ colId: "module", hide: narrow }, { colId: "feature", pinned: narrow ? "left" : null }] });
+    },
+  });
+
   window.dashAgGridComponentFunctions = Object.assign({}, window.dashAgGridComponentFunctions, {
     Count: ({ value }) => element("span", { className: typeof value === "number" ? "number" : "dim" },
       typeof value === "number" ? thin(value) : value),
@@ -17,9 +26,12 @@
         element("span", { className: "share-bar", "aria-hidden": true }, element("span", { style: { width } })),
         element("span", { className: "number" }, percent(value)));
     },
+    // On a phone the module stands below the name, in place of its column.
     Named: ({ value, data }) => {
-      const name = data && data.title ? element("span", { className: "named" },
-        element("span", null, data.title), element("span", { className: "dim" }, value)) : value;
+      const title = data && data.title, module = data && data.module;
+      const name = element("span", { className: "named" }, element("span", null, title || value),
+        title ? element("span", { className: "dim code-name" }, value) : null,
+        module ? element("span", { className: "dim module-name" }, module) : null);
       return data && data.href ? element("a", { href: data.href, "data-go": "yes" }, name) : name;
     },
     Points: ({ value }) => {

@@ -91,6 +91,7 @@
   function titled(given, page, days, known) {
     const range = known.ranges[given.get("range") || (days.range === "days" ? "" : known.range)];
     const parts = [page && page.title];
+    if (page && page.own.includes("name")) parts.push(given.get("name"));
     if (page && page.controls.includes("module")) parts.push(given.get("module"));
     if (page && page.controls.includes("range")) parts.push(range || (days.days[0] ? days.days.join(" to ") : ""));
     return [...parts, "Pharos"].filter(Boolean).join(" · ");

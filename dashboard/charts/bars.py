@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dashboard.charts.style import ACCENT, GREY, LAYOUT, Figure
-from dashboard.formatting import count, share
+from dashboard.formatting import count, plural, share
 from warehouse.queries.small_groups import OTHER
 
 MOST_BARS = 8
@@ -16,14 +16,11 @@ HEIGHT = BAR_HEIGHT * (MOST_BARS + 1) + 8
 Row = dict[str, Any]  # a row of the read API: bucket, key, value (None: fewer than k)
 
 
-def installs_by(rows: Sequence[Row], total: int, dimension: str = "") -> Figure:
-    """Installs by one dimension: largest first, `(other)` last and grey, each with its share of the active installs.
-
-    A click on a bar filters by its value, if the dimension is known.
-    """
-    shown = shown_rows(rows)
+def installs_by(shown: Sequence[Row], total: int, *dimensions: str) -> Figure:
+    """A bar for each row, `(other)` grey, with its share of `total`. A click filters by its dimensions."""
     keys = [str(row["key"]) for row in shown]
     values = [int(row["value"]) for row in shown]
+    parts = [row.get("keys", [row["key"]]) for row in shown]
     labels = [f" {share(value / total)} <span style='opacity:.65'>  {count(value)}</span>" for value in values]
     trace = {
         "type": "bar",
@@ -34,15 +31,17 @@ def installs_by(rows: Sequence[Row], total: int, dimension: str = "") -> Figure:
         "textposition": "outside",
         "cliponaxis": False,
         "marker": {"color": [GREY if key == OTHER else ACCENT for key in keys], "cornerradius": 3},
-        "customdata": [[key, count(value), share(value / total)] for key, value in zip(keys, values, strict=True)],
-        "hovertemplate": "<b>%{customdata[0]}</b><br>%{customdata[1]} installs, %{customdata[2]}<extra></extra>",
+        "customdata": parts,
+        "hovertext": [f"<b>{key}</b><br>{plural(value, 'install')}, {share(value / total)}"
+                      for key, value in zip(keys, values, strict=True)],
+        "hovertemplate": "%{hovertext}<extra></extra>",
         "width": 0.62,
-    }
+    }  # fmt: skip
     layout = {
         **LAYOUT,
         "height": HEIGHT,
         "margin": {"l": 4, "r": 4, "t": 4, "b": 4},
-        "meta": {"filter": [dimension] if dimension else []},
+        "meta": {"filter": list(dimensions)},
         # The label of the longest bar needs room at the right.
         "xaxis": {"visible": False, "range": [0, max(values, default=1) * 1.55], "fixedrange": True},
         "yaxis": {
@@ -58,11 +57,16 @@ def known_rows(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row["value"] is not None]
 
 
-def shown_rows(rows: Sequence[Row]) -> list[Row]:
-    """The rows that a bar chart shows: the largest with a value, then `(other)`."""
-    known = known_rows(rows)
-    largest = sorted((row for row in known if row["key"] != OTHER), key=lambda row: (-row["value"], row["key"]))
-    return largest[:MOST_BARS] + [row for row in known if row["key"] == OTHER]
+def largest_rows(rows: Sequence[Row], most: int, *, apart: bool = True) -> list[Row]:
+    """The `most` largest of the rows that have a value, then `(other)` with all others.
+
+    Rows that share installs (`apart` is false) cannot be added up: then the others are left out, and `(other)` is that
+    of the answer.
+    """
+    known = [row for row in known_rows(rows) if row["key"]]
+    named = sorted((row for row in known if row["key"] != OTHER), key=lambda row: (-row["value"], row["key"]))
+    rest = [*(named[most:] if apart else []), *(row for row in known if row["key"] == OTHER)]
+    return named[:most] + ([{"key": OTHER, "value": sum(row["value"] for row in rest)}] if rest else [])
 
 
 def _short(key: str) -> str:

@@ -7,6 +7,7 @@ from itertools import groupby
 from core.catalog import Catalog
 from core.releases import Release
 from dashboard.charts.style import GREY, Figure
+from dashboard.formatting import day as shown_day
 
 MOST_MARKS = 12  # more of them hide the figures; then only the newest are marked
 
@@ -33,11 +34,11 @@ def lines(releases: Sequence[Release]) -> list[Figure]:
 
 
 def labels(releases: Sequence[Release]) -> list[Figure]:
-    """The versions at the tops of the lines; the hover text has the modules."""
-    modules = {each.module for each in releases}
+    """The versions at the tops of the lines, or how many modules released; the hover text has the modules."""
     return [
         {"x": day.isoformat(), "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "top", "showarrow": False,
-         "text": ", ".join(each.version for each in group) if len(modules) == 1 else f"{len(group)}",
+         "text": ", ".join(each.version for each in group) if len({each.module for each in group}) == 1
+         else f"{len(group)} releases",
          "hovertext": ", ".join(f"{each.module} {each.version}" for each in group), "font": {"size": 11}}
         for day, group in ((day, list(found)) for day, found in groupby(releases, key=lambda each: each.released))
     ]  # fmt: skip
@@ -49,5 +50,5 @@ def in_words(releases: Sequence[Release]) -> str:
         return ""
     modules = {each.module for each in releases}
     named = [f"{each.version if len(modules) == 1 else f'{each.module} {each.version}'} on "
-             f"{each.released.isoformat()}" for each in releases]  # fmt: skip
+             f"{shown_day(each.released)}" for each in releases]  # fmt: skip
     return f"Dotted marks: releases ({', '.join(named)})."

@@ -48,6 +48,5 @@ def _layout(curves: Sequence[Curve]) -> dict[str, Any]:
                   "showgrid": False, "zeroline": False, "ticks": "", "automargin": True, "rangemode": "tozero"},
         "yaxis": {"tickformat": ".0%", "nticks": 5, "automargin": True, "fixedrange": True, "zeroline": False,
                   "ticks": "", "ticklabelstandoff": 8, "range": [0, min(highest * 1.12, 1) or 1]},
-        # Below the title of the axis.
-        "showlegend": True, "legend": {**LEGEND, "y": -0.36},
+        "showlegend": True, "legend": LEGEND,
     }  # fmt: skip

@@ -9,15 +9,29 @@ from dashboard.charts.style import ACCENT, GREY, LAYOUT, Figure
 from dashboard.formatting import day, share
 from dashboard.projection import Projection
 
-X: dict[str, Any] = {
+_X: dict[str, Any] = {
     "type": "date", "tickformat": "%-d %b<br>%Y", "nticks": 6, "automargin": True, "fixedrange": True,
-    "showgrid": False, "zeroline": False, "ticks": "",
+    "showgrid": False, "zeroline": False, "ticks": "", "tickangle": 0,
 }  # fmt: skip
+_WEEK = 7 * 86400 * 1000  # in milliseconds, as Plotly counts
 _Y: dict[str, Any] = {
     "tickformat": ".0%", "nticks": 5, "automargin": True, "fixedrange": True, "zeroline": False, "ticks": "",
     "ticklabelstandoff": 8,
 }  # fmt: skip
-LEGEND = {"orientation": "h", "y": -0.22, "x": 0, "font": {"size": 12}, "itemclick": False, "itemdoubleclick": False}
+# At the foot of the picture: it makes room for itself, and no label of an axis is under it.
+LEGEND: dict[str, Any] = {
+    "orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0, "font": {"size": 12},
+    "itemclick": False, "itemdoubleclick": False,
+}  # fmt: skip
+
+
+def weekly_axis(weeks: Sequence[date], most: int = 6) -> dict[str, Any]:
+    """The time axis of bars by week: its labels are first days of weeks, every so many of them."""
+    if not weeks:
+        return _X
+    every = -(-len(weeks) // most)
+    year = "" if weeks[0].year == weeks[-1].year else "<br>%Y"
+    return {**_X, "tickformat": f"%-d %b{year}", "tick0": weeks[0].isoformat(), "dtick": every * _WEEK}
 
 
 def weekly_bars(
@@ -42,7 +56,8 @@ def share_by_version(weeks: Sequence[date], shares: Mapping[str, Sequence[float 
     data = weekly_bars(weeks, shares, share)
     layout = {
         **LAYOUT, "height": 360, "margin": {"l": 4, "r": 4, "t": 8, "b": 4}, "barmode": "stack", "bargap": 0.12,
-        "xaxis": X, "yaxis": {**_Y, "range": [0, 1]}, "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
+        "xaxis": weekly_axis(weeks), "yaxis": {**_Y, "range": [0, 1]},
+        "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
     }  # fmt: skip
     return {"data": data, "layout": layout}
 
@@ -74,7 +89,7 @@ def share_to_drop(
         "line": {"color": GREY, "width": 1.5, "dash": "dash"},
     }  # fmt: skip
     layout = {
-        **LAYOUT, "height": 280, "margin": {"l": 4, "r": 12, "t": 12, "b": 4}, "xaxis": X, "hovermode": "closest",
+        **LAYOUT, "height": 280, "margin": {"l": 4, "r": 12, "t": 12, "b": 4}, "xaxis": _X, "hovermode": "closest",
         "yaxis": {**_Y, "range": [0, max(highest * 1.15, threshold * 1.5)],
                   "tickformat": ".0%" if highest > 0.1 else ".1%"},
         "shapes": [limit],

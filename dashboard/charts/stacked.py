@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from dashboard.charts.palette import PALETTE
-from dashboard.charts.shares import LEGEND, X, weekly_bars
+from dashboard.charts.shares import LEGEND, weekly_axis, weekly_bars
 from dashboard.charts.style import LAYOUT, Figure
 from dashboard.formatting import count
 from warehouse.queries.small_groups import OTHER
@@ -17,7 +17,7 @@ def counts_by_week(weeks: Sequence[date], series: Mapping[str, Sequence[int | No
     data = weekly_bars(weeks, series, lambda value: f"{count(int(value))} {unit}")
     layout = {
         **LAYOUT, "height": HEIGHT, "margin": {"l": 4, "r": 4, "t": 8, "b": 4}, "barmode": "stack", "bargap": 0.12,
-        "xaxis": {**X, "nticks": 4, "tickangle": 0}, "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
+        "xaxis": weekly_axis(weeks, 4), "showlegend": True, "legend": {**LEGEND, "traceorder": "normal"},
         "yaxis": {"tickformat": ",d", "nticks": 5, "automargin": True, "fixedrange": True, "zeroline": False,
                   "ticks": "", "ticklabelstandoff": 8, "rangemode": "tozero"},
     }  # fmt: skip

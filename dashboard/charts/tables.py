@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from dashboard.charts.bars import Row, shown_rows
+from dashboard.charts.bars import Row
 from dashboard.charts.series import Line
 
 
@@ -22,7 +22,7 @@ class ShownTable:
 
 def table_of_bars(title: str, rows: Sequence[Row], total: int, calls: Sequence[str]) -> ShownTable:
     """The table of a bar chart: a row for each bar."""
-    shown = [(str(row["key"]), int(row["value"]), round(int(row["value"]) / total, 4)) for row in shown_rows(rows)]
+    shown = [(str(row["key"]), int(row["value"]), round(int(row["value"]) / total, 4)) for row in rows]
     return ShownTable((title, "Installs", "Share"), shown, calls)
 
 

@@ -20,7 +20,7 @@ def test_a_change_is_told_in_a_sentence() -> None:
     """The sentence has both shares, whose they are, and where most of it happened."""
     told = sentence(change((82, 200), (66, 200), where="4.0.0"))
     assert told == "bulk_email fell from 41% to 33% of bulk_mailer's installs, mostly on 4.0.0"
-    assert sentence(change((1, 10), (5, 10), "PHP")) == "PHP bulk_email rose from 10% to 50% of bulk_mailer's installs"
+    assert sentence(change((1, 10), (5, 10), "PHP")) == "bulk_email rose from 10% to 50% of bulk_mailer's installs"
 
 
 def test_only_changes_beyond_chance_are_movers() -> None:

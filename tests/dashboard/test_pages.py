@@ -24,7 +24,7 @@ NAMES = [page.name for page in PAGES if page.name not in ("access_log", "glossar
 
 
 REGIONS = {
-    "overview": ("overview", "overview-freshness", "overview-figures"),
+    "overview": ("overview", "overview-freshness", "overview-figures", "installs_by_version"),
     "features": ("features", "features-freshness"),
     "feature": ("feature", "feature-freshness"),
     "versions": ("versions", "watch", "share_by_version", "versions-freshness"),

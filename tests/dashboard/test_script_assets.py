@@ -3,13 +3,15 @@
 import gzip
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 import brotli
 import pytest
 from flask.testing import FlaskClient
 
-from dashboard.script_assets import PLOTLY, small_plotly
+from dashboard.permissions import PAGES
+from dashboard.script_assets import CHART_PAGES, PLOTLY, small_plotly
 
 ROOT = Path(__file__).parents[2]
 Visit = Callable[[str | None], FlaskClient]
@@ -48,6 +50,15 @@ def test_pages_and_figures_are_not_kept(visit: Visit) -> None:
     client = visit("product")
     for path in ("/", "/_dash-layout"):
         assert client.get(path).headers["Cache-Control"] == "no-store"
+
+
+def test_pages_with_a_chart_load_its_script_with_the_page(visit: Visit) -> None:
+    """The others do not load it at all."""
+    layouts = {page.path: import_module(f"dashboard.pages.{page.name}").layout for page in PAGES if not page.within}
+    with visit("admin").application.test_request_context():
+        assert {path for path, layout in layouts.items() if "Graph(" in repr(layout())} == set(CHART_PAGES)
+    for path in layouts:
+        assert ("Link" in visit("admin").get(path).headers) == (path in CHART_PAGES)
 
 
 def test_all_scripts_and_styles_come_from_here(visit: Visit) -> None:

@@ -164,9 +164,10 @@ def test_a_file_is_what_is_shown_and_what_the_api_answers(page: Page, system: Sy
     header, *rows = read_csv(page, "installs_by_php_series")
     assert header == ["PHP versions", "Installs", "Share"]
     assert read_table(page, "installs_by_php_series") == [header, *rows]
-    groups, ((total),) = called(page, system, "installs_by_php_series")
+    (groups,) = called(page, system, "installs_by_php_series")
     assert [(key, int(count)) for key, count, _ in rows] == [(row["key"], row["value"]) for row in groups]
-    assert all(float(share) == round(int(count) / total["value"], 4) for _, count, share in rows)
+    total = sum(row["value"] for row in groups)
+    assert all(float(share) == round(int(count) / total, 4) for _, count, share in rows)
     header, *days = read_csv(page, "installs_per_bucket")
     assert read_table(page, "installs_per_bucket")[1:] == [
         [cell or "–" for cell in row[:-1]] + row[-1:] for row in days

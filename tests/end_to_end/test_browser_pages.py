@@ -60,6 +60,11 @@ def opened(page: Page, name: str) -> None:
     page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
 
 
+def opened_on_phone(page: Page, name: str) -> None:
+    page.get_by_role("button", name="Navigation").click()
+    opened(page, name)
+
+
 def rows_of(page: Page, card: str) -> list[list[str]]:
     """Return the texts of the rows of a table, once it has some."""
     rows = page.locator(f"#{card}-body tbody tr")
@@ -81,8 +86,8 @@ def test_what_changed_and_who_is_new_and_lost(page: Page, system: System) -> Non
     for name, value in week.items():
         if name in ("new", "lost") and value is not None:
             expect(page.locator(f"#week-{name}-value")).to_have_text(count(value))
-    changes = rows_of(page, "movers")
-    assert {row[1] for row in changes} >= {"Version"}
+    changes = [float(row[4].removesuffix(" points").replace("−", "-")) for row in rows_of(page, "movers")]
+    assert changes == sorted(changes, key=lambda points: -abs(points))
     page.locator("#movers-body a").first.click()
     page.wait_for_url(re.compile("/(feature|versions|platforms)[?]"))
     page.go_back()
@@ -108,6 +113,34 @@ def test_which_features_are_used_and_which_keep_their_users(page: Page, system: 
     assert rows_of(page, "feature-together")
     assert rows_of(page, "feature-version")
     expect(page.locator("#adoption_per_bucket-summary")).to_contain_text("Adoption of invoice.pdf_export")
+
+
+def test_a_phone_shows_shares_beside_names(page: Page) -> None:
+    """The column of modules gives way, and the module stands below the name."""
+    page.set_viewport_size({"width": 390, "height": 900})
+    opened_on_phone(page, "Features")
+    grid = page.locator("#features-grid")
+    expect(grid.locator('[role=columnheader][col-id="module"]')).to_have_count(0)
+    row = grid.locator(".ag-pinned-left-cols-container .ag-row", has_text="PDF export")
+    expect(row).to_contain_text(MODULE)
+    share_ = grid.locator(
+        f'.ag-center-cols-container .ag-row[row-id="{MODULE}/invoice.pdf_export"] [col-id="adoption"]'
+    )
+    expect(share_).to_contain_text("%")
+    box = share_.bounding_box()
+    assert box is not None
+    assert box["x"] + box["width"] <= 390
+    page.set_viewport_size({"width": 1280, "height": 720})
+    expect(grid.locator('[role=columnheader][col-id="module"]')).to_be_visible()
+
+
+def test_the_same_share_on_every_page(page: Page) -> None:
+    """The home page and Platforms have the same installs and shares of each PHP, and both add up."""
+    summary = page.locator("#installs_by_php_series-summary")
+    expect(summary).to_contain_text("8.2")
+    said = re.findall(r"([\d.]+|\(other\)) (\d+) \(([\d.]+%)\)", summary.inner_text())
+    opened(page, "Platforms")
+    assert [tuple(row) for row in rows_of(page, "platforms-php_series")] == said
 
 
 def test_a_declared_feature_that_nobody_uses_is_listed(page: Page) -> None:

@@ -7,6 +7,7 @@ from dashboard import filters, messages
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
+from dashboard.formatting import fewer
 from dashboard.regions import Instead
 from dashboard.tables import TableCard, heat_map
 from warehouse.queries.small_groups import OTHER
@@ -29,9 +30,10 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     columns = [start + timedelta(days=number) for number in range(DAYS)]
     largest = sorted(installs, key=lambda module: (-max(installs[module].values()), module))[:MOST]
     rows = [(module, parts(installs[module], columns)) for module in largest]
+    few = f", or of {fewer(data.k)} installs" if data.k > 1 else ""
     note = (
         "Installs that reported on the day, as a share of the module's busiest day here. Empty: no beacons of the "
-        f"module, or of fewer than {data.k} installs."
+        f"module{few}."
     )
     heads = ("Module", *(f"{one.day} {one:%b}" for one in columns))
     return heat_map("Reports by module and day", heads, rows, [api_call("installs", args)], note)

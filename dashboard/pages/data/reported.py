@@ -6,6 +6,7 @@ from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
+from dashboard.formatting import fewer
 from dashboard.regions import Instead
 from dashboard.tables import NOTHING, Part, TableCard, table
 
@@ -32,9 +33,10 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         args = chosen.args(by=field, grain="period", count="latest")
         calls.append(api_call("installs", args))
         known = [row["value"] for row in known_rows(data.ask("installs", args)["rows"]) if row["key"]]
-        number = min(sum(known), active) if known else None
+        number = min(sum(known), active) if known or data.k == 1 else None
         rows.append((DIMENSIONS[field], number, Part(None if number is None else number / active)))
-    note = "By the latest report of each install in the range. Too few: none reports it, or too few to show."
+    few = f" Too few: none reports it, or {fewer(data.k)}." if data.k > 1 else ""
+    note = f"By the latest report of each install in the range.{few}"
     return table("Installs that report each field", ("Field", "Installs", "Share of active"), rows, calls, note)
 
 

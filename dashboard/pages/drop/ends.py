@@ -19,8 +19,9 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     rows: list[tuple[Cell, ...]] = []
     notes = []
     for dimension, product in end_of_life.known().items():
-        rows += _rows(data, chosen, dimension, product, today)
-        said = f"as known on {day(product.known)}" if product.ends else "none is entered"
+        if product.ends:
+            rows += _rows(data, chosen, dimension, product, today)
+        said = f"as known on {day(product.known)}" if product.ends else "none is entered in end_of_life.toml"
         notes.append(f"Dates of {product.title}: {said}; see {product.source}.")
     if not rows:
         return Instead(messages.too_few(data.k))

@@ -27,7 +27,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         more = None if row["share"] is None or others is None else row["share"] - others
         rows.append((linked, Part(row["share"]), Part(others), Change(more)))
     if not rows:
-        return Instead(messages.no_features())
+        return Instead(messages.no_difference(data.k))
     columns = ("Feature", "Share of the hurt", "Share of the others", "Difference")
     note = "Shares of the installs that used it in the range."
     return table("Features of the installs hurt", columns, rows, [api_call("drop", chosen.args())], note)

@@ -4,12 +4,14 @@ from typing import Any
 
 from dash import Output, html
 
+from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource
-from dashboard.filters import Filters
+from dashboard.filters import Filters, unfiltered
 from dashboard.formatting import count, days, fewer, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import NOTHING, facts
+from warehouse.queries.dimensions import dimension_of
 
 
 def layout() -> html.Div:
@@ -46,21 +48,28 @@ def _of_module(data: DataSource, chosen: Filters) -> html.Dl:
 
 def _part(part: dict[str, Any], k: int, hint: str) -> tuple[str, str]:
     if part["share"] is None:
-        return "–", f"{fewer(k)} installs, or all but so few"
+        return "–", f"{fewer(k)} installs, or all but so few" if k > 1 else "no installs"
     return share(part["share"]), f"{count(part['installs'])} of {count(part['of'])} installs, {hint}"
 
 
 def _of_all(data: DataSource, chosen: Filters) -> html.Dl:
     """Without a module: installs by their latest report. What still upgrades is a question about one module."""
     hit = data.total(chosen.args(count="latest"))
-    active = data.total({"from": chosen.start.isoformat(), "to": chosen.end.isoformat(), "count": "latest"})
-    known = hit is not None and active
+    dimension = dimension_of(next(iter(chosen.conditions)))
+    reported = unfiltered(chosen).args(by=dimension, grain="period", count="latest")
+    answered = sum(row["value"] for row in known_rows(data.ask("installs", reported)["rows"]) if row["key"])
+    active = data.total(unfiltered(chosen).args())
     return facts(
         (
             "Installs hurt",
-            share(hit / active) if known and hit and active else "–",
-            f"{count(hit)} of {count(active)} active installs, {days(chosen.start, chosen.end)}" if hit and active
-            else f"{fewer(data.k)} installs, or none",
+            share(hit / answered) if hit and answered else "–",
+            f"{count(hit)} of {count(answered)} installs, {days(chosen.start, chosen.end)}" if hit and answered
+            else f"{fewer(data.k)} installs, or none" if data.k > 1 else "no installs",
         ),
         ("Of those that still upgrade", "–", "choose a module: versions are those of one module"),
+        (
+            "Answered",
+            count(min(answered, active or answered)),
+            f"of {count(active)} active installs; the others do not report it" if active else "",
+        ),
     )  # fmt: skip

@@ -16,7 +16,7 @@ from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters, unfiltered
 from dashboard.formatting import day, share
 from dashboard.permissions import Callbacks, Page
-from dashboard.projection import Projection, project
+from dashboard.projection import MOST_DAYS, Projection, project
 from dashboard.regions import Instead, fill
 from dashboard.tables import NOTHING
 from warehouse.queries.dimensions import dimension_of
@@ -73,7 +73,9 @@ def drawn(points: list[tuple[date, float | None]], calls: list[str]) -> DrawnCha
     under = projection.under(THRESHOLD) if projection else None
     known = [(week, value) for week, value in points if value is not None]
     said = outlook(projection, under, known[-1][1])
-    figure = CHARTS[CHART].figure(points, projection, THRESHOLD, under)
+    falls = projection is not None and projection.per_week < 1
+    until = under or (known[-1][0] + timedelta(weeks=WEEKS) if falls else None)
+    figure = CHARTS[CHART].figure(points, projection, THRESHOLD, until)
     summary = f"Share by week, from {share(known[0][1])} in the week of {day(known[0][0])} to {share(known[-1][1])}."
     shown = table_by_date({"Share": [value for _, value in points]}, [week for week, _ in points], calls)
     return DrawnChart(figure, f"{summary} {said}", said, shown)
@@ -85,10 +87,10 @@ def outlook(projection: Projection | None, under: date | None, last: float) -> s
         return f"The share is under {share(THRESHOLD)} already."
     if projection is None:
         return "There are too few whole weeks to say how it goes on."
-    if under is None:
+    if projection.per_week >= 1:
         return f"The share does not fall: it is not expected under {share(THRESHOLD)}."
-    weekly = share(1 - projection.per_week)
-    return (
-        f"If it goes on as in the last {RECENT} weeks ({weekly} less each week), the share is under "
-        f"{share(THRESHOLD)} in {under:%B %Y} (about {day(under)})."
-    )
+    trend = f"If it goes on as in the last {RECENT} weeks ({share(1 - projection.per_week)} less each week)"
+    if under is None:
+        ahead = projection.last + timedelta(days=MOST_DAYS)
+        return f"{trend}, the share is still {share(projection.on(ahead))} in two years."
+    return f"{trend}, the share is under {share(THRESHOLD)} in {under:%B %Y} (about {day(under)})."

@@ -61,7 +61,8 @@ def read(data: DataSource, chosen: Filters, search: str | None = None) -> Featur
             "per_install": FEW if used is None or not number else round(used / number, 1),
         }
         if feature == OTHER:
-            found.folded.append(_row("", OTHER, "", OTHER, "", figures))
+            # Features of several modules have no share.
+            found.folded.append(_row("", OTHER, "", OTHER, "", figures | {"adoption": "", "change": ""}))
             continue
         name = display_name(catalog, "feature", feature, today)
         adoption = share_of(number, modules.get(module))

@@ -45,7 +45,7 @@ def layout() -> html.Section:
     grid = dag.AgGrid(
         id="features-grid", columnDefs=COLUMNS, rowModelType="infinite", getRowId="params.data.id",
         dashGridOptions=options([]), defaultColDef={"resizable": True, "sortable": True},
-        className="grid", style=style(4, 0),
+        className="grid", style=style(4, 0), eventListeners={"gridSizeChanged": ["narrow(params)"]},
     )  # fmt: skip
     return html.Section(
         [

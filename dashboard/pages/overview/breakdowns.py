@@ -6,7 +6,7 @@ from dash import Input, Output
 
 from dashboard import messages
 from dashboard.cards import DrawnChart, chart_outputs, chart_values
-from dashboard.charts.bars import MOST_BARS, known_rows, shown_rows
+from dashboard.charts.bars import MOST_BARS, Row, known_rows, largest_rows
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.style import BLANK
 from dashboard.charts.tables import table_of_bars
@@ -15,6 +15,7 @@ from dashboard.filters import Filters
 from dashboard.formatting import count, coverage, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import HIDDEN, SHOWN, Instead, fill
+from warehouse.queries.small_groups import OTHER
 
 NAMES = [name for name in CHARTS if name.startswith("installs_by_")]
 
@@ -42,25 +43,33 @@ def drawn(data: DataSource, name: str, chosen: Filters) -> DrawnChart | None:
     """The chart, or None when there is nothing to show. Raises `QueryError` and `EngineError`."""
     chart = CHARTS[name]
     total = data.total(chosen.args())
-    all_modules = name == "installs_by_version" and not chosen.module
-    # Versions of different modules do not replace one another.
-    count_as = {"count": "reported"} if all_modules else {}
-    args = chosen.args(**{**chart.args, **count_as})
-    answer = data.largest(chart.metric, args)
-    shown = shown_rows(answer["rows"])
+    # An install has a version of each of its modules.
+    several = name == "installs_by_version" and not chosen.module
+    args = chosen.args(**chart.args | ({"by": "module,version", "count": "reported"} if several else {}))
+    rows = [_named(row) for row in data.ask(chart.metric, args)["rows"]]
+    shown = largest_rows(rows, MOST_BARS, apart=not several)
     if not total or not shown:
         return None
-    words = ", ".join(f"{row['key']} {count(row['value'])} ({share(row['value'] / total)})" for row in shown)
-    rows = len(answer["rows"]) + answer["more"]
-    notes = [f"The {MOST_BARS} largest of {count(rows)}."] if rows > len(shown) else []
-    if all_modules:
-        notes.append("All modules; choose one to see its versions.")
-    elif not data.estimates(chosen.args()):
-        notes.append(coverage(sum(row["value"] for row in known_rows(answer["rows"])), total))
-    calls = api_call(chart.metric, {**args, "limit": str(MOST_BARS)}), api_call("installs", chosen.args(grain="period"))
+    answered = sum(row["value"] for row in shown)
+    of = total if several else answered
+    words = ", ".join(f"{row['key']} {count(row['value'])} ({share(row['value'] / of)})" for row in shown)
+    named = sum(row["key"] != OTHER for row in known_rows(rows))
+    notes = [] if several else [coverage(min(answered, total), total)]
+    if several:
+        notes.append("Shares are of all active installs; choose a module for those of its own.")
+    if named > MOST_BARS:
+        others = "are not shown" if several else f"are in {OTHER}"
+        notes.append(f"The {MOST_BARS} largest of {count(named)}; the others {others}.")
+    calls = [api_call(chart.metric, args), *([api_call("installs", chosen.args(grain="period"))] if several else [])]
     return DrawnChart(
-        chart.figure(answer["rows"], total, chart.args["by"]),
+        chart.figure(shown, of, *args["by"].split(",")),
         f"{chart.title}: {words}.",
         " ".join(notes),
-        table_of_bars(chart.title, answer["rows"], total, calls),
+        table_of_bars(chart.title, shown, of, calls),
     )
+
+
+def _named(row: Row) -> Row:
+    """A row of several dimensions with its keys as one name."""
+    keys = row.get("keys")
+    return {**row, "key": OTHER if OTHER in keys else " ".join(keys)} if keys else row

@@ -23,12 +23,13 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     if not found:
         return Instead(messages.nothing_changed())
     rows = [
-        (Linked(one.name, one.link), one.kind, one.of, Part(one.shares[0]), Part(one.shares[1]), Change(one.points))
-        for one in found
+        (Linked(one.name, one.link), one.of, Part(one.shares[0]), Part(one.shares[1]), Change(one.points))
+        for one in sorted(found, key=lambda one: -abs(one.points))
     ]
     note = (
-        f"Differences of more than {NOTABLE:.0f} standard errors, the clearest of each kind first: "
-        f"{days(periods[0].start, periods[0].end)} beside {days(periods[1].start, periods[1].end)}."
+        f"The clearest changes of features, versions and platforms, up to {MOST} of each and all of more than "
+        f"{NOTABLE:.0f} standard errors, the largest first: {days(periods[0].start, periods[0].end)} beside "
+        f"{days(periods[1].start, periods[1].end)}."
     )
     calls = [
         api_call(metric, one.args(by=by, grain="period"))
@@ -39,7 +40,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         )
         for one in periods
     ]
-    columns = ("What", "Kind", "Of", "Before", "Now", "Change")
+    columns = ("What", "Share of", "Before", "Now", "Change")
     return table("What changed most", columns, rows, calls, note)
 
 

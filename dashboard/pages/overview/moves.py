@@ -87,7 +87,14 @@ def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
         )
         totals = sum(before.values()), sum(now.values())
         changes = compared(DIMENSIONS[dimension], "the installs", before, now, totals)
-        found += [replace(change, link=link("/platforms", search, {dimension: change.name})) for change in changes]
+        found += [
+            replace(
+                change,
+                name=f"{DIMENSIONS[dimension]} {change.name}",
+                link=link("/platforms", search, {dimension: change.name}),
+            )
+            for change in changes
+        ]
     return found
 
 

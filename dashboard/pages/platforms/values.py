@@ -5,7 +5,7 @@ from typing import Any
 from dash import Output, html
 
 from dashboard import messages
-from dashboard.charts.bars import known_rows
+from dashboard.charts.bars import Row, known_rows, largest_rows
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import DIMENSIONS as DIMENSION_TITLES
 from dashboard.empty_ranges import why_empty
@@ -42,7 +42,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, di
         detailed = parameter(search, "patch") == dimension
         by = PATCH_LEVEL.get(dimension, dimension) if detailed else dimension
         args = chosen.args(by=by, grain="period", count="latest")
-        found = _installs(data, args)
+        found = [row for row in known_rows(data.ask("installs", args)["rows"]) if row["key"]]
         active = data.total(chosen.args())
         if not active:
             return Instead(why_empty(data, chosen))
@@ -51,27 +51,22 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, di
         return *_shown(search, args, found, active), _level(search, dimension, detailed=detailed)
 
 
-def _installs(data: DataSource, args: dict[str, str]) -> list[tuple[str, int]]:
-    """The installs by their latest report, the largest first and `(other)` last."""
-    found = [
-        (str(row["key"]), int(row["value"])) for row in known_rows(data.ask("installs", args)["rows"]) if row["key"]
-    ]
-    return sorted(found, key=lambda one: (one[0] == OTHER, -one[1], one[0]))
-
-
-def _shown(search: str, args: dict[str, str], found: list[tuple[str, int]], active: int) -> tuple[Any, ...]:
-    total = sum(number for _, number in found)
-    named = [one for one in found if one[0] != OTHER]
-    other = sum(number for _, number in named[MOST:]) + sum(number for value, number in found if value == OTHER)
-    by = args["by"]
+def _shown(search: str, args: dict[str, str], found: list[Row], active: int) -> tuple[Any, ...]:
+    shown, by = largest_rows(found, MOST), args["by"]
+    total = sum(row["value"] for row in shown)
     rows = [
-        (Linked(value, filter_link("/platforms", search, by, value), refine=True), number, Part(number / total))
-        for value, number in [*named[:MOST], *([(OTHER, other)] if other else [])]
+        (
+            Linked(row["key"], filter_link("/platforms", search, by, row["key"]), refine=True),
+            row["value"],
+            Part(row["value"] / total),
+        )
+        for row in shown
     ]
     title = DIMENSION_TITLES[by]
     note = coverage(min(total, active), active)
-    if len(named) > MOST:
-        note += f" The {MOST} largest of {len(named)}; the others are in {OTHER}."
+    named = sum(row["key"] != OTHER for row in found)
+    if named > MOST:
+        note += f" The {MOST} largest of {named}; the others are in {OTHER}."
     calls = [api_call("installs", args)]
     return table(f"Installs by {title}", (title, "Installs", "Share"), rows, calls, note)
 
