@@ -115,6 +115,13 @@ QUESTIONS: dict[str, Schema] = {
             active={"type": "array", "items": _INSTALLS, "description": "Item n: those active n buckets later."},
         ),
     ),
+    "first_use": closed(
+        ("sampled",),
+        **_QUESTION | {"from": _MAYBE_DATE},
+        grain=_TEXT,
+        feature=_TEXT,
+        rows=rows(within={**_NUMBER, "description": "Days from the first report to the first use."}, **_PART),
+    ),
     "adoption": closed(
         ("sampled",),
         **_QUESTION | {"from": _MAYBE_DATE},

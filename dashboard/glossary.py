@@ -92,6 +92,11 @@ TERMS: dict[str, Term] = {
     "resurrected": Term("Came back", "Installs that were active in the week, not in the week before, and earlier."),
     "lost": Term("Lost installs", "Installs that were active in the week before, and not in the week."),
     "adoption": Term("Adoption", "Installs that used a feature at least once, as a share of the active installs."),
+    "first_use": Term(
+        "First use after install",
+        "The days from an install's first beacon of the module to its first use of the feature. Installs that were "
+        "there before the data begin are left out, and so are those that are too young to tell.",
+    ),
     "feature_installs": Term("Installs of a feature", "Installs that used the feature at least once in the range."),
     "uses": Term("Uses", "How often a feature was used, summed over all installs."),
     "modules": Term("Modules", "Modules whose beacons arrived in the range."),

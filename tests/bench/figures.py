@@ -108,6 +108,7 @@ QUESTIONS: dict[str, tuple[str, dict[str, str]]] = {
     "lifecycle on PHP before 8.1": ("lifecycle", {"php_series.lt": "8.1"}),
     "retention": ("retention", {}),
     "retention of a feature": ("retention", {"feature": "feature.7"}),
+    "first use of a feature": ("first_use", {"feature": "feature.7"}),
     "adoption": ("adoption", {"module": "invoice_pro", "version_series": "3.5"}),
     "upgrades": ("upgrades", {"module": "invoice_pro"}),
     "features used together": ("together", {}),

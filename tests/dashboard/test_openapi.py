@@ -105,6 +105,8 @@ def test_each_parameter_is_taken(visit: Visit, credentials: Credentials, path: s
         ("lifecycle", {"php_series.gt": "8"}, "unknown_field", "php_series.gt"),
         ("retention", {"feature": "\n"}, "bad_format", "feature"),
         ("retention", {"grain": "period"}, "bad_format", "grain"),
+        ("first_use", {}, "missing_field", "feature"),
+        ("first_use", {"feature": "x", "days": "3"}, "unknown_field", "days"),
         ("adoption", {"version": "3.2"}, "missing_field", "module"),
         ("adoption", {"module": "m"}, "missing_field", "version"),
         ("adoption", {"module": "m", "version": "1", "version_series": "1"}, "too_many_items", "version"),

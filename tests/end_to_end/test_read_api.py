@@ -27,6 +27,7 @@ ASKED: list[tuple[str, dict[str, str]]] = [
     ("metrics/lifecycle", {**MODULE, "grain": "month", "php_series.ge": "8.1"}),
     ("metrics/retention", {}),
     ("metrics/retention", {"feature": "admin.widget"}),
+    ("metrics/first_use", {"feature": "admin.widget"}),
     ("metrics/adoption", {**MODULE, "version": "3.2.1"}),
     ("metrics/adoption", {**MODULE, "version": "none"}),
     ("metrics/upgrades", MODULE),

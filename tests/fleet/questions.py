@@ -117,6 +117,18 @@ def within(history: History, span: Span) -> list[tuple[date, str, reference.Beac
     return [sent for sent in history.sent if span[0] <= sent[0] <= span[1]]
 
 
+def first_use(history: History, span: Span, filters: Mapping[str, str], feature: str, days: Sequence[int]) -> list[Row]:
+    """The installs first seen in the span that used the feature at most so many days later."""
+    met = {install for _, install, beacon in within(history, span) if meets(beacon, filters)}
+    began = {one: day for one, day in history.first_days().items() if span[0] <= day <= span[1] and one in met}
+    used = history.first_days(feature)
+    return [
+        {"within": most, **part({one for one, day in began.items() if one in used and (used[one] - day).days <= most},
+                                set(began))}
+        for most in days
+    ]  # fmt: skip
+
+
 def coverage(history: History, span: Span, filters: Mapping[str, str], *, features: bool = False) -> Row:
     """The installs that were active, and those of them that reported all dimensions of the filters (and features)."""
     sent = within(history, span)
@@ -241,7 +253,7 @@ def compare(told: Any, counted: Any, k: int) -> int:
     """Check that each figure of an answer is as counted or hidden, and that none is under k; returns how many are."""
     if isinstance(counted, dict):
         assert told.keys() == counted.keys()
-        return sum(compare(told[name], counted[name], 1 if name == "day" else k) for name in counted)
+        return sum(compare(told[name], counted[name], 1 if name in ("day", "within") else k) for name in counted)
     if isinstance(counted, list):
         assert len(told) == len(counted), (told, counted)
         return sum(compare(one, other, k) for one, other in zip(told, counted, strict=True))

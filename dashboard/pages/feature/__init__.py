@@ -10,7 +10,7 @@ from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
 from dashboard.formatting import count, days, share
 from dashboard.links import link
-from dashboard.pages.feature import adoption, by_value, retention, together
+from dashboard.pages.feature import adoption, by_value, first_use, retention, together
 from dashboard.pages.feature.chosen import Shown, read
 from dashboard.pages.features.rows import by_module, pairs, share_of
 from dashboard.permissions import Callbacks, Page
@@ -29,7 +29,7 @@ def layout() -> html.Div:
                 html.Div(id="feature-named"),
                 html.Div(id="feature-figures"),
                 adoption.layout(),
-                html.Div([*cards, together.CARD.layout()], className="charts"),
+                html.Div([*cards, first_use.CARD.layout(), together.CARD.layout()], className="charts"),
                 retention.CARD.layout(),
             ),
         ]
@@ -60,12 +60,13 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         by_value.register(page, callbacks, data, search, dimension)
     retention.CARD.register(page, callbacks, data, search)
     together.CARD.register(page, callbacks, data, search)
+    first_use.CARD.register(page, callbacks, data, search)
     freshness.register(callbacks, page, data, search)
 
 
 def _named(data: DataSource, shown: Shown, search: str) -> html.Div:
     name = display_name(data.catalog(), "feature", shown.feature, filters.today())
-    about = f" {name.about}." if name.title else ""
+    about = f" {name.about.removeprefix(f'{name.name}: ')}." if name.title else ""
     all_features = dcc.Link("All features", href=link("/features", search, {"name": ""}))
     return html.Div(
         [html.P([html.Strong(name.label), f" of {shown.chosen.module}.{about} ", all_features], className="named-line")]

@@ -1,5 +1,6 @@
 """Each question of the read API against a count of the tests' own, on a fleet of five months with a leap day."""
 
+import itertools
 import random
 import uuid
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ from tests.fleet.questions import History
 from tests.warehouse.test_engine import done_in
 from warehouse import migrate
 from warehouse.engine import Engine
-from warehouse.queries.questions import Terms, adoption_of_each_version, ask, drop_of_each_module
+from warehouse.queries.questions import Terms, adoption_of_each_version, ask, drop_of_each_module, first_use
 
 TODAY = date(2028, 4, 5)  # a Wednesday
 END = date(2028, 4, 3)
@@ -52,6 +53,7 @@ for filters in FILTERS:
         ASKED.append(("lifecycle", {**filters, **span}))
         ASKED.append(("retention", {**filters, **span}))
         ASKED.append(("retention", {**filters, **span, "feature": "admin.widget"}))
+        ASKED.append(("first_use", {**filters, **span, "feature": "admin.widget"}))
 ASKED += [
     ("lifecycle", {"from": "2027-11-01", "grain": "month"}),
     ("lifecycle", {"from": "2027-11-01"}),
@@ -61,6 +63,11 @@ ASKED += [
     ("lifecycle", {"module": "edges", "from": "2028-01-24"}),
     ("retention", {"module": "edges", "from": "2028-01-24"}),
     ("retention", {"module": "edges", "from": "2028-01-24", "feature": "edge"}),
+    ("first_use", {"feature": "admin.widget", "from": "2027-11-01"}),
+    ("first_use", {"module": "edges", "feature": "edge", "from": "2028-01-10"}),
+    ("first_use", {"module": "edges", "feature": "edge", "from": "2028-01-31", "to": "2028-03-30", "php": "8.2.12"}),
+    ("first_use", {"module": "edges", "feature": "no_such_feature", "from": "2028-01-31"}),
+    ("first_use", {"module": "no_such_module", "feature": "edge"}),
     ("adoption", {"module": "invoice_pro", "version": "4.0.0"}),
     ("adoption", {"module": "invoice_pro", "version": "4.0.0", "to": "2028-02-29", "days": "366"}),
     ("adoption", {"module": "invoice_pro", "version_series": "3.2", "php_series.ge": "8.1", "days": "60"}),
@@ -99,7 +106,7 @@ ASKED += [
 # These are also asked of a sample.
 SAMPLED = [
     next(number for number, (asked, args) in enumerate(ASKED) if asked == name and args.get("module") == "invoice_pro")
-    for name in ("lifecycle", "retention", "adoption", "upgrades", "together", "drop")
+    for name in ("lifecycle", "retention", "first_use", "adoption", "upgrades", "together", "drop")
 ]
 
 
@@ -278,6 +285,36 @@ def test_retention(told: Told, number: int) -> None:
         assert not [one for one in rest if 0 < one < K]
 
 
+@pytest.mark.parametrize("number", asked("first_use"))
+def test_first_use(told: Told, number: int) -> None:
+    """The installs first seen in whole weeks that ended 28 days ago, and how many used it within so many days."""
+    args, answer = ASKED[number][1], told.of(number, 1)
+    if args.get("module") == "no_such_module":
+        assert (answer["rows"], answer["from"]) == ([], None)
+        return
+    history, (start, end) = told.history(args), span_of(answer)
+    assert counted.first_day(answer["grain"], history.since()) < start
+    assert counted.following(answer["grain"], counted.first_day(answer["grain"], end)) == end + timedelta(days=1)
+    assert end + timedelta(days=28) < TODAY
+    check(told, number, counted.first_use(history, (start, end), conditions(args), args["feature"], first_use.WITHIN))
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_no_small_group_follows_from_what_is_shown_of_first_uses(seed: int) -> None:
+    """Neither those who first used it in some days, nor those who did later or never."""
+    chance = random.Random(seed)
+    groups = [chance.choice((0, 1, 4, 5, 9, 60)) for _ in range(5)]
+    *used, of = itertools.accumulate(groups)
+    assert first_use.shown(used, of, 1) == used
+    for installs in (used, [number - number for number in used]):
+        known = [number for number in first_use.shown(installs, of, K) if number is not None]
+        if of >= K:
+            gaps = [later - earlier for earlier, later in itertools.pairwise([0, *known, of])] if known else []
+            assert not [gap for gap in gaps if 0 < gap < K]
+        else:
+            assert known == []
+
+
 def test_a_condition_that_few_do_not_meet_is_not_told(told: Told) -> None:
     """All but four installs meet it: neither their number nor a share of it."""
     args = {"module": "edges", "version.ge": "1.10", "from": "2028-02-27", "to": "2028-02-29"}
@@ -402,7 +439,9 @@ def test_what_is_asked_at_once_is_what_each_question_answers(told: Told) -> None
 def scaled(value: Any, divisor: int) -> Any:
     """The same with each number of installs as many times larger."""
     if isinstance(value, dict):
-        return {name: each if name in ("day", "share") else scaled(each, divisor) for name, each in value.items()}
+        return {
+            name: each if name in ("day", "within", "share") else scaled(each, divisor) for name, each in value.items()
+        }
     if isinstance(value, list):
         return [scaled(each, divisor) for each in value]
     return value * divisor if isinstance(value, int) else value
@@ -425,6 +464,9 @@ def test_a_sample_answers_for_all(told: Told) -> None:
                 counted.retention(history, answer["grain"], one, span[1], filters, None) for one in buckets(answer)
             )
             rows = [row for row in found if row]
+        elif name == "first_use":
+            expected = scaled(counted.coverage(history, span, filters, features=True), divisor)
+            rows = counted.first_use(history, span, filters, args["feature"], first_use.WITHIN)
         elif name == "adoption":
             version = "version", args["version"]
             _, rows = counted.adoption(history, {}, version, span[1], answer["days"], span[0], 1)

@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from warehouse.engine import Engine
-from warehouse.queries.questions import adoption, drop, lifecycle, retention, together, upgrades
+from warehouse.queries.questions import adoption, drop, first_use, lifecycle, retention, together, upgrades
 from warehouse.queries.questions.question import Question
 from warehouse.queries.questions.reader import Reader, Terms
 
@@ -31,6 +31,7 @@ _OF_ONE_MODULE = ("module",)
 QUESTIONS = {
     "lifecycle": Kind(lifecycle.SUMMARY, lifecycle.PARAMETERS, (), lifecycle.parse, lifecycle.answer),
     "retention": Kind(retention.SUMMARY, retention.PARAMETERS, (), retention.parse, retention.answer),
+    "first_use": Kind(first_use.SUMMARY, first_use.PARAMETERS, ("feature",), first_use.parse, first_use.answer),
     "adoption": Kind(adoption.SUMMARY, adoption.PARAMETERS, _OF_ONE_MODULE, adoption.parse, adoption.answer),
     "upgrades": Kind(upgrades.SUMMARY, upgrades.PARAMETERS, _OF_ONE_MODULE, upgrades.parse, upgrades.answer),
     "together": Kind(together.SUMMARY, together.PARAMETERS, (), together.parse, together.answer),

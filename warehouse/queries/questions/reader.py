@@ -167,9 +167,12 @@ class Reader:
 
     def part(self, installs: int, of: int) -> dict[str, Any]:
         """Return the members of an answer that say how many of a number of installs are some."""
-        k = self.terms.k
-        shown = self.count(installs) if hiding.part(installs, of, k) else None
-        whole = self.count(of) if of >= k or k == 1 else None
+        return self.part_if(installs if hiding.part(installs, of, self.terms.k) else None, of)
+
+    def part_if(self, installs: int | None, of: int) -> dict[str, Any]:
+        """Return the same; None is a number that is not shown."""
+        shown = None if installs is None else self.count(installs)
+        whole = self.count(of) if of >= self.terms.k or self.terms.k == 1 else None
         return {"installs": shown, "of": whole, "share": self.share(shown, whole)}
 
     def answer(self, rows: list[dict[str, Any]], coverage: Mapping[str, int | None], **more: Any) -> dict[str, Any]:
