@@ -4,6 +4,7 @@ namespace Pharos {
     // A vendor's modules each ship a copy of this file, of whatever version. Each version has its own namespace, so no two
     // ever meet; the names below lead to the newest that is loaded, never to the oldest.
     if (\defined('Pharos\INNER\LOADED')) {
+        \Pharos\INNER\Rest::$files[] = __DIR__ . '/REST';
         return;
     }
     \define('Pharos\INNER\LOADED', true);
@@ -41,4 +42,5 @@ namespace Pharos {
         }
     }
     Copies::$loaded['VERSION'] = 'Pharos\INNER';
+    \Pharos\INNER\Rest::$files[] = __DIR__ . '/REST';
 }

@@ -5,21 +5,35 @@ from pathlib import Path
 import click
 
 from pharos.context import fail
-from pharos.sdk import SdkError, php
+from pharos.sdk import SdkError, php, php_pair
 
 
 @click.command()
 @click.option("--vendor", required=True, help="Name of the vendor, the first part of the namespace: Acme.")
 @click.option("--collector", required=True, help="Address of the collector, as the modules reach it.")
 @click.option("--key", required=True, help="Ingest key of the vendor's modules.")
-@click.option("--out", type=click.Path(path_type=Path), help="File to write. Without it, standard output.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="File to write, and a second one beside it. Without: one file, printed.",
+)
 def sdk(vendor: str, collector: str, key: str, out: Path | None) -> None:
-    """Write the vendor's one PHP file, in the namespace VENDOR\\Pharos."""
+    """Write the vendor's PHP client, in the namespace VENDOR\\Pharos.
+
+    With --out lib/pharos.php there is also lib/pharos-rest.php, which pages that only count do not load. A module
+    ships both.
+    """
     try:
-        text = php(vendor, collector, key)
+        if out is None:
+            _write(php(vendor, collector, key), None)
+            return
+        beside = out.with_name(f"{out.stem}-rest{out.suffix}")
+        first, rest = php_pair(vendor, collector, key, beside.name)
     except SdkError as error:
         fail(str(error))
-    _write(text, out)
+    _write(rest, beside)
+    _write(first, out)
+    click.echo(f"wrote {out} and {beside}: ship both", err=True)
 
 
 @click.command()

@@ -184,12 +184,18 @@ class Host:
         return self.folder / "state"
 
     @property
+    def files(self) -> tuple[Path, Path]:
+        """The vendor's two files, made for this collector."""
+        first, rest = self.folder / "pharos.php", self.folder / "pharos-rest.php"
+        if not first.exists() or self.url not in first.read_text():
+            for path, text in zip((first, rest), sdk.php_pair("Acme", self.url, KEY, rest.name), strict=True):
+                path.write_text(text)
+        return first, rest
+
+    @property
     def client(self) -> Path:
-        """The vendor's file, made for this collector."""
-        path = self.folder / "pharos.php"
-        if not path.exists() or self.url not in path.read_text():
-            path.write_text(sdk.php("Acme", self.url, KEY))
-        return path
+        """The first of the vendor's files."""
+        return self.files[0]
 
     def script(self, code: str, options: str = "", module: str = "") -> Path:
         """A script in which $client is the module's client, and the clock is moved by `shift`."""

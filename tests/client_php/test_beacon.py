@@ -223,7 +223,8 @@ def test_the_web_server_is_named_by_its_minor_version(
 )
 def test_the_database_is_named_by_what_it_calls_itself(host: Host, version: str, name: str) -> None:
     """The answer to SELECT VERSION() becomes name and series."""
-    assert host.run(f"$machine = $inner . '\\Machine'; echo json_encode($machine::database({version!r}));") == name
+    load = "$rest = $inner . '\\Rest'; $rest::load(); $machine = $inner . '\\Machine';"
+    assert host.run(f"{load} echo json_encode($machine::database({version!r}));") == name
 
 
 def test_a_forbidding_php_still_sends(host: Host, collector: Collector) -> None:

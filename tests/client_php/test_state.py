@@ -186,16 +186,18 @@ def test_a_copy_drops_the_counts_and_asks(host: Host, collector: Collector, answ
 @pytest.mark.parametrize("ini", [(), ("-d", "opcache.enable_cli=1")], ids=["plain", "opcache"])
 def test_copies_of_the_file_get_along(host: Host, collector: Collector, tmp_path: Path, ini: tuple[str, ...]) -> None:
     """Two copies of one version, an older version and another vendor run in one request; the newest copy serves."""
-    text = host.client.read_text()
+    texts = [path.read_text() for path in host.files]
     copies = {
-        "same": text,
-        "older": text.replace("0.2.0", "0.1.9").replace("V0_2_0", "V0_1_9"),
-        "other": text.replace("Acme\\Pharos", "Zenith\\Pharos"),
+        "same": texts,
+        "older": [text.replace("0.2.0", "0.1.9").replace("V0_2_0", "V0_1_9") for text in texts],
+        "other": [text.replace("Acme\\Pharos", "Zenith\\Pharos") for text in texts],
     }
     code = ""
     for name, copy in copies.items():
-        (tmp_path / f"{name}.php").write_text(copy)
-        code += f"require_once {str(tmp_path / name)!r} . '.php';"
+        (tmp_path / name).mkdir()
+        for path, text in zip(host.files, copy, strict=True):
+            (tmp_path / name / path.name).write_text(text)
+        code += f"require_once {str(tmp_path / name)!r} . '/pharos.php';"
     code += (
         "$mine = Acme\\Pharos\\Client::module('invoice_pro', $options);"
         "$theirs = Zenith\\Pharos\\Client::module('other', ['state' => $state . '2'] + $options);"

@@ -33,7 +33,7 @@ def test_it_counts_sends_retries_and_shows_its_page(old_or_new: Host, collector:
     collector.will_answer(202, accepted())
     said = host.run(
         f"{strict} $said = [$client->count('export', 2), $client->flush(), $client->tick()->status()];"
-        f"$clock::$shift = {DAY}; $said[] = $client->tick()->status(); $client->count('export', 5);"
+        f"$clock::$shift += {DAY}; $said[] = $client->tick()->status(); $client->count('export', 5);"
         "$said[] = $client->preview()['features']; $said[] = strlen($client->page()) > 1000;"
         "$said[] = unserialize(serialize($client))->tick()->status(); $said[] = $client->troubles();"
         "try { echo $undefined; } catch (ErrorException $error) { $said[] = 'theirs'; }"

@@ -1,4 +1,4 @@
-"""`pharos sdk`: one PHP file for one vendor."""
+"""`pharos sdk`: the PHP client of one vendor."""
 
 import re
 import shutil
@@ -16,24 +16,47 @@ from warehouse.retention import KEPT
 ROOT = Path(__file__).parents[2]
 OPTIONS = ("--vendor", "Acme", "--collector", "https://telemetry.example.com/", "--key", "pik_it's\\")
 
+TELL = "$c = end(Acme\\Pharos\\Copies::$loaded) . '\\Config'; echo $c::VENDOR, ' ', $c::COLLECTOR, ' ', $c::KEY;"
+CONFIG = "Acme https://telemetry.example.com pik_it's\\"
+
+
+def run_php(code: str) -> str:
+    done = subprocess.run(["php", "-d", "display_errors=stderr", "-r", code], capture_output=True, text=True)
+    assert done.stderr == ""
+    return done.stdout
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "pharos", "sdk", *arguments], capture_output=True, text=True)
 
 
-def test_it_writes_one_file_in_the_vendors_namespace(tmp_path: Path) -> None:
-    """The file is PHP, in the vendor's namespace alone, with the address and the key in it, and the same each time."""
+def test_it_writes_two_files_in_the_vendors_namespace(tmp_path: Path) -> None:
+    """Both are PHP, in the vendor's namespace alone, with the address and the key, and the same each time."""
     out = tmp_path / "lib" / "pharos.php"  # a folder that is not there yet
+    written = run(*OPTIONS, "--out", str(out))
+    assert written.returncode == 0
+    rest = out.with_name("pharos-rest.php")
+    assert str(out) in written.stderr
+    assert str(rest) in written.stderr
+    texts = (out.read_text(), rest.read_text())
     assert run(*OPTIONS, "--out", str(out)).returncode == 0
-    text = out.read_text()
-    assert run(*OPTIONS).stdout == text
-    assert set(re.findall(r"^namespace (\w+\\\w+)", text, re.MULTILINE)) == {"Acme\\Pharos"}
-    code = (
-        f"require {str(out)!r}; $c = end(Acme\\Pharos\\Copies::$loaded) . '\\Config';"
-        "echo $c::VENDOR, ' ', $c::COLLECTOR, ' ', $c::KEY;"
+    assert (out.read_text(), rest.read_text()) == texts
+    for text in texts:
+        assert set(re.findall(r"^namespace (\w+\\\w+)", text, re.MULTILINE)) == {"Acme\\Pharos"}
+    assert CONFIG in run_php(f"require {str(out)!r}; {TELL}")
+    # Whoever calls the second file by itself, by the web server too, gets nothing.
+    assert (
+        run_php(f"require {str(rest)!r}; require {str(rest)!r}; echo class_exists('Acme\\Pharos\\Client') ? 1 : 0;")
+        == "0"
     )
-    done = subprocess.run(["php", "-r", code], capture_output=True, text=True)
-    assert (done.stdout, done.stderr) == ("Acme https://telemetry.example.com pik_it's\\", "")
+
+
+def test_without_a_file_it_prints_one(tmp_path: Path) -> None:
+    """Standard output gets the whole client as one file."""
+    one = tmp_path / "one.php"
+    one.write_text(run(*OPTIONS).stdout)
+    client = f"Acme\\Pharos\\Client::module('m', ['state' => {str(tmp_path / 'state')!r}])"
+    assert run_php(f"require {str(one)!r}; {TELL} echo {client}->tick()->status();") == f"{CONFIG}off"
 
 
 @pytest.mark.parametrize(
@@ -57,8 +80,8 @@ def test_what_no_client_can_be_made_of_is_one_line(option: str, value: str) -> N
 def test_every_source_is_in_the_file_and_in_the_wheel(tmp_path: Path) -> None:
     """No class is forgotten, and an installed Pharos has the sources too."""
     text = sdk.php("Acme", "https://x.example", "k")
-    names = {path.stem for path in (ROOT / "client_sdk" / "php" / "src").glob("*.php")}
-    assert set(re.findall(r"^(?:final class|interface) (\w+)", text, re.MULTILINE)) == names
+    sources = [path.relative_to(ROOT) for path in (ROOT / "client_sdk" / "php" / "src").rglob("*.php")]
+    assert set(re.findall(r"^(?:final class|interface) (\w+)", text, re.MULTILINE)) == {path.stem for path in sources}
     tree, wheels = tmp_path / "tree", tmp_path / "wheels"
     for name in ("client_sdk", "pharos", "core"):
         shutil.copytree(ROOT / name, tree / name)
@@ -74,7 +97,7 @@ def test_every_source_is_in_the_file_and_in_the_wheel(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     with zipfile.ZipFile(next(wheels.glob("*.whl"))) as packed:
         files = set(packed.namelist())
-    assert {f"client_sdk/php/src/{name}.php" for name in names} | {"client_sdk/php/facade.php"} <= files
+    assert {*map(str, sources), "client_sdk/php/facade.php"} <= files
 
 
 def test_the_file_is_written_for_php_7_4() -> None:

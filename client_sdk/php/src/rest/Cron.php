@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Pharos;
 
-/** @internal One run of the cron for the clients that take part: beacons are made, and what waits is sent. */
+/** @internal One run of the cron for the modules that take part: beacons are made, and what waits is sent. */
 final class Cron
 {
     public const BUDGET = 2.7;  // seconds for a whole run: three are promised, and a disk may be slow
@@ -13,15 +13,15 @@ final class Cron
     private $install;
     /** @var Store */
     private $store;
-    /** @var array<string, Client> */
-    private $clients;
+    /** @var array<string, Module> */
+    private $modules;
 
-    /** @param array<string, Client> $clients by module */
-    public function __construct(Install $install, Store $store, array $clients)
+    /** @param array<string, Module> $modules by module */
+    public function __construct(Install $install, Store $store, array $modules)
     {
         $this->install = $install;
         $this->store = $store;
-        $this->clients = $clients;
+        $this->modules = $modules;
     }
 
     public function run(): Result
@@ -39,14 +39,14 @@ final class Cron
             $seen = ['at' => $now] + Machine::look();  // outside the lock: it may take its time
         }
         $policy = $this->store->get('choice')['policy'] ?? '';
-        foreach ($level === 'off' ? [] : $this->clients as $module => $client) {
-            $known = $state['modules'][$module] ?? [];
+        foreach ($level === 'off' ? [] : $this->modules as $name => $module) {
+            $known = $state['modules'][$name] ?? [];
             if (
-                empty($known['sent']) || ($known['version'] ?? '') !== $client->version()
+                empty($known['sent']) || ($known['version'] ?? '') !== $module->version()
                 || State::dueIn($state, $now) === 0
             ) {
-                $told = \is_string($policy) && $policy !== '' ? $policy : $client->policy();
-                $bodies[$module] = $client->body($level, Install::seen(['machine' => $seen] + $state), $told);
+                $told = \is_string($policy) && $policy !== '' ? $policy : $module->policy();
+                $bodies[$name] = $module->body($level, Install::seen(['machine' => $seen] + $state), $told);
             }
         }
         if (!$this->store->lock()) {
@@ -149,8 +149,8 @@ final class Cron
             }
         }
         Queue::make($state, $bodies, $now);
-        foreach ($this->clients as $module => $client) {
-            $state['modules'][$module]['seen'] = $now;
+        foreach ($this->modules as $name => $module) {
+            $state['modules'][$name]['seen'] = $now;
         }
         $state['ran'] = $now;
         if (!$this->store->save($state)) {
@@ -181,8 +181,8 @@ final class Cron
             $answer = Transport::request('/v1/beacons', $body, true, $deadline - microtime(true));
             $last = Verdict::settle($state, $flight, $answer, Clock::now());
             $stored = $this->store->save($state);
-            foreach ($this->clients as $client) {
-                $client->logged(str_replace($state['install_id'], '(secret)', $body), $answer);
+            foreach ($this->modules as $module) {
+                $module->logged(str_replace($state['install_id'], '(secret)', $body), $answer);
                 break;
             }
             if (!$stored) {
@@ -207,8 +207,8 @@ final class Cron
     private function placed(array &$state, array $choice, array &$lines): bool
     {
         $place = '';
-        foreach ($this->clients as $client) {
-            $place = $place ?: $client->place();
+        foreach ($this->modules as $module) {
+            $place = $place ?: $module->place();
         }
         $here = static function (string $id) use ($place): string {
             return hash_hmac('sha256', $place, $id);

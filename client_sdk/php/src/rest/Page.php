@@ -78,17 +78,17 @@ final class Page
         . 'border:1px solid rgba(128,128,128,.5)}'
         . '.pharos summary{display:list-item;cursor:pointer;margin-bottom:4px}</style>';
 
-    /** @var Client */
-    private $client;
+    /** @var Module */
+    private $module;
     /** @var Install */
     private $install;
     /** @var array<mixed> */
     private $vars;
 
     /** @param array<mixed> $vars */
-    public function __construct(Client $client, Install $install, array $vars)
+    public function __construct(Module $module, Install $install, array $vars)
     {
-        $this->client = $client;
+        $this->module = $module;
         $this->install = $install;
         $this->vars = $vars;
     }
@@ -125,20 +125,20 @@ final class Page
         }
         switch ($do) {
             case 'choose':
-                return [$this->text($this->client->choose($_POST['level'] ?? '') ? 'saved' : 'unsaved'), ''];
+                return [$this->text($this->module->choose($_POST['level'] ?? '') ? 'saved' : 'unsaved'), ''];
             case 'moved':
             case 'copied':
                 return [$this->text($this->install->settle($do) ? 'saved' : 'unsaved'), ''];
             case 'explain':
-                return ['', $this->json($this->client->explain())];
+                return ['', $this->json($this->module->explain())];
             case 'progress':
-                return $this->progress($this->client->requests());
+                return $this->progress($this->module->requests());
             case 'forget':
-                return [$this->told($this->client->forget()), ''];
+                return [$this->told($this->module->forget()), ''];
             case 'access':
             case 'erase':
             case 'object':
-                return [$this->told($this->client->request($do)), ''];
+                return [$this->told($this->module->request($do)), ''];
         }
         return ['', ''];
     }
@@ -173,14 +173,14 @@ final class Page
 
     private function heading(string $message): string
     {
-        $html = '<h2>' . self::escaped($this->text('heading') . ': ' . $this->client->title()) . '</h2>';
+        $html = '<h2>' . self::escaped($this->text('heading') . ': ' . $this->module->title()) . '</h2>';
         return $html . ($message === '' ? '' : '<div class="alert alert-info" role="status">' . self::escaped($message) . '</div>');
     }
 
     private function troubles(): string
     {
         $items = '';
-        foreach ($this->client->troubles() as $trouble) {
+        foreach ($this->module->troubles() as $trouble) {
             [$word, $detail] = explode(' ', $trouble, 2) + [1 => ''];
             $name = isset(self::TEXTS["trouble_$word"]) ? "trouble_$word" : 'trouble_other';
             $items .= '<li>' . self::escaped($this->text($name, $detail === '' ? $word : $detail)) . '</li>';
@@ -201,7 +201,7 @@ final class Page
 
     private function choice(): string
     {
-        $level = $this->install->chosen() ? $this->client->level() : '';
+        $level = $this->install->chosen() ? $this->module->level() : '';
         $intro = '<p>' . self::escaped($this->text('intro', Config::VENDOR)) . '</p>';
         if ($level === '') {
             $intro .= '<p><strong>' . self::escaped($this->text('unchosen')) . '</strong></p>';
@@ -212,7 +212,7 @@ final class Page
             $html .= "<div class=\"radio\"><label><input type=\"radio\" name=\"level\" value=\"$each\"$checked required> "
                 . self::escaped($this->text($each)) . '</label></div>';
         }
-        $policy = $this->client->policy();
+        $policy = $this->module->policy();
         $notes = $this->text('address') . ($policy === '' ? '' : ' ' . $this->text('policy', $policy));
         $html .= '<p>' . self::escaped($notes) . '</p></fieldset>';
         return $intro . $this->form($html . $this->button('choose', $this->text('save')));
@@ -221,7 +221,7 @@ final class Page
     private function preview(): string
     {
         return '<h3>' . self::escaped($this->text('preview')) . '</h3>'
-            . $this->block($this->json($this->client->preview())) . '<p>'
+            . $this->block($this->json($this->module->preview())) . '<p>'
             . self::escaped($this->text('install_id')) . '</p>' . $this->form($this->button('explain'));
     }
 
@@ -244,7 +244,7 @@ final class Page
     private function log(): string
     {
         $html = '<h3>' . self::escaped($this->text('log')) . '</h3>';
-        $entries = $this->client->log();
+        $entries = $this->module->log();
         if ($entries === []) {
             return $html . '<p>' . self::escaped($this->text('none')) . '</p>';
         }
@@ -280,7 +280,7 @@ final class Page
     private function token(): string
     {
         $session = Quiet::can('session_id') ? (string) session_id() : '';
-        return hash_hmac('sha256', "$session " . $this->client->name(), Config::KEY);
+        return hash_hmac('sha256', "$session " . $this->module->name(), Config::KEY);
     }
 
     private function text(string $name, string $value = ''): string

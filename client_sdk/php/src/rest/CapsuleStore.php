@@ -4,17 +4,13 @@ declare(strict_types=1);
 
 namespace Pharos;
 
-/**
- * Two tables of the host's database: documents, and a row for each request that counted. The table of rows exists only
- * while counting is allowed.
- */
+/** @internal Two tables of the host's database: documents, and a row for each request that counted (CapsuleInbox). */
 final class CapsuleStore implements Store
 {
-    private const MOST = 60000;  // rows that wait for a cron that does not come
     private const DELETED = 500;
 
-    /** @var callable */
-    private $pdo;
+    /** @var Database */
+    private $database;
     /** @var string */
     private $table;
     /** @var int[] */
@@ -22,29 +18,10 @@ final class CapsuleStore implements Store
     /** @var ?bool */
     private $there = null;
 
-    /**
-     * @param callable $pdo returns the host's PDO
-     * @param string $prefix of the tables, `[a-z0-9_]+`
-     */
-    public function __construct(callable $pdo, string $prefix)
+    public function __construct(Database $database, string $table)
     {
-        $this->pdo = $pdo;
-        $this->table = $prefix;
-    }
-
-    public function name(): string
-    {
-        return 'capsule:' . $this->table;
-    }
-
-    public function append(string $line): bool
-    {
-        // A read of both ends of the key, without lock; then the insert.
-        $span = $this->value("SELECT MAX(id) - MIN(id) FROM {$this->table}_counts");
-        if ((int) $span > self::MOST) {
-            return false;
-        }
-        return $this->run("INSERT INTO {$this->table}_counts (line) VALUES (?)", [$line])->rowCount() === 1;
+        $this->database = $database;
+        $this->table = $table;
     }
 
     public function counting(bool $on): void
@@ -52,7 +29,7 @@ final class CapsuleStore implements Store
         if ($on === $this->exists('_counts')) {
             return;
         }
-        $this->run($on
+        $this->database->run($on
             ? "CREATE TABLE IF NOT EXISTS {$this->table}_counts"
                 . ' (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, line TEXT NOT NULL) ENGINE=InnoDB'
             : "DROP TABLE IF EXISTS {$this->table}_counts");
@@ -60,12 +37,12 @@ final class CapsuleStore implements Store
 
     public function lock(): bool
     {
-        return (string) $this->value('SELECT GET_LOCK(?, 0)', [$this->lockName()]) === '1';
+        return (string) $this->database->value('SELECT GET_LOCK(?, 0)', [$this->lockName()]) === '1';
     }
 
     public function unlock(): void
     {
-        $this->value('SELECT RELEASE_LOCK(?)', [$this->lockName()]);
+        $this->database->value('SELECT RELEASE_LOCK(?)', [$this->lockName()]);
     }
 
     public function load(): ?array
@@ -96,12 +73,12 @@ final class CapsuleStore implements Store
         if (!$this->exists('_counts')) {
             return [];
         }
-        foreach ($this->run("SELECT id, line FROM {$this->table}_counts ORDER BY id LIMIT 100000")->fetchAll() as $row) {
+        foreach ($this->database->run("SELECT id, line FROM {$this->table}_counts ORDER BY id LIMIT 100000")->fetchAll() as $row) {
             $this->read[] = (int) $row['id'];
             $lines[] = (string) $row['line'];
         }
         $span = $this->read === [] ? 0 : end($this->read) - $this->read[0];
-        $state['lost_at'] = $span > self::MOST ? Clock::now() : (int) ($state['lost_at'] ?? 0);
+        $state['lost_at'] = $span > CapsuleInbox::MOST ? Clock::now() : (int) ($state['lost_at'] ?? 0);
         return $lines;
     }
 
@@ -109,7 +86,7 @@ final class CapsuleStore implements Store
     {
         $text = json_encode($state, JSON_THROW_ON_ERROR | JSON_INVALID_UTF8_SUBSTITUTE);
         $this->documents();
-        $pdo = ($this->pdo)();
+        $pdo = $this->database->pdo();
         if ($pdo->inTransaction()) {
             return false;
         }
@@ -118,7 +95,7 @@ final class CapsuleStore implements Store
             $this->replace('state', $text);
             // By their ids: one below the last may belong to an insert that is not committed yet.
             foreach (array_chunk($this->read, self::DELETED) as $ids) {
-                $this->run("DELETE FROM {$this->table}_counts WHERE id IN (" . implode(',', $ids) . ')');
+                $this->database->run("DELETE FROM {$this->table}_counts WHERE id IN (" . implode(',', $ids) . ')');
             }
             $this->replace('state.bak', $text);
             $this->replace('id', json_encode(['install_id' => $state['install_id']], JSON_THROW_ON_ERROR));
@@ -141,7 +118,7 @@ final class CapsuleStore implements Store
     {
         $this->documents();
         if ($document === []) {
-            $this->run("DELETE FROM {$this->table} WHERE name = ?", [$name]);
+            $this->database->run("DELETE FROM {$this->table} WHERE name = ?", [$name]);
         } else {
             $this->replace($name, json_encode($document, JSON_THROW_ON_ERROR));
         }
@@ -150,7 +127,7 @@ final class CapsuleStore implements Store
 
     public function clear(): void
     {
-        $this->run("DROP TABLE IF EXISTS {$this->table}_counts, {$this->table}");
+        $this->database->run("DROP TABLE IF EXISTS {$this->table}_counts, {$this->table}");
         $this->there = null;
     }
 
@@ -159,15 +136,15 @@ final class CapsuleStore implements Store
         return Quiet::run(function (): array {
             $this->exists('');
             $span = $this->exists('_counts')
-                ? (int) $this->value("SELECT MAX(id) - MIN(id) FROM {$this->table}_counts") : 0;
-            return $span > self::MOST ? ['counts_lost'] : [];
+                ? (int) $this->database->value("SELECT MAX(id) - MIN(id) FROM {$this->table}_counts") : 0;
+            return $span > CapsuleInbox::MOST ? ['counts_lost'] : [];
         }, ['database']);
     }
 
     private function documents(): void
     {
         if ($this->there !== true && !$this->exists('')) {
-            $this->run("CREATE TABLE IF NOT EXISTS {$this->table}"
+            $this->database->run("CREATE TABLE IF NOT EXISTS {$this->table}"
                 . ' (name VARCHAR(32) NOT NULL PRIMARY KEY, value MEDIUMTEXT NOT NULL) ENGINE=InnoDB');
         }
         $this->there = true;
@@ -178,7 +155,7 @@ final class CapsuleStore implements Store
         if ($suffix === '' && $this->there === true) {
             return true;
         }
-        $count = $this->value(
+        $count = $this->database->value(
             'SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = ?',
             [$this->table . $suffix]
         );
@@ -187,40 +164,17 @@ final class CapsuleStore implements Store
 
     private function text(string $name): ?string
     {
-        $value = $this->value("SELECT value FROM {$this->table} WHERE name = ?", [$name]);
+        $value = $this->database->value("SELECT value FROM {$this->table} WHERE name = ?", [$name]);
         return \is_string($value) ? $value : null;
     }
 
     private function replace(string $name, string $text): void
     {
-        $this->run("REPLACE INTO {$this->table} (name, value) VALUES (?, ?)", [$name, $text]);
+        $this->database->run("REPLACE INTO {$this->table} (name, value) VALUES (?, ?)", [$name, $text]);
     }
 
     private function lockName(): string
     {
-        return substr($this->table . '_' . sha1((string) $this->value('SELECT DATABASE()')), 0, 60);
-    }
-
-    /**
-     * @param array<int, string> $values
-     * @return mixed the first column of the first row
-     */
-    private function value(string $sql, array $values = [])
-    {
-        $statement = $this->run($sql, $values);
-        $value = $statement->fetchColumn();
-        $statement->closeCursor();
-        return $value;
-    }
-
-    /** @param array<int, string> $values */
-    private function run(string $sql, array $values = []): \PDOStatement
-    {
-        $statement = ($this->pdo)()->prepare($sql);
-        if ($statement === false || !$statement->execute($values)) {
-            throw new \RuntimeException('the database does not answer');
-        }
-        $statement->setFetchMode(\PDO::FETCH_ASSOC);
-        return $statement;
+        return substr($this->table . '_' . sha1((string) $this->database->value('SELECT DATABASE()')), 0, 60);
     }
 }

@@ -7,7 +7,12 @@ namespace Pharos;
 /** @internal What can be learned about the machine without privileges; what the host forbids to look at is unknown. */
 final class Machine
 {
-    public const LOWER = 'a-z0-9._-';
+    // What nothing can be stored, sent or told without, as far as hosts are known to disable it.
+    private const NEEDED = [
+        'fopen', 'fread', 'fgets', 'fseek', 'fwrite', 'fflush', 'fclose', 'fstat', 'file_get_contents', 'file_exists', 'filesize',
+        'filemtime', 'is_file', 'is_dir', 'is_writable', 'mkdir', 'rmdir', 'rename', 'unlink', 'flock', 'random_bytes', 'random_int',
+        'hash', 'hash_hmac', 'sha1', 'gmdate', 'strtotime', 'microtime', 'json_encode', 'json_decode', 'preg_match', 'preg_replace',
+    ];
     private const VIRTUALIZATIONS = [  // the names that systemd-detect-virt prints
         'none', 'qemu', 'kvm', 'amazon', 'zvm', 'vmware', 'microsoft', 'oracle', 'powervm', 'xen', 'bochs', 'uml',
         'parallels', 'bhyve', 'qnx', 'acrn', 'apple', 'sre', 'google', 'vm-other', 'openvz', 'lxc', 'lxc-libvirt',
@@ -34,23 +39,22 @@ final class Machine
         return ['os' => $os, 'virtualization' => Quiet::run([self::class, 'virtualization'], ['type' => 'unknown'])];
     }
 
-    /** What runs this request. @return array<string, string> */
-    public static function php(): array
+    /** Returns the first function that the client cannot do without and the host has disabled. */
+    public static function missing(): ?string
     {
-        $software = $_SERVER['SERVER_SOFTWARE'] ?? '';
-        $known = preg_match('~^([A-Za-z][A-Za-z-]*)(/\d+(\.\d+)?)?~', \is_string($software) ? $software : '', $match);
-        return array_filter([
-            'php' => self::fit(PHP_VERSION),
-            'sapi' => self::fit(PHP_SAPI),
-            'web_server' => $known ? self::fit(strtolower(strtr($match[0], '/', '-'))) : '',
-        ]);
+        foreach (self::NEEDED as $function) {
+            if (!Quiet::can($function)) {
+                return $function;
+            }
+        }
+        return Quiet::can('scandir') || Quiet::can('glob') ? null : 'scandir';
     }
 
     /** Names a database server by what it calls itself: `10.11.6-MariaDB-0+deb12u1` is `mariadb-10.11`. */
     public static function database(string $version): string
     {
         if (!preg_match('/^(?:5\.5\.5-)?(\d+\.\d+)/', $version, $match)) {
-            return self::fit($version);
+            return Php::fit($version);
         }
         return (stripos($version, 'mariadb') === false ? 'mysql-' : 'mariadb-') . $match[1];
     }
@@ -68,9 +72,9 @@ final class Machine
         }
         return array_filter([
             'family' => PHP_OS_FAMILY === 'Solaris' ? 'other' : strtolower(PHP_OS_FAMILY),
-            'name' => self::fit(strtolower($name), self::LOWER),
-            'version' => self::fit($version),
-            'arch' => self::fit(strtolower(self::uname('m')), self::LOWER),
+            'name' => Php::fit(strtolower($name), Php::LOWER),
+            'version' => Php::fit($version),
+            'arch' => Php::fit(strtolower(self::uname('m')), Php::LOWER),
         ]);
     }
 
@@ -99,13 +103,6 @@ final class Machine
             return ['type' => $type, 'detection' => $detection];
         }
         return ['type' => 'unknown'];  // no trace is no proof of bare metal
-    }
-
-    /** The nearest value that the contract's pattern allows: one odd character must not cost the whole beacon. */
-    public static function fit(string $value, string $allowed = '0-9A-Za-z.+~_-', int $length = 32): string
-    {
-        $value = (string) preg_replace("/[^$allowed]+/", '-', trim($value));
-        return rtrim(substr(ltrim($value, '.+~_-'), 0, $length), '-');
     }
 
     private static function systemdDetectVirt(): string

@@ -4,67 +4,33 @@ declare(strict_types=1);
 
 namespace Pharos;
 
-/**
- * Files of mode 0600 in a folder of its own outside the web root.
- *
- * Counts are lines in `counts/`, a file for each day and user, so that nobody needs another's permission. The folder
- * `counts` exists only while counting is allowed: a page need not read anything to know.
- */
+/** @internal Files of mode 0600 in a folder of its own outside the web root. FileInbox says how the counts get there. */
 final class FileStore implements Store
 {
-    private const MOST = 4194304;      // bytes of a file of counts
     private const ROTATED = 1048576;   // from this size on the cron puts a read file aside
     private const RESERVE = 65536;     // bytes that a full disk still has for counts
     private const READ_MOST = 33554432;
 
     /** @var string */
     private $folder;
-    /** @var Files */
+    /** @var Folder */
     private $files;
     /** @var resource|null */
     private $lock = null;
     /** @var string[] */
     private $old = [];
 
-    public function __construct(string $folder)
+    public function __construct(Files $files)
     {
-        $this->folder = rtrim($folder, '/\\');
-        $this->files = new Files($this->folder);
-    }
-
-    public function name(): string
-    {
-        return 'file:' . $this->folder;
-    }
-
-    public function append(string $line): bool
-    {
-        $user = Quiet::can('posix_geteuid') ? (string) posix_geteuid() : 'x';
-        $base = "$this->folder/counts/" . Clock::date(Clock::now()) . "-$user-" . (PHP_SAPI === 'cli' ? 'c' : 'w');
-        // A file that another user made is closed to this one. Without posix its name does not tell.
-        $file = $this->files->open("$base.log", 'a') ?: $this->files->open($base . '-' . bin2hex(random_bytes(4)) . '.log', 'a');
-        if ($file === null) {
-            return $this->lost();
-        }
-        $size = fstat($file)['size'] ?? 0;
-        // The first line names the file whatever it is called later. A line that a full disk has cut ends at the next
-        // one's first character.
-        $text = ($size === 0 ? '{"log":"' . bin2hex(random_bytes(8)) . '"}' : '') . "\n$line\n";
-        $written = $size < self::MOST ? (int) fwrite($file, $text) : 0;
-        $stored = $written === \strlen($text);
-        if (!$stored && $size < self::MOST && unlink("$this->folder/counts/reserve")) {
-            $text = ($written > 0 ? "\n{\"cut\":1}" : '') . "\n$line\n";  // the part before comes whole once more
-            $stored = fwrite($file, $text) === \strlen($text);
-        }
-        fclose($file);
-        return $stored || $this->lost();
+        $this->folder = $files->folder;
+        $this->files = new Folder($files);
     }
 
     public function counting(bool $on): void
     {
         $counts = "$this->folder/counts";
         if (!$on) {
-            array_map('unlink', Files::in($counts, ''));
+            array_map('unlink', Folder::in($counts, ''));
             is_dir($counts) && rmdir($counts);
             return;
         }
@@ -125,7 +91,7 @@ final class FileStore implements Store
         $budget = self::READ_MOST;
         $known = \is_array($state['logs'] ?? null) ? $state['logs'] : [];
         $unreadable = false;
-        foreach (Files::in("$this->folder/counts", '.log') as $path) {
+        foreach (Folder::in("$this->folder/counts", '.log') as $path) {
             $file = fopen($path, 'r');
             $first = $file ? fgets($file) : false;
             if ($file === false || ($first === false && filesize($path) > 0)) {
@@ -214,7 +180,7 @@ final class FileStore implements Store
     {
         $this->counting(false);
         foreach (['.json', '.json.bak', '.json.tmp'] as $end) {
-            array_map('unlink', Files::in($this->folder, $end));
+            array_map('unlink', Folder::in($this->folder, $end));
         }
     }
 
@@ -235,12 +201,5 @@ final class FileStore implements Store
             $troubles[] = 'counts_lost';
         }
         return $troubles;
-    }
-
-    private function lost(): bool
-    {
-        $mark = "$this->folder/counts/lost";
-        file_exists($mark) && Quiet::can('touch') && touch($mark);  // needs no space
-        return false;
     }
 }

@@ -7,9 +7,6 @@ namespace Pharos;
 /** @internal The uses of features by module and day, until a beacon takes them. Pure, as the whole of Queue. */
 final class Counts
 {
-    public const FEATURES_MOST = 200;
-    public const USES_MOST = 4294967295;
-
     /**
      * Adds lines of counts to the modules' days. Each line is `{"m": module, "d": day, "c": {feature: uses}}`.
      *
@@ -102,10 +99,10 @@ final class Counts
     {
         foreach ($counts as $feature => $uses) {
             $have = $features[$feature] ?? 0;
-            if ($have === 0 && \count($features) >= self::FEATURES_MOST) {
+            if ($have === 0 && \count($features) >= Counter::FEATURES_MOST) {
                 continue;
             }
-            $features[$feature] = min(self::USES_MOST, $have + $uses);
+            $features[$feature] = min(Counter::USES_MOST, $have + $uses);
             $left = $have + $uses - $features[$feature];
             if ($left > 0) {
                 $counts[$feature] = $left;

@@ -5,18 +5,12 @@ declare(strict_types=1);
 namespace Pharos;
 
 /**
- * Where an install keeps its data. Pages only append lines and replace documents. The cron alone, under the lock, reads
- * the lines and writes the state.
+ * @internal Where an install keeps its data. Pages only append lines to the inbox and replace documents. The cron alone,
+ * under the lock, reads the lines and writes the state.
  */
 interface Store
 {
-    /** Names the store within this process. */
-    public function name(): string;
-
-    /** Appends a line of counts: one write, without lock, read or fsync. Returns false if it is not stored. */
-    public function append(string $line): bool;
-
-    /** Allows or forbids append(), and deletes the lines when it forbids. */
+    /** Allows or forbids that lines are appended, and deletes the lines when it forbids. */
     public function counting(bool $on): void;
 
     /** Takes the lock of the cron without waiting. */

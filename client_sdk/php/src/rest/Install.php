@@ -12,82 +12,55 @@ final class Install
     /** @var array<string, self> */
     private static $all = [];
 
-    /** @var Store */
-    private $store;
-    /** @var array<string, Client> */
-    private $clients = [];
-    /** @var array<string, Client> */
-    private $ticked = [];
     /** @var Counter */
     private $counter;
-    /** @var int the process whose end runs the cron's part, 0 for none */
-    private $deferred = 0;
-    /** @var bool */
-    private $watching = false;
+    /** @var Store */
+    private $store;
+    /** @var array<string, Module> */
+    private $ticked = [];
 
-    private function __construct(Store $store)
+    private function __construct(Counter $counter)
     {
-        $this->store = $store;
-        $this->counter = new Counter($store, function (): bool {
-            return $this->begun();
-        });
+        $this->counter = $counter;
+        $this->store = $counter->inbox->store();
     }
 
-    public static function of(Store $store): self
+    public static function of(Counter $counter): self
     {
-        return self::$all[$store->name()] = self::$all[$store->name()] ?? new self($store);
+        $name = $counter->inbox->name();
+        return self::$all[$name] = self::$all[$name] ?? new self($counter);
     }
 
-    public function add(Client $client): void
+    /** Sets up a new install that counts without being asked. Returns whether it is one. */
+    public function begun(): bool
     {
-        $this->clients[$client->name()] = $client;
-    }
-
-    public function count(string $module, string $feature, int $uses): bool
-    {
-        $this->watch();
-        return $this->counter->count($module, $feature, $uses);
-    }
-
-    public function flush(): bool
-    {
-        return $this->counter->flush();
-    }
-
-    /** The end of the request. */
-    public function end(): void
-    {
-        $this->flush();
-        if ($this->deferred === Counter::process()) {
-            $this->deferred = 0;
-            Quiet::run(function (): void {
-                $this->run();
-            }, null);
-        }
-    }
-
-    public function __destruct()
-    {
-        $this->end();
+        return Quiet::run(function (): bool {
+            if ($this->level() !== 'full' || $this->chosen() || $this->store->load() !== []) {
+                return false;
+            }
+            $this->store->counting(true);
+            return true;
+        }, false);
     }
 
     /** Runs now if every module that took part in the last run is here; otherwise all together at the cron's end. */
-    public function tick(Client $client): Result
+    public function tick(Module $module): Result
     {
-        if (self::forbidden()) {
+        if (Counter::forbidden()) {
             return new Result(Result::OFF, 'environment');
         }
-        $this->flush();
-        $this->ticked[$client->name()] = $client;
+        $this->counter->flush();
+        $this->ticked[$module->name()] = $module;
         $state = $this->state();
-        foreach ($state['modules'] as $module => $known) {
-            if (!isset($this->ticked[$module]) && ($known['seen'] ?? 0) === ($state['ran'] ?? 1)) {
-                $this->watch();
-                $this->deferred = Counter::process();
+        foreach ($state['modules'] as $name => $known) {
+            if (!isset($this->ticked[$name]) && ($known['seen'] ?? 0) === ($state['ran'] ?? 1)) {
+                $this->counter->atEnd(function (): void {
+                    $this->run();
+                });
                 return new Result(Result::QUEUED);
             }
         }
-        $this->deferred = 0;
+        $this->counter->atEnd(null);
         return $this->run();
     }
 
@@ -105,10 +78,10 @@ final class Install
     public function level(): string
     {
         $level = $this->store->get('choice')['level'] ?? null;
-        foreach ($this->clients as $client) {
-            $level = $level ?? ($client->defaultLevel() ?: null);
+        foreach ($this->counter->modules as $options) {
+            $level = $level ?? ($options['consent'] ?? null) ?: null;
         }
-        return self::forbidden() || !\in_array($level, self::LEVELS, true) ? 'off' : $level;
+        return Counter::forbidden() || !\in_array($level, self::LEVELS, true) ? 'off' : $level;
     }
 
     public function chosen(): bool
@@ -137,31 +110,37 @@ final class Install
     }
 
     /** @return array<string, mixed> */
-    public function preview(Client $client): array
+    public function preview(Module $module): array
     {
-        $this->flush();
+        $this->counter->flush();
         $state = $this->state();
         $level = $this->level() === 'license' ? 'license' : 'full';
-        Counts::ingest($state, $this->store->lines($state));
-        $body = $state['modules'][$client->name()]['body'] ?? null;
-        if (!\is_array($body) || ($body['consent']['level'] ?? '') !== $level) {
-            $body = $client->body($level, self::seen($state), $client->policy(), false);
+        if ($level === 'full' && $state['machine'] === []) {
+            $state['machine'] = Machine::look();  // before the first run of the cron, which is when the owner chooses
         }
-        $body['module']['version'] = $client->version();
+        Counts::ingest($state, $this->store->lines($state));
+        $body = $state['modules'][$module->name()]['body'] ?? null;
+        if (!\is_array($body) || ($body['consent']['level'] ?? '') !== $level) {
+            $body = $module->body($level, self::seen($state), $module->policy(), false);
+        }
+        $known = $state['modules'][$module->name()] ?? [];
+        $body['module']['version'] = $module->version();
         $due = Clock::now() + State::dueIn($state, Clock::now());
-        $past = Counts::days($state, $client->name(), Clock::date($due));
-        $features = Counts::take($state, $client->name(), (string) key($past));
+        $past = Counts::days($state, $module->name(), Clock::date($due));
+        $reason = ($known['version'] ?? '') === $module->version() ? 'heartbeat' : 'upgrade';
+        $reason = empty($known['sent']) ? 'activate' : $reason;
+        $features = Counts::take($state, $module->name(), (string) key($past));
         return [
             'schema' => 1, 'beacon_id' => State::uuid(), 'install_id' => $state['install_id'] ?: State::uuid(),
             'sent_at' => gmdate('Y-m-d\TH:i:s\Z', reset($past) ?: $due),
-            'reason' => 'heartbeat',
+            'reason' => $past === [] ? $reason : 'heartbeat',
         ] + $body + ($level === 'full' && $features !== [] ? ['features' => $features] : []);
     }
 
-    public function farewell(Client $client): Result
+    public function farewell(Module $module): Result
     {
-        $this->flush();
-        return (new Cron($this, $this->store, []))->farewell($client->name());
+        $this->counter->flush();
+        return (new Cron($this, $this->store, []))->farewell($module->name());
     }
 
     public function rights(): Rights
@@ -208,12 +187,12 @@ final class Install
      */
     public static function seen(array $state): array
     {
-        $php = PHP_SAPI === 'cli' && isset($state['web']['php']) ? $state['web'] : Machine::php();
+        $php = PHP_SAPI === 'cli' && isset($state['web']['php']) ? $state['web'] : Php::seen();
         return [
             'os' => $state['machine']['os'] ?? ['family' => 'unknown'],
             'virtualization' => $state['machine']['virtualization'] ?? ['type' => 'unknown'],
             'php' => array_filter(array_map(static function ($value): string {
-                return \is_string($value) ? Machine::fit($value) : '';
+                return \is_string($value) ? Php::fit($value) : '';
             }, array_intersect_key($php, ['php' => 1, 'sapi' => 1, 'web_server' => 1]))),
         ];
     }
@@ -221,35 +200,5 @@ final class Install
     private function run(): Result
     {
         return (new Cron($this, $this->store, $this->ticked))->run();
-    }
-
-    /** Sets up a new install that counts without being asked. Returns whether it is one. */
-    private function begun(): bool
-    {
-        return Quiet::run(function (): bool {
-            if ($this->level() !== 'full' || $this->chosen() || $this->store->load() !== []) {
-                return false;
-            }
-            $this->store->counting(true);
-            return true;
-        }, false);
-    }
-
-    private function watch(): void
-    {
-        if (!$this->watching && Quiet::can('register_shutdown_function')) {
-            $this->watching = true;
-            register_shutdown_function([$this, 'end']);
-        }
-    }
-
-    /** What the environment of a command forbids. */
-    public static function forbidden(): bool
-    {
-        if (PHP_SAPI !== 'cli' || !Quiet::can('getenv')) {
-            return false;
-        }
-        return \in_array(strtolower((string) getenv('PHAROS_TELEMETRY')), ['off', '0', 'false', 'no'], true)
-            || !\in_array(strtolower((string) getenv('DO_NOT_TRACK')), ['', '0', 'false'], true);
     }
 }
