@@ -134,6 +134,7 @@ def _dash(server: Flask, home: Home, data: DataSource, views: SavedViews) -> tup
         add_log_handler=False,
         enable_mcp=False,
     )
+    script_assets.later()
     dash_app.index_string = _INDEX
     dash_app.layout = lambda: app_shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)

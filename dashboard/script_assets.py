@@ -2,20 +2,28 @@
 
 import gzip
 import hashlib
+import json
 import re
 import threading
 from importlib.util import find_spec
 from pathlib import Path
 
 import brotli
-from flask import Flask, Response, request
+import dash_ag_grid
+from flask import Flask, Response, g, request
 from flask_compress import Compress
 from werkzeug.wrappers import Response as AnyResponse
+
+from dashboard.permissions import CALLBACKS
 
 SCRIPTS = "/_dash-component-suites/"
 # The first chart requests this script only once its figure has arrived. A preload header starts it with the page.
 PLOTLY = f"{SCRIPTS}plotly/package_data/plotly.min.js"
 CHART_PAGES = ("/", "/feature", "/versions", "/drop", "/licensing/trends", "/health")
+# The script of the grids. Dash would load it with the first page, whatever it shows: `later` takes it out, and the
+# router has it loaded with the first page that has a grid.
+GRIDS = f"{SCRIPTS}dash_ag_grid/dash_ag_grid.min.js"
+GRID_PAGES = ("/features", "/licensing/installs", "/access-log", "/rights")
 # The edition with the kinds of chart that the pages have, where `deploy/charts.sh` has fetched it. Sent in place of the
 # whole one if it is of the same version.
 SMALL_PLOTLY = Path(__file__).with_name("plotly-basic.min.js")
@@ -46,8 +54,14 @@ def register(server: Flask) -> None:
 
     @server.after_request
     def pack(response: Response) -> Response:
-        if request.path in CHART_PAGES and response.status_code == 200:
-            response.headers["Link"] = f"<{PLOTLY}>; rel=preload; as=script"
+        if response.status_code == 200:
+            for script, pages in ((PLOTLY, CHART_PAGES), (GRIDS, GRID_PAGES)):
+                if request.path in pages:
+                    response.headers["Link"] = f"<{script}>; rel=preload; as=script"
+        if request.path == CALLBACKS and (scripts := g.pop("scripts", [])):
+            # The browser waits for these scripts before it shows the page.
+            answer = {**response.get_json(), "dist": [{"type": "_js_dist", "url": script} for script in scripts]}
+            response.set_data(json.dumps(answer))
         if not request.path.startswith(SCRIPTS):
             return response
         response.headers.setdefault("Cache-Control", "no-cache")  # cached, and revalidated by its ETag
@@ -58,6 +72,13 @@ def register(server: Flask) -> None:
         response.set_data(packed.get(request.path, encoding, response.get_data()))
         response.headers["Content-Encoding"] = encoding
         return response
+
+
+def later() -> None:
+    """Take the script of the grids out of the first page. Dash still delivers it."""
+    for script in dash_ag_grid._js_dist:
+        if script["relative_package_path"] == Path(GRIDS).name:
+            script["dynamic"] = True
 
 
 class _Packed:

@@ -11,7 +11,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from dashboard.permissions import PAGES
-from dashboard.script_assets import CHART_PAGES, PLOTLY, small_plotly
+from dashboard.script_assets import CHART_PAGES, GRID_PAGES, GRIDS, PLOTLY, small_plotly
+from tests.dashboard.conftest import call, output_of
 
 ROOT = Path(__file__).parents[2]
 Visit = Callable[[str | None], FlaskClient]
@@ -52,13 +53,28 @@ def test_pages_and_figures_are_not_kept(visit: Visit) -> None:
         assert client.get(path).headers["Cache-Control"] == "no-store"
 
 
-def test_pages_with_a_chart_load_its_script_with_the_page(visit: Visit) -> None:
+def test_pages_with_a_chart_or_a_grid_load_its_script_with_the_page(visit: Visit) -> None:
     """The others do not load it at all."""
     layouts = {page.path: import_module(f"dashboard.pages.{page.name}").layout for page in PAGES if not page.within}
     with visit("admin").application.test_request_context():
-        assert {path for path, layout in layouts.items() if "Graph(" in repr(layout())} == set(CHART_PAGES)
+        for component, pages in (("Graph(", CHART_PAGES), ("AgGrid(", GRID_PAGES)):
+            assert {path for path, layout in layouts.items() if component in repr(layout())} == set(pages)
     for path in layouts:
-        assert ("Link" in visit("admin").get(path).headers) == (path in CHART_PAGES)
+        answer = visit("admin").get(path)
+        assert (f"<{PLOTLY}>" in answer.headers.get("Link", "")) == (path in CHART_PAGES)
+        assert (f"<{GRIDS}>" in answer.headers.get("Link", "")) == (path in GRID_PAGES)
+        assert 'src="/_dash-component-suites/dash_ag_grid' not in answer.text
+
+
+def test_the_first_page_with_a_grid_brings_the_script_of_grids(visit: Visit) -> None:
+    """The router names it in its answer, once: the browser says whether it has it."""
+    client = visit("admin")
+    output = output_of(client, "page")
+    for path, loaded, wanted in (("/", [], []), ("/features", [], [GRIDS]), ("/features", [GRIDS], [])):
+        answer = call(client, output, {"url.pathname": path}, {"loaded-scripts.data": loaded}).get_json()
+        assert [one["url"] for one in answer.get("dist", [])] == wanted
+        assert answer["response"]["loaded-scripts"]["data"] == loaded + wanted
+    assert client.get(GRIDS).status_code == 200
 
 
 def test_all_scripts_and_styles_come_from_here(visit: Visit) -> None:

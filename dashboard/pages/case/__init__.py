@@ -34,8 +34,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     outputs = [Output(f"case-{part}", "children") for part in (*PARTS, "outcome")]
 
     @fill(callbacks, page, "case", outputs, Input("url", "pathname"), Input("url", "search"))
-    def case(pathname: str, search: str) -> Instead | tuple[Any, ...]:
-        name = pathname.strip("/").rpartition("/")[2]
+    def case(pathname: str | None, search: str) -> Instead | tuple[Any, ...]:
+        name = (pathname or "").strip("/").rpartition("/")[2]
         try:
             opened = data.casework.open(Person(current_user.name, current_user.role), "case", name)
         except NoSuchCase:
