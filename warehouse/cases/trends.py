@@ -49,15 +49,13 @@ SELECT module, arrayJoin(installs) AS install, min(state = '{RESOLVED}') AS real
 FROM ({CASES.replace("{where}", "1").replace("{decided}", "1")})
 WHERE notEmpty(rules) AND state != '{DISMISSED}' GROUP BY module, install
 """  # noqa: S608
+# Each row has the latest report of its status up to `last_seen`, so the row that was seen last has the latest of all.
 _UNLICENSED = f"""
 SELECT module::String, version, count(), countIf(flagged AND real), countIf(flagged AND NOT real)
 FROM (
-    SELECT module, install, argMax(report.1, until) AS version FROM (
-        SELECT module, install, status, max(last_seen) AS until, argMaxMerge(latest) AS report
-        FROM sightings_by_install WHERE {{module:String}} = '' OR module = {{module:String}}
-        GROUP BY module, install, status
-    )
-    GROUP BY module, install HAVING max(until) >= now() - INTERVAL {ACTIVE_DAYS} DAY
+    SELECT module, install, argMax(finalizeAggregation(latest).1, last_seen) AS version
+    FROM sightings_by_install WHERE {{module:String}} = '' OR module = {{module:String}}
+    GROUP BY module, install HAVING max(last_seen) >= now() - INTERVAL {ACTIVE_DAYS} DAY
 ) AS active
 LEFT JOIN (SELECT module, install, real, 1 AS flagged FROM ({_SUSPECTS})) AS suspects USING (module, install)
 GROUP BY module, version
