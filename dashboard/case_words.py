@@ -1,5 +1,6 @@
 """What cases are called on pages and in files: states, grades, rules, subjects, times."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -25,6 +26,11 @@ GRADE_HINTS = {
     "registry": "the vendor's license registry says so",
     "claimed": "the module or an import says so",
 }
+
+
+def grades(of: Iterable[str] = GRADES) -> str:
+    """What these grades of evidence mean, as a sentence."""
+    return f"{'; '.join(f'{GRADES[one]}: {GRADE_HINTS[one]}' for one in of if one in GRADES)}."
 
 
 def rule(name: str) -> str:

@@ -13,14 +13,17 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from core.access_log import AccessLogError
 from core.fields import FIELDS
+from core.license_keys import key_hash
 from dashboard.case_words import STATES
 from dashboard.casework import Casework, Decision, NoSuchCase, Person
 from dashboard.formatting import moment
 from dashboard.login import token_matches
+from dashboard.pages.case.installs import LONGEST_KEY
 from dashboard.pages.desk.choices import address
 from dashboard.permissions import LICENSING
 from dashboard.webhook import Webhook
 from warehouse.cases.revisions import Conflict
+from warehouse.cases.subjects import subject_of
 from warehouse.engine import EngineError
 from warehouse.queries.metrics import QueryError
 
@@ -64,7 +67,8 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
         except NoSuchCase:
             return _page(404, "There is no such case", "It was erased with its install, or forgotten.", note)
         except QueryError as error:
-            return _page(422, "Nothing was changed", f"The {error.param} {error.detail}.", note)
+            back = _case(next(iter(seen))) if request.form.get("one") else "/licensing"
+            return _page(422, "Nothing was changed", f"The {error.param} {error.detail}.", note, back)
         except (EngineError, AccessLogError):
             return _page(503, "Nothing was changed", "ClickHouse or the access log does not answer. Try again.", note)
         lost = {"lost": len(outcome.conflicts)} if outcome.conflicts else {}
@@ -87,11 +91,10 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
 
     @server.post(LOOK_UP)
     def look_up() -> AnyResponse:
-        name, given = request.form.get("case", ""), request.form.get("key_hash", "").strip().lower()
-        if not _KEY_HASH.fullmatch(given):
-            return _page(
-                422, "This is no key hash", "A key hash is the SHA-256 of a license key: 64 hexadecimal digits."
-            )
+        name, given = request.form.get("case", ""), _hash_of(request.form.get("key", "").strip())
+        if given is None:
+            text = "Enter a license key, or its SHA-256: 64 hexadecimal digits."
+            return _page(422, "This is neither a key nor its hash", text, to=_case(name))
         try:
             found = casework.look_up(_user(), name, given)
         except NoSuchCase:
@@ -113,6 +116,21 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
 
 def _user() -> Person:
     return Person(current_user.name, current_user.role)
+
+
+def _hash_of(text: str) -> str | None:
+    """Return the hash of a license key; None if the text is neither a key nor a hash. A hash is returned as it is."""
+    if _KEY_HASH.fullmatch(text.lower()):
+        return text.lower()
+    # Too few or too many digits of a hash would be another key, which nobody has.
+    if not 0 < len(text) <= LONGEST_KEY or not text.isprintable() or re.fullmatch(r"[0-9A-Fa-f]{40,}", text):
+        return None
+    return key_hash(text)
+
+
+def _case(name: str) -> str:
+    """Return the path of the case with this name, or of the list."""
+    return f"/licensing/{found}" if (found := subject_of(name)) else "/licensing"
 
 
 def _seen(text: str) -> dict[str, int]:

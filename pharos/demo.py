@@ -1,14 +1,18 @@
-"""`pharos demo`: fill a home with a synthetic fleet through validation, planes and spool, like an import."""
+"""`pharos demo`: fill a home with a synthetic fleet and a license registry, through the spool, like an import."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, date, datetime
 
+from collector.license_rows import LicenseRows, encode
 from collector.planes import Planes
+from collector.spool import Spool
 from core.catalog import watch
 from core.home import Home, HomeError
 from core.settings import Settings
 from pharos.imports import Importer
 from pharos.synthetic_fleet import beacons
+from pharos.synthetic_licenses import Licenses
 from pharos.synthetic_vendor import VENDOR, catalog, country
 
 
@@ -32,12 +36,15 @@ def fill(
     if not settings.catalog and not home.catalog.exists():
         home.catalog.write_text(catalog(date.fromisoformat(end)))
     importer = Importer(Planes(home.root_secret(settings), country), home, watch(settings, home))
-    now = datetime.now(UTC)
+    now, licenses = datetime.now(UTC), Licenses()
     for beacon in beacons(seed, installs, days, date.fromisoformat(end), world=VENDOR):
         if datetime.fromisoformat(beacon["sent_at"]) > now:
             break  # beacons are in time order, and the day is not over
-        importer.beacon(beacon)
+        importer.beacon(licenses.applied(beacon))
         progress(1)
     importer.flush()
     importer.close()
+    rows_of = LicenseRows(home.root_secret(settings))
+    with closing(Spool(home.spool)) as spool:
+        spool.store_licenses([encode(rows_of.row(row, now)) for row in licenses.registry()])
     mark.write_text(end)

@@ -13,6 +13,7 @@ from urllib.error import HTTPError
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from core.license_keys import key_hash
 from tests.dashboard.receiver import Receiver, receiving
 from tests.end_to_end.axe import SCHEMES, WIDTHS, violations
 from tests.end_to_end.beacons import beacon
@@ -21,7 +22,8 @@ from tests.end_to_end.test_browser import browser, logged_in
 
 __all__ = ["browser"]
 NOW = datetime.now(UTC)
-PIRATE = beacon(license={"status": "unlicensed", "source": "unknown-shop"})
+KEY = "WHMCS-0123456789"
+PIRATE = beacon(license={"status": "unlicensed", "source": "unknown-shop", "key_hash": key_hash(KEY)})
 CASES = "/api/v1/licensing/cases"
 
 
@@ -120,6 +122,18 @@ def test_the_way_of_a_case(system: System, browser: Browser) -> None:
     expect(second.locator("main")).to_contain_text("Called the reseller.")
     expect(second.locator("main")).to_contain_text("My own idea")
 
+    # Whose key is it? A customer's key, or its hash, is compared; a mistyped hash is neither.
+    expect(page.locator("#case-look_up")).to_contain_text("the module has no license registry")
+    for given, said in ((KEY, "Yes: this is the key"), ("WHMCS-1", "No: "), (key_hash(KEY).upper(), "Yes: ")):
+        page.get_by_label(re.compile("A customer's license key")).fill(given)
+        page.get_by_role("button", name="Compare").click()
+        expect(page.locator("#case-look_up .outcome")).to_contain_text(said)
+    page.get_by_label(re.compile("A customer's license key")).fill(key_hash(KEY)[:-1])
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("main")).to_contain_text("neither a key nor its hash")
+    page.get_by_role("link", name="Back to the case").click()
+    page.wait_for_url(f"{system.dashboard}/licensing/{case}")
+
     # The owner disputes it.
     stated = {"module": {"name": PIRATE["module"]["name"]}, "license": {"status": "licensed"}}
     asked = {"install_id": PIRATE["install_id"], "action": "rectify", "rectify": stated}
@@ -163,6 +177,8 @@ def test_the_way_of_a_case(system: System, browser: Browser) -> None:
     looked = system.run("access", "list").stdout.decode()
     assert "case changed" in looked
     assert "case undone" in looked
+    assert "key looked up" in looked
+    assert KEY not in looked
 
 
 def test_the_webhook_tells_of_the_way(system: System, receiver: Receiver) -> None:

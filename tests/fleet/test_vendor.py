@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from core.catalog import read
+from core.license_keys import key_hash
 from pharos.synthetic_fleet import beacons
+from pharos.synthetic_licenses import HOLDERS, LEAKED, REVOKED, Licenses
 from pharos.synthetic_vendor import (
     COUNTRIES,
     DECLARED_ONLY,
@@ -46,6 +48,22 @@ def test_every_beacon_fits_the_contract(fleet: list[Beacon]) -> None:
     assert {misfit(beacon) for beacon in fleet} == {None}
     assert {beacon["module"]["name"] for beacon in fleet} == set(MODULES)
     assert len(MODULES) == 12
+
+
+def test_a_key_leaked_and_one_was_revoked(fleet: list[Beacon]) -> None:
+    """Installs use both to the end, the registry has each key once, and no beacon breaks a rule."""
+    licenses = Licenses()
+    sent = [licenses.applied(beacon) for beacon in fleet]
+    assert {misfit(beacon) for beacon in sent} == {None}
+    users: dict[str, set[str]] = defaultdict(set)
+    for beacon in sent:
+        if hashed := beacon["license"].get("key_hash"):
+            users[hashed].add(beacon["install_id"])
+    assert (len(users[key_hash(LEAKED)]), len(users[key_hash(REVOKED)])) == (HOLDERS, 1)
+    rows = list(licenses.registry())
+    assert len({(row["module"], row["key_hash"]) for row in rows}) == len(rows)
+    assert [row["module"] for row in rows if row["state"] == "revoked"] == ["domain_tools"]
+    assert [row["state"] for row in rows if row["key_hash"] == key_hash(LEAKED)] == ["active"]
 
 
 def test_releases_come_out_on_their_days(fleet: list[Beacon]) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from warehouse.cases.subjects import Subject
 from warehouse.engine import Engine
+from warehouse.licensing import registry
 from warehouse.server_users import ServerUser
 
 MOST_INSTALLS = 50
@@ -63,10 +64,12 @@ class Dossier:
     """The newest revision of each flag, the installs of the case, others with the same keys, and all events.
 
     `registered` says what the vendor's registry knows of each key of the case; None if it does not know the key.
+    `has_registry` is whether the registry has any key of the module.
     """
 
     flags: list[Flagged]
     registered: dict[int, str | None]
+    has_registry: bool
     installs: list[Reported]
     others: list[Reported]
     events: list[Event]
@@ -88,7 +91,8 @@ def dossier(engine: Engine, subject: Subject) -> Dossier:
         *_incidents(reader, subject.module),
     ]
     events = sorted(events, key=lambda event: event.at, reverse=True)[:MOST_EVENTS]
-    return Dossier(list(newest.values()), _registered(reader, subject.module, keys), installs, others, events)
+    registered, has_registry = _registered(reader, subject.module, keys), subject.module in registry.modules(reader)
+    return Dossier(list(newest.values()), registered, has_registry, installs, others, events)
 
 
 def _flags(reader: Engine, subject: Subject) -> list[Flagged]:
@@ -143,10 +147,10 @@ def _reported(reader: Engine, module: str, installs: Iterable[int]) -> list[Repo
 
 def _flag_events(history: Sequence[Flagged]) -> list[Event]:
     """Return the flags' events. One about a key happens to all its installs at once, and is told once."""
-    words = {"raised": "raised", "changed": "changed", "paused": "paused", "resumed": "resumed", "cleared": "cleared"}
     found: dict[tuple[datetime, str, str], Event] = {}
     for flag in history:
-        text = f"Flag {flag.rule.replace('_', ' ')} {words.get(flag.event, flag.event)}: {flag.why}"
+        why = "" if flag.event == "raised" else f": {flag.why}"
+        text = f"Flag {flag.rule.replace('_', ' ')} {flag.event}{why}"
         found.setdefault((flag.at, flag.rule, flag.event), Event(flag.at, "flag", text))
     return list(found.values())
 

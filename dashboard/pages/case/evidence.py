@@ -2,7 +2,7 @@
 
 from dash import html
 
-from dashboard.case_words import GRADE_HINTS, GRADES, SEVERITIES, badge, rule
+from dashboard.case_words import GRADES, SEVERITIES, badge, grades, rule
 from dashboard.formatting import day, plural
 from warehouse.cases.dossier import Dossier, Flagged
 from warehouse.licensing.rules import BY_NAME
@@ -32,8 +32,7 @@ def _rule(name: str, flags: list[Flagged]) -> html.Div:
     pieces = [
         html.Li([badge(GRADES.get(grade, grade), f"grade-{grade}"), html.Span(text)]) for text, grade in latest.pieces
     ]
-    grades = dict.fromkeys(grade for _, grade in latest.pieces)
-    hints = "; ".join(f"{GRADES[grade]}: {GRADE_HINTS[grade]}" for grade in grades if grade in GRADES)
+    held = dict.fromkeys(grade for _, grade in latest.pieces)
     innocent = [html.Li(text) for text in rules.innocent] if rules else [html.Li("This rule exists no longer.")]
     return html.Div(
         [
@@ -41,7 +40,7 @@ def _rule(name: str, flags: list[Flagged]) -> html.Div:
             html.P([f"{rules.description} " if rules else "", about], className="dim"),
             html.Div(
                 [
-                    html.Div([html.H4("What speaks for it"), html.Ul(pieces), html.P(f"{hints}.", className="dim")]),
+                    html.Div([html.H4("What speaks for it"), html.Ul(pieces), html.P(grades(held), className="dim")]),
                     html.Div([html.H4("What else may explain it"), html.Ul(innocent)]),
                 ],
                 className="two-sides",

@@ -13,6 +13,7 @@ from dashboard.login import csrf_token
 from warehouse.cases.dossier import MOST_INSTALLS, Reported
 from warehouse.cases.subjects import Subject
 
+LONGEST_KEY = 255
 COLUMNS = ("Install", "Reports", "Version", "Source", "First seen", "Last seen")
 
 
@@ -59,23 +60,24 @@ def key_look_up(opened: Opened, search: str | None) -> html.Section:
     known = opened.dossier.registered
     if not known:
         return _customer(html.P("The installs report no license key, so that no customer can be looked up by one."))
+    unknown = "not in the license registry" if opened.dossier.has_registry else "the module has no license registry"
     keys = [
-        html.Li([html.Span(f"{key:016x}", className="mono"), f": {said or 'unknown to the registry of this module'}"])
+        html.Li([html.Span(f"{key:016x}", className="mono"), f": {said or unknown}"])
         for key, said in sorted(known.items())
     ]
     given = parse_qs((search or "").removeprefix("?")).get("key", [""])[-1]
     answer: list[Any] = []
     if re.fullmatch(r"[0-9a-f]{16}", given):
         is_it = int(given, 16) in known
-        text = "This is the key of the case." if is_it else f"This is another key: {given}."
+        text = "Yes: this is the key of the case." if is_it else f"No: the case has another key than this ({given})."
         answer = [html.P(text, className="outcome", role="status")]
     form = html.Form(
         [
             *hidden(token=csrf_token(), case=opened.case.subject),
             html.Label(
                 [
-                    html.Span("Key hash from your own system (SHA-256 of the license key)"),
-                    dcc.Input(type="text", name="key_hash", maxLength=64, autoComplete="off", required=True),
+                    html.Span("A customer's license key from your own system, or its SHA-256"),
+                    dcc.Input(type="text", name="key", maxLength=LONGEST_KEY, autoComplete="off", required=True),
                 ],
                 className="field wide",
             ),
@@ -85,8 +87,9 @@ def key_look_up(opened: Opened, search: str | None) -> html.Section:
         method="post",
         className="case-form",
     )
-    said = "Keys that the case's installs report, as pseudonyms, and what the license registry says:"
-    return _customer(html.P(said), html.Ul(keys), form, *answer)
+    said = "The keys that these installs report, as pseudonyms, and what the license registry says of them:"
+    how = "Whose key is it? Enter the key of a customer whom you have in mind. It is compared, and not stored."
+    return _customer(html.P(said), html.Ul(keys), html.P(how), form, *answer)
 
 
 def _customer(*parts: Any) -> html.Section:

@@ -77,9 +77,14 @@ def work(opened: Opened, who: str, people: Sequence[str]) -> html.Section:
         method="post",
         className="case-form",
     )  # fmt: skip
-    hint = html.P(
-        "Resolved: it was real and is settled. Dismissed: there is an innocent explanation. Both come back with new "
-        "evidence.",
-        className="card-note",
+    hints = [
+        "Pharos knows no customer. Find the customer by the license key below, write to them from your own system, and "
+        "choose Contacted here.",
+        "Watching: wait for more reports. Resolved: it was real and is settled. Dismissed: there is an innocent "
+        "explanation. A resolved or dismissed case comes back with new evidence.",
+    ]
+    return html.Section(
+        [html.H2("Decide"), form, *(html.P(hint, className="card-note") for hint in hints)],
+        className="card",
+        **{"aria-label": "Decide"},
     )
-    return html.Section([html.H2("Decide"), form, hint], className="card", **{"aria-label": "Decide"})

@@ -13,6 +13,7 @@ from core.visits import noted
 from dashboard import freshness, messages
 from dashboard.cards import heading
 from dashboard.case_file import MOST, csv_of
+from dashboard.case_words import grades
 from dashboard.casework import Person
 from dashboard.data_source import DataSource
 from dashboard.grids import csv_name, download
@@ -26,6 +27,8 @@ from warehouse.cases.listing import DEFAULT_LIMIT as PAGE_ROWS
 from warehouse.cases.listing import PARAMETERS
 from warehouse.queries.metrics import QueryError
 
+ORDER = "Worst is the largest product of grade (claimed 1, registry 2, recorded 3), reach (installs) and age (days)."
+
 
 def layout() -> html.Div:
     """The page without its cases."""
@@ -34,8 +37,8 @@ def layout() -> html.Div:
             heading(
                 "desk",
                 "Cases",
-                "What the flags of an install or a key need decided, worst first: grade × reach × age in days. "
-                "A case is a reason to ask, not a verdict.",
+                "Installs and license keys that a rule has flagged, worst first. A case is a reason to ask, not a "
+                "verdict. Open one for its evidence.",
             ),
             html.Div(id="desk-outcome", role="status"),
             dcc.Download(id="desk-file"),
@@ -48,6 +51,7 @@ def layout() -> html.Div:
                     *region(
                         "desk-rows",
                         html.P(id="desk-count", className="card-note"),
+                        html.P(f"{grades()} {ORDER}", className="card-note"),
                         dmc.CheckboxGroup(html.Div(id="desk-table"), id="desk-chosen", value=[]),
                         html.Div(id="desk-pages", className="pages"),
                         html.Div(bulk(), id="desk-bulk"),
