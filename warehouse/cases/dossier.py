@@ -242,9 +242,9 @@ def _registered(reader: Engine, module: str, keys: set[int]) -> dict[int, str | 
     )
     found: dict[int, str | None] = dict.fromkeys(keys)
     for key, (state, most, copies, source, until) in rows:
-        allowed = f"{most} installs and {copies} copies" if most else "any number of installs"
+        allowed = f"installs allowed: {most}, copies: {copies}" if most else "any number of installs"
         ends = f", until {until}" if until else ""
-        found[key] = f"{state}, for {allowed}{ends}{f', sold through {source}' if source else ''}"
+        found[key] = f"{state}, {allowed}{ends}{f', sold through {source}' if source else ''}"
     return found
 
 

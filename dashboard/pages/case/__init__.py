@@ -9,7 +9,7 @@ from dashboard import messages
 from dashboard.casework import NoSuchCase, Person
 from dashboard.data_source import DataSource
 from dashboard.pages.case.evidence import evidence
-from dashboard.pages.case.installs import installs, key_look_up
+from dashboard.pages.case.installs import compared, installs, key_look_up
 from dashboard.pages.case.timeline import timeline
 from dashboard.pages.case.work import head, work
 from dashboard.pages.desk.outcome import outcome
@@ -48,5 +48,5 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             installs(opened, seconds=seconds),
             key_look_up(opened, search),
             timeline(opened, seconds=seconds),
-            outcome(search, name),
+            outcome(search, name) or compared(opened, search),
         )

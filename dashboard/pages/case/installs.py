@@ -55,6 +55,16 @@ def _table(reports: Sequence[Reported], module: str, *, seconds: bool) -> Any:
     return html.Div([html.Table([head, html.Tbody(rows)], className="cases"), *more])
 
 
+def compared(opened: Opened, search: str | None) -> Any:
+    """Whether the key that was entered is that of the case; "" if none was."""
+    given = parse_qs((search or "").removeprefix("?")).get("key", [""])[-1]
+    if not re.fullmatch(r"[0-9a-f]{16}", given):
+        return ""
+    is_it = int(given, 16) in opened.dossier.registered
+    text = "Yes: this is the key of the case." if is_it else f"No: the case has another key than this ({given})."
+    return html.P(text, className="outcome")
+
+
 def key_look_up(opened: Opened, search: str | None) -> html.Section:
     """What the registry knows of the keys, and the form that compares a key hash of the vendor's own system."""
     known = opened.dossier.registered
@@ -65,12 +75,6 @@ def key_look_up(opened: Opened, search: str | None) -> html.Section:
         html.Li([html.Span(f"{key:016x}", className="mono"), f": {said or unknown}"])
         for key, said in sorted(known.items())
     ]
-    given = parse_qs((search or "").removeprefix("?")).get("key", [""])[-1]
-    answer: list[Any] = []
-    if re.fullmatch(r"[0-9a-f]{16}", given):
-        is_it = int(given, 16) in known
-        text = "Yes: this is the key of the case." if is_it else f"No: the case has another key than this ({given})."
-        answer = [html.P(text, className="outcome", role="status")]
     form = html.Form(
         [
             *hidden(token=csrf_token(), case=opened.case.subject),
@@ -89,7 +93,7 @@ def key_look_up(opened: Opened, search: str | None) -> html.Section:
     )
     said = "The keys that these installs report, as pseudonyms, and what the license registry says of them:"
     how = "Whose key is it? Enter the key of a customer whom you have in mind. It is compared, and not stored."
-    return _customer(html.P(said), html.Ul(keys), html.P(how), form, *answer)
+    return _customer(html.P(said), html.Ul(keys), html.P(how), form, compared(opened, search))
 
 
 def _customer(*parts: Any) -> html.Section:

@@ -22,13 +22,10 @@ def told(total: Total, given: Mapping[str, str]) -> str:
     """What the list holds, in cases, installs and keys."""
     if not total.cases:
         return ""
-    keys = (
-        f", {total.keys} of them about a key that several installs share"
-        if total.keys == 1
-        else (f", {plural(total.keys, 'case')} of them about a key that several installs share" if total.keys else "")
-    )
+    verb = "is" if total.keys == 1 else "are"
+    keys = f" {plural(total.keys, 'case')} {verb} about a key that several installs share." if total.keys else ""
     scope = ("that matches" if total.cases == 1 else "that match") if given else "to do"
-    return f"{plural(total.cases, 'case')} {scope}, about {plural(total.installs, 'install')}{keys}."
+    return f"{plural(total.cases, 'case')} {scope}, about {plural(total.installs, 'install')}.{keys}"
 
 
 def table(cases: Sequence[Case], seen: datetime | None, now: datetime) -> html.Table:
