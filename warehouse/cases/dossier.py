@@ -11,6 +11,7 @@ import msgspec
 from warehouse.cases.subjects import Subject
 from warehouse.engine import Engine
 from warehouse.licensing import registry
+from warehouse.licensing.rules.shared_key import allowance
 from warehouse.server_users import ServerUser
 
 MOST_INSTALLS = 50
@@ -242,9 +243,9 @@ def _registered(reader: Engine, module: str, keys: set[int]) -> dict[int, str | 
     )
     found: dict[int, str | None] = dict.fromkeys(keys)
     for key, (state, most, copies, source, until) in rows:
-        allowed = f"installs allowed: {most}, copies: {copies}" if most else "any number of installs"
         ends = f", until {until}" if until else ""
-        found[key] = f"{state}, {allowed}{ends}{f', sold through {source}' if source else ''}"
+        sold = f", sold through {source}" if source else ""
+        found[key] = f"{state}, for {allowance(most or None, copies)}{ends}{sold}"
     return found
 
 

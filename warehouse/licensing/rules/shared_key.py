@@ -45,6 +45,13 @@ def allowed(known: Registered | None) -> int | None:
     return None if known.now.max_installs is None else known.now.max_installs + known.now.copies
 
 
+def allowance(installs: int | None, copies: int) -> str:
+    """Return in words how many installs may use a key; None is any number."""
+    if installs is None:
+        return "any number of installs"
+    return f"{installs} install{'' if installs == 1 else 's'} and {copies} {'copy' if copies == 1 else 'copies'}"
+
+
 def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: Terms) -> dict[int, Finding]:
     """Return the finding for each accused install. The earliest holder is the probable owner and is not accused."""
     most = allowed(known)
@@ -63,7 +70,7 @@ def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: T
     reach = max(together[day] for day in crowded)
     since = datetime.combine(crowded[0], time(), UTC)
     limit = (
-        Piece(f"the registry allows {known.now.max_installs} and {known.now.copies} copies", "registry")
+        Piece(f"the registry allows {allowance(known.now.max_installs, known.now.copies)}", "registry")
         if known
         else Piece(f"the registry has no such key, and {most} installs are taken to be allowed", "claimed")
     )
