@@ -51,7 +51,10 @@ def layout() -> html.Div:
                     *region(
                         "desk-rows",
                         html.P(id="desk-count", className="card-note"),
-                        html.P(f"{grades()} {ORDER}", className="card-note"),
+                        html.Details(
+                            [html.Summary("What the grades and the order mean"), html.P(f"{grades()} {ORDER}")],
+                            className="card-note",
+                        ),
                         dmc.CheckboxGroup(html.Div(id="desk-table"), id="desk-chosen", value=[]),
                         html.Div(id="desk-pages", className="pages"),
                         html.Div(bulk(), id="desk-bulk"),
