@@ -35,11 +35,12 @@ TOKEN_SECONDS = 14 * 86_400
 EMBEDDED_TOKENS = 10_000
 # The raw table of each plane, and the file that creates it.
 _FIRST = {"usage": ("usage_beacons", 1), "license": ("license_sightings", 2)}
-# The numbered files that `fresh.sql` stands for, in a database that was never without it: its `migrations` says so.
+# The numbered files that `fresh.sql` stands for, in a database that began with it: the comment of `migrations` says so.
 FRESH = frozenset({1, 2, 3, 4, 5, 6, 7, 10, 11, 12, 13, 15, 30, 31, 32, 40, 50, 51, 55, 60})
+_BEGUN = "begun with fresh.sql"
 _MIGRATIONS = """
 CREATE TABLE IF NOT EXISTS migrations$local $on_cluster (version UInt32, name String, sha256 String, applied DateTime)
-ENGINE = ${replicated}ReplacingMergeTree ORDER BY version COMMENT 'begun with fresh.sql'
+ENGINE = ${replicated}ReplacingMergeTree ORDER BY version $begun
 """
 
 
@@ -59,7 +60,7 @@ def _migrate(engine: Engine) -> list[str]:
     for name, text in found:
         if done.get(_version(name), _sha256(text)) != _sha256(text):
             raise MigrationError(f"{name} is not the file that was applied to this database")
-    if _fresh(engine, done, {_version(name) for name, _ in found}):
+    if _fresh(engine, done):
         _apply(engine, files("warehouse").joinpath("fresh.sql").read_text(encoding="utf-8"))
         applied = [(name, text) for name, text in found if _version(name) in FRESH]
         _record(engine, applied)
@@ -71,7 +72,7 @@ def _migrate(engine: Engine) -> list[str]:
             month_tables.fill(engine)
         _record(engine, [(name, text)])
         applied.append((name, text))
-    unknown = set(done) - {_version(name) for name, _ in found}
+    unknown = set(done) - _version_numbers()
     if unknown:
         raise MigrationError(f"the database is newer than this Pharos: it has migration {max(unknown)}")
     names = [name for name, _ in applied]
@@ -81,14 +82,13 @@ def _migrate(engine: Engine) -> list[str]:
     return names
 
 
-def _fresh(engine: Engine, done: Collection[int], known: Collection[int]) -> bool:
+def _fresh(engine: Engine, done: Collection[int]) -> bool:
     """Return whether the tables of a new database are still to be made: from `fresh.sql`, as often as it takes."""
-    if FRESH.issubset(done) or not FRESH.issubset(known):
-        return False
-    return bool(
+    return not FRESH.issubset(done) and bool(
         engine.query(
             "SELECT 1 FROM system.tables WHERE database = currentDatabase() "
-            "AND name IN ('migrations', 'migrations_local') AND comment = 'begun with fresh.sql'"
+            "AND name IN ('migrations', 'migrations_local') AND comment = {begun:String}",
+            {"begun": _BEGUN},
         )
     )
 
@@ -96,6 +96,10 @@ def _fresh(engine: Engine, done: Collection[int], known: Collection[int]) -> boo
 def _record(engine: Engine, applied: list[tuple[str, str]]) -> None:
     rows = ", ".join(f"({_version(name)}, '{name}', '{_sha256(text)}', now())" for name, text in applied)
     engine.command(f"INSERT INTO migrations VALUES {rows}")  # noqa: S608
+
+
+def _version_numbers() -> set[int]:
+    return {_version(name) for name, _ in sql_files()}
 
 
 def _version(name: str) -> int:
@@ -161,6 +165,7 @@ def _apply(engine: Engine, text: str) -> None:
     """Run the statements of a file about this server's planes. After a crash in between, all of them run again."""
     cluster = engine.cluster
     values = {
+        "begun": f"COMMENT '{_BEGUN}'" if _version_numbers() >= FRESH else "",
         "local": "_local" if cluster else "",
         "on_cluster": engine.on_cluster,
         "replicated": "Replicated" if cluster else "",
