@@ -46,7 +46,9 @@ def served(folder: Path, opcache: bool) -> Iterator[http.client.HTTPConnection]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = ["php", "-d", f"opcache.enable={int(opcache)}", "-d", f"opcache.enable_cli={int(opcache)}"]
+    on = int(opcache)
+    command = ["php", "-d", f"opcache.enable={on}", "-d", f"opcache.enable_cli={on}"]
+    command += ["-d", "opcache.file_update_protection=0"]  # or files of the last two seconds are not cached
     server = subprocess.Popen(
         [*command, "-S", f"127.0.0.1:{port}", "-t", str(folder)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

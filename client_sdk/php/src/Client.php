@@ -4,9 +4,32 @@ declare(strict_types=1);
 
 namespace Pharos;
 
-/** One module on one server. Every public method is safe to call anywhere: it returns, in time, whatever happens. */
+/**
+ * One module on one server. Every method is safe to call anywhere: it returns, in time, whatever happens.
+ *
+ * Counting is here. The methods below are those of Module, in the second file.
+ *
+ * @method Result tick() makes the beacon if it is due, and sends what waits; for each run of the cron
+ * @method string page(array $vars = []) the owner's page as HTML; `$vars` are those of WHMCS's `_output`
+ * @method bool choose(string $level) the owner's choice for all of the vendor's modules: `off`, `license` or `full`
+ * @method string level() the level in force
+ * @method array preview() the next beacon as it would be sent now
+ * @method array explain() what each plane of the collector would store of it
+ * @method array log() the last beacons and the answers to them, without the install id
+ * @method Result request(string $action) a request of the owner: `access`, `erase`, `object`, `restrict` or `lift`
+ * @method array requests() the owner's requests and how far they are
+ * @method Result forget() erases this install at the collector and here, and turns telemetry off
+ * @method Result deactivate() tells the collector that the module is deactivated
+ * @method array troubles() what is wrong, as words of Page
+ * @method ?string installId() the secret that proves this install to `/v1/rights`; null before the first beacon
+ */
 final class Client
 {
+    private const METHODS = [
+        'tick', 'page', 'choose', 'level', 'preview', 'explain', 'log', 'request', 'requests', 'forget', 'deactivate',
+        'troubles', 'installId',
+    ];
+
     /** @var string */
     private $name;
     /** @var array<string, mixed> */
@@ -79,97 +102,48 @@ final class Client
         return $this->counter !== null && $this->counter->flush();
     }
 
-    /** Makes the beacon if it is due, and sends what waits. Call it in each run of the cron. */
-    public function tick(): Result
-    {
-        return $this->ask('tick', []) ?? $this->failed();
-    }
-
-    /** Tells the collector that the module is deactivated: once, now, for what it is worth. */
-    public function deactivate(): Result
-    {
-        return $this->ask('deactivate', []) ?? $this->failed();
-    }
-
     /**
-     * The owner's choice for all of the vendor's modules on this server.
+     * Calls a method of Module. Where that is not possible, it returns what says so.
      *
-     * @param mixed $level `off`, `license` or `full`
+     * @param mixed[] $arguments
+     * @return mixed
      */
-    public function choose($level): bool
+    public function __call(string $method, array $arguments)
     {
-        return $this->ask('choose', [$level]) ?? false;
-    }
-
-    /** The level in force: `off`, `license` or `full`. */
-    public function level(): string
-    {
-        return $this->ask('level', []) ?? 'off';
-    }
-
-    /** The next beacon as it would be sent now. @return array<string, mixed> */
-    public function preview(): array
-    {
-        return $this->ask('preview', []) ?? [];
-    }
-
-    /** What each plane of the collector would store of the next beacon. It stores nothing. @return array<string, mixed> */
-    public function explain(): array
-    {
-        return $this->ask('explain', []) ?? ['status' => 0, 'reason' => $this->failed()->reason(), 'answer' => []];
-    }
-
-    /**
-     * A request of the owner to the collector.
-     *
-     * @param mixed $action `access`, `erase`, `object`, `restrict` or `lift`
-     */
-    public function request($action): Result
-    {
-        return $this->ask('request', [$action]) ?? $this->failed();
-    }
-
-    /** The owner's requests and how far they are. @return array<int, array<string, mixed>> */
-    public function requests(): array
-    {
-        return $this->ask('requests', []) ?? [];
-    }
-
-    /** Erases this install at the collector and here, and turns telemetry off. Where that fails the cron tries again. */
-    public function forget(): Result
-    {
-        return $this->ask('forget', []) ?? $this->failed();
-    }
-
-    /** The secret that proves this install to the collector's `/v1/rights`; null before the first beacon. */
-    public function installId(): ?string
-    {
-        return $this->ask('installId', []);
-    }
-
-    /** The last beacons and the answers to them, without the install id. @return array<int, array<string, mixed>> */
-    public function log(): array
-    {
-        return $this->ask('log', []) ?? [];
-    }
-
-    /**
-     * The owner's page as HTML: the choice, the next beacon, the last ones, the rights. Handles its own forms.
-     *
-     * @param mixed $vars of WHMCS's `_output`: `modulelink` and `_lang` are used
-     */
-    public function page($vars = []): string
-    {
-        return $this->ask('page', [$vars]) ?? ($this->failed()->reason() === 'incomplete'
-            ? '<p>The second file of the telemetry client is missing or of another version. Copy the files of the module once'
-                . ' more. Until then nothing is sent, and what is counted waits.</p>'
-            : '<p>This page of the telemetry could not be made.</p>');
-    }
-
-    /** What is wrong, as words of Page. @return string[] */
-    public function troubles(): array
-    {
-        return $this->ask('troubles', []) ?? [$this->failed()->reason()];
+        if (!\in_array($method, self::METHODS, true)) {
+            throw new \BadMethodCallException("The client has no method $method");
+        }
+        $answer = Quiet::run(function () use ($method, $arguments) {
+            return Rest::load()
+                ? (new Module($this->counter, $this->name, $this->options))->$method(...$arguments)
+                : null;
+        }, null);
+        if ($answer !== null) {
+            return $answer;
+        }
+        $reason = Rest::load() ? 'internal_error' : 'incomplete';
+        switch ($method) {
+            case 'page':
+                return $reason === 'incomplete'
+                    ? '<p>The second file of the telemetry client is missing or of another version. Copy the files of the'
+                        . ' module once more. Until then nothing is sent, and what is counted waits.</p>'
+                    : '<p>This page of the telemetry could not be made.</p>';
+            case 'choose':
+                return false;
+            case 'level':
+                return 'off';
+            case 'explain':
+                return ['status' => 0, 'reason' => $reason, 'answer' => []];
+            case 'troubles':
+                return [$reason];
+            case 'preview':
+            case 'log':
+            case 'requests':
+                return [];
+            case 'installId':
+                return null;
+        }
+        return new Result(Result::FAILED, $reason);
     }
 
     /** @return array<string, string> what a dump shows: no options, which may hold a key */
@@ -189,25 +163,5 @@ final class Client
     {
         $this->name = (string) ($kept['module'] ?? '');
         $this->options = [];
-    }
-
-    /**
-     * Calls a method of Module, which is in the second file.
-     *
-     * @param mixed[] $arguments
-     * @return mixed null where that is not possible
-     */
-    private function ask(string $method, array $arguments)
-    {
-        return Quiet::run(function () use ($method, $arguments) {
-            return Rest::load()
-                ? (new Module($this->counter, $this->name, $this->options))->$method(...$arguments)
-                : null;
-        }, null);
-    }
-
-    private function failed(): Result
-    {
-        return new Result(Result::FAILED, Rest::load() ? 'internal_error' : 'incomplete');
     }
 }

@@ -28,6 +28,7 @@ final class Module
         $this->options = $options;
     }
 
+    /** Makes the beacon if it is due, and sends what waits. */
     public function tick(): Result
     {
         $misuse = $this->misuse();
@@ -36,6 +37,7 @@ final class Module
             : $this->install->tick($this);
     }
 
+    /** Tells the collector that the module is deactivated: once, now, for what it is worth. */
     public function deactivate(): Result
     {
         $misuse = $this->misuse();
@@ -61,7 +63,7 @@ final class Module
         return $this->install === null ? [] : $this->install->preview($this);
     }
 
-    /** @return array<string, mixed> */
+    /** What each plane of the collector would store of the next beacon. It stores nothing. @return array<string, mixed> */
     public function explain(): array
     {
         if ($this->level() === 'off') {
@@ -90,6 +92,7 @@ final class Module
         return $this->install === null ? [] : $this->install->rights()->requests();
     }
 
+    /** Erases this install at the collector and here, and turns telemetry off. Where that fails the cron tries again. */
     public function forget(): Result
     {
         return $this->install === null ? new Result(Result::FAILED, 'no_store') : $this->install->forget();
@@ -107,7 +110,7 @@ final class Module
     }
 
     /** @param mixed $vars */
-    public function page($vars): string
+    public function page($vars = []): string
     {
         return $this->install === null
             ? '<p>Telemetry has no place to store anything.</p>'
