@@ -162,7 +162,7 @@ def test_a_database_that_is_away_costs_the_page_nothing(whmcs: Whmcs, collector:
 
 
 def test_the_german_page_is_whole(whmcs: Whmcs) -> None:
-    """The texts of the language files are texts of the page, and the page takes them."""
+    """The German language file has every text of the page and no other, and the page takes them."""
     lang = f"$_ADDONLANG = []; require {str(whmcs.addon / 'lang' / 'german.php')!r}; ob_start();"
     page = whmcs.run(f"{lang} pharos_sample_output(['_lang' => $_ADDONLANG]); echo json_encode(ob_get_clean());")
     assert "Sie haben noch nicht gewählt." in page
@@ -170,6 +170,7 @@ def test_the_german_page_is_whole(whmcs: Whmcs) -> None:
         f"{lang} $rest = end($loaded) . '\\Rest'; $rest::load(); $c = new ReflectionClass(end($loaded) . '\\Page');"
         "$texts = $c->getConstant('TEXTS'); ob_end_clean(); $odd = [];"
         "foreach ($_ADDONLANG as $name => $text) { isset($texts[substr($name, 7)]) || $odd[] = $name; }"
+        'foreach ($texts as $name => $text) { isset($_ADDONLANG["pharos_$name"]) || $odd[] = $name; }'
         "echo json_encode($odd);"
     )
     assert names == []

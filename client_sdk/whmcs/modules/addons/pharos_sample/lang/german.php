@@ -48,3 +48,25 @@ $_ADDONLANG['pharos_trouble_cron_never_ran'] = 'Der Cron ist noch nicht gelaufen
     . ' damit WHMCS seine Hooks lädt.';
 $_ADDONLANG['pharos_trouble_cron_rests'] = 'Der Cron ist seit einem Tag nicht gelaufen.';
 $_ADDONLANG['pharos_trouble_error'] = 'Der letzte Bericht kam nicht an: %s. Er bleibt erhalten und wird noch einmal gesendet.';
+$_ADDONLANG['pharos_trouble_folder'] = 'Dieser Benutzer kann den Ordner der Telemetrie nicht beschreiben, deshalb wird'
+    . ' nichts gezählt.';
+$_ADDONLANG['pharos_trouble_counts_folder'] = 'Dieser Benutzer kann den Ordner der Zählungen nicht beschreiben. Geben Sie ihn'
+    . ' dem Benutzer des Webservers.';
+$_ADDONLANG['pharos_trouble_disk_full'] = 'Die Festplatte ist voll, oder sie war es beim letzten Lauf des Crons.';
+$_ADDONLANG['pharos_trouble_counts_lost'] = 'In den letzten sieben Tagen gingen Zählungen verloren: Die Festplatte war voll,'
+    . ' oder der Cron lief nicht.';
+$_ADDONLANG['pharos_trouble_unreadable'] = 'Der Cron kann Zählungen eines anderen Benutzers nicht lesen. Führen Sie ihn als'
+    . ' Benutzer des Webservers aus.';
+$_ADDONLANG['pharos_trouble_state_unavailable'] = 'Der gespeicherte Stand ist nicht lesbar, deshalb wird nichts gesendet.';
+$_ADDONLANG['pharos_trouble_missing_function'] = 'Die PHP-Funktion %s ist abgeschaltet. Ohne sie wird nichts gesendet; was'
+    . ' gezählt ist, wartet.';
+$_ADDONLANG['pharos_trouble_database'] = 'Die Datenbank antwortet nicht.';
+$_ADDONLANG['pharos_trouble_objected'] = 'Sie haben beim Empfänger widersprochen: Nichts wird gezählt. Eine neue Wahl'
+    . ' oben beendet das hier.';
+$_ADDONLANG['pharos_trouble_lost_state'] = 'Der gespeicherte Stand ging verloren. Die install_id ist dieselbe; was wartete,'
+    . ' ist fort.';
+$_ADDONLANG['pharos_trouble_lost_counts'] = 'Eine Datei mit Zählungen wurde abgeschnitten.';
+$_ADDONLANG['pharos_trouble_lost_line'] = 'Eine Zählung wurde nur zum Teil geschrieben und ist verloren.';
+$_ADDONLANG['pharos_trouble_lost_old'] = 'Berichte, die 29 Tage gewartet haben, wurden aufgegeben.';
+$_ADDONLANG['pharos_trouble_moved'] = 'Dieses WHMCS wurde umgezogen oder kopiert.';
+$_ADDONLANG['pharos_trouble_other'] = 'Die Telemetrie arbeitet nicht: %s';
