@@ -43,7 +43,7 @@ def installs_by(shown: Sequence[Row], total: int, *dimensions: str) -> Figure:
         "margin": {"l": 4, "r": 4, "t": 4, "b": 4},
         "meta": {"filter": list(dimensions)},
         # The label of the longest bar needs room at the right.
-        "xaxis": {"visible": False, "range": [0, max(values, default=1) * 1.55], "fixedrange": True},
+        "xaxis": {"visible": False, "range": [0, max(values, default=1) * 1.75], "fixedrange": True},
         "yaxis": {
             "range": [MOST_BARS + 0.5, -0.5], "fixedrange": True, "automargin": True, "ticks": "", "showgrid": False,
             "type": "category", "ticklabelstandoff": 8, "zeroline": False, "showline": False,

@@ -18,6 +18,7 @@ from tests.end_to_end.axe import violations
 from tests.end_to_end.screens import ADDRESSES, show, whole
 from tests.end_to_end.system import PASSWORD, System, running
 from tests.end_to_end.test_browser import browser, logged_in
+from warehouse.queries.questions.first_use import WITHIN
 
 __all__ = ["browser"]
 TODAY = datetime.now(UTC).date()
@@ -111,6 +112,14 @@ def test_which_features_are_used_and_which_keep_their_users(page: Page, system: 
     expect(page.locator("#feature-figures")).to_contain_text(wanted)
     expect(page.locator("#feature-retention-body td.warm").first).to_be_visible()
     assert rows_of(page, "feature-together")
+    status, soon = system.read("/api/v1/metrics/first_use", module=MODULE, feature="invoice.pdf_export", to=SPAN["to"])
+    assert status == 200
+    assert [(row["within"], row["of"]) for row in soon["rows"]] == [(days, soon["rows"][0]["of"]) for days in WITHIN]
+    shown = [(row[1], row[2]) for row in rows_of(page, "feature-first_use")]
+    told = [(row["installs"], row["share"]) for row in soon["rows"]]
+    assert shown == [(count(number), share(part)) if number else ("too few", "too few") for number, part in told]
+    assert shown[0][0] != "too few"
+    expect(page.locator("#feature-first_use-note")).to_contain_text(f"Of the {count(soon['rows'][0]['of'])} installs")
     assert rows_of(page, "feature-version")
     expect(page.locator("#adoption_per_bucket-summary")).to_contain_text("Adoption of invoice.pdf_export")
 
@@ -174,6 +183,10 @@ def test_can_we_drop_an_old_php(page: Page, system: System) -> None:
     opened(page, "What if we drop…")
     page.get_by_role("link", name=re.compile(r"^PHP below 8\.1")).click()
     page.get_by_role("button", name="Remove filter PHP < 8.1").wait_for()
+    (hurt,) = system.rows("installs", count="latest", **{"php_series.lt": "8.1"}, **SPAN)
+    answered = sum(row["value"] for row in system.rows("installs", by="php_series", count="latest", **SPAN))
+    expect(page.locator("#drop-hurt-body")).to_contain_text(share(hurt["value"] / answered))
+    expect(page.locator("#drop-hurt-body")).to_contain_text(f"{count(hurt['value'])} of {count(answered)} installs")
     page.locator("#drop-modules-body").get_by_role("link", name=MODULE).click()
     page.wait_for_url(f"**module={MODULE}*")
     expect(page.locator("#drop-what")).to_have_text(f"If we drop PHP below 8.1 for {MODULE}:")
