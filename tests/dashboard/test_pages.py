@@ -191,6 +191,24 @@ def test_installs_under_k_are_said_to_be_there(visit: Visit, monkeypatch: pytest
     assert "Data up to 23 Nov 2026, 14:02 UTC" in text
 
 
+def test_the_first_day_is_no_gap_and_nothing_to_compare(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first beacons came today: no card is empty, and no day before them is said to have beacons."""
+    today = datetime.now(UTC).date()
+
+    def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
+        value = 7 if query.end == today else None
+        return {
+            "rows": [{"bucket": str(query.start), "key": "x" if query.by else None, "value": value}],
+            "fresh_to": None,
+        }
+
+    monkeypatch.setattr(metrics, "answer", answer)
+    monkeypatch.setattr(metrics, "days_with_beacons", lambda *_: (today, {today}))
+    client = visit("product")
+    assert "There are no complete days to compare yet." in str(fill(client, "changed", "?today=yes"))
+    assert "Every day since the first beacon has beacons." in str(fill(client, "data", "?today=yes"))
+
+
 @pytest.mark.parametrize("name", ["overview", "features"])
 @pytest.mark.parametrize("rows", [[], [{"bucket": "2026-11-01", "key": None, "value": None}]], ids=["no row", "null"])
 def test_a_module_without_figures_is_named(

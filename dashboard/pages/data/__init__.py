@@ -72,5 +72,8 @@ def _figures(data: DataSource, chosen: Filters, total: int) -> html.Dl:
 
 
 def _gaps(data: DataSource, chosen: Filters) -> str:
-    silent = gaps.silent_days(data.received(chosen), chosen.start, chosen.end, filters.today())
+    received = data.received(chosen)
+    silent = gaps.silent_days(received, chosen.start, chosen.end, filters.today())
+    if received.first and received.first > chosen.start:
+        return gaps.in_days(silent) or "Every day since the first beacon has beacons."
     return gaps.in_days(silent) or "Every day of the range that is over has beacons."

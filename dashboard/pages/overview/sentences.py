@@ -38,7 +38,8 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
             return NOTHING
         changes = moves.read(data, chosen, search)
         said = [_active(data, chosen), _week(data, chosen, search), *_moved(data, chosen, changes)]
-        return ([html.Li(one) for one in said if one],)
+        found = [one for one in said if one] or ["There are no complete days to compare yet."]
+        return ([html.Li(one) for one in found],)
 
 
 def _active(data: DataSource, chosen: Filters) -> str:
