@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.system import DATABASES, drop_databases
+
 TESTS = Path(__file__).parent
 
 # Files in these folders wait for processes, browsers or engines, the slowest first. Each file is run by one worker, and
@@ -31,6 +33,15 @@ def same_environment() -> Iterator[None]:
     """Undo what an engine changes in its process: a later browser needs a short path for temporary files."""
     environment, folder = os.environ.copy(), tempfile.tempdir
     yield
+    drop_databases(0)
     tempfile.tempdir = folder
     os.environ.clear()
     os.environ.update(environment)
+
+
+@pytest.fixture(autouse=True)
+def no_databases_left() -> Iterator[None]:
+    """Drop the databases that a test made on the server. Those of its module's fixtures go after the module."""
+    begin = len(DATABASES)
+    yield
+    drop_databases(begin)

@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
-from http.client import HTTPException
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
@@ -186,11 +186,30 @@ AVAILABLE = ["embedded", *(["server"] if os.environ.get("CLICKHOUSE_URL") else [
 ENGINES = [pytest.param(name, marks=[pytest.mark.server] if name == "server" else []) for name in AVAILABLE]
 
 
+# The databases on the server that `drop_databases` has not dropped yet.
+DATABASES: list[str] = []
+
+
 def clickhouse_url(engine: str) -> str:
-    """Return the URL of a new database on the server, or "" for the embedded engine."""
+    """Return the URL of a new database on the server, or "" for the embedded engine. It is gone after the test."""
     if engine == "embedded":
         return ""
-    return urlunsplit(urlsplit(os.environ["CLICKHOUSE_URL"])._replace(path=f"/pharos_{uuid.uuid4().hex[:12]}"))
+    DATABASES.append(f"pharos_{uuid.uuid4().hex[:12]}")
+    return urlunsplit(urlsplit(os.environ["CLICKHOUSE_URL"])._replace(path=f"/{DATABASES[-1]}"))
+
+
+def drop_databases(begin: int) -> None:
+    """Drop the databases from that one on, without waiting: an idle one costs a server of the tests 1% of a core.
+
+    On a cluster it is twice as much.
+    """
+    address, cluster = urlsplit(os.environ.get("CLICKHOUSE_URL", "")), os.environ.get("CLICKHOUSE_CLUSTER", "")
+    where = f"ON CLUSTER {cluster} SETTINGS distributed_ddl_task_timeout = 0" if cluster else ""
+    while len(DATABASES) > begin:
+        with contextlib.suppress(OSError, HTTPException):
+            connection = HTTPConnection(address.hostname or "", address.port, timeout=10)
+            connection.request("POST", "/", f"DROP DATABASE IF EXISTS {DATABASES.pop()} {where}")
+            connection.getresponse().read()
 
 
 @contextlib.contextmanager
