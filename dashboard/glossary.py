@@ -28,7 +28,9 @@ TERMS: dict[str, Term] = {
         "Change",
         "The difference from the period of comparison, in percent. Both periods have the same number of complete days.",
     ),
-    "share": Term("Share", "The part of the active installs. Installs that do not report a value are in no group."),
+    "share": Term(
+        "Share", "A part of the installs that report a value. Installs that do not report it count neither way."
+    ),
     "latest_value": Term(
         "Latest report",
         "An install counts once, under the value that it reported last in the range, so shares add up to 100% of the "
@@ -36,7 +38,8 @@ TERMS: dict[str, Term] = {
     ),
     "version": Term(
         "Module version",
-        "The version of the module. With all modules, an install counts under each version of each of its modules.",
+        "The version of the module. With all modules, an install counts under each version of each of its modules, and "
+        "shares are of all active installs.",
     ),
     "version_series": Term("Module version series", "The module version by its first two numbers."),
     "module": Term("Module", "A product of the vendor. One install may run several."),
