@@ -53,12 +53,13 @@ def engine_at(url: str, folder: Path) -> Engine:
     return Engine(Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster), home)
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """A migrated database with ten beacons."""
-    engine = engine_at(clickhouse_url("server"), tmp_path)
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A migrated database with ten beacons, for the tests of this file. Those that count its rows stand first."""
+    folder = tmp_path_factory.mktemp("shared")
+    engine = engine_at(clickhouse_url("server"), folder)
     migrate(engine)
-    spool = Spool(tmp_path / "spool")
+    spool = Spool(folder / "spool")
     spool.store(rows([beacon() for _ in range(10)]), 1e9)
     Loader(spool, engine).step()
     yield engine
@@ -279,9 +280,8 @@ def administrator(engine: Engine, grants: str) -> str:
     name, cluster = f"admin_{uuid.uuid4().hex[:8]}", f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
     engine.command(f"CREATE USER {name}{cluster} IDENTIFIED BY 'a long password'")
     engine.command(f"GRANT{cluster} {grants} TO {name} WITH GRANT OPTION")
-    url = urlsplit(os.environ["CLICKHOUSE_URL"])
-    netloc = f"{name}:a%20long%20password@{url.hostname}:{url.port}"
-    return urlunsplit(url._replace(netloc=netloc, path=f"/pharos_{uuid.uuid4().hex[:12]}"))
+    url = urlsplit(clickhouse_url("server"))
+    return urlunsplit(url._replace(netloc=f"{name}:a%20long%20password@{url.hostname}:{url.port}"))
 
 
 DATABASE_ALONE = (
