@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 import msgspec
 
+from collector import source_counts
 from collector.spool import Plane
 from warehouse import install_data
 from warehouse.engine import Engine
@@ -53,7 +54,12 @@ def insert_batch(
         return
     if plane == "usage":
         rows = [_marked(id, row, editions or {}, counted) for row in rows]
+    counts: list[bytes] = []
+    if plane == "license":
+        rows, counts = source_counts.sightings_and_counts(rows)
     engine.of(TABLES[plane]).insert(TABLES[plane], rows, token(id))
+    if counts:
+        engine.of(install_data.SOURCES).insert(install_data.SOURCES, counts, token(f"{id} {install_data.SOURCES}"))
 
 
 def _marked(id: str, row: bytes, editions: Mapping[int, int], counted: Collection[int]) -> bytes:

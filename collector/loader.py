@@ -23,6 +23,7 @@ from collector.judging import Judging
 from collector.planes import Planes, encode
 from collector.rights.executor import RightsExecutor
 from collector.rights.request_store import RequestStore
+from collector.source_counts import Renaming, sightings_and_counts
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
 from core.fields import example
 from warehouse import freshness, install_data, retention
@@ -75,6 +76,7 @@ class Loader:
         self._id = spool.loader_id()
         self._store = RequestStore(spool)
         self._rights = RightsExecutor(self._store, engine, clock)
+        self._renaming = Renaming(engine)
         self._pauses = False
         self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = self._rights_at = float("-inf")
         self._to_clear = True  # a previous loader may have left data in the log
@@ -170,6 +172,8 @@ class Loader:
             counted = counted_before(self._engine, rows)
             insert_batch(self._loading, plane, id, rows, self._store.editions(), counted)
         else:
+            if plane == "license":
+                self._renaming.rename(rows)
             insert_batch(self._loading, plane, id, rows)
         if plane == "license" and self._judging is not None:
             self._judging.note(rows)
@@ -250,8 +254,10 @@ def good_row(plane: Plane) -> bytes:
     """Return a valid row with every column of a plane. It is only parsed, never stored."""
     split = Planes(b"nobody's").split(example(), "203.0.113.9", datetime.now(UTC))
     sealed = {"who": 1, "day": split.usage["day"], "sealed": "", "sealed_ip": ""}
-    rows = {"usage": {"mark": 0, "edition": 0, "counted": 0, **split.usage}, "license": split.license, "sealed": sealed}
-    return encode(rows[plane])
+    if plane == "license":
+        ((sighting,), _) = sightings_and_counts([encode(split.license)])
+        return sighting
+    return encode({"mark": 0, "edition": 0, "counted": 0, **split.usage} if plane == "usage" else sealed)
 
 
 def _datetime64(moment: float) -> str:

@@ -1,8 +1,8 @@
 """Splits a beacon into a usage row and a license row, which share no key.
 
-Each row has its own pseudonym and its own duplicate id. The rows share only module, version, license status, country
-and day. The pseudonyms are HMACs under different keys, and only the collector has these keys. Pure. The rows are JSON
-lines for ClickHouse.
+Each row has its own pseudonym and its own duplicate id, and counts by license source have a third pseudonym. The rows
+share only module, version, license status, country and day. The pseudonyms are HMACs under different keys, and only the
+collector has these keys. Pure. The rows are JSON lines for ClickHouse.
 """
 
 import base64
@@ -23,6 +23,9 @@ from core.home import derive
 from core.license_keys import LicenseKeys
 from warehouse.plane_tables import Plane
 
+Name = Plane | Literal["source"]
+# In a license row, the pseudonym of the counts by source (`collector/source_counts.py`). No sighting is stored with it.
+SOURCE_INSTALL = "source_install"
 # A beacon's sent time is trusted from `OLDEST` ago to `NEWEST` ahead. Otherwise its clock is wrong, or it was delayed.
 OLDEST = timedelta(days=7)
 NEWEST = timedelta(minutes=10)
@@ -73,6 +76,7 @@ class Planes:
         self._beacon = derive(root_secret, "duplicates")
         self._usage_install = derive(root_secret, "usage install")
         self._license_install = derive(root_secret, "license install")
+        self._source_install = derive(root_secret, "source install")
         self._license_keys = LicenseKeys(root_secret)
         self._slot = derive(root_secret, "heartbeat slot")
         self._who = derive(root_secret, "decisions")
@@ -107,6 +111,7 @@ class Planes:
         }
         license = {
             "install": pseudonyms["license"],
+            SOURCE_INSTALL: pseudonyms["source"],
             "beacon": int.from_bytes(duplicate[24:]),
             "time": time.replace(tzinfo=None).isoformat(" ", "milliseconds"),
             **_columns(_LICENSE, beacon),
@@ -121,10 +126,15 @@ class Planes:
         """Return the id under which an install's decisions are stored: 63 bits of a keyed hash that is in no plane."""
         return _pseudonym(self._who, _uuid(install_id)) >> 1
 
-    def pseudonyms(self, install_id: bytes, epoch: int) -> dict[Plane, int]:
-        """Return an install's pseudonym in each plane for its `epoch`."""
+    def pseudonyms(self, install_id: bytes, epoch: int) -> dict[Name, int]:
+        """Return an install's pseudonym in each plane, and in the counts by license source, for its `epoch`."""
         named = install_id + epoch.to_bytes(4) if epoch else install_id
-        return {"usage": _pseudonym(self._usage_install, named), "license": _pseudonym(self._license_install, named)}
+        keys: dict[Name, bytes] = {
+            "usage": self._usage_install,
+            "license": self._license_install,
+            "source": self._source_install,
+        }
+        return {name: _pseudonym(key, named) for name, key in keys.items()}
 
     def sealing_key(self, install_id: str) -> bytes:
         """Return the key that encrypts a restricted install's rows. To derive it, a process needs the install_id."""

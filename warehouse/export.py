@@ -21,19 +21,23 @@ from warehouse.identifiers import quoted
 from warehouse.migrate import migrate
 from warehouse.retention import SET_AFTER
 
+# The file from which on the counts by source are exported and not filled by the sightings.
+NAMED_AFTER = "052_source_names.sql"
+
 
 @dataclass(frozen=True)
 class Exported:
     """How a table is exported: the expression for a row's day ("" if it has none), and the key that divides its rows.
 
     An aggregate of the usage plane has a condition for rows with something from before the day `rows_from`, and columns
-    that are cut to the days before it.
+    that are cut to the days before it. Columns are replaced `since` a migration.
     """
 
     day: str
     key: str
     before: str = ""
     replaced: str = ""
+    since: str = SET_AFTER
 
 
 # How many days of a row's month come before `rows_from`, at least 0, and the bits of these days.
@@ -57,8 +61,10 @@ TABLES = {
     "installs": Exported(
         "", "install", "first_day < {from:Date}", "least(last_day, {from:Date} - 1)::Date AS last_day"
     ),
-    "license_sightings": Exported("toDate(time)", "install"),
+    "license_sightings": Exported("toDate(time)", "install", replaced="1::UInt8 AS counted", since=NAMED_AFTER),
     "sightings_by_install": Exported("", "install"),
+    # After the sightings: what is loaded in between is counted at least.
+    "license_sources_by_month": Exported("month", "install"),
     "sealed_beacons": Exported("day", "who"),
     "sealed_months": Exported("month", "who"),
     "install_states": Exported("", "who"),
@@ -129,7 +135,12 @@ class EngineTables:
         migrations = dict(engine.query("SELECT DISTINCT name, sha256 FROM migrations"))
         # Before this migration the aggregates had nothing that the rows had not.
         rows_from = complete_from(engine) if SET_AFTER in migrations else None
-        parts = [part for table in TABLES if table in there for part in self._parts(table, rows_from)]
+        parts = [
+            part
+            for table, exported in TABLES.items()
+            if table in there
+            for part in self._parts(table, rows_from if exported.since in migrations else None)
+        ]
         return Contents(engine.version(), migrations, parts)
 
     def _parts(self, table: str, rows_from: date | None) -> list[Part]:

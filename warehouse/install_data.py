@@ -1,7 +1,7 @@
 """Reads and erases the data of an install in ClickHouse.
 
-All tables of a plane, also the aggregates, identify an install by its pseudonym in that plane. So an erasure only needs
-to delete rows.
+All tables of a plane, also the aggregates, identify an install by its pseudonym in that plane, but for `SOURCES`. So an
+erasure only needs to delete rows.
 """
 
 import base64
@@ -30,6 +30,8 @@ TABLES: dict[Plane, tuple[str, ...]] = {
         "license_flags",
     ),
 }
+# It identifies an install by a pseudonym of its own; in rows from before that pseudonym, by that of the license plane.
+SOURCES = "license_sources_by_month"
 STATEMENTS = "owner_statements"
 SEALED, SEALED_MONTHS = "sealed_beacons", "sealed_months"
 # The tables of restricted installs, which name them by `who`.
@@ -45,8 +47,8 @@ _OURS = "database = {database:String} AND table IN {tables:Array(String)}"
 _ANY_REPLICA = {"skip_unavailable_shards": 1}
 
 
-def rows(engine: Engine, table: str, install: int) -> list[dict[str, Any]]:
-    """Return all rows of a table about an install, as JSON values by column. Raises `EngineError`."""
+def rows(engine: Engine, table: str, *installs: int) -> list[dict[str, Any]]:
+    """Return all rows of a table about these installs, as JSON values by column. Raises `EngineError`."""
     columns = "*"
     group = ""
     if table == "sightings_by_install":  # it stores aggregate states
@@ -59,7 +61,7 @@ def rows(engine: Engine, table: str, install: int) -> list[dict[str, Any]]:
     found = engine.of(table).json_rows(
         f"SELECT {columns} FROM {table} {'' if group else 'FINAL'} "  # noqa: S608
         f"WHERE install IN {{installs:Array(UInt64)}} {group}",
-        {"installs": [install]},
+        {"installs": list(installs)},
         UNLOGGED,
     )
     return [msgspec.json.decode(line) for line in found]

@@ -101,11 +101,12 @@ _COMPARISONS = {
         GROUP BY module
         """,
     ),
+    # Rows and aggregate have different pseudonyms: compare how many installs and how many of their days there are.
     "license sources": (
         "license_sightings",
         ("month", "module", "license_source"),
         """
-        SELECT module::String AS module, month, license_source, sum(cityHash64(install, found)) AS figure
+        SELECT module::String AS module, month, license_source, (count(), sum(bitCount(found))) AS figure
         FROM (
             SELECT module, toStartOfMonth(toDate(time)) AS month, source::String AS license_source, install,
                 groupBitOr(bitShiftLeft(1::UInt32, toDayOfMonth(time) - 1)::UInt32) AS found
@@ -114,7 +115,7 @@ _COMPARISONS = {
         GROUP BY module, month, license_source
         """,
         """
-        SELECT module::String AS module, month, license_source, sum(cityHash64(install, found)) AS figure
+        SELECT module::String AS module, month, license_source, (count(), sum(bitCount(found))) AS figure
         FROM (
             SELECT module, month, license_source::String AS license_source, install,
                 groupBitOr(days)::UInt32 AS found

@@ -60,6 +60,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("INSERT", "usage_beacons", ()),
         ("SELECT", "usage_beacons", ("day", "beacon", "mark")),
         ("INSERT", "license_sightings", ()),
+        ("INSERT", "license_sources_by_month", ()),
         ("INSERT", "license_registry", ()),
         ("INSERT", "license_flags", ()),
         ("INSERT", "license_incidents", ()),

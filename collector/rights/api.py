@@ -115,6 +115,7 @@ def ask(
             "who": who,
             "usage": pseudonyms["usage"],
             "license": pseudonyms["license"],
+            "source": pseudonyms["source"],
             "batches": {plane: str(uuid.uuid4()) for plane in ("usage", "license", "sealed")},
             "sealing_key": planes.sealing_key(install_id).hex(),
             "result_key": _result_key(ticket).hex(),

@@ -19,7 +19,7 @@ from collector.planes import encode
 from collector.rights import restriction
 from collector.rights.encryption import encrypt
 from collector.rights.exchange import Exchange
-from collector.rights.request_store import DELETING, Request, RequestStore, edition, retired
+from collector.rights.request_store import DELETING, Request, RequestStore, edition, names, retired
 from warehouse import install_data
 from warehouse.corrections import Correction, correct
 from warehouse.engine import ContentError, Engine, EngineError
@@ -89,12 +89,16 @@ class RightsExecutor:
         unknown = [request for request in requests if request.held is None]
         if not unknown:
             return requests
-        held = {plane: self._holding(plane, {each.work[plane] for each in unknown}) for plane in install_data.TABLES}
+        held = {
+            plane: self._holding(plane, {name for each in unknown for name in names(each.work, plane)})
+            for plane in install_data.TABLES
+        }
         sealed = install_data.holding_sealed(self._engine, {each.work["who"] for each in unknown})
         found = {
             each.id: replace(
                 each,
-                held=any(each.work[plane] in held[plane] for plane in held) or each.work["who"] in sealed,
+                held=any(name in held[plane] for plane in held for name in names(each.work, plane))
+                or each.work["who"] in sealed,
             )
             for each in unknown
         }
@@ -209,7 +213,7 @@ class RightsExecutor:
         work, held = request.work, {}
         for plane in install_data.TABLES:
             held[plane] = {
-                table: install_data.rows(self._engine, table, work[plane]) if request.held else []
+                table: install_data.rows(self._engine, table, *names(work, plane, table)) if request.held else []
                 for table in install_data.ALL_TABLES[plane]
             }
             aside = self._store.quarantined(plane, {work[plane]})
@@ -242,4 +246,4 @@ def _takes_deletion(request: Request) -> bool:
 
 
 def _tables_of(work: dict[str, Any], tables: dict[Plane, tuple[str, ...]]) -> list[tuple[str, int]]:
-    return [(table, work[plane]) for plane in tables for table in tables[plane]]
+    return [(table, name) for plane in tables for table in tables[plane] for name in names(work, plane, table)]

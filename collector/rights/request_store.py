@@ -14,6 +14,8 @@ from collector.batch_insert import mark
 from collector.rights.decisions import Decision, Decisions
 from collector.rights.install_states import InstallState
 from collector.spool import Batch, Spool
+from warehouse import install_data
+from warehouse.plane_tables import Plane
 
 RESULT_DAYS = 7
 RECORD_DAYS = 396
@@ -255,9 +257,20 @@ class RequestStore:
 def retired(request: Request, plane: str) -> list[int]:
     """Return the pseudonyms that an erasure retires in a plane: the install's own and unused ones.
 
-    The unused ones hide which pseudonyms of the two planes belong to one install.
+    The unused ones hide which pseudonyms of the two planes belong to one install. Those of the license plane
+    include the pseudonym of the counts by source.
     """
-    return [request.work[plane], *request.work["decoys"][plane]]
+    found = [request.work[plane], *request.work["decoys"][plane]]
+    if plane == "license" and "source" in request.work:
+        found += [request.work["source"], *request.work["decoys"]["source"]]
+    return found
+
+
+def names(work: Work, plane: Plane, table: str = "") -> list[int]:
+    """Return the pseudonyms of a request's install in a table of a plane; without a table, in all of them."""
+    # The request may be from before the counts by source had a pseudonym of their own.
+    others = [work["source"]] if plane == "license" and table in ("", install_data.SOURCES) and "source" in work else []
+    return [work[plane], *others]
 
 
 def _encoded(work: Work) -> bytes:

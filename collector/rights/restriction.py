@@ -7,10 +7,11 @@ from typing import Any
 
 from collector.batch_insert import TABLES as PLANE_TABLES
 from collector.batch_insert import insert_batch, insert_id, token, without_known
-from collector.planes import encode, sealed_row
+from collector.planes import SOURCE_INSTALL, encode, sealed_row
 from collector.rights import sealed_months
 from collector.rights.encryption import decrypt
 from collector.rights.request_store import Work, edition
+from collector.source_counts import sightings_and_counts
 from warehouse import install_data
 from warehouse.engine import ContentError, Engine
 from warehouse.plane_tables import Plane
@@ -47,6 +48,9 @@ def lift(engine: Engine, work: Work) -> None:
     for row in rows["usage"]:
         if row.get("counted"):
             row["edition"] = edition(work)
+    for row in rows["license"]:
+        if "source" in work:
+            row[SOURCE_INSTALL] = work["source"]
     for plane, found in rows.items():
         _require_readable(engine, PLANE_TABLES[plane], found)
     _put_aggregates_back(engine, work)
@@ -73,8 +77,10 @@ def _put_aggregates_back(engine: Engine, work: Work) -> None:
 def _require_readable(engine: Engine, table: str, rows: list[dict[str, Any]]) -> None:
     # Add `mark`, as an insert does.
     marked = ({"mark": 0, **row} for row in rows) if table == PLANE_TABLES["usage"] else rows
-    lines = b"\n".join(map(encode, marked))
-    if lines and not engine.of(table).reads(table, lines):
+    lines = [encode(row) for row in marked]
+    if table == PLANE_TABLES["license"]:
+        lines, _ = sightings_and_counts(lines)
+    if lines and not engine.of(table).reads(table, b"\n".join(lines)):
         raise ContentError(f"the table {table} cannot read its own rows")
 
 

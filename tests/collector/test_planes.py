@@ -76,7 +76,8 @@ def test_the_usage_row_has_its_columns_and_no_others() -> None:
 def test_the_license_row_has_its_columns_and_no_others() -> None:
     """Time, module, license and address; no operating system, no platform, no features."""
     assert set(split(beacon()).license) == {
-        "install", "beacon", "time", "module", "version", "status", "source", "key", "ip", "ip_claim", "country",
+        "install", "source_install", "beacon", "time", "module", "version", "status", "source", "key", "ip", "ip_claim",
+        "country",
     }  # fmt: skip
 
 

@@ -7,9 +7,9 @@ import pytest
 from tests.faults.verdict import TABLES, Answered, Difference, Verdict, compare, expected
 
 LEDGER = [
-    Answered("2026-11-22", "invoice_pro", 1, 10, 2, 5, 50, "licensed", "reseller"),
-    Answered("2026-11-22", "invoice_pro", 1, 11, 3, 5, 51, "licensed", "reseller"),
-    Answered("2026-11-23", "invoice_pro", 2, 12, 0, 6, 52, "trial", "reseller"),
+    Answered("2026-11-22", "invoice_pro", 1, 10, 2, 5, 50, 8, "licensed", "reseller"),
+    Answered("2026-11-22", "invoice_pro", 1, 11, 3, 5, 51, 8, "licensed", "reseller"),
+    Answered("2026-11-23", "invoice_pro", 2, 12, 0, 6, 52, 9, "trial", "reseller"),
 ]
 GOOD = Verdict(3, dict.fromkeys(TABLES, Difference(0, 0)), (5, 5), "", [])
 

@@ -33,6 +33,7 @@ class Answered(NamedTuple):
     uses: int
     license_install: int
     license_beacon: int
+    source_install: int
     status: str
     source: str
 
@@ -42,7 +43,7 @@ class Answered(NamedTuple):
         usage, license = split.usage, split.license
         return cls(
             usage["day"], usage["module"], usage["install"], usage["beacon"], sum(usage["features"].values()),
-            license["install"], license["beacon"], license["status"], license["source"],
+            license["install"], license["beacon"], license["source_install"], license["status"], license["source"],
         )  # fmt: skip
 
 
@@ -81,7 +82,7 @@ TABLES = {
         "SELECT DISTINCT module::String, install, 1 FROM installs",
     ),
     "license_sources_by_month": Table(
-        lambda one: ((one.day, one.module, one.license_install, one.source), 1), False,
+        lambda one: ((one.day, one.module, one.source_install, one.source), 1), False,
         f"SELECT DISTINCT {DAY_OF_BIT}, module::String, install, license_source::String, 1 "
         "FROM license_sources_by_month",
     ),

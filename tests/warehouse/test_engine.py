@@ -98,7 +98,7 @@ def test_every_field_has_its_columns(kind: str, tmp_path: Path) -> None:
         "day", "received", "install", "beacon", "mark", "edition", "counted", "country",
     }  # fmt: skip
     assert tables["license_sightings"] == {column for _, column in columns("license")} | {
-        "time", "received", "install", "beacon", "ip", "country",
+        "time", "received", "install", "beacon", "ip", "country", "counted",
     }  # fmt: skip
     counted = tables["installs_by_month"] | tables["license_sources_by_month"]
     assert set(DIMENSIONS) - {"feature"} <= counted

@@ -43,7 +43,7 @@ class ReportedValues:
         if self._query.established:
             table, seen = "installs", "max(last_received) > min(first_received)"
             if self._query.of_license_plane:
-                table, seen = "sightings_by_install", "toDate(max(last_seen)) > toDate(min(first_seen))"
+                table, seen = "license_sources_by_month", "max(month) > min(month) OR bitCount(groupBitOr(days)) > 1"
             conditions.append(f" AND install IN (SELECT install FROM {table} GROUP BY install HAVING {seen})")  # noqa: S608
         return "".join(conditions)
 

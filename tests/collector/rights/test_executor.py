@@ -240,6 +240,41 @@ def test_nothing_is_deleted_that_could_not_be_put_back(
     assert differences(collector.engine) == []
 
 
+def test_counts_by_source_follow_their_owner(collector: Collector) -> None:
+    """Access shows them, a restriction takes them away and a lift brings them back, and an erasure deletes them.
+
+    So it is for those from before they had a name of their own.
+    """
+    mine, other = someone(), someone()
+    for each in (mine, other):
+        collector.send(each)
+        collector.loader.step()
+    name = PLANES.pseudonyms(uuid.UUID(mine).bytes, 0)
+    collector.engine.command(
+        "INSERT INTO license_sources_by_month (module, install, month, days) "
+        f"VALUES ('gone', {name['license']}, '{datetime.now(UTC):%Y-%m}-01', 1)"
+    )
+    counts = f"license_sources_by_month WHERE install IN ({name['source']}, {name['license']})"
+
+    def asked(action: str) -> dict[str, Any]:
+        ticket = collector.ask(mine, action)
+        collector.finish()
+        found = request_status(collector.store, ticket) or {}
+        assert found["state"] == "done"
+        return found["result"] or {}
+
+    held = asked("access")["license"]["license_sources_by_month"]
+    assert {(row["install"], row["own_name"]) for row in held} == {(name["source"], 1), (name["license"], 0)}
+    asked("restrict")
+    assert collector.count(counts) == 0
+    asked("lift")
+    assert collector.count(f"license_sources_by_month WHERE install = {name['source']}") > 0
+    assert differences(collector.engine) == []
+    asked("erase")
+    assert collector.count(counts) == 0
+    assert collector.count("license_sources_by_month") > 0
+
+
 def test_what_is_sealed_again_is_there_once(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a restriction fails between two deletions, it seals again what is left. Each row is returned once."""
     mine = someone()

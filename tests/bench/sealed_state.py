@@ -1,0 +1,106 @@
+"""How many installs a single copy of both planes' tables exposes, if the license plane showed less of each install.
+
+    python -m tests.bench.sealed_state
+
+The attack is that of `pharos privacy linkage` on all days: the installs of the license plane with the same values. Each
+variant is what the license plane would show; the attacker makes the same of the usage plane. The fleet is that of
+`pharos demo`, without countries.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import date
+
+from pharos.synthetic_fleet import beacons
+from warehouse.queries import linkage
+from warehouse.queries.linkage import Planes, Row
+
+INSTALLS, K = 5000, 5
+LAST = date(2026, 11, 28)
+SPANS = (1, 3, 14, 30)
+# From the reports of an install and module, in order, to the rows that show of them.
+Shown = Callable[[list[Row]], list[Row]]
+
+
+def each(*columns: str) -> Shown:
+    """Return what each report shows if it has only these columns in clear."""
+    return lambda rows: [said(row, *columns) for row in rows]
+
+
+def month_and_number(rows: list[Row]) -> list[Row]:
+    """A sealed row for each report: its month, and that it is there."""
+    return [{**said(row), "day": row["day"][:7]} for row in rows]
+
+
+def now(*columns: str, month: bool = False, fresh: bool = False) -> Shown:
+    """Return what one overwritten row shows: columns of the latest report, and its week or month.
+
+    `fresh` is a row for each report of the last day beside it, until the nightly pass merges them.
+    """
+
+    def shown(rows: list[Row]) -> list[Row]:
+        latest = rows[-1]
+        when = latest["day"][:7] if month else str(date.fromisoformat(latest["day"]).isocalendar()[:2])
+        today = [said(row) for row in rows if fresh and row["day"] == LAST.isoformat()]
+        return [{**said(latest, *columns), "day": when}, *today]
+
+    return shown
+
+
+def said(row: Row, *columns: str) -> Row:
+    """Return a row that shows its install, its module and these columns."""
+    return {name: value if name in (*columns, "install", "module") else "" for name, value in row.items()}
+
+
+VARIANTS: dict[str, Shown] = {
+    "every report: day, version, status (today)": each("day", "version", "license_status"),
+    "every report: day, status": each("day", "license_status"),
+    "every report: day": each("day"),
+    "every report: month": month_and_number,
+    "one row: week, version, status": now("version", "license_status"),
+    "one row: week, status": now("license_status"),
+    "one row: month, status": now("license_status", month=True),
+    "one row: month, status; today's reports": now("license_status", month=True, fresh=True),
+    "one row: month": now(month=True),
+    "one row: month; today's reports": now(month=True, fresh=True),
+}
+
+
+def reports(days: int) -> dict[tuple[str, str], list[Row]]:
+    """Return the reports of each install and module, in order."""
+    found: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for one in sorted(beacons(4, INSTALLS, days, LAST), key=lambda each: each["sent_at"]):
+        row = {
+            "day": one["sent_at"][:10],
+            "module": one["module"]["name"],
+            "version": one["module"]["version"],
+            "license_status": one["license"]["status"],
+            "country": "",
+        }
+        found[one["install_id"], row["module"]].append(row)
+    return found
+
+
+def exposed(found: dict[tuple[str, str], list[Row]], shown: Shown, *, by_module: bool) -> float:
+    """Return the share of exposed installs. `by_module` gives each module of an install its own pseudonym."""
+    rows: list[Row] = []
+    for (install, module), reported in found.items():
+        rows += [{**row, "install": f"{install} {module}" if by_module else install} for row in shown(reported)]
+    candidates = linkage.alike(Planes(rows, rows), lambda row: row["install"], lambda row: row["install"])
+    few = {str(install).split()[0] for install, others in candidates.items() if len(others) < K}
+    return len(few) / len({install for install, _ in found})
+
+
+def main() -> None:
+    """Print a table: a line for each variant, a column for each span of days."""
+    fleets = {days: reports(days) for days in SPANS}
+    heads = "".join(f"{days:>4} days" for days in SPANS)
+    for by_module in (False, True):
+        print(f"\n{'a pseudonym for ' + ('each module of an install' if by_module else 'an install'):<44}{heads}")
+        for name, shown in VARIANTS.items():
+            shares = (exposed(fleets[days], shown, by_module=by_module) for days in SPANS)
+            print(f"{name:<44}" + "".join(f"{share:>9.1%}" for share in shares), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""The counts by license source have a pseudonym of their own, and each install counts once under it."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from collector.batch_insert import insert_batch
+from collector.loader import Loader
+from collector.planes import SOURCE_INSTALL, Planes, encode
+from collector.source_counts import sightings_and_counts
+from collector.spool import Row, Spool
+from core.home import Home
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, wait_for
+from tests.warehouse.test_engine import done_in
+from warehouse import install_data
+from warehouse.engine import Engine
+from warehouse.migrate import migrate
+from warehouse.queries import metrics
+from warehouse.recount import differences
+
+PLANES = Planes(b"root secret of the tests")
+INSTALLS = [f"{number:08x}-0000-4000-8000-000000000000" for number in range(8)]
+COUNTED = "SELECT DISTINCT install, own_name FROM license_sources_by_month"
+
+
+def rows(back: int, installs: list[str] = INSTALLS) -> list[Row]:
+    """Return the rows for the spool of beacons that were sent so many days ago."""
+    now = datetime.now(UTC)
+    sent = (now - timedelta(days=back)).isoformat()
+    return [PLANES.split(beacon(install_id=each, sent_at=sent), "203.0.113.9", now).row() for each in installs]
+
+
+def names(plane: str) -> set[int]:
+    return {PLANES.pseudonyms(bytes.fromhex(each.replace("-", "")), 0)[plane] for each in INSTALLS}  # type: ignore[index]
+
+
+def test_a_row_is_a_sighting_and_a_count_that_share_no_id() -> None:
+    """The sighting has no pseudonym of the count, and the count no id of the sighting."""
+    split = PLANES.split(beacon(), "203.0.113.9", datetime.now(UTC))
+    (sighting,), (count,) = (
+        [msgspec.json.decode(line) for line in lines] for lines in sightings_and_counts([encode(split.license)])
+    )
+    assert {**sighting, SOURCE_INSTALL: count["install"]} == {**split.license, "counted": 1}
+    shared = {value for value in sighting.values() if isinstance(value, int) and value > 1} & {*count.values()}
+    assert not shared
+
+
+def test_a_row_of_an_earlier_spool_is_left_to_the_view() -> None:
+    """It has no pseudonym for the counts."""
+    row = PLANES.split(beacon(), "203.0.113.9", datetime.now(UTC)).license
+    del row[SOURCE_INSTALL]
+    (sighting,), counts = sightings_and_counts([encode(row)])
+    assert counts == []
+    assert msgspec.json.decode(sighting) == row
+
+
+def period(engine: Engine) -> Any:
+    """Return the installs of all days by source."""
+    query = metrics.parse("installs", {"grain": "period", "by": "license_source"}, datetime.now(UTC).date())
+    return [row["value"] for row in metrics.answer(engine, query, 1)["rows"]]
+
+
+def counted_after_kills(engine: Engine, home: Home) -> Any:
+    """Load a batch that was killed after its sightings, and again after its counts."""
+    migrate(engine)
+    spool = Spool(home.spool)
+    spool.store(rows(1), time.time())
+    batch = spool.seal(100)
+    assert batch is not None
+    assert batch.license is not None
+    lines = spool.rows(batch, "license")
+    insert = Engine.insert
+
+    def killed(self: Engine, table: str, *more: Any) -> None:
+        if table == install_data.SOURCES:
+            raise KeyboardInterrupt
+        insert(self, table, *more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Engine, "insert", killed)
+        with pytest.raises(KeyboardInterrupt):
+            insert_batch(engine, "license", batch.license, lines)
+    before = engine.query(COUNTED)
+    insert_batch(engine, "license", batch.license, lines)
+    Loader(spool, engine).step()
+    return before, {*engine.query(COUNTED)}, period(engine), differences(engine)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_a_batch_counts_under_the_name_of_the_counts_alone(kind: str, tmp_path: Path) -> None:
+    """A kill between the two inserts loses nothing and doubles nothing."""
+    before, counted, by_source, different = done_in(kind, tmp_path, counted_after_kills)
+    assert before == []
+    assert counted == {(name, 1) for name in names("source")}
+    assert not names("source") & (names("license") | names("usage"))
+    assert by_source == [len(INSTALLS)]
+    assert different == []
+
+
+def renamed(engine: Engine, home: Home) -> Any:
+    """Load reports as the version before did, then further ones of most of these installs."""
+    migrate(engine)
+    old = [
+        {name: v for name, v in msgspec.json.decode(row.license).items() if name != SOURCE_INSTALL} for row in rows(2)
+    ]
+    engine.insert("license_sightings", [encode(row) for row in old], "of the version before")
+    before = {*engine.query(COUNTED)}, period(engine)
+    spool = Spool(home.spool)
+    loader = Loader(spool, engine)
+    for _ in range(2):
+        spool.store(rows(1, INSTALLS[:-1]), time.time())
+        loader.step()
+    wait_for(lambda: not install_data.deleting(engine), "the renaming")
+    days = engine.query("SELECT bitCount(groupBitOr(days)) FROM license_sources_by_month GROUP BY install, month")
+    return *before, engine.query(COUNTED), period(engine), sum(number for (number,) in days), differences(engine)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_counts_of_the_version_before_get_the_new_name(kind: str, tmp_path: Path) -> None:
+    """An install that goes on counts once in a span with days of both names; one that is silent keeps the old name."""
+    before, by_source, after, still, days, different = done_in(kind, tmp_path, renamed)
+    assert before == {(name, 0) for name in names("license")}
+    assert by_source == still == [len(INSTALLS)]
+    assert sorted(own for _, own in after) == [0] + [1] * (len(INSTALLS) - 1)
+    assert {name for name, own in after if own} < names("source")
+    assert days == 2 * len(INSTALLS) - 1
+    assert different == []
