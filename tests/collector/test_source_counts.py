@@ -20,7 +20,7 @@ from tests.warehouse.test_engine import done_in
 from warehouse import install_data
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
-from warehouse.queries import metrics
+from warehouse.queries import linkage, metrics
 from warehouse.recount import differences
 
 PLANES = Planes(b"root secret of the tests")
@@ -48,6 +48,20 @@ def test_a_row_is_a_sighting_and_a_count_that_share_no_id() -> None:
     assert {**sighting, SOURCE_INSTALL: count["install"]} == {**split.license, "counted": 1}
     shared = {value for value in sighting.values() if isinstance(value, int) and value > 1} & {*count.values()}
     assert not shared
+
+
+def test_no_value_and_no_number_joins_the_counts_to_other_tables() -> None:
+    """No two columns share a value, also after xor, addition, subtraction or truncation of numbers."""
+    now = datetime.now(UTC)
+    splits = [PLANES.split(beacon(), "203.0.113.9", now) for _ in range(200)]
+    lines = sightings_and_counts([encode(split.license) for split in splits])
+    sightings, counts = ([msgspec.json.decode(line) for line in each] for each in lines)
+    assert len({row["install"] for row in counts}) == len(splits)
+    usage = [{name: value for name, value in split.usage.items() if name != "features"} for split in splits]
+    for others in (sightings, usage):
+        planes = linkage.Planes(others, counts)
+        for found in (*linkage.equal_values(planes), *linkage.related_ids(planes)):
+            assert not any(len(each) < 5 for each in found.values())
 
 
 def test_a_row_of_an_earlier_spool_is_left_to_the_view() -> None:
