@@ -102,6 +102,7 @@ def counted_after_kills(engine: Engine, home: Home) -> Any:
     before = engine.query(COUNTED)
     insert_batch(engine, "license", batch.license, lines)
     Loader(spool, engine).step()
+    wait_for(lambda: len({*engine.query(COUNTED)}) == len(INSTALLS) == sum(period(engine)), "all replicas")
     return before, {*engine.query(COUNTED)}, period(engine), differences(engine)
 
 
@@ -123,6 +124,8 @@ def renamed(engine: Engine, home: Home) -> Any:
         {name: v for name, v in msgspec.json.decode(row.license).items() if name != SOURCE_INSTALL} for row in rows(2)
     ]
     engine.insert("license_sightings", [encode(row) for row in old], "of the version before")
+    # A replica may lag behind.
+    wait_for(lambda: len({*engine.query(COUNTED)}) == len(INSTALLS) == sum(period(engine)), "all replicas")
     before = {*engine.query(COUNTED)}, period(engine)
     spool = Spool(home.spool)
     loader = Loader(spool, engine)
@@ -130,6 +133,7 @@ def renamed(engine: Engine, home: Home) -> Any:
         spool.store(rows(1, INSTALLS[:-1]), time.time())
         loader.step()
     wait_for(lambda: not install_data.deleting(engine), "the renaming")
+    wait_for(lambda: not differences(engine) and len({*engine.query(COUNTED)}) == len(INSTALLS), "all replicas")
     days = engine.query("SELECT bitCount(groupBitOr(days)) FROM license_sources_by_month GROUP BY install, month")
     return *before, engine.query(COUNTED), period(engine), sum(number for (number,) in days), differences(engine)
 
