@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, PASSWORD, System, running
@@ -31,6 +31,20 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def admin(system: System, browser: Browser) -> Iterator[BrowserContext]:
+    """A browser whose admin is logged in, with its caches: for files that share a system."""
+    with logged_in(browser, system, "admin", PASSWORD).context as context:
+        yield context
+
+
+def new_page(admin: BrowserContext, system: System) -> Page:
+    page = admin.new_page()
+    page.set_default_timeout(90_000)
+    page.goto(system.dashboard)
+    return page
 
 
 def logged_in(browser: Browser, system: System, name: str, password: str) -> Page:

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from core.access_log import AccessLog, AccessLogEntry
 from core.home import Home, derive
 from tests.end_to_end.beacons import beacon
-from tests.end_to_end.system import ENGINES, PASSWORD, System, running
-from tests.end_to_end.test_browser import browser, logged_in
+from tests.end_to_end.system import ENGINES, System, running
+from tests.end_to_end.test_browser import admin, browser, new_page
 
-__all__ = ["browser"]
+__all__ = ["admin", "browser"]
 CALLBACKS = "**/_dash-update-component*"
 # Marks what is mounted now; what is mounted later has no mark.
 MARK = "() => document.querySelectorAll('.js-plotly-plot, .ag-root, .card').forEach((one) => (one.marked = true))"
@@ -34,11 +34,11 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def page(system: System, browser: Browser) -> Iterator[Page]:
-    page = logged_in(browser, system, "admin", PASSWORD)
+def page(system: System, admin: BrowserContext) -> Iterator[Page]:
+    page = new_page(admin, system)
     expect(page.locator("#installs_by_version-summary")).to_contain_text("1.1.1")
     yield page
-    page.context.close()
+    page.close()
 
 
 def choose_module(page: Page, name: str) -> None:
