@@ -1,4 +1,4 @@
-"""Write a vendor's PHP client: the sources in `client_sdk/php` as two files, or one, in the vendor's own namespace."""
+"""Write a vendor's PHP client: the sources in `client_sdk/php` as one file, or two, in the vendor's own namespace."""
 
 import hashlib
 import re

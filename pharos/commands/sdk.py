@@ -12,21 +12,19 @@ from pharos.sdk import SdkError, php, php_pair
 @click.option("--vendor", required=True, help="Name of the vendor, the first part of the namespace: Acme.")
 @click.option("--collector", required=True, help="Address of the collector, as the modules reach it.")
 @click.option("--key", required=True, help="Ingest key of the vendor's modules.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="File to write, and a second one beside it. Without: one file, printed.",
-)
-def sdk(vendor: str, collector: str, key: str, out: Path | None) -> None:
-    """Write the vendor's PHP client, in the namespace VENDOR\\Pharos.
+@click.option("--out", type=click.Path(path_type=Path), help="File to write. Without it, standard output.")
+@click.option("--split", is_flag=True, help="Write what only the cron and the page need beside it: FILE-rest.php.")
+def sdk(vendor: str, collector: str, key: str, out: Path | None, split: bool) -> None:
+    """Write the vendor's one PHP file, in the namespace VENDOR\\Pharos.
 
-    With --out lib/pharos.php there is also lib/pharos-rest.php, which pages that only count do not load. A module
-    ships both.
+    With --split it is two files, of which a page that counts loads the smaller one. A module then ships both.
     """
     try:
-        if out is None:
-            _write(php(vendor, collector, key), None)
+        if not split:
+            _write(php(vendor, collector, key), out)
             return
+        if out is None:
+            fail("--split needs --out: it writes two files")
         beside = out.with_name(f"{out.stem}-rest{out.suffix}")
         first, rest = php_pair(vendor, collector, key, beside.name)
     except SdkError as error:

@@ -33,13 +33,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_it_writes_two_files_in_the_vendors_namespace(tmp_path: Path) -> None:
     """Both are PHP, in the vendor's namespace alone, with the address and the key, and the same each time."""
     out = tmp_path / "lib" / "pharos.php"  # a folder that is not there yet
-    written = run(*OPTIONS, "--out", str(out))
+    written = run(*OPTIONS, "--split", "--out", str(out))
     assert written.returncode == 0
     rest = out.with_name("pharos-rest.php")
     assert str(out) in written.stderr
     assert str(rest) in written.stderr
     texts = (out.read_text(), rest.read_text())
-    assert run(*OPTIONS, "--out", str(out)).returncode == 0
+    assert run(*OPTIONS, "--split", "--out", str(out)).returncode == 0
     assert (out.read_text(), rest.read_text()) == texts
     for text in texts:
         assert set(re.findall(r"^namespace (\w+\\\w+)", text, re.MULTILINE)) == {"Acme\\Pharos"}
@@ -51,10 +51,14 @@ def test_it_writes_two_files_in_the_vendors_namespace(tmp_path: Path) -> None:
     )
 
 
-def test_without_a_file_it_prints_one(tmp_path: Path) -> None:
-    """Standard output gets the whole client as one file."""
-    one = tmp_path / "one.php"
-    one.write_text(run(*OPTIONS).stdout)
+def test_it_writes_one_file_that_is_enough(tmp_path: Path) -> None:
+    """The whole client is one file, on standard output or in a folder that is not there yet."""
+    one = tmp_path / "lib" / "one.php"
+    assert run(*OPTIONS, "--out", str(one)).returncode == 0
+    assert one.read_text() == run(*OPTIONS).stdout
+    assert [path.name for path in one.parent.iterdir()] == ["one.php"]
+    refused = run(*OPTIONS, "--split")
+    assert (refused.returncode, "--split needs --out" in refused.stderr) == (1, True)
     client = f"Acme\\Pharos\\Client::module('m', ['state' => {str(tmp_path / 'state')!r}])"
     assert run_php(f"require {str(one)!r}; {TELL} echo {client}->tick()->status();") == f"{CONFIG}off"
 
