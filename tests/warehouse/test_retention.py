@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from collector.batch_insert import TABLES
+from collector.batch_insert import insert_batch
 from collector.planes import Planes, encode
 from core.home import Home
 from core.settings import Settings
@@ -36,7 +36,7 @@ def load(engine: Engine, days: int, address: str, feature: str) -> None:
     )
     split.usage["received"] = split.usage["day"]
     for plane, row in (("usage", split.usage), ("license", split.license)):
-        engine.insert(TABLES[plane], [encode({"mark": 0, **row} if plane == "usage" else row)], f"{plane} {feature}")  # type: ignore[index]
+        insert_batch(engine, plane, f"{plane} {feature}", [encode(row)])  # type: ignore[arg-type]
 
 
 def marks(days: int) -> tuple[str, str]:
