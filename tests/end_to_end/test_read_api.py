@@ -88,7 +88,7 @@ def figures(value: Any, name: str = "") -> list[int]:
         return [one for key, each in value.items() for one in figures(each, key)]
     if isinstance(value, list):
         return [one for each in value for one in figures(each, name)]
-    other = name in ("k", "day", "days", "median_days", "expected", "suppressed") or "share" in name
+    other = name in ("k", "day", "days", "within", "median_days", "expected", "suppressed") or "share" in name
     return [value] if type(value) is int and not other else []
 
 
