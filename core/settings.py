@@ -201,8 +201,8 @@ class Settings(Thresholds):
     )
     trusted_proxies: int = _setting(0, _whole(0, 10), "Number of proxies whose X-Forwarded-For is trusted.")
     secret: str = _setting("", _text, "Root secret of all pseudonyms; unset: generated once in the home.")
-    ingest_key: str = _setting("", _text, "First ingest key; unset: generated.")
-    admin_password: str = _setting("", _text, "Password of the first admin; unset: generated.")
+    ingest_key: str = _setting("", _text, "Ingest key that the first start of a home creates; unset: generated.")
+    admin_password: str = _setting("", _text, "Password of the admin that the first start of a home creates; unset: generated.")
     rate_limit: int = _setting(0, _whole(0, 10**9), "Beacons per minute and ingest key; 0: no limit.")
     # A host that relays for hundreds of installs sends batches of 500, with one beacon per install and day.
     address_rate_limit: int = _setting(
@@ -215,7 +215,7 @@ class Settings(Thresholds):
     )
     # The least covers what arrives late, and the time for which an insert may be repeated.
     raw_days: int = _setting(
-        35, _whole(14, 400), "Days after receipt for which beacons of the usage plane are kept one by one."
+        35, _whole(14, 400), "Days, 14 to 400, after receipt for which the usage plane keeps beacons one by one."
     )
     aggregate_months: int = _setting(25, _whole(3, 120), "Months for which the figures of the usage plane are kept.")
     country_database: str = _setting(
