@@ -202,7 +202,7 @@ class Settings(Thresholds):
     trusted_proxies: int = _setting(0, _whole(0, 10), "Number of proxies whose X-Forwarded-For is trusted.")
     secret: str = _setting("", _text, "Root secret of all pseudonyms; unset: generated once in the home.")
     ingest_key: str = _setting("", _text, "Ingest key that the first start of a home creates; unset: generated.")
-    admin_password: str = _setting("", _text, "Password of the admin that the first start of a home creates; unset: generated.")
+    admin_password: str = _setting("", _text, "Password of the admin that the first start creates; unset: generated.")
     rate_limit: int = _setting(0, _whole(0, 10**9), "Beacons per minute and ingest key; 0: no limit.")
     # A host that relays for hundreds of installs sends batches of 500, with one beacon per install and day.
     address_rate_limit: int = _setting(
