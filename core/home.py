@@ -32,6 +32,8 @@ class Home:
             self._make()
         self.spool = self.path / "spool.sqlite"
         self.secret = self.path / "secret"
+        # Of the root secret that the home is used with, which may be in the settings.
+        self.fingerprint = self.path / "secret.fingerprint"
         self.credentials = self.path / "credentials.sqlite"
         self.access_log = self.path / "access.sqlite"
         # Reported releases and saved views.
@@ -91,7 +93,8 @@ class Home:
                 if time.monotonic() >= deadline:
                     file.close()
                     raise HomeError(
-                        f"Pharos is already running with the home {self.path} (another process holds {name}.lock)"
+                        f"Pharos is already running with the home {self.path} (another process holds {name}.lock): "
+                        "stop it first"
                     ) from None
                 time.sleep(LOCK_POLL_SECONDS)
 
@@ -107,25 +110,50 @@ class Home:
         return False
 
     def root_secret(self, settings: Settings) -> bytes:
-        """Return the root secret: the setting, or one that is generated once and kept in the home (mode 0600)."""
-        if settings.secret:
-            return settings.secret.encode()
-        path = self.secret
-        if not path.exists():
-            # Write to another file, then link it: simultaneous starts agree, and a kill leaves no partial secret.
-            aside = self.path / f"secret.{secrets.token_hex(4)}"
-            with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-                file.write(secrets.token_hex(32))
-                file.flush()
-                os.fsync(file.fileno())
-            try:
-                os.link(aside, path)
-            except FileExistsError:
-                pass
-            finally:
-                aside.unlink()
-            sync_folder(self.path)
-        return path.read_bytes().strip()
+        """Return the root secret: the setting, or one that is generated once and kept in the home (mode 0600).
+
+        Raises `HomeError` if it is not the one that the home was used with before: no install would be recognized.
+        """
+        if fault := self.secret_fault(settings):
+            raise HomeError(fault)
+        if not settings.secret:
+            self._create(self.secret, secrets.token_hex(32))
+        secret = self._given_secret(settings)
+        self._create(self.fingerprint, fingerprint(secret))
+        return secret
+
+    def secret_fault(self, settings: Settings) -> str:
+        """Return why the root secret cannot be used, "" if it can. Writes nothing."""
+        if not self.fingerprint.exists():
+            return ""
+        if not settings.secret and not self.secret.exists():
+            return (
+                f"the root secret of {self.path} is missing: set PHAROS_SECRET_FILE to it, or put it into {self.secret}"
+            )
+        if fingerprint(self._given_secret(settings)) != self.fingerprint.read_text().strip():
+            given = "PHAROS_SECRET" if settings.secret else str(self.secret)
+            return f"{given} is not the root secret of {self.path}: no install would be recognized"
+        return ""
+
+    def _given_secret(self, settings: Settings) -> bytes:
+        return settings.secret.encode() if settings.secret else self.secret.read_bytes().strip()
+
+    def _create(self, path: Path, content: str) -> None:
+        """Create a file (mode 0600), unless it exists. Simultaneous starts agree, and a kill leaves no partial file."""
+        if path.exists():
+            return
+        aside = self.path / f"{path.name}.{secrets.token_hex(4)}"
+        with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+        sync_folder(self.path)
 
 
 def put(path: Path, content: bytes) -> None:
@@ -163,3 +191,8 @@ def derive(root: bytes, purpose: str) -> bytes:
     """Derive a 32-byte key for one purpose (HKDF-SHA256, RFC 5869, one block, no salt)."""
     extracted = hmac.digest(bytes(32), root, hashlib.sha256)
     return hmac.digest(extracted, f"pharos {purpose}".encode() + b"\x01", hashlib.sha256)
+
+
+def fingerprint(secret: bytes) -> str:
+    """Return a value that identifies a root secret without revealing it."""
+    return derive(secret, "backup").hex()

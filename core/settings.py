@@ -7,6 +7,7 @@ import base64
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, fields, replace
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -279,7 +280,9 @@ class Settings(Thresholds):
                 continue
             setting = known.get(name) or known.get(name.removesuffix("_FILE"))
             if setting is None:
-                raise SettingError(f"{name} is not a setting of Pharos; known are {', '.join(known)}")
+                close = get_close_matches(name.removesuffix("_FILE"), known, n=1)
+                known_as = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}"
+                raise SettingError(f"{name} is not a setting of Pharos; {known_as}")
             text = environ[name]
             if text == "":
                 continue  # same as unset: `docker compose` passes missing values as empty strings

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from collector.spool.duplicates import files_of, folder_of, unlinking
-from core.home import Home, HomeError, copy_file, put, sync_folder
+from core.home import Home, HomeError, copy_file, fingerprint, put, sync_folder
 from core.settings import Settings
 from pharos import manifest
 from pharos.manifest import BackupError, File, Manifest
@@ -170,4 +170,4 @@ def _tables(source: Source, contents: Contents, folder: Path, progress: Progress
 def _fingerprint(settings: Settings, home: Home) -> str:
     """Return the fingerprint of the root secret, "" for a home without one (a new home, or a loader's)."""
     known = settings.secret or home.secret.exists()
-    return manifest.fingerprint(home.root_secret(settings)) if known else ""
+    return fingerprint(home.root_secret(settings)) if known else ""

@@ -28,7 +28,7 @@ from pharos.commands.report import report
 from pharos.commands.rights import rights
 from pharos.commands.sdk import datasheet, sdk
 from pharos.commands.webhook import webhook
-from pharos.context import fail, load_settings, open_home
+from pharos.context import fail, load_settings, open_home, require_tables
 
 
 def main() -> None:
@@ -70,6 +70,7 @@ def _serve(settings: Settings) -> NoReturn:
 
     home = open_home(settings, service=True)
     lock = hold_home(settings, home)
+    home.root_secret(settings)  # a wrong one stops the start here, not in each part
     _check_bind("COLLECTOR", settings.collector_bind)
     _check_bind("DASHBOARD", settings.dashboard_bind)
     lookup(settings)
@@ -103,6 +104,8 @@ def _first_start(settings: Settings, home: Home) -> list[str]:
     lines = []
     if credentials.keys():
         lines.append("  ingest key  shown at the first start; create another one with: pharos keys new")
+        if settings.ingest_key and credentials.key(settings.ingest_key) is None:
+            lines.append("  warning: PHAROS_INGEST_KEY is not a key of this home; only the first start creates it")
     else:
         lines.append(f"  ingest key  {_first_key(settings, credentials)}")
     if credentials.users():
@@ -137,6 +140,7 @@ def collector() -> None:
     home = open_home(settings, service=True)
     watch(settings, home)
     lock = home.lock("collector")
+    home.root_secret(settings)
     _check_bind("COLLECTOR", settings.collector_bind)
     Spool(home.spool).close()  # an unusable spool stops the start here, not in each worker
     _begin_service()
@@ -155,10 +159,12 @@ def dashboard() -> None:
     settings = load_settings()
     home = open_home(settings, service=True)
     lock = home.lock("dashboard")
+    home.root_secret(settings)
     if not settings.clickhouse_url:
         # The worker takes these two locks. If another command holds them, stop here, not in each worker.
         for name in ("engine", "loader"):
             home.lock(name).close()
+        require_tables(home)
     _check_bind("DASHBOARD", settings.dashboard_bind)
     _begin_service()
     credentials = Credentials(home.credentials)
@@ -287,7 +293,7 @@ def doctor() -> None:
 
 @cli.command()
 @click.argument("url")
-@click.option("--key", envvar="PHAROS_INGEST_KEY", required=True, help="An ingest key; default: PHAROS_INGEST_KEY.")
+@click.option("--key", envvar="PHAROS_INGEST_KEY", show_envvar=True, required=True, help="An ingest key.")
 @click.option("--module", default="pharos_check", show_default=True, help="The module of the beacons: one of the key.")
 def check(url: str, key: str, module: str) -> None:
     """Check a running collector at URL from outside; exit status 1 if anything fails. It stores no beacon."""

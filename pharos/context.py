@@ -2,12 +2,13 @@
 
 import os
 import sys
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import NoReturn
 
 import click
 
+from collector.spool import Spool
 from core.home import Home, HomeError
 from core.owner import OwnerError, become_owner, hand_over
 from core.settings import Settings
@@ -24,12 +25,14 @@ def load_settings() -> Settings:
     return Settings.from_environ(os.environ)
 
 
-def open_home(settings: Settings | None = None, *, service: bool = False) -> Home:
+def open_home(settings: Settings | None = None, *, service: bool = False, existing: bool = False) -> Home:
     """Open the home and close it to other users. Root continues as the user that owns the home.
 
-    Raises `HomeError`, also for a half restored home.
+    Raises `HomeError`, also for a half restored home, and for none where it must be an `existing` one.
     """
     settings = settings or load_settings()
+    if existing and not settings.home.exists():
+        raise HomeError(f"there is no home at {settings.home.absolute()}: set PHAROS_HOME to that of Pharos")
     become_home_owner(settings, service=service)
     found = Home(settings.home)
     found.protect()
@@ -37,6 +40,22 @@ def open_home(settings: Settings | None = None, *, service: bool = False) -> Hom
     if found.restoring.exists():
         raise HomeError(f"the restore into {found.path} did not finish: run the same pharos restore again")
     return found
+
+
+def require_tables(home: Home) -> None:
+    """Raise `HomeError` if the folder of the embedded ClickHouse is gone after beacons were loaded into it.
+
+    A disk that is not mounted would otherwise look like a new database without figures.
+    """
+    if home.engine.exists() or not home.spool.exists():
+        return
+    with closing(Spool(home.spool, only_read=True)) as spool:
+        loaded = spool.loading().loaded
+    if loaded:
+        raise HomeError(
+            f"{home.engine} is missing, and {loaded} beacons were loaded into it: mount its disk, restore a backup, or "
+            "create the empty folder to begin with no figures"
+        )
 
 
 def become_home_owner(settings: Settings, folder: Path | None = None, *, service: bool = False) -> None:

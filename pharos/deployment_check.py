@@ -149,9 +149,12 @@ def _beacons(collector: _Collector, key: str, module: str) -> Iterator[Check]:
     path = "/v1/beacons/check"
     answer = collector.ask("POST", path, beacon, headers)
     if answer.status != 200:
-        advice = f": give --module, a module that the key may post ({module} is not)"
         why = f"{answer.status} {answer.reason}".strip()
-        yield Check("key", False, why + (advice if answer.reason == "module_not_allowed" else ""))
+        advice = {
+            "module_not_allowed": f": give --module, a module that the key may post ({module} is not)",
+            "unauthorized": ": create a key with pharos keys new",
+        }.get(answer.reason, "")
+        yield Check("key", False, f"{why}{advice}; what needs a key is not checked")
         return
     yield Check("key", True, f"the collector accepts beacons of {module}")
     yield _address(collector, answer, collector.ask("POST", path, beacon, {**headers, "X-Forwarded-For": SPOOFED}))

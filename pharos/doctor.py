@@ -96,8 +96,10 @@ def _existing(home: Home) -> Path:
 
 
 def _secret(settings: Settings, home: Home) -> Check:
+    if fault := home.secret_fault(settings):
+        return Check("secret", False, fault)
     if settings.secret:
-        return Check("secret", True, "from PHAROS_SECRET")
+        return Check("secret", True, "from PHAROS_SECRET or PHAROS_SECRET_FILE")
     if not home.secret.exists():
         return Check("secret", True, "is created at the first start")
     mode = stat.S_IMODE(home.secret.stat().st_mode)
@@ -116,7 +118,9 @@ def _credentials(home: Home) -> Check:
     admins = sum(user.role is Role.ADMIN for user in users)
     # The home of a separate collector has only keys, the home of a separate dashboard only logins.
     return Check(
-        "credentials", bool(keys or admins), f"{len(keys)} ingest keys, {len(users)} users, {admins} of them admins"
+        "credentials",
+        bool(admins or (keys and not users)),
+        f"{len(keys)} ingest keys, {len(users)} users, {admins} of them admins",
     )
 
 

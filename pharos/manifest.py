@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from core.home import derive, put
+from core.home import put
 from warehouse.export import Part
 
 NAME = "manifest.json"
@@ -107,8 +107,3 @@ def describe(folder: Path, name: str, part: Part | None = None) -> File:
     with (folder / name).open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return File(name, file.tell(), sha256, part)
-
-
-def fingerprint(secret: bytes) -> str:
-    """Return a value that identifies a root secret without revealing it."""
-    return derive(secret, "backup").hex()

@@ -20,7 +20,7 @@ import msgspec
 from collector.rights.request_store import Kept, RequestStore
 from collector.spool import Spool, Unavailable
 from collector.spool.duplicates import files_of, folder_of
-from core.home import Home, copy_file, put, sync_folder
+from core.home import Home, copy_file, fingerprint, put, sync_folder
 from core.settings import Settings
 from pharos import manifest
 from pharos.backup import Progress
@@ -73,6 +73,8 @@ def _restore(settings: Settings, whole: Manifest, folder: Path, decisions: Kept 
         for name in ("secret", "synthetic", "credentials.sqlite", "access.sqlite", "dashboard.sqlite", "catalog.toml"):
             if whole.of_home(name):
                 put(home.path / name, (folder / name).read_bytes())
+        if whole.fingerprint:
+            put(home.fingerprint, whole.fingerprint.encode())
         if engine is not None:
             _tables(whole, folder, engine, attempt, progress)
             if decisions is not None:
@@ -99,7 +101,7 @@ def _check_compatible(whole: Manifest, settings: Settings) -> None:
             raise BackupError(f"the backup contains the table {part.table}, which is unknown to this Pharos")
     if not whole.fingerprint:
         return
-    if settings.secret and manifest.fingerprint(settings.secret.encode()) != whole.fingerprint:
+    if settings.secret and fingerprint(settings.secret.encode()) != whole.fingerprint:
         raise BackupError("PHAROS_SECRET is not the root secret of the backup: no install would be recognized")
     if not settings.secret and not whole.of_home("secret"):
         raise BackupError("the root secret is not in the backup: set PHAROS_SECRET or PHAROS_SECRET_FILE to it")

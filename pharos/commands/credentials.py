@@ -30,7 +30,7 @@ def keys_new(modules: tuple[str, ...], registry: bool) -> None:
 @keys.command("list")
 def keys_list() -> None:
     """List keys: id, time, modules."""
-    for key in _credentials().keys():
+    for key in _credentials(existing=True).keys():
         modules = " ".join(sorted(key.modules)) or "all modules"
         click.echo(f"{key.id}  {key.created}  {modules}{'  registry' if key.registry else ''}")
 
@@ -39,7 +39,7 @@ def keys_list() -> None:
 @click.argument("id")
 def keys_revoke(id: str) -> None:
     """Revoke a key. The collector rejects its beacons within a second."""
-    _credentials().revoke_key(id)
+    _credentials(existing=True).revoke_key(id)
 
 
 @click.group()
@@ -63,7 +63,7 @@ def users_add(name: str, role: str, password_stdin: bool) -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def users_password(name: str, password_stdin: bool) -> None:
     """Change a password and end all sessions. Prints the password, unless given on standard input."""
-    password = _credentials().change_password(name, _given_password(name) if password_stdin else None)
+    password = _credentials(existing=True).change_password(name, _given_password(name) if password_stdin else None)
     if not password_stdin:
         click.echo(password)
 
@@ -71,7 +71,7 @@ def users_password(name: str, password_stdin: bool) -> None:
 @users.command("list")
 def users_list() -> None:
     """List logins: name, role, time."""
-    for user in _credentials().users():
+    for user in _credentials(existing=True).users():
         click.echo(f"{user.name}  {user.role}  {user.created}")
 
 
@@ -79,8 +79,12 @@ def users_list() -> None:
 @click.argument("name")
 def users_remove(name: str) -> None:
     """Remove a login, end its sessions and delete its saved views."""
-    home = open_home(load_settings())
-    Credentials(home.credentials).remove_user(name)
+    home = open_home(load_settings(), existing=True)
+    credentials = Credentials(home.credentials)
+    admins = {user.name for user in credentials.users() if user.role is Role.ADMIN}
+    credentials.remove_user(name)
+    if admins == {name}:
+        click.echo("pharos: no admin is left: add one with pharos users add NAME --role admin", err=True)
     try:
         SavedViews(home.dashboard).delete_all(name)
     except ViewError as error:
@@ -110,7 +114,7 @@ def tokens_new(role: str, days: int) -> None:
 @tokens.command("list")
 def tokens_list() -> None:
     """List tokens: id, role, creation time, expiry, day of last use."""
-    for token in _credentials().tokens():
+    for token in _credentials(existing=True).tokens():
         expires = f"expires {token.expires}" if token.expires else "does not expire"
         used = f"last used {token.used}" if token.used else "never used"
         click.echo(f"{token.id}  {token.may}  {token.created}  {expires}  {used}")
@@ -120,7 +124,7 @@ def tokens_list() -> None:
 @click.argument("id")
 def tokens_revoke(id: str) -> None:
     """Revoke a token. It is rejected within a second."""
-    _credentials().revoke_token(id)
+    _credentials(existing=True).revoke_token(id)
 
 
 @click.group()
@@ -155,7 +159,7 @@ def access_verify() -> None:
 
 def _access_log() -> AccessLog:
     settings = load_settings()
-    return AccessLog.of(settings, open_home(settings))
+    return AccessLog.of(settings, open_home(settings, existing=True))
 
 
 def _given_password(name: str) -> str:
@@ -165,9 +169,9 @@ def _given_password(name: str) -> str:
     return password
 
 
-def _credentials() -> Credentials:
+def _credentials(*, existing: bool = False) -> Credentials:
     settings = load_settings()
-    if not settings.home.exists():
+    if not existing and not settings.home.exists():
         # In another folder the default home is a different one, and its credentials do not work elsewhere.
         click.echo(f"pharos: creating a new home in {settings.home.absolute()}", err=True)
-    return Credentials(open_home(settings).credentials)
+    return Credentials(open_home(settings, existing=existing).credentials)

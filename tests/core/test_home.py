@@ -21,7 +21,7 @@ def test_the_secret_is_made_once_by_processes_that_start_together(tmp_path: Path
         made = pool.map(secret_of, [str(tmp_path / "home")] * 8, chunksize=1)
     assert len(set(made)) == 1
     assert len(made[0]) == 64
-    assert [path.name for path in (tmp_path / "home").iterdir()] == ["secret"]
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["secret", "secret.fingerprint"]
 
 
 def test_the_secret_is_made_once_by_threads(tmp_path: Path) -> None:
@@ -41,10 +41,35 @@ def test_the_secret_is_kept_and_for_us_alone(tmp_path: Path) -> None:
 
 
 def test_a_given_secret_is_not_written_down(tmp_path: Path) -> None:
-    """The secret from the setting takes precedence and is not stored."""
+    """The secret from the setting takes precedence and is not stored, only what tells it from another one."""
     home = Home(tmp_path / "home")
     assert home.root_secret(Settings(secret="from outside")) == b"from outside"
-    assert list(home.path.iterdir()) == []
+    (file,) = home.path.iterdir()
+    assert file == home.fingerprint
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "from outside" not in file.read_text()
+
+
+def test_a_home_is_used_with_its_own_secret_alone(tmp_path: Path) -> None:
+    """Another secret, or none where one was given or lost, is refused and not replaced by a new one."""
+    given = Home(tmp_path / "given")
+    given.root_secret(Settings(secret="from outside"))
+    with pytest.raises(HomeError, match="PHAROS_SECRET is not the root secret of"):
+        given.root_secret(Settings(secret="another one"))
+    with pytest.raises(HomeError, match="is missing: set PHAROS_SECRET_FILE"):
+        given.root_secret(Settings())
+    assert not given.secret.exists()
+    assert given.root_secret(Settings(secret="from outside")) == b"from outside"
+
+    made = Home(tmp_path / "made")
+    secret = made.root_secret(Settings())
+    made.secret.unlink()
+    with pytest.raises(HomeError, match="is missing"):
+        made.root_secret(Settings())
+    assert made.root_secret(Settings(secret=secret.decode())) == secret
+    made.secret.write_text("0" * 64)
+    with pytest.raises(HomeError, match=r"secret is not the root secret"):
+        made.root_secret(Settings())
 
 
 def test_a_lock_has_one_holder(tmp_path: Path) -> None:

@@ -46,7 +46,8 @@ def test_a_second_one_over_a_home_stops(system: System, word: str) -> None:
     """A second instance on a home exits with one line, and the first continues."""
     done = pharos(system.home, word, **binds())  # type: ignore[arg-type]
     lock = {"load": "loader"}.get(word, word)
-    said = f"pharos: Pharos is already running with the home {system.home} (another process holds {lock}.lock)\n"
+    running = f"Pharos is already running with the home {system.home}"
+    said = f"pharos: {running} (another process holds {lock}.lock): stop it first\n"
     assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
     with urllib.request.urlopen(f"{system.collector}/metrics", timeout=30) as answer:
         assert b"pharos_spool_beacons" in answer.read()

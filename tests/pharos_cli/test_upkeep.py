@@ -8,10 +8,12 @@ import ssl
 import subprocess
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from collector.spool import Spool
 from core.home import Home
 from core.outbox import Outbox
 from tests.collector.mmdb import mmdb
@@ -105,6 +107,33 @@ def test_a_read_only_home_is_said_in_one_line(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
     finally:
         subprocess.run(["umount", home], check=True)
+
+
+def test_a_lost_secret_stops_the_start(tmp_path: Path) -> None:
+    """A home whose secret is gone makes no new one: its installs would count again as others. Doctor says so too."""
+    home = tmp_path / "home"
+    pharos(home, "import", "-", given=json.dumps(beacon()).encode())
+    secret = (home / "secret").read_text()
+    (home / "secret").unlink()
+    for words in (("serve",), ("collector",), ("import", "-")):
+        done = pharos(home, *words)
+        assert (done.returncode, f"the root secret of {home} is missing" in done.stderr) == (1, True)
+    assert f"FAIL secret       the root secret of {home} is missing" in pharos(home, "doctor").stdout
+    assert "ok   secret       from PHAROS_SECRET" in pharos(home, "doctor", PHAROS_SECRET=secret).stdout
+    assert "FAIL secret       PHAROS_SECRET is not" in pharos(home, "doctor", PHAROS_SECRET=secret[:-1]).stdout
+
+
+def test_a_lost_folder_of_the_engine_stops_the_dashboard(tmp_path: Path) -> None:
+    """Figures that were there do not silently begin anew, as when a disk is not mounted."""
+    home = tmp_path / "home"
+    pharos(home, "import", "-", given=json.dumps(beacon()).encode())
+    with closing(Spool(home / "spool.sqlite")) as spool, spool.transaction():
+        spool.db.execute("UPDATE loading SET loaded = 7")
+    done = pharos(home, "dashboard")
+    assert (done.returncode, f"{home / 'clickhouse'} is missing, and 7 beacons" in done.stderr) == (1, True)
+    (home / "clickhouse").mkdir()
+    done = pharos(home, "dashboard", PHAROS_DASHBOARD_BIND="198.51.100.1:8050")
+    assert "198.51.100.1:8050 cannot be used" in done.stderr  # the next check: the folder is no fault any more
 
 
 def test_the_doctor_says_that_a_certificate_is_not_trusted(tmp_path: Path) -> None:
