@@ -27,7 +27,8 @@ def tables(engine: Engine) -> Tables:
         before, _, settings = text.partition(" SETTINGS ")
         made[name] = (before.partition(" COMMENT 'begun")[0], set(settings.partition(" COMMENT ")[0].split(", ")))
         if kind == "Distributed":
-            made[name] = (set(re.findall(r"`(\w+)` (\w+)", before)), before.partition(") ENGINE = ")[2])
+            engine_of = before.partition(") ENGINE = ")[2].partition(" COMMENT 'begun")[0]
+            made[name] = (set(re.findall(r"`(\w+)` (\w+)", before)), engine_of)
     return made
 
 
@@ -52,7 +53,10 @@ def made_fresh(engine: Engine, _: Home) -> tuple[list[str], Tables, int]:
 
         engine.command = until_killed  # type: ignore[method-assign]
         try:
-            return migrate.migrate(engine), tables(engine), kills
+            migrate.migrate(engine)
+            # The last attempt applies what was left of them.
+            applied = [name for (name,) in engine.query("SELECT DISTINCT name FROM migrations ORDER BY name")]
+            return applied, tables(engine), kills
         except EngineError:
             kills += kills + 1
 
