@@ -5,7 +5,8 @@ that cannot fill the content shows a message in its place, so no figure stays on
 the browser gets no answer at all, `assets/callback_errors.js` does the same.
 
 Components stay in the layout, and callbacks set their properties: Dash remounts what a callback returns as `children`.
-Only messages and short lists of plain HTML are returned that way.
+Only messages and short lists of plain HTML are returned that way. What is returned has no component with an id: Dash
+does not forget an id when `children` becomes empty, and its next callback fails.
 """
 
 import logging

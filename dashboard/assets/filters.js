@@ -194,7 +194,7 @@
       if (touched > shown && status !== before && !(status === "" && before.startsWith("!"))) refine({ status });
     },
     joinChosen(chosen) {
-      return (chosen || []).join(",");
+      return [(chosen || []).join(","), !(chosen || []).length];
     },
     toggleNavigation(opened, navbar) {
       return Object.assign({}, navbar, { collapsed: { mobile: !opened } });

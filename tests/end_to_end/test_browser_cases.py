@@ -85,6 +85,48 @@ def opened(page: Page, system: System, case: str) -> None:
     expect(page.locator(".timeline")).to_contain_text("Flag unlicensed raised")
 
 
+def test_a_list_that_was_empty_fills_again(system: System, browser: Browser) -> None:
+    """From rows to no rows and back, then to other pages and back: each shows its content, and no script fails."""
+    page = logged_in(browser, system, "dan", user(system, "dan"))
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def choose(group: str, name: str) -> None:
+        page.get_by_role("group", name=group).get_by_role("link", name=name, exact=True).click()
+
+    def go(name: str) -> None:
+        page.get_by_role("navigation").get_by_role("link", name=name, exact=True).click()
+
+    rows, none, change = page.locator("#desk-table .case-name"), page.locator("#desk-table .empty"), "Change chosen"
+    go("Cases")
+    expect(rows).to_have_count(1)
+    for group, empty, back in (("State", "Cleared", "All"), ("Severity", "Notice", "Any"), ("State", "Cleared", "All")):
+        choose(group, empty)
+        expect(none).to_be_visible()
+        expect(page.get_by_role("button", name=change)).to_be_hidden()
+        choose(group, back)
+        expect(rows).to_have_count(1)
+    expect(page.get_by_role("button", name=change)).to_be_disabled()
+    page.get_by_role("checkbox").first.check()
+    expect(page.get_by_role("button", name=change)).to_be_enabled()
+
+    choose("Severity", "Notice")
+    expect(none).to_be_visible()
+    go("Installs")
+    expect(page.locator("#licensing-grid")).to_contain_text("unknown-shop")
+    for status, shown in (("trial", False), ("unlicensed", True), ("trial", False)):
+        page.evaluate(
+            "to => { history.replaceState(history.state, '', to);"
+            " dispatchEvent(new CustomEvent('_dashprivate_pushstate')); }",
+            f"/licensing/installs?status={status}",
+        )
+        expect(page.locator("#licensing-rows-content")).to_be_visible(visible=shown)
+    go("Cases")
+    expect(rows).to_have_count(1)
+    assert errors == []
+
+
 def test_the_way_of_a_case(system: System, browser: Browser) -> None:
     """Flag, opened, assigned, noted, disputed by the owner, dismissed; the same does not come back, new evidence does.
     A deep link survives a login. Of two people the slower one is told what the other did."""

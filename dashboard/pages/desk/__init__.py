@@ -20,9 +20,9 @@ from dashboard.grids import csv_name, download
 from dashboard.pages.desk.choices import choices
 from dashboard.pages.desk.outcome import outcome
 from dashboard.pages.desk.outside import outside
-from dashboard.pages.desk.table import bulk, pages, table, told
+from dashboard.pages.desk.table import bulk, fields, pages, table, told
 from dashboard.permissions import Callbacks, Page
-from dashboard.regions import Instead, fill, message, region
+from dashboard.regions import HIDDEN, SHOWN, Instead, fill, message, region
 from warehouse.cases.listing import DEFAULT_LIMIT as PAGE_ROWS
 from warehouse.cases.listing import PARAMETERS
 from warehouse.queries.metrics import QueryError
@@ -57,7 +57,7 @@ def layout() -> html.Div:
                         ),
                         dmc.CheckboxGroup(html.Div(id="desk-table"), id="desk-chosen", value=[]),
                         html.Div(id="desk-pages", className="pages"),
-                        html.Div(bulk(), id="desk-bulk"),
+                        bulk(),
                     ),
                 ],
                 className="card",
@@ -76,7 +76,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         Output("desk-count", "children"),
         Output("desk-table", "children"),
         Output("desk-pages", "children"),
-        Output("desk-bulk", "children"),
+        Output("desk-fields", "children"),
+        Output("desk-bulk", "style"),
         Output("desk-outcome", "children"),
         Output("desk-chosen", "value"),
     ]
@@ -94,7 +95,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             told(total, given),
             shown,
             pages(total.cases, number, given),
-            bulk(back, data.casework.people()) if found else "",
+            fields(back, data.casework.people()),
+            SHOWN if found else HIDDEN,
             outcome(search),
             [],
         )
@@ -128,7 +130,10 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         return ({"content": csv_of(found), "filename": name, "type": "text/csv"},)
 
     dash_app.clientside_callback(
-        ClientsideFunction("pharos", "joinChosen"), Output("desk-cases", "value"), Input("desk-chosen", "value")
+        ClientsideFunction("pharos", "joinChosen"),
+        Output("desk-cases", "value"),
+        Output("desk-change", "disabled"),
+        Input("desk-chosen", "value"),
     )
 
 

@@ -11,6 +11,7 @@ from dashboard.case_words import GRADES, SEVERITIES, STATES, badge, hidden, opti
 from dashboard.formatting import day, plural
 from dashboard.login import csrf_token
 from dashboard.pages.desk.choices import address
+from dashboard.regions import HIDDEN
 from warehouse.cases.listing import DEFAULT_LIMIT as PAGE_ROWS
 from warehouse.cases.listing import Case, Total
 from warehouse.cases.revisions import STATES as STORED
@@ -93,21 +94,31 @@ def pages(cases: int, number: int, given: Mapping[str, str]) -> list[Any]:
     ]
 
 
-def bulk(back: str = "", people: Sequence[str] = ()) -> html.Form:
-    """The form that decides about all chosen cases. `back` is the query of the list."""
+def bulk() -> html.Form:
+    """The form that decides about all chosen cases, without its `fields`. It stays when the list is empty."""
     return html.Form(
         [
-            *hidden(token=csrf_token(), back=back),
             dcc.Input(type="hidden", name="cases", id="desk-cases", value=""),
-            select("state", "State", options({name: STATES[name] for name in STORED}, "", "no change")),
-            select(
-                "assignee", "Assign to", options({"-": "nobody", **{name: name for name in people}}, "", "no change")
+            html.Div(id="desk-fields", style={"display": "contents"}),
+            html.Button(
+                "Change chosen cases", id="desk-change", type="submit", className="button", disabled=True,
+                title="Choose cases first",
             ),
-            html.Label([html.Span("Note"), html.Textarea(name="note", rows=1, maxLength=2000)], className="field wide"),
-            html.Button("Change chosen cases", type="submit", className="button"),
         ],
+        id="desk-bulk",
+        style=HIDDEN,
         action="/licensing/decide",
         method="post",
         className="case-form",
         **{"aria-label": "Change the chosen cases"},
-    )
+    )  # fmt: skip
+
+
+def fields(back: str, people: Sequence[str]) -> list[Any]:
+    """The fields of the form. `back` is the query of the list."""
+    return [
+        *hidden(token=csrf_token(), back=back),
+        select("state", "State", options({name: STATES[name] for name in STORED}, "", "no change")),
+        select("assignee", "Assign to", options({"-": "nobody", **{name: name for name in people}}, "", "no change")),
+        html.Label([html.Span("Note"), html.Textarea(name="note", rows=1, maxLength=2000)], className="field wide"),
+    ]
