@@ -28,7 +28,7 @@ def _rule(name: str, flags: list[Flagged]) -> html.Div:
         title.append(badge("The owner disputes it", "state-disputed"))
     about = f"Since {day(latest.since.date())}."
     if len(holding) > 1:
-        about += f" It accuses {plural(len(holding), 'install')}, not the probable owner of the key."
+        about += f" {plural(len(holding), 'install')} in question."
     pieces = [
         html.Li([badge(GRADES.get(grade, grade), f"grade-{grade}"), html.Span(text)]) for text, grade in latest.pieces
     ]

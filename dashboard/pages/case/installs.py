@@ -12,6 +12,7 @@ from dashboard.casework import Opened
 from dashboard.login import csrf_token
 from warehouse.cases.dossier import MOST_INSTALLS, Reported
 from warehouse.cases.subjects import Subject
+from warehouse.licensing.rules.shared_key import UNTOLD
 
 LONGEST_KEY = 255
 COLUMNS = ("Install", "Reports", "Version", "Source", "First seen", "Last seen")
@@ -23,12 +24,25 @@ def installs(opened: Opened, *, seconds: bool) -> html.Section:
     parts: list[Any] = [html.H2("Installs of the case"), _table(known.installs, module, seconds=seconds)]
     if known.others:
         parts += [html.H2("Other installs that reported the same key"), _table(known.others, module, seconds=seconds)]
-        earliest = min((*known.installs, *known.others), key=lambda report: (report.first_seen, report.install))
-        owner = f"The install that was seen first, {earliest.install:016x}, is probably the owner of the key."
-        parts.append(html.P(owner, className="card-note"))
-    elif opened.dossier.registered:
+    if len([*known.installs, *known.others]) > 1:
+        parts.append(html.P(_owner(opened), className="card-note"))
+    elif known.registered:
         parts.append(html.P("No other install of the module reported the key.", className="card-note"))
     return html.Section(parts, className="card", **{"aria-label": "Installs"})
+
+
+def _owner(opened: Opened) -> str:
+    """What the days on which the installs were seen first say of the owner; "" if they say nothing."""
+    known = opened.dossier
+    every = [*known.installs, *known.others]
+    first = min(report.first_seen.date() for report in every)
+    earliest = [report for report in every if report.first_seen.date() == first]
+    if len(earliest) > 1:
+        return f"{UNTOLD[:1].upper()}{UNTOLD[1:]}."
+    # An install may have been seen before it had the key. One that the rule has in question is not called the owner.
+    if opened.case.subject.key and earliest[0] in known.installs:
+        return ""
+    return f"The install that was seen first, {earliest[0].install:016x}, is probably the owner of the key."
 
 
 def _table(reports: Sequence[Reported], module: str, *, seconds: bool) -> Any:

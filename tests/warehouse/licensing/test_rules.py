@@ -125,8 +125,8 @@ def test_the_key_of_another_module() -> None:
     assert found("wrong_module", one, **registry(entry())) is None
 
 
-def holder(number: int, begin: int, end: int, place: int | None = None) -> Holder:
-    days = frozenset((NOW - timedelta(days=n)).date() for n in range(end, begin + 1))
+def holder(number: int, begin: float, end: int, place: int | None = None) -> Holder:
+    days = frozenset((NOW - timedelta(days=n)).date() for n in range(end, int(begin) + 1))
     return Holder(number, ago(begin), days, frozenset({place if place is not None else 100 + number}))
 
 
@@ -143,6 +143,20 @@ def test_a_shared_key_accuses_all_but_the_earliest() -> None:
     assert accused([holder(1, 29, 0), holder(2, 9, 0), holder(3, 9, 0)]) == {2, 3}
     assert accused([holder(n, 29, 0) for n in range(9)], entry(max_installs=None)) == set()
     assert accused([holder(n, 29, 0) for n in range(9)], entry(max_installs=8)) == set()
+
+
+def test_installs_that_were_seen_first_on_the_same_day_have_no_probable_owner() -> None:
+    """Then all are in question, and the evidence says so. Replicas behind one address are one install."""
+    together = [holder(1, 29, 0), holder(2, 29, 0), holder(3, 9, 0)]
+    assert accused(together, entry()) == {1, 2, 3}
+    hours = [holder(1, 29.4, 0), holder(2, 29.2, 0), holder(3, 9, 0)]
+    assert accused(hours, entry()) == {1, 2, 3}
+    assert accused([holder(1, 29, 0, 9), holder(2, 29, 0, 9), holder(3, 9, 0), holder(4, 9, 0)], entry()) == {3, 4}
+    (told, *_) = shared_key.find(KEY, together, Registered((entry(),)), terms()).values()
+    assert told.pieces[-1].text == shared_key.UNTOLD
+    assert told.grade == "registry"
+    (told, *_) = shared_key.find(KEY, [*together, holder(4, 29.9, 0)], Registered((entry(),)), terms()).values()
+    assert shared_key.UNTOLD not in {piece.text for piece in told.pieces}
 
 
 def test_installs_seen_once_or_behind_one_address_do_not_count() -> None:

@@ -13,6 +13,7 @@ GAP = timedelta(days=7)
 # What a key without an entry in the registry is taken to allow, beside a staging copy.
 ASSUMED = 1
 ASSUMED_COPIES = 1
+UNTOLD = "several installs were seen first on the same day: it cannot be told which is the owner's"
 
 
 @dataclass
@@ -53,7 +54,10 @@ def allowance(installs: int | None, copies: int) -> str:
 
 
 def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: Terms) -> dict[int, Finding]:
-    """Return the finding for each accused install. The earliest holder is the probable owner and is not accused."""
+    """Return the finding for each install in question.
+
+    The install that was seen first is the probable owner and is not in question, if it was alone on its day.
+    """
     most = allowed(known)
     if most is None:
         return {}
@@ -66,7 +70,7 @@ def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: T
     if len(crowded) <= terms.thresholds.shared_key_days:
         return {}
     involved = [site for site, days in zip(sites, active, strict=True) if days & set(crowded)]
-    owner = min(involved, key=lambda site: site.first)
+    owner = _owner(involved)
     reach = max(together[day] for day in crowded)
     since = datetime.combine(crowded[0], time(), UTC)
     limit = (
@@ -82,6 +86,7 @@ def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: T
             "recorded" if through else "claimed",
         ),
         limit,
+        *([] if owner else [Piece(UNTOLD, "recorded" if through else "claimed", necessary=False)]),
     )
     return {
         holder.install: Finding(since, pieces, key, reach)
@@ -89,6 +94,12 @@ def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: T
         if site is not owner
         for holder in site.holders
     }
+
+
+def _owner(sites: Sequence[_Site]) -> _Site | None:
+    """Return the site that was seen first, None if another one was seen first on the same day."""
+    owner = min(sites, key=lambda site: site.first)
+    return owner if sum(site.first.date() == owner.first.date() for site in sites) == 1 else None
 
 
 def _sites(holders: Sequence[Holder]) -> list[_Site]:
