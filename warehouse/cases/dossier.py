@@ -10,7 +10,8 @@ import msgspec
 
 from warehouse.cases.subjects import Subject
 from warehouse.engine import Engine
-from warehouse.licensing import registry
+from warehouse.licensing import registry, sightings
+from warehouse.licensing.rules import shared_key
 from warehouse.licensing.rules.shared_key import allowance
 from warehouse.server_users import ServerUser
 
@@ -64,8 +65,10 @@ class Event:
 class Dossier:
     """The newest revision of each flag, the installs of the case, others with the same keys, and all events.
 
-    `registered` says what the vendor's registry knows of each key of the case; None if it does not know the key.
-    `has_registry` is whether the registry has any key of the module.
+    `installs` are those in question: with a flag that holds, or if none holds any more, with one that did. `cases` are
+    the installs, of these and the others, that have a case of their own. `registered` says what the vendor's registry
+    knows of each key of the case; None if it does not know the key. `has_registry` is whether the registry has any key
+    of the module. `measured` says of a shared key on which days too many installs used it.
     """
 
     flags: list[Flagged]
@@ -74,6 +77,15 @@ class Dossier:
     installs: list[Reported]
     others: list[Reported]
     events: list[Event]
+    cases: set[int]
+    measured: str = ""
+
+    @property
+    def users(self) -> str:
+        """How many installs have used the keys of the case."""
+        number = len(self.installs) + len(self.others)
+        capped = len(self.installs) >= MOST_INSTALLS or len(self.others) >= MOST_INSTALLS
+        return f"{number} or more" if capped else f"{number}"
 
 
 def dossier(engine: Engine, subject: Subject) -> Dossier:
@@ -81,19 +93,23 @@ def dossier(engine: Engine, subject: Subject) -> Dossier:
     reader = engine.as_user(ServerUser.LICENSING)
     history = _flags(reader, subject)
     newest = {(flag.install, flag.rule): flag for flag in history}
-    accused = {subject.install} if subject.install else {flag.install for flag in newest.values()}
+    flagged = {subject.install} if subject.install else {flag.install for flag in newest.values()}
+    holding = {flag.install for flag in newest.values() if flag.event != "cleared"}
+    accused = holding or flagged
     installs = _reported(reader, subject.module, accused)
     keys = {subject.key} if subject.key else {report.key for report in installs if report.key}
     others = _reported(reader, subject.module, _holders(reader, subject.module, keys) - accused)
     events = [
         *_flag_events(history),
-        *_report_events(reader, subject.module, sorted(accused)[:MOST_INSTALLS]),
-        *_statements(reader, subject.module, accused),
+        *_report_events(reader, subject.module, sorted(flagged)[:MOST_INSTALLS]),
+        *_statements(reader, subject.module, flagged),
         *_incidents(reader, subject.module),
     ]
     events = sorted(events, key=lambda event: event.at, reverse=True)[:MOST_EVENTS]
     registered, has_registry = _registered(reader, subject.module, keys), subject.module in registry.modules(reader)
-    return Dossier(list(newest.values()), registered, has_registry, installs, others, events)
+    measured = _measured(reader, subject) if subject.key else ""
+    cases = _with_case(reader, subject.module, [report.install for report in (*installs, *others)])
+    return Dossier(list(newest.values()), registered, has_registry, installs, others, events, cases, measured)
 
 
 def _flags(reader: Engine, subject: Subject) -> list[Flagged]:
@@ -121,6 +137,27 @@ def _holders(reader: Engine, module: str, keys: Iterable[int]) -> set[int]:
         f"GROUP BY install ORDER BY max(last_seen) DESC LIMIT {2 * MOST_INSTALLS}",
         "keys",
         set(keys),
+        {"module": module},
+    )
+    return {install for (install,) in rows}
+
+
+def _measured(reader: Engine, subject: Subject) -> str:
+    """Return what the sightings show now; a flag's evidence is of when it last changed."""
+    key = (subject.module, subject.key)
+    holders = sightings.holders(reader, [key], datetime.now(UTC)).get(key, [])
+    known = registry.history(reader, [subject.key]).get(subject.key, {}).get(subject.module)
+    return shared_key.measured(holders, known)
+
+
+def _with_case(reader: Engine, module: str, installs: Iterable[int]) -> set[int]:
+    """Return the installs with a flag that is about themselves and not about a key."""
+    rows = reader.query_each(
+        "SELECT DISTINCT install FROM (SELECT install, rule, argMax(key, revision) AS about FROM license_flags "
+        "WHERE module = {module:String} AND install IN {installs:Array(UInt64)} GROUP BY install, rule) "
+        "WHERE about = 0",
+        "installs",
+        sorted(installs),
         {"module": module},
     )
     return {install for (install,) in rows}

@@ -6,6 +6,7 @@ from dashboard.case_words import GRADES, SEVERITIES, badge, grades, rule
 from dashboard.formatting import day, plural
 from warehouse.cases.dossier import Dossier, Flagged
 from warehouse.licensing.rules import BY_NAME
+from warehouse.licensing.rules.shared_key import SHARED_KEY
 
 
 def evidence(known: Dossier) -> html.Section:
@@ -13,11 +14,13 @@ def evidence(known: Dossier) -> html.Section:
     by_rule: dict[str, list[Flagged]] = {}
     for flag in known.flags:
         by_rule.setdefault(flag.rule, []).append(flag)
-    parts = [_rule(name, flags) for name, flags in sorted(by_rule.items())]
+    parts = [
+        _rule(name, flags, known.measured if name == SHARED_KEY.name else "") for name, flags in sorted(by_rule.items())
+    ]
     return html.Section([html.H2("Evidence"), *parts], className="card", **{"aria-label": "Evidence"})
 
 
-def _rule(name: str, flags: list[Flagged]) -> html.Div:
+def _rule(name: str, flags: list[Flagged], measured: str) -> html.Div:
     holding = [flag for flag in flags if flag.event != "cleared"]
     latest = max(holding or flags, key=lambda flag: (flag.at, flag.install))
     rules = BY_NAME.get(name)
@@ -32,6 +35,8 @@ def _rule(name: str, flags: list[Flagged]) -> html.Div:
     pieces = [
         html.Li([badge(GRADES.get(grade, grade), f"grade-{grade}"), html.Span(text)]) for text, grade in latest.pieces
     ]
+    if measured and holding:
+        pieces.append(html.Li(measured))
     held = dict.fromkeys(grade for _, grade in latest.pieces)
     innocent = [html.Li(text) for text in rules.innocent] if rules else [html.Li("This rule exists no longer.")]
     return html.Div(

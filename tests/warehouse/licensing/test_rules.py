@@ -159,6 +159,15 @@ def test_installs_that_were_seen_first_on_the_same_day_have_no_probable_owner() 
     assert shared_key.UNTOLD not in {piece.text for piece in told.pieces}
 
 
+def test_what_is_measured_of_a_shared_key() -> None:
+    """The days on which more installs used it than allowed, and the most on one day."""
+    known = Registered((entry(),))
+    told = shared_key.measured([holder(1, 29, 0), holder(2, 9, 0), holder(3, 9, 0), holder(4, 2, 0)], known)
+    assert "more than 2 installs" in told
+    assert "on 10 days, from 2026-11-19 to 2026-11-28; at most 4 on one day" in told
+    assert shared_key.measured([holder(1, 29, 0), holder(2, 9, 0)], known) == ""
+
+
 def test_installs_seen_once_or_behind_one_address_do_not_count() -> None:
     """Twenty invented ids in one POST, replicas behind one address, and a new id at each start."""
     assert accused([holder(1, 29, 0), *(holder(n, 0, 0, 9) for n in range(2, 22))], entry()) == set()

@@ -58,21 +58,12 @@ def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: T
 
     The install that was seen first is the probable owner and is not in question, if it was alone on its day.
     """
-    most = allowed(known)
-    if most is None:
+    most, crowd = allowed(known), _crowd(holders, known)
+    if most is None or crowd is None or len(crowd.days) <= terms.thresholds.shared_key_days:
         return {}
-    sites = _sites([holder for holder in holders if len(holder.days) > 1])
-    if len(sites) <= most:
-        return {}
-    active = [site.active() for site in sites]
-    together = Counter(day for days in active for day in days)
-    crowded = sorted(day for day, number in together.items() if number > most)
-    if len(crowded) <= terms.thresholds.shared_key_days:
-        return {}
-    involved = [site for site, days in zip(sites, active, strict=True) if days & set(crowded)]
+    involved, reach = crowd.sites, crowd.most
     owner = _owner(involved)
-    reach = max(together[day] for day in crowded)
-    since = datetime.combine(crowded[0], time(), UTC)
+    since = datetime.combine(crowd.days[0], time(), UTC)
     limit = (
         Piece(f"the registry allows {allowance(known.now.max_installs, known.now.copies)}", "registry")
         if known
@@ -94,6 +85,41 @@ def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: T
         if site is not owner
         for holder in site.holders
     }
+
+
+@dataclass(frozen=True)
+class _Crowd:
+    """The days on which more sites used a key than its license allows, those sites, and the most on one day."""
+
+    days: list[date]
+    sites: list[_Site]
+    most: int
+
+
+def _crowd(holders: Sequence[Holder], known: Registered | None) -> _Crowd | None:
+    most = allowed(known)
+    sites = _sites([holder for holder in holders if len(holder.days) > 1])
+    if most is None or len(sites) <= most:
+        return None
+    active = [site.active() for site in sites]
+    together = Counter(day for days in active for day in days)
+    crowded = sorted(day for day, number in together.items() if number > most)
+    if not crowded:
+        return None
+    involved = [site for site, days in zip(sites, active, strict=True) if days & set(crowded)]
+    return _Crowd(crowded, involved, max(together[day] for day in crowded))
+
+
+def measured(holders: Sequence[Holder], known: Registered | None) -> str:
+    """Return in words what the last 30 days show: on which days too many installs used the key; "" for none."""
+    crowd = _crowd(holders, known)
+    if crowd is None:
+        return ""
+    number = f"{len(crowd.days)} day{'' if len(crowd.days) == 1 else 's'}"
+    return (
+        f"In the last 30 days more than {allowed(known)} installs at different addresses used the key on {number}, "
+        f"from {crowd.days[0]} to {crowd.days[-1]}; at most {crowd.most} on one day."
+    )
 
 
 def _owner(sites: Sequence[_Site]) -> _Site | None:
