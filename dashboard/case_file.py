@@ -5,13 +5,15 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import Any
 
+from dashboard.case_words import GRADES
 from dashboard.formatting import no_formula
 from warehouse.cases.listing import Case
 
 # Far more than a team works through. All of them are in the file, or none.
 MOST = 100_000
 COLUMNS = (
-    "case", "module", "state", "reopened", "assignee", "rules", "severity", "grade", "installs", "reach", "score",
+    "case", "module", "state", "reopened", "assignee", "rules", "severity", "grade", "installs_in_question", "at_once",
+    "score",
     "since", "changed",
 )  # fmt: skip
 
@@ -28,7 +30,7 @@ def csv_of(cases: Sequence[Case]) -> str:
 def _line(case: Case) -> list[Any]:
     return [
         str(case.subject), case.subject.module, case.state, "yes" if case.reopened else "", no_formula(case.assignee),
-        " ".join(case.evidence.rules), case.severity, case.evidence.grade, case.installs, case.evidence.reach,
-        case.score,
+        " ".join(case.evidence.rules), case.severity, GRADES.get(case.evidence.grade, ""), case.installs,
+        case.evidence.reach, case.score,
         f"{case.since:%Y-%m-%d}" if case.evidence.rules else "", f"{case.touched:%Y-%m-%d}",
     ]  # fmt: skip

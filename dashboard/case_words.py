@@ -1,5 +1,6 @@
 """What cases are called on pages and in files: states, grades, rules, subjects, times."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,7 @@ STATES = {
 }
 SEVERITIES = {"critical": "Critical", "warning": "Warning", "notice": "Notice"}
 # What each grade rests on.
-GRADES = {"recorded": "Recorded", "registry": "Registry", "claimed": "Claimed"}
+GRADES = {"recorded": "Recorded by us", "registry": "Registry", "claimed": "Self-reported"}
 GRADE_HINTS = {
     "recorded": "Pharos saw it itself",
     "registry": "the vendor's license registry says so",
@@ -31,6 +32,11 @@ GRADE_HINTS = {
 def grades(of: Iterable[str] = GRADES) -> str:
     """What these grades of evidence mean, as a sentence."""
     return f"{'; '.join(f'{GRADES[one]}: {GRADE_HINTS[one]}' for one in of if one in GRADES)}."
+
+
+def spelled(evidence: str) -> str:
+    """The evidence of a flag as one text, with the names of the grades that people read."""
+    return re.sub(rf"\(({'|'.join(GRADES)})\)", lambda found: f"({GRADES[found[1]].lower()})", evidence)
 
 
 def rule(name: str) -> str:

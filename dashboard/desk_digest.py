@@ -34,7 +34,7 @@ def digest_of(casework: Casework, address: str, view: View, role: Role, now: dat
         return None
     _, new = casework.list(person, "cases digest", {**args, "new": "1"}, seen=yesterday, limit=1)
     lines = [
-        f"{plural(total.cases, 'case')}, about {plural(total.installs, 'install')}. "
+        f"{plural(total.cases, 'case')}, {plural(total.installs, 'install')} in question. "
         f"{plural(new.cases, 'case')} with a flag raised since yesterday.",
         "",
         *(_line(case, address) for case in found[:SHOWN]),
@@ -55,4 +55,4 @@ def _line(case: Case, address: str) -> str:
     why = f"{', '.join(map(rule, held.rules))}; {GRADES[held.grade].lower()}" if held.rules else "no flag holds"
     since = f", since {day(case.since.date())}" if held.rules else ""
     state = f"{STATES[case.state]}, {case.assignee or 'nobody'}"
-    return f"- {address}{PATH}/{case.subject}\n  {why}, {plural(held.reach, 'install')}{since}. {state}."
+    return f"- {address}{PATH}/{case.subject}\n  {why}, {plural(case.installs, 'install')} in question{since}. {state}."

@@ -85,9 +85,9 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
             return _conflict(outcome.conflicts[0], "")
         back = request.form.get("back", "")
         if name := next((str(one.subject) for one in outcome.done if str(one.subject) == back), ""):
-            return redirect(f"/licensing/{name}?done=1", 303)
+            return redirect(f"/licensing/{name}?undone=1", 303)
         lost = {"lost": len(outcome.conflicts)} if outcome.conflicts else {}
-        return redirect(address({"done": str(len(outcome.done)), **lost}), 303)
+        return redirect(address({"undone": str(len(outcome.done)), **lost}), 303)
 
     @server.post(LOOK_UP)
     def look_up() -> AnyResponse:

@@ -5,13 +5,13 @@ from typing import Any
 
 from dash import html
 
+from dashboard.case_words import GRADES
 from dashboard.formatting import plural
 from dashboard.regions import region
 
 # The list is plain HTML. The read API has all flags.
 MOST = 100
 _ORDER = {"critical": 0, "warning": 1, "notice": 2}
-_GRADES = {"recorded": "seen by Pharos", "registry": "said by the vendor", "claimed": "claimed by the module"}
 
 Row = dict[str, Any]
 
@@ -53,7 +53,7 @@ def _incident(incident: Row) -> html.Li:
 
 def _flag(flag: Row) -> html.Li:
     subject = f"key {flag['key']}" if flag["key"] else f"install {flag['id']}"
-    reach = f", {plural(flag['installs'], 'install')}" if flag["installs"] > 1 else ""
+    reach = f", {plural(flag['installs'], 'install')} in question" if flag["installs"] > 1 else ""
     disputed = [html.Span("disputed", className="badge")] if flag["state"] == "disputed" else []
     head = [
         html.Span(flag["severity"], className=f"badge severity-{flag['severity']}"),
@@ -65,7 +65,7 @@ def _flag(flag: Row) -> html.Li:
 
 
 def _evidence(flag: Row) -> html.Div:
-    pieces = [html.Li([f"{each['text']} ", html.Em(_GRADES[each["grade"]])]) for each in flag["pieces"]]
+    pieces = [html.Li([f"{each['text']} ", html.Em(GRADES[each["grade"]].lower())]) for each in flag["pieces"]]
     return html.Div([html.H3("Evidence"), html.Ul(pieces)])
 
 

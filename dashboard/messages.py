@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dash_mantine_components as dmc
-from dash import html
+from dash import dcc, html
 
 from core.access_log import AccessLogError
 from dashboard.data_source import DataSource
@@ -204,7 +204,9 @@ def no_cases() -> html.Div:
 
 def no_such_case() -> html.Div:
     """For the address of a case that there is not."""
-    return _empty("There is no such case", "It never had a flag, it was erased with its install, or it was forgotten.")
+    text = "It never had a flag, it was erased with its install, or it was forgotten."
+    back = dcc.Link("Back to the cases", href="/licensing", className="button")
+    return html.Div([_empty("There is no such case", text), html.P(back)])
 
 
 def no_requests() -> html.Div:

@@ -193,6 +193,14 @@
       const before = params().get("status") || "";
       if (touched > shown && status !== before && !(status === "" && before.startsWith("!"))) refine({ status });
     },
+    // What became of an action is told once: the address forgets it, and the page that shows it does not change.
+    forgetOutcome(outcome) {
+      const given = params();
+      if (!outcome) return;
+      for (const name of ["done", "undone", "lost", "undo"]) given.delete(name);
+      const text = given.toString().replaceAll("%2C", ",");
+      window.history.replaceState(window.history.state, "", window.location.pathname + (text ? "?" + text : "") + window.location.hash);
+    },
     joinChosen(chosen) {
       return [(chosen || []).join(","), !(chosen || []).length];
     },

@@ -1,4 +1,4 @@
-"""Licensing: the installs whose license status is not `licensed`, and what about them needs a review."""
+"""Installs: those whose license status is not `licensed`, and what about them needs a review."""
 
 from typing import Any
 from urllib.parse import parse_qs
@@ -10,6 +10,7 @@ from flask import abort
 from dashboard import freshness, messages
 from dashboard.audited_licensing import MOST_ROWS
 from dashboard.cards import heading
+from dashboard.case_words import spelled
 from dashboard.data_source import DataSource
 from dashboard.flag_list import flags_card, flags_content
 from dashboard.formatting import plural
@@ -45,7 +46,7 @@ def layout() -> html.Div:
         [
             heading(
                 "licensing",
-                "Licensing",
+                "Installs",
                 "Flags, and installs whose license status is not licensed: a reason to ask, not a verdict.",
             ),
             dcc.Store(id="licensing-exported"),
@@ -155,7 +156,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "first_seen": _minute(row["first_seen"]),
         "last_seen": _minute(row["last_seen"]),
         "review": ", ".join(flag["rule"].replace("_", " ").capitalize() for flag in flags),
-        "evidence": "; ".join(flag["evidence"] for flag in flags),
+        "evidence": "; ".join(spelled(flag["evidence"]) for flag in flags),
     }
 
 

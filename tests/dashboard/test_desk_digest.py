@@ -77,7 +77,7 @@ def test_the_mail_has_what_the_view_shows(found: dict[str, Any]) -> None:
     assert mail["Subject"] == "Pharos: Critical, 25 cases, 2 new"
     body: Any = mail.get_body(("plain",))
     text = body.get_content()
-    assert "25 cases, about 25 installs. 2 cases with a flag raised since yesterday." in text
+    assert "25 cases, 25 installs in question. 2 cases with a flag raised since yesterday." in text
     assert text.count("- /licensing/invoice_pro.install.") == 20
     assert "and 5 more." in text
     (file,) = mail.iter_attachments()

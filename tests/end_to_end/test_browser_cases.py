@@ -166,7 +166,11 @@ def test_the_way_of_a_case(system: System, browser: Browser) -> None:
 
     # Whose key is it? A customer's key, or its hash, is compared; a mistyped hash is neither.
     expect(page.locator("#case-look_up")).to_contain_text("the module has no license registry")
-    for given, said in ((KEY, "Yes: this is the key"), ("WHMCS-1", "No: "), (key_hash(KEY).upper(), "Yes: ")):
+    for given, said in (
+        (f" {KEY} ", "The key matches."),
+        (KEY.lower(), "No: not exactly this key"),
+        (key_hash(KEY).upper(), "The key matches."),
+    ):
         page.get_by_label(re.compile("A customer's license key")).fill(given)
         page.get_by_role("button", name="Compare").click()
         expect(page.locator("#case-look_up .outcome")).to_contain_text(said)
@@ -201,7 +205,7 @@ def test_the_way_of_a_case(system: System, browser: Browser) -> None:
     wait_for(lambda: listed(system), "the case with new evidence")
     page.reload()
     expect(page.locator("#desk-table")).to_contain_text("Came back")
-    expect(page.locator("#desk-count")).to_contain_text("1 case to do, about 1 install.")
+    expect(page.locator("#desk-count")).to_contain_text("1 case to do, 1 install in question.")
     opened(page, system, case)
     expect(page.locator("#case-evidence")).to_contain_text("Flapping")
 
@@ -212,7 +216,10 @@ def test_the_way_of_a_case(system: System, browser: Browser) -> None:
     page.get_by_role("button", name="Change chosen cases").click()
     expect(page.locator("#desk-table")).to_contain_text("Disputed")
     page.get_by_role("button", name="Undo").click()
-    expect(page.locator("#desk-outcome")).to_contain_text("1 case changed")
+    expect(page.locator("#desk-outcome")).to_contain_text("Undone: 1 case.")
+    page.reload()
+    expect(page.locator("#desk-table")).to_contain_text(case[-16:-8])
+    expect(page.locator("#desk-outcome")).to_be_empty()
     assert [row["action"] for row in system.read(f"{CASES}/{case}", role="licensing")[1]["revisions"]] == [
         *["changed"] * 4, "undone",
     ]  # fmt: skip

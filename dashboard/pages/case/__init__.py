@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dash import Dash, Input, Output, html
+from dash import ClientsideFunction, Dash, Input, Output, html
 from flask_login import current_user
 
 from dashboard import messages
@@ -50,3 +50,5 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             timeline(opened, seconds=seconds),
             outcome(search, name) or compared(opened, search),
         )
+
+    dash_app.clientside_callback(ClientsideFunction("pharos", "forgetOutcome"), Input("case-outcome", "children"))

@@ -1,7 +1,7 @@
 """The installs of a case, others that report the same key, and the look-up of the customer by the key. Pure."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -9,6 +9,7 @@ from dash import dcc, html
 
 from dashboard.case_words import hidden, time
 from dashboard.casework import Opened
+from dashboard.formatting import plural
 from dashboard.login import csrf_token
 from warehouse.cases.dossier import MOST_INSTALLS, Reported
 from warehouse.cases.subjects import Subject
@@ -21,9 +22,15 @@ COLUMNS = ("Install", "Reports", "Version", "Source", "First seen", "Last seen")
 def installs(opened: Opened, *, seconds: bool) -> html.Section:
     """The tables. Installs come in the order of their first report."""
     known, module = opened.dossier, opened.case.subject.module
-    parts: list[Any] = [html.H2("Installs of the case"), _table(known.installs, module, seconds=seconds)]
+    parts: list[Any] = [
+        html.H2(f"{plural(len(known.installs), 'install')} in question"),
+        _table(known.installs, known.cases, module, seconds=seconds),
+    ]
     if known.others:
-        parts += [html.H2("Other installs that reported the same key"), _table(known.others, module, seconds=seconds)]
+        parts += [
+            html.H2(f"{plural(len(known.others), 'other install')} that used the same key"),
+            _table(known.others, known.cases, module, seconds=seconds),
+        ]
     if len([*known.installs, *known.others]) > 1:
         parts.append(html.P(_owner(opened), className="card-note"))
     elif known.registered:
@@ -45,14 +52,16 @@ def _owner(opened: Opened) -> str:
     return f"The install that was seen first, {earliest[0].install:016x}, is probably the owner of the key."
 
 
-def _table(reports: Sequence[Reported], module: str, *, seconds: bool) -> Any:
+def _table(reports: Sequence[Reported], cases: Collection[int], module: str, *, seconds: bool) -> Any:
     if not reports:
         return html.P("None is known any more.", className="card-note")
     rows = []
     for report in reports:
         name = f"{report.install:016x}"
         cells = (
-            dcc.Link(name, href=f"/licensing/{Subject(module, report.install, 0)}", className="mono"),
+            dcc.Link(name, href=f"/licensing/{Subject(module, report.install, 0)}", className="mono")
+            if report.install in cases
+            else html.Span(name, className="mono"),
             f"{report.status}, {report.country}" if report.country else report.status,
             report.version,
             report.source,
@@ -75,7 +84,11 @@ def compared(opened: Opened, search: str | None) -> Any:
     if not re.fullmatch(r"[0-9a-f]{16}", given):
         return ""
     is_it = int(given, 16) in opened.dossier.registered
-    text = "Yes: this is the key of the case." if is_it else f"No: the case has another key than this ({given})."
+    text = (
+        "The key matches. It does not show which install is theirs."
+        if is_it
+        else f"No: not exactly this key ({given}). Letters in upper and lower case differ."
+    )
     return html.P(text, className="outcome")
 
 
@@ -111,5 +124,5 @@ def key_look_up(opened: Opened, search: str | None) -> html.Section:
 
 
 def _customer(*parts: Any) -> html.Section:
-    title = html.H2("Is the customer known?", id="key")
+    title = html.H2("Is this a given customer's key?", id="key")
     return html.Section([title, *parts], className="card", **{"aria-label": "Customer"})

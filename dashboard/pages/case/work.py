@@ -25,8 +25,11 @@ def head(opened: Opened) -> html.Div:
     if case.evidence.rules:
         age = max(0, (datetime.now(UTC).date() - case.since.date()).days)
         facts += [
-            ("Grade", f"{GRADES[case.evidence.grade]}, {SEVERITIES[case.severity].lower()}"),
-            ("Reach", plural(case.evidence.reach, "install")),
+            ("Grade", GRADES[case.evidence.grade]),
+            ("Severity", SEVERITIES[case.severity]),
+            ("Installs in question", str(case.installs)),
+            *([("Installs that used the key", opened.dossier.users)] if case.subject.key else []),
+            *([("At once", f"{case.evidence.reach} installs")] if case.evidence.reach != case.installs else []),
             ("Since", f"{day(case.since.date())} ({plural(age, 'day')})"),
         ]
     facts.append(("Assigned to", case.assignee or "nobody"))
@@ -78,7 +81,7 @@ def work(opened: Opened, who: str, people: Sequence[str]) -> html.Section:
         className="case-form",
     )  # fmt: skip
     hints = [
-        "Pharos knows no customer. Find the customer by the license key below, write to them from your own system, and "
+        "Pharos knows no customer. Check a customer's license key below, write to them from your own system, and "
         "choose Contacted here.",
         "Watching: wait for more reports. Resolved: it was real and is settled. Dismissed: there is an innocent "
         "explanation. A resolved or dismissed case comes back with new evidence.",

@@ -27,7 +27,10 @@ from warehouse.cases.listing import DEFAULT_LIMIT as PAGE_ROWS
 from warehouse.cases.listing import PARAMETERS
 from warehouse.queries.metrics import QueryError
 
-ORDER = "Worst is the largest product of grade (claimed 1, registry 2, recorded 3), reach (installs) and age (days)."
+ORDER = (
+    "Worst is the largest product of grade (self-reported 1, registry 2, recorded by us 3), installs at once, and age "
+    "(days)."
+)
 
 
 def layout() -> html.Div:
@@ -129,6 +132,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         name = csv_name("cases", None, given.get("module", ""))
         return ({"content": csv_of(found), "filename": name, "type": "text/csv"},)
 
+    dash_app.clientside_callback(ClientsideFunction("pharos", "forgetOutcome"), Input("desk-outcome", "children"))
     dash_app.clientside_callback(
         ClientsideFunction("pharos", "joinChosen"),
         Output("desk-cases", "value"),

@@ -17,7 +17,7 @@ FILTERS: dict[str, tuple[str, dict[str, str]]] = {
     "new": ("Raised", {"": "Any time", "1": "Since my last visit"}),
     "sort": (
         "Order",
-        {"": "Worst", "newest": "Newest", "oldest": "Oldest", "reach": "Reach", "touched": "Last change"},
+        {"": "Worst", "newest": "Newest", "oldest": "Oldest", "reach": "Installs at once", "touched": "Last change"},
     ),
 }
 

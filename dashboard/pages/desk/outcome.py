@@ -14,10 +14,12 @@ from dashboard.login import csrf_token
 def outcome(search: str | None, back: str = "") -> Any:
     """The notice after an action, with a button that undoes it; "" without one. `back` is a case's name."""
     given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
-    done, lost, undo = given.get("done", ""), given.get("lost", "0"), given.get("undo", "")
+    verb = "undone" if "undone" in given else "done"
+    done, lost, undo = given.get(verb, ""), given.get("lost", "0"), given.get("undo", "")
     if not done.isdigit() or not lost.isdigit() or len(done) > 4 or len(lost) > 4:
         return ""
-    texts = [f"{plural(int(done), 'case')} changed."]
+    cases = plural(int(done), "case")
+    texts = [f"{cases} changed." if verb == "done" else f"Undone: {cases}."]
     if int(lost):
         texts.append(f"{plural(int(lost), 'case')} not: a colleague was faster. Look at them again.")
     undoing = []

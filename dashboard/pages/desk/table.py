@@ -16,7 +16,7 @@ from warehouse.cases.listing import DEFAULT_LIMIT as PAGE_ROWS
 from warehouse.cases.listing import Case, Total
 from warehouse.cases.revisions import STATES as STORED
 
-COLUMNS = ("Case", "Why", "Grade", "Reach", "Age", "State", "Assigned", "Changed")
+COLUMNS = ("Case", "Why", "Grade", "Severity", "Installs in question", "Age", "State", "Assigned", "Changed")
 
 
 def told(total: Total, given: Mapping[str, str]) -> str:
@@ -26,7 +26,7 @@ def told(total: Total, given: Mapping[str, str]) -> str:
     verb = "is" if total.keys == 1 else "are"
     keys = f" {plural(total.keys, 'case')} {verb} about a key that several installs share." if total.keys else ""
     scope = ("that matches" if total.cases == 1 else "that match") if given else "to do"
-    return f"{plural(total.cases, 'case')} {scope}, about {plural(total.installs, 'install')}.{keys}"
+    return f"{plural(total.cases, 'case')} {scope}, {plural(total.installs, 'install')} in question.{keys}"
 
 
 def table(cases: Sequence[Case], seen: datetime | None, now: datetime) -> html.Table:
@@ -48,6 +48,7 @@ def _row(case: Case, seen: datetime | None, now: datetime) -> html.Tr:
         html.Span("no flag holds", className="dim")
     ]
     age = max(0, (now.date() - case.since.date()).days) if held else None
+    at_once = held and case.evidence.reach != case.installs
     cells: dict[str, Any] = {
         "Case": [
             html.Span(
@@ -57,11 +58,12 @@ def _row(case: Case, seen: datetime | None, now: datetime) -> html.Tr:
             html.Span(case.subject.module, className="dim"),
         ],
         "Why": html.Span(rules, className="marks"),
-        "Grade": [
-            html.Span(GRADES.get(case.evidence.grade, "–")),
-            html.Span(SEVERITIES.get(case.severity, ""), className=f"dim severity-{case.severity}"),
+        "Grade": html.Span(GRADES.get(case.evidence.grade, "–")),
+        "Severity": html.Span(SEVERITIES.get(case.severity, "–"), className=f"severity-{case.severity}"),
+        "Installs in question": [
+            html.Span(str(case.installs) if held else "–", className="number"),
+            *([html.Span(f"{case.evidence.reach} at once", className="dim")] if at_once else []),
         ],
-        "Reach": html.Span(plural(case.evidence.reach, "install") if held else "–", className="number"),
         "Age": html.Span(plural(age, "day") if age is not None else "–", className="number"),
         "State": badge(STATES[case.state], f"state-{case.state}"),
         "Assigned": case.assignee or html.Span("nobody", className="dim"),
