@@ -205,8 +205,7 @@ def no_cases() -> html.Div:
 def no_such_case() -> html.Div:
     """For the address of a case that there is not."""
     text = "It never had a flag, it was erased with its install, or it was forgotten."
-    back = dcc.Link("Back to the cases", href="/licensing", className="button")
-    return html.Div([_empty("There is no such case", text), html.P(back)])
+    return _empty("There is no such case", text, html.P(dcc.Link("Back to the cases", href="/licensing")))
 
 
 def no_requests() -> html.Div:
@@ -236,8 +235,10 @@ def no_access() -> html.Div:
     )
 
 
-def _empty(title: str, text: str) -> html.Div:
-    return html.Div([html.P(title, className="empty-title"), html.P(text, className="empty-text")], className="empty")
+def _empty(title: str, text: str, *more: Any) -> html.Div:
+    return html.Div(
+        [html.P(title, className="empty-title"), html.P(text, className="empty-text"), *more], className="empty"
+    )
 
 
 def precision(data: DataSource, chosen: Filters) -> str:

@@ -32,11 +32,12 @@ def _rule(name: str, flags: list[Flagged], measured: str) -> html.Div:
     about = f"Since {day(latest.since.date())}."
     if len(holding) > 1:
         about += f" {plural(len(holding), 'install')} in question."
+    # What is measured now rests on the same reports as the first piece.
+    now = [(measured, latest.pieces[0][1])] if measured and holding else []
     pieces = [
-        html.Li([badge(GRADES.get(grade, grade), f"grade-{grade}"), html.Span(text)]) for text, grade in latest.pieces
+        html.Li([badge(GRADES.get(grade, grade), f"grade-{grade}"), html.Span(text)])
+        for text, grade in (*latest.pieces, *now)
     ]
-    if measured and holding:
-        pieces.append(html.Li(measured))
     held = dict.fromkeys(grade for _, grade in latest.pieces)
     innocent = [html.Li(text) for text in rules.innocent] if rules else [html.Li("This rule exists no longer.")]
     return html.Div(
