@@ -256,7 +256,7 @@ def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
         yield _running(settings)
         yield Check("grants", True, EMBEDDED)
         client = ExportClient(home, ANSWER_SECONDS)
-        yield _retention(client.retention_faults, settings)
+        yield _retention(client.retention_faults, None)
         yield _addresses(client.concentration)
         return
     if home.engine.exists() and find_spec("chdb") is None:
@@ -309,8 +309,11 @@ def _grants(engine: Engine) -> Check:
     )
 
 
-def _retention(faults: Callable[[], list[str] | None], settings: Settings) -> Check:
-    """Compare the documented retention with the tables' settings and with the data that is present."""
+def _retention(faults: Callable[[], list[str] | None], settings: Settings | None) -> Check:
+    """Compare the documented retention with the tables' settings and with the data that is present.
+
+    `settings` is None where a running Pharos compares: it has settings of its own.
+    """
     try:
         wrong = faults()
     except EngineError as error:
@@ -319,6 +322,8 @@ def _retention(faults: Callable[[], list[str] | None], settings: Settings) -> Ch
         return Check("retention", True, "the tables are created at the first start")
     if wrong:
         return Check("retention", False, ", ".join(wrong))
+    if settings is None:
+        return Check("retention", True, "as the running Pharos is set")
     kept = retention.kept_under(settings)
     return Check("retention", True, ", ".join(f"{each.name} {each.how_long}" for each in kept if each.time))
 

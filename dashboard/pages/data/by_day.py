@@ -17,7 +17,7 @@ MOST = 20  # modules
 
 
 def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
-    end = min(chosen.end, filters.today() - timedelta(days=1))
+    end, today = chosen.end, filters.today()
     start = end - timedelta(days=DAYS - 1)
     span = {"from": start.isoformat(), "to": end.isoformat(), "grain": "day"}
     args = chosen.args(by="module") | span
@@ -35,7 +35,9 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         "Installs that reported on the day, as a share of the module's busiest day here. Empty: no beacons of the "
         f"module{few}."
     )
-    heads = ("Module", *(f"{one.day} {one:%b}" for one in columns))
+    if today in columns:
+        note += " Today is not over."
+    heads = ("Module", *("today" if one == today else f"{one.day} {one:%b}" for one in columns))
     return heat_map("Reports by module and day", heads, rows, [api_call("installs", args)], note)
 
 

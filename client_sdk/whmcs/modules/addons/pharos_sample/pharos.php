@@ -13,7 +13,7 @@ if (!defined('PHAROS_SAMPLE_VERSION')) {
 
 function pharos_sample_pharos()
 {
-    // Loaded here, so that a page that counts nothing pays nothing. `pharos sdk` writes the file and a second one.
+    // Loaded here, so that a page that counts nothing pays nothing. `pharos sdk` writes the file.
     require_once __DIR__ . '/lib/pharos.php';
 
     return Whmcs::module('pharos_sample', [
