@@ -8,7 +8,7 @@ namespace Pharos;
 final class Result implements \JsonSerializable
 {
     public const SENT = 'sent';              // the collector has stored every beacon of the batch
-    public const QUEUED = 'queued';          // sent with those of the vendor's other modules when the cron ends
+    public const QUEUED = 'queued';          // done with the vendor's other modules when the cron ends, if due
     public const NOT_DUE = 'not_due';        // nothing to do yet
     public const FAILED = 'failed';          // no valid answer; kept, and sent again later
     public const REJECTED = 'rejected';      // the collector rejected beacons; see rejected()
