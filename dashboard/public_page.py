@@ -40,7 +40,7 @@ MADE: tuple[tuple[str, Field], ...] = (
     ("install_id", Field("pseudonym of the install", "integer", "A keyed hash, different in each plane. The keys are "
                          "not in the database, so nothing there joins the two planes.", usage="install",
                          license="install")),
-    ("install_id", Field("pseudonym in the counts by license source", "integer", "A third keyed hash. Installs are "
+    ("install_id", Field("pseudonym in counts by license source", "integer", "A third keyed hash. Installs are "
                          "counted by the source of their license under it, apart from the other rows.",
                          license="source_install")),
     ("beacon_id", Field("id of the beacon", "integer", "A keyed hash, different in each plane. With it a beacon that "

@@ -134,7 +134,7 @@ def test_every_field_is_told_with_its_plane_and_consent_level(visit: Visit) -> N
     assert where["module.name"] == "Stored in both planes"
     assert where["license.source"] == "Stored in the license plane"
     assert where["features"] == "Stored in the usage plane · only at consent level full"
-    assert where["install_id"] == "Stored only as pseudonym of the install"
+    assert where["install_id"] == "Stored only as pseudonym of the install and pseudonym in counts by license source"
     assert where["sent_at"] == "Stored only as day and time"
     assert where["reason"] == "Not stored"
 

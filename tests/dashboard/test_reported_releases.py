@@ -89,6 +89,6 @@ def test_marks_are_those_of_the_period_and_the_newest(tmp_path: Path) -> None:
     both = released(catalog, "", date(2026, 11, 1), date(2026, 11, 30))
     assert len(both) == MOST_MARKS
     assert "2 releases" in [each["text"] for each in labels(both)]
-    assert "b 9 on 2026-11-15" in in_words(both)
+    assert "b 9 on 15 Nov 2026" in in_words(both)
     assert released(Catalog(), "", date(2026, 11, 1), date(2026, 11, 30)) == []
     assert (lines([]), labels([]), in_words([])) == ([], [], "")
