@@ -93,7 +93,8 @@ def test_two_loaders_at_once_write_one_event(kind: str, tmp_path: Path) -> None:
     found = done_in(kind, tmp_path, racing)
     late, early = found["written"]
     assert {row[:3] for row in late} == {row[:3] for row in early}
-    assert Counter(rule for rule, *_ in early) == {"shared_key": HOLDERS - 1, "unlicensed": 1}
+    # All were seen first on the same day, so none of them is taken for the owner.
+    assert Counter(rule for rule, *_ in early) == {"shared_key": HOLDERS, "unlicensed": 1}
     assert not late & early  # each at its own time
     assert {(event.kind, event.subject.kind) for event in found["both"].values()} == {
         ("flag.raised", "key"), ("flag.raised", "install")
