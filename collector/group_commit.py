@@ -16,7 +16,7 @@ MOST = 5000  # five values each, and a statement of SQLite has at most 32,766
 ANSWER_SECONDS = 20.0
 SPACE_SECONDS = 1.0
 # After a commit of so many requests the writer waits for more. With 32 clients on two cores, a beacon then takes a
-# quarter less CPU, and no more time.
+# seventh less CPU, and no more time.
 BUSY_REQUESTS = 4
 GATHERING_SECONDS = 0.002
 

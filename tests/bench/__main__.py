@@ -21,7 +21,7 @@ PARTS = {
     "drain": "Loading beacons",
     "duplicates 10000000": "The memory of duplicates",
     "decisions": "Decisions of owners",
-    "figures 1 10": "Figures",
+    "figures 10": "Figures",
     "judging": "Licensing rules",
     "cases": "The licensing desk",
     "rights": "Owners' requests",
