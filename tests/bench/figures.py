@@ -182,7 +182,7 @@ def _report(engine: Engine, millions: int) -> None:
     sizes = engine.query(
         "SELECT table, sum(bytes_on_disk), sum(rows) FROM system.parts WHERE active AND database = currentDatabase() "
         "AND table IN {tables:Array(String)} GROUP BY table ORDER BY table",
-        {"tables": LASTING},
+        {"tables": list(LASTING)},
     )
     for table, size, rows in sizes:
         print(f"{table:38}{rows:14,} rows{size / millions / 1e6:10.2f} bytes an install-day")

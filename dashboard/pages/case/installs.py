@@ -87,7 +87,7 @@ def compared(opened: Opened, search: str | None) -> Any:
     text = (
         "The key matches. It does not show which install is theirs."
         if is_it
-        else f"No: not exactly this key ({given}). Letters in upper and lower case differ."
+        else f"No: another key, with the pseudonym {given}. Upper and lower case differ."
     )
     return html.P(text, className="outcome")
 
