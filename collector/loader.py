@@ -253,11 +253,13 @@ class Loader:
 def good_row(plane: Plane) -> bytes:
     """Return a valid row with every column of a plane. It is only parsed, never stored."""
     split = Planes(b"nobody's").split(example(), "203.0.113.9", datetime.now(UTC))
-    sealed = {"who": 1, "day": split.usage["day"], "sealed": "", "sealed_ip": ""}
-    if plane == "license":
-        ((sighting,), _) = sightings_and_counts([encode(split.license)])
-        return sighting
-    return encode({"mark": 0, "edition": 0, "counted": 0, **split.usage} if plane == "usage" else sealed)
+    ((sighting,), _) = sightings_and_counts([encode(split.license)])
+    rows = {
+        "usage": encode({"mark": 0, "edition": 0, "counted": 0, **split.usage}),
+        "license": sighting,
+        "sealed": encode({"who": 1, "day": split.usage["day"], "sealed": "", "sealed_ip": ""}),
+    }
+    return rows[plane]
 
 
 def _datetime64(moment: float) -> str:

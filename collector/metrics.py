@@ -130,9 +130,11 @@ class _HomeFigures:
         self._home, self._now, self._webhook = home, now, webhook
 
     def collect(self) -> Iterator[Metric]:
-        spool, outbox = Spool(self._home.spool), None
-        with suppress(OutboxError):
-            outbox = Outbox(self._home.dashboard).told_from_outside() if self._webhook else None
+        outbox = None
+        if self._webhook:
+            with suppress(OutboxError):
+                outbox = Outbox(self._home.dashboard).told_from_outside()
+        spool = Spool(self._home.spool)
         try:
             at = _Read(spool.stats(), spool.loading(), spool.free_bytes(), self._now, outbox)
         finally:

@@ -143,10 +143,7 @@ class Home:
         if path.exists():
             return
         aside = self.path / f"{path.name}.{secrets.token_hex(4)}"
-        with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write_new(aside, content.encode())
         try:
             os.link(aside, path)
         except FileExistsError:
@@ -160,12 +157,17 @@ def put(path: Path, content: bytes) -> None:
     """Write a file (mode 0600) atomically and durably, even through a power cut."""
     aside = path.with_name(f"{path.name}.part")
     aside.unlink(missing_ok=True)
-    with os.fdopen(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+    _write_new(aside, content)
+    aside.rename(path)
+    sync_folder(path.parent)
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """Write a new file (mode 0600) and sync its content."""
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    aside.rename(path)
-    sync_folder(path.parent)
 
 
 def copy_file(source: Path, target: Path) -> None:

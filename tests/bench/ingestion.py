@@ -59,7 +59,7 @@ def main() -> None:
     for _ in range(ROUNDS):
         # They take turns: what else the machine does then falls on all.
         for name, peer in ((FLOOR, "nothing"), (APPEND, "append")):
-            with serving("tests.bench.floor", peer) as server:
+            with serving("tests.bench.peers", peer) as server:
                 measure(name, server, MANY)
         with serving("pharos", "collector") as server:
             measure(SINGLE, server, MANY)

@@ -1,4 +1,4 @@
-"""What a collector could be instead, under the collector's gunicorn settings: `python -m tests.bench.floor PEER`.
+"""What a collector could be instead, under the collector's gunicorn settings: `python -m tests.bench.peers PEER`.
 
 `nothing` answers and does nothing: the floor. `append` appends each body to a file and flushes it to the disk.
 """
