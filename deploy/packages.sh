@@ -25,8 +25,9 @@ if command -v apt-get >/dev/null 2>&1 && $sudo true 2>/dev/null; then
     $sudo apt-get update -qq || true
     # shellcheck disable=SC2086 # both are lists of words
     if $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null; then
-        # Debian 13 does not have it, and the tests leave out one without it.
+        # Without these some tests are left out. Debian 13 does not have the first.
         $sudo apt-get install -y -qq --no-install-recommends php-codesniffer >/dev/null 2>&1 || true
+        $sudo apt-get install -y -qq --no-install-recommends golang-go golang-github-masterminds-sprig-dev >/dev/null 2>&1 || true
         exit 0
     fi
 fi
