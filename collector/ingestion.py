@@ -1,9 +1,10 @@
 """Decides by the catalog and the owner's decisions whether a beacon is stored, sealed or dropped."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from collector.catalog_filter import Dropped, declared
 from collector.planes import Planes, Split
@@ -12,8 +13,7 @@ from collector.spool import Basis, Row
 from core.catalog import Catalog
 
 
-@dataclass(frozen=True)
-class Processed:
+class Processed(msgspec.Struct, frozen=True):
     """A split beacon. `row` is the row for the spool, or None if the beacon must not be stored.
 
     `dropped` counts the names that the catalog removed.

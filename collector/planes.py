@@ -6,9 +6,7 @@ collector has these keys. Pure. The rows are JSON lines for ClickHouse.
 """
 
 import base64
-import hmac
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any, Literal
@@ -20,6 +18,7 @@ from collector.spool import Row
 from core.client_address import canonical
 from core.fields import columns
 from core.home import derive
+from core.keyed_hash import KeyedHash
 from core.license_keys import LicenseKeys
 from warehouse.plane_tables import Plane
 
@@ -50,8 +49,7 @@ _LICENSE = _by_object("license", "key", "ip_claim")
 _NOTHING: dict[str, Any] = {}
 
 
-@dataclass(frozen=True)
-class Split:
+class Split(msgspec.Struct, frozen=True):
     """A split beacon: its duplicate id for the spool (`seen`) and a row for each plane (`usage`, `license`)."""
 
     seen: bytes
@@ -73,15 +71,15 @@ class Planes:
 
     def __init__(self, root_secret: bytes, country: Callable[[str], str] = lambda address: "") -> None:
         self._country = country
-        self._beacon = derive(root_secret, "duplicates")
-        self._usage_install = derive(root_secret, "usage install")
-        self._license_install = derive(root_secret, "license install")
-        self._source_install = derive(root_secret, "source install")
+        self._beacon = KeyedHash(derive(root_secret, "duplicates"))
+        self._usage_install = KeyedHash(derive(root_secret, "usage install"))
+        self._license_install = KeyedHash(derive(root_secret, "license install"))
+        self._source_install = KeyedHash(derive(root_secret, "source install"))
         self._license_keys = LicenseKeys(root_secret)
-        self._slot = derive(root_secret, "heartbeat slot")
-        self._who = derive(root_secret, "decisions")
-        self._seal = derive(root_secret, "seal")
-        self._address = derive(root_secret, "address limit")
+        self._slot = KeyedHash(derive(root_secret, "heartbeat slot"))
+        self._who = KeyedHash(derive(root_secret, "decisions"))
+        self._seal = KeyedHash(derive(root_secret, "seal"))
+        self._address = KeyedHash(derive(root_secret, "address limit"))
 
     def split(
         self, beacon: dict[str, Any], address: str, now: datetime, *, epoch: int = 0, keep_date: bool = False
@@ -92,7 +90,7 @@ class Planes:
         the epoch of the install (`InstallState`). `keep_date` trusts any `sent_at`; imports use it.
         """
         # Three pieces of one HMAC reveal nothing about each other: a duplicate id for the spool and one for each plane.
-        duplicate = hmac.digest(self._beacon, _uuid(beacon["beacon_id"]), "sha256")
+        duplicate = self._beacon.digest(_uuid(beacon["beacon_id"]))
         install_id = _uuid(beacon["install_id"])
         pseudonyms = self.pseudonyms(install_id, epoch)
         sent, skewed = _time(beacon["sent_at"], now)
@@ -124,21 +122,20 @@ class Planes:
 
     def who(self, install_id: str) -> int:
         """Return the id under which an install's decisions are stored: 63 bits of a keyed hash that is in no plane."""
-        return _pseudonym(self._who, _uuid(install_id)) >> 1
+        return self._who.pseudonym(_uuid(install_id)) >> 1
 
     def pseudonyms(self, install_id: bytes, epoch: int) -> dict[Name, int]:
         """Return an install's pseudonym in each plane, and in the counts by license source, for its `epoch`."""
         named = install_id + epoch.to_bytes(4) if epoch else install_id
-        keys: dict[Name, bytes] = {
-            "usage": self._usage_install,
-            "license": self._license_install,
-            "source": self._source_install,
+        return {
+            "usage": self._usage_install.pseudonym(named),
+            "license": self._license_install.pseudonym(named),
+            "source": self._source_install.pseudonym(named),
         }
-        return {name: _pseudonym(key, named) for name, key in keys.items()}
 
     def sealing_key(self, install_id: str) -> bytes:
         """Return the key that encrypts a restricted install's rows. To derive it, a process needs the install_id."""
-        return hmac.digest(self._seal, _uuid(install_id), "sha256")
+        return self._seal.digest(_uuid(install_id))
 
     def sealed(self, split: Split, install_id: str) -> Row:
         """Return the row for the spool of a restricted install's beacon: both planes' rows, encrypted as one."""
@@ -155,7 +152,7 @@ class Planes:
         The slot is a keyed hash. After one beacon, a fleet whose cron jobs all run at midnight is spread over the day.
         Under load `collector.pace` defers the heartbeat by a day.
         """
-        slot = _pseudonym(self._slot, _uuid(install_id)) % 86400
+        slot = self._slot.pseudonym(_uuid(install_id)) % 86400
         return int((slot - now.timestamp() - 43200) % 86400) + 43201
 
     def skips(self, install_id: str, heartbeat: datetime, pressure: float) -> bool:
@@ -165,28 +162,19 @@ class Planes:
         loses the same share of the fleet, at most half. Whose turn it is at less than full pressure moves on by the
         golden ratio, so that in time each install skips equally often.
         """
-        chance, (days, parity) = _pseudonym(self._slot, _uuid(install_id)) // 86400, divmod(_day(heartbeat), 2)
+        chance, (days, parity) = self._slot.pseudonym(_uuid(install_id)) // 86400, divmod(_day(heartbeat), 2)
         return chance % 2 == parity and (chance // 2 + days * _GOLDEN) % _TURNS < pressure * _TURNS
 
     def limited(self, address: str) -> str:
         """Return the name of an address in the limits per minute: a keyed hash; for IPv6, of its /64 network."""
         parsed = ip_address(address)
         network = parsed.packed if parsed.version == 4 else parsed.packed[:8]
-        return f"address {_pseudonym(self._address, network):016x}"
+        return f"address {self._address.pseudonym(network):016x}"
 
 
 def encode(row: dict[str, Any]) -> bytes:
     """Return a row as one JSON line, without the newline."""
     return msgspec.json.encode(row)
-
-
-def _pseudonym(key: bytes, value: bytes) -> int:
-    """Return 64 bits of HMAC-SHA256, never 0 (0 means no value).
-
-    The chance that any two of ten million installs share a pseudonym is 3 in a million. With 16 bytes, pseudonyms took
-    most of the space of a row.
-    """
-    return int.from_bytes(hmac.digest(key, value, "sha256")[:8]) or 1
 
 
 def _day(moment: datetime) -> int:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
+
 from collector.spool.database import Database
 from collector.spool.days import Clock, Days, boot_clock
 from collector.spool.duplicates import Duplicates
@@ -16,8 +18,7 @@ Plane = Literal["usage", "license", "sealed"]
 PLANES: tuple[Plane, ...] = ("usage", "license", "sealed")
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """A beacon to store: its keyed duplicate id and its JSON line for each plane (b"" for no line)."""
 
     seen: bytes

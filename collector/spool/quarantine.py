@@ -1,6 +1,6 @@
 """The quarantine: rows that ClickHouse rejected because of their content, kept for an operator to review."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from collector.spool.batches import Batch
 from collector.spool.beacons import Beacons, Plane, Row
@@ -41,7 +41,7 @@ class Quarantine(Beacons):
             if row is None:
                 return False
             plane, received, content = row
-            self._put_back(replace(Row(b"", b"", b""), **{plane: content}), received)
+            self._put_back(Row(b"", **{"usage": b"", "license": b"", plane: content}), received)
             self.db.execute("DELETE FROM quarantine WHERE id = ?", (id,))
         return True
 
