@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -84,7 +85,8 @@ def test_under_load_a_commit_waits_for_more_requests(
             while writer._queue.empty():
                 threading.Event().wait(0.001)
 
-        monkeypatch.setattr(time, "sleep", arrive)
+        clocks = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=arrive)
+        monkeypatch.setattr("collector.group_commit.time", clocks)  # of the writer alone
         for future in put_behind(gate, writer, pool, *((rows(n),) for n in range(1, BUSY_REQUESTS + 1))):
             assert future.result() == [True]
         assert not late
