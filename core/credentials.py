@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 
 from werkzeug.security import check_password_hash, generate_password_hash
@@ -102,8 +103,6 @@ _ADDED = {"tokens": {"expires": "TEXT", "used": "TEXT"}, "keys": {"registry": "I
 TOKEN_DAYS = 365
 _USER = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 _MODULE = re.compile(rf"\A(?:{MODULE})\Z")
-# Checked for an unknown user, so that the response takes as long as for a known one.
-_NOBODY = generate_password_hash(secrets.token_hex(16))
 CACHE_SECONDS = 1.0
 # Each password check takes 32 MiB, so simultaneous logins wait for each other.
 _CHECKING = threading.BoundedSemaphore(2)
@@ -284,7 +283,8 @@ class Credentials:
         with self.connect() as db:
             row = db.execute("SELECT password FROM users WHERE name = ?", (name,)).fetchone()
         with _CHECKING:
-            right = check_password_hash(row[0] if row else _NOBODY, password)
+            nobody = _nobody()
+            right = check_password_hash(row[0] if row else nobody, password)
         return self.user(name) if row and right else None
 
     def _delete(self, table: str, column: str, value: str) -> None:
@@ -306,6 +306,16 @@ class Credentials:
         }
         self._tokens = {hash: _token(*row) for hash, *row in tokens}
         self._cached_at = now
+
+
+@cache
+def _nobody() -> str:
+    """Return what is checked for an unknown user, so that the response takes as long as for a known one.
+
+    Made with the first login of a process, whoever it is, and not at its start: most processes check no password, and
+    it takes 32 MiB.
+    """
+    return generate_password_hash(secrets.token_hex(16))
 
 
 def _token(id: str, role: str, created: str, expires: str | None, used: str | None) -> Token:

@@ -11,7 +11,6 @@ import msgspec
 from core.credentials import Credentials, Role
 from core.home import put
 from core.settings import Bind
-from dashboard.permissions import VIEWS
 from pharos.context import fail, load_settings, open_home
 
 # A running dashboard knows a new token a second later.
@@ -47,6 +46,8 @@ def report(name: str, owner: str, out: Path) -> None:
 
 
 def _ask(bind: Bind, token: str, name: str, owner: str) -> tuple[int, bytes]:
+    from dashboard.permissions import VIEWS
+
     deadline = time.monotonic() + KNOWN_SECONDS
     while True:
         connection = HTTPConnection(EVERYWHERE.get(bind.host, bind.host), bind.port, timeout=TIMEOUT_SECONDS)

@@ -1,6 +1,8 @@
 """Imports run one way: `collector -> warehouse <- dashboard`, `core` below all of them, `pharos` above."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,3 +45,15 @@ def test_only_the_warehouse_imports_the_driver() -> None:
     found = {(file, name) for package in ALLOWED for file, name in imports(package) if name in DRIVERS}
     assert found
     assert {file for file, _ in found if not file.startswith("warehouse/")} == set()
+
+
+def test_a_command_loads_what_it_needs() -> None:
+    """The command line and the collector's processes load neither Dash nor a driver, nor hash a password."""
+    script = (
+        "import hashlib, sys\n"
+        "hashlib.scrypt = None\n"
+        "import pharos.cli, collector.app\n"
+        "print(sorted({'chdb', 'clickhouse_connect', 'dash', 'plotly'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, stdout=subprocess.PIPE, timeout=60)
+    assert ran.stdout.decode().strip() == "[]"
