@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from dash import html
 from dash.development.base_component import Component
 from flask import render_template
 
@@ -15,12 +16,14 @@ from core.credentials import Role
 from core.saved_views import View, ViewError
 from dashboard import formatting
 from dashboard.charts.registry import CHARTS
+from dashboard.charts.release_marks import MARKS
 from dashboard.data_source import DataSource, asking_as
 from dashboard.display_names import DIMENSIONS
 from dashboard.filter_bar import SIGNS
 from dashboard.filters import COMPARISONS, RANGES, Filters
 from dashboard.glossary import TERMS
 from dashboard.permissions import Callbacks, Page, Registered, page_at
+from dashboard.regions import HIDDEN
 from dashboard.report_pictures import line_picture
 from warehouse.queries.metrics import QueryError
 
@@ -80,13 +83,19 @@ class Report:
     def _cards(self, page: Page, view: View) -> Iterator[Card]:
         layout = self._layouts[page.name]()
         for callback in self._callbacks.of(page):
+            if (f"{page.name}-content", "style") in map(_spelled, callback.outputs):
+                values = _run(callback, view)
+                if values[f"{page.name}-content", "style"] == HIDDEN:
+                    yield Card(page.title, instead=_said(values[f"{page.name}-message", "children"]))
+                    return
+        for callback in self._callbacks.of(page):
             names = [str(one.component_id) for one in callback.outputs]
             shown = [name.removesuffix("-shown") for name in names if name.endswith("-shown")]
             figures = [name.removesuffix("-value") for name in names if name.endswith("-value")]
             if not (shown or figures) or ("url", "search") not in map(_spelled, callback.inputs):
                 continue
             values = _run(callback, view)
-            if values.get((f"{names[-1].removesuffix('-card')}-card", "style"), {}) == {"display": "none"}:
+            if values.get((f"{names[-1].removesuffix('-card')}-card", "style"), {}) == HIDDEN:
                 continue
             if figures:
                 yield Card("Figures", figures=[_figure(layout, name, values) for name in figures])
@@ -116,7 +125,7 @@ def _card(layout: Component, name: str, values: Values) -> Card:
         title,
         about=TERMS[CHARTS[name].term].text if name in CHARTS and CHARTS[name].term else "",
         summary=text_of(values.get((f"{name}-summary", "children"))),
-        note=text_of(values.get((f"{name}-note", "children"))),
+        note=text_of(values.get((f"{name}-note", "children"))).replace(MARKS, "Releases"),  # the picture has no marks
         columns=list(shown["columns"]),
         rows=[[_cell(value) for value in row] for row in rows],
         bars=bars,
@@ -130,6 +139,12 @@ def _figure(layout: Component, name: str, values: Values) -> tuple[str, str, str
         if getattr(card, "className", "") == "card figure-card" and f"{name}-value" in card:
             label = text_of(card.children[0])
     return label, *(text_of(values.get((f"{name}-{part}", "children"))) for part in ("value", "hint"))  # type: ignore[return-value]
+
+
+def _said(message: Component) -> str:
+    """The heading and the paragraphs of a message, without what it offers to click."""
+    texts = [text_of(each) for each in message._traverse() if isinstance(each, (html.H2, html.P))]
+    return " ".join(text if text.endswith(".") else f"{text}." for text in texts)
 
 
 def text_of(content: Any) -> str:

@@ -1,24 +1,62 @@
-"""The picture of a line in a report, as SVG: a report must show without scripts. Pure."""
+"""The picture of lines over time in a report, as SVG: a report must show without scripts. Pure."""
 
 from collections.abc import Sequence
 from itertools import groupby
 
 from markupsafe import Markup
 
+from dashboard.formatting import count
+
 WIDTH, HEIGHT, PAD = 720, 180, 6
+# Below the picture, for the first and the last date.
+FOOT = 18
+
+Points = list[tuple[float, float] | None]
 
 
 def line_picture(rows: Sequence[Sequence[str | float | None]]) -> Markup:
-    """The second column of a table over its rows; a figure that is missing is a gap. Empty for no figure."""
-    values = [row[1] if isinstance(row[1], int | float) else None for row in rows]
-    highest = max((value for value in values if value is not None), default=0)
-    if not highest:
+    """The second column of a table over its rows, from 0 to the highest figure, and behind it other columns of figures.
+
+    The first column has the dates. A figure that is missing is a gap. Empty for no figure.
+    """
+    _, own, *others = map(_numbers, zip(*rows, strict=True)) if rows else ([], [])
+    if not any(own):
         return Markup()
-    step = (WIDTH - 2 * PAD) / max(len(values) - 1, 1)
-    points = [
-        None if value is None else (PAD + step * number, HEIGHT - PAD - value / highest * (HEIGHT - 2 * PAD))
-        for number, value in enumerate(values)
+    columns = [own, *filter(any, others)]
+    highest = max(value for values in columns for value in values if value is not None)
+    step = (WIDTH - 2 * PAD) / max(len(rows) - 1, 1)
+    lines = [
+        [
+            None if value is None else (PAD + step * number, HEIGHT - PAD - value / highest * (HEIGHT - 2 * PAD))
+            for number, value in enumerate(values)
+        ]
+        for values in columns
     ]
+    drawn = [Markup('<g class="before">{}</g>').format(_line(points)) for points in lines[1:]]
+    labels = Markup(
+        '<text x="{}" y="{}">{}</text><text x="{}" y="{}">{}</text><text x="{}" y="{}" text-anchor="end">{}</text>'
+    ).format(
+        PAD,
+        PAD + 12,
+        count(round(highest)),
+        PAD,
+        HEIGHT + FOOT - 4,
+        rows[0][0],
+        WIDTH - PAD,
+        HEIGHT + FOOT - 4,
+        rows[-1][0],
+    )
+    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="Line over time">{}{}{}</svg>').format(
+        WIDTH, HEIGHT + FOOT, Markup().join(drawn), _line(lines[0]), labels
+    )
+
+
+def _numbers(column: Sequence[str | float | None]) -> list[float | None]:
+    """The figures of a column; None for a text."""
+    return [value if isinstance(value, int | float) else None for value in column]
+
+
+def _line(points: Points) -> Markup:
     drawn = []
     for known, part in groupby(points, key=lambda point: point is not None):
         if known:
@@ -28,6 +66,4 @@ def line_picture(rows: Sequence[Sequence[str | float | None]]) -> Markup:
             else:
                 path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
                 drawn.append(Markup('<polyline points="{}"/>').format(path))
-    return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="Line over time">{}</svg>').format(
-        WIDTH, HEIGHT, Markup().join(drawn)
-    )
+    return Markup().join(drawn)

@@ -9,6 +9,8 @@ from core.releases import Release
 from dashboard.charts.style import GREY, Figure
 from dashboard.formatting import day as shown_day
 
+# What a note calls them.
+MARKS = "Dotted marks: releases"
 MOST_MARKS = 12  # more of them hide the figures; then only the newest are marked
 
 
@@ -51,4 +53,4 @@ def in_words(releases: Sequence[Release]) -> str:
     modules = {each.module for each in releases}
     named = [f"{each.version if len(modules) == 1 else f'{each.module} {each.version}'} on "
              f"{shown_day(each.released)}" for each in releases]  # fmt: skip
-    return f"Dotted marks: releases ({', '.join(named)})."
+    return f"{MARKS} ({', '.join(named)})."

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 from core.credentials import Credentials, Role
 from core.home import Home
 from core.saved_views import SavedViews, View
+from dashboard.formatting import count
 from dashboard.permissions import PAGES, VIEWS
 from dashboard.report_pictures import line_picture
 from warehouse.queries import metrics
@@ -84,3 +85,25 @@ def test_a_line_has_gaps_where_figures_are_missing() -> None:
     assert picture.count("<circle") == 1
     assert line_picture([]) == ""
     assert line_picture([("a", None)]) == ""
+    assert line_picture([("a", None, "b", 4)]) == ""
+
+
+def test_a_line_has_its_scale_and_the_period_before() -> None:
+    """The highest figure of both, the first and the last date; the other period is in the background."""
+    picture = line_picture([("2026-11-01", 500, "2026-10-01", 1000), ("2026-11-02", 700, "2026-10-02", None)])
+    for text in (count(1000), "2026-11-01", "2026-11-02"):
+        assert f">{text}<" in picture
+    assert picture.index('class="before"') < picture.index("<polyline")
+    assert picture.count("<polyline") == picture.count("<circle") == 1
+
+
+def test_a_page_that_asks_for_a_module_says_so(
+    visit: Visit, home: Home, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its cards are hidden on the page, so they are not in the report either."""
+    answer = {"rows": [{"bucket": "2026-11-01", "key": "invoice_pro", "value": 40}], "fresh_to": None}
+    monkeypatch.setattr(metrics, "answer", lambda *_, **__: answer)
+    SavedViews(home.dashboard).save(View("product", "All", "/versions", ""))
+    text = report(visit(None), credentials, "All").text
+    assert text.count("<section>") == 1
+    assert "<p>Choose a module. This page is about one module.</p>" in text

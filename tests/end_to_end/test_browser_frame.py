@@ -217,6 +217,9 @@ def test_a_view_is_saved_opened_reported_and_deleted(page: Page, system: System,
     expect(file.locator("section", has_text="PHP versions").locator("tbody tr").first).to_contain_text("8.2")
     assert asked == [out.as_uri()]
     file.close()
+    printed = system.run("report", "--view", "Monday", "--out", str(tmp_path / "report.pdf"))
+    assert printed.returncode == 0, printed.stderr
+    assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF-")
     wrong = system.run("report", "--view", "Tuesday", "--out", str(out))
     assert (wrong.returncode, wrong.stderr.decode().strip()) == (1, "pharos: there is no view Tuesday")
     page.get_by_role("button", name="Views").click()
