@@ -15,6 +15,7 @@ from collector.country import lookup
 from collector.group_commit import Writer
 from collector.ingestion import Ingestion
 from collector.planes import Planes
+from collector.rejections import Counting
 from collector.rights import api
 from collector.rights.install_states import InstallStates
 from collector.spool import Spool, Unavailable
@@ -36,7 +37,8 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     credentials = Credentials(home.credentials)
     planes = Planes(home.root_secret(settings), lookup(settings))
     ingestion = Ingestion(planes, InstallStates(home.spool), catalog)
-    beacons = beacon_api.BeaconApi(settings, credentials, planes, ingestion, writer)
+    rejections = Counting(home.spool)
+    beacons = beacon_api.BeaconApi(settings, credentials, planes, ingestion, writer, rejections)
     app.register_blueprint(beacon_api.blueprint(beacons))
     app.register_blueprint(api.blueprint(settings, home, planes, catalog))
     app.register_blueprint(license_api.blueprint(settings, home, credentials))

@@ -19,6 +19,7 @@ from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DEFERRED, DUPLICA
 from collector.pace import Pace, deferred
 from collector.planes import Planes
 from collector.problems import Refused
+from collector.rejections import Counting
 from collector.spool import Unavailable
 from collector.validate import MAX_BATCH, Reason, Rejected, validate
 from core import client_address
@@ -27,6 +28,13 @@ from core.settings import Settings
 
 PATH = "/v1/beacons"
 RETRY_SECONDS = 30
+# Reasons for which a request is refused before its beacons are known.
+UNREAD = frozenset(
+    (
+        Reason.BAD_ENCODING, Reason.BAD_REQUEST, Reason.BODY_TOO_LARGE, Reason.LENGTH_REQUIRED, Reason.MALFORMED_JSON,
+        Reason.UNAUTHORIZED, Reason.UNSUPPORTED_MEDIA_TYPE,
+    )
+)  # fmt: skip
 
 
 Environ = dict[str, Any]
@@ -36,10 +44,16 @@ class BeaconApi:
     """The two operations on beacons. Both take a WSGI environment, return JSON, and raise `Refused`."""
 
     def __init__(
-        self, settings: Settings, credentials: Credentials, planes: Planes, ingestion: Ingestion, writer: Writer
+        self,
+        settings: Settings,
+        credentials: Credentials,
+        planes: Planes,
+        ingestion: Ingestion,
+        writer: Writer,
+        rejections: Counting,
     ) -> None:
         self._settings, self._credentials, self._planes = settings, credentials, planes
-        self._ingestion, self._writer = ingestion, writer
+        self._ingestion, self._writer, self._rejections = ingestion, writer, rejections
         self._pace = Pace(lambda: writer.oldest)
 
     def post(self, environ: Environ) -> bytes:
@@ -49,6 +63,8 @@ class BeaconApi:
         except Refused as error:
             if error.why.reason is Reason.UNAVAILABLE:
                 self._pace.note_unavailable()
+            if error.why.reason in UNREAD:
+                self._rejections.note(error.why)
             raise
 
     def _post(self, environ: Environ) -> bytes:
@@ -57,6 +73,8 @@ class BeaconApi:
         with request_body.read_json(environ) as value:
             beacons, rejected, many = _validate_all(value, key)
             del value
+            for _, error in rejected:
+                self._rejections.note(error)
             if not beacons:
                 _count(0, 0, [], [], rejected)
                 raise _refused(rejected, many)
@@ -118,7 +136,7 @@ class BeaconApi:
                 except Stale:
                     self._ingestion.refresh()
         except OverLimit as error:
-            _reject_all(Reason.RATE_LIMITED, len(beacons))
+            self._reject_all(Reason.RATE_LIMITED, len(beacons))
             per_key, per_address = self._settings.rate_limit, self._settings.address_rate_limit
             limit = " and ".join(
                 f"{most} a minute for {whom}"
@@ -129,8 +147,12 @@ class BeaconApi:
                 Rejected(Reason.RATE_LIMITED, detail=f"the limit is {limit}"), {"Retry-After": str(error.seconds)}
             ) from None
         except Unavailable as error:
-            _reject_all(Reason.UNAVAILABLE, len(beacons))
+            self._reject_all(Reason.UNAVAILABLE, len(beacons))
             raise unavailable(error) from None
+
+    def _reject_all(self, reason: Reason, beacons: int) -> None:
+        BEACONS.labels("rejected", reason).inc(beacons)
+        self._rejections.note(Rejected(reason), beacons)
 
     def _next_in(self, install_id: str, now: datetime) -> int:
         next_in = self._planes.next_in(install_id, now)
@@ -260,7 +282,3 @@ def _count(
             UNDECLARED.labels(kind).inc(times)
     for _, error in rejected:
         BEACONS.labels("rejected", error.reason).inc()
-
-
-def _reject_all(reason: Reason, beacons: int) -> None:
-    BEACONS.labels("rejected", reason).inc(beacons)

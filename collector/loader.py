@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 
 import msgspec
@@ -25,6 +25,7 @@ from collector.rights.executor import RightsExecutor
 from collector.rights.request_store import RequestStore
 from collector.source_counts import Renaming, sightings_and_counts
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
+from collector.spool.rejections import Rejection
 from core.fields import example
 from warehouse import freshness, install_data, retention
 from warehouse.engine import ContentError, Engine, EngineError
@@ -41,6 +42,8 @@ PAUSE_SECONDS = 3.0
 BACKOFF_SECONDS = (0.5, 30.0)
 FRESHNESS_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
+# Longer than ClickHouse is ever away.
+KEPT_REJECTIONS = timedelta(days=30)
 STOP_SECONDS = 5.0
 RETENTION_SECONDS = 86400.0
 RIGHTS_RETRY_SECONDS = 5.0
@@ -77,6 +80,7 @@ class Loader:
         self._store = RequestStore(spool)
         self._rights = RightsExecutor(self._store, engine, clock)
         self._renaming = Renaming(engine)
+        self._rejections: dict[Rejection, int] = {}  # as ClickHouse has them
         self._pauses = False
         self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = self._rights_at = float("-inf")
         self._to_clear = True  # a previous loader may have left data in the log
@@ -202,6 +206,7 @@ class Loader:
             self._fresh_at = now
         if idle and now - self._forgot_at >= FORGET_SECONDS:
             self._spool.forget_limits(wall)
+            self._spool.forget_rejections((datetime.fromtimestamp(wall, UTC) - KEPT_REJECTIONS).date().isoformat())
             self._store.forget(wall)
             self._forgot_at, self._to_clear = now, True
         if idle and self._to_clear and now - self._cleared_at >= CLEAR_SECONDS:
@@ -245,9 +250,22 @@ class Loader:
         self._loading.insert("freshness_by_loader", [msgspec.json.encode(row)], token=str(uuid.uuid4()))
         self._spool.note_written(written)
         if not why:
+            self._tell_rejections()
             self._store.decisions.correct_erasures(written)
             self._rights.exchange()
             self._spool.note_fresh(fresh_to)
+
+    def _tell_rejections(self) -> None:
+        """Write the counts that have changed. Each is the whole of its day, so that it may be written again."""
+        counts = self._spool.rejections()
+        changed = {rejection: times for rejection, times in counts.items() if self._rejections.get(rejection) != times}
+        lines = [
+            msgspec.json.encode({"loader": self._id, "day": day, "reason": reason, "field": field, "times": times})
+            for (day, reason, field), times in changed.items()
+        ]
+        if lines:
+            self._loading.insert("rejections", lines, token=str(uuid.uuid4()))
+        self._rejections = counts
 
 
 def good_row(plane: Plane) -> bytes:

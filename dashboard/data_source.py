@@ -35,6 +35,7 @@ from warehouse.engine import Engine
 from warehouse.queries import dimensions, disclosure, health, metrics, module_names
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.questions import adoption_of_each_version, ask, drop_of_each_module
+from warehouse.queries.rejections import Rejections, rejections
 from warehouse.shared_statements import SharedStatements
 
 # The cards of a page ask at the same moment, and most of them need statements of the others. This is far below the ten
@@ -213,6 +214,10 @@ class DataSource:
     def received(self, chosen: Filters) -> Received:
         """The days with beacons of any module. Raises `EngineError`."""
         return Received(*metrics.days_with_beacons(self._moment().engine, chosen.start, chosen.end))
+
+    def rejections(self, start: date, end: date) -> list[Rejections]:
+        """What the collectors rejected, of all modules. Raises `EngineError`."""
+        return rejections(self._engine, start, end)
 
     def fresh_to(self) -> str | None:
         """The time up to which all beacons are counted. Raises `EngineError`."""

@@ -208,6 +208,11 @@ def no_such_case() -> html.Div:
     return _empty("There is no such case", text, html.P(dcc.Link("Back to the cases", href="/licensing")))
 
 
+def nothing_rejected() -> html.Div:
+    """For days on which no collector rejected anything."""
+    return _empty("Nothing was rejected", "The collectors rejected no beacon and no request on these days.")
+
+
 def no_requests() -> html.Div:
     """For a system without owners' requests."""
     return _empty("No requests yet", "Owners send requests to POST /v1/rights; operators use pharos rights request.")

@@ -18,6 +18,7 @@ from warehouse.server_users import ServerUser
 _SHARDING = {
     "freshness_by_loader": "cityHash64(loader)",
     "migrations": "version",
+    "rejections": "cityHash64(loader)",
     "filled_months": "toYYYYMM(month)",  # until it is dropped
     "standings": "who",  # until it is dropped
     "install_states": "who",

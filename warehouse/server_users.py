@@ -40,6 +40,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("SELECT", "features_by_month", ()),
         ("SELECT", "installs", ()),
         ("SELECT", "freshness_by_loader", ()),
+        ("SELECT", "rejections", ()),
         # Whether the tables are those of this version.
         ("SELECT", "migrations", ("version",)),
         # The state of requests; nothing of it says who asked.
@@ -66,6 +67,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("INSERT", "license_incidents", ()),
         ("INSERT", "sealed_beacons", ()),
         ("INSERT", "freshness_by_loader", ()),
+        ("INSERT", "rejections", ()),
     ),
     ServerUser.DESK: (("INSERT", "license_cases", ()),),
 }

@@ -27,6 +27,7 @@ from collector.spool.duplicates import HORIZON_DAYS
 from collector.spool.licenses import Licenses
 from collector.spool.progress import Loading, Progress, Stats
 from collector.spool.quarantine import Quarantine, Quarantined
+from collector.spool.rejections import Rejections
 
 __all__ = (
     "HORIZON_DAYS",
@@ -46,5 +47,5 @@ __all__ = (
 )
 
 
-class Spool(Quarantine, Batches, Licenses, Progress):
+class Spool(Quarantine, Batches, Licenses, Rejections, Progress):
     """One connection to the spool's file. Use it in one thread at a time."""

@@ -24,6 +24,9 @@ CREATE TABLE IF NOT EXISTS loading (
     one INTEGER PRIMARY KEY CHECK (one = 1), loaded INTEGER NOT NULL DEFAULT 0, fresh_to REAL, since REAL, why TEXT,
     written REAL NOT NULL DEFAULT 0);
 INSERT OR IGNORE INTO loading (one) VALUES (1);
+CREATE TABLE IF NOT EXISTS rejections (
+    day TEXT NOT NULL, reason TEXT NOT NULL, field TEXT NOT NULL, times INTEGER NOT NULL,
+    PRIMARY KEY (day, reason, field)) WITHOUT ROWID;
 DROP TABLE IF EXISTS rates;
 """
 # In one transaction, so that no beacon is stored with neither trigger or with both. The old trigger took the day from

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from dashboard.filters import RANGES, span
 from dashboard.formatting import day
 from tests.end_to_end.beacons import beacon
-from tests.end_to_end.system import ENGINES, PASSWORD, System, running
+from tests.end_to_end.system import ENGINES, PASSWORD, System, running, wait_for
 from tests.end_to_end.test_browser import browser, logged_in
 from tests.end_to_end.test_browser_filters import choose, choose_module
 
@@ -188,6 +188,22 @@ def test_a_release_is_marked(page: Page, system: System) -> None:
     page.goto(f"{system.dashboard}/?module=invoice_pro")
     expect(page.locator("#installs_per_bucket .annotation")).to_have_text("1.1.1")
     expect(page.locator("#installs_per_bucket-note")).to_contain_text("Dotted marks: releases (1.1.1 on")
+
+
+def test_what_was_rejected_is_told_by_reason_and_field(page: Page, system: System) -> None:
+    """Soon after it was rejected, also today; nothing of the beacon itself."""
+    for _ in range(3):
+        assert system.post(beacon(module={"name": "Somebody's Module", "version": "1"}))[0] == 422
+    row = page.locator("#data-rejected-body tr", has_text="module.name")
+
+    def told() -> bool:
+        page.goto(f"{system.dashboard}/data")
+        expect(page.locator("#data-rejected-message .empty, #data-rejected-body tbody")).to_be_visible()
+        return row.locator("td").all_text_contents()[:2] == ["module.name", "3"]
+
+    wait_for(told, "the rejections")
+    expect(row.locator("th")).to_have_text("bad_format")
+    assert "Somebody" not in page.content()
 
 
 def test_a_view_is_saved_opened_reported_and_deleted(page: Page, system: System, tmp_path: Path) -> None:

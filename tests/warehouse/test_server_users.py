@@ -107,7 +107,13 @@ def test_no_table_is_open_to_the_readers_of_both_planes() -> None:
     """No table with data is open to both readers, so that no query can join the planes."""
     tables = {account: {table for _, table, _ in grants} for account, grants in GRANTS.items()}
     assert tables[ServerUser.PRODUCT] & tables[ServerUser.LICENSING] == set()
-    assert tables[ServerUser.PRODUCT] == {*AGGREGATES, "freshness_by_loader", "migrations", "rights_requests"}
+    assert tables[ServerUser.PRODUCT] == {
+        *AGGREGATES,
+        "freshness_by_loader",
+        "migrations",
+        "rejections",
+        "rights_requests",
+    }
     assert tables[ServerUser.LICENSING] <= set(LICENSE)
     readable = {table for what, table, columns in GRANTS[ServerUser.LOADER] if what == "SELECT" and not columns}
     assert readable == set()

@@ -10,15 +10,14 @@ from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
 from dashboard.filters import Filters
 from dashboard.formatting import count, day, days, moment, plural
-from dashboard.pages.data import by_day, reported
+from dashboard.pages.data import by_day, rejected, reported
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import facts
 
 COUNTED = (
-    "The collector counts accepted, duplicate and rejected beacons by reason, and skewed clocks, at its address "
-    "/metrics. It stores none of them. A rejected beacon is answered with the reason and the field; POST "
-    "/v1/beacons/check says the same of a beacon without storing it."
+    "The collector counts accepted and duplicate beacons, and skewed clocks, at its address /metrics. It stores none "
+    "of these counts."
 )
 
 
@@ -33,8 +32,9 @@ def layout() -> html.Div:
                 html.P(id="data-gaps", className="gaps"),
                 by_day.CARD.layout(),
                 reported.CARD.layout(),
-                html.P(COUNTED, className="footnote"),
             ),
+            rejected.CARD.layout(),  # also where nothing was accepted
+            html.P(COUNTED, className="footnote"),
         ]
     )
 
@@ -53,6 +53,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
 
     by_day.CARD.register(page, callbacks, data, search)
     reported.CARD.register(page, callbacks, data, search)
+    rejected.CARD.register(page, callbacks, data, search)
     freshness.register(callbacks, page, data, search)
 
 
