@@ -53,6 +53,7 @@ def answer(
     """
     if withhold and (condition := next(filter(dimensions.is_condition, query.filters), None)):
         raise QueryError("out_of_range", condition, "conditions are not answered with PHAROS_DISCLOSURE=strict")
+    fresh = fresh_to(engine)  # first: no figure is older than the time that the answer states
     question = _Question(engine, query, k, open_from, hide_open=hide_open)
     query = replace(query, divisor=question.divisor(query), established=withhold is not None)
     rows = question.rows_of(query)
@@ -81,7 +82,7 @@ def answer(
             for row in rows
         ],
         "suppressed": sum(row.folded for row in rows),
-        "fresh_to": fresh_to(engine),
+        "fresh_to": fresh,
         "exact": not rounded and query.divisor == 1,
         "open_from": open_from.isoformat() if open_from and open_from <= query.end else None,
     }

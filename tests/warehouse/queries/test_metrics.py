@@ -1,7 +1,9 @@
 """What may be asked of the read API, and why the rest may not."""
 
+from collections.abc import Callable
 from datetime import date
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import pytest
 
@@ -18,6 +20,7 @@ from warehouse.queries.metrics import (
     answer,
     parse,
 )
+from warehouse.queries.questions import QUESTIONS, Terms, ask
 
 TODAY = date(2026, 11, 22)
 
@@ -244,3 +247,40 @@ def test_the_questions_of_one_answer_are_bounded(filters: int, asked: int) -> No
     told = answer(engine, parse("installs", dict.fromkeys(dimensions, "x"), TODAY), 5)
     assert engine.asked == asked
     assert [row["value"] for row in told["rows"] if row["bucket"] == str(TODAY)] == ([None] if filters else [100])
+
+
+class _Asked(Exception):
+    """The engine was asked a second time."""
+
+
+class _Once:
+    """An engine that answers the first statement, which must be about freshness."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def as_user(self, account: Any) -> "_Once":
+        return self
+
+    def query(self, sql: str, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
+        self.asked.append(sql)
+        if len(self.asked) > 1:
+            raise _Asked
+        return [(None, 0)]
+
+
+def test_no_figure_is_older_than_what_its_answer_states() -> None:
+    """Every answer reads how fresh the figures are before it reads the figures: what is loaded in between is more."""
+    once = cast(Engine, (engine := _Once()))
+    asked: dict[str, Callable[[], Any]] = {name: partial(answer, once, parse(name, {}, TODAY), 5) for name in METRICS}
+    given = {"module": "invoice_pro", "feature": "a.b"}
+    for name, kind in QUESTIONS.items():
+        condition = {"version": "1.0"} if name == "adoption" else {"php_series.lt": "8.0"}
+        args = condition | {each: given[each] for each in kind.required}
+        asked[name] = partial(ask, once, name, args, Terms(5), TODAY, TODAY)
+    for name, question in asked.items():
+        engine.asked.clear()
+        with pytest.raises(_Asked):
+            question()
+        assert "FROM freshness_by_loader" in engine.asked[0], name
+        assert len(engine.asked) == 2

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 from warehouse.engine import Engine
+from warehouse.queries import metrics
 from warehouse.queries.questions import adoption, drop, first_use, lifecycle, retention, together, upgrades
 from warehouse.queries.questions.question import Question
 from warehouse.queries.questions.reader import Reader, Terms
@@ -47,7 +48,9 @@ def ask(
     Raises `QueryError` and `EngineError`.
     """
     kind = QUESTIONS[name]
-    return kind.answer(Reader(engine, kind.parse(args, today, last_day), terms))
+    question = kind.parse(args, today, last_day)
+    fresh_to = metrics.fresh_to(engine)  # first: no figure is older than the time that the answer states
+    return {**kind.answer(Reader(engine, question, terms)), "fresh_to": fresh_to}
 
 
 def drop_of_each_module(

@@ -176,7 +176,7 @@ class Reader:
         return {"installs": shown, "of": whole, "share": self.share(shown, whole)}
 
     def answer(self, rows: list[dict[str, Any]], coverage: Mapping[str, int | None], **more: Any) -> dict[str, Any]:
-        """Return the answer."""
+        """Return the answer, without the time up to which it is complete."""
         question = self.question
         answer = {
             "metric": question.name,
@@ -188,7 +188,6 @@ class Reader:
             "k": self.terms.k,
             "rows": rows,
             "coverage": dict(coverage),
-            "fresh_to": metrics.fresh_to(self._engine),
             "exact": not self.terms.rounded and self.divisor == 1,
         }
         return answer if self.divisor == 1 else {**answer, "sampled": 1 / self.divisor}
