@@ -12,7 +12,8 @@ from dashboard.tables import TableCard, table
 NOTE = (
     "Beacons, and requests that could not be read, of all modules, by day of receipt (UTC){today}. None of them is "
     "stored, so no figure counts them, and one that is sent twice is here twice. The sender was told the reason and "
-    "the field. Names of unknown fields are not kept here: POST /v1/beacons/check tells them of a beacon."
+    "the field. Names of unknown fields are not kept here: POST /v1/beacons/check tells them of a beacon. A collector "
+    "that is killed loses the counts of its last two seconds."
 )
 
 
