@@ -104,6 +104,8 @@ TOKEN_DAYS = 365
 _USER = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 _MODULE = re.compile(rf"\A(?:{MODULE})\Z")
 CACHE_SECONDS = 1.0
+# For a key or token that is not in the cache, because it may be new. At most so often: an attacker may try many.
+NEW_SECONDS = 0.05
 # Each password check takes 32 MiB, so simultaneous logins wait for each other.
 _CHECKING = threading.BoundedSemaphore(2)
 LOCK_SECONDS = 10.0
@@ -124,7 +126,8 @@ def _bring_up_to_date(db: sqlite3.Connection) -> None:
 class Credentials:
     """The credentials file (SQLite). Each call opens it: calls are few, and threads share no connection.
 
-    Ingest keys and tokens are cached for `CACHE_SECONDS`, so a revoked one is rejected within a second.
+    Ingest keys and tokens are cached for `CACHE_SECONDS`: a revoked one is rejected within a second, and a new one is
+    known at once.
     """
 
     def __init__(self, path: Path, *, only_read: bool = False) -> None:
@@ -186,8 +189,10 @@ class Credentials:
 
     def key(self, key: str) -> IngestKey | None:
         """Return the ingest key with this secret, None if unknown."""
-        self._refresh()
-        return self._keys.get(hashed(key))
+        self._refresh(CACHE_SECONDS)
+        if (hash := hashed(key)) not in self._keys:
+            self._refresh(NEW_SECONDS)
+        return self._keys.get(hash)
 
     def add_token(self, role: Role | None, days: int | None = TOKEN_DAYS) -> str:
         """Store a new token and return it. It cannot be shown again. With `days` None it does not expire.
@@ -222,12 +227,14 @@ class Credentials:
 
     def token(self, token: str) -> Token | None:
         """Return the token with this secret, None if unknown or expired. Records its use once a day."""
-        self._refresh()
-        found = self._tokens.get(hashed(token))
+        self._refresh(CACHE_SECONDS)
+        if (hash := hashed(token)) not in self._tokens:
+            self._refresh(NEW_SECONDS)
+        found = self._tokens.get(hash)
         if found is None or (found.expires is not None and found.expires <= _now()):
             return None
         if found.used != (today := _now()[:10]):
-            self._tokens[hashed(token)] = replace(found, used=today)
+            self._tokens[hash] = replace(found, used=today)
             with suppress(sqlite3.Error), self.connect() as db:  # not a reason to reject the request
                 db.execute("UPDATE tokens SET used = ? WHERE id = ?", (today, found.id))
         return found
@@ -293,9 +300,10 @@ class Credentials:
                 raise CredentialError(f"unknown {column} {value} in {table}")
         self._cached_at = float("-inf")
 
-    def _refresh(self) -> None:
+    def _refresh(self, age: float) -> None:
+        """Read keys and tokens, if the cache is at least this old."""
         now = time.monotonic()
-        if now - self._cached_at < CACHE_SECONDS:
+        if now - self._cached_at < age:
             return
         with self.connect() as db:
             keys = db.execute("SELECT hash, id, modules, created, registry FROM keys").fetchall()

@@ -17,7 +17,7 @@ from core.home import put
 from core.settings import Bind
 from pharos.context import fail, load_settings, open_home
 
-# A running dashboard knows a new token a second later.
+# A running dashboard may know a new token a moment later.
 KNOWN_SECONDS = 5.0
 TIMEOUT_SECONDS = 120.0
 # Print HTML to PDF.

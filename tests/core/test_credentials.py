@@ -79,13 +79,15 @@ def test_a_token_is_known_until_it_is_revoked(credentials: Credentials, role: Ro
 
 
 def test_a_revoked_key_is_soon_unknown_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other processes see new and revoked keys when their cache expires."""
+    """Other processes see a new key at once, and a revoked one no more when their cache expires."""
     here, there = (Credentials(tmp_path / "credentials.sqlite") for _ in range(2))
     now = 1000.0
     monkeypatch.setattr("core.credentials.time.monotonic", lambda: now)
     assert there.key("k") is None
-    key = here.add_key()
-    now += core.credentials.CACHE_SECONDS + 0.01
+    key, token = here.add_key(), here.add_token(Role.PRODUCT)
+    assert there.key(key) is None
+    now += core.credentials.NEW_SECONDS + 0.01
+    assert there.token(token) is not None
     known = there.key(key)
     assert known is not None
     here.revoke_key(known.id)
