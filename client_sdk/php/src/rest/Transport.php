@@ -49,7 +49,7 @@ final class Transport
                 ? self::byCurl($address, $body, $headers, $seconds)
                 : self::byStream($address, $body, $headers, microtime(true) + $seconds);
         }, $nothing);
-        $json = json_decode($answer['text'], true);
+        $json = json_decode($answer['text'], true, 512, JSON_BIGINT_AS_STRING);
         return [
             'status' => $answer['status'],
             'json' => $answer['reason'] === null && \is_array($json) ? $json : [],
