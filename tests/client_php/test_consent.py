@@ -141,7 +141,9 @@ def test_the_page_makes_the_owner_s_requests(host: Host, collector: Collector, a
     assert request.path == "/v1/rights"
     assert json.loads(request.body) == {"install_id": collector.beacons[0]["install_id"], "action": action}
     assert "authorization" not in request.headers
-    collector.will_answer(200, json.dumps({"state": "done", "action": action, "result": {"usage": ["row-17", 2**64 - 1]}}))
+    collector.will_answer(
+        200, json.dumps({"state": "done", "action": action, "result": {"usage": ["row-17", 2**64 - 1]}})
+    )
     page = post(host, "progress")
     assert re.search(r"UTC, .+: done</div>", page)
     assert collector.requests[2].path == "/v1/rights/ticket-1"
