@@ -1,17 +1,22 @@
 """How many installs a single copy of both planes' tables exposes, if the license plane showed less of each install.
 
-    python -m tests.bench.sealed_state
+    python -m tests.bench.sealed_state [INSTALLS] [DAYS]...
 
 The attack is that of `pharos privacy linkage` on all days: the installs of the license plane with the same values. Each
 variant is what the license plane would show; the attacker makes the same of the usage plane. The fleet is that of
-`pharos demo`, without countries.
+`pharos demo`, without countries. The size of a sealed state is that of its real encoding, with one address an install;
+the attacker is taken to know it.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, time
+from functools import partial
 
 from pharos.synthetic_fleet import beacons
+from warehouse.licensing.state_codec import LEAST, encode, padded
+from warehouse.licensing.states import Place, Report, merged, of_report, trimmed
 from warehouse.queries import linkage
 from warehouse.queries.linkage import Planes, Row
 
@@ -32,19 +37,35 @@ def month_and_number(rows: list[Row]) -> list[Row]:
     return [{**said(row), "day": row["day"][:7]} for row in rows]
 
 
-def now(*columns: str, month: bool = False, fresh: bool = False) -> Shown:
+def now(*columns: str, month: bool = False, fresh: bool = False, least: int = 0) -> Shown:
     """Return what one overwritten row shows: columns of the latest report, and its week or month.
 
-    `fresh` is a row for each report of the last day beside it, until the nightly pass merges them.
+    `fresh` is a row for each report of the last day beside it, until the nightly pass merges them. `least` shows the
+    size of the row, padded to a power of two of at least so many bytes.
     """
 
     def shown(rows: list[Row]) -> list[Row]:
         latest = rows[-1]
         when = latest["day"][:7] if month else str(date.fromisoformat(latest["day"]).isocalendar()[:2])
         today = [said(row) for row in rows if fresh and row["day"] == LAST.isoformat()]
-        return [{**said(latest, *columns), "day": when}, *today]
+        size = {"version": str(max(least, len(sealed(rows))))} if least else {}
+        return [{**said(latest, *columns), "day": when, **size}, *today]
 
     return shown
+
+
+def sealed(rows: list[Row]) -> bytes:
+    """Return the padded state of an install and module after these reports."""
+    noon = partial(datetime.combine, time=time(12), tzinfo=UTC)
+    states = [
+        of_report(
+            int(noon(date.fromisoformat(row["day"])).timestamp()) + index * 7919 % 43_000,
+            Report(row["license_status"], 2**64 - 1, "whmcs-addon-modules", row["version"], True, "DE"),
+            Place("203.0.113.9", ""),
+        )
+        for index, row in enumerate(rows)
+    ]
+    return padded(encode(trimmed(merged(states), noon(LAST))))
 
 
 def said(row: Row, *columns: str) -> Row:
@@ -63,13 +84,15 @@ VARIANTS: dict[str, Shown] = {
     "one row: month, status; today's reports": now("license_status", month=True, fresh=True),
     "one row: month": now(month=True),
     "one row: month; today's reports": now(month=True, fresh=True),
+    "the same, and its size": now(month=True, fresh=True, least=LEAST),
+    "the same, 4 KiB at least": now(month=True, fresh=True, least=4096),
 }
 
 
-def reports(days: int) -> dict[tuple[str, str], list[Row]]:
+def reports(installs: int, days: int) -> dict[tuple[str, str], list[Row]]:
     """Return the reports of each install and module, in order."""
     found: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for one in sorted(beacons(4, INSTALLS, days, LAST), key=lambda each: each["sent_at"]):
+    for one in sorted(beacons(4, installs, days, LAST), key=lambda each: each["sent_at"]):
         row = {
             "day": one["sent_at"][:10],
             "module": one["module"]["name"],
@@ -93,12 +116,13 @@ def exposed(found: dict[tuple[str, str], list[Row]], shown: Shown, *, by_module:
 
 def main() -> None:
     """Print a table: a line for each variant, a column for each span of days."""
-    fleets = {days: reports(days) for days in SPANS}
-    heads = "".join(f"{days:>4} days" for days in SPANS)
+    installs, *spans = (int(text) for text in sys.argv[1:] or (INSTALLS, *SPANS))
+    fleets = {days: reports(installs, days) for days in spans}
+    heads = "".join(f"{days:>4} days" for days in spans)
     for by_module in (False, True):
         print(f"\n{'a pseudonym for ' + ('each module of an install' if by_module else 'an install'):<44}{heads}")
         for name, shown in VARIANTS.items():
-            shares = (exposed(fleets[days], shown, by_module=by_module) for days in SPANS)
+            shares = (exposed(fleets[days], shown, by_module=by_module) for days in spans)
             print(f"{name:<44}" + "".join(f"{share:>9.1%}" for share in shares), flush=True)
 
 

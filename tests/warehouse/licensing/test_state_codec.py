@@ -1,0 +1,62 @@
+"""Sealing: who lacks the key, or has another install's state, reads nothing; small states have all the same size."""
+
+import re
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from warehouse.licensing.state_codec import FORMAT, LEAST, LENGTH, Seal, Unreadable, encode, padded
+from warehouse.licensing.states import DAY, Place, Report, State, merged, of_report
+
+START = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp())
+REPORT = Report("licensed", 2**64 - 1, "whmcs-addon-modules", "3.2.1", True, "DE")
+SEAL = Seal.of_root(b"root secret")
+
+
+def state(days: int) -> State:
+    return merged(of_report(START + day * DAY, REPORT, Place("203.0.113.9", "")) for day in range(days))
+
+
+def test_a_sealed_state_is_read_with_its_key_alone() -> None:
+    """Another root secret, another install, another module and a changed byte are refused."""
+    sealed = SEAL.seal("invoice_pro", 5, state(3))
+    assert SEAL.unseal("invoice_pro", 5, sealed) == state(3)
+    changed = sealed[:-1] + bytes([sealed[-1] ^ 1])
+    for seal, module, install, bytes_ in (
+        (Seal.of_root(b"another"), "invoice_pro", 5, sealed),
+        (SEAL, "invoice_pro", 6, sealed),
+        (SEAL, "ticket_ai", 5, sealed),
+        (SEAL, "invoice_pro", 5, changed),
+        (SEAL, "invoice_pro", 5, b""),
+    ):
+        with pytest.raises(Unreadable, match="sealed under another key, or is damaged"):
+            seal.unseal(module, install, bytes_)
+
+
+def test_a_sealed_state_shows_nothing_of_its_report() -> None:
+    """No status, version, address or key is in it, and sealing twice shows no equal bytes."""
+    sealed = SEAL.seal("invoice_pro", 5, state(3))
+    for text in (b"licensed", b"3.2.1", b"203.0.113.9", b"whmcs", b"\xff" * 8):
+        assert text in encode(state(3))
+        assert text not in sealed
+    assert SEAL.seal("invoice_pro", 5, state(3)) != sealed
+
+
+def test_one_day_and_two_months_have_the_same_size() -> None:
+    """The size of a small state does not show on how many days an install has reported; a larger one doubles."""
+    sizes = {days: len(SEAL.seal("invoice_pro", 5, state(days))) for days in (1, 60, 390)}
+    assert sizes[1] == sizes[60] < sizes[390]
+    assert all(len(padded(bytes(number))) == LEAST for number in (0, LEAST - LENGTH))
+    assert len(padded(bytes(LEAST - LENGTH + 1))) == 2 * LEAST
+
+
+def test_a_state_of_a_newer_version_is_not_taken_for_a_damaged_one() -> None:
+    """Its format says so, and the message too."""
+    newer = msgspec.msgpack.encode([FORMAT + 1, [], {}])
+    sealed = SEAL._cipher("invoice_pro", 5).encrypt(bytes(12), padded(newer), None)
+    with pytest.raises(Unreadable, match=re.escape("the state was written by a newer version")):
+        SEAL.unseal("invoice_pro", 5, bytes(12) + sealed)
+    damaged = SEAL._cipher("invoice_pro", 5).encrypt(bytes(12), padded(b"\x00"), None)
+    with pytest.raises(Unreadable, match="the state is damaged"):
+        SEAL.unseal("invoice_pro", 5, bytes(12) + damaged)

@@ -1,0 +1,194 @@
+"""The rules' facts from states are those that ClickHouse makes of the sightings, and so are all findings."""
+
+import random
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.home import Home
+from core.settings import Settings
+from tests.licensing import labelled
+from tests.licensing.measure import play
+from warehouse.engine import Engine
+from warehouse.licensing import registry, sightings, state_facts
+from warehouse.licensing.facts import Holder, Install, Terms
+from warehouse.licensing.rules import RULES, shared_key
+from warehouse.licensing.sightings import Pair
+from warehouse.licensing.state_codec import Seal
+from warehouse.licensing.states import DAY, NOWHERE, Place, Report, State, merged, of_report, trimmed
+
+SEAL = Seal.of_root(b"root secret")
+LIMITS = Settings()
+
+
+@pytest.fixture(scope="module")
+def now() -> datetime:
+    return labelled.today().replace(microsecond=0)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory, now: datetime) -> Iterator[Engine]:
+    """A labelled fleet that was loaded the real way."""
+    folder: Path = tmp_path_factory.mktemp("home")
+    home = Home(folder)
+    engine = Engine(Settings(home=folder), home)
+    play(labelled.fleet(11, now, each=2), engine, folder)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def states(engine: Engine, now: datetime) -> dict[Pair, State]:
+    """The state of each install, merged of its sightings in any order and sealed in between."""
+    parts: dict[Pair, list[State]] = {}
+    rows = engine.query(
+        "SELECT module::String, install, toUnixTimestamp(toDateTime(time)), status::String, key, source::String, "
+        "version::String, received = 1, country::String, ip, ip_claim FROM license_sightings FINAL"
+    )
+    random.Random(3).shuffle(rows)
+    for module, install, time, status, key, source, version, received, country, *place in rows:
+        report = Report(status, key, source, version, bool(received), country)
+        parts.setdefault((module, install), []).append(of_report(time, report, Place(*place)))
+    found = {}
+    for pair, each in parts.items():
+        half = SEAL.seal(*pair, trimmed(merged(each[::2]), now))
+        found[pair] = merged([*each[1::2], SEAL.unseal(*pair, half)])
+    return found
+
+
+def facts(states: Mapping[Pair, State], now: datetime) -> dict[Pair, Install]:
+    return {
+        (module, install): state_facts.install(module, install, state, now, LIMITS.cloned_networks, LIMITS.cloned_days)
+        for (module, install), state in states.items()
+    }
+
+
+def days_of_networks(install: Install) -> list[list[date]]:
+    """Return the days of each network. The networks themselves are named differently."""
+    days: dict[int, list[date]] = {}
+    for day, networks in sorted(install.networks.items()):
+        for network in networks:
+            days.setdefault(network, []).append(day)
+    return sorted(days.values())
+
+
+def test_installs_are_known_as_from_the_sightings(engine: Engine, states: dict[Pair, State], now: datetime) -> None:
+    """The runs, the version, the grade and the networks of each install of the fleet."""
+    wanted = sightings.installs(engine, states, now, LIMITS.cloned_networks, LIMITS.cloned_days)
+    found = facts(states, now)
+    assert found.keys() == wanted.keys()
+    assert len(found) > 100
+    assert any(install.networks for install in found.values())
+    assert any(len(install.runs) > 3 for install in found.values())
+    for pair, install in found.items():
+        expected = wanted[pair]
+        assert (install.runs, install.version, install.received) == (
+            expected.runs,
+            expected.version,
+            expected.received,
+        )
+        assert days_of_networks(install) == days_of_networks(expected)
+
+
+def test_holders_of_a_key_are_known_as_from_the_sightings(
+    engine: Engine, states: dict[Pair, State], now: datetime
+) -> None:
+    """The holders of each key, with their days, and who shares an address with whom."""
+    keys = {(module, run.key) for (module, _), one in facts(states, now).items() for run in one.runs if run.key}
+    wanted = sightings.holders(engine, keys, now)
+    found: dict[tuple[str, int], list[Holder]] = {}
+    for (module, install), state in states.items():
+        key, holder = state_facts.holder(install, state, now)
+        if key:
+            found.setdefault((module, key), []).append(holder)
+    assert found.keys() == wanted.keys()
+    assert any(len(holders) > 2 for holders in found.values())
+    for key, holders in found.items():
+        assert told(holders) == told(wanted[key])
+
+
+def told(holders: list[Holder]) -> list[tuple[object, ...]]:
+    """Return the holders in order, their places as the holders that have them too."""
+    return sorted(
+        (
+            each.install,
+            each.first,
+            sorted(each.days),
+            sorted(sorted(other.install for other in holders if place in other.places) for place in each.places),
+            each.received,
+        )
+        for each in holders
+    )
+
+
+def test_each_rule_finds_the_same(engine: Engine, states: dict[Pair, State], now: datetime) -> None:
+    """All rules, over the registry of the fleet: the same findings, word for word."""
+    wanted = sightings.installs(engine, states, now, LIMITS.cloned_networks, LIMITS.cloned_days)
+    found = facts(states, now)
+    keys = {run.key for install in wanted.values() for run in install.runs if run.key}
+    terms = Terms(
+        LIMITS,
+        now,
+        registry.history(engine, keys),
+        registry.modules(engine),
+        sightings.cohorts(engine, now),
+        sources=frozenset({labelled.SOURCE}),
+    )
+    hits = set()
+    for pair in states:
+        for rule in RULES:
+            if rule.find:
+                finding = rule.find(found[pair], terms)
+                assert finding == rule.find(wanted[pair], terms)
+                hits |= {rule.name} if finding else set()
+    holders: dict[tuple[str, int], list[Holder]] = {}
+    for (module, install), state in states.items():
+        key, holder = state_facts.holder(install, state, now)
+        holders.setdefault((module, key), []).append(holder)
+    for (module, key), expected in sightings.holders(engine, [each for each in holders if each[1]], now).items():
+        known = terms.known(module, key)
+        finding = shared_key.find(key, holders[module, key], known, terms)
+        assert finding == shared_key.find(key, expected, known, terms)
+        hits |= {"shared_key"} if finding else set()
+    assert hits == {rule.name for rule in RULES}
+
+
+LICENSED = Report("licensed", 7, "whmcs", "3.2.1", True, "DE")
+NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
+
+
+def known(*sightings: tuple[datetime, Report]) -> Install:
+    state = merged(of_report(int(time.timestamp()), report, NOWHERE) for time, report in sightings)
+    return state_facts.install("invoice_pro", 1, state, NOON, 3, 4)
+
+
+@given(st.permutations([0, 1, 2, 3, 4]))
+def test_a_report_that_comes_late_falls_into_its_run(order: list[int]) -> None:
+    """Ten unlicensed days with a licensed one among them are two runs, whenever that day is loaded."""
+    unlicensed = LICENSED._replace(status="unlicensed")
+    days = [(NOON - timedelta(days=4 - n), LICENSED if n == 2 else unlicensed) for n in range(5)]
+    runs = known(*(days[n] for n in order)).runs
+    assert [(run.status, run.since, run.until) for run in runs] == [
+        ("unlicensed", days[0][0], days[1][0]),
+        ("licensed", days[2][0], days[2][0]),
+        ("unlicensed", days[3][0], days[4][0]),
+    ]
+
+
+def test_of_two_reports_of_one_second_the_greater_one_is_the_later() -> None:
+    """No id of a beacon is needed to say which is the latest, and both orders of loading say the same."""
+    newer = LICENSED._replace(version="3.3.0")
+    assert known((NOON, LICENSED), (NOON, newer)).version == "3.3.0"
+    assert known((NOON, newer), (NOON, LICENSED)).version == "3.3.0"
+
+
+def test_a_day_shows_three_changes_between_two_statuses_at_most() -> None:
+    """What flaps within one day alone is no four changes."""
+    unlicensed = LICENSED._replace(status="unlicensed")
+    turns = [(NOON - timedelta(hours=hour), LICENSED if hour % 2 else unlicensed) for hour in range(8)]
+    assert len(known(*turns).runs) == 4
+    assert DAY == 86_400

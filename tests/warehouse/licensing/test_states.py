@@ -1,0 +1,131 @@
+"""Merging states: any order, any repetition and any split say the same, and nothing is kept too long."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from warehouse.licensing import states
+from warehouse.licensing.state_codec import decode, encode
+from warehouse.licensing.states import NOWHERE, Place, Report, State, merged, of_report, trimmed
+
+NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
+LICENSED = Report("licensed", 7, "whmcs", "3.2.1", True, "DE")
+UNLICENSED = LICENSED._replace(status="unlicensed", key=0)
+
+Sighting = tuple[int, Report, Place]
+
+
+def at(days: float) -> int:
+    """Return a time some days ago, in seconds."""
+    return int((NOW - timedelta(days=days)).timestamp())
+
+
+reports = st.builds(
+    Report,
+    st.sampled_from(["licensed", "unlicensed", "unknown"]),
+    st.sampled_from([0, 7, 2**64 - 1]),
+    st.sampled_from(["", "whmcs"]),
+    st.sampled_from(["3.2.1", "3.3.0"]),
+    st.booleans(),
+    st.sampled_from(["", "DE"]),
+)
+places = st.sampled_from(
+    [NOWHERE, Place("203.0.113.9", ""), Place("", "2001:db8::1"), Place("198.51.100.7", "203.0.113.9")]
+)
+# From the hours of a few days to more than 13 months ago.
+times = st.one_of(st.integers(at(3), at(0)), st.integers(at(440), at(-1)))
+fleets = st.lists(st.tuples(times, reports, places), max_size=40)
+
+
+def state_of(sightings: Sequence[Sighting]) -> State:
+    return merged(of_report(*sighting) for sighting in sightings)
+
+
+def splits(sightings: list[Sighting], data: st.DataObject) -> list[list[Sighting]]:
+    """Return the sightings in another order, some of them twice, in several parts."""
+    again = data.draw(st.lists(st.sampled_from(sightings))) if sightings else []
+    order = data.draw(st.permutations([*sightings, *again]))
+    parts: list[list[Sighting]] = [[] for _ in range(data.draw(st.integers(1, 4)))]
+    for each in order:
+        parts[data.draw(st.integers(0, len(parts) - 1))].append(each)
+    return parts
+
+
+@given(fleets, st.data())
+def test_any_order_repetition_and_split_gives_the_same_state(sightings: list[Sighting], data: st.DataObject) -> None:
+    """Two loaders, a batch that is sent again and a pass that was killed change nothing."""
+    whole = state_of(sightings)
+    parts = [state_of(part) for part in splits(sightings, data)]
+    assert encode(merged(parts)) == encode(whole)
+    assert encode(merged([whole, *parts, whole])) == encode(whole)
+
+
+@given(fleets, st.data())
+def test_what_is_too_old_goes_whenever_the_parts_are_trimmed(sightings: list[Sighting], data: st.DataObject) -> None:
+    """A part that was trimmed before it was merged says no more and no less in the end."""
+    whole = trimmed(state_of(sightings), NOW)
+    parts = [state_of(part) for part in splits(sightings, data)]
+    early = [trimmed(part, NOW - timedelta(days=data.draw(st.integers(0, 60)))) for part in parts]
+    assert encode(trimmed(merged([*early, *parts]), NOW)) == encode(whole)
+    assert encode(trimmed(whole, NOW)) == encode(whole)
+
+
+@given(
+    st.lists(st.tuples(st.integers(at(2), at(0)), st.builds(LICENSED._replace, key=st.integers(0, 30))), max_size=90)
+)
+@settings(max_examples=60)
+def test_a_day_keeps_a_bounded_number_of_different_reports(sightings: list[tuple[int, Report]]) -> None:
+    """Whoever sends many different reports a day fills no state, and the order of merging still does not matter."""
+    most, states.MOST_A_DAY = states.MOST_A_DAY, 5
+    try:
+        made = [of_report(time, report, NOWHERE) for time, report in sightings]
+        whole = merged(made)
+        assert encode(merged([merged(made[::2]), merged(made[1::2]), *made[:3]])) == encode(whole)
+    finally:
+        states.MOST_A_DAY = most
+    by_day: dict[int, int] = {}
+    for days in whole.seen.values():
+        for day in days:
+            by_day[day] = by_day.get(day, 0) + 1
+    assert max(by_day.values(), default=0) <= 5
+
+
+def test_a_day_keeps_the_first_and_the_last_time_of_each_report() -> None:
+    """What came and went twice on a day is still seen to have come and gone."""
+    day = at(0) // states.DAY
+    turns = [(LICENSED, 0), (UNLICENSED, 1), (LICENSED, 2), (UNLICENSED, 3), (LICENSED, 4)]
+    state = state_of([(day * states.DAY + hour * 3600, report, NOWHERE) for report, hour in turns])
+    assert state.seen[LICENSED, NOWHERE] == {day: (day * states.DAY, day * states.DAY + 4 * 3600)}
+    assert state.seen[UNLICENSED, NOWHERE] == {day: (day * states.DAY + 3600, day * states.DAY + 3 * 3600)}
+
+
+def test_an_address_goes_after_thirty_days_and_its_report_after_thirteen_months() -> None:
+    """The day stays without the address, and joins the same report without one."""
+    home = Place("203.0.113.9", "")
+    state = trimmed(state_of([(at(day), LICENSED, home) for day in (1, 30, 31, 390, 400)]), NOW)
+    kept = {place: sorted(at(0) // states.DAY - day for day in days) for (_, place), days in state.seen.items()}
+    assert kept == {home: [1, 30], NOWHERE: [31, 390]}
+    assert trimmed(state_of([(at(400), LICENSED, home)]), NOW) == State()
+
+
+def test_when_a_status_was_first_seen_outlives_its_reports_while_it_lasts() -> None:
+    """An install that has been licensed for two years says so; what it no longer reports is forgotten."""
+    state = state_of([(at(700), LICENSED, NOWHERE), (at(690), UNLICENSED, NOWHERE), (at(1), LICENSED, NOWHERE)])
+    assert trimmed(state, NOW).since == {"licensed": at(700)}
+
+
+@given(fleets)
+def test_an_encoded_state_is_read_as_it_was(sightings: list[Sighting]) -> None:
+    """Nothing is lost on the way."""
+    state = state_of(sightings)
+    assert decode(encode(state)) == state
+
+
+def test_thirteen_months_end_on_the_last_day_of_a_shorter_month() -> None:
+    """March 31 less 13 months is the last of February."""
+    march = datetime(2026, 3, 31, 12, tzinfo=UTC)
+    before, kept = (int(datetime(2025, 2, day, tzinfo=UTC).timestamp()) for day in (27, 28))
+    state = state_of([(before, LICENSED, NOWHERE), (kept, LICENSED, NOWHERE)])
+    assert list(trimmed(state, march).seen[LICENSED, NOWHERE]) == [kept // states.DAY]

@@ -1,0 +1,95 @@
+"""Makes the facts that the rules need from the state of a module on an install. Pure."""
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from ipaddress import IPv4Address, ip_address
+
+from warehouse.licensing.facts import Holder, Install, Run
+from warehouse.licensing.states import ADDRESS_DAYS, State
+
+_EPOCH = date(1970, 1, 1)
+# A report at a time, without its country: in the order in which reports count.
+_Point = tuple[int, str, int, str, str, bool]
+
+
+def install(module: str, number: int, state: State, now: datetime, networks: int, days: int) -> Install:
+    """Return what the rules know of an install. The state has at least one report.
+
+    The networks are told where an install has at least `networks` of them a day, on at least `days` days.
+    """
+    points = _points(state)
+    *_, version, received = points[-1]
+    return Install(module, number, version, received, _runs(points), _networks(state, now, networks, days))
+
+
+def holder(number: int, state: State, now: datetime) -> tuple[int, Holder]:
+    """Return the key of an install's latest report, and the install as a holder of it."""
+    points, recent = _points(state), _recent(now)
+    days: set[date] = set()
+    places: set[int] = set()
+    for (_, place), seen in state.seen.items():
+        found = {_date(day) for day, (_, last) in seen.items() if last >= recent}
+        days |= found
+        if found and place.address:
+            places.add(hash(place.address))
+    received = all(report.received for report, _ in state.seen)
+    return points[-1][2], Holder(number, _time(points[0][0]), frozenset(days), frozenset(places), received)
+
+
+def _points(state: State) -> list[_Point]:
+    """Return the reports in order: of each day the first and the last one of each kind."""
+    points = []
+    for (report, _), days in state.seen.items():
+        said = (report.status, report.key, report.source, report.version, report.received)
+        for first, last in days.values():
+            points.append((first, *said))
+            if last != first:
+                points.append((last, *said))
+    return sorted(points)
+
+
+def _runs(points: list[_Point]) -> tuple[Run, ...]:
+    """Return the runs of reports with the same status, key and source."""
+    runs = []
+    said, since, until = points[0][1:4], points[0][0], points[0][0]
+    for point in points:
+        if point[1:4] != said:
+            runs.append(Run(*said, _time(since), _time(until)))
+            said, since = point[1:4], point[0]
+        until = point[0]
+    return (*runs, Run(*said, _time(since), _time(until)))
+
+
+def _networks(state: State, now: datetime, networks: int, days: int) -> Mapping[date, frozenset[int]]:
+    recent = _recent(now)
+    found: dict[int, set[int]] = {}
+    places = {place for _, place in state.seen if place.address}
+    if len(places) < networks:
+        return {}
+    for (_, place), seen in state.seen.items():
+        if place.address:
+            network = _network(place.address)
+            for day, (_, last) in seen.items():
+                if last >= recent:
+                    found.setdefault(day, set()).add(network)
+    many = {_date(day): frozenset(at) for day, at in found.items() if len(at) >= networks}
+    return many if len(many) >= days else {}
+
+
+def _network(address: str) -> int:
+    """Return the /16 of an IPv4 address or the /32 of an IPv6 address, as a number."""
+    parsed = ip_address(address)
+    return int(parsed) >> 16 if isinstance(parsed, IPv4Address) else 1 << 32 | int(parsed) >> 96
+
+
+def _recent(now: datetime) -> int:
+    """Return since when addresses count, in seconds."""
+    return int((now - timedelta(days=ADDRESS_DAYS)).timestamp())
+
+
+def _date(day: int) -> date:
+    return _EPOCH + timedelta(days=day)
+
+
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,135 @@
+"""What is known of a module on an install: its license reports of 13 months. Pure.
+
+A state is made of reports and merged with other states of its install, in any order and any number of times. It keeps
+the first and the last time of each different report on each day (UTC), so that a report that comes late falls into its
+place.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
+
+DAY = 86_400
+MONTHS = 13
+# Addresses are kept for 30 days.
+ADDRESS_DAYS = 30
+# Different reports of one day that are kept. Who sends thousands must not make a state grow without bounds.
+MOST_A_DAY = 100
+
+
+class Report(NamedTuple):
+    """What a beacon says about the license. `key` is a pseudonym, 0 for none.
+
+    `received` is whether a connection delivered it. The order of the fields decides which of two reports of one second
+    counts as the later one.
+    """
+
+    status: str
+    key: int
+    source: str
+    version: str
+    received: bool
+    country: str
+
+
+class Place(NamedTuple):
+    """The address of the connection, and the one that the module reported; "" for none."""
+
+    ip: str
+    claim: str
+
+    @property
+    def address(self) -> str:
+        """The address of the connection, or for imports the reported one."""
+        return self.ip or self.claim
+
+
+NOWHERE = Place("", "")
+# The first and the last time of a day, in seconds.
+Times = tuple[int, int]
+# By day, counted from 1970.
+Days = dict[int, Times]
+
+
+@dataclass(frozen=True)
+class State:
+    """The days of each report from a place, and when each status was first reported, in seconds.
+
+    `since` outlives the days as long as a day of the status is left.
+    """
+
+    seen: Mapping[tuple[Report, Place], Days] = field(default_factory=dict)
+    since: Mapping[str, int] = field(default_factory=dict)
+
+
+def of_report(time: int, report: Report, place: Place) -> State:
+    """Return the state of an install with one report. `time` is in seconds."""
+    return State({(report, place): {time // DAY: (time, time)}}, {report.status: time})
+
+
+def merged(states: Iterable[State]) -> State:
+    """Return what all these states of one install say together."""
+    seen: dict[tuple[Report, Place], Days] = {}
+    since: dict[str, int] = {}
+    for state in states:
+        for status, time in state.since.items():
+            since[status] = min(time, since.get(status, time))
+        for said, days in state.seen.items():
+            _add(seen, said, days)
+    return State(_bounded(seen), since)
+
+
+def trimmed(state: State, now: datetime) -> State:
+    """Return a state without what is too old to be kept."""
+    oldest, with_address = _day(_months_before(now)), _day(now - timedelta(days=ADDRESS_DAYS))
+    seen: dict[tuple[Report, Place], Days] = {}
+    for (report, place), days in state.seen.items():
+        kept = {day: times for day, times in days.items() if day >= oldest}
+        if place != NOWHERE and (old := {day: times for day, times in kept.items() if day < with_address}):
+            _add(seen, (report, NOWHERE), old)
+            kept = {day: times for day, times in kept.items() if day >= with_address}
+        if kept:
+            _add(seen, (report, place), kept)
+    statuses = {report.status for report, _ in seen}
+    return State(seen, {status: time for status, time in state.since.items() if status in statuses})
+
+
+def _add(seen: dict[tuple[Report, Place], Days], said: tuple[Report, Place], days: Days) -> None:
+    """Add days to those of a report from a place. The days stay as they are."""
+    known = seen.get(said)
+    if known is None:
+        seen[said] = days
+        return
+    seen[said] = together = dict(known)
+    for day, (first, last) in days.items():
+        if day in together:
+            other = together[day]
+            first, last = min(first, other[0]), max(last, other[1])
+        together[day] = first, last
+
+
+def _bounded(seen: dict[tuple[Report, Place], Days]) -> dict[tuple[Report, Place], Days]:
+    """Drop what a day has beyond `MOST_A_DAY` different reports, by their order: the same whoever merges first."""
+    if len(seen) <= MOST_A_DAY:
+        return seen
+    number: dict[int, int] = {}
+    kept: dict[tuple[Report, Place], Days] = {}
+    for said in sorted(seen):
+        for day, times in seen[said].items():
+            number[day] = number.get(day, 0) + 1
+            if number[day] <= MOST_A_DAY:
+                kept.setdefault(said, {})[day] = times
+    return kept
+
+
+def _months_before(now: datetime) -> datetime:
+    """Return the same day `MONTHS` months ago, or the last day of that month."""
+    months = now.year * 12 + now.month - 1 - MONTHS
+    year, month = months // 12, months % 12 + 1
+    last = (date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)).day
+    return now.replace(year=year, month=month, day=min(now.day, last))
+
+
+def _day(moment: datetime) -> int:
+    return int(moment.astimezone(UTC).timestamp() // DAY)
