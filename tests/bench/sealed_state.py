@@ -11,11 +11,10 @@ the attacker is taken to know it.
 import sys
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
-from functools import partial
+from datetime import date, datetime
 
 from pharos.synthetic_fleet import beacons
-from warehouse.licensing.state_codec import LEAST, encode, padded
+from warehouse.licensing.state_codec import encode, padded
 from warehouse.licensing.states import Place, Report, merged, of_report, trimmed
 from warehouse.queries import linkage
 from warehouse.queries.linkage import Planes, Row
@@ -37,35 +36,34 @@ def month_and_number(rows: list[Row]) -> list[Row]:
     return [{**said(row), "day": row["day"][:7]} for row in rows]
 
 
-def now(*columns: str, month: bool = False, fresh: bool = False, least: int = 0) -> Shown:
+def now(*columns: str, month: bool = False, fresh: bool = False, time: bool = True, size: bool = False) -> Shown:
     """Return what one overwritten row shows: columns of the latest report, and its week or month.
 
-    `fresh` is a row for each report of the last day beside it, until the nightly pass merges them. `least` shows the
-    size of the row, padded to a power of two of at least so many bytes.
+    `fresh` is a row for each report of the last day beside it, until the nightly pass merges them. Without `time`, the
+    pass writes all rows anew each night. `size` shows the size of the row.
     """
 
     def shown(rows: list[Row]) -> list[Row]:
         latest = rows[-1]
         when = latest["day"][:7] if month else str(date.fromisoformat(latest["day"]).isocalendar()[:2])
         today = [said(row) for row in rows if fresh and row["day"] == LAST.isoformat()]
-        size = {"version": str(max(least, len(sealed(rows))))} if least else {}
-        return [{**said(latest, *columns), "day": when, **size}, *today]
+        more = {"version": str(len(sealed(rows)))} if size else {}
+        return [{**said(latest, *columns), "day": when if time else "", **more}, *today]
 
     return shown
 
 
 def sealed(rows: list[Row]) -> bytes:
     """Return the padded state of an install and module after these reports."""
-    noon = partial(datetime.combine, time=time(12), tzinfo=UTC)
     states = [
         of_report(
-            int(noon(date.fromisoformat(row["day"])).timestamp()) + index * 7919 % 43_000,
+            int(datetime.fromisoformat(f"{row['day']}T06:00Z").timestamp()) + index * 7919 % 43_000,
             Report(row["license_status"], 2**64 - 1, "whmcs-addon-modules", row["version"], True, "DE"),
             Place("203.0.113.9", ""),
         )
         for index, row in enumerate(rows)
     ]
-    return padded(encode(trimmed(merged(states), noon(LAST))))
+    return padded(encode(trimmed(merged(states), datetime.fromisoformat(f"{LAST}T23:00Z"))))
 
 
 def said(row: Row, *columns: str) -> Row:
@@ -84,8 +82,8 @@ VARIANTS: dict[str, Shown] = {
     "one row: month, status; today's reports": now("license_status", month=True, fresh=True),
     "one row: month": now(month=True),
     "one row: month; today's reports": now(month=True, fresh=True),
-    "the same, and its size": now(month=True, fresh=True, least=LEAST),
-    "the same, 4 KiB at least": now(month=True, fresh=True, least=4096),
+    "one row: no time; today's reports": now(fresh=True, time=False),
+    "the same, and its size": now(fresh=True, time=False, size=True),
 }
 
 

@@ -7,14 +7,13 @@ install off as that of another, and no key encrypts more messages than random no
 import hashlib
 import hmac
 import os
-from itertools import accumulate, pairwise
 
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.home import derive
-from warehouse.licensing.states import DAY, Days, Place, Report, State
+from warehouse.licensing.states import NOWHERE, Days, Place, Report, State
 
 FORMAT = 1
 NONCE, LENGTH = 12, 4  # bytes
@@ -23,28 +22,11 @@ LEAST = 1024
 PURPOSE = "license states"
 
 
-class _Days(msgspec.Struct, array_like=True):
-    """The days of a report from a place: the seconds from each first time to the next, and from first to last."""
-
-    ip: str
-    claim: str
-    steps: list[int]
-    spans: list[int]
-
-
-class _Said(msgspec.Struct, array_like=True):
-    status: str
-    key: int
-    source: str
-    version: str
-    received: bool
-    country: str
-    places: list[_Days]
-
-
 class _State(msgspec.Struct, array_like=True):
+    """A state on the wire: each report once, with the places from which it came."""
+
     format: int
-    said: list[_Said]
+    said: list[tuple[tuple[str, int, str, str, bool, str], list[tuple[str, str, Days]]]]
     since: dict[str, int]
 
 
@@ -57,14 +39,11 @@ class Unreadable(Exception):
 
 def encode(state: State) -> bytes:
     """Return a state as bytes. Equal states have equal bytes."""
-    said: dict[Report, _Said] = {}
+    said: dict[Report, list[tuple[str, str, Days]]] = {}
     for report, place in sorted(state.seen):
-        times = sorted(state.seen[report, place].values())
-        firsts = [first for first, _ in times]
-        steps = [firsts[0], *(after - before for before, after in pairwise(firsts))]
-        spans = [last - first for first, last in times]
-        said.setdefault(report, _Said(*report, [])).places.append(_Days(*place, steps, spans))
-    return _encoder.encode(_State(FORMAT, list(said.values()), dict(sorted(state.since.items()))))
+        days = state.seen[report, place]
+        said.setdefault(report, []).append((*place, dict(sorted(days.items()))))
+    return _encoder.encode(_State(FORMAT, list(said.items()), dict(sorted(state.since.items()))))
 
 
 def decode(encoded: bytes) -> State:
@@ -75,14 +54,11 @@ def decode(encoded: bytes) -> State:
         raise Unreadable("the state is damaged") from None
     if found.format != FORMAT:
         raise Unreadable("the state was written by a newer version")
-    seen: dict[tuple[Report, Place], Days] = {}
-    for each in found.said:
-        report = Report(each.status, each.key, each.source, each.version, each.received, each.country)
-        for days in each.places:
-            seen[report, Place(days.ip, days.claim)] = {
-                first // DAY: (first, first + span)
-                for first, span in zip(accumulate(days.steps), days.spans, strict=True)
-            }
+    seen = {}
+    for values, places in found.said:
+        report = Report(*values)
+        for ip, claim, days in places:
+            seen[report, Place(ip, claim) if ip or claim else NOWHERE] = days
     return State(seen, found.since)
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from ipaddress import IPv4Address, ip_address
 
 from warehouse.licensing.facts import Holder, Install, Run
-from warehouse.licensing.states import ADDRESS_DAYS, State
+from warehouse.licensing.states import ADDRESS_DAYS, DAY, State, times
 
 _EPOCH = date(1970, 1, 1)
 # A report at a time, without its country: in the order in which reports count.
@@ -28,7 +28,7 @@ def holder(number: int, state: State, now: datetime) -> tuple[int, Holder]:
     days: set[date] = set()
     places: set[int] = set()
     for (_, place), seen in state.seen.items():
-        found = {_date(day) for day, (_, last) in seen.items() if last >= recent}
+        found = {_date(last // DAY) for _, last in times(seen) if last >= recent}
         days |= found
         if found and place.address:
             places.add(hash(place.address))
@@ -41,7 +41,7 @@ def _points(state: State) -> list[_Point]:
     points = []
     for (report, _), days in state.seen.items():
         said = (report.status, report.key, report.source, report.version, report.received)
-        for first, last in days.values():
+        for first, last in times(days):
             points.append((first, *said))
             if last != first:
                 points.append((last, *said))
@@ -69,9 +69,9 @@ def _networks(state: State, now: datetime, networks: int, days: int) -> Mapping[
     for (_, place), seen in state.seen.items():
         if place.address:
             network = _network(place.address)
-            for day, (_, last) in seen.items():
+            for _, last in times(seen):
                 if last >= recent:
-                    found.setdefault(day, set()).add(network)
+                    found.setdefault(last // DAY, set()).add(network)
     many = {_date(day): frozenset(at) for day, at in found.items() if len(at) >= networks}
     return many if len(many) >= days else {}
 

@@ -97,8 +97,9 @@ def test_a_day_keeps_the_first_and_the_last_time_of_each_report() -> None:
     day = at(0) // states.DAY
     turns = [(LICENSED, 0), (UNLICENSED, 1), (LICENSED, 2), (UNLICENSED, 3), (LICENSED, 4)]
     state = state_of([(day * states.DAY + hour * 3600, report, NOWHERE) for report, hour in turns])
-    assert state.seen[LICENSED, NOWHERE] == {day: (day * states.DAY, day * states.DAY + 4 * 3600)}
-    assert state.seen[UNLICENSED, NOWHERE] == {day: (day * states.DAY + 3600, day * states.DAY + 3 * 3600)}
+    assert state.seen[LICENSED, NOWHERE] == {day: states.both(0, 4 * 3600)}
+    assert state.seen[UNLICENSED, NOWHERE] == {day: states.both(3600, 3 * 3600)}
+    assert list(states.times({day: states.both(3600, 7200)})) == [(day * states.DAY + 3600, day * states.DAY + 7200)]
 
 
 def test_an_address_goes_after_thirty_days_and_its_report_after_thirteen_months() -> None:
