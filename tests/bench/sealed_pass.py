@@ -9,7 +9,7 @@ has one row from the pass before and one of the last day.
 import random
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ INSTALLS, PORTION, PORTIONS = 200_000, 2000, 5
 MODULE = "module_1"
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 SEAL = Seal.of_root(b"nobody's")
-took: Counter[str] = Counter()
+took: dict[str, float] = defaultdict(float)
 
 
 @contextmanager

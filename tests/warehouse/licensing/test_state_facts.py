@@ -19,7 +19,7 @@ from warehouse.licensing.facts import Holder, Install, Terms
 from warehouse.licensing.rules import RULES, shared_key
 from warehouse.licensing.sightings import Pair
 from warehouse.licensing.state_codec import Seal
-from warehouse.licensing.states import DAY, NOWHERE, Place, Report, State, merged, of_report, trimmed
+from warehouse.licensing.states import NOWHERE, Place, Report, State, merged, of_report, trimmed
 
 SEAL = Seal.of_root(b"root secret")
 LIMITS = Settings()
@@ -107,8 +107,8 @@ def test_holders_of_a_key_are_known_as_from_the_sightings(
             found.setdefault((module, key), []).append(holder)
     assert found.keys() == wanted.keys()
     assert any(len(holders) > 2 for holders in found.values())
-    for key, holders in found.items():
-        assert told(holders) == told(wanted[key])
+    for pair, holders in found.items():
+        assert told(holders) == told(wanted[pair])
 
 
 def told(holders: list[Holder]) -> list[tuple[object, ...]]:
@@ -151,9 +151,9 @@ def test_each_rule_finds_the_same(engine: Engine, states: dict[Pair, State], now
         holders.setdefault((module, key), []).append(holder)
     for (module, key), expected in sightings.holders(engine, [each for each in holders if each[1]], now).items():
         known = terms.known(module, key)
-        finding = shared_key.find(key, holders[module, key], known, terms)
-        assert finding == shared_key.find(key, expected, known, terms)
-        hits |= {"shared_key"} if finding else set()
+        accused = shared_key.find(key, holders[module, key], known, terms)
+        assert accused == shared_key.find(key, expected, known, terms)
+        hits |= {"shared_key"} if accused else set()
     assert hits == {rule.name for rule in RULES}
 
 
@@ -191,4 +191,3 @@ def test_a_day_shows_three_changes_between_two_statuses_at_most() -> None:
     unlicensed = LICENSED._replace(status="unlicensed")
     turns = [(NOON - timedelta(hours=hour), LICENSED if hour % 2 else unlicensed) for hour in range(8)]
     assert len(known(*turns).runs) == 4
-    assert DAY == 86_400
