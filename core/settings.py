@@ -43,7 +43,8 @@ class Bind:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def _bind(text: str) -> Bind:
+def bind(text: str) -> Bind:
+    """Read `HOST:PORT`. Raises `ValueError` for anything else."""
     match = re.fullmatch(r"(?:\[([0-9A-Fa-f:]+)\]|([^:\s/]+)):(\d{1,5})", text)
     if not match or not 0 < int(match[3]) < 65536:
         raise ValueError("must be HOST:PORT")
@@ -168,9 +169,9 @@ class Settings(Thresholds):
     home: Path = _setting(
         Path("var"), lambda text: Path(_text(text)), "Folder for all data: spool, engine, credentials."
     )
-    collector_bind: Bind = _setting(Bind("127.0.0.1", 8000), _bind, "Address that the collector listens on.")
+    collector_bind: Bind = _setting(Bind("127.0.0.1", 8000), bind, "Address that the collector listens on.")
     dashboard_bind: Bind = _setting(
-        Bind("127.0.0.1", 8050), _bind, "Address that the dashboard and the read API listen on."
+        Bind("127.0.0.1", 8050), bind, "Address that the dashboard and the read API listen on."
     )
     collector_workers: int = _setting(2, _whole(1, 64), "Number of processes that accept beacons.")
     clickhouse_url: str = _setting(

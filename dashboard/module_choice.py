@@ -9,7 +9,7 @@ from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
 from dashboard.empty_ranges import why_empty
-from dashboard.formatting import count
+from dashboard.formatting import plural
 from dashboard.links import link
 from dashboard.tables import anchor
 from warehouse.queries.small_groups import OTHER
@@ -27,7 +27,7 @@ def ask_for_module(data: DataSource, search: str, path: str) -> Any:
     catalog, today = data.catalog(), filters.today()
     links = [
         anchor(
-            f"{display_name(catalog, 'module', name, today).label} · {count(installs)} installs",
+            f"{display_name(catalog, 'module', name, today).label} · {plural(installs, 'install')}",
             link(path, search, {"module": name}),
             refine=True,
             className="offer",

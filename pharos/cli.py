@@ -77,13 +77,14 @@ def _serve(settings: Settings) -> NoReturn:
     watch(settings, home)
     _begin_service()
     # Print the new credentials immediately: only hashes are stored, so a later failure would lose them.
-    for line in _first_start(settings, home):
-        click.echo(line)
+    lines = _first_start(settings, home)
+    click.echo("\n".join(lines))
 
     def ready() -> None:
         click.echo("Pharos is up. Ctrl-C stops it.")
         click.echo(f"  collector   http://{settings.collector_bind}")
         click.echo(f"  dashboard   http://{settings.dashboard_bind}")
+        click.echo("\n".join(lines))  # once more: the log of the start stands in between
 
     status = run(settings, home, ready)
     lock.close()

@@ -95,6 +95,9 @@ def checks(url: str, key: str, module: str) -> Iterator[Check]:
     if health.status != 200 or health.json.get("status") != "ok":
         yield Check("reachable", False, f"GET /healthz answers {health.status}, and not as a collector does")
         return
+    if collector.ask("GET", "/v1/beacons").reason != "method_not_allowed":
+        yield Check("reachable", False, f"{url} answers, but is no collector: is it the address of the dashboard?")
+        return
     yield Check("reachable", True, f"{url} answers")
     yield _tls(collector)
     yield _headers(collector, health)
@@ -152,7 +155,7 @@ def _beacons(collector: _Collector, key: str, module: str) -> Iterator[Check]:
         why = f"{answer.status} {answer.reason}".strip()
         advice = {
             "module_not_allowed": f": give --module, a module that the key may post ({module} is not)",
-            "unauthorized": ": create a key with pharos keys new",
+            "unauthorized": ": this key is not valid here; pharos keys new makes one",
         }.get(answer.reason, "")
         yield Check("key", False, f"{why}{advice}; what needs a key is not checked")
         return
@@ -161,9 +164,9 @@ def _beacons(collector: _Collector, key: str, module: str) -> Iterator[Check]:
     packed = collector.ask("POST", path, gzip.compress(beacon), {**headers, "Content-Encoding": "gzip"})
     yield Check("gzip", packed.status == 200, f"a compressed beacon is answered {packed.status}")
     yield _refusal("refusal", collector.ask("POST", path, beacon, {**headers, "Authorization": ""}), "unauthorized")
-    # Not `/check`: what counts is the path of real beacons. Both are too large, so nothing is stored.
+    # Not `/check`: what counts is the path of real beacons. It is too large, so nothing is stored.
     large = collector.ask("POST", "/v1/beacons", b" " * (LIMIT + 1), headers)
-    yield _refusal("limits", large, "body_too_large")
+    yield _refusal("limits", large, "body_too_large", "; the page Data counts this try as rejected")
 
 
 def _beacon(module: str) -> dict[str, Any]:
@@ -200,8 +203,8 @@ def _license(answer: _Answer) -> dict[str, Any]:
     return beacons[0].get("license") or {}
 
 
-def _refusal(id: str, answer: _Answer, reason: str) -> Check:
+def _refusal(id: str, answer: _Answer, reason: str, more: str = "") -> Check:
     """Check that an error answer arrives as the collector sends it: clients read its `reason`."""
     if answer.reason == reason:
-        return Check(id, True, f"{answer.status} {reason}, as a problem document")
+        return Check(id, True, f"{answer.status} {reason}, as a problem document{more}")
     return Check(id, False, f"{answer.status} without the reason {reason}: a proxy answers in place of the collector")

@@ -161,7 +161,7 @@ def _catalog(settings: Settings, home: Home) -> Check:
     return Check(
         "catalog",
         True,
-        "none: every valid value is stored" if catalog.takes_all else f"{catalog}; {expired} of them expired",
+        "mode open, no entries: all is stored" if catalog.takes_all else f"{catalog}; {expired} of them expired",
     )
 
 
@@ -224,12 +224,11 @@ def _duplicates(spool: Spool) -> Check:
 def _parts(settings: Settings, home: Home) -> Check:
     """Check which parts run on this machine with this home, and whether they respond."""
     running = [part for part in ("serve", "collector", "dashboard") if home.is_locked(part)]
-    binds = {"collector": settings.collector_bind, "dashboard": settings.dashboard_bind}
     wrong = {
         down.part: f"{down.part} is down since {datetime.fromtimestamp(down.since, UTC):%Y-%m-%dT%H:%M:%SZ}: {down.why}"
         for down in parts.down(home)
     }
-    for part, bind in binds.items():
+    for part, bind in parts.addresses(home, settings).items():
         if ("serve" in running or part in running) and part not in wrong and (why := _unresponsive_reason(bind)):
             wrong[part] = f"{part} does not answer at {bind}: {why}"
     if wrong:
@@ -253,7 +252,7 @@ def _unresponsive_reason(bind: Bind) -> str:
 def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
     """Check the embedded engine through the process that owns it. Opening it here would write its files."""
     if home.is_locked("engine"):
-        yield _running(settings)
+        yield _running(parts.addresses(home, settings)["dashboard"])
         yield Check("grants", True, EMBEDDED)
         client = ExportClient(home, ANSWER_SECONDS)
         yield _retention(client.retention_faults, None)
@@ -344,8 +343,8 @@ def _addresses(concentration: Callable[[], Concentration]) -> Check:
     )
 
 
-def _running(settings: Settings) -> Check:
-    connection = http.client.HTTPConnection(settings.dashboard_bind.host, settings.dashboard_bind.port, timeout=10)
+def _running(dashboard: Bind) -> Check:
+    connection = http.client.HTTPConnection(dashboard.host, dashboard.port, timeout=10)
     try:
         connection.request("GET", "/readyz")
         status = connection.getresponse().status

@@ -61,8 +61,12 @@ def _parts(vendor: str, collector: str, key: str) -> tuple[str, str, str, str]:
         raise SdkError("--vendor must be a PHP name that starts with a capital letter: Acme")
     if not _ADDRESS.fullmatch(collector):
         raise SdkError("--collector must be an https address without a query (http only to this machine)")
+    if collector.rstrip("/").endswith("/v1/beacons"):
+        raise SdkError("--collector is the address without /v1/beacons: the client adds the path")
     if not _KEY.fullmatch(key):
         raise SdkError("--key must be 1 to 512 visible ASCII characters")
+    if key.endswith("...") or key.startswith(("prk_", "prt_")):
+        raise SdkError("--key must be an ingest key, as pharos keys new prints it, whole")
     bodies = {name: _body(_source(f"src/{name}.php")) for name in _FIRST}
     for name, value in {"VENDOR": vendor, "COLLECTOR": collector.rstrip("/"), "KEY": key}.items():
         before, _, after = bodies["Config"].partition(f"const {name} = '")

@@ -211,7 +211,7 @@ def _note_down(home: Home, running: list[_Part], noted: list[parts.Down] | None)
             part.down_since = None
     down = [parts.Down(part.command, part.down_since, part.why) for part in running if part.down_since is not None]
     if down != noted:
-        parts.note(home, down)
+        parts.note(home, {part.command: part.bind for part in running if part.bind}, down)
     return down
 
 

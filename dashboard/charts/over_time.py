@@ -9,7 +9,7 @@ from core.releases import Release
 from dashboard.charts import release_marks
 from dashboard.charts.series import Line, after
 from dashboard.charts.style import ACCENT, ACCENT_PALE, GREY, LAYOUT, SHADE, Figure
-from dashboard.formatting import count, day, days, moment, plural, share
+from dashboard.formatting import day, days, moment, plural, share
 
 _TICKS = {"month": "%b %Y", "hour": "%-d %b<br>%H:%M"}
 
@@ -17,7 +17,7 @@ _TICKS = {"month": "%b %Y", "hour": "%-d %b<br>%H:%M"}
 def installs_per_bucket(line: Line, grain: str, before: Line | None = None, releases: Sequence[Release] = ()) -> Figure:
     """Active installs over time. `before` is a period of comparison, drawn behind from the first bucket on."""
     hover = [
-        f"<b>{_bucket(bucket, grain)}</b><br>{count(int(value or 0))} installs{' so far' if part else ''}"
+        f"<b>{_bucket(bucket, grain)}</b><br>{plural(int(value or 0), 'install')}{' so far' if part else ''}"
         for bucket, value, part in zip(line.buckets, line.values, line.incomplete, strict=True)
     ]
     return _over_time(line, grain, hover, ",d", before, releases)
@@ -107,7 +107,7 @@ def _over_time(
 def _behind(before: Line, x: Sequence[str], grain: str) -> Figure:
     """The line of the period of comparison, over the buckets `x` of the period itself."""
     hover = [
-        f"{_bucket(bucket, grain)}<br>{count(int(value or 0))} installs"
+        f"{_bucket(bucket, grain)}<br>{plural(int(value or 0), 'install')}"
         for bucket, value in zip(before.buckets, before.values, strict=True)
     ]
     return {

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import click
 import msgspec
 
+from core import parts
 from core.credentials import Credentials, Role
 from core.home import put
 from core.settings import Bind
@@ -39,12 +40,14 @@ def report(name: str, owner: str, out: Path) -> None:
     """Write a saved view as one self-contained file. The dashboard must be running."""
     settings = load_settings()
     browser = _browser() if out.suffix.lower() == ".pdf" else ""
-    credentials = Credentials(open_home(settings).credentials)
+    home = open_home(settings)
+    dashboard = parts.addresses(home, settings)["dashboard"]
+    credentials = Credentials(home.credentials)
     token = credentials.add_token(Role.ADMIN, days=1)
     try:
-        status, body = _ask(settings.dashboard_bind, token, name, owner)
+        status, body = _ask(dashboard, token, name, owner)
     except (OSError, HTTPException) as error:
-        fail(f"the dashboard at {settings.dashboard_bind} does not answer: {type(error).__name__}")
+        fail(f"the dashboard at {dashboard} does not answer: {type(error).__name__}")
     finally:
         credentials.revoke_secret(token)
     if status != 200:

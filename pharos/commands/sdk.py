@@ -22,6 +22,8 @@ def sdk(vendor: str, collector: str, key: str, out: Path | None, split: bool) ->
     try:
         if not split:
             _write(php(vendor, collector, key), out)
+            if out is not None:
+                click.echo(f"wrote {out}; try its address and key: pharos check {collector} --key KEY", err=True)
             return
         if out is None:
             fail("--split needs --out: it writes two files")

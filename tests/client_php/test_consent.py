@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from tests.client_php.paper import DAY, LICENSE_KEY, Collector, Host, misfits
+from tests.client_php.paper import BEACON, DAY, LICENSE_KEY, Collector, Host, misfits
 
 
 def choose(host: Host, level: str) -> None:
@@ -129,6 +129,69 @@ def test_the_preview_is_the_next_beacon(host: Host, collector: Collector) -> Non
         assert beacon.pop("sent_at")
     assert json.dumps(preview, sort_keys=True) == json.dumps(sent, sort_keys=True)
     assert sent["features"] == {"export": 3}
+
+
+def test_the_preview_shows_no_id_that_is_not_made(host: Host) -> None:
+    """Before the first report the page is the same at each look: it names no id that the report will not have."""
+    looks = [host.run("echo json_encode([$client->preview(), $client->installId()]);") for _ in range(2)]
+    for preview, install_id in looks:
+        assert preview["install_id"] == "(made with the first report)"
+        assert preview["beacon_id"] == "(made with the report)"
+        assert install_id is None
+    assert "The cron asks for the license" in host.run("echo json_encode($client->page());")
+    host.tick()
+    assert "The cron asks for the license" not in host.run("echo json_encode($client->page());")
+
+
+@pytest.mark.parametrize(("first", "then"), [("full", "license"), ("license", "full")])
+def test_the_preview_keeps_the_license_when_the_level_changes(
+    host: Host, collector: Collector, first: str, then: str
+) -> None:
+    """What the cron has asked once is in the preview of each level."""
+    options = f"'license' => ['status' => 'Active', 'key' => {LICENSE_KEY!r}]"
+    choose(host, first)
+    host.tick(options)
+    choose(host, then)
+    preview = host.run("echo json_encode($client->preview());", options)
+    assert preview["license"] == collector.beacons[0]["license"]
+    assert preview["license"]["status"] == "licensed"
+    assert preview["consent"]["level"] == then
+    assert ("server" in preview) == (then == "full")
+
+
+def test_off_says_that_nothing_is_sent(host: Host) -> None:
+    """With Off the page shows what Full would send, and says so."""
+    choose(host, "off")
+    page = host.run("echo json_encode($client->page());")
+    assert "What Full would send" in page
+    assert "Nothing is sent now." in page
+    assert "The next report" not in page
+    assert "Nothing is sent now." not in post(host, "choose", level="full")
+
+
+def test_the_choice_names_all_that_full_sends(host: Host) -> None:
+    """The text of the choice Full has a word for each part that only a full beacon has."""
+    words = {
+        "os": "operating system", "arch": "architecture", "virtualization": "virtualization", "php": "PHP",
+        "whmcs": "WHMCS", "database": "database", "web_server": "web server", "sapi": "SAPI", "features": "features",
+    }  # fmt: skip
+    parts = {*BEACON["server?"], *BEACON["platform?"], "arch?", "features"}
+    assert {part.rstrip("?") for part in parts} == words.keys()
+    choice = re.search(r"Full: [^<]+", host.run("echo json_encode($client->page());"))
+    assert choice
+    assert [word for word in words.values() if word not in choice[0]] == []
+
+
+def test_what_cannot_be_undone_takes_two_clicks(host: Host) -> None:
+    """Erase, object and forget show what they do before the button that does it."""
+    page = host.run("echo json_encode($client->page());")
+    for action, text in {
+        "erase": "deletes all reports of this install",
+        "object": "stores no further report",
+        "forget": "are deleted too",
+    }.items():
+        [inside] = re.findall(rf'<details><summary>[^<]+</summary>(?:(?!</details>).)*value="{action}"', page)
+        assert text in inside
 
 
 @pytest.mark.parametrize("action", ["access", "erase", "object"])

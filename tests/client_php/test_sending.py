@@ -130,6 +130,8 @@ def test_a_refusal_that_is_not_about_features_gives_the_counts_back(
     assert answer["status"] == "rejected"
     [rejected] = answer["rejected"]
     assert (rejected["module"], rejected["reason"]) == ("invoice_pro", json.loads(body).get("reason", "bad_format"))
+    assert host.run("echo json_encode($client->troubles());") == [f"rejected {rejected['reason']}"]
+    assert "It is not sent again" in host.run("echo json_encode($client->page());")
     host.count(export=5)
     host.sleep(DAY)
     assert host.tick()["status"] == "sent"
@@ -243,6 +245,11 @@ def test_undeclared_is_not_sent(host: Host, collector: Collector) -> None:
     )
     answer = host.tick()
     assert (answer["status"], answer["undeclared"], answer["accepted"]) == ("undeclared", 1, 0)
+    assert host.run("echo json_encode($client->troubles());") == ["undeclared"]
+    assert "does not know this module" in host.run("echo json_encode($client->page());")
+    host.sleep(DAY)
+    assert host.tick()["status"] == "sent"
+    assert host.run("echo json_encode($client->troubles());") == []
 
 
 def test_a_killed_run_is_like_a_lost_answer(host: Host, collector: Collector) -> None:

@@ -29,7 +29,7 @@ def test_the_example_is_a_catalog() -> None:
     example = ROOT / "deploy" / "catalog.example.toml"
     done = pharos(ROOT / "no-home", "catalog", "check", str(example))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{example}: mode declared, 1 modules, 2 features, 1 sources\n"
+    assert done.stdout == f"{example}: mode open, 1 modules, 2 features, 1 sources\n"
     assert not (ROOT / "no-home").exists()
 
 

@@ -96,9 +96,17 @@ def test_another_server_is_no_collector() -> None:
     assert failed(found) == ["reachable"]
 
 
+def test_the_dashboard_is_no_collector() -> None:
+    """The dashboard, which answers /healthz in the same form, is named as the probable mistake."""
+    with server(200, {"Content-Type": "application/json"}, b'{"status":"ok"}') as url:
+        found = list(checks(url, KEY, "m"))
+    assert failed(found) == ["reachable"]
+    assert "dashboard" in found[0].message
+
+
 def test_a_proxy_that_answers_itself() -> None:
     """A proxy that hides the collector's error answers and headers fails these checks."""
-    body = b'{"status":"ok","beacons":[{"license":{"ip":"10.0.0.1"}}],"rejected":[]}'
+    body = b'{"status":"ok","reason":"method_not_allowed","beacons":[{"license":{"ip":"10.0.0.1"}}],"rejected":[]}'
     with server(200, {"Content-Type": "application/json"}, body) as url:
         found = list(checks(url, KEY, "m"))
     assert failed(found) == ["headers", "refusal", "limits"]
@@ -115,7 +123,7 @@ def test_a_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )  # fmt: skip
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate, key)
-    with server(200, {}, b'{"status":"ok"}', tls) as url:
+    with server(200, {}, b'{"status":"ok","reason":"method_not_allowed"}', tls) as url:
         untrusted = list(checks(url, KEY, "m"))
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         trusted = {check.id: check for check in checks(url, KEY, "m")}

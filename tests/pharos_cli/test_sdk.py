@@ -54,7 +54,10 @@ def test_it_writes_two_files_in_the_vendors_namespace(tmp_path: Path) -> None:
 def test_it_writes_one_file_that_is_enough(tmp_path: Path) -> None:
     """The whole client is one file, on standard output or in a folder that is not there yet."""
     one = tmp_path / "lib" / "one.php"
-    assert run(*OPTIONS, "--out", str(one)).returncode == 0
+    written = run(*OPTIONS, "--out", str(one))
+    assert (written.returncode, written.stdout) == (0, "")
+    assert f"wrote {one}" in written.stderr
+    assert OPTIONS[-1] not in written.stderr
     assert one.read_text() == run(*OPTIONS).stdout
     assert [path.name for path in one.parent.iterdir()] == ["one.php"]
     refused = run(*OPTIONS, "--split")
@@ -68,7 +71,8 @@ def test_it_writes_one_file_that_is_enough(tmp_path: Path) -> None:
     [
         ("--vendor", "acme"), ("--vendor", "Ac me"), ("--vendor", "A\\B"), ("--vendor", ""), ("--vendor", "List"),
         ("--collector", "http://telemetry.example.com"), ("--collector", "telemetry.example.com"),
-        ("--collector", "https://a/?b"), ("--key", ""), ("--key", "a b"), ("--key", "a\nb"),
+        ("--collector", "https://a/?b"), ("--collector", "https://a.example/v1/beacons"), ("--key", ""),
+        ("--key", "a b"), ("--key", "a\nb"), ("--key", "pik_..."), ("--key", "prt_abc"), ("--key", "prk_abc"),
     ],
 )  # fmt: skip
 def test_what_no_client_can_be_made_of_is_one_line(option: str, value: str) -> None:

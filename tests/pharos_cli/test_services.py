@@ -119,6 +119,13 @@ def test_a_part_that_is_down_is_told(system: System) -> None:
     wait_for(lambda: "dashboard is up again" in system.log(), "the log to say so", 60)
 
 
+def test_a_command_finds_a_pharos_that_listens_elsewhere(system: System) -> None:
+    """In a terminal that does not know the addresses, doctor asks the parts where they are."""
+    wait_for(lambda: json.loads((system.home / "parts.json").read_bytes())["down"] == [], "all parts", 60)
+    done = pharos(system.home, "doctor")
+    assert "ok   parts        serve, collector, dashboard running" in done.stdout, done.stdout
+
+
 def bound(squatter: socket.socket, port: int) -> bool:
     """Return whether the port could be bound."""
     try:

@@ -7,7 +7,7 @@ from dash import Output, html
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters, unfiltered
-from dashboard.formatting import count, days, fewer, share
+from dashboard.formatting import count, days, fewer, plural, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import NOTHING, facts
@@ -41,7 +41,7 @@ def _of_module(data: DataSource, chosen: Filters) -> html.Dl:
             "Answered",
             "–" if coverage["answered"] is None else count(coverage["answered"]),
             "too few to say of how many" if coverage["active"] is None else
-            f"of {count(coverage['active'])} active installs; the others do not report it",
+            f"of {plural(coverage['active'], 'active install')}; the others do not report it",
         ),
     )  # fmt: skip
 
@@ -49,7 +49,7 @@ def _of_module(data: DataSource, chosen: Filters) -> html.Dl:
 def _part(part: dict[str, Any], k: int, hint: str) -> tuple[str, str]:
     if part["share"] is None:
         return "–", f"{fewer(k)} installs, or all but so few" if k > 1 else "no installs"
-    return share(part["share"]), f"{count(part['installs'])} of {count(part['of'])} installs, {hint}"
+    return share(part["share"]), f"{count(part['installs'])} of {plural(part['of'], 'install')}, {hint}"
 
 
 def _of_all(data: DataSource, chosen: Filters) -> html.Dl:
@@ -63,13 +63,13 @@ def _of_all(data: DataSource, chosen: Filters) -> html.Dl:
         (
             "Installs hurt",
             share(hit / answered) if hit and answered else "–",
-            f"{count(hit)} of {count(answered)} installs, {days(chosen.start, chosen.end)}" if hit and answered
+            f"{count(hit)} of {plural(answered, 'install')}, {days(chosen.start, chosen.end)}" if hit and answered
             else f"{fewer(data.k)} installs, or none" if data.k > 1 else "no installs",
         ),
         ("Of those that still upgrade", "–", "choose a module: versions are those of one module"),
         (
             "Answered",
             count(min(answered, active or answered)),
-            f"of {count(active)} active installs; the others do not report it" if active else "",
+            f"of {plural(active, 'active install')}; the others do not report it" if active else "",
         ),
     )  # fmt: skip

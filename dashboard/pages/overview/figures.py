@@ -6,7 +6,7 @@ from dashboard.cards import FigureText, figure_card, figure_outputs, figure_valu
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters, today
-from dashboard.formatting import count, days, share
+from dashboard.formatting import count, days, plural, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import fill, loading, region
 from warehouse.queries.small_groups import OTHER
@@ -71,4 +71,4 @@ def _licensed(data: DataSource, chosen: Filters, total: int | None) -> FigureTex
     licensed = next((row["value"] for row in known_rows(rows) if row["key"] == "licensed"), None)
     if not total or licensed is None:
         return FigureText("–", "of active installs")
-    return FigureText(share(licensed / total), f"{count(licensed)} installs reported licensed last")
+    return FigureText(share(licensed / total), f"{plural(licensed, 'install')} reported licensed last")

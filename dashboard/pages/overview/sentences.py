@@ -8,7 +8,7 @@ from dashboard import filters
 from dashboard.changes import Change, sentence, strongest_of_each
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters
-from dashboard.formatting import count
+from dashboard.formatting import count, plural
 from dashboard.links import link
 from dashboard.pages.overview import lifecycle, moves
 from dashboard.permissions import Callbacks, Page
@@ -50,16 +50,19 @@ def _active(data: DataSource, chosen: Filters) -> str:
     days = "day" if periods[0].days == 1 else f"{periods[0].days} days"
     if not now:
         return ""
+    active = f"{plural(now, 'install')} {_was(now)} active"
     if not then or not data.total(periods[1].beginning.args()):
-        return (
-            f"{count(now)} installs were active in the last {days} that are over. There is nothing to compare with yet."
-        )
+        return f"{active} in the last {days} that are over. There is nothing to compare with yet."
     before = "the same days last year" if chosen.compare == "year" else f"the {days} before"
     if now == then:
-        return f"{count(now)} installs were active, as many as in {before}."
+        return f"{active}, as many as in {before}."
     more = "more" if now > then else "fewer"
     percent = f"{abs(now / then - 1):.1%}"
-    return f"{count(now)} installs were active, {percent} {more} than in {before} ({count(then)})."
+    return f"{active}, {percent} {more} than in {before} ({count(then)})."
+
+
+def _was(number: int) -> str:
+    return "was" if number == 1 else "were"
 
 
 def _week(data: DataSource, chosen: Filters, search: str) -> Any:
@@ -68,7 +71,8 @@ def _week(data: DataSource, chosen: Filters, search: str) -> Any:
     if not weeks or weeks[-1]["new"] is None or weeks[-1]["lost"] is None:
         return ""
     last = weeks[-1]
-    text = f"In the last whole week {count(last['new'])} installs were new and {count(last['lost'])} were lost"
+    new, lost = last["new"], last["lost"]
+    text = f"In the last whole week {plural(new, 'install')} {_was(new)} new and {count(lost)} {_was(lost)} lost"
     return [dcc.Link(text, href=f"{link('/', search)}#lifecycle"), "."]
 
 

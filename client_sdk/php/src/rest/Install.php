@@ -109,7 +109,11 @@ final class Install
         return $this->store->put('choice', ['moved' => $answer, 'place' => $state['moved']] + $choice);
     }
 
-    /** @return array<string, mixed> */
+    /**
+     * The next beacon. What is random and not made yet is a text in brackets.
+     *
+     * @return array<string, mixed>
+     */
     public function preview(Module $module): array
     {
         $this->counter->flush();
@@ -119,11 +123,13 @@ final class Install
             $state['machine'] = Machine::look();  // before the first run of the cron, which is when the owner chooses
         }
         Counts::ingest($state, $this->store->lines($state));
-        $body = $state['modules'][$module->name()]['body'] ?? null;
-        if (!\is_array($body) || ($body['consent']['level'] ?? '') !== $level) {
-            $body = $module->body($level, self::seen($state), $module->policy(), false);
-        }
         $known = $state['modules'][$module->name()] ?? [];
+        $body = \is_array($known['body'] ?? null) ? $known['body'] : [];
+        if (($body['consent']['level'] ?? '') !== $level) {
+            $license = $body['license'] ?? null;
+            $body = $module->body($level, self::seen($state), $module->policy(), false);
+            $body['license'] = $license ?? $body['license'];
+        }
         $body['module']['version'] = $module->version();
         $due = Clock::now() + State::dueIn($state, Clock::now());
         $past = Counts::days($state, $module->name(), Clock::date($due));
@@ -131,10 +137,18 @@ final class Install
         $reason = empty($known['sent']) ? 'activate' : $reason;
         $features = Counts::take($state, $module->name(), (string) key($past));
         return [
-            'schema' => 1, 'beacon_id' => State::uuid(), 'install_id' => $state['install_id'] ?: State::uuid(),
+            'schema' => 1, 'beacon_id' => '(made with the report)',
+            'install_id' => $state['install_id'] ?: '(made with the first report)',
             'sent_at' => gmdate('Y-m-d\TH:i:s\Z', reset($past) ?: $due),
             'reason' => $past === [] ? $reason : 'heartbeat',
         ] + $body + ($level === 'full' && $features !== [] ? ['features' => $features] : []);
+    }
+
+    /** Returns whether the cron has asked the host for all that the preview shows. */
+    public function asked(Module $module): bool
+    {
+        $body = $this->state()['modules'][$module->name()]['body'] ?? [];
+        return isset($body['license']) && (isset($body['platform']) || $this->level() === 'license');
     }
 
     public function farewell(Module $module): Result
@@ -169,7 +183,8 @@ final class Install
         }
         foreach (['moved', 'objected', 'error', 'unreadable'] as $part) {
             if (!empty($state[$part])) {
-                $troubles[] = $part === 'error' ? 'error ' . $state['error'] : $part;
+                $final = $part !== 'error' || preg_match('/^(rejected|undeclared)\b/', $state['error']) === 1;
+                $troubles[] = $part !== 'error' ? $part : ($final ? '' : 'error ') . $state['error'];
             }
         }
         if (($state['lost_at'] ?? 0) > $now - 7 * Clock::DAY) {

@@ -69,7 +69,8 @@ final class Module
         if ($this->level() === 'off') {
             return ['status' => 0, 'reason' => 'off', 'answer' => []];
         }
-        $body = json_encode($this->preview(), JSON_THROW_ON_ERROR);
+        $ids = ['beacon_id' => State::uuid(), 'install_id' => $this->installId() ?? State::uuid()];
+        $body = json_encode($ids + $this->preview(), JSON_THROW_ON_ERROR);
         $answer = Transport::request('/v1/beacons/check', $body, true, 2.5);
         return [
             'status' => $answer['status'],

@@ -14,7 +14,8 @@ final class Page
             . ' on this WHMCS. You can change it at any time, and every module works the same whatever you choose.',
         'off' => 'Off: nothing is sent',
         'license' => 'License: module, version and license status, with a hash of the license key',
-        'full' => 'Full: also operating system, versions of PHP, WHMCS, database and web server, and how often features are used',
+        'full' => 'Full: also operating system, architecture and virtualization, versions of PHP, WHMCS, database and web server,'
+            . ' how PHP is run (SAPI), and how often features are used',
         'save' => 'Save',
         'choice' => 'What may be sent',
         'saved' => 'Saved.',
@@ -23,6 +24,10 @@ final class Page
         'address' => 'As with any request, the collector sees the address of this server.',
         'policy' => 'Privacy policy of %s.',
         'preview' => 'The next report',
+        'preview_off' => 'What Full would send',
+        'preview_off_note' => 'Nothing is sent now.',
+        'preview_unasked' => 'The cron asks for the license and for the versions of WHMCS and its database before it makes a'
+            . ' report. Until then they are unknown or missing here.',
         'install_id' => 'The install_id is random. It is the proof for your requests below: keep it to yourself.',
         'log' => 'The last reports',
         'none' => 'None yet.',
@@ -30,8 +35,15 @@ final class Page
         'rights_intro' => 'These requests go to the collector at once.',
         'access' => 'Show and export what is held',
         'erase' => 'Erase what is held',
+        'erase_sure' => 'The collector deletes all reports of this install. This cannot be undone. Later reports are stored'
+            . ' again, unless you also choose Off.',
         'object' => 'Object: nothing may be stored any more',
+        'object_sure' => 'The collector stores no further report of this install, and telemetry is turned off here. What is'
+            . ' held already stays until you erase it.',
         'forget' => 'Erase everything, there and here, and turn telemetry off',
+        'forget_sure' => 'The collector deletes all reports of this install. The install_id and all that waits here are'
+            . ' deleted too. This cannot be undone.',
+        'sure' => 'Yes, do it',
         'explain' => 'Show what would be stored of the next report',
         'progress' => 'Show how far the requests are',
         'requests_none' => 'You have made no requests yet.',
@@ -60,6 +72,8 @@ final class Page
         'trouble_database' => 'The database does not answer.',
         'trouble_objected' => 'You objected at the collector: nothing is counted. A new choice above ends that here.',
         'trouble_error' => 'The last report did not arrive: %s. It is kept and sent again.',
+        'trouble_rejected' => 'The collector rejected the last report: %s. It is not sent again; later ones are. Tell the vendor.',
+        'trouble_undeclared' => 'The collector does not know this module and stored nothing. Tell the vendor.',
         'trouble_lost_state' => 'The stored state was lost. The install id is the same; what waited is gone.',
         'trouble_lost_counts' => 'A file of counts was cut short.',
         'trouble_lost_line' => 'A count was written only in part, and is lost.',
@@ -69,9 +83,10 @@ final class Page
     ];
 
     private const ACTIONS = ['access', 'erase', 'object'];
+    private const SURE = ['erase', 'object', 'forget'];  // what one click must not do
     // It takes the colors of the theme, light or dark, and a narrow screen breaks long buttons.
     private const STYLE = '<style>.pharos form{display:flex;flex-wrap:wrap;gap:8px;margin:0 0 16px}'
-        . '.pharos fieldset{flex-basis:100%;min-width:0;border:0;margin:0;padding:0}'
+        . '.pharos fieldset,.pharos form details{flex-basis:100%;min-width:0;border:0;margin:0;padding:0}'
         . '.pharos legend{border:0;margin:0 0 8px;font-size:inherit;font-weight:bold;color:inherit}'
         . '.pharos .btn{white-space:normal;text-align:left}.pharos .alert{white-space:pre-line}'
         . '.pharos pre{white-space:pre-wrap;overflow-wrap:anywhere;background:none;color:inherit;'
@@ -153,8 +168,9 @@ final class Page
             return [$this->text('requests_none'), ''];
         }
         $lines = [];
-        foreach ($requests as $request) {
+        foreach ($requests as $turn => $request) {
             $known = isset(self::TEXTS["state_{$request['state']}"]) ? $request['state'] : 'unknown';
+            $requests[$turn]['at'] = gmdate('Y-m-d\TH:i:s\Z', (int) ($request['at'] ?? 0));
             $lines[] = gmdate('Y-m-d H:i', (int) ($request['at'] ?? 0)) . ' UTC, '
                 . $this->text(\in_array($request['action'], self::ACTIONS, true) ? $request['action'] : 'rights') . ': '
                 . $this->text("state_$known");
@@ -220,17 +236,24 @@ final class Page
 
     private function preview(): string
     {
-        return '<h3>' . self::escaped($this->text('preview')) . '</h3>'
-            . $this->block($this->json($this->module->preview())) . '<p>'
-            . self::escaped($this->text('install_id')) . '</p>' . $this->form($this->button('explain'));
+        $off = $this->module->level() === 'off';
+        $notes = ($off ? $this->text('preview_off_note') . ' ' : '')
+            . ($this->install->asked($this->module) ? '' : $this->text('preview_unasked') . ' ') . $this->text('install_id');
+        return '<h3>' . self::escaped($this->text($off ? 'preview_off' : 'preview')) . '</h3>'
+            . $this->block($this->json($this->module->preview())) . '<p>' . self::escaped($notes) . '</p>'
+            . ($off ? '' : $this->form($this->button('explain')));
     }
 
     private function rights(string $shown): string
     {
         $html = '<h3>' . self::escaped($this->text('rights')) . '</h3><p>' . self::escaped($this->text('rights_intro')) . '</p>';
         $buttons = '';
-        foreach (['access', 'erase', 'object', 'forget', 'progress'] as $do) {
+        foreach (['access', 'progress'] as $do) {
             $buttons .= $this->button($do);
+        }
+        foreach (self::SURE as $do) {
+            $buttons .= '<details><summary>' . self::escaped($this->text($do)) . '</summary><p>'
+                . self::escaped($this->text("{$do}_sure")) . '</p>' . $this->button($do, $this->text('sure')) . '</details>';
         }
         $html .= $this->form($buttons);
         if ($shown === '') {

@@ -45,7 +45,7 @@ final class Verdict
             $state['until'] = $now + $wait;
             $result = new Result(Result::FAILED, $reason, ['next_in' => $wait]);
         }
-        $state['error'] = $result->status() === Result::SENT ? '' : (string) $result->reason();
+        $state['error'] = self::trouble($result);
         array_unshift($state['log'], [
             'at' => $now, 'status' => $result->status(), 'reason' => $result->reason(),
             'beacons' => array_map(static function (array $beacon): array {
@@ -61,6 +61,19 @@ final class Verdict
             }
         }
         return $result;
+    }
+
+    /** What the page says of an answer: of a failure its reason, of an answer that is final the status first. */
+    private static function trouble(Result $result): string
+    {
+        switch ($result->status()) {
+            case Result::FAILED:
+                return (string) $result->reason();
+            case Result::REJECTED:
+            case Result::UNDECLARED:
+                return trim($result->status() . ' ' . $result->reason());
+        }
+        return '';
     }
 
     /**

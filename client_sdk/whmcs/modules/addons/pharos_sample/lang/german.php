@@ -9,8 +9,8 @@ $_ADDONLANG['pharos_intro'] = 'Mit Ihrer Einwilligung erhält %s etwa einmal am 
     . ' von %s auf diesem WHMCS. Sie können sie jederzeit ändern, und jedes Modul arbeitet gleich, wie auch immer Sie wählen.';
 $_ADDONLANG['pharos_off'] = 'Aus: nichts wird gesendet';
 $_ADDONLANG['pharos_license'] = 'Lizenz: Modul, Version und Stand der Lizenz, mit einem Hash des Lizenzschlüssels';
-$_ADDONLANG['pharos_full'] = 'Voll: auch Betriebssystem, Versionen von PHP, WHMCS, Datenbank und Webserver, und wie oft Funktionen'
-    . ' benutzt werden';
+$_ADDONLANG['pharos_full'] = 'Voll: auch Betriebssystem, Architektur und Virtualisierung, Versionen von PHP, WHMCS, Datenbank'
+    . ' und Webserver, wie PHP ausgeführt wird (SAPI), und wie oft Funktionen benutzt werden';
 $_ADDONLANG['pharos_save'] = 'Speichern';
 $_ADDONLANG['pharos_saved'] = 'Gespeichert.';
 $_ADDONLANG['pharos_unsaved'] = 'Das konnte nicht gespeichert werden.';
@@ -19,6 +19,10 @@ $_ADDONLANG['pharos_address'] = 'Wie bei jeder Anfrage sieht der Empfänger die 
 $_ADDONLANG['pharos_choice'] = 'Was gesendet werden darf';
 $_ADDONLANG['pharos_policy'] = 'Datenschutzerklärung %s.';
 $_ADDONLANG['pharos_preview'] = 'Der nächste Bericht';
+$_ADDONLANG['pharos_preview_off'] = 'Was „Voll“ senden würde';
+$_ADDONLANG['pharos_preview_off_note'] = 'Jetzt wird nichts gesendet.';
+$_ADDONLANG['pharos_preview_unasked'] = 'Der Cron fragt nach der Lizenz und nach den Versionen von WHMCS und Datenbank, bevor er einen'
+    . ' Bericht macht. Bis dahin fehlen sie hier oder sind unbekannt.';
 $_ADDONLANG['pharos_install_id'] = 'Die install_id ist zufällig. Sie weist Ihre Anträge unten aus: Behalten Sie sie für sich.';
 $_ADDONLANG['pharos_log'] = 'Die letzten Berichte';
 $_ADDONLANG['pharos_none'] = 'Noch keine.';
@@ -26,8 +30,15 @@ $_ADDONLANG['pharos_rights'] = 'Ihre Daten';
 $_ADDONLANG['pharos_rights_intro'] = 'Diese Anträge gehen sofort an den Empfänger.';
 $_ADDONLANG['pharos_access'] = 'Zeigen und ausgeben, was gespeichert ist';
 $_ADDONLANG['pharos_erase'] = 'Löschen, was gespeichert ist';
+$_ADDONLANG['pharos_erase_sure'] = 'Der Empfänger löscht alle Berichte dieser Installation. Das lässt sich nicht rückgängig machen.'
+    . ' Spätere Berichte werden wieder gespeichert, wenn Sie nicht auch „Aus“ wählen.';
 $_ADDONLANG['pharos_object'] = 'Widersprechen: nichts darf mehr gespeichert werden';
+$_ADDONLANG['pharos_object_sure'] = 'Der Empfänger speichert keinen weiteren Bericht dieser Installation, und die Telemetrie wird'
+    . ' hier ausgeschaltet. Was schon gespeichert ist, bleibt, bis Sie es löschen.';
 $_ADDONLANG['pharos_forget'] = 'Dort und hier alles löschen und Telemetrie ausschalten';
+$_ADDONLANG['pharos_forget_sure'] = 'Der Empfänger löscht alle Berichte dieser Installation. Auch die install_id und alles, was hier'
+    . ' wartet, wird gelöscht. Das lässt sich nicht rückgängig machen.';
+$_ADDONLANG['pharos_sure'] = 'Ja, ausführen';
 $_ADDONLANG['pharos_explain'] = 'Zeigen, was vom nächsten Bericht gespeichert würde';
 $_ADDONLANG['pharos_progress'] = 'Zeigen, wie weit die Anträge sind';
 $_ADDONLANG['pharos_requests_none'] = 'Sie haben noch keine Anträge gestellt.';
@@ -63,6 +74,9 @@ $_ADDONLANG['pharos_trouble_missing_function'] = 'Die PHP-Funktion %s ist abgesc
 $_ADDONLANG['pharos_trouble_database'] = 'Die Datenbank antwortet nicht.';
 $_ADDONLANG['pharos_trouble_objected'] = 'Sie haben beim Empfänger widersprochen: Nichts wird gezählt. Eine neue Wahl'
     . ' oben beendet das hier.';
+$_ADDONLANG['pharos_trouble_rejected'] = 'Der Empfänger hat den letzten Bericht abgelehnt: %s. Er wird nicht noch einmal gesendet;'
+    . ' spätere werden es. Sagen Sie es dem Anbieter.';
+$_ADDONLANG['pharos_trouble_undeclared'] = 'Der Empfänger kennt dieses Modul nicht und hat nichts gespeichert. Sagen Sie es dem Anbieter.';
 $_ADDONLANG['pharos_trouble_lost_state'] = 'Der gespeicherte Stand ging verloren. Die install_id ist dieselbe; was wartete,'
     . ' ist fort.';
 $_ADDONLANG['pharos_trouble_lost_counts'] = 'Eine Datei mit Zählungen wurde abgeschnitten.';
