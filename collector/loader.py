@@ -105,8 +105,8 @@ class Loader:
         while not stop.is_set():
             try:
                 if not migrated:
-                    for name in migrate(self._engine):
-                        log.info("applied %s", name)
+                    if applied := migrate(self._engine):
+                        log.info("applied %s", ", ".join(applied))
                     migrated = True
                 busy = self.step()
                 wait = BACKOFF_SECONDS[0]

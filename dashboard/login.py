@@ -13,9 +13,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from core.credentials import Credentials, Role, User
 from core.sessions import MOST_SECONDS, Session, Sessions
 from dashboard.login_throttle import Throttle
-from dashboard.permissions import page_at
+from dashboard.permissions import PAGES, page_at
 
 COOKIE = "pharos_session"
+DESK = next(page.path for page in PAGES if page.name == "desk")
 
 
 class SessionUser(UserMixin):  # type: ignore[misc]
@@ -78,6 +79,12 @@ def safe_next(text: str) -> str:
     return f"{path}?{url.query}" if url.query else path
 
 
+def _after_login(text: str, role: Role) -> str:
+    """Return the address to open after the login: the licensing team begins with its cases."""
+    address = safe_next(text)
+    return DESK if address == "/" and role is Role.LICENSING else address
+
+
 def register(
     server: Flask, credentials: Credentials, sessions: Sessions, throttle: Throttle, public: frozenset[str]
 ) -> None:
@@ -99,7 +106,7 @@ def register(
     @server.get("/login")
     def show_login() -> AnyResponse:
         if current_user.is_authenticated:
-            return redirect(safe_next(request.args.get("next", "/")))
+            return redirect(_after_login(request.args.get("next", "/"), current_user.role))
         return _page()
 
     @server.post("/login")
@@ -116,7 +123,7 @@ def register(
         if current_user.is_authenticated:
             sessions.end(current_user.name, current_user.session_id)
         begin_session(sessions, user)
-        return redirect(safe_next(request.form.get("next", "/")), 303)
+        return redirect(_after_login(request.form.get("next", "/"), user.role), 303)
 
     @server.post("/logout")
     def log_out() -> AnyResponse:

@@ -199,6 +199,14 @@ def test_who_is_logged_in_needs_no_login_page(visit: Visit) -> None:
     assert visit("product").get("/login?next=/features").location == "/features"
 
 
+def test_each_role_begins_where_its_work_is(app: Flask, visit: Visit) -> None:
+    """Without a page that was asked for, the licensing team comes to its cases and all others to Today."""
+    first = {role: visit(role).get("/login").location for role in ("product", "admin", "licensing")}
+    assert first == {"product": "/", "admin": "/", "licensing": "/licensing"}
+    assert visit("licensing").get("/login?next=/features").location == "/features"
+    assert log_in(app.test_client(), name="licensing", next="/") == (303, "/licensing")
+
+
 def test_a_forged_cookie_is_nobody(app: Flask) -> None:
     """A cookie with a forged signature is ignored."""
     client = app.test_client()
