@@ -45,7 +45,7 @@ class Fleet:
     """A system that holds the stream, and what was sent."""
 
     system: System
-    beacons: list[reference.Dated]
+    beacons: reference.Sent
     start: date
     end: date
 

@@ -12,7 +12,7 @@ from pharos.synthetic_fleet import beacons
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, System, running
 from tests.fleet import reference
-from tests.fleet.reference import Dated, Grain, Metric
+from tests.fleet.reference import Grain, Metric
 
 K = 5
 INSTALLS, DAYS = 80, 14
@@ -39,7 +39,7 @@ class Fleet:
     """A system with a small fleet that has many small groups."""
 
     system: System
-    beacons: list[Dated]
+    beacons: reference.Sent
     start: date
     end: date
 

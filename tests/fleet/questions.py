@@ -225,7 +225,6 @@ class Drop:
 
 def drop(history: History, span: Span, filters: Mapping[str, str]) -> Drop:
     """The installs behind the answer."""
-    latest = reference.Question([], "installs", span[0], span[1], "period", 1, None, "latest", hide_open=False)
     seen: dict[str, list[Dated]] = {}
     found = Drop(set(), set(), set(), {}, {})
     for day, install, beacon in within(history, span):
@@ -234,11 +233,11 @@ def drop(history: History, span: Span, filters: Mapping[str, str]) -> Drop:
             if count:
                 found.users.setdefault(name, set()).add(install)
     for install, reports in seen.items():
-        values = {name: latest.last(reports, name.partition(".")[0]) for name in filters}
+        values = {name: reference.last(reports, name.partition(".")[0]) for name in filters}
         if not all(values.values()):
             continue
         found.answered.add(install)
-        (version,) = latest.last(reports, "version")
+        (version,) = reference.last(reports, "version")
         found.versions.setdefault(version, set()).add(install)
         if all(reference.meets(values[name], name, wanted) for name, wanted in filters.items()):
             found.hit.add(install)

@@ -3,13 +3,14 @@
 Where the product and this file disagree, one of them misreads the contract.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from tests.fleet import versions
+from tests.fleet import groups, versions
+from tests.fleet.groups import Group, Key, fold
 
 Beacon = dict[str, Any]
 Row = dict[str, Any]
@@ -17,9 +18,9 @@ Dated = tuple[date, Beacon]  # a beacon with its effective day
 Metric = Literal["installs", "feature_installs", "feature_uses"]
 Grain = Literal["day", "week", "month", "period"]
 Count = Literal["reported", "latest"]
-Key = str | tuple[str, str]  # of one dimension, or of two
+Found = TypeVar("Found")
 
-OTHER = "(other)"
+OTHER = groups.OTHER
 PATHS = {
     "module": "module.name",
     "version": "module.version",
@@ -36,30 +37,47 @@ PATHS = {
 }
 
 
-@dataclass
-class Group:
-    """The installs behind one key in one bucket, those of them seen before today, and the uses of what is counted."""
-
-    installs: set[str] = field(default_factory=set)
-    uses: int = 0
-    earlier: set[str] = field(default_factory=set)
-    least: int = 0
-
-    def size(self, k: int, *, steps: bool) -> int:
-        """How many installs are told: of those that came today only every k-th makes a difference, with `steps`."""
-        if not steps:
-            return len(self.installs)
-        return max(self.least, len(self.earlier) + (len(self.installs) - len(self.earlier)) // k * k)
-
-
 def sent_at(beacon: Beacon) -> datetime:
     """The time that the beacon states, in UTC."""
     return datetime.fromisoformat(beacon["sent_at"]).astimezone(UTC)
 
 
-def dated(beacons: Iterable[Beacon]) -> list[Dated]:
+def dated(beacons: Iterable[Beacon]) -> "Sent":
     """Each beacon with the day it states: its effective day wherever no clock was skewed, and in every import."""
-    return [(sent_at(beacon).date(), beacon) for beacon in beacons]
+    return Sent((sent_at(beacon).date(), beacon) for beacon in beacons)
+
+
+class Sent(tuple[Dated, ...]):
+    """Beacons with their days. What is the same in every question is found once."""
+
+    def __init__(self, _: Iterable[Dated]) -> None:
+        self._found: dict[Any, Any] = {}
+
+    def once(self, key: Any, find: Callable[[], Found]) -> Found:
+        """What `find` returns, which is called for the first question with this key."""
+        if key not in self._found:
+            self._found[key] = find()
+        found: Found = self._found[key]
+        return found
+
+    def meeting(self, name: str, wanted: str, metric: Metric) -> list[bool]:
+        """For each beacon, whether it meets a filter."""
+        dimension = name.partition(".")[0]
+        return self.once(
+            ("meeting", name, wanted, metric),
+            lambda: [meets(carried(beacon, dimension, metric), name, wanted) for _, beacon in self],
+        )
+
+    def counted(self, metric: Metric, by: str | None, feature: str | None) -> list[tuple[tuple[Key, int], ...]]:
+        """For each beacon, the keys under which it counts, with the uses."""
+        return self.once(
+            ("counted", metric, by, feature),
+            lambda: [tuple(_counted(beacon, metric, by, feature)) for _, beacon in self],
+        )
+
+    def ranks(self, dimension: str, open_from: date | None) -> list[tuple[Any, ...]]:
+        """For each beacon, what says which one is an install's latest."""
+        return self.once(("ranks", dimension, open_from), lambda: [_rank(one, dimension, open_from) for one in self])
 
 
 def metric(
@@ -85,7 +103,8 @@ def metric(
     under the others, nothing is told. A condition is told where it is a union of such rows, `(other)` being one.
     """
     hide_open = hide_open and "license_source" not in (*(by or "").split(","), *(filters or {}))
-    question = Question(beacons, metric, frm, to, grain, k, open_from, count, hide_open)
+    sent = beacons if isinstance(beacons, Sent) else Sent(beacons)
+    question = Question(sent, metric, frm, to, grain, k, open_from, count, hide_open)
     rows: list[Row] = []
     for bucket, told in question.told(by, filters or {}).items():
         if not told:
@@ -99,7 +118,7 @@ def metric(
 class Question:
     """What all groupings of one answer have in common."""
 
-    beacons: Sequence[Dated]
+    beacons: Sent
     metric: Metric
     frm: date
     to: date
@@ -114,12 +133,19 @@ class Question:
         """Whether counts grow in steps."""
         return self.open_from is not None and self.metric != "feature_uses"
 
+    @property
+    def _asked(self) -> tuple[Any, ...]:
+        return self.metric, self.frm, self.to, self.grain, self.k, self.open_from, self.count, self.hide_open
+
     def told(self, by: str | None, filters: Mapping[str, str]) -> dict[str, dict[Key, int]]:
         """The figures by bucket and key; none for a bucket of which nothing is told."""
+        return self._told(self._groups(by, filters), filters)
+
+    def _told(self, buckets: Mapping[str, dict[Key, Group]], filters: Mapping[str, str]) -> dict[str, dict[Key, int]]:
         named = self._named(filters) if filters and self.k > 1 else None
         told: dict[str, dict[Key, int]] = {}
-        for bucket, groups in sorted(self._groups(by, filters).items()):
-            folded = fold(groups, self.k, steps=self.steps)
+        for bucket, found in sorted(buckets.items()):
+            folded = fold(found, self.k, steps=self.steps)
             sizes = {key: group.size(self.k, steps=self.steps) for key, group in folded.items()}
             told[bucket] = {}
             if (named is None or bucket in named) and all(size >= self.k for size in sizes.values()):
@@ -128,13 +154,16 @@ class Question:
 
     def _named(self, filters: Mapping[str, str]) -> set[str]:
         """The buckets in which one of the filters is a row, or several, grouped by its dimension under the others."""
+        return self.beacons.once(("named", self._asked, *filters.items()), lambda: self._find_named(filters))
+
+    def _find_named(self, filters: Mapping[str, str]) -> set[str]:
         named: set[str] = set()
         for name, wanted in filters.items():
             dimension, _, operation = name.partition(".")
             others = {other: value for other, value in filters.items() if other != name}
-            groups = self._groups(dimension, others)
-            for bucket, rows in self.told(dimension, others).items():
-                folded = [key for key in groups[bucket] if key not in rows]
+            found = self._groups(dimension, others)
+            for bucket, rows in self._told(found, others).items():
+                folded = [key for key in found[bucket] if key not in rows]
                 if operation:
                     holds = [versions.meets(dimension, operation, str(key), wanted) for key in folded]
                     if rows and (all(holds) or not any(holds)):
@@ -146,64 +175,95 @@ class Question:
     def _groups(self, by: str | None, filters: Mapping[str, str]) -> dict[str, dict[Key, Group]]:
         """Everything that counts, by bucket and key."""
         days = [self.frm + timedelta(days=number) for number in range((self.to - self.frm).days + 1)]
-        buckets: dict[str, dict[Key, Group]] = {_bucket(day, self.frm, self.grain): {} for day in days}
+        bucket_of = {day: _bucket(day, self.frm, self.grain) for day in days}
+        buckets: dict[str, dict[Key, Group]] = {bucket: {} for bucket in bucket_of.values()}
         counted = self._latest(by, filters) if self.count == "latest" else self._reported(by, filters)
         for day, install, key, uses in counted:
-            group = buckets[_bucket(day, self.frm, self.grain)].setdefault(key, Group())
+            found = buckets[bucket_of[day]]
+            group = found.get(key)
+            if group is None:
+                group = found[key] = Group()
             group.installs.add(install)
             if self.open_from and day < self.open_from:
                 group.earlier.add(install)
             group.uses += uses
         return buckets
 
-    def _within(self) -> Iterator[Dated]:
-        for day, beacon in self.beacons:
-            hidden = self.metric == "feature_uses" or self.hide_open
-            if self.frm <= day <= self.to and not (hidden and self.open_from and day >= self.open_from):
-                yield day, beacon
+    def _within(self) -> list[int]:
+        """The places of the beacons that count among those that were sent."""
+        hidden = self.open_from if self.metric == "feature_uses" or self.hide_open else None
+        frm, to = self.frm, self.to
+        return self.beacons.once(
+            ("within", frm, to, hidden),
+            lambda: [
+                place
+                for place, (day, _) in enumerate(self.beacons)
+                if frm <= day <= to and not (hidden and day >= hidden)
+            ],
+        )
 
     def _reported(self, by: str | None, filters: Mapping[str, str]) -> Iterator[tuple[date, str, Key, int]]:
         """Day, install, key and uses of each beacon, once for each value of it."""
-        for day, beacon in self._within():
-            if all(
-                meets(carried(beacon, name.partition(".")[0], self.metric), name, filters[name]) for name in filters
-            ):
-                for key, uses in _counted(beacon, self.metric, by, filters.get("feature")):
-                    yield day, beacon["install_id"], key, uses
+        places = self._within()
+        for name, wanted in filters.items():
+            met = self.beacons.meeting(name, wanted, self.metric)
+            places = [place for place in places if met[place]]
+        counted = self.beacons.counted(self.metric, by, filters.get("feature"))
+        for place in places:
+            day, beacon = self.beacons[place]
+            for key, uses in counted[place]:
+                yield day, beacon["install_id"], key, uses
 
     def _latest(self, by: str | None, filters: Mapping[str, str]) -> Iterator[tuple[date, str, Key, int]]:
         """First day, install and key of each install and bucket, and of each module where that is a key."""
         asked = by.split(",") if by else []
-        reports: dict[tuple[str, str, str], list[Dated]] = {}
-        for day, beacon in self._within():
-            module = beacon["module"]["name"]
-            if filters.get("module", module) == module:
-                bucket, part = _bucket(day, self.frm, self.grain), module if "module" in asked else ""
-                reports.setdefault((bucket, beacon["install_id"], part), []).append((day, beacon))
-        for (_, install, _), seen in reports.items():
-            others = {name: wanted for name, wanted in filters.items() if name != "module"}
-            if not all(meets(self.last(seen, name.partition(".")[0]), name, others[name]) for name in others):
+        others = {name: wanted for name, wanted in filters.items() if name != "module"}
+        for install, places in self._reports(filters.get("module"), by_module="module" in asked):
+            if not all(meets(self._last(places, name.partition(".")[0]), name, others[name]) for name in others):
                 continue
-            keys = [self.last(seen, name) for name in asked]
+            keys = [self._last(places, name) for name in asked]
             if all(keys):
                 first, *more = (key for (key,) in (keys or [{""}]))
-                yield min(day for day, _ in seen), install, (first, more[0]) if more else first, 0
+                yield min(self.beacons[place][0] for place in places), install, (first, more[0]) if more else first, 0
 
-    def last(self, seen: Sequence[Dated], dimension: str) -> set[str]:
-        """The value of the latest report of an install, the higher one of a day; a day that is over comes first."""
+    def _reports(self, module: str | None, *, by_module: bool) -> list[tuple[str, list[int]]]:
+        """The places of each install's beacons, by bucket, and by module where that is a key."""
 
-        def rank(report: Dated) -> tuple[Any, ...]:
-            day, beacon = report
-            over = self.open_from is None or day < self.open_from
-            source = versions.SERIES.get(dimension, dimension)
-            (value,) = carried(beacon, source, "installs") or {""}
-            if dimension == "os_release":
-                value = f"{''.join(carried(beacon, 'os', 'installs'))} {value}"
-            version = () if source in versions.COMPARED else versions.order("version", beacon["module"]["version"])
-            return over, day, version, versions.order(dimension if dimension == "os_release" else source, value)
+        def find() -> list[tuple[str, list[int]]]:
+            reports: dict[tuple[str, str, str], list[int]] = {}
+            for place in self._within():
+                day, beacon = self.beacons[place]
+                of = beacon["module"]["name"]
+                if module in (None, of):
+                    bucket = _bucket(day, self.frm, self.grain)
+                    reports.setdefault((bucket, beacon["install_id"], of if by_module else ""), []).append(place)
+            return [(install, places) for (_, install, _), places in reports.items()]
 
-        _, beacon = max(seen, key=rank)
+        return self.beacons.once(("reports", self._asked, module, by_module), find)
+
+    def _last(self, places: Sequence[int], dimension: str) -> set[str]:
+        """The value of the latest of these beacons."""
+        ranks = self.beacons.ranks(dimension, self.open_from)
+        _, beacon = self.beacons[max(places, key=ranks.__getitem__)]
         return carried(beacon, dimension, "installs")
+
+
+def last(seen: Sequence[Dated], dimension: str) -> set[str]:
+    """The value of the latest report of an install, the higher one of a day."""
+    _, beacon = max(seen, key=lambda report: _rank(report, dimension, None))
+    return carried(beacon, dimension, "installs")
+
+
+def _rank(report: Dated, dimension: str, open_from: date | None) -> tuple[Any, ...]:
+    """What the latest report has most of: it came on a day that is over, on a later day, of a higher version."""
+    day, beacon = report
+    over = open_from is None or day < open_from
+    source = versions.SERIES.get(dimension, dimension)
+    (value,) = carried(beacon, source, "installs") or {""}
+    if dimension == "os_release":
+        value = f"{''.join(carried(beacon, 'os', 'installs'))} {value}"
+    version = () if source in versions.COMPARED else versions.order("version", beacon["module"]["version"])
+    return over, day, version, versions.order(dimension if dimension == "os_release" else source, value)
 
 
 def _keyed(by: str | None, key: Key) -> Row:
@@ -219,24 +279,6 @@ def meets(values: set[str], name: str, wanted: str) -> bool:
     if not operation:
         return wanted in values
     return any(versions.meets(dimension, operation, value, wanted) for value in values)
-
-
-def fold(groups: Mapping[Key, Group], k: int, *, steps: bool = False) -> dict[Key, Group]:
-    """The groups that may be told apart, and under `(other)` the union of those that may not."""
-    sizes = {key: group.size(k, steps=steps) for key, group in groups.items()}
-    smallest_first = sorted(groups, key=lambda key: (sizes[key], key))
-    folded: list[Key] = []
-    other = Group()
-    for key in smallest_first:
-        if sizes[key] >= k and (not folded or other.size(k, steps=steps) >= k):
-            break
-        group = groups[key]
-        folded.append(key)
-        other = Group(
-            other.installs | group.installs, other.uses + group.uses, other.earlier | group.earlier, sizes[key]
-        )
-    told = {key: group for key, group in groups.items() if key not in folded}
-    return told | {OTHER: other} if folded else told
 
 
 def licensing(beacons: Sequence[Beacon], times: Sequence[datetime] | None = None) -> list[Row]:

@@ -177,7 +177,7 @@ class Told:
     """The answers of an engine, and what was sent."""
 
     answers: list[dict[str, Any]]
-    beacons: list[reference.Dated]
+    beacons: reference.Sent
     histories: dict[str | None, History] = field(default_factory=dict)
 
     def of(self, number: int, k: int) -> dict[str, Any]:
