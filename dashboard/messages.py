@@ -157,12 +157,14 @@ def nothing_changed() -> html.Div:
     return _empty("Nothing changed clearly", "No share changed by more than chance explains.")
 
 
-def no_countries() -> html.Div:
-    """For a range in which no install has a country."""
+def no_countries(k: int) -> html.Div:
+    """For a range in which no install has a country, or too few have one."""
+    few = f", or {fewer(k)} do" if k > 1 else ""
     return _empty(
         "No countries to show",
-        "Give Pharos a country database: set PHAROS_COUNTRY_DATABASE to an MMDB file, or with Debian's package "
-        "tor-geoipdb to /usr/share/tor, and restart the collector. It stores the country, not the address.",
+        f"No install of the range has a country{few}. Give Pharos a country database: set PHAROS_COUNTRY_DATABASE to "
+        "an MMDB file, or with Debian's package tor-geoipdb to /usr/share/tor, and restart the collector. It stores "
+        "the country, not the address.",
     )
 
 

@@ -123,6 +123,8 @@ ACCOUNT = "/account"
 EXTENSION = "pharos callbacks"
 API = "/api/"
 CALLBACKS = "/_dash-update-component"
+# The outlines of the countries, for the map. They are the same for all, and need a login like all else.
+MAP = "/_map.json"
 
 
 def page_at(path: str) -> Page | None:

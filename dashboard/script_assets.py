@@ -10,11 +10,12 @@ from pathlib import Path
 
 import brotli
 import dash_ag_grid
-from flask import Flask, Response, g, request
+from flask import Flask, Response, abort, g, request
 from flask_compress import Compress
 from werkzeug.wrappers import Response as AnyResponse
 
-from dashboard.permissions import CALLBACKS
+from dashboard.countries import ATLAS, outlines
+from dashboard.permissions import CALLBACKS, MAP
 
 SCRIPTS = "/_dash-component-suites/"
 # The first chart requests this script only once its figure has arrived. A preload header starts it with the page.
@@ -50,6 +51,17 @@ def register(server: Flask) -> None:
         response.cache_control.no_cache = True
         return response.make_conditional(request)
 
+    shapes = json.dumps(outlines(ATLAS), separators=(",", ":")).encode()
+
+    @server.get(MAP)
+    def world_map() -> AnyResponse:
+        if outlines(ATLAS) is None:
+            abort(404)
+        response = Response(shapes, content_type="application/json")
+        response.set_etag(hashlib.sha256(shapes).hexdigest())
+        response.cache_control.no_cache = True
+        return response.make_conditional(request)
+
     packed = _Packed()
 
     @server.after_request
@@ -62,7 +74,7 @@ def register(server: Flask) -> None:
             # The browser waits for these scripts before it shows the page.
             answer = {**response.get_json(), "dist": [{"type": "_js_dist", "url": script} for script in scripts]}
             response.set_data(json.dumps(answer))
-        if not request.path.startswith(SCRIPTS):
+        if not request.path.startswith((SCRIPTS, MAP)):
             return response
         response.headers.setdefault("Cache-Control", "no-cache")  # cached, and revalidated by its ETag
         response.vary.add("Accept-Encoding")

@@ -119,6 +119,7 @@
   };
 
   const pharos = {
+    refine,
     showFilters(search, pathname, modules, pages, known) {
       const given = new URLSearchParams(search || "");
       const page = pageAt(pathname, pages);

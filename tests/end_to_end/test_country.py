@@ -3,12 +3,18 @@
 import json
 import urllib.request
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import Browser, expect
 
+from dashboard.countries import ATLAS, outlines
 from tests.collector.mmdb import mmdb
 from tests.end_to_end.beacons import beacon
-from tests.end_to_end.system import ENGINES, KEY, System, fetch, running
+from tests.end_to_end.system import ENGINES, KEY, PASSWORD, System, fetch, running
+from tests.end_to_end.test_browser import browser, logged_in
+
+__all__ = ["browser"]
 
 COUNTRIES = mmdb(
     {
@@ -68,3 +74,40 @@ def test_licensing_rows_have_their_country(system: System) -> None:
     assert len(page["rows"]) == 22
     for row in page["rows"]:
         assert row["country"] == expected[row["ip"].replace(":", ".").partition(".")[0]], row["ip"]
+
+
+def test_a_country_is_colored_on_the_map(system: System, browser: Browser) -> None:
+    """From the posted beacon to the map: a country has its color, its text and its filter; folded ones have none.
+
+    The card has the same as a table, as a CSV file and as a picture. No request leaves the machine.
+    """
+    if outlines(ATLAS) is None:
+        pytest.skip("deploy/charts.sh could not fetch the outlines")
+    page = logged_in(browser, system, "admin", PASSWORD)
+    hosts: set[str] = set()
+    errors: list[str] = []
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))
+    page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
+    page.goto(f"{system.dashboard}/platforms")
+    world = page.locator("#platforms-country-map.drawn")
+    netherlands = world.locator("[data-country=NL]")
+    expect(netherlands).to_have_class("step-1")
+    expect(world.locator("[class^=step]")).to_have_count(1)
+    expect(world.locator(".world [data-country=FR]")).to_have_attribute("data-text", "France: none, or too few to show")
+    expect(page.locator("#platforms-country-note")).to_contain_text("17 of 22 active installs report it.")
+    expect(page.locator("#platforms-country-note")).to_contain_text("8 installs of countries with too few to show")
+    netherlands.hover()
+    expect(world.locator(".map-label")).to_have_text("Netherlands: 9 installs, 53%")
+    with page.expect_download() as table:
+        page.get_by_role("button", name="Download Country as CSV").click()
+    lines = table.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert lines == ['"Code","Country","Installs","Share"', '"NL","Netherlands",9,0.5294', '"(other)","",8,0.4706']
+    with page.expect_download() as picture:
+        page.get_by_role("button", name="Download Country as PNG").click()
+    assert picture.value.path().read_bytes().startswith(b"\x89PNG")
+    netherlands.click()
+    expect(page.get_by_role("button", name="Remove filter Country: NL")).to_be_visible()
+    expect(page.locator("#platforms-country-body").get_by_role("link")).to_have_text(["Netherlands (NL)"])
+    assert hosts <= {"127.0.0.1", ""}  # a picture of the page itself has no host
+    assert errors == []
+    page.context.close()

@@ -5,7 +5,7 @@ from dash import Dash, Input, html
 from dashboard import freshness
 from dashboard.cards import heading
 from dashboard.data_source import DataSource
-from dashboard.pages.platforms import crossing, values
+from dashboard.pages.platforms import by_country, crossing, values
 from dashboard.permissions import Callbacks, Page
 
 
@@ -14,7 +14,8 @@ def layout() -> html.Div:
     return html.Div(
         [
             heading("platforms", "Platforms", "What installs run on. Choose a value to filter by it."),
-            html.Div([values.layout(dimension) for dimension in values.DIMENSIONS], className="charts"),
+            html.Div([values.layout(dimension) for dimension in values.CARDS], className="charts"),
+            by_country.layout(),
             crossing.layout(),
         ]
     )
@@ -23,7 +24,8 @@ def layout() -> html.Div:
 def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callbacks of the page."""
     search = Input("url", "search")
-    for dimension in values.DIMENSIONS:
+    for dimension in values.CARDS:
         values.register(page, callbacks, data, search, dimension)
+    by_country.register(page, dash_app, callbacks, data, search)
     crossing.register(page, callbacks, data, search)
     freshness.register(callbacks, page, data, search)

@@ -20,6 +20,7 @@ DIMENSIONS = (
     "php_series", "whmcs_series", "database_series", "web_server_series", "os_release", "virtualization", "country",
     "arch",
 )  # fmt: skip
+CARDS = tuple(one for one in DIMENSIONS if one != "country")  # which has a card with a map
 PATCH_LEVEL = {
     "php_series": "php", "whmcs_series": "whmcs", "database_series": "database", "web_server_series": "web_server",
 }  # fmt: skip
@@ -47,7 +48,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, di
         if not active:
             return Instead(why_empty(data, chosen))
         if not found:
-            return Instead(messages.no_countries() if dimension == "country" else messages.too_few(data.k))
+            return Instead(messages.too_few(data.k))
         return *_shown(search, args, found, active), _level(search, dimension, detailed=detailed)
 
 
