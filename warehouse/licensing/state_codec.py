@@ -17,8 +17,9 @@ from warehouse.licensing.states import NOWHERE, Days, Place, Report, State
 
 FORMAT = 1
 NONCE, LENGTH = 12, 4  # bytes
-# The size shows roughly on how many days an install has reported, so small states have all the same.
-LEAST = 1024
+# The size shows roughly on how many days an install has reported. From 2 KiB on this exposes nobody, also after 13
+# months; from 1 KiB on it exposed 7 installs of 100 (`tests/bench/sealed_state.py`).
+LEAST = 2048
 PURPOSE = "license states"
 
 

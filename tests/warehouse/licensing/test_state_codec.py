@@ -9,7 +9,7 @@ import pytest
 from warehouse.licensing.state_codec import FORMAT, LEAST, LENGTH, Seal, Unreadable, encode, padded
 from warehouse.licensing.states import DAY, Place, Report, State, merged, of_report
 
-START = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp())
+START = int(datetime(2025, 11, 1, 20, tzinfo=UTC).timestamp())
 REPORT = Report("licensed", 2**64 - 1, "whmcs-addon-modules", "3.2.1", True, "DE")
 SEAL = Seal.of_root(b"root secret")
 
