@@ -10,6 +10,11 @@ def count(number: int) -> str:
     return f"{number:,}".replace(",", THIN)
 
 
+def decimal(number: float) -> str:
+    """`6 384`, or `4.2`: one decimal below a hundred."""
+    return count(round(number)) if number >= 100 else f"{number:.1f}"
+
+
 def share(part: float) -> str:
     """`45%`, or `4.5%`: one decimal below ten percent; at most `100%`."""
     part = min(part, 1)

@@ -56,7 +56,7 @@ def table_card(name: str, title: str, tools: Any = None, term: str = "") -> html
             html.Div([heading, tools], className="card-head"),
             *region(
                 name,
-                html.Div(id=f"{name}-body", className="table-body"),
+                html.Div(id=f"{name}-body", className="awaited"),
                 html.P(id=f"{name}-note", className="card-note"),
                 *shown_table(name, title, picture=False),
             ),

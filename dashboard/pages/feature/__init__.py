@@ -8,7 +8,7 @@ from dashboard import filters, freshness, messages
 from dashboard.cards import heading
 from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
-from dashboard.formatting import count, days, share
+from dashboard.formatting import count, days, decimal, share
 from dashboard.links import link
 from dashboard.pages.feature import adoption, by_value, first_use, retention, together
 from dashboard.pages.feature.chosen import Shown, read
@@ -89,7 +89,7 @@ def _figures(data: DataSource, shown: Shown) -> html.Dl:
         ("Uses", "–" if uses is None else count(uses), "in the range"),
         (
             "Uses per install",
-            "–" if uses is None or not installs else f"{uses / installs:.1f}",
+            "–" if uses is None or not installs else decimal(uses / installs),
             "of the installs that used it",
         ),
     )  # fmt: skip

@@ -21,7 +21,7 @@ def layout() -> html.Section:
     return html.Section(
         [
             html.Div(html.H2("What changed", id="changed-title"), className="card-head"),
-            *region("changed", html.Ul(id="changed-said", className="said")),
+            *region("changed", html.Ul(id="changed-said", className="said awaited")),
         ],
         className="card",
         **{"aria-labelledby": "changed-title"},
