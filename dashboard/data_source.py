@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -148,10 +149,13 @@ class DataSource:
         """The releases to mark on the time axis of a period."""
         return released(self.catalog(), chosen.module, chosen.start, chosen.end)
 
-    def ask(self, metric: str, args: Mapping[str, str]) -> Answer:
-        """The answer of a metric to the current user. Raises `QueryError` and `EngineError`."""
+    def ask(self, metric: str, args: Mapping[str, str], *, side_by_side: bool = False) -> Answer:
+        """The answer of a metric to the current user. Raises `QueryError` and `EngineError`.
+
+        `side_by_side`: the page asks the same of other dimensions, and one statement counts them all.
+        """
         args = counted(metric, args)
-        query = metrics.parse(metric, args, today())
+        query = replace(metrics.parse(metric, args, today()), side_by_side=side_by_side)
         return self._shared(
             metric,
             args,

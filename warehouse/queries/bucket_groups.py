@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from warehouse.engine import Engine
-from warehouse.queries import disclosure
+from warehouse.queries import disclosure, side_by_side
 from warehouse.queries.group_counts import counts_once, counts_sql, together_sql
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.queries.reported_values import PORTION, Texts
@@ -74,7 +74,7 @@ class BucketGroups:
 
     def buckets(self) -> list[Bucket]:
         """Return the buckets that have groups. Raises `EngineError`."""
-        found = list(self._ranked())
+        found = list(self._side_by_side() if side_by_side.is_one_of_several(self._query) else self._ranked())
         self.small = {one.start: one.small for one in found if one.small is not None}
         together = {one.start: one.sums for one in found}
         buckets = {one.start: self._bucket(one, one.sums) for one in found}
@@ -103,7 +103,7 @@ class BucketGroups:
                 {small}, sumIf(everybody, NOT large), sumIf(earlier, NOT large), sumIf(amount, NOT large),
                 sumIf(squares, NOT large)
             FROM (
-                SELECT *, {installs} AS installs, installs >= {{k:UInt64}}
+                SELECT *, {installs} AS installs, installs >= {{k:UInt64}} AND key != '{OTHER}'
                     AND row_number() OVER (PARTITION BY bucket ORDER BY installs DESC, key) <= {MOST_GROUPS} AS large
                 FROM ({counts})
             )
@@ -113,6 +113,23 @@ class BucketGroups:
             named = frozenset(keys) if len(keys) == others else None
             counts_by_key = {key: _Counts(*each) for key, *each in large}
             yield _Read(bucket.isoformat(), counts_by_key, others, _Counts(*sums), named)
+
+    def _side_by_side(self) -> Iterator[_Read]:
+        """Return what `_ranked` returns, of the one bucket that there is."""
+        found = side_by_side.counts(self._reader, self._query, self._texts, self._open_from)
+        counts = {key: _Counts(everybody, earlier, 0, 0.0) for key, everybody, earlier in found}
+        groups = [self._group(key, each) for key, each in counts.items()]
+        ordered = sorted(groups, key=lambda group: (-group.installs, group.key))
+        large = [group.key for group in ordered if group.installs >= self._k and group.key != OTHER][:MOST_GROUPS]
+        small = counts.keys() - set(large)
+        if counts:
+            yield _Read(
+                self._query.start.isoformat(),
+                {key: counts[key] for key in large},
+                len(small),
+                sum((counts[key] for key in small), _Counts(0, 0, 0, 0.0)),
+                frozenset(small) if self._name_small and len(small) <= MOST_NAMED else None,
+            )
 
     def _together(self, found: list[_Read], buckets: Mapping[str, Bucket]) -> dict[str, _Counts]:
         """Return the counts of the small groups of each bucket, each install once. Notes the merged groups."""

@@ -21,7 +21,7 @@ Statement = tuple[str, dict[str, Any]]  # SQL and its parameters
 
 def counts_once(query: MetricQuery) -> bool:
     """Whether an install counts under one key of a bucket at most, so that counts of keys add up."""
-    return query.count == "latest" and "module" not in query.dimensions
+    return not query.dimensions or (query.count == "latest" and "module" not in query.dimensions)
 
 
 def texts_sql(query: MetricQuery, source: str) -> Statement:
@@ -46,7 +46,7 @@ def counts_sql(engine: Engine, query: MetricQuery, texts: Texts, open_from: date
     if query.divisor > 1 and query.metric == "feature_uses":
         sql = statement.counts_of_amounts()
     elif query.count == "latest":
-        sql = statement.counts_of(statement.latest())
+        sql = statement.latest_counts()
     elif query.grain == "day":
         sql = statement.counts_by_day()
     elif query.grain == "week" and query.metric != "feature_uses" and statement.weeks <= month_bits.MOST_BUCKETS:
@@ -154,29 +154,35 @@ class _Statement(LatestReports):
         )
 
     def counts_by_week(self) -> str:
-        """Return the groups of `reported` by week. It counts the bits of each week, as `counts_by_day` does."""
-        days, monday = self.of_span(self._days()), self._first_monday
-        early = month_bits.until(days, self._open_from - timedelta(days=1)) if self._open_from else "0::UInt32"
-        found = ", ".join(
-            f"groupBitOr({month_bits.buckets('week', monday, each)}) AS {name}"
-            for each, name in ((days, "found"), (early, "found_early"))
-        )
-        counted, earlier = (month_bits.counted(name, range(self.weeks)) for name in ("found", "found_early"))
+        """Return the groups of `reported` by week.
+
+        Each install of a key has its days by month, and a week looks at the one or two months that it lies in.
+        """
+        query, found = self._query, self._days()
+        months = month_bits.months(query.start, query.end)
+        names = {month: f"month_{number}" for number, month in enumerate(months)}
+        days = ", ".join(f"groupBitOrIf({found}, month = '{month}'::Date) AS {name}" for month, name in names.items())
+
+        def counted(until: date) -> str:
+            masks = month_bits.week_masks(query.start, until) if until >= query.start else {}
+            counts = [self._installs_with(masks.get(monday, {}), names) for monday in weeks]
+            return f"[{', '.join(counts)}]::Array(UInt64)"
+
+        weeks = month_bits.week_masks(query.start, query.end)
+        earlier = self._open_from - timedelta(days=1) if self._open_from else query.start - timedelta(days=1)
+        mondays = ", ".join(f"'{monday}'::Date" for monday in weeks)
         return (
-            f"SELECT '{monday}'::Date + 7 * counts.1 AS bucket, key, counts.2 AS everybody, counts.3 AS earlier, "  # noqa: S608
+            "SELECT counts.1 AS bucket, key, counts.2 AS everybody, counts.3 AS earlier, "  # noqa: S608
             "0::UInt64 AS amount, 0::Float64 AS squares FROM (SELECT key, "
-            f"arrayJoin(arrayFilter(each -> each.2 > 0, arrayZip(range({self.weeks}), {counted}, {earlier}))) "
-            f"AS counts FROM ({self._bits_of_installs([], found)}) GROUP BY key)"
+            f"arrayJoin(arrayFilter(each -> each.2 > 0, arrayZip([{mondays}], {counted(query.end)}, "
+            f"{counted(min(earlier, query.end))}))) AS counts FROM ({self._bits_of_installs([], days)}) GROUP BY key)"
         )
 
-    @property
-    def weeks(self) -> int:
-        """The number of weeks of which the span has days."""
-        return month_bits.position("week", self._first_monday, self._query.end) + 1
-
-    @property
-    def _first_monday(self) -> date:
-        return self._query.start - timedelta(days=self._query.start.weekday())
+    @staticmethod
+    def _installs_with(masks: Mapping[date, int], names: Mapping[date, str]) -> str:
+        """Return the number of rows that have some of the days of months, which are in these columns."""
+        tests = [f"bitAnd({names[month]}, {mask}) != 0" for month, mask in masks.items()]
+        return f"countIf({' OR '.join(tests)})" if tests else "0"
 
     def _bits_of_installs(self, within: Sequence[str], bits: str) -> str:
         """Return a SELECT of (key, install, `within`, `bits`), a row for each install of a key."""

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from warehouse.engine import Engine
-from warehouse.queries import dimensions, disclosure, month_bits, sampling
+from warehouse.queries import dimensions, disclosure, sampling, side_by_side
 from warehouse.queries.bucket_groups import BucketGroups
 from warehouse.queries.bucket_select import BETWEEN, table
 from warehouse.queries.differencing import Cell
@@ -146,7 +146,8 @@ class _Question:
         # The keys by bucket that are in no row of their own. Kept for the dimensions that conditions are about.
         self._folded: dict[_Grouping, dict[str, set[str]]] = {}
         self._about = {dimension_of(name) for name in query.filters if dimensions.is_condition(name)}
-        self._reported: dict[tuple[str, str], list[str]] = {}
+        self._reported: dict[tuple[str, str], Sequence[str]] = {}
+        self._side_by_side = query.side_by_side
 
     def divisor(self, query: MetricQuery) -> int:
         """One install in so many answers the query."""
@@ -170,11 +171,12 @@ class _Question:
         if query.metric == "feature_uses":
             # Which groups are large depends on installs alone, and they are counted faster than uses.
             query = replace(self._told_days(query), metric="feature_installs")
-        for name, value in sorted(query.filters.items()):
+        # The module last: all tables are ordered by it, and the groupings by other filters keep it.
+        for name, value in sorted(query.filters.items(), key=lambda each: (each[0] == "module", each)):
             if buckets <= named:
                 break
             others = {other: query.filters[other] for other in query.filters if other != name}
-            grouping = replace(query, by=dimension_of(name), filters=others)
+            grouping = replace(query, by=dimension_of(name), filters=others, side_by_side=False)
             told: dict[str, set[str]] = {}
             for row in self._grouping(grouping):
                 if row.value is not None:
@@ -207,6 +209,9 @@ class _Question:
     def _texts(self, query: MetricQuery, source: str) -> Sequence[str]:
         """The different texts that were reported of a source in the span."""
         key = table(query), source
+        if self._side_by_side and key not in self._reported and not query.of_license_plane:
+            several = side_by_side.texts(self._reader(query), query)
+            self._reported |= {(table(query), name): texts for name, texts in several.items()}
         if key not in self._reported:
             found = self._reader(query).query(*texts_sql(query, source))
             self._reported[key] = [text for (text,) in found]
@@ -220,7 +225,7 @@ class _Question:
         return self._groupings.get(question, [])
 
     def _fold(self, query: MetricQuery) -> list[Row]:
-        query = self._told_days(query)
+        query = _as_reported(self._told_days(query))
         if query.end < query.start:
             return []
         reader, texts = self._reader(query), partial(self._texts, query)
@@ -239,6 +244,12 @@ class _Question:
                 if bucket.start in groups.small
             }
         return rows
+
+
+def _as_reported(query: MetricQuery) -> MetricQuery:
+    """The same question, where an install's latest value says no more than all of them: SQL counts those faster."""
+    named = {*query.dimensions, *map(dimension_of, query.filters)}
+    return replace(query, count="reported") if query.count == "latest" and named <= {"module"} else query
 
 
 def _grouping(query: MetricQuery) -> _Grouping:
@@ -261,12 +272,6 @@ def days_with_beacons(engine: Engine, start: date, end: date) -> tuple[date | No
     A day that is missing among them is a gap in the data, and no day on which nobody used anything.
     """
     reader = engine.as_user(ServerUser.PRODUCT)
-    (first, count) = reader.query(f"SELECT min({month_bits.first_day('days')}), count() FROM installs_by_month")[0]  # noqa: S608
-    days = reader.query(
-        "SELECT arrayJoin(arrayMap(position -> month + position, bitPositionsToArray(days))) AS day "
-        "FROM (SELECT month, groupBitOr(days) AS days FROM installs_by_month "
-        "WHERE month BETWEEN toStartOfMonth({start:Date}) AND {end:Date} GROUP BY month) "
-        "WHERE day BETWEEN {start:Date} AND {end:Date}",
-        {"start": start, "end": end},
-    )
-    return first if count else None, frozenset(day for (day,) in days)
+    months = reader.query("SELECT month, groupBitOr(days) FROM installs_by_month GROUP BY month ORDER BY month")
+    days = [month + timedelta(days=bit) for month, bits in months for bit in range(31) if bits >> bit & 1]
+    return (days[0] if days else None), frozenset(day for day in days if start <= day <= end)

@@ -3,7 +3,7 @@
 A bucket is a bit, too: bit 0 of a UInt64 is the bucket that begins on the day `origin`.
 """
 
-from datetime import date
+from datetime import date, timedelta
 
 EVERY_DAY = 0xFFFFFFFF
 MOST_BUCKETS = 60
@@ -75,9 +75,28 @@ def last_position(days: str) -> str:
 
 def first_day(days: str) -> str:
     """Return the first of a month's days; there must be one."""
-    return f"(month + bitPositionsToArray({days})[1])"
+    return f"(month + {last_position(f'bitAnd({days}, bitNot({days}) + 1)')})"
 
 
 def last_day(days: str) -> str:
-    """Return the last of a month's days; there must be one."""
-    return f"(month + bitPositionsToArray({days})[-1])"
+    """Return the last of a month's days, the first of the month if there is none."""
+    return f"(month + {last_position(f'greatest({days}, 1)')})"
+
+
+def months(start: date, end: date) -> list[date]:
+    """Return the months that have days of a span, each by its first day."""
+    found = [start.replace(day=1)]
+    while (after := (found[-1] + timedelta(days=31)).replace(day=1)) <= end:
+        found.append(after)
+    return found
+
+
+def week_masks(start: date, end: date) -> dict[date, dict[date, int]]:
+    """Return the weeks of a span by their Mondays: the bits of each one's days in the span, by month."""
+    found: dict[date, dict[date, int]] = {}
+    for number in range((end - start).days + 1):
+        day = start + timedelta(days=number)
+        masks = found.setdefault(day - timedelta(days=day.weekday()), {})
+        month = day.replace(day=1)
+        masks[month] = masks.get(month, 0) | 1 << day.day - 1
+    return found

@@ -5,15 +5,19 @@ the result as parameters.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from warehouse.queries import dimensions, month_bits
 from warehouse.queries.metric_query import MetricQuery
+from warehouse.queries.small_groups import OTHER
 
 # A server takes a parameter of 128 KiB at most.
 PORTION = 1000
 # Two ranks in one number: the rank of the module's version, then the rank of the value.
-_RANK_BITS = 20
+RANK_BITS = 20
+# The rank of no text, that of a text which is not among the most frequent, and the lowest rank of those.
+_NO_TEXT, _RARE_TEXT, _LOWEST = 0, 1, 2
 
 Texts = Callable[[str], Sequence[str]]  # the different texts of a source, most frequent first
 
@@ -74,17 +78,38 @@ class ReportedValues:
         return self.transformed(text, [pair for pair in pairs if pair[0] != pair[1]], "String")
 
     def rank(self, name: str) -> str:
-        """Return the SQL of a reported text's rank, from 1 on."""
-        text = dimensions.source(name)
-        ordered = sorted(self._texts(text), key=lambda one: dimensions.order(name, one))
-        ranks = [(one, rank) for rank, one in enumerate(ordered, 1)]
-        return f"toUInt64({self.transformed(text, ranks, 'UInt32')})"
+        """Return the SQL of a reported text's rank: 0 for none, 1 for those that are not among the most frequent."""
+        ranks = [*self._ranks(name), ("", _NO_TEXT)]
+        return f"toUInt64({self.transformed(dimensions.source(name), ranks, 'UInt32', _RARE_TEXT)})"
+
+    def _ranks(self, name: str) -> list[tuple[str, int]]:
+        texts = self._texts(dimensions.source(name))
+        return [(text, rank) for rank, text in enumerate(sorted(texts, key=partial(dimensions.order, name)), _LOWEST)]
+
+    def ranked(self, name: str, rank: str) -> str:
+        """Return the SQL of a dimension's value, given the rank of the reported text; `(other)` for rare texts."""
+        return self._mapped(rank, "UInt32", list(self.keys(name).items()), "String", "''")
+
+    def keys(self, name: str) -> dict[int, str]:
+        """Return a dimension's values by the rank of the reported text; `(other)` for rare texts."""
+        return {rank: dimensions.roll_up(name, text) for text, rank in self._ranks(name)} | {_RARE_TEXT: OTHER}
+
+    def rank_condition(self, name: str, rank: str) -> str:
+        """Return the SQL of a filter on the rank of a reported text. A rare text meets no filter."""
+        dimension, wanted = dimensions.dimension_of(name), self._query.filters[name]
+        found = [
+            number
+            for text, number in self._ranks(dimension)
+            if dimensions.matches(name, wanted, dimensions.roll_up(dimension, text))
+        ]
+        portions = [f"{rank} IN {{{self.parameter(part)}:Array(UInt32)}}" for part in _portions(found)]
+        return f"({' OR '.join(portions)})" if portions else "false"
 
     def place(self, name: str) -> str:
         """Return the SQL of a report's rank among the reports of a day, for one dimension."""
         if name in dimensions.COMPARED:
             return self.rank(name)
-        return f"bitShiftLeft({self.rank('version')}, {_RANK_BITS}) + {self.rank(name)}"
+        return f"bitShiftLeft({self.rank('version')}, {RANK_BITS}) + {self.rank(name)}"
 
     def rolled_up_rank(self, name: str) -> str:
         """Return the SQL of the rank of a dimension's value, given the reported text, from 1 on."""
@@ -94,14 +119,15 @@ class ReportedValues:
         pairs = [(text, ranks[value]) for text, value in rolled.items()]
         return f"toUInt64({self.transformed(dimensions.source(name), pairs, 'UInt32')})"
 
-    def transformed(self, text: str, pairs: Sequence[tuple[str, Any]], kind: str) -> str:
-        """Return the SQL of what the pairs map a text to; other texts stay as they are, or become 0."""
-        otherwise = "" if kind == "String" else f", 0::{kind}"
+    def transformed(self, text: str, pairs: Sequence[tuple[str, Any]], kind: str, otherwise: int = 0) -> str:
+        """Return the SQL of what the pairs map a text to; other texts stay as they are, or become a number."""
         if not pairs:
-            return text if kind == "String" else f"0::{kind}"
-        before = self._array("String", [one for one, _ in pairs])
-        after = self._array(kind, [other for _, other in pairs])
-        return f"transform({text}, {before}, {after}{otherwise})"
+            return text if kind == "String" else f"{otherwise}::{kind}"
+        return self._mapped(text, "String", pairs, kind, "" if kind == "String" else f"{otherwise}::{kind}")
+
+    def _mapped(self, value: str, kind: str, pairs: Sequence[tuple[Any, Any]], to: str, otherwise: str) -> str:
+        before, after = self._array(kind, [one for one, _ in pairs]), self._array(to, [other for _, other in pairs])
+        return f"transform({value}, {before}, {after}{otherwise and f', {otherwise}'})"
 
     def _array(self, kind: str, items: Sequence[Any]) -> str:
         portions = [f"{{{self.parameter(part)}:Array({kind})}}" for part in _portions(items)]

@@ -32,7 +32,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     for field in FIELDS:
         args = chosen.args(by=field, grain="period", count="latest")
         calls.append(api_call("installs", args))
-        known = [row["value"] for row in known_rows(data.ask("installs", args)["rows"]) if row["key"]]
+        groups = known_rows(data.ask("installs", args, side_by_side=True)["rows"])
+        known = [row["value"] for row in groups if row["key"]]
         number = min(sum(known), active) if known or data.k == 1 else None
         rows.append((DIMENSIONS[field], number, Part(None if number is None else number / active)))
     few = f" Too few: none reports it, or {fewer(data.k)}." if data.k > 1 else ""

@@ -34,7 +34,7 @@ def _rows(data: DataSource, chosen: Filters, dimension: str, product: Ends, toda
     """The series that installs report, oldest first, whatever is dropped."""
     found = {
         str(row["key"]): int(row["value"])
-        for row in known_rows(data.ask("installs", _args(chosen, dimension))["rows"])
+        for row in known_rows(data.ask("installs", _args(chosen, dimension), side_by_side=True)["rows"])
         if row["key"]
     }
     total = sum(found.values())

@@ -48,7 +48,7 @@ def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> htm
     if dimension == "version_series" and not chosen.module:
         return None
     args = unfiltered(chosen).args(by=dimension, grain="period", count="latest")
-    rows = known_rows(data.ask("installs", args)["rows"])
+    rows = known_rows(data.ask("installs", args, side_by_side=True)["rows"])
     found = [str(row["key"]) for row in rows if row["key"] and row["key"] != OTHER]
     if dimension == "database_series":
         offers = database_thresholds(found, MOST_OF_DATABASE)

@@ -67,7 +67,8 @@ def _modules(data: DataSource, chosen: Filters) -> FigureText:
 
 
 def _licensed(data: DataSource, chosen: Filters, total: int | None) -> FigureText:
-    rows = data.ask("installs", chosen.args(by="license_status", grain="period", count="latest"))["rows"]
+    args = chosen.args(by="license_status", grain="period", count="latest")
+    rows = data.ask("installs", args, side_by_side=True)["rows"]
     licensed = next((row["value"] for row in known_rows(rows) if row["key"] == "licensed"), None)
     if not total or licensed is None:
         return FigureText("–", "of active installs")

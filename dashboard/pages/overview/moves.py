@@ -99,4 +99,5 @@ def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
 
 
 def _counts(data: DataSource, metric: str, args: dict[str, Any]) -> dict[str, int]:
-    return {row["key"]: row["value"] for row in known_rows(data.ask(metric, args)["rows"]) if row["key"]}
+    rows = data.ask(metric, args, side_by_side=True)["rows"]
+    return {row["key"]: row["value"] for row in known_rows(rows) if row["key"]}

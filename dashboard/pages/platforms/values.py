@@ -43,7 +43,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, di
         detailed = parameter(search, "patch") == dimension
         by = PATCH_LEVEL.get(dimension, dimension) if detailed else dimension
         args = chosen.args(by=by, grain="period", count="latest")
-        found = [row for row in known_rows(data.ask("installs", args)["rows"]) if row["key"]]
+        found = [row for row in known_rows(data.ask("installs", args, side_by_side=True)["rows"]) if row["key"]]
         active = data.total(chosen.args())
         if not active:
             return Instead(why_empty(data, chosen))

@@ -4,9 +4,10 @@ import itertools
 import random
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -24,6 +25,8 @@ from tests.fleet.questions import History
 from tests.warehouse.test_engine import done_in
 from warehouse import migrate
 from warehouse.engine import Engine
+from warehouse.queries import group_counts, metrics
+from warehouse.queries.dimensions import SERIES
 from warehouse.queries.questions import Terms, adoption_of_each_version, ask, drop_of_each_module, first_use
 from warehouse.shared_statements import SharedStatements
 
@@ -40,6 +43,7 @@ FILTERS: list[dict[str, str]] = [
     {"module": "invoice_pro", "version.ge": "3.2"},
     {"database_series.ge": "mariadb-10.6"},
 ]
+DIMENSIONS = (*(name for name in reference.PATHS if name not in ("module", "license_source")), *SERIES)
 RELEASED = date(2028, 1, 20)
 CATALOG = Catalog(
     entries={
@@ -150,9 +154,12 @@ def answers(engine: Engine, home: Home) -> list[dict[str, Any]]:
     once = SharedStatements(engine)  # as a page asks: k hides what the same statements tell
     exact = [ask(once, name, args, Terms(k, catalog=CATALOG), TODAY, last_day) for k in (1, K) for name, args in ASKED]
     each = [pair for k in (1, K, 40) for pair in one_by_one(once, Terms(k, catalog=CATALOG), last_day)]
+    each += [pair for k in (1, K, 40) for pair in side_by_side(engine, k)]
     with sampled_beyond(1000):
         sampled = [ask(engine, *ASKED[number], Terms(1, catalog=CATALOG), TODAY, last_day) for number in SAMPLED]
-        each += one_by_one(engine, Terms(1, catalog=CATALOG), last_day)
+        each += [*one_by_one(engine, Terms(1, catalog=CATALOG), last_day), *side_by_side(engine, K)]
+    with patch.object(group_counts, "MOST_TEXTS", 2):
+        each += rare_texts(engine)
     return [*exact, *sampled, {"each": each}]
 
 
@@ -170,6 +177,35 @@ def one_by_one(engine: Engine, terms: Terms, last_day: date) -> Iterator[tuple[A
         for version, found in at_once.items():
             own = ask(engine, "adoption", {**given, "version": version}, terms, TODAY, last_day)
             yield from ((found[name], own[name]) for name in ("released", "released_by", "rows"))
+
+
+def side_by_side(engine: Engine, k: int) -> Iterator[tuple[Any, Any]]:
+    """The latest values of each dimension, counted together with those of the others, and alone."""
+    for filters in (FILTERS[0], FILTERS[2], FILTERS[3], FILTERS[4]):
+        for open_from in (None, END - timedelta(days=2)):
+            shared = SharedStatements(engine)
+            for name in DIMENSIONS:
+                args = {"from": "2028-03-10", "by": name, "grain": "period", "count": "latest"} | filters
+                query = metrics.parse("installs", args, END)
+                together = metrics.answer(shared, replace(query, side_by_side=True), k, open_from=open_from)
+                yield together["rows"], metrics.answer(engine, query, k, open_from=open_from)["rows"]
+
+
+def rare_texts(engine: Engine) -> Iterator[tuple[Any, Any]]:
+    """The installs of all rows where most texts are not among the most frequent, and where all of them are."""
+    for name in ("php", "php_series", "os"):
+        for grain in ("period", "week", "day"):
+            args = {"from": "2028-03-10", "by": name, "grain": grain, "count": "latest"}
+            query = metrics.parse("installs", args, END)
+            rows = metrics.answer(engine, query, 1)["rows"]
+            buckets = {row["bucket"]: 0 for row in rows}
+            for row in rows:
+                assert row["key"] != ""
+                buckets[row["bucket"]] += row["value"] or 0
+            with patch.object(group_counts, "MOST_TEXTS", 2000):
+                whole = metrics.answer(engine, query, 1)["rows"]
+            yield buckets, {one: sum(row["value"] or 0 for row in whole if row["bucket"] == one) for one in buckets}
+            assert len(rows) < len(whole)
 
 
 @dataclass

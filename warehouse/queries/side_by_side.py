@@ -1,0 +1,79 @@
+"""Counts the installs of every dimension in one statement: for the cards of a page, each of which shows one.
+
+The latest reports of all dimensions are found in one pass over the installs. The groups are those that `counts_sql`
+gives for each dimension.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from warehouse.engine import Engine
+from warehouse.queries import dimensions, shard_sums
+from warehouse.queries.bucket_select import table
+from warehouse.queries.group_counts import MOST_TEXTS, Statement
+from warehouse.queries.latest_reports import LatestReports
+from warehouse.queries.metric_query import MetricQuery
+from warehouse.queries.reported_values import Texts
+
+# A dimension of each reported text.
+DIMENSIONS = (
+    "version", "license_status", "os", "os_release", "arch", "virtualization", "whmcs", "php", "database", "web_server",
+    "country",
+)  # fmt: skip
+_SOURCES = tuple(map(dimensions.source, DIMENSIONS))
+
+Counted = tuple[str, int, int]  # a key, its installs, and those that reported before `open_from`
+
+
+def is_one_of_several(query: MetricQuery) -> bool:
+    """Whether the query may be answered together with those of other dimensions, and whoever asks wants that."""
+    return (
+        query.side_by_side
+        and (query.metric, query.count, query.grain) == ("installs", "latest", "period")
+        and len(query.dimensions) == 1
+        and not query.of_license_plane
+        and dimensions.source(query.dimensions[0]) in _SOURCES
+    )
+
+
+def texts(engine: Engine, query: MetricQuery) -> dict[str, Sequence[str]]:
+    """Return the different texts of each source in the span; a source with more than `MOST_TEXTS` is missing."""
+    statement = _SideBySide(query, lambda source: ())
+    columns = ", ".join(f"groupUniqArray({MOST_TEXTS + 1})({source}::String)" for source in _SOURCES)
+    sql = f"SELECT {columns} FROM {table(query)} WHERE {statement.in_span('days')}"  # noqa: S608
+    found = engine.query(sql, statement.parameters)
+    return {
+        source: sorted(text for text in texts if text)
+        for row in found
+        for source, texts in zip(_SOURCES, row, strict=True)
+        if len(texts) <= MOST_TEXTS
+    }
+
+
+def counts(engine: Engine, query: MetricQuery, texts: Texts, open_from: date | None) -> Iterator[Counted]:
+    """Return the groups of the query's dimension. Raises `EngineError`."""
+    (name,) = query.dimensions
+    statement = _SideBySide(query, texts, open_from)
+    sql, parameters = statement.counts(engine)
+    keys = statement.keys(name)
+    found: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for number, rank, everybody, earlier in engine.query(sql, parameters):
+        if _SOURCES[number] == dimensions.source(name) and keys.get(rank):
+            total = found[keys[rank]]
+            total[0], total[1] = total[0] + everybody, total[1] + earlier
+    yield from ((key, *total) for key, total in found.items())  # type: ignore[misc]
+
+
+class _SideBySide(LatestReports):
+    """Builds the SELECT of the groups of all dimensions."""
+
+    def counts(self, engine: Engine) -> Statement:
+        """Return a SELECT of (number of the source, rank, everybody, earlier)."""
+        rows, columns = self.latest_of(DIMENSIONS)
+        ranks = ", ".join(f"({number}::UInt8, {columns[name]})" for number, name in enumerate(DIMENSIONS))
+        sql = (
+            "SELECT each.1 AS number, each.2 AS rank, count() AS everybody, countIf(early) AS earlier "  # noqa: S608
+            f"FROM (SELECT early, arrayJoin([{ranks}]) AS each FROM ({rows})) WHERE rank != 0 GROUP BY number, rank"
+        )
+        return shard_sums.added_up(engine, sql, ("number", "rank"), ("everybody", "earlier")), self.parameters
