@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 from typing import IO, Any
 
+import flask  # noqa: F401 - before the fork, so that the workers share it
+
 from core import logs
 from core.catalog import watch
 from core.home import Home, HomeError, derive

@@ -17,8 +17,6 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
-from werkzeug.security import check_password_hash, generate_password_hash
-
 from core.fields import MODULE
 from core.sqlite import read_only
 
@@ -246,9 +244,7 @@ class Credentials:
         password = password or secrets.token_urlsafe(12)
         try:
             with self.connect() as db:
-                db.execute(
-                    "INSERT INTO users VALUES (?, ?, ?, ?)", (name, generate_password_hash(password), role, _now())
-                )
+                db.execute("INSERT INTO users VALUES (?, ?, ?, ?)", (name, _hash(password), role, _now()))
         except sqlite3.IntegrityError:
             raise CredentialError(f"the user {name} already exists") from None
         return password
@@ -277,9 +273,7 @@ class Credentials:
         password = password or secrets.token_urlsafe(12)
         with self.connect() as db, db:
             db.execute("BEGIN IMMEDIATE")
-            changed = db.execute(
-                "UPDATE users SET password = ? WHERE name = ?", (generate_password_hash(password), name)
-            ).rowcount
+            changed = db.execute("UPDATE users SET password = ? WHERE name = ?", (_hash(password), name)).rowcount
             db.execute("DELETE FROM sessions WHERE user = ?", (name,))
         if not changed:
             raise CredentialError(f"unknown user {name}")
@@ -291,7 +285,7 @@ class Credentials:
             row = db.execute("SELECT password FROM users WHERE name = ?", (name,)).fetchone()
         with _CHECKING:
             nobody = _nobody()
-            right = check_password_hash(row[0] if row else nobody, password)
+            right = _matches(row[0] if row else nobody, password)
         return self.user(name) if row and right else None
 
     def _delete(self, table: str, column: str, value: str) -> None:
@@ -323,7 +317,20 @@ def _nobody() -> str:
     Made with the first login of a process, whoever it is, and not at its start: most processes check no password, and
     it takes 32 MiB.
     """
-    return generate_password_hash(secrets.token_hex(16))
+    return _hash(secrets.token_hex(16))
+
+
+# Werkzeug is imported with the first password: it is a third of the time that a command takes to start.
+def _hash(password: str) -> str:
+    from werkzeug.security import generate_password_hash
+
+    return generate_password_hash(password)
+
+
+def _matches(stored: str, password: str) -> bool:
+    from werkzeug.security import check_password_hash
+
+    return check_password_hash(stored, password)
 
 
 def _token(id: str, role: str, created: str, expires: str | None, used: str | None) -> Token:
