@@ -11,6 +11,9 @@ from warehouse.server_users import ServerUser
 MEMORY = 1 << 30
 # More than any chart or table shows; each row becomes an object of this process.
 RESULT_ROWS = 250_000
+# ClickHouse compiles what it has seen three times. That takes up to 0.8 s of CPU, within the fourth answer, and the
+# statements of other days and filters gain nothing from it.
+NOT_COMPILED = {"compile_aggregate_expressions": 0, "compile_expressions": 0, "compile_sort_description": 0}
 # What ClickHouse says: timeout, too many rows or bytes, too much memory, too slow.
 _EXCEEDED = frozenset({159, 160, 241, 396})
 
@@ -62,6 +65,7 @@ class LimitedEngine(Engine):
             "max_result_rows": RESULT_ROWS,
             "result_overflow_mode": "throw",
             "timeout_overflow_mode": "throw",
+            **NOT_COMPILED,
             **(settings or {}),
         }
         gone = self._asker()

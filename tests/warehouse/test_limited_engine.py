@@ -8,7 +8,7 @@ from core.home import Home
 from tests.end_to_end.system import ENGINES
 from tests.warehouse.test_engine import done_in
 from warehouse.engine import Engine
-from warehouse.limited_engine import LimitedEngine, LimitExceeded
+from warehouse.limited_engine import NOT_COMPILED, LimitedEngine, LimitExceeded
 
 pytestmark = pytest.mark.parametrize("kind", ENGINES)
 HUNGRY = {
@@ -30,12 +30,14 @@ def asked(engine: Engine, home: Home) -> list[object]:
         # It is no trouble of ClickHouse's, and nothing is left of it.
         outcomes.append(limited.query("SELECT count() FROM numbers(1000)"))
         outcomes.append(engine.trouble)
-    return outcomes
+    return [*outcomes, limited.query(f"SELECT {', '.join(f'toString(getSetting({name!r}))' for name in NOT_COMPILED)}")]
 
 
 def test_a_question_that_takes_too_much_is_ended(kind: str, tmp_path: Path) -> None:
-    """A query over the limits fails, and the next one works."""
-    assert done_in(kind, tmp_path, asked) == ["ended", [(1000,)], None] * 3
+    """A query over the limits fails, and the next one works. ClickHouse compiles none of them."""
+    *outcomes, compiled = done_in(kind, tmp_path, asked)
+    assert outcomes == ["ended", [(1000,)], None] * 3
+    assert compiled == [("false",) * len(NOT_COMPILED)]
 
 
 def without_limits(engine: Engine, home: Home) -> int:
