@@ -2,9 +2,11 @@
 
 import json
 import os
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,31 +17,58 @@ from tests.end_to_end.system import ENGINES, KEY, System, running, wait_for
 PROMPTLY = 50
 
 
-@pytest.fixture(params=ENGINES)
-def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
-    with running(tmp_path / "home", request.param, PHAROS_K="1") as system:
+@pytest.fixture(scope="module", params=ENGINES)
+def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """The system of all these tests."""
+    with running(tmp_path_factory.mktemp("way") / "home", request.param, PHAROS_K="1") as system:
         yield system
 
 
-def test_a_beacon_is_in_the_figures_soon_after_its_202(system: System) -> None:
+@pytest.fixture
+def system(shared: System) -> System:
+    """The system of the tests before, which runs."""
+    assert shared.process is not None
+    if shared.process.poll() is not None:
+        shared.start()
+    return shared
+
+
+@pytest.fixture
+def module() -> dict[str, str]:
+    """A module of which one test alone sends beacons, so that its figures are those of this test."""
+    return {"name": f"module_{uuid.uuid4().hex[:12]}", "version": "3.2.1"}
+
+
+def value(system: System, metric: str, module: dict[str, str]) -> Any:
+    """The figure of all days of a module."""
+    (row,) = system.rows(metric, grain="period", module=module["name"])
+    return row["value"]
+
+
+def test_a_beacon_is_in_the_figures_soon_after_its_202(system: System, module: dict[str, str]) -> None:
     """An accepted beacon soon is in the read API, in both planes."""
     system.read("/healthz")  # so that making the token does not count
-    posted = beacon()
-    status, answer = system.post(posted)
+    name = module["name"]
+    status, answer = system.post(beacon(module=module))
     assert (status, answer["accepted"], answer["duplicates"], answer["rejected"]) == (202, 1, 0, [])
-    wait_for(lambda: system.rows("installs", grain="period")[0]["value"] == 1, "the beacon in the figures", PROMPTLY)
-    wait_for(lambda: system.read("/api/v1/licensing/installs")[1]["rows"], "the install in the license plane", PROMPTLY)
-    (row,) = system.read("/api/v1/licensing/installs")[1]["rows"]
+    wait_for(lambda: value(system, "installs", module) == 1, "the beacon in the figures", PROMPTLY)
+
+    def licensed() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = system.read("/api/v1/licensing/installs", module=name)[1]["rows"]
+        return rows
+
+    wait_for(licensed, "the install in the license plane", PROMPTLY)
+    (row,) = licensed()
     assert (row["module"], row["version"], row["status"], row["source"]) == (
-        "invoice_pro", "3.2.1", "licensed", "whmcs-addon-modules",
+        name, "3.2.1", "licensed", "whmcs-addon-modules",
     )  # fmt: skip
     assert (row["ip"], row["flags"], row["review"]) == ("127.0.0.1", [], None)
     assert row["first_seen"] == row["last_seen"]
 
 
-def test_a_beacon_that_is_sent_again_changes_nothing(system: System) -> None:
+def test_a_beacon_that_is_sent_again_changes_nothing(system: System, module: dict[str, str]) -> None:
     """A retry is a duplicate, also after loading and after a restart."""
-    posted = beacon(features={"a": 3})
+    posted = beacon(module=module, features={"a": 3})
     assert system.post(posted)[1]["accepted"] == 1
     system.drain()
     assert system.post(posted)[1] | {"next_in": 0} == {"accepted": 0, "duplicates": 1, "rejected": [], "next_in": 0}
@@ -47,17 +76,19 @@ def test_a_beacon_that_is_sent_again_changes_nothing(system: System) -> None:
     system.start()
     assert system.post([posted, posted])[1]["duplicates"] == 2
     system.drain()
-    assert [row["value"] for row in system.rows("feature_uses", grain="period")] == [3]
+    assert value(system, "feature_uses", module) == 3
 
 
-def test_sigterm_ends_it_cleanly_and_what_was_taken_is_there_at_the_next_start(system: System) -> None:
+def test_sigterm_ends_it_cleanly_and_what_was_taken_is_there_at_the_next_start(
+    system: System, module: dict[str, str]
+) -> None:
     """After SIGTERM the exit status is 0, no process is left, and no accepted beacon is lost."""
-    assert system.post([beacon() for _ in range(100)])[1]["accepted"] == 100
+    assert system.post([beacon(module=module) for _ in range(100)])[1]["accepted"] == 100
     assert system.stop() == 0
     assert system.processes() == {}
     system.start()
     system.drain()
-    assert [row["value"] for row in system.rows("installs", grain="period")] == [100]
+    assert value(system, "installs", module) == 100
 
 
 def test_roles_hold_in_the_read_api(system: System) -> None:
@@ -91,16 +122,16 @@ def test_nothing_that_names_an_install_is_in_the_home_or_the_log(system: System)
         assert not any(bytes.fromhex(text.replace("-", "")) in content for content in files)
 
 
-def test_a_backlog_is_loaded_in_full_batches(system: System) -> None:
+def test_a_backlog_is_loaded_in_full_batches(system: System, module: dict[str, str]) -> None:
     """A backlog is loaded in batches of thousands, each beacon once."""
     assert system.stop() == 0
-    lines = b"\n".join(json.dumps(beacon(features={"a": 2})).encode() for _ in range(12_000))
+    lines = b"\n".join(json.dumps(beacon(module=module, features={"a": 2})).encode() for _ in range(12_000))
     done = system.run("import", "-", stdin=lines)
     assert done.stdout.split() == [b"imported=12000", b"duplicates=0", b"rejected=0"]
     system.start()
     system.drain()
-    assert [row["value"] for row in system.rows("installs", grain="period")] == [12_000]
-    assert [row["value"] for row in system.rows("feature_uses", grain="period")] == [24_000]
+    assert value(system, "installs", module) == 12_000
+    assert value(system, "feature_uses", module) == 24_000
 
 
 def test_freshness_goes_on_after_a_restart(system: System) -> None:

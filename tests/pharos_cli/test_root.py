@@ -1,5 +1,6 @@
 """Commands that root runs in another user's home: all files there belong to that user."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -24,8 +25,8 @@ SERVICE = pwd.getpwnam("nobody")
 CAN_RUN = all(path.stat().st_mode & 0o001 for path in Path(sys.executable).resolve().parents)
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
+@contextlib.contextmanager
+def open_folder() -> Iterator[Path]:
     """A folder that every user may enter. Those of pytest are closed to other users."""
     made = Path(tempfile.mkdtemp(prefix="pharos-root-"))
     made.chmod(0o755)
@@ -34,15 +35,29 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def home(folder: Path) -> Path:
-    """A home that the service's user created and used."""
-    home = folder / "home"
-    home.mkdir(mode=0o700)
-    os.chown(home, SERVICE.pw_uid, SERVICE.pw_gid)
-    for words, given in ((("keys", "new"), b""), (("import", "-"), json.dumps(beacon()).encode())):
-        done = as_service(home, *words, given=given)
-        assert done.returncode == 0, done.stderr
-    return home
+def folder() -> Iterator[Path]:
+    with open_folder() as folder:
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def used() -> Iterator[Path]:
+    """A home that the service's user created and used, for copies: it is no longer used itself."""
+    with open_folder() as folder:
+        home = folder / "home"
+        home.mkdir(mode=0o700)
+        os.chown(home, SERVICE.pw_uid, SERVICE.pw_gid)
+        for words, given in ((("keys", "new"), b""), (("import", "-"), json.dumps(beacon()).encode())):
+            done = as_service(home, *words, given=given)
+            assert done.returncode == 0, done.stderr
+        yield home
+
+
+@pytest.fixture
+def home(folder: Path, used: Path) -> Path:
+    """A copy of the used home, with the owners of its files."""
+    subprocess.run(["cp", "--archive", used, folder], check=True)
+    return folder / "home"
 
 
 def as_service(home: Path, *words: str, given: bytes = b"") -> subprocess.CompletedProcess[str]:
