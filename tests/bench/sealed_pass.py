@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 
 from core.settings import Settings
 from warehouse.licensing import state_facts
-from warehouse.licensing.state_codec import Seal
+from warehouse.licensing.state_codec import LEAST_OF_BATCH, Seal
 from warehouse.licensing.states import DAY, Place, Report, State, merged, of_report, trimmed
 
 INSTALLS, PORTION, PORTIONS = 200_000, 2000, 5
@@ -57,7 +57,7 @@ def main() -> None:
             for number in numbers
         ]
         with counted("seal the report of a day"):
-            fresh = [SEAL.seal(MODULE, number, report) for number, _, report in rows]
+            fresh = [SEAL.seal(MODULE, number, report, LEAST_OF_BATCH) for number, _, report in rows]
         with counted("unseal"):
             read = [
                 [SEAL.unseal(MODULE, number, sealed), SEAL.unseal(MODULE, number, added)]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from warehouse.licensing.state_codec import FORMAT, LEAST, LENGTH, Seal, Unreadable, encode, padded
+from warehouse.licensing.state_codec import FORMAT, LEAST, LEAST_OF_BATCH, LENGTH, Seal, Unreadable, encode, padded
 from warehouse.licensing.states import DAY, Place, Report, State, merged, of_report
 
 START = int(datetime(2025, 11, 1, 20, tzinfo=UTC).timestamp())
@@ -49,6 +49,16 @@ def test_one_day_and_two_months_have_the_same_size() -> None:
     assert sizes[1] == sizes[60] < sizes[390]
     assert all(len(padded(bytes(number))) == LEAST for number in (0, LEAST - LENGTH))
     assert len(padded(bytes(LEAST - LENGTH + 1))) == 2 * LEAST
+
+
+def test_a_report_takes_little_room_and_shows_no_size() -> None:
+    """Each report alone has the same size, also with the longest values that a beacon may have."""
+    longest = Report("unlicensed", 2**64 - 1, "s" * 64, "v" * 32, True, "DE")
+    sizes = [
+        len(SEAL.seal("invoice_pro", 5, of_report(START, report, Place(ip, ip)), LEAST_OF_BATCH))
+        for report, ip in ((REPORT, ""), (REPORT, "203.0.113.9"), (longest, "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"))
+    ]
+    assert sizes == [12 + 256 + 16] * 3
 
 
 def test_a_state_of_a_newer_version_is_not_taken_for_a_damaged_one() -> None:
