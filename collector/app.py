@@ -38,7 +38,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     planes = Planes(home.root_secret(settings), lookup(settings))
     ingestion = Ingestion(planes, InstallStates(home.spool), catalog)
     rejections = Counting(home.spool)
-    beacons = beacon_api.BeaconApi(settings, credentials, planes, ingestion, writer, rejections)
+    beacons = beacon_api.BeaconApi(settings, credentials, planes, ingestion, writer, rejections, home.spool)
     app.register_blueprint(beacon_api.blueprint(beacons))
     app.register_blueprint(api.blueprint(settings, home, planes, catalog))
     app.register_blueprint(license_api.blueprint(settings, home, credentials))

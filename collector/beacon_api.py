@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from flask import Blueprint, Response, request
 
-from collector import request_body
+from collector import development, request_body
+from collector.beacon_batch import Rejections, answer, listed, refused, validate_all
 from collector.group_commit import OverLimit, Stale, Writer
 from collector.ingestion import Ingestion, Processed
 from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DEFERRED, DUPLICATE, REASONS, UNDECLARED
@@ -21,7 +23,7 @@ from collector.planes import Planes
 from collector.problems import Refused
 from collector.rejections import Counting
 from collector.spool import Unavailable
-from collector.validate import MAX_BATCH, Reason, Rejected, validate
+from collector.validate import Reason, Rejected
 from core import client_address
 from core.credentials import Credentials, IngestKey, bearer
 from core.settings import Settings
@@ -51,33 +53,38 @@ class BeaconApi:
         ingestion: Ingestion,
         writer: Writer,
         rejections: Counting,
+        spool: Path,
     ) -> None:
         self._settings, self._credentials, self._planes = settings, credentials, planes
         self._ingestion, self._writer, self._rejections = ingestion, writer, rejections
+        self._spool = spool
         self._pace = Pace(lambda: writer.oldest)
 
     def post(self, environ: Environ) -> bytes:
         """Store the beacons of a request on disk; returns the body of the 202."""
+        key = None
         try:
-            return self._post(environ)
+            key = self._authorized(environ)
+            return self._post_development(environ, key) if key.development else self._post(environ, key)
         except Refused as error:
+            if key is not None and key.development:
+                raise
             if error.why.reason is Reason.UNAVAILABLE:
                 self._pace.note_unavailable()
             if error.why.reason in UNREAD:
                 self._rejections.note(error.why)
             raise
 
-    def _post(self, environ: Environ) -> bytes:
+    def _post(self, environ: Environ, key: IngestKey) -> bytes:
         now = datetime.now(UTC)
-        key = self._authorized(environ)
         with request_body.read_json(environ) as value:
-            beacons, rejected, many = _validate_all(value, key)
+            beacons, rejected, many = validate_all(value, key)
             del value
             for _, error in rejected:
                 self._rejections.note(error)
             if not beacons:
                 _count(0, 0, [], [], rejected)
-                raise _refused(rejected, many)
+                raise refused(rejected, many)
             processed, fresh = self._store(beacons, self._address(environ), now, key)
             next_in = self._next_in(beacons[0]["install_id"], now)
         accepted = sum(fresh)
@@ -86,29 +93,51 @@ class BeaconApi:
         duplicates = len(processed) - objected - len(undeclared) - accepted
         stored = [each for each, new in zip((t for t in processed if t.row), fresh, strict=True) if new]
         _count(duplicates, objected, stored, undeclared, rejected)
-        return msgspec.json.encode(
-            {
-                "accepted": accepted,
-                "duplicates": duplicates,
-                **({"objected": objected} if objected else {}),
-                **({"undeclared": len(undeclared)} if undeclared else {}),
-                "rejected": _listed(rejected),
-                "next_in": next_in,
-            }
-        )
+        return answer(accepted, duplicates, objected, len(undeclared), rejected, next_in)
+
+    def _post_development(self, environ: Environ, key: IngestKey) -> bytes:
+        """Keep the beacons of a request apart; returns the body of the 202. No metric and no figure counts them."""
+        now, address = datetime.now(UTC), self._address(environ)
+        try:
+            with request_body.read_json(environ) as value:
+                beacons, rejected, many = validate_all(value, key)
+                del value
+                self._ingestion.refresh()
+                processed, _ = self._ingestion.process(beacons, address, now)
+        except Refused as error:
+            self._keep(development.tried([], [], [error.why], key, now), key, address)
+            raise
+        errors = [error for _, error in rejected]
+        self._keep(development.tried(beacons, processed, errors, key, now), key, address)
+        if not beacons:
+            raise refused(rejected, many)
+        objected = sum(each.state.objected for each in processed)
+        undeclared = sum(each.undeclared for each in processed)
+        accepted = sum(each.row is not None for each in processed)
+        duplicates = len(processed) - objected - undeclared - accepted
+        next_in = self._planes.next_in(beacons[0]["install_id"], now)
+        return answer(accepted, duplicates, objected, undeclared, rejected, next_in)
+
+    def _keep(self, rows: list[development.Tried], key: IngestKey, address: str) -> None:
+        try:
+            seconds = development.store(self._spool, rows, self._limits(key, address))
+        except Unavailable as error:
+            raise unavailable(error) from None
+        if seconds:
+            raise self._over_limit(seconds)
 
     def check(self, environ: Environ) -> bytes:
         """Return the rows that `post` would store, and store nothing."""
         now = datetime.now(UTC)
         key = self._authorized(environ)
         with request_body.read_json(environ) as value:
-            beacons, rejected, many = _validate_all(value, key)
+            beacons, rejected, many = validate_all(value, key)
             del value
             if not beacons:
-                raise _refused(rejected, many)
+                raise refused(rejected, many)
             self._ingestion.refresh()
             processed, _ = self._ingestion.process(beacons, self._address(environ), now)
-            return msgspec.json.encode({"beacons": [_shown(each) for each in processed], "rejected": _listed(rejected)})
+            return msgspec.json.encode({"beacons": [_shown(each) for each in processed], "rejected": listed(rejected)})
 
     def _authorized(self, environ: Environ) -> IngestKey:
         secret = bearer(environ.get("HTTP_AUTHORIZATION"))
@@ -137,18 +166,17 @@ class BeaconApi:
                     self._ingestion.refresh()
         except OverLimit as error:
             self._reject_all(Reason.RATE_LIMITED, len(beacons))
-            per_key, per_address = self._settings.rate_limit, self._settings.address_rate_limit
-            limit = " and ".join(
-                f"{most} a minute for {whom}"
-                for most, whom in ((per_key, "a key"), (per_address, "an address"))
-                if most
-            )
-            raise Refused(
-                Rejected(Reason.RATE_LIMITED, detail=f"the limit is {limit}"), {"Retry-After": str(error.seconds)}
-            ) from None
+            raise self._over_limit(error.seconds) from None
         except Unavailable as error:
             self._reject_all(Reason.UNAVAILABLE, len(beacons))
             raise unavailable(error) from None
+
+    def _over_limit(self, seconds: int) -> Refused:
+        per_key, per_address = self._settings.rate_limit, self._settings.address_rate_limit
+        limit = " and ".join(
+            f"{most} a minute for {whom}" for most, whom in ((per_key, "a key"), (per_address, "an address")) if most
+        )
+        return Refused(Rejected(Reason.RATE_LIMITED, detail=f"the limit is {limit}"), {"Retry-After": str(seconds)})
 
     def _reject_all(self, reason: Reason, beacons: int) -> None:
         BEACONS.labels("rejected", reason).inc(beacons)
@@ -207,47 +235,6 @@ def unavailable(error: Unavailable) -> Refused:
     return Refused(Rejected(Reason.UNAVAILABLE, detail=str(error)), {"Retry-After": str(RETRY_SECONDS)})
 
 
-_Rejections = list[tuple[int, Rejected]]
-
-
-def _validate_all(value: Any, key: IngestKey) -> tuple[list[dict[str, Any]], _Rejections, bool]:
-    """Return the valid beacons of a body, the rejections with their indexes, and whether the body was a batch."""
-    many = isinstance(value, list)
-    items = value if many else [value]
-    if many and len(items) > MAX_BATCH:
-        return [], [(0, Rejected(Reason.TOO_MANY_ITEMS, detail=f"a batch has at most {MAX_BATCH} beacons"))], False
-    if not items:
-        return [], [(0, Rejected(Reason.MISSING_FIELD, detail="the batch is empty"))], False
-    beacons: list[dict[str, Any]] = []
-    rejected: _Rejections = []
-    for index, item in enumerate(items):
-        try:
-            beacon = validate(item)
-            if not key.allows(beacon["module"]["name"]):
-                raise Rejected(Reason.MODULE_NOT_ALLOWED, "module.name", "the ingest key is not valid for this module")
-            beacons.append(beacon)
-        except Rejected as error:
-            # Store a copy: the raised exception keeps this frame and the body until the next garbage collection.
-            rejected.append((index, Rejected(*error.args)))
-    return beacons, rejected, many
-
-
-def _refused(rejected: _Rejections, many: bool) -> Refused:
-    """Return the answer if no beacon was valid: it has the first reason, and for a batch all of them.
-
-    It is a 403 only if the key is the only fault, because another key does not help an invalid beacon.
-    """
-    first = next((error for _, error in rejected if error.reason is not Reason.MODULE_NOT_ALLOWED), rejected[0][1])
-    return Refused(first, rejected=_listed(rejected)) if many else Refused(first)
-
-
-def _listed(rejected: _Rejections) -> list[dict[str, Any]]:
-    return [
-        {"index": index, "reason": error.reason, "path": error.path, "detail": error.detail}
-        for index, error in rejected
-    ]
-
-
 def _shown(processed: Processed) -> dict[str, Any]:
     """Return the rows that would be stored, None after an objection or under a restriction.
 
@@ -263,7 +250,7 @@ def _shown(processed: Processed) -> dict[str, Any]:
 
 
 def _count(
-    duplicates: int, objected: int, stored: list[Processed], undeclared: list[Processed], rejected: _Rejections
+    duplicates: int, objected: int, stored: list[Processed], undeclared: list[Processed], rejected: Rejections
 ) -> None:
     if stored:
         ACCEPTED.inc(len(stored))

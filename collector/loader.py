@@ -47,6 +47,7 @@ KEPT_REJECTIONS = timedelta(days=30)
 STOP_SECONDS = 5.0
 RETENTION_SECONDS = 86400.0
 RIGHTS_RETRY_SECONDS = 5.0
+DEVELOPMENT_RETRY_SECONDS = 5.0
 # When no beacon arrives, the spool's log keeps the rows of both planes side by side for at most this long.
 CLEAR_SECONDS = 10.0
 
@@ -83,6 +84,7 @@ class Loader:
         self._rejections: dict[Rejection, int] = {}  # as ClickHouse has them
         self._pauses = False
         self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = self._rights_at = float("-inf")
+        self._development_at = float("-inf")
         self._to_clear = True  # a previous loader may have left data in the log
 
     @property
@@ -134,6 +136,7 @@ class Loader:
             self._store.note_later(batch)
             self.load(batch)
         asked = self._carry_out()
+        self._move_development()
         passing = self._judging is not None and self._judging.step(self._rights.deleting())
         self._run_maintenance(began, idle=batch is None)
         self._pauses = batch is not None and not self._engine.embedded
@@ -152,6 +155,22 @@ class Loader:
             log.warning("owners' requests failed, will retry in %.0f s: %s", RIGHTS_RETRY_SECONDS, error)
             self._rights_at = self._steady() + RIGHTS_RETRY_SECONDS
             return False
+
+    def _move_development(self) -> None:
+        """Move what was posted with development keys to ClickHouse. A failure does not delay beacons.
+
+        A row that is inserted twice, because a crash came between, has the same id.
+        """
+        if self._steady() < self._development_at:
+            return
+        try:
+            if rows := self._spool.development():
+                self._loading.insert("development_beacons", [row for _, row in rows], token=str(uuid.uuid4()))
+                self._spool.delete_development(rows[-1][0])
+                self._to_clear = True
+        except (EngineError, Unavailable) as error:
+            log.warning("beacons of development keys are not shown yet: %s", error)
+            self._development_at = self._steady() + DEVELOPMENT_RETRY_SECONDS
 
     def load(self, batch: Batch) -> None:
         """Load a sealed batch into both planes, then delete it from the spool."""

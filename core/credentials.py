@@ -34,6 +34,8 @@ class Role(StrEnum):
         return self is not Role.PRODUCT
 
 
+# How development keys begin.
+DEVELOPMENT = "pdk_"
 # What the tokens of build servers have in place of a role.
 BUILD = "build"
 
@@ -46,13 +48,15 @@ class CredentialError(Exception):
 class IngestKey:
     """An ingest key as stored. It is valid for `modules`, for all if empty.
 
-    A `registry` key may write the license registry, and post no beacons.
+    A `registry` key may write the license registry, and post no beacons. The beacons of a `development` key are kept
+    apart for a day and counted in no figure.
     """
 
     id: str
     modules: frozenset[str]
     created: str
     registry: bool = False
+    development: bool = False
 
     def allows(self, module: str) -> bool:
         """Whether this key may post beacons of `module`."""
@@ -97,7 +101,11 @@ CREATE TABLE IF NOT EXISTS sessions (
 );
 """
 # Columns that are missing in files of earlier versions.
-_ADDED = {"tokens": {"expires": "TEXT", "used": "TEXT"}, "keys": {"registry": "INTEGER NOT NULL DEFAULT 0"}}
+_ADDED = {
+    "tokens": {"expires": "TEXT", "used": "TEXT"},
+    "keys": {"registry": "INTEGER NOT NULL DEFAULT 0", "development": "INTEGER NOT NULL DEFAULT 0"},
+}
+_KEY_COLUMNS = "id, modules, created, registry, development"
 TOKEN_DAYS = 365
 _USER = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 _MODULE = re.compile(rf"\A(?:{MODULE})\Z")
@@ -161,16 +169,29 @@ class Credentials:
         _bring_up_to_date(copy)
         return copy
 
-    def add_key(self, modules: tuple[str, ...] = (), key: str | None = None, *, registry: bool = False) -> str:
-        """Store a new ingest or registry key (or the given one, once) and return it. It cannot be shown again."""
+    def add_key(
+        self,
+        modules: tuple[str, ...] = (),
+        key: str | None = None,
+        *,
+        registry: bool = False,
+        development: bool = False,
+    ) -> str:
+        """Store a new key (or the given one, once) and return it. It cannot be shown again.
+
+        It is an ingest key, a registry key or a development key.
+        """
+        if registry and development:
+            raise CredentialError("a key is for the registry or for development, not for both")
         for module in modules:
             if not _MODULE.match(module):
                 raise CredentialError(f"a module's name must match {MODULE}")
-        key = key or f"{'prk' if registry else 'pik'}_{secrets.token_urlsafe(32)}"
+        key = key or f"{'prk_' if registry else DEVELOPMENT if development else 'pik_'}{secrets.token_urlsafe(32)}"
         with self.connect() as db:
             db.execute(
-                "INSERT OR IGNORE INTO keys (id, hash, modules, created, registry) VALUES (?, ?, ?, ?, ?)",
-                (secrets.token_hex(4), hashed(key), json.dumps(sorted(set(modules))), _now(), registry),
+                "INSERT OR IGNORE INTO keys (id, hash, modules, created, registry, development) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (secrets.token_hex(4), hashed(key), json.dumps(sorted(set(modules))), _now(), registry, development),
             )
         self._cached_at = float("-inf")
         return key
@@ -178,8 +199,8 @@ class Credentials:
     def keys(self) -> list[IngestKey]:
         """Return all ingest keys, oldest first."""
         with self.connect() as db:
-            rows = db.execute("SELECT id, modules, created, registry FROM keys ORDER BY created, id").fetchall()
-        return [IngestKey(id, frozenset(json.loads(mods)), created, bool(reg)) for id, mods, created, reg in rows]
+            rows = db.execute(f"SELECT {_KEY_COLUMNS} FROM keys ORDER BY created, id").fetchall()  # noqa: S608
+        return [_key(*row) for row in rows]
 
     def revoke_key(self, id: str) -> None:
         """Revoke an ingest key. Raises `CredentialError` for an unknown id."""
@@ -300,12 +321,9 @@ class Credentials:
         if now - self._cached_at < age:
             return
         with self.connect() as db:
-            keys = db.execute("SELECT hash, id, modules, created, registry FROM keys").fetchall()
+            keys = db.execute(f"SELECT hash, {_KEY_COLUMNS} FROM keys").fetchall()  # noqa: S608
             tokens = db.execute("SELECT hash, id, role, created, expires, used FROM tokens").fetchall()
-        self._keys = {
-            hash: IngestKey(id, frozenset(json.loads(mods)), created, bool(reg))
-            for hash, id, mods, created, reg in keys
-        }
+        self._keys = {hash: _key(*row) for hash, *row in keys}
         self._tokens = {hash: _token(*row) for hash, *row in tokens}
         self._cached_at = now
 
@@ -331,6 +349,10 @@ def _matches(stored: str, password: str) -> bool:
     from werkzeug.security import check_password_hash
 
     return check_password_hash(stored, password)
+
+
+def _key(id: str, modules: str, created: str, registry: int, development: int) -> IngestKey:
+    return IngestKey(id, frozenset(json.loads(modules)), created, bool(registry), bool(development))
 
 
 def _token(id: str, role: str, created: str, expires: str | None, used: str | None) -> Token:

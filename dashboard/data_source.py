@@ -15,7 +15,7 @@ from flask_login import current_user
 
 from core.access_log import AccessLog
 from core.catalog import Catalog
-from core.credentials import Role
+from core.credentials import Credentials, Role
 from core.home import Home
 from core.kept_results import KeptResults
 from core.license_keys import LicenseKeys
@@ -33,7 +33,7 @@ from dashboard.question_terms import question_terms
 from dashboard.webhook import Webhook
 from warehouse import install_data
 from warehouse.engine import Engine
-from warehouse.queries import dimensions, disclosure, health, metrics, module_names
+from warehouse.queries import development, dimensions, disclosure, health, metrics, module_names
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.questions import adoption_of_each_version, ask, drop_of_each_module
 from warehouse.queries.rejections import Rejections, rejections
@@ -222,6 +222,14 @@ class DataSource:
     def rejections(self, start: date, end: date) -> list[Rejections]:
         """What the collectors rejected, of all modules. Raises `EngineError`."""
         return rejections(self._engine, start, end)
+
+    def tried(self, most: int) -> list[development.Tried]:
+        """The latest beacons of development keys, newest first. Raises `EngineError`."""
+        return development.latest(self._engine, most)
+
+    def has_development_key(self) -> bool:
+        """Whether the credentials of this home have a development key. A collector elsewhere may have another."""
+        return any(key.development for key in Credentials(self._home.credentials).keys())
 
     def fresh_to(self) -> str | None:
         """The time up to which all beacons are counted. Raises `EngineError`."""

@@ -105,6 +105,10 @@ TERMS: dict[str, Term] = {
     "modules": Term("Modules", "Modules whose beacons arrived in the range."),
     "licensed": Term("Licensed", "Installs whose latest report in the range says licensed, as a share of all."),
     "beacons_per_hour": Term("Beacons per hour", "Beacons by the hour in which they were sent, in UTC."),
+    "development_key": Term(
+        "Development key",
+        "A key for trying a module. Its beacons are shown on the page Data, each for itself, and count in no figure.",
+    ),
     "coverage": Term(
         "Coverage", "How many of the active installs report a value. The others do not know it, or do not send it."
     ),

@@ -215,6 +215,17 @@ def nothing_rejected() -> html.Div:
     return _empty("Nothing was rejected", "The collectors rejected no beacon and no request on these days.")
 
 
+def none_tried(*, has_key: bool) -> html.Div:
+    """For a day without a beacon of a development key."""
+    if has_key:
+        return _empty("No beacons of a development key", "None was posted in the last 24 hours. New ones appear here.")
+    return _empty(
+        "No beacons of a development key",
+        "While you try a module, give it a key of its own: pharos keys new --development. Its beacons appear here "
+        "within seconds, each for itself, and count in no figure.",
+    )
+
+
 def no_requests() -> html.Div:
     """For a system without owners' requests."""
     return _empty("No requests yet", "Owners send requests to POST /v1/rights; operators use pharos rights request.")

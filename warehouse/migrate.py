@@ -19,6 +19,7 @@ _SHARDING = {
     "freshness_by_loader": "cityHash64(loader)",
     "migrations": "version",
     "rejections": "cityHash64(loader)",
+    "development_beacons": "cityHash64(id)",
     "filled_months": "toYYYYMM(month)",  # until it is dropped
     "standings": "who",  # until it is dropped
     "install_states": "who",

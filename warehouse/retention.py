@@ -114,6 +114,7 @@ KEPT = (
     Kept("the state of each request", "rights_requests", "13 months", time="received"),
     Kept("progress and health of each loader", "freshness_by_loader", "7 days", time="written"),
     Kept("counts of rejected beacons and requests", "rejections", "13 months", time="day"),
+    Kept("beacons of development keys", "development_beacons", "24 hours", time="received"),
     Kept("applied migrations", "migrations", "always"),
     Kept("accesses to the license plane", "access.sqlite", "13 months"),
     Kept("events that wait for the webhook", "dashboard.sqlite", "until they are sent, at most a day"),

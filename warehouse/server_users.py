@@ -41,6 +41,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("SELECT", "installs", ()),
         ("SELECT", "freshness_by_loader", ()),
         ("SELECT", "rejections", ()),
+        ("SELECT", "development_beacons", ()),
         # Whether the tables are those of this version.
         ("SELECT", "migrations", ("version",)),
         # The state of requests; nothing of it says who asked.
@@ -68,6 +69,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("INSERT", "sealed_beacons", ()),
         ("INSERT", "freshness_by_loader", ()),
         ("INSERT", "rejections", ()),
+        ("INSERT", "development_beacons", ()),
     ),
     ServerUser.DESK: (("INSERT", "license_cases", ()),),
 }

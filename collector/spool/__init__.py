@@ -23,6 +23,7 @@ After a power cut each step is either complete or not begun. SQLite keeps this o
 from collector.spool.batches import Batch, Batches
 from collector.spool.beacons import PLANES, Basis, Group, Plane, Row, Stored
 from collector.spool.database import Unavailable, check_space
+from collector.spool.development import Development
 from collector.spool.duplicates import HORIZON_DAYS
 from collector.spool.licenses import Licenses
 from collector.spool.progress import Loading, Progress, Stats
@@ -47,5 +48,5 @@ __all__ = (
 )
 
 
-class Spool(Quarantine, Batches, Licenses, Rejections, Progress):
+class Spool(Quarantine, Batches, Licenses, Development, Rejections, Progress):
     """One connection to the spool's file. Use it in one thread at a time."""

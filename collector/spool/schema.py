@@ -27,6 +27,7 @@ INSERT OR IGNORE INTO loading (one) VALUES (1);
 CREATE TABLE IF NOT EXISTS rejections (
     day TEXT NOT NULL, reason TEXT NOT NULL, field TEXT NOT NULL, times INTEGER NOT NULL,
     PRIMARY KEY (day, reason, field)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS development (seq INTEGER PRIMARY KEY AUTOINCREMENT, row BLOB NOT NULL);
 DROP TABLE IF EXISTS rates;
 """
 # In one transaction, so that no beacon is stored with neither trigger or with both. The old trigger took the day from

@@ -22,9 +22,10 @@ def keys() -> None:
 @keys.command("new")
 @click.option("--module", "modules", multiple=True, metavar="M", help="Valid for this module only; may be repeated.")
 @click.option("--registry", is_flag=True, help="Writes the license registry (PUT /v1/licenses), and posts no beacons.")
-def keys_new(modules: tuple[str, ...], registry: bool) -> None:
+@click.option("--development", is_flag=True, help="Its beacons are shown on the page Data and counted in no figure.")
+def keys_new(modules: tuple[str, ...], registry: bool, development: bool) -> None:
     """Create a key. Prints only the key, once."""
-    click.echo(_credentials().add_key(modules, registry=registry))
+    click.echo(_credentials().add_key(modules, registry=registry, development=development))
 
 
 @keys.command("list")
@@ -32,7 +33,8 @@ def keys_list() -> None:
     """List keys: id, time, modules."""
     for key in _credentials(existing=True).keys():
         modules = " ".join(sorted(key.modules)) or "all modules"
-        click.echo(f"{key.id}  {key.created}  {modules}{'  registry' if key.registry else ''}")
+        kind = "  registry" if key.registry else "  development" if key.development else ""
+        click.echo(f"{key.id}  {key.created}  {modules}{kind}")
 
 
 @keys.command("revoke")

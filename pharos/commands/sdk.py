@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from core.credentials import DEVELOPMENT
 from pharos.context import fail
 from pharos.sdk import SdkError, php, php_pair
 
@@ -19,6 +20,8 @@ def sdk(vendor: str, collector: str, key: str, out: Path | None, split: bool) ->
 
     With --split it is two files, of which a page that counts loads the smaller one. A module then ships both.
     """
+    if key.startswith(DEVELOPMENT):
+        click.echo("a development key: beacons count in no figure. Write the file again before you ship it.", err=True)
     try:
         if not split:
             _write(php(vendor, collector, key), out)

@@ -37,6 +37,16 @@ def test_a_key_may_be_for_some_modules(credentials: Credentials) -> None:
     assert [known.allows(name) for name in ("invoice_pro", "bulk_mail", "invoice", "")] == [True, True, False, False]
 
 
+def test_a_key_is_for_one_purpose(credentials: Credentials) -> None:
+    """A development key posts beacons. It is not also a registry key."""
+    key = credentials.key(credentials.add_key(("invoice_pro",), development=True))
+    assert key is not None
+    assert (key.development, key.registry, key.allows("invoice_pro"), key.allows("other")) == (True, False, True, False)
+    with pytest.raises(CredentialError, match="not for both"):
+        credentials.add_key(registry=True, development=True)
+    assert credentials.keys() == [key]
+
+
 @pytest.mark.parametrize("name", ["", "Invoice", "9a", "a-b", "a" * 65, "a\n", "jane@example.com"])
 def test_a_key_is_not_made_for_what_is_no_module(credentials: Credentials, name: str) -> None:
     """An invalid module name is rejected and no key is created."""

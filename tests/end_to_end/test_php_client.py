@@ -18,12 +18,12 @@ def system(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[System]:
         yield system
 
 
-def run(system: System, folder: Path, code: str, options: str = "") -> Any:
+def run(system: System, folder: Path, code: str, options: str = "", key: str = KEY) -> Any:
     """Run code with the vendor's client, written by `pharos sdk`; return the JSON that it prints."""
     client = folder / "pharos.php"
     done = subprocess.run(
         [
-            sys.executable, "-m", "pharos", "sdk", "--vendor", "Acme", "--collector", system.collector, "--key", KEY,
+            sys.executable, "-m", "pharos", "sdk", "--vendor", "Acme", "--collector", system.collector, "--key", key,
             "--out", str(client),
         ],
         env=system.environ,

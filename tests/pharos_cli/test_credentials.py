@@ -30,6 +30,17 @@ def test_a_key_is_shown_once(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines(tmp_path, "keys", "list")] == [second.id]
 
 
+def test_a_development_key_is_listed_as_one(tmp_path: Path) -> None:
+    """It begins in its own way. A key cannot be of two kinds."""
+    (key,) = lines(tmp_path, "keys", "new", "--development")
+    assert key.startswith("pdk_")
+    (listed,) = lines(tmp_path, "keys", "list")
+    assert listed.endswith("all modules  development")
+    both = pharos(tmp_path, "keys", "new", "--development", "--registry")
+    assert (both.returncode, both.stdout) == (1, "")
+    assert both.stderr == "pharos: a key is for the registry or for development, not for both\n"
+
+
 def test_a_token_is_printed_alone(tmp_path: Path) -> None:
     """`tokens new` prints only the token. The list has its id and role until it is revoked."""
     (token,) = lines(tmp_path, "tokens", "new", "--role", "licensing")

@@ -109,6 +109,7 @@ def test_no_table_is_open_to_the_readers_of_both_planes() -> None:
     assert tables[ServerUser.PRODUCT] & tables[ServerUser.LICENSING] == set()
     assert tables[ServerUser.PRODUCT] == {
         *AGGREGATES,
+        "development_beacons",
         "freshness_by_loader",
         "migrations",
         "rejections",

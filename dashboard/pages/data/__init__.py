@@ -10,7 +10,7 @@ from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
 from dashboard.filters import Filters
 from dashboard.formatting import count, day, days, moment, plural
-from dashboard.pages.data import by_day, rejected, reported
+from dashboard.pages.data import by_day, latest, rejected, reported
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import facts
@@ -34,6 +34,7 @@ def layout() -> html.Div:
                 reported.CARD.layout(),
             ),
             rejected.CARD.layout(),  # also where nothing was accepted
+            latest.layout(),
             html.P(COUNTED, className="footnote"),
         ]
     )
@@ -54,6 +55,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     by_day.CARD.register(page, callbacks, data, search)
     reported.CARD.register(page, callbacks, data, search)
     rejected.CARD.register(page, callbacks, data, search)
+    latest.register(page, callbacks, data)
     freshness.register(callbacks, page, data, search)
 
 
