@@ -191,3 +191,38 @@ def test_a_day_shows_three_changes_between_two_statuses_at_most() -> None:
     unlicensed = LICENSED._replace(status="unlicensed")
     turns = [(NOON - timedelta(hours=hour), LICENSED if hour % 2 else unlicensed) for hour in range(8)]
     assert len(known(*turns).runs) == 4
+
+
+def at_places(*sightings: tuple[float, str]) -> State:
+    """Return the state of an install that reported some days ago from these addresses."""
+    return merged(
+        of_report(int((NOON - timedelta(days=ago)).timestamp()), LICENSED, Place(address, ""))
+        for ago, address in sightings
+    )
+
+
+def test_networks_are_told_where_several_recur() -> None:
+    """A /16 of IPv4 or a /32 of IPv6 is one. A day with too few of them, or too few such days, tells nothing."""
+    three = ("203.0.113.9", "198.51.100.7", "2001:db8:1::1")
+    same = ("203.0.7.9", "198.51.3.7", "2001:db8:2::1")
+    state = at_places(*((day, address) for day in range(3) for address in (*three, *same)), (3, three[0]), (3, same[0]))
+    seen = state_facts.install("invoice_pro", 1, state, NOON, 3, 3).networks
+    assert {day: len(networks) for day, networks in seen.items()} == {
+        (NOON - timedelta(days=day)).date(): 3 for day in range(3)
+    }
+    assert len(frozenset().union(*seen.values())) == 3
+    assert state_facts.install("invoice_pro", 1, state, NOON, 3, 4).networks == {}
+    assert state_facts.install("invoice_pro", 1, state, NOON, 4, 1).networks == {}
+
+
+def test_a_holder_has_the_days_and_places_of_thirty_days() -> None:
+    """Its first report may be older. It counts as received if all its reports are."""
+    key, holder = state_facts.holder(1, at_places((40, "198.51.100.7"), (2, "203.0.113.9"), (1, "203.0.113.9")), NOON)
+    assert (key, holder.first, holder.received) == (7, NOON - timedelta(days=40), True)
+    assert holder.days == {(NOON - timedelta(days=day)).date() for day in (1, 2)}
+    _, neighbor = state_facts.holder(2, at_places((1, "203.0.113.9")), NOON)
+    assert holder.places == neighbor.places
+    imported = of_report(int(NOON.timestamp()), LICENSED._replace(received=False), Place("", "203.0.113.9"))
+    _, both = state_facts.holder(1, merged([at_places((1, "203.0.113.9")), imported]), NOON)
+    assert not both.received
+    assert both.places == holder.places

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -124,9 +125,20 @@ def test_an_encoded_state_is_read_as_it_was(sightings: list[Sighting]) -> None:
     assert decode(encode(state)) == state
 
 
-def test_thirteen_months_end_on_the_last_day_of_a_shorter_month() -> None:
+@pytest.mark.parametrize(("now", "first"), [("2026-03-31", "2025-02-28"), ("2026-12-30", "2025-11-30")])
+def test_thirteen_months_end_on_the_same_day_or_the_last_one(now: str, first: str) -> None:
     """March 31 less 13 months is the last of February."""
-    march = datetime(2026, 3, 31, 12, tzinfo=UTC)
-    before, kept = (int(datetime(2025, 2, day, tzinfo=UTC).timestamp()) for day in (27, 28))
-    state = state_of([(before, LICENSED, NOWHERE), (kept, LICENSED, NOWHERE)])
-    assert list(trimmed(state, march).seen[LICENSED, NOWHERE]) == [kept // states.DAY]
+    kept = int(datetime.fromisoformat(f"{first}T00:00Z").timestamp())
+    state = state_of([(kept - states.DAY, LICENSED, NOWHERE), (kept, LICENSED, NOWHERE)])
+    left = trimmed(state, datetime.fromisoformat(f"{now}T12:00Z"))
+    assert list(left.seen[LICENSED, NOWHERE]) == [kept // states.DAY]
+
+
+def test_what_is_merged_or_trimmed_stays_as_it_was() -> None:
+    """A state that was read once may be merged again."""
+    home = Place("203.0.113.9", "")
+    one, other = (state_of([(at(day), LICENSED, home), (at(day + 1), LICENSED, NOWHERE)]) for day in (2, 40))
+    before = encode(one), encode(other)
+    merged([one, other])
+    trimmed(merged([one, other]), NOW)
+    assert (encode(one), encode(other)) == before
