@@ -77,19 +77,21 @@
     return "world-map drawn";
   };
 
-  // The map of a card as a picture: a drawing with its colors in itself, and its heading.
+  // The map of a card as a picture on white paper: a drawing with its colors in itself, and its heading.
   pharos.mapPicture = async (place, title) => {
     const svg = place.querySelector(".world");
     const [, , width, height] = svg.getAttribute("viewBox").split(" ").map(Number);
     const copy = svg.cloneNode(true);
     const [from, to] = [svg, copy].map((one) => [...one.children]);
+    place.classList.add("on-paper"); // until the colors are read: nothing of it is seen
     from.forEach((one, number) => {
-      const { fill, stroke, strokeWidth } = getComputedStyle(one);
-      Object.entries({ fill, stroke, "stroke-width": strokeWidth }).forEach(([name, value]) => to[number].setAttribute(name, value));
+      const { display, fill, stroke, strokeWidth } = getComputedStyle(one);
+      if (display === "none") to[number].remove();
+      else Object.entries({ fill, stroke, "stroke-width": strokeWidth }).forEach(([name, value]) => to[number].setAttribute(name, value));
     });
-    const { color: ink, backgroundColor, fontFamily } = getComputedStyle(place.closest(".card"));
-    const text = (words, attributes) => Object.assign(shape("text", { fill: ink, "font-family": fontFamily, ...attributes }), { textContent: words });
-    copy.prepend(shape("rect", { y: -110, width, height: height + 170, fill: backgroundColor }));
+    const { fontFamily } = getComputedStyle(place);
+    const text = (words, attributes) => Object.assign(shape("text", { fill: "#1f2328", "font-family": fontFamily, ...attributes }), { textContent: words });
+    copy.prepend(shape("rect", { y: -110, width, height: height + 170, fill: "#fff" }));
     copy.append(text(title[0], { x: 20, y: -62, "font-size": 32 }), text(title[1], { x: 20, y: -26, "font-size": 20 }));
     let x = 20;
     for (const key of place.querySelectorAll(".map-key")) {
@@ -97,6 +99,7 @@
       copy.append(text(key.textContent, { x: x + 34, y: height + 32, "font-size": 22 }));
       x += 70 + 12 * key.textContent.length;
     }
+    place.classList.remove("on-paper");
     copy.setAttribute("viewBox", "0 -110 " + width + " " + (height + 170));
     copy.setAttribute("width", width);
     copy.setAttribute("height", height + 170);

@@ -2,6 +2,7 @@
 
 import json
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from playwright.sync_api import Browser, expect
 
 from dashboard.countries import ATLAS, outlines
 from tests.collector.mmdb import mmdb
+from tests.end_to_end.axe import violations
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, KEY, PASSWORD, System, fetch, running
 from tests.end_to_end.test_browser import browser, logged_in
@@ -23,6 +25,19 @@ COUNTRIES = mmdb(
         "192.0.2.0/24": {"country": {"iso_code": "FR"}},
     }
 )
+
+# The color of a picture at a dot of the map, which is 110 lower below its heading, and whether anything has step 1.
+PIXELS = """async ([href, [x, y]]) => {
+    const image = new Image();
+    image.src = href;
+    await image.decode();
+    const canvas = Object.assign(document.createElement("canvas"), { width: image.width, height: image.height });
+    const paper = canvas.getContext("2d");
+    paper.drawImage(image, 0, 0);
+    const { data } = paper.getImageData(0, 110, image.width, 600);
+    const colored = data.some((red, at) => at % 4 === 0 && red === 201 && data[at + 1] === 213 && data[at + 2] === 252);
+    return { dot: [...paper.getImageData(x, y + 110, 1, 1).data], colored };
+}"""
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -81,7 +96,8 @@ def test_a_country_is_colored_on_the_map(system: System, browser: Browser) -> No
 
     The card has the same as a table, as a CSV file and as a picture. No request leaves the machine.
     """
-    if outlines(ATLAS) is None:
+    outlines_there = outlines(ATLAS)
+    if outlines_there is None:
         pytest.skip("deploy/charts.sh could not fetch the outlines")
     page = logged_in(browser, system, "admin", PASSWORD)
     hosts: set[str] = set()
@@ -104,7 +120,10 @@ def test_a_country_is_colored_on_the_map(system: System, browser: Browser) -> No
     assert lines == ['"Code","Country","Installs","Share"', '"NL","Netherlands",9,0.5294', '"(other)","",8,0.4706']
     with page.expect_download() as picture:
         page.get_by_role("button", name="Download Country as PNG").click()
-    assert picture.value.path().read_bytes().startswith(b"\x89PNG")
+    drawn = f"data:image/png;base64,{b64encode(picture.value.path().read_bytes()).decode()}"
+    colors = page.evaluate(PIXELS, [drawn, outlines_there["dots"]["BM"]])
+    assert colors == {"dot": [255, 255, 255, 255], "colored": True}  # without a figure a dot is not drawn
+    assert violations(page) == []
     netherlands.click()
     expect(page.get_by_role("button", name="Remove filter Country: NL")).to_be_visible()
     expect(page.locator("#platforms-country-body").get_by_role("link")).to_have_text(["Netherlands (NL)"])
