@@ -19,6 +19,8 @@ from collector.validate import Rejected
 from core.credentials import IngestKey
 from core.fields import FIELDS
 
+# Who tries a module does not wait for a day. The clients do not ask more often.
+NEXT_SECONDS = 60
 # Of the usage row: the pseudonym, the duplicate id, and the day of receipt, which `received` has more exactly.
 _LEFT_OUT = frozenset({"install", "beacon", "received"})
 _LICENSE_ONLY = tuple(field.path for field in FIELDS if field.license and not field.usage)
