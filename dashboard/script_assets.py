@@ -62,7 +62,7 @@ def register(server: Flask) -> None:
         response.cache_control.no_cache = True
         return response.make_conditional(request)
 
-    packed = _Packed()
+    packed = PackedScripts()
 
     @server.after_request
     def pack(response: Response) -> Response:
@@ -93,20 +93,26 @@ def later() -> None:
             script["dynamic"] = True
 
 
-class _Packed:
-    """Compressed scripts. The first visitor gets each as soon as possible, later ones a twelfth smaller."""
+class PackedScripts:
+    """Compressed scripts. The first visitors get each as soon as possible, later ones a twelfth smaller.
+
+    It takes seconds of CPU to pack all of them better. That begins when a second browser asks.
+    """
 
     def __init__(self) -> None:
         self._scripts: dict[tuple[str, str], bytes] = {}
+        self._better: set[tuple[str, str]] = set()
         self._lock, self._one_at_a_time = threading.Lock(), threading.Lock()
 
     def get(self, path: str, encoding: str, script: bytes) -> bytes:
+        """Return a script as it is sent now."""
         with self._lock:
             key = path, encoding
             if key not in self._scripts:
                 self._scripts[key] = _packed(script, encoding)
-                if encoding == "br":
-                    threading.Thread(target=self._pack_better, args=(key, script), daemon=True).start()
+            elif encoding == "br" and key not in self._better:
+                self._better.add(key)
+                threading.Thread(target=self._pack_better, args=(key, script), daemon=True).start()
             return self._scripts[key]
 
     def _pack_better(self, key: tuple[str, str], script: bytes) -> None:
