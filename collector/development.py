@@ -15,7 +15,7 @@ import msgspec
 from collector.ingestion import Processed
 from collector.rejections import field_of
 from collector.spool import Group, Spool
-from collector.validate import Rejected
+from collector.validate import Rejected, holds
 from core.credentials import IngestKey
 from core.fields import FIELDS
 
@@ -92,18 +92,9 @@ def _accepted(beacon: dict[str, Any], processed: Processed, key: str, received: 
         "accepted",
         clock_skewed=processed.split.clock_skewed,
         stored=msgspec.json.encode(usage).decode(),
-        license_only=[path for path in _LICENSE_ONLY if _has(beacon, path)],
+        license_only=[path for path in _LICENSE_ONLY if holds(beacon, path)],
         undeclared=removed,
     )
-
-
-def _has(beacon: dict[str, Any], path: str) -> bool:
-    value: Any = beacon
-    for name in path.split("."):
-        if name not in value:
-            return False
-        value = value[name]
-    return True
 
 
 def store(path: Path, rows: Sequence[Tried], limits: tuple[tuple[str, int], ...]) -> int:

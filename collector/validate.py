@@ -97,7 +97,7 @@ def validate(value: Any) -> dict[str, Any]:
         raise _bad_time() from None
     if beacon.get("consent", {}).get("level") == "license":
         for path in CONSENT_FULL:
-            if _holds(beacon, path):
+            if holds(beacon, path):
                 raise Rejected(Reason.UNKNOWN_FIELD, path, "must be absent at consent level license")
     address = beacon.get("server", {}).get("public_ip")
     if address is not None and not _is_global(address):
@@ -143,7 +143,8 @@ def _is_global(text: str) -> bool:
     return _IPV6.match(text) is not None
 
 
-def _holds(beacon: dict[str, Any], path: str) -> bool:
+def holds(beacon: dict[str, Any], path: str) -> bool:
+    """Whether a beacon has this field or object."""
     value: Any = beacon
     for name in path.split("."):
         if name not in value:

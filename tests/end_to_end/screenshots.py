@@ -8,8 +8,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from pharos.synthetic_fleet import beacons
-from pharos.synthetic_vendor import VENDOR, catalog
+from pharos.synthetic_fleet import NETWORKS, beacons
+from pharos.synthetic_vendor import VENDOR, catalog, country
+from tests.collector.mmdb import mmdb
 from tests.end_to_end.screens import ADDRESSES, show, whole
 from tests.end_to_end.system import PASSWORD, System, running
 from tests.end_to_end.test_browser import ARGUMENTS, CHROMIUM, logged_in
@@ -17,6 +18,12 @@ from tests.end_to_end.test_browser import ARGUMENTS, CHROMIUM, logged_in
 WIDTHS = (390, 768, 1440, 2560)
 PAPER = 1100  # the width of a page that is printed, in pixels
 INSTALLS, DAYS = 600, 90
+
+
+def country_database() -> bytes:
+    """The countries of the demonstration, of the addresses that its installs claim in IPv4."""
+    addresses = [f"{network}{number}" for network in NETWORKS if ":" not in network for number in range(1, 255)]
+    return mmdb({f"{address}/32": {"country": {"iso_code": country(address)}} for address in addresses})
 
 
 def fill(system: System) -> None:
@@ -51,15 +58,14 @@ def shoot(page: Page, system: System, folder: Path) -> int:
 def main(folder: Path) -> None:
     """Start a system of its own, fill it, and look at all pages as an administrator."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory() as home,
-        running(Path(home) / "home", "embedded") as system,
-        sync_playwright() as playwright,
-    ):
-        fill(system)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        print(f"{shoot(logged_in(browser, system, 'admin', PASSWORD), system, folder)} screenshots in {folder}")
-        browser.close()
+    with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
+        database = Path(home) / "countries.mmdb"
+        database.write_bytes(country_database())
+        with running(Path(home) / "home", "embedded", PHAROS_COUNTRY_DATABASE=str(database)) as system:
+            fill(system)
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            print(f"{shoot(logged_in(browser, system, 'admin', PASSWORD), system, folder)} screenshots in {folder}")
+            browser.close()
 
 
 if __name__ == "__main__":
