@@ -1,10 +1,8 @@
 """Attacks with a product token on the read API, over a real ClickHouse in one process."""
 
-import multiprocessing
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from tests.end_to_end.attacks import Ask, Budget, Values, both_planes, differenc
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
 from tests.fleet import reference, versions
+from tests.processes import apart, imported_before
 from tests.warehouse.test_engine import rows
 from warehouse import migrate
 from warehouse.engine import Engine
@@ -31,6 +30,7 @@ K = 5
 BUDGET = 2000
 DIMENSIONS = [name for name in reference.PATHS if name not in ("module", "license_source")]
 MODULE = "invoice_pro"
+imported_before("dashboard.app")
 
 
 class Played:
@@ -77,8 +77,7 @@ Attack = Callable[[Played], Any]
 
 def played(kind: str, folder: Path, attack: Attack, **settings: Any) -> Any:
     """Return the result of `attack`, run in its own process: chDB must not be forked."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_play, clickhouse_url(kind), folder, attack, settings).result(300)
+    return apart(_play, 300, clickhouse_url(kind), folder, attack, settings)
 
 
 def _play(url: str, folder: Path, attack: Attack, settings: dict[str, Any]) -> Any:

@@ -1,6 +1,5 @@
 """The loader's process is killed at each of its boundaries, one by one, on real engines."""
 
-import multiprocessing
 import os
 import signal
 import sqlite3
@@ -20,9 +19,11 @@ from collector.planes import Planes, encode
 from collector.spool import Row, Spool
 from core.home import Home
 from core.settings import Settings
+from tests import processes
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
 from tests.faults.verdict import Difference, differences, ledger
+from tests.processes import CONTEXT
 from warehouse import recount
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
@@ -113,13 +114,12 @@ def test_a_kill_at_each_boundary_leaves_every_beacon_once(kind: str, tmp_path: P
     url = clickhouse_url(kind)
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
     settings = Settings(home=tmp_path / "home", clickhouse_url=url, clickhouse_cluster=cluster)
-    spawn = multiprocessing.get_context("spawn")
     before: list[Any] = []
     died_at = "nothing yet"
     for name, moment in [*MOMENTS.items(), ("its end", None)]:
         new = [beacon() for _ in range(200)]
-        here, there = spawn.Pipe()
-        process = spawn.Process(target=life, args=(settings, before, new, moment, there))
+        here, there = CONTEXT.Pipe()
+        process = processes.process(life, settings, before, new, moment, there)
         process.start()
         there.close()
         tables, recounted = here.recv()

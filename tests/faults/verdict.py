@@ -3,11 +3,9 @@
 The tables contain keyed ids only. The tests know the root secret and compute each beacon's ids in both planes.
 """
 
-import multiprocessing
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -16,6 +14,7 @@ from collector.planes import Planes, Split
 from core.home import Home
 from core.settings import Settings
 from tests.end_to_end.system import System, wait_for
+from tests.processes import apart
 from warehouse.engine import Engine
 
 Key = tuple[Any, ...]
@@ -169,8 +168,7 @@ def verdict(system: System, ledger: list[Answered], wrong: Sequence[str] = ()) -
         time.sleep(0.5)
         told = _told_uses(system)
     assert system.stop() == 0
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        tables = pool.submit(_compared, settings, ledger).result()
+    tables = apart(_compared, 600, settings, ledger)
     recount = system.run("recount")
     return Verdict(
         len(ledger),

@@ -1,6 +1,5 @@
 """Homes with beacons in tables and spool. Each is made in a separate process, because chDB must not be forked."""
 
-import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from collector.spool import Spool
 from core.credentials import Credentials
 from core.home import Home
 from core.settings import Settings
+from tests import processes
 from tests.end_to_end.beacons import beacon
 from tests.warehouse.test_engine import rows
 from warehouse.engine import Engine
@@ -18,7 +18,7 @@ from warehouse.migrate import migrate
 
 def in_a_process(work: Callable[..., Any], *arguments: Any) -> int:
     """Call a function in a new process; return the exit status."""
-    process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
+    process = processes.process(work, *arguments)
     process.start()
     process.join(120)
     assert process.exitcode is not None

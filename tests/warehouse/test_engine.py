@@ -1,10 +1,8 @@
 """Tables, tokens and aggregates on a real ClickHouse: embedded and, with CLICKHOUSE_URL, on a server."""
 
-import multiprocessing
 import os
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from core.home import Home
 from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
+from tests.processes import apart
 from warehouse import migrate, recount
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.queries import health, metrics
@@ -31,8 +30,7 @@ Work = Callable[[Engine, Home], Any]
 
 def done_in(kind: str, folder: Path, work: Work, seconds: float = 600) -> Any:
     """Return the result of `work`, run in a separate process: chDB must not be forked."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(_with_engine, clickhouse_url(kind), folder, work).result(seconds)
+    return apart(_with_engine, seconds, clickhouse_url(kind), folder, work)
 
 
 def _with_engine(url: str, folder: Path, work: Work) -> Any:
