@@ -9,7 +9,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from core.access_log import AccessLog, AccessLogEntry
 from core.home import Home, derive
 from tests.end_to_end.beacons import beacon
-from tests.end_to_end.system import ENGINES, System, running
+from tests.end_to_end.system import System, running
 from tests.end_to_end.test_browser import admin, browser, new_page
 
 __all__ = ["admin", "browser"]
@@ -21,10 +21,13 @@ UNMARKED = (
 )
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """Six installs of one module, seven of another, and an unlicensed one, all loaded."""
-    with running(tmp_path_factory.mktemp("filters") / "home", request.param) as system:
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
+    """Six installs of one module, seven of another, and an unlicensed one, all loaded.
+
+    On the embedded engine alone: all of this happens in the browser and in the dashboard.
+    """
+    with running(tmp_path_factory.mktemp("filters") / "home", "embedded") as system:
         for name, version, installs in (("invoice_pro", "1.1.1", 6), ("ticket_ai", "2.2.2", 7)):
             module = {"name": name, "version": version}
             beacons = [beacon(module=module, features={f"{name}.used": 3}) for _ in range(installs)]

@@ -11,17 +11,19 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from dashboard.filters import RANGES, span
 from dashboard.formatting import day
 from tests.end_to_end.beacons import beacon
-from tests.end_to_end.system import ENGINES, PASSWORD, System, running, wait_for
-from tests.end_to_end.test_browser import browser, logged_in
+from tests.end_to_end.system import ENGINES, System, running, wait_for
+from tests.end_to_end.test_browser import admin, browser, new_page
 from tests.end_to_end.test_browser_filters import choose, choose_module
 
-__all__ = ["browser"]
+__all__ = ["admin", "browser"]
 TODAY = datetime.now(UTC).date()
+# What happens in the browser and in the dashboard is the same with every ClickHouse.
+in_the_browser = pytest.mark.parametrize("system", ["embedded"], indirect=True)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -55,11 +57,11 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def page(system: System, browser: Browser) -> Iterator[Page]:
-    page = logged_in(browser, system, "admin", PASSWORD)
+def page(system: System, admin: BrowserContext) -> Iterator[Page]:
+    page = new_page(admin, system)
     expect(page.locator("#active_installs-value")).to_have_text("22")
     yield page
-    page.context.close()
+    page.close()
 
 
 def shown(page: Page, search: str) -> None:
@@ -67,6 +69,7 @@ def shown(page: Page, search: str) -> None:
     page.wait_for_function("search => window.location.search === search", arg=search)
 
 
+@in_the_browser
 def test_relative_ranges_stay_relative_and_end_yesterday(page: Page) -> None:
     """Each preset shows the server's days in the date picker, and the address names the preset alone."""
     for name, label in RANGES.items():
@@ -84,6 +87,7 @@ def test_relative_ranges_stay_relative_and_end_yesterday(page: Page) -> None:
     assert parse_qs(urlsplit(page.url).query)["today"] == ["yes"]
 
 
+@in_the_browser
 def test_filters_stack_and_survive_reload_back_and_forward(page: Page, system: System) -> None:
     """A picked condition and a clicked bar become chips. A link pushes history, and a refinement does not."""
     page.get_by_role("button", name="Filter", exact=True).click()
@@ -121,6 +125,7 @@ def test_filters_stack_and_survive_reload_back_and_forward(page: Page, system: S
     shown(page, "?php_series.ge=8.0")
 
 
+@in_the_browser
 def test_a_name_that_nobody_knows_is_shown_as_not_applied(page: Page, system: System) -> None:
     """It is neither dropped nor does it change a figure."""
     page.goto(f"{system.dashboard}/?php_serie.lt=8.0&range=7d")
@@ -176,6 +181,7 @@ def test_a_file_is_what_is_shown_and_what_the_api_answers(page: Page, system: Sy
     assert [(row[0], row[1]) for row in days] == [(row["bucket"], str(row["value"] or "")) for row in by_day]
 
 
+@in_the_browser
 def test_a_chart_is_a_picture_with_its_title(page: Page) -> None:
     """The PNG file is made in the browser, without a request."""
     with page.expect_download() as download:
