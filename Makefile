@@ -4,7 +4,7 @@
 PYTHON ?=
 BIN := .venv/bin
 
-.PHONY: run demo screenshots test lint bench faults cluster soak wheel sbom packages constraints clean
+.PHONY: run demo screenshots test lint bench fleet faults cluster soak wheel sbom packages constraints clean
 
 run: .venv/runtime
 	@exec $(BIN)/pharos serve
@@ -88,6 +88,12 @@ constraints:
 	done
 	echo "# The tool of make sbom. Renewed by: make constraints" > deploy/requirements/sbom.txt
 	echo 'cyclonedx-bom>=7.5,<8' | $(COMPILE) --universal --python-version 3.11 --generate-hashes - >> deploy/requirements/sbom.txt
+
+# Every number of the product pages, with a fleet of INSTALLS over DAYS on twelve modules: page, file, call and a count of the tests'.
+INSTALLS ?= 5000
+DAYS ?= 400
+fleet: .venv/development
+	FLEET_INSTALLS=$(INSTALLS) FLEET_DAYS=$(DAYS) $(BIN)/python -m pytest tests/end_to_end/test_every_card.py
 
 # Faults at random moments, for a quarter of an hour and more: make faults KILLS=500
 KILLS ?= 100

@@ -55,7 +55,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource,
     def by_country(search: str) -> Instead | tuple[Any, ...]:
         chosen = data.chosen(search)
         args = chosen.args(by="country", grain="period", count="latest")
-        found = [row for row in known_rows(data.ask("installs", args)["rows"]) if row["key"]]
+        found = [row for row in known_rows(data.ask("installs", args, side_by_side=True)["rows"]) if row["key"]]
         active = data.total(chosen.args())
         if not active:
             return Instead(why_empty(data, chosen))

@@ -1,0 +1,281 @@
+"""The rows of each card of the product pages, made from the answers to the calls that the card names.
+
+It is written down a second time, from what the cards say of themselves. Whether the answers are true is checked by
+`answers.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.fleet.answers import Oracle
+from tests.fleet.reference import OTHER
+
+Cell = str | float | None
+MOST_BARS, MOST_VALUES = 8, 10
+
+
+@dataclass(frozen=True)
+class Card:
+    """A card's id, its columns, and the calls that it names, with their answers."""
+
+    name: str
+    columns: Sequence[str]
+    calls: Sequence[tuple[str, Mapping[str, str], Any]]
+
+    @staticmethod
+    def of(name: str, columns: Sequence[str], answered: Sequence[tuple[str, Any]]) -> "Card":
+        """A card with calls as it spells them."""
+        calls = []
+        for call, answer in answered:
+            address = urlsplit(call)
+            args = {key: value for key, (value,) in parse_qs(address.query).items()}
+            calls.append((address.path.rpartition("/")[2], args, answer))
+        return Card(name, columns, calls)
+
+    def answer(self, number: int) -> Any:
+        """The answer to one of the calls."""
+        return self.calls[number][2]
+
+    def args(self, number: int) -> Mapping[str, str]:
+        """The arguments of one of the calls."""
+        return self.calls[number][1]
+
+    def known(self, number: int) -> list[Any]:
+        """The rows of an answer that have a figure."""
+        return [row for row in self.answer(number)["rows"] if row["value"] is not None]
+
+
+def expected(card: Card, oracle: Oracle) -> list[list[Cell]] | None:
+    """The rows that the card must have. None for a card whose rows are checked by `check` alone."""
+    name = card.name
+    if name.startswith("installs_by_"):
+        return _bars(card, MOST_BARS)
+    if name in ("platforms-crossed", "versions-php"):
+        return None
+    if name.startswith("platforms-"):
+        return _bars(card, MOST_VALUES)
+    found = _EXPECTED.get(name)
+    return found(card, oracle) if found else None
+
+
+def part(number: float | None, of: float | None) -> float | None:
+    """A share as files have it."""
+    return None if number is None or not of else round(min(number / of, 1), 4)
+
+
+def total(oracle: Oracle, args: Mapping[str, str], **more: str) -> int | None:
+    """The active installs of a span."""
+    given = {name: value for name, value in args.items() if name not in ("by", "grain", "count")} | more
+    rows = oracle.rows("installs", {**given, "grain": "period"})
+    value: int | None = rows[0]["value"]
+    return value
+
+
+def _bars(card: Card, most: int) -> list[list[Cell]]:
+    pairs = "," in card.args(0)["by"]
+    rows = [(" ".join(row["keys"]) if pairs else row["key"], row["value"]) for row in card.known(0)]
+    rows = [(OTHER if OTHER in str(key).split() else key, number) for key, number in rows if key]
+    named = sorted((row for row in rows if row[0] != OTHER), key=lambda row: (-row[1], row[0]))
+    rest = [number for key, number in rows if key == OTHER] + ([] if pairs else [number for _, number in named[most:]])
+    shown = named[:most] + ([(OTHER, sum(rest))] if rest else [])
+    of = card.answer(1)["rows"][0]["value"] if pairs else sum(number for _, number in shown)
+    return [[key, number, round(number / of, 4)] for key, number in shown]
+
+
+def _over_time(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    now, *before = ([(row["bucket"], row["value"]) for row in answer["rows"]] for _, _, answer in card.calls)
+    rows: list[list[Cell]] = []
+    for place, (day, number) in enumerate(now):
+        rows.append([day, number])
+        for then in before:
+            rows[-1] += then[place] if place < len(then) else (None, None)
+    return rows
+
+
+def _adoption_of_feature(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    pairs = zip(card.answer(0)["rows"], card.answer(1)["rows"], strict=True)
+    return [[used["bucket"], part(used["value"], of["value"]), used["value"], of["value"]] for used, of in pairs]
+
+
+def _by_value(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    used = {row["key"]: row["value"] for row in card.known(0)}
+    rows = [(row["key"], row["value"]) for row in card.known(1) if row["key"] not in (None, OTHER)]
+    return sorted(([key, used.get(key), of, part(used.get(key), of)] for key, of in rows), key=str)
+
+
+def _in_use(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    args = dict(card.args(0))
+    start, end = date.fromisoformat(args["from"]), date.fromisoformat(args["to"])
+    days = end - start + timedelta(days=1)
+    span = {"from": str(start - days), "to": str(start - timedelta(days=1))}
+    now, then = (
+        {row["key"]: row["value"] for row in rows if row["value"] is not None and row["key"]}
+        for rows in (card.answer(0)["rows"], oracle.rows("installs", args | span))
+    )
+    of, before = sum(now.values()), sum(then.values())
+    return sorted(
+        (
+            [key, number, round(number / of, 4), round(number / of - then[key] / before, 4) if key in then else None]
+            for key, number in now.items()
+        ),
+        key=str,
+    )
+
+
+def _upgrades(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    rows = card.answer(0)["rows"][:15]
+    return [[f"{row['from']} → {row['to']}", row["installs"], row["median_days"] or None] for row in rows]
+
+
+def _by_week(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    weeks: dict[str, dict[str, int]] = {}
+    for row in card.known(0):
+        if row["key"]:
+            weeks.setdefault(row["bucket"], {})[row["key"]] = row["value"]
+    named = [column for column in card.columns[1:] if column != OTHER]
+    rows: list[list[Cell]] = []
+    for week, installs in sorted(weeks.items()):
+        of = sum(installs.values())
+        shares = [installs.get(key, 0) / of for key in named]
+        rest = [max(1 - sum(shares), 0)] if OTHER in card.columns else []
+        rows.append([week, *(round(each, 4) for each in (*shares, *rest))])
+    return rows
+
+
+def _to_drop(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    hit = {row["bucket"]: row["value"] for row in card.answer(0)["rows"]}
+    of: dict[str, int] = {}
+    for row in card.known(1):
+        of[row["bucket"]] = of.get(row["bucket"], 0) + row["value"]
+    rows: list[list[Cell]] = [[week, part(number, of.get(week))] for week, number in sorted(hit.items())]
+    first = next(number for number, (_, share) in enumerate(rows) if share is not None)
+    return rows[first:]
+
+
+def _curves(card: Card) -> dict[str, list[float | None]]:
+    return {
+        args["version"]: [None if row["share"] is None else row["installs"] / row["of"] for row in answer["rows"]]
+        for _, args, answer in card.calls
+    }
+
+
+def _ages(columns: Sequence[Sequence[float | None]]) -> list[list[Cell]]:
+    days = range(max(map(len, columns)))
+    values = [[None if one is None else round(one, 4) for one in column] for column in columns]
+    return [[day, *(column[day] if day < len(column) else None for column in values)] for day in days]
+
+
+def _since_release(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    curves = _curves(card)
+    return _ages([curves[version] for version in card.columns[1:]])
+
+
+def _watch(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    curves = _curves(card)
+    newest = curves.pop(card.columns[1])
+    age = max((day for day, share in enumerate(newest) if share is not None), default=0)
+    around = []
+    for day in range(age + 1):
+        known = [curve[day] for curve in curves.values() if day < len(curve) and curve[day] is not None]
+        if len(known) < 2:
+            break
+        around.append((min(known), max(known)))  # type: ignore[type-var]
+    return _ages([newest[: age + 1], [low for low, _ in around], [high for _, high in around]])
+
+
+def _modules_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    rows = [
+        [args["module"], answer["installs"], answer["share"], answer["still_upgrading"]["share"]]
+        for _, args, answer in card.calls
+    ]
+    return sorted(rows, key=lambda row: -(row[1] or 0))
+
+
+def _versions_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    return [[row["version"], row["installs"], row["of"], row["share"]] for row in card.answer(0)["rows"][:20]]
+
+
+def _features_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    rows = card.answer(0)["features"][:12]
+    return [
+        [None, one := row["share"], other := row["share_of_others"],
+         None if None in (one, other) else round(one - other, 4)] for row in rows
+    ]  # fmt: skip
+
+
+def _together(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    rows = card.answer(0)["rows"][:10]
+    times = (f"{row['installs'] / row['expected']:.1f} ×" for row in rows)
+    return [[None, row["installs"], round(row["expected"]), text] for row, text in zip(rows, times, strict=True)]
+
+
+def _first_use(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    return [[None, row["installs"], row["share"]] for row in card.answer(0)["rows"]]
+
+
+def _retention(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    found = [row for row in card.answer(0)["rows"] if row["installs"]]
+    weeks = len(card.columns) - 1
+    return [
+        [None, *([part(number, row["installs"]) for number in row["active"]] + [None] * weeks)[:weeks]] for row in found
+    ]
+
+
+def _days_of_modules(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    installs: dict[str, dict[str, int]] = {}
+    for row in card.known(0):
+        if row["key"] != OTHER:
+            installs.setdefault(row["key"], {})[row["bucket"]] = row["value"]
+    end = date.fromisoformat(card.args(0)["to"])
+    days = [str(end - timedelta(days=back)) for back in reversed(range(14))]
+    most = {module: max(found.values()) for module, found in installs.items()}
+    ordered = sorted(installs, key=lambda module: (-most[module], module))[:20]
+    return [[module, *(part(installs[module].get(day), most[module]) for day in days)] for module in ordered]
+
+
+def _reported(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    active = total(oracle, card.args(0))
+    assert active
+    rows: list[list[Cell]] = []
+    for number in range(len(card.calls)):
+        known = [row["value"] for row in card.known(number) if row["key"]]
+        reported = min(sum(known), active) if known else None
+        rows.append([None, reported, part(reported, active)])
+    return rows
+
+
+_EXPECTED = {
+    "installs_per_bucket": _over_time,
+    "adoption_per_bucket": _adoption_of_feature,
+    "feature-version": _by_value,
+    "feature-php_series": _by_value,
+    "feature-whmcs_series": _by_value,
+    "feature-together": _together,
+    "feature-first_use": _first_use,
+    "feature-retention": _retention,
+    "share_by_version": _by_week,
+    "adoption_since_release": _since_release,
+    "release_watch": _watch,
+    "versions-in-use": _in_use,
+    "versions-upgrades": _upgrades,
+    "share_to_drop": _to_drop,
+    "drop-modules": _modules_hurt,
+    "drop-versions": _versions_hurt,
+    "drop-features": _features_hurt,
+    "data-days": _days_of_modules,
+    "data-reported": _reported,
+}
+# Rows of which only a part is listed, and not in the order of the answer.
+SUBSETS = ("versions-in-use", "feature-version", "feature-php_series", "feature-whmcs_series")
+
+
+def crossed(card: Card) -> dict[tuple[str, str], float]:
+    """The share of each value of the second dimension among the installs of one of the first."""
+    cells = {tuple(row["keys"]): row["value"] for row in card.known(0) if OTHER not in row["keys"]}
+    of: dict[str, int] = {}
+    for (one, _), number in cells.items():
+        of[one] = of.get(one, 0) + number
+    return {(f"{one} ({of[one]:,})", two): round(number / of[one], 4) for (one, two), number in cells.items()}
