@@ -104,7 +104,11 @@ def warning(title: str, text: list[Any]) -> html.Div:
 
 def no_beacons_yet() -> html.Div:
     """For a system that never received a beacon."""
-    return _empty("No beacons yet", "Post a first beacon: the README has the curl line. It counts within ten seconds.")
+    return _empty(
+        "No beacons yet",
+        "Post a first beacon: the README has the curl line. It counts within ten seconds. Beacons of a development key "
+        "count in no figure: the page Data lists them under Latest beacons.",
+    )
 
 
 def none_in_range() -> html.Div:

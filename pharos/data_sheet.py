@@ -22,6 +22,8 @@ The owner may see, export and erase the data of the server and object to it, fro
 """
 
 _KEPT = """
+The PHP client that `pharos sdk` writes never sends `server.public_ip`.
+
 ## How long it is kept
 
 | what | how long |

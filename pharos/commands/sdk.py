@@ -26,7 +26,8 @@ def sdk(vendor: str, collector: str, key: str, out: Path | None, split: bool) ->
         if not split:
             _write(php(vendor, collector, key), out)
             if out is not None:
-                click.echo(f"wrote {out}; try its address and key: pharos check {collector} --key KEY", err=True)
+                tried = f"pharos check {collector} --key KEY --module MODULE"
+                click.echo(f"wrote {out}; try its address and key: {tried}", err=True)
             return
         if out is None:
             fail("--split needs --out: it writes two files")

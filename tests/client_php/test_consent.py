@@ -199,7 +199,7 @@ def test_the_page_makes_the_owner_s_requests(host: Host, collector: Collector, a
     """A button sends the request with the install's own id, and the page follows its progress."""
     host.tick()
     collector.will_answer(202, json.dumps({"request": "t", "status": "/v1/rights/ticket-1"}))
-    assert "The request was received." in post(host, action)
+    assert "The request was received. &quot;Show how far" in post(host, action)
     request = collector.requests[1]
     assert request.path == "/v1/rights"
     assert json.loads(request.body) == {"install_id": collector.beacons[0]["install_id"], "action": action}
@@ -214,6 +214,44 @@ def test_the_page_makes_the_owner_s_requests(host: Host, collector: Collector, a
     assert str(2**64 - 1) in page  # PHP's integers end at half of it
     assert 'download="telemetry.json"' in page
     assert host.run("echo json_encode($client->level());") == ("off" if action == "object" else "full")
+
+
+@pytest.mark.parametrize("level", ["license", "full"])
+def test_a_new_choice_takes_an_objection_back(host: Host, collector: Collector, level: str) -> None:
+    """After an objection the page's choice lifts it at the collector first. Where that fails nothing is chosen."""
+    host.tick()
+    ticket = json.dumps({"request": "t", "status": "/v1/rights/ticket-1"})
+    collector.will_answer(202, ticket)
+    post(host, "object")
+    assert "Saved." in post(host, "choose", level="off")
+    assert len(collector.requests) == 2
+    collector.will_answer(503)
+    assert "That did not work" in post(host, "choose", level=level)
+    assert host.run("echo json_encode($client->level());") == "off"
+    collector.will_answer(202, ticket)
+    assert "Saved." in post(host, "choose", level=level)
+    assert [json.loads(each.body)["action"] for each in collector.requests[1:]] == ["object", "lift", "lift"]
+    assert host.run("echo json_encode($client->level());") == level
+    assert "Saved." in post(host, "choose", level=level)
+    assert len(collector.requests) == 4
+    host.sleep(DAY)
+    assert host.tick()["status"] == "sent"
+
+
+def test_a_misspelt_option_is_told(host: Host) -> None:
+    """An option that the client does not know is among what is wrong, and on the page."""
+    assert "unknown_option licence" in host.run("echo json_encode($client->troubles());", "'licence' => 'Active'")
+    assert "does not know: licence." in host.run("echo json_encode($client->page());", "'licence' => 'Active'")
+
+
+def test_a_run_of_the_cron_is_missed_after_a_while(host: Host) -> None:
+    """Right after a choice nobody misses the cron; a quarter of an hour later the page says that it has not run."""
+    choose(host, "full")
+    assert host.run("echo json_encode($client->troubles());") == []
+    host.sleep(1000)
+    assert host.run("echo json_encode($client->troubles());") == ["cron_never_ran"]
+    host.tick()
+    assert host.run("echo json_encode($client->troubles());") == []
 
 
 def test_forget_erases_there_and_here(host: Host, collector: Collector) -> None:

@@ -4,9 +4,11 @@ import datetime
 import json
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
+from pharos import sdk
 from tests.client_php.paper import DAY, Collector, Host, accepted, refusal
 
 
@@ -252,6 +254,24 @@ def test_undeclared_is_not_sent(host: Host, collector: Collector) -> None:
     assert host.run("echo json_encode($client->troubles());") == []
 
 
+def test_a_development_key_waits_a_minute_at_most(collector: Collector, tmp_path: Path) -> None:
+    """Who tries a module need not wait for the day of a key that was used before, nor long after a failure."""
+    host = Host(collector.url, tmp_path)
+    assert host.tick()["status"] == "sent"
+    assert host.tick()["next_in"] > 60
+    for path, text in zip(host.files, sdk.php_pair("Acme", host.url, "pdk_x", "pharos-rest.php"), strict=True):
+        path.write_text(text)
+    assert 0 < host.tick()["next_in"] <= 60
+    host.sleep(61)
+    collector.will_answer(403, refusal(403, "module_not_allowed"))
+    failed = host.tick()
+    assert (failed["status"], failed["reason"]) == ("failed", "module_not_allowed")
+    assert failed["next_in"] <= 60
+    assert "was not stored: module_not_allowed" in host.run("echo json_encode($client->page());")
+    host.sleep(61)
+    assert host.tick()["status"] == "sent"
+
+
 def test_a_killed_run_is_like_a_lost_answer(host: Host, collector: Collector) -> None:
     """A cron that is killed while it waits for the answer has kept what it sent; the next one sends the same."""
     collector.hold = 30
@@ -276,6 +296,8 @@ def test_explain_stores_nothing_and_shows_the_collectors_answer(host: Host, coll
     assert answer["answer"]["beacons"] == [{"usage": {"module": "x"}}]
     [request] = collector.requests
     assert request.path == "/v1/beacons/check"
+    sent_at = datetime.datetime.fromisoformat(request.beacon["sent_at"]).timestamp()
+    assert abs(sent_at - time.time() - host.shift) < 600  # not when it is due
     assert request.beacon["features"] == {"export": 2}
     assert host.tick()["status"] == "sent"
     assert collector.beacons[1]["features"] == {"export": 2}

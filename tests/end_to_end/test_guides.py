@@ -91,12 +91,12 @@ def test_the_guide_for_whmcs(system: System, tmp_path: Path) -> None:
     addons = tmp_path / "whmcs" / "modules" / "addons"
     addons.mkdir(parents=True)
     shutil.copytree(ROOT / "client_sdk" / "whmcs", tmp_path / "client_sdk" / "whmcs")
-    first, second = (
-        block.replace("/var/www/whmcs", str(tmp_path / "whmcs")) for block in blocks(IN_WHMCS, "sh") if "cp -r" in block
-    )
+    here = IN_WHMCS.replace("/var/www/whmcs", str(tmp_path / "whmcs"))
+    first, second, third = blocks(here, "sh")
     shell(first, tmp_path, system)
     assert "namespace Acme\\Pharos" in (addons / "pharos_sample" / "lib" / "pharos.php").read_text()
     shell(second, tmp_path, system)
+    shell(f"key=pdk_x\n{third}", tmp_path, system)
     module = addons / "invoice_pro"
     assert {path.name for path in module.glob("*")} >= {
         "invoice_pro.php",
@@ -107,6 +107,7 @@ def test_the_guide_for_whmcs(system: System, tmp_path: Path) -> None:
     }
     for path in (*module.glob("*.php"), *module.glob("lang/*.php")):
         subprocess.run(["php", "-l", str(path)], check=True, capture_output=True)
+    assert "namespace Example\\Pharos" in (module / "lib" / "pharos.php").read_text()
     parts = "".join(path.read_text() for path in module.glob("*.*"))
     assert "use Example\\Pharos\\Whmcs;" in parts
     assert not re.search(r"pharos_sample|PHAROS_SAMPLE|Pharos Sample|Acme|'sample\.", parts)

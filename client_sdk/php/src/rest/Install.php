@@ -8,6 +8,7 @@ namespace Pharos;
 final class Install
 {
     private const LEVELS = ['off', 'license', 'full'];
+    private const PATIENCE = 900;  // seconds after a choice in which nobody misses a run of the cron
 
     /** @var array<string, self> */
     private static $all = [];
@@ -151,6 +152,17 @@ final class Install
         return isset($body['license']) && (isset($body['platform']) || $this->level() === 'license');
     }
 
+    /** Returns whether the owner objected at the collector, and has not taken it back. */
+    public function objects(): bool
+    {
+        foreach ($this->store->get('requests') as $request) {
+            if (\in_array($request['action'] ?? '', ['object', 'lift'], true)) {
+                return $request['action'] === 'object';
+            }
+        }
+        return $this->state()['objected'] > 0;
+    }
+
     public function farewell(Module $module): Result
     {
         $this->counter->flush();
@@ -178,11 +190,13 @@ final class Install
         }
         $state = State::healed($state);
         $now = Clock::now();
-        if ($this->level() !== 'off' && ($state['ran'] ?? 0) < $now - Clock::DAY) {
+        $chosen = $this->store->get('choice')['at'] ?? 0;
+        $late = ($state['ran'] ?? 0) < $now - Clock::DAY && abs($now - (\is_int($chosen) ? $chosen : 0)) > self::PATIENCE;
+        if ($this->level() !== 'off' && $late) {
             $troubles[] = isset($state['ran']) ? 'cron_rests' : 'cron_never_ran';
         }
         foreach (['moved', 'objected', 'error', 'unreadable'] as $part) {
-            if (!empty($state[$part])) {
+            if (!empty($state[$part]) && ($part !== 'objected' || $this->level() !== 'off')) {
                 $final = $part !== 'error' || preg_match('/^(rejected|undeclared)\b/', $state['error']) === 1;
                 $troubles[] = $part !== 'error' ? $part : ($final ? '' : 'error ') . $state['error'];
             }

@@ -7,6 +7,9 @@ namespace Pharos;
 /** @internal What Client is asked for beside counting, and what a module tells about itself. */
 final class Module
 {
+    private const OPTIONS = [
+        'state', 'inbox', 'version', 'license', 'source', 'consent', 'policy', 'platform', 'place', 'log', 'title',
+    ];
     private const LICENSES = ['licensed', 'unlicensed', 'trial', 'expired', 'suspended', 'invalid', 'unknown'];
     // What WHMCS's licensing addon answers. What is not listed is unknown: silence is no license.
     private const WHMCS_LICENSES = [
@@ -69,8 +72,11 @@ final class Module
         if ($this->level() === 'off') {
             return ['status' => 0, 'reason' => 'off', 'answer' => []];
         }
-        $ids = ['beacon_id' => State::uuid(), 'install_id' => $this->installId() ?? State::uuid()];
-        $body = json_encode($ids + $this->preview(), JSON_THROW_ON_ERROR);
+        $now = [  // the check judges the time of a report as that of one that is sent now
+            'beacon_id' => State::uuid(), 'install_id' => $this->installId() ?? State::uuid(),
+            'sent_at' => gmdate('Y-m-d\TH:i:s\Z', Clock::now()),
+        ];
+        $body = json_encode($now + $this->preview(), JSON_THROW_ON_ERROR);
         $answer = Transport::request('/v1/beacons/check', $body, true, 2.5);
         return [
             'status' => $answer['status'],
@@ -125,8 +131,12 @@ final class Module
         if ($misuse === 'missing_function') {
             return [$misuse . ' ' . Machine::missing()];
         }
+        $unknown = array_diff(array_map('strval', array_keys($this->options)), self::OPTIONS);
         return array_merge(
             $misuse === null ? [] : [$misuse],
+            array_map(static function (string $option): string {
+                return 'unknown_option ' . substr($option, 0, 64);
+            }, array_values($unknown)),
             $this->install === null ? [] : $this->install->troubles()
         );
     }

@@ -11,7 +11,7 @@ final class Page
     private const TEXTS = [
         'heading' => 'Telemetry',
         'intro' => 'With your consent %s receives a small report about once a day. This choice is for all of its modules'
-            . ' on this WHMCS. You can change it at any time, and every module works the same whatever you choose.',
+            . ' on this server. You can change it at any time, and every module works the same whatever you choose.',
         'off' => 'Off: nothing is sent',
         'license' => 'License: module, version and license status, with a hash of the license key',
         'full' => 'Full: also operating system, architecture and virtualization, versions of PHP, WHMCS, database and web server,'
@@ -39,7 +39,7 @@ final class Page
             . ' again, unless you also choose Off.',
         'object' => 'Object: nothing may be stored any more',
         'object_sure' => 'The collector stores no further report of this install, and telemetry is turned off here. What is'
-            . ' held already stays until you erase it.',
+            . ' held already stays until you erase it. A choice of License or Full above takes the objection back.',
         'forget' => 'Erase everything, there and here, and turn telemetry off',
         'forget_sure' => 'The collector deletes all reports of this install. The install_id and all that waits here are'
             . ' deleted too. This cannot be undone.',
@@ -47,7 +47,7 @@ final class Page
         'explain' => 'Show what would be stored of the next report',
         'progress' => 'Show how far the requests are',
         'requests_none' => 'You have made no requests yet.',
-        'sent' => 'The request was received.',
+        'sent' => 'The request was received. "Show how far the requests are" shows its result.',
         'failed' => 'That did not work: %s',
         'nothing' => 'Nothing is held.',
         'export' => 'Download as JSON',
@@ -55,7 +55,7 @@ final class Page
         'state_done' => 'done',
         'state_failed' => 'failed',
         'state_unknown' => 'no answer',
-        'moved_question' => 'This WHMCS is at a new address or in a new folder. Was it moved, or is it a copy of another one?'
+        'moved_question' => 'This installation is at a new address or in a new folder. Was it moved, or is it a copy of another one?'
             . ' Nothing is sent until you answer.',
         'moved' => 'It was moved',
         'copied' => 'It is a copy',
@@ -65,20 +65,22 @@ final class Page
         'trouble_disk_full' => 'The disk is full, or was at the last run of the cron.',
         'trouble_counts_lost' => 'In the last seven days counts could not be stored: the disk was full, or the cron did not run.',
         'trouble_cron_rests' => 'The cron has not run for a day.',
-        'trouble_cron_never_ran' => 'The cron has not run yet. Save the settings of the module again, so that WHMCS loads its hooks.',
+        'trouble_cron_never_ran' => 'The cron has not run since the choice. If it should have: in WHMCS save the settings of the module again,'
+            . ' so that its hooks are loaded.',
         'trouble_unreadable' => 'The cron cannot read counts of another user. Run it as the user of the web server.',
         'trouble_state_unavailable' => 'The stored state cannot be read, so nothing is sent.',
         'trouble_missing_function' => 'PHP\'s function %s is disabled. Nothing is sent without it; what is counted waits.',
         'trouble_database' => 'The database does not answer.',
-        'trouble_objected' => 'You objected at the collector: nothing is counted. A new choice above ends that here.',
-        'trouble_error' => 'The last report did not arrive: %s. It is kept and sent again.',
+        'trouble_objected' => 'You objected at the collector: nothing is counted. A choice of License or Full above takes that back.',
+        'trouble_error' => 'The last report was not stored: %s. It is kept and sent again.',
         'trouble_rejected' => 'The collector rejected the last report: %s. It is not sent again; later ones are. Tell the vendor.',
         'trouble_undeclared' => 'The collector does not know this module and stored nothing. Tell the vendor.',
         'trouble_lost_state' => 'The stored state was lost. The install id is the same; what waited is gone.',
         'trouble_lost_counts' => 'A file of counts was cut short.',
         'trouble_lost_line' => 'A count was written only in part, and is lost.',
         'trouble_lost_old' => 'Reports that waited for 29 days were given up.',
-        'trouble_moved' => 'This WHMCS was moved or copied.',
+        'trouble_unknown_option' => 'The module gives an option that this client does not know: %s. Tell the vendor.',
+        'trouble_moved' => 'This installation was moved or copied.',
         'trouble_other' => 'Telemetry does not work: %s',
     ];
 
@@ -140,7 +142,7 @@ final class Page
         }
         switch ($do) {
             case 'choose':
-                return [$this->text($this->module->choose($_POST['level'] ?? '') ? 'saved' : 'unsaved'), ''];
+                return [$this->chosen($_POST['level'] ?? ''), ''];
             case 'moved':
             case 'copied':
                 return [$this->text($this->install->settle($do) ? 'saved' : 'unsaved'), ''];
@@ -156,6 +158,18 @@ final class Page
                 return [$this->told($this->module->request($do)), ''];
         }
         return ['', ''];
+    }
+
+    /** Saves a choice. One that lets reports be stored first takes an objection back. @param mixed $level */
+    private function chosen($level): string
+    {
+        if (($level === 'license' || $level === 'full') && $this->install->objects()) {
+            $lifted = $this->module->request('lift');
+            if ($lifted->status() !== Result::SENT) {
+                return $this->told($lifted);
+            }
+        }
+        return $this->text($this->module->choose($level) ? 'saved' : 'unsaved');
     }
 
     /**

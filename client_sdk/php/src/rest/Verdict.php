@@ -42,6 +42,7 @@ final class Verdict
             $wait = min(self::BREAKER_LONGEST, self::BREAKER_FIRST << min($state['failures'], 12));
             $state['failures']++;
             $wait = max(random_int(intdiv($wait, 2), $wait), min(Clock::DAY, $answer['retry_after']));
+            $wait = State::isTried() ? min($wait, State::SOON) : $wait;
             $state['until'] = $now + $wait;
             $result = new Result(Result::FAILED, $reason, ['next_in' => $wait]);
         }

@@ -34,7 +34,7 @@ $_ADDONLANG['pharos_erase_sure'] = 'Der Empfänger löscht alle Berichte dieser 
     . ' Spätere Berichte werden wieder gespeichert, wenn Sie nicht auch „Aus“ wählen.';
 $_ADDONLANG['pharos_object'] = 'Widersprechen: nichts darf mehr gespeichert werden';
 $_ADDONLANG['pharos_object_sure'] = 'Der Empfänger speichert keinen weiteren Bericht dieser Installation, und die Telemetrie wird'
-    . ' hier ausgeschaltet. Was schon gespeichert ist, bleibt, bis Sie es löschen.';
+    . ' hier ausgeschaltet. Was schon gespeichert ist, bleibt, bis Sie es löschen. „Lizenz“ oder „Voll“ oben nimmt den Widerspruch zurück.';
 $_ADDONLANG['pharos_forget'] = 'Dort und hier alles löschen und Telemetrie ausschalten';
 $_ADDONLANG['pharos_forget_sure'] = 'Der Empfänger löscht alle Berichte dieser Installation. Auch die install_id und alles, was hier'
     . ' wartet, wird gelöscht. Das lässt sich nicht rückgängig machen.';
@@ -46,7 +46,7 @@ $_ADDONLANG['pharos_state_pending'] = 'in Arbeit';
 $_ADDONLANG['pharos_state_done'] = 'erledigt';
 $_ADDONLANG['pharos_state_failed'] = 'gescheitert';
 $_ADDONLANG['pharos_state_unknown'] = 'keine Antwort';
-$_ADDONLANG['pharos_sent'] = 'Der Antrag ist angekommen.';
+$_ADDONLANG['pharos_sent'] = 'Der Antrag ist angekommen. „Zeigen, wie weit die Anträge sind“ zeigt sein Ergebnis.';
 $_ADDONLANG['pharos_failed'] = 'Das hat nicht geklappt: %s';
 $_ADDONLANG['pharos_nothing'] = 'Nichts ist gespeichert.';
 $_ADDONLANG['pharos_export'] = 'Als JSON herunterladen';
@@ -55,10 +55,10 @@ $_ADDONLANG['pharos_moved_question'] = 'Dieses WHMCS hat eine neue Adresse oder 
 $_ADDONLANG['pharos_moved'] = 'Es ist umgezogen';
 $_ADDONLANG['pharos_copied'] = 'Es ist eine Kopie';
 $_ADDONLANG['pharos_trouble'] = 'Was nicht stimmt';
-$_ADDONLANG['pharos_trouble_cron_never_ran'] = 'Der Cron ist noch nicht gelaufen. Speichern Sie die Einstellungen des Moduls noch einmal,'
-    . ' damit WHMCS seine Hooks lädt.';
+$_ADDONLANG['pharos_trouble_cron_never_ran'] = 'Der Cron ist seit der Wahl nicht gelaufen. Wenn er es sollte: Speichern Sie in WHMCS die Einstellungen des'
+    . ' Moduls noch einmal, damit seine Hooks geladen werden.';
 $_ADDONLANG['pharos_trouble_cron_rests'] = 'Der Cron ist seit einem Tag nicht gelaufen.';
-$_ADDONLANG['pharos_trouble_error'] = 'Der letzte Bericht kam nicht an: %s. Er bleibt erhalten und wird noch einmal gesendet.';
+$_ADDONLANG['pharos_trouble_error'] = 'Der letzte Bericht wurde nicht gespeichert: %s. Er bleibt erhalten und wird noch einmal gesendet.';
 $_ADDONLANG['pharos_trouble_folder'] = 'Dieser Benutzer kann den Ordner der Telemetrie nicht beschreiben, deshalb wird'
     . ' nichts gezählt.';
 $_ADDONLANG['pharos_trouble_counts_folder'] = 'Dieser Benutzer kann den Ordner der Zählungen nicht beschreiben. Geben Sie ihn'
@@ -72,8 +72,8 @@ $_ADDONLANG['pharos_trouble_state_unavailable'] = 'Der gespeicherte Stand ist ni
 $_ADDONLANG['pharos_trouble_missing_function'] = 'Die PHP-Funktion %s ist abgeschaltet. Ohne sie wird nichts gesendet; was'
     . ' gezählt ist, wartet.';
 $_ADDONLANG['pharos_trouble_database'] = 'Die Datenbank antwortet nicht.';
-$_ADDONLANG['pharos_trouble_objected'] = 'Sie haben beim Empfänger widersprochen: Nichts wird gezählt. Eine neue Wahl'
-    . ' oben beendet das hier.';
+$_ADDONLANG['pharos_trouble_objected'] = 'Sie haben beim Empfänger widersprochen: Nichts wird gezählt. „Lizenz“ oder „Voll“'
+    . ' oben nimmt das zurück.';
 $_ADDONLANG['pharos_trouble_rejected'] = 'Der Empfänger hat den letzten Bericht abgelehnt: %s. Er wird nicht noch einmal gesendet;'
     . ' spätere werden es. Sagen Sie es dem Anbieter.';
 $_ADDONLANG['pharos_trouble_undeclared'] = 'Der Empfänger kennt dieses Modul nicht und hat nichts gespeichert. Sagen Sie es dem Anbieter.';
@@ -82,5 +82,6 @@ $_ADDONLANG['pharos_trouble_lost_state'] = 'Der gespeicherte Stand ging verloren
 $_ADDONLANG['pharos_trouble_lost_counts'] = 'Eine Datei mit Zählungen wurde abgeschnitten.';
 $_ADDONLANG['pharos_trouble_lost_line'] = 'Eine Zählung wurde nur zum Teil geschrieben und ist verloren.';
 $_ADDONLANG['pharos_trouble_lost_old'] = 'Berichte, die 29 Tage gewartet haben, wurden aufgegeben.';
+$_ADDONLANG['pharos_trouble_unknown_option'] = 'Das Modul gibt eine Option an, die dieser Client nicht kennt: %s. Sagen Sie es dem Anbieter.';
 $_ADDONLANG['pharos_trouble_moved'] = 'Dieses WHMCS wurde umgezogen oder kopiert.';
 $_ADDONLANG['pharos_trouble_other'] = 'Die Telemetrie arbeitet nicht: %s';
