@@ -25,6 +25,7 @@ PARTS = {
     "duplicates 10000000": "The memory of duplicates",
     "decisions": "Decisions of owners",
     "figures 10": "Figures",
+    "pages": "Pages",
     "judging": "Licensing rules",
     "cases": "The licensing desk",
     "rights": "Owners' requests",
@@ -64,6 +65,9 @@ GOALS = (
     Goal("more to be in ClickHouse, loader and server", 30, "µs of CPU", r"beacons, server +[\d,]+ +(\d+) +(\d+)"),
     Goal("p99 at 32 clients", 100, "ms", r"Pharos, a beacon of 1 KB[^\n]+? clients +[\d,]+ +[\d.]+ +([\d.]+)"),
     Goal("p99 of 256 clients to that of 32", 1.5, "times", r"p99 of 256 clients to that of 32: ([\d.]+)"),
+    Goal("a first visit to a page, with an empty cache", 1200, "kB", r"most of a first visit: ([\d,]+) kB"),
+    Goal("figures of a first visit", 2000, "ms", r"longest until figures: ([\d,]+) ms"),
+    Goal("p95 of a change of filters, worst page", 500, "ms", r"longest p95 of a change: ([\d,]+) ms"),
     Goal("memory of a worker", 60, "MB", r"the most memory of a worker: (\d+)"),
     Goal("memory of the loader beside a server", 120, "MB", r"beacons, server[^\n]+? (\d+) MB"),
 )

@@ -1,0 +1,200 @@
+"""How long pages take in a browser, cold and after a filter change, with 10 million install-days.
+
+    python -m tests.bench.pages [MILLIONS [PAGE ...]]
+
+For each page: what a first visit with an empty cache transfers, when its figures and its charts are there; then 50
+changes of the range, the module and a condition, each until the last answer is drawn. `CPU` is that of the dashboard's
+process, ClickHouse included, which other work on the machine changes little. With CLICKHOUSE_URL on a server, whose CPU
+time it cannot see, else on the embedded engine.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from core.home import Home
+from core.settings import Settings
+from tests.bench.figures import fill_at_once
+from tests.end_to_end.system import AVAILABLE, PASSWORD, System, clickhouse_url
+from tests.end_to_end.test_browser import ARGUMENTS, CHROMIUM, logged_in
+from warehouse.engine import Engine
+from warehouse.migrate import migrate
+
+MILLIONS = 10
+CHANGES = 50
+# The addresses: what is always there, and an element that has text once the figures are there.
+PAGES = {
+    "today": ("/", "", "#active_installs-value"),
+    "features": ("/features", "", "#features-note"),
+    "feature": ("/feature", "name=feature.7&module=invoice_pro", "#feature-figures"),
+    "versions": ("/versions", "module=invoice_pro", "#watch-said"),
+    "platforms": ("/platforms", "", "#platforms-php_series-body"),
+    "drop": ("/drop", "php_series.lt=8.1&module=invoice_pro", "#drop-hurt-body"),
+    "data": ("/data", "", "#data-figures"),
+}
+# What a product manager looks through: ranges, modules, conditions. Each differs from the one before.
+FILTERS = (
+    "", "range=7d", "range=90d", "module=bulk_mailer", "module=bulk_mailer&range=7d", "os=debian", "os=debian&range=7d",
+    "country=DE", "module=tax_desk&country=DE", "php_series.ge=8.1", "module=chat_box", "license_status=licensed",
+)  # fmt: skip
+# Counts the callbacks that are under way; `settled` is resolved two frames after the last answer.
+WATCH = """
+(() => {
+  const plain = window.fetch;
+  let waiting = 0, last = 0;
+  window.fetch = async (...given) => {
+    if (!String(given[0].url || given[0]).includes("_dash-update-component")) return plain(...given);
+    waiting += 1;
+    try { return await plain(...given); } finally { waiting -= 1; last = performance.now(); }
+  };
+  const frame = () => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
+  window.appeared = async (selector) => {
+    while (!document.querySelector(selector)?.textContent) await frame();
+    return performance.now();
+  };
+  window.settled = async (begun) => {
+    for (let quiet = 0, at = 0; quiet < 12;) {
+      await frame();
+      quiet = waiting || last !== at || last < begun ? 0 : quiet + 1;
+      at = last;
+    }
+    return last - begun;
+  };
+  window.changed = (search) => {
+    const begun = performance.now();
+    window.history.replaceState(window.history.state, "", window.location.pathname + search);
+    window.dispatchEvent(new CustomEvent("_dashprivate_pushstate"));
+    return window.settled(begun);
+  };
+})();
+"""
+
+
+def main() -> None:
+    """Fill a database, open each page in a browser, and print a table."""
+    millions = int(sys.argv[1]) if len(sys.argv) > 1 else MILLIONS
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(os.environ.get("BENCH_HOME") or Path(folder) / "home")
+        url = clickhouse_url(AVAILABLE[-1])
+        if not home.exists():
+            _fill(home, url, millions)
+        system = System(home, url)
+        system.start()
+        try:
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+                _measure(system, browser, millions, sys.argv[2:] or list(PAGES))
+        finally:
+            system.stop()
+
+
+def _fill(home: Path, url: str, millions: int) -> None:
+    engine = Engine(Settings(home=home, clickhouse_url=url), Home(home))
+    try:
+        migrate(engine)
+        fill_at_once(engine, millions * 1_000_000)
+    finally:
+        engine.close()
+
+
+@dataclass
+class Cold:
+    """A visit with an empty cache: kB over the wire, and ms until there are figures, and until all is drawn."""
+
+    bytes: int = 0
+    figures: float = 0
+    drawn: float = 0
+
+
+@dataclass
+class Changes:
+    """The ms of each change, and the seconds of CPU of all."""
+
+    took: list[float] = field(default_factory=list)
+    cpu: float = 0
+
+    @property
+    def p95(self) -> float:
+        """The ms that one change in twenty takes, or more."""
+        return sorted(self.took)[int(len(self.took) * 0.95)]
+
+    def __str__(self) -> str:
+        return f"{statistics.median(self.took):10.0f}{self.p95:10.0f}{self.cpu / len(self.took) * 1000:10.0f}"
+
+
+def _measure(system: System, browser: Browser, millions: int, names: list[str]) -> None:
+    context = logged_in(browser, system, "admin", PASSWORD).context
+    context.add_init_script(WATCH)
+    print(f"\n{millions} million install-days; load {os.getloadavg()[0]:.1f}")
+    print(f"{'':12}{'first visit':>30}{'a change of filters':>30}")
+    print(f"{'':12}{'kB':>10}{'figures':>10}{'all, ms':>10}{'p50 ms':>10}{'p95 ms':>10}{'CPU ms':>10}")
+    visits, filtered = [], []
+    for name in names:
+        cold, changes = _cold(context, system, name), _changed(context, system, name)
+        print(f"{name:12}{cold.bytes / 1000:10,.0f}{cold.figures:10.0f}{cold.drawn:10.0f}{changes}", flush=True)
+        visits.append(cold)
+        filtered.append(changes)
+    print(f"most of a first visit: {max(each.bytes for each in visits) / 1000:,.0f} kB")
+    print(f"longest until figures: {max(each.figures for each in visits):,.0f} ms")
+    print(f"longest p95 of a change: {max(each.p95 for each in filtered):,.0f} ms")
+
+
+def _cold(context: BrowserContext, system: System, name: str) -> Cold:
+    path, search, figures = PAGES[name]
+    page, found = context.new_page(), Cold()
+    devtools = context.new_cdp_session(page)
+    devtools.send("Network.enable")
+    devtools.send("Network.clearBrowserCache")
+
+    def finished(event: dict[str, Any]) -> None:
+        found.bytes += int(event["encodedDataLength"])
+
+    devtools.on("Network.loadingFinished", finished)
+    page.goto(f"{system.dashboard}{path}?{search}", wait_until="commit")
+    found.figures = float(page.evaluate("selector => appeared(selector)", figures))
+    found.drawn = float(page.evaluate("settled(0)"))
+    page.close()
+    return found
+
+
+def _changed(context: BrowserContext, system: System, name: str) -> Changes:
+    path, search, _ = PAGES[name]
+    page, found = context.new_page(), Changes()
+    page.goto(f"{system.dashboard}{path}?{search}")
+    page.evaluate("settled(0)")
+    began = _cpu(system)
+    for each in islice(_searches(search), CHANGES):
+        found.took.append(float(page.evaluate("search => changed(search)", each)))
+    found.cpu = _cpu(system) - began
+    page.close()
+    return found
+
+
+def _searches(always: str) -> Iterator[str]:
+    """The filters one after the other, each with what the page always has; a module of its own is not replaced."""
+    module = "module=" in always
+    chosen = [each for each in FILTERS if not (module and each.startswith("module="))]
+    for number, each in enumerate(cycle(chosen[1:] + chosen[:1])):
+        more = f"compare={('previous', 'year')[number // len(chosen) % 2]}"  # no search comes twice within a minute
+        yield "?" + "&".join(filter(None, (always, each, more)))
+
+
+def _cpu(system: System) -> float:
+    """The seconds of CPU that the processes of the dashboard have taken."""
+    ticks = 0
+    for pid, line in system.processes().items():
+        if "pharos dashboard" in line:
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+if __name__ == "__main__":
+    main()
