@@ -7,6 +7,7 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,10 @@ def rewritten(**changes: Any) -> Callable[[Path], None]:
         (lambda backup: os.truncate(backup / "spool.sqlite", 4096), "spool.sqlite is damaged"),
         (lambda backup: os.truncate(backup / "manifest.json", 200), "manifest.json is damaged"),
         (newer, f"was made by a newer Pharos: its format is {manifest.FORMAT + 1}"),
-        (rewritten(migrations={"999_later.sql": "ab"}), "was made by a newer Pharos (0.1.0): its database has 999"),
+        (
+            rewritten(migrations={"999_later.sql": "ab"}),
+            f"was made by a newer Pharos ({version('pharos')}): its database has 999",
+        ),
         (rewritten(migrations={"001_usage.sql": "ab"}), "001_usage.sql is not the file that was applied"),
         (shutil.rmtree, "is not a backup"),
     ],
