@@ -50,7 +50,7 @@ def php_pair(vendor: str, collector: str, key: str, rest_name: str) -> tuple[str
     # Two files of different versions have different namespaces: the first then takes the second for none.
     guard = f"namespace {inner};\n\nif (!\\defined('{inner}\\LOADED')) {{\n    return;\n}}\n\n"
     return (
-        f"{_head(vendor, f' Its second file is {rest_name}: ship both.')}{facade}\n{_block(inner, first)}",
+        f"{_head(vendor, f' Its second file is {rest_name}: ship both.')}{facade}\n{_block(inner, _bare(first))}",
         f"{_head(vendor, ' The first file loads this one.')}{guard}{rest}",
     )
 
@@ -92,6 +92,12 @@ def _head(vendor: str, of: str) -> str:
 
 def _block(inner: str, classes: str) -> str:
     return f"namespace {inner} {{\n\n{classes}}}\n"
+
+
+def _bare(code: str) -> str:
+    """Return the code without comments that have lines of their own: without opcache each page would read them."""
+    code = re.sub(r"^ */\*\*.*?\*/\n", "", code, flags=re.MULTILINE | re.DOTALL)
+    return re.sub(r"^ *//.*\n", "", code, flags=re.MULTILINE)
 
 
 def _quoted(value: str) -> str:

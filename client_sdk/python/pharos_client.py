@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-VERSION = "0.2.0"
+VERSION = "1.0.0"
 DAY = 86400
 _LEVELS = ("off", "license", "full")
 _LICENSES = ("licensed", "unlicensed", "trial", "expired", "suspended", "invalid", "unknown")

@@ -75,7 +75,7 @@ send() {
     [ "$(ls flight | wc -l)" -gt 1 ] && body="[$body]"
     printf '%s' "$body" >body && : >answer && : >heads
     code=$(echo "header = \"Authorization: Bearer $TELEMETRY_KEY\"" | curl -sK - -o answer -D heads -w '%{http_code}' \
-        --max-filesize 65536 --connect-timeout 1 --max-time 2.7 -A pharos-shell/0.2.0 -H 'Content-Type: application/json' \
+        --max-filesize 65536 --connect-timeout 1 --max-time 2.7 -A pharos-shell/1.0.0 -H 'Content-Type: application/json' \
         --data-binary @body "$TELEMETRY_COLLECTOR/v1/beacons")
     reason=$(sed -n 's/.*"reason": *"\([a-z_]*\)".*/\1/p' answer)
     result=failed

@@ -189,7 +189,7 @@ def test_copies_of_the_file_get_along(host: Host, collector: Collector, tmp_path
     texts = [path.read_text() for path in host.files]
     copies = {
         "same": texts,
-        "older": [text.replace("0.2.0", "0.1.9").replace("V0_2_0", "V0_1_9") for text in texts],
+        "older": [text.replace("1.0.0", "0.9.9").replace("V1_0_0", "V0_9_9") for text in texts],
         "other": [text.replace("Acme\\Pharos", "Zenith\\Pharos") for text in texts],
     }
     code = ""
@@ -205,5 +205,5 @@ def test_copies_of_the_file_get_along(host: Host, collector: Collector, tmp_path
     )
     said = host.run(code, ini=ini)
     assert said[:2] == ["sent", "sent"]
-    assert said[2].startswith("Acme\\Pharos\\V0_2_0_")
+    assert said[2].startswith("Acme\\Pharos\\V1_0_0_")
     assert len({beacon["install_id"] for beacon in collector.beacons}) == 2

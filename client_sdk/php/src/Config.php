@@ -10,5 +10,5 @@ final class Config
     public const VENDOR = 'Vendor';
     public const COLLECTOR = 'https://telemetry.example.com';
     public const KEY = 'ingest-key';
-    public const VERSION = '0.2.0';
+    public const VERSION = '1.0.0';
 }
