@@ -69,7 +69,7 @@ def test_the_guide_for_any_php(system: System, tmp_path: Path) -> None:
     url = f"http://127.0.0.1:{port}/page.php"
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
     with subprocess.Popen(
-        ["php", "-S", f"127.0.0.1:{port}", "-t", "try"], cwd=tmp_path, stderr=subprocess.PIPE
+        ["php", "-S", f"127.0.0.1:{port}", "-t", "try"], cwd=tmp_path, stderr=subprocess.DEVNULL
     ) as server:
         try:
             token = re.search(r'pharos_token" value="(\w+)"', opened(opener, url))

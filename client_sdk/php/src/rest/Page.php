@@ -26,8 +26,8 @@ final class Page
         'preview' => 'The next report',
         'preview_off' => 'What Full would send',
         'preview_off_note' => 'Nothing is sent now.',
-        'preview_unasked' => 'The cron asks for the license and for the versions of WHMCS and its database before it makes a'
-            . ' report. Until then they are unknown or missing here.',
+        'preview_unasked' => 'The cron asks for the license and the platform before it makes a report. Until then they are unknown or'
+            . ' missing here.',
         'install_id' => 'The install_id is random. It is the proof for your requests below: keep it to yourself.',
         'log' => 'The last reports',
         'none' => 'None yet.',
