@@ -17,7 +17,7 @@ from core import hang_up, logs
 from core.access_log import AccessLogError
 from core.catalog import CatalogError, watch
 from core.credentials import CredentialError, Credentials, Role
-from core.home import HomeError, put
+from core.home import Home, HomeError, put
 from core.settings import Bind, SettingError, Settings
 from pharos.commands.catalog import catalog
 from pharos.commands.credentials import access, keys, tokens, users
@@ -77,17 +77,13 @@ def _serve(settings: Settings) -> NoReturn:
     watch(settings, home)
     _begin_service()
     # Print the new credentials immediately: only hashes are stored, so a later failure would lose them.
-    credentials = Credentials(home.credentials)
-    is_new = not credentials.keys() or not credentials.users()
-    lines = _first_start(settings, credentials)
-    click.echo("\n".join(lines))
+    for line in _first_start(settings, home):
+        click.echo(line)
 
     def ready() -> None:
         click.echo("Pharos is up. Ctrl-C stops it.")
         click.echo(f"  collector   http://{settings.collector_bind}")
         click.echo(f"  dashboard   http://{settings.dashboard_bind}")
-        if is_new:  # once more, because the log of the start stands in between
-            click.echo("\n".join(lines))
 
     status = run(settings, home, ready)
     lock.close()
@@ -102,8 +98,9 @@ def _check_bind(part: str, bind: Bind) -> None:
         fail(f"PHAROS_{part}_BIND {bind} cannot be used: {problem}")
 
 
-def _first_start(settings: Settings, credentials: Credentials) -> list[str]:
+def _first_start(settings: Settings, home: Home) -> list[str]:
     """Create the first ingest key and the first admin if missing. Returns the lines to print."""
+    credentials = Credentials(home.credentials)
     lines = []
     if credentials.keys():
         lines.append("  ingest key  shown at the first start; create another one with: pharos keys new")
