@@ -85,7 +85,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         else None
     )  # fmt: skip
     desk_forms.register(server, casework, webhook)
-    data = DataSource(engine, settings, home, catalog, access_log, narrow, casework, webhook)
+    data = DataSource(engine, settings, home, credentials, catalog, access_log, narrow, casework, webhook)
 
     def report(view: View, role: Role) -> str:
         with server.app_context():

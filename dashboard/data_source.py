@@ -112,6 +112,7 @@ class DataSource:
         engine: Engine,
         settings: Settings,
         home: Home,
+        credentials: Credentials,
         catalog: Callable[[], Catalog],
         access_log: AccessLog,
         narrow_questions: NarrowQuestions,
@@ -129,7 +130,7 @@ class DataSource:
         self.audited_licensing = AuditedLicensing(
             engine, access_log, settings.k, LicenseKeys(home.root_secret(settings))
         )
-        self._home = home
+        self._home, self._credentials = home, credentials
         self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
         self._settings = settings
         self._first: date | None = None
@@ -229,7 +230,7 @@ class DataSource:
 
     def has_development_key(self) -> bool:
         """Whether the credentials of this home have a development key. A collector elsewhere may have another."""
-        return any(key.development for key in Credentials(self._home.credentials).keys())
+        return any(key.development for key in self._credentials.keys())
 
     def fresh_to(self) -> str | None:
         """The time up to which all beacons are counted. Raises `EngineError`."""
