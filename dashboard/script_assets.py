@@ -46,21 +46,14 @@ def register(server: Flask) -> None:
     def plotly() -> AnyResponse | None:
         if request.path != PLOTLY or small is None:
             return None
-        response = Response(small, content_type="application/javascript")
-        response.set_etag(hashlib.sha256(small).hexdigest())
-        response.cache_control.no_cache = True
-        return response.make_conditional(request)
-
-    shapes = json.dumps(outlines(ATLAS), separators=(",", ":")).encode()
+        return _revalidated(small, "application/javascript")
 
     @server.get(MAP)
     def world_map() -> AnyResponse:
-        if outlines(ATLAS) is None:
+        shapes = outlines(ATLAS)
+        if shapes is None:
             abort(404)
-        response = Response(shapes, content_type="application/json")
-        response.set_etag(hashlib.sha256(shapes).hexdigest())
-        response.cache_control.no_cache = True
-        return response.make_conditional(request)
+        return _revalidated(json.dumps(shapes, separators=(",", ":")).encode(), "application/json")
 
     packed = PackedScripts()
 
@@ -84,6 +77,14 @@ def register(server: Flask) -> None:
         response.set_data(packed.get(request.path, encoding, response.get_data()))
         response.headers["Content-Encoding"] = encoding
         return response
+
+
+def _revalidated(content: bytes, kind: str) -> AnyResponse:
+    """Return a response that a browser keeps, and asks about each time; it is sent again only if it has changed."""
+    response = Response(content, content_type=kind)
+    response.set_etag(hashlib.sha256(content).hexdigest())
+    response.cache_control.no_cache = True
+    return response.make_conditional(request)
 
 
 def later() -> None:
