@@ -14,20 +14,19 @@ from dashboard.countries import ATLAS, countries, named, outlines
 from dashboard.data_source import DataSource, api_call
 from dashboard.empty_ranges import why_empty
 from dashboard.formatting import count, coverage, plural
-from dashboard.links import filter_link
+from dashboard.pages.platforms.values import MOST, value_rows
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
-from dashboard.tables import Linked, Part, table, table_outputs
+from dashboard.tables import table, table_outputs
 from warehouse.queries.small_groups import OTHER
 
 NAME = "platforms-country"
-MOST = 10
 TITLE = "Country"
 
 
 def layout() -> html.Section:
     """The card, empty. It has no map where there are no outlines."""
-    drawn = outlines(ATLAS) is not None
+    drawn = ATLAS.is_file()
     # The table has all of it for the keyboard and for screen readers.
     world = [html.Div(id=f"{NAME}-map", className="world-map", **{"aria-hidden": "true"})] if drawn else []
     title = html.Div([html.H2(TITLE, id=f"{NAME}-title"), *definition("country")], className="card-title")
@@ -62,11 +61,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource,
         if not found:
             return Instead(messages.no_countries(data.k))
         total = sum(row["value"] for row in found)
-        body, _, _ = _table(search, found, total)
+        rows = value_rows(search, "country", largest_rows(found, MOST), total, named)
+        body, _, _ = table("Installs by country", (TITLE, "Installs", "Share"), rows, [])
         note = " ".join([coverage(min(total, active), active), *notes(found)])
         return body, note, asdict(shown(found, total, api_call("installs", args))), country_map(found, total, data.k)
 
-    if outlines(ATLAS) is not None:
+    if ATLAS.is_file():
         dash_app.clientside_callback(
             ClientsideFunction("pharos", "drawMap"),
             Output(f"{NAME}-map", "className"),
@@ -104,15 +104,3 @@ def shown(found: list[Row], total: int, call: str) -> ShownTable:
         for row in largest_rows(found, len(found))
     ]  # fmt: skip
     return ShownTable(("Code", TITLE, "Installs", "Share"), rows, [call])
-
-
-def _table(search: str, found: list[Row], total: int) -> tuple[Any, ...]:
-    rows = [
-        (
-            Linked(named(row["key"]), filter_link("/platforms", search, "country", row["key"]), refine=True),
-            row["value"],
-            Part(row["value"] / total),
-        )
-        for row in largest_rows(found, MOST)
-    ]
-    return table("Installs by country", (TITLE, "Installs", "Share"), rows, [])

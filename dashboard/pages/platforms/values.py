@@ -1,5 +1,6 @@
 """The cards of one dimension each: its values by installs, with their share, and how many installs report it."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from dash import Output, html
@@ -13,7 +14,7 @@ from dashboard.formatting import coverage
 from dashboard.links import filter_link, link, parameter
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill
-from dashboard.tables import Linked, Part, anchor, table, table_card, table_outputs
+from dashboard.tables import Cell, Linked, Part, anchor, table, table_card, table_outputs
 from warehouse.queries.small_groups import OTHER
 
 DIMENSIONS = (
@@ -55,14 +56,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, di
 def _shown(search: str, args: dict[str, str], found: list[Row], active: int) -> tuple[Any, ...]:
     shown, by = largest_rows(found, MOST), args["by"]
     total = sum(row["value"] for row in shown)
-    rows = [
-        (
-            Linked(row["key"], filter_link("/platforms", search, by, row["key"]), refine=True),
-            row["value"],
-            Part(row["value"] / total),
-        )
-        for row in shown
-    ]
+    rows = value_rows(search, by, shown, total)
     title = DIMENSION_TITLES[by]
     note = coverage(min(total, active), active)
     named = sum(row["key"] != OTHER for row in found)
@@ -70,6 +64,20 @@ def _shown(search: str, args: dict[str, str], found: list[Row], active: int) -> 
         note += f" The {MOST} largest of {named}; the others are in {OTHER}."
     calls = [api_call("installs", args)]
     return table(f"Installs by {title}", (title, "Installs", "Share"), rows, calls, note)
+
+
+def value_rows(
+    search: str, by: str, rows: Sequence[Row], total: int, name: Callable[[str], str] = str
+) -> list[tuple[Cell, ...]]:
+    """Rows of a table: each value of a dimension, which filters by itself, its installs, and its share of `total`."""
+    return [
+        (
+            Linked(name(row["key"]), filter_link("/platforms", search, by, row["key"]), refine=True),
+            row["value"],
+            Part(row["value"] / total),
+        )
+        for row in rows
+    ]
 
 
 def _level(search: str, dimension: str, *, detailed: bool) -> Any:
