@@ -1,6 +1,5 @@
 """Screenshots of every page, light and dark at each width, and on paper: `make screenshots`."""
 
-import json
 import sys
 import tempfile
 from datetime import UTC, datetime, timedelta
@@ -30,9 +29,7 @@ def fill(system: System) -> None:
     """Import the fleet of the demonstration up to yesterday."""
     today = datetime.now(UTC).date()
     (system.home / "catalog.toml").write_text(catalog(today))
-    sent = beacons(1, INSTALLS, DAYS, today - timedelta(days=1), world=VENDOR)
-    system.run("import", "-", stdin="\n".join(map(json.dumps, sent)).encode())
-    system.drain()
+    system.load(beacons(1, INSTALLS, DAYS, today - timedelta(days=1), world=VENDOR))
 
 
 def shoot(page: Page, system: System, folder: Path) -> int:

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -110,6 +110,20 @@ class System:
             return last is None or not self._spooled(f"SELECT 1 FROM beacons WHERE seq <= {last} LIMIT 1")
 
         wait_for(loaded, "the beacons to be loaded", 120)
+
+    def load(self, beacons: Iterable[dict[str, Any]]) -> None:
+        """Import beacons, of which each is new and valid, and wait until they are in the figures."""
+        lines = [json.dumps(one) for one in beacons]
+        done = self.run("import", "-", stdin="\n".join(lines).encode())
+        assert done.stdout.decode().splitlines()[-1] == f"imported={len(lines)} duplicates=0 rejected=0"
+        self.drain()
+
+    def in_operation(self) -> "System":
+        """This system, started again if a test before has stopped it."""
+        assert self.process is not None
+        if self.process.poll() is not None:
+            self.start()
+        return self
 
     def _spooled(self, sql: str) -> Any:
         """Return one value from the spool; a closed file again, because an open one changes what a crash leaves."""

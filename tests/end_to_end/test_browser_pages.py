@@ -1,7 +1,6 @@
 """The questions of a product manager in a real browser, each by clicking alone, on one synthetic fleet."""
 
 import csv
-import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -33,9 +32,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     with running(home, "embedded", PHAROS_K="3") as system:
         (system.home / "catalog.toml").write_text(catalog(TODAY))
         sent = beacons(3, 300, 63, TODAY - timedelta(days=1), world=VENDOR)
-        done = system.run("import", "-", stdin="\n".join(map(json.dumps, sent)).encode())
-        assert b"rejected=0" in done.stdout
-        system.drain()
+        system.load(sent)
         yield system
 
 

@@ -1,6 +1,5 @@
 """Subtraction attacks on the read API: what two responses reveal about fewer than k installs."""
 
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -85,9 +84,7 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     every = beacons(20261201, INSTALLS, DAYS, end)
     sent = [one for one in every if all(reference.carried(one, name, "installs") for name in DIMENSIONS)]
     with running(tmp_path_factory.mktemp("subtraction") / "home", request.param, PHAROS_K=str(K)) as system:
-        done = system.run("import", "-", stdin="\n".join(map(json.dumps, sent)).encode())
-        assert done.stdout.decode().splitlines()[-1] == f"imported={len(sent)} duplicates=0 rejected=0"
-        system.drain()
+        system.load(sent)
         yield Fleet(system, reference.dated(sent), end - timedelta(days=DAYS - 1), end)
 
 

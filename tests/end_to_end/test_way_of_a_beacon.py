@@ -27,10 +27,7 @@ def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 @pytest.fixture
 def system(shared: System) -> System:
     """The system of the tests before, which runs."""
-    assert shared.process is not None
-    if shared.process.poll() is not None:
-        shared.start()
-    return shared
+    return shared.in_operation()
 
 
 @pytest.fixture
