@@ -195,12 +195,14 @@ final class Install
         if ($this->level() !== 'off' && $late) {
             $troubles[] = isset($state['ran']) ? 'cron_rests' : 'cron_never_ran';
         }
-        foreach (['moved', 'objected', 'error', 'unreadable'] as $part) {
-            if (!empty($state[$part]) && ($part !== 'objected' || $this->level() !== 'off')) {
-                $final = $part !== 'error' || preg_match('/^(rejected|undeclared)\b/', $state['error']) === 1;
-                $troubles[] = $part !== 'error' ? $part : ($final ? '' : 'error ') . $state['error'];
-            }
-        }
+        $error = $state['error'];
+        $isFinal = preg_match('/^(rejected|undeclared)\b/', $error) === 1;
+        $troubles = array_merge($troubles, array_keys(array_filter([
+            'moved' => $state['moved'] !== '',
+            'objected' => $state['objected'] > 0 && $this->level() !== 'off',
+            ($isFinal ? $error : "error $error") => $error !== '',
+            'unreadable' => !empty($state['unreadable']),
+        ])));
         if (($state['lost_at'] ?? 0) > $now - 7 * Clock::DAY) {
             $troubles[] = 'counts_lost';
         }

@@ -28,7 +28,7 @@ final class Queue
      */
     public static function make(array &$state, array $bodies, int $now): bool
     {
-        $due = State::isTried() ? min($state['due_at'], $state['last_due'] + State::SOON) : $state['due_at'];
+        $due = State::due($state);
         if ($due === 0 || $due > $now + State::AHEAD) {
             $due = $now;  // the first, or a wrong clock has been put right
         }

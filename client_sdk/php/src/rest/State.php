@@ -82,11 +82,14 @@ final class State
     /** Returns the seconds until the next beacon is due. @param array<mixed> $state */
     public static function dueIn(array $state, int $now): int
     {
-        $wait = $state['due_at'] - $now;
-        if (self::isTried()) {
-            $wait = min($wait, $state['last_due'] + self::SOON - $now);
-        }
+        $wait = self::due($state) - $now;
         return $wait > self::AHEAD ? 0 : max(0, $wait);
+    }
+
+    /** Returns when the next beacon is due. With a development key none waits for long. @param array<mixed> $state */
+    public static function due(array $state): int
+    {
+        return self::isTried() ? min($state['due_at'], $state['last_due'] + self::SOON) : $state['due_at'];
     }
 
     /** Returns whether the file was written with a development key: who tries a module does not wait for a day. */
