@@ -5,9 +5,12 @@
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from io import StringIO
+from ipaddress import ip_address, ip_network
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -15,12 +18,15 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from dashboard.display_names import DIMENSIONS
-from dashboard.formatting import count, share
+from dashboard.formatting import count, decimal, plural, share
+from dashboard.tables import points
 from pharos.synthetic_fleet import beacons
 from pharos.synthetic_vendor import VENDOR, catalog
+from tests.collector.mmdb import mmdb
 from tests.end_to_end.screens import show
 from tests.end_to_end.system import PASSWORD, System, running
 from tests.end_to_end.test_browser import browser, logged_in
+from tests.fleet import questions
 from tests.fleet.answers import Oracle
 from tests.fleet.cards import SUBSETS, Card, crossed, expected, part, total
 
@@ -44,12 +50,25 @@ ADDRESSES = {
         "release_watch", "share_by_version", "adoption_since_release", "versions-in-use", "versions-upgrades",
         "versions-php",
     ],
-    "/platforms": ["platforms-php_series", "platforms-whmcs_series", "platforms-database_series", "platforms-crossed"],
+    "/platforms": [
+        "platforms-php_series", "platforms-whmcs_series", "platforms-database_series", "platforms-country",
+        "platforms-crossed",
+    ],
+    "/platforms?country=DE&range=7d": ["platforms-country", "platforms-os_release"],
     "/platforms?rows=os_release&columns=database_series&range=90d": ["platforms-os_release", "platforms-crossed"],
     f"/drop?module={MODULE}&php_series.lt=8.1": ["share_to_drop", "drop-modules", "drop-versions", "drop-ends"],
     "/drop?php_series.lt=8.1": ["share_to_drop", "drop-modules", "drop-ends"],
     "/data": ["data-days", "data-reported"],
 }  # fmt: skip
+# Where the addresses of the fleet are. Half of one network is nowhere; Liechtenstein may have too few installs.
+COUNTRIES = {
+    "192.0.2.0/24": "DE", "198.51.100.0/24": "NL", "203.0.113.0/25": "FR", "2001:db8::/33": "US",
+    "2001:db8:8000::/34": "IN", "2001:db8:c000::/40": "LI",
+}  # fmt: skip
+MOVED = re.compile(
+    r"(?P<what>.+) (?P<moved>rose|fell) from (?P<before>\S+) to (?P<now>\S+) of (?P<of>the installs|\S+ installs)"
+    r"(, mostly on \S+)?\."
+)
 # Cards that name no call: what the collectors rejected is in no figure.
 WITHOUT_CALLS = ("data-rejected",)
 
@@ -63,13 +82,29 @@ def sent() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def oracle(sent: list[dict[str, Any]]) -> Oracle:
-    return Oracle(sent, K)
+    return Oracle(map(_placed, sent), K)
+
+
+def _placed(beacon: dict[str, Any]) -> dict[str, Any]:
+    """A beacon with the country of its address."""
+    server = beacon.get("server", {})
+    country = _country(server["public_ip"]) if "public_ip" in server else ""
+    return beacon | {"server": server | {"country": country}} if country else beacon
+
+
+@cache
+def _country(address: str) -> str:
+    return next((code for network, code in COUNTRIES.items() if ip_address(address) in ip_network(network)), "")
 
 
 @pytest.fixture(scope="module")
 def system(sent: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The fleet of the demonstration on the embedded engine."""
-    with running(tmp_path_factory.mktemp("cards") / "home", "embedded", PHAROS_K=str(K)) as system:
+    """The fleet of the demonstration on the embedded engine, with a database of countries."""
+    folder = tmp_path_factory.mktemp("cards")
+    countries = folder / "countries.mmdb"
+    countries.write_bytes(mmdb({network: {"country": {"iso_code": code}} for network, code in COUNTRIES.items()}))
+    settings = {"PHAROS_K": str(K), "PHAROS_COUNTRY_DATABASE": str(countries)}
+    with running(folder / "home", "embedded", **settings) as system:
         (system.home / "catalog.toml").write_text(catalog(TODAY))
         system.load(sent)
         yield system
@@ -120,6 +155,8 @@ def _check(card: Locator, name: str, system: System, oracle: Oracle) -> None:
     drawn = card.locator(f"#{name}-body tbody tr")
     if drawn.count():
         shown = drawn.evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.innerText.trim()))")
+        if name == "platforms-country":  # its file has code and name apart
+            header, rows = header[1:], [[f"{of} ({code})" if of else code, *rest] for code, of, *rest in rows]
         _check_drawn(shown, rows, header)
     if answered:
         _check_rows(Card.of(name, header, answered), rows, oracle)
@@ -140,8 +177,7 @@ def _check_drawn(shown: list[list[str]], rows: list[list[str]], header: list[str
             if isinstance(number, float):
                 wanted.add(count(round(number)))
                 for least in (number - 0.00005, number, number + 0.00005):  # files have one more digit of a share
-                    points = f"{least * 100:+.1f}".removesuffix(".0").replace("-", "−")
-                    wanted |= {share(least), "no change" if points in ("+0", "−0") else f"{points} points"}
+                    wanted |= {share(least), points(least)}
             if not cell:
                 wanted |= {"too few", "–", ""}
             assert text.replace("\u2009", " ") in {one.replace("\u2009", " ") for one in wanted}, (column, text, cell)
@@ -179,27 +215,10 @@ def _check_movers(card: Card, rows: list[list[Any]], oracle: Oracle) -> None:
     """The shares of both periods, each of its own installs."""
     args = [{name: value for name, value in card.args(number).items() if name != "by"} for number in (0, 1)]
     for what, of, *told in rows:
-        shares = []
-        for given in args:
-            module = of.removesuffix("'s installs")
-            if of == "the installs":
-                title = next(title for title in DIMENSIONS.values() if what.startswith(f"{title} "))
-                by = next(name for name, each in DIMENSIONS.items() if each == title and _moves(name))
-                counted = oracle.rows("installs", {**given, "by": by, "grain": "period", "count": "latest"})
-                known = {row["key"]: row["value"] for row in counted if row["value"] is not None and row["key"]}
-                shares.append(part(known[what.removeprefix(f"{title} ")], sum(known.values())))
-                continue
-            version = what.startswith(f"{module} ")
-            metric, by = ("installs", "module,version") if version else ("feature_installs", "module,feature")
-            counted = oracle.rows(metric, {**given, "by": by, "grain": "period"})
-            key = [module, what.removeprefix(f"{module} ")]
-            number = next(row["value"] for row in counted if row["keys"] == key)
-            modules = oracle.rows("installs", {**given, "by": "module", "grain": "period"})
-            shares.append(part(number, next(row["value"] for row in modules if row["key"] == module)))
-        now, before = shares
-        assert told[:2] == [before, now], what
+        now, before = (_share_of(oracle, given, what, of) for given in args)
         assert now is not None
         assert before is not None
+        assert told[:2] == [round(before, 4), round(now, 4)], what
         assert abs(told[2] - (now - before)) < 0.0002
 
 
@@ -235,6 +254,144 @@ def test_the_figures_of_the_home_page_are_what_was_counted(page: Page, system: S
     by = {**span, "by": "license_status", "grain": "period", "count": "latest"}
     licensed = next(row["value"] for row in oracle.rows("installs", by) if row["key"] == "licensed")
     expect(page.locator("#licensed_installs-value")).to_have_text(share(licensed / active))
+
+
+def test_the_last_week_is_what_was_counted(page: Page, system: System, oracle: Oracle) -> None:
+    """New, returning, resurrected and lost installs of the last whole week, in the cards and in a sentence."""
+    page.goto(system.dashboard)
+    monday = TODAY - timedelta(days=TODAY.weekday() + 7)
+    week, before = (
+        questions.lifecycle(questions.History(oracle.sent), "week", bucket, {})
+        for bucket in (monday, monday - timedelta(weeks=1))
+    )
+    for name in ("new", "returning", "resurrected", "lost"):
+        told = page.locator(f"#week-{name}-value")
+        expect(told).to_have_text(count(week[name]) if week[name] >= K else "–")
+        if week[name] >= K and before[name] >= K:
+            expect(page.locator(f"#week-{name}-hint")).to_contain_text(f"; {count(before[name])} the week before")
+    new, lost = week["new"], week["lost"]
+    if min(new, lost) >= K:
+        sentence = f"In the last whole week {plural(new, 'install')} were new and {count(lost)} were lost."
+        expect(page.locator("#changed-said li").nth(1)).to_have_text(sentence)
+
+
+def test_the_sentences_are_what_was_counted(page: Page, system: System, oracle: Oracle) -> None:
+    """How many installs were active, and the shares in each sentence on a feature, a version and a platform."""
+    page.goto(system.dashboard)
+    sentences = page.locator("#changed-said li")
+    expect(sentences.first).to_contain_text("active")
+    now, then = _spans()
+    active, before = total(oracle, now), total(oracle, then)
+    assert active
+    assert before
+    more = "more" if active > before else "fewer"
+    text = f"{count(active)} installs were active, {abs(active / before - 1):.1%} {more} than in the 28 days before"
+    expect(sentences.first).to_have_text(f"{text} ({count(before)}).")
+    moved = [found for found in map(MOVED.fullmatch, sentences.all_inner_texts()) if found]
+    assert moved
+    for found in moved:
+        shares = [_share_of(oracle, span, found["what"], found["of"]) for span in (then, now)]
+        assert None not in shares, found[0]
+        assert [found["before"], found["now"]] == [share(one) for one in shares if one is not None], found[0]
+        assert (found["moved"] == "rose") == (shares[1] > shares[0]), found[0]  # type: ignore[operator]
+
+
+def _share_of(oracle: Oracle, span: dict[str, str], what: str, of: str) -> float | None:
+    """A share of a sentence or of a mover: of a platform, a version or a feature."""
+    if of == "the installs":
+        title = next(title for title in DIMENSIONS.values() if what.startswith(f"{title} "))
+        by = next(name for name, each in DIMENSIONS.items() if each == title and _moves(name))
+        rows = oracle.rows("installs", {**span, "by": by, "grain": "period", "count": "latest"})
+        known = {row["key"]: row["value"] for row in rows if row["value"] is not None and row["key"]}
+        return _part(known.get(what.removeprefix(f"{title} ")), sum(known.values()))
+    module = of.removesuffix("'s installs")
+    version = what.startswith(f"{module} ")
+    metric, by = ("installs", "module,version") if version else ("feature_installs", "module,feature")
+    rows = oracle.rows(metric, {**span, "by": by, "grain": "period"})
+    key = [module, what.removeprefix(f"{module} ")]
+    number = next((row["value"] for row in rows if row["keys"] == key), None)
+    modules = oracle.rows("installs", {**span, "by": "module", "grain": "period"})
+    return _part(number, next(row["value"] for row in modules if row["key"] == module))
+
+
+def _part(number: int | None, of: int | None) -> float | None:
+    return None if number is None or not of else min(number / of, 1)
+
+
+def _spans() -> tuple[dict[str, str], dict[str, str]]:
+    """The last 28 days that are over, and the 28 days before."""
+    first, second = (
+        {"from": str(TODAY - timedelta(days=back + 28)), "to": str(TODAY - timedelta(days=back + 1))}
+        for back in (0, 28)
+    )
+    return first, second
+
+
+def _facts(page: Page, name: str) -> dict[str, tuple[str, str]]:
+    """The figure cards of a region: of each label the value and what it means."""
+    cards = page.locator(f"#{name} .figure-card")
+    expect(cards.first).to_be_visible()
+    rows = cards.evaluate_all(
+        "cards => cards.map(card => [...card.querySelectorAll('dt, span')].map(e => e.textContent))"
+    )
+    return {label: (value, hint) for label, value, hint in rows}
+
+
+def test_the_facts_of_a_feature_are_what_was_counted(page: Page, system: System, oracle: Oracle) -> None:
+    """Share, change, uses, and uses per install."""
+    page.goto(f"{system.dashboard}/feature?module={MODULE}&name={FEATURE}")
+    facts = _facts(page, "feature-figures")
+    now, then = _spans()
+    given = {"module": MODULE, "feature": FEATURE, "grain": "period"}
+    used, before = (oracle.rows("feature_installs", span | given)[0]["value"] for span in (now, then))
+    uses = oracle.rows("feature_uses", now | given)[0]["value"]
+    active, active_before = (total(oracle, span, module=MODULE) for span in (now, then))
+    assert active
+    assert active_before
+    assert facts["Share of the module's installs"][0] == share(used / active)
+    assert f"{count(used)} of {count(active)} installs" in facts["Share of the module's installs"][1]
+    assert facts["Change"][0] == points(used / active - before / active_before)
+    assert facts["Uses"][0] == count(uses)
+    assert facts["Uses per install"][0] == decimal(uses / used)
+
+
+@pytest.mark.parametrize("module", [MODULE, ""])
+def test_the_facts_of_a_drop_are_what_was_counted(page: Page, system: System, oracle: Oracle, module: str) -> None:
+    """Installs hurt, of those that still upgrade, and how many answer; of a module, and of all installs."""
+    page.goto(f"{system.dashboard}/drop?php_series.lt=8.1&module={module}")
+    facts = _facts(page, "drop-hurt-body")
+    now, _ = _spans()
+    span = date.fromisoformat(now["from"]), date.fromisoformat(now["to"])
+    found = questions.drop(questions.History(oracle.sent, module or None), span, {"php_series.lt": "8.1"})
+    hit, answered = len(found.hit), len(found.answered)
+    assert facts["Installs hurt"][0] == share(hit / answered)
+    assert f"{count(hit)} of {count(answered)} installs" in facts["Installs hurt"][1]
+    if module:
+        upgrading = found.hit & found.upgrading
+        told = facts["Of those that still upgrade"][0]
+        if told == "–":  # it, or what is left of another figure beside it, has too few installs
+            rest = found.upgrading - found.hit
+            groups = upgrading, found.hit - upgrading, rest, found.answered - found.hit - rest
+            assert any(len(group) < K for group in groups)
+        else:
+            assert told == share(len(upgrading) / len(found.upgrading))
+    active = total(oracle, now, **({"module": module} if module else {}))
+    assert active
+    assert facts["Answered"][0] == count(answered)
+    assert f"of {count(active)} active installs" in facts["Answered"][1]
+
+
+def test_the_facts_of_the_data_are_what_was_counted(page: Page, system: System, oracle: Oracle) -> None:
+    """Active installs, days with beacons and without, and the first beacon."""
+    page.goto(f"{system.dashboard}/data")
+    facts = _facts(page, "data-figures")
+    now, _ = _spans()
+    days = {day for day, _ in oracle.sent}
+    within = {day for day in days if now["from"] <= str(day) <= now["to"]}
+    assert facts["Active installs"][0] == count(total(oracle, now) or 0)
+    assert facts["Days with beacons"][0] == count(len(within))
+    assert facts["Gaps"][0] == count(28 - len(within))
+    assert facts["First beacon"][0] == f"{min(days).day} {min(days):%b %Y}"
 
 
 def test_against_the_last_period_and_last_year(page: Page, system: System, oracle: Oracle) -> None:

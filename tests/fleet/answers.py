@@ -23,8 +23,6 @@ class Oracle:
     def rows(self, metric: Any, args: Mapping[str, str]) -> list[Row]:
         """The rows of a metric."""
         given = {name: value for name, value in args.items() if name not in ("from", "to", "grain", "by", "count")}
-        if args.get("by") == "country":  # the fleet has no database of countries
-            return [{"bucket": args["from"], "key": reference.OTHER, "value": None}]
         by = args.get("by", "none" if metric == "installs" else "feature")
         return reference.metric(
             self.sent, metric, date.fromisoformat(args["from"]), date.fromisoformat(args["to"]),

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from dashboard.countries import countries
 from tests.fleet.answers import Oracle
 from tests.fleet.reference import OTHER
 
@@ -55,7 +56,7 @@ def expected(card: Card, oracle: Oracle) -> list[list[Cell]] | None:
         return _bars(card, MOST_BARS)
     if name in ("platforms-crossed", "versions-php"):
         return None
-    if name.startswith("platforms-"):
+    if name.startswith("platforms-") and name != "platforms-country":
         return _bars(card, MOST_VALUES)
     found = _EXPECTED.get(name)
     return found(card, oracle) if found else None
@@ -83,6 +84,14 @@ def _bars(card: Card, most: int) -> list[list[Cell]]:
     shown = named[:most] + ([(OTHER, sum(rest))] if rest else [])
     of = card.answer(1)["rows"][0]["value"] if pairs else sum(number for _, number in shown)
     return [[key, number, round(number / of, 4)] for key, number in shown]
+
+
+def _by_country(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    rows = [(row["key"], row["value"]) for row in card.known(0) if row["key"]]
+    of = sum(number for _, number in rows)
+    ordered = sorted(rows, key=lambda row: (row[0] == OTHER, -row[1], row[0]))
+    labels = {key: f"{countries()[key].name} ({key})" if key in countries() else key for key, _ in rows}
+    return [[labels[key], number, round(number / of, 4)] for key, number in ordered]
 
 
 def _over_time(card: Card, oracle: Oracle) -> list[list[Cell]]:
@@ -249,6 +258,7 @@ def _reported(card: Card, oracle: Oracle) -> list[list[Cell]]:
 
 _EXPECTED = {
     "installs_per_bucket": _over_time,
+    "platforms-country": _by_country,
     "adoption_per_bucket": _adoption_of_feature,
     "feature-version": _by_value,
     "feature-php_series": _by_value,

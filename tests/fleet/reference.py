@@ -34,6 +34,7 @@ PATHS = {
     "web_server": "platform.web_server",
     "license_status": "license.status",
     "license_source": "license.source",
+    "country": "server.country",  # which no beacon has: a test adds what its addresses are
 }
 
 
