@@ -34,8 +34,9 @@ PATHS = {
     "web_server": "platform.web_server",
     "license_status": "license.status",
     "license_source": "license.source",
-    "country": "server.country",  # which no beacon has: a test adds what its addresses are
 }
+# No beacon has it: a test adds the country of the address.
+COUNTRY = {"country": "server.country"}
 
 
 def sent_at(beacon: Beacon) -> datetime:
@@ -321,7 +322,7 @@ def carried(beacon: Beacon, dimension: str, metric: Metric) -> set[str]:
             reported = (reported or {""}) if os else set()
         return {versions.series(dimension, text, os) for text in reported}
     value: Any = beacon
-    for name in PATHS[dimension].split("."):
+    for name in (PATHS | COUNTRY)[dimension].split("."):
         if name not in value:
             return set()
         value = value[name]
