@@ -2,11 +2,11 @@
 
 from datetime import date, datetime, timedelta
 
-THIN = " "  # thin space, which no locale reads as a decimal separator
+THIN = "\N{NARROW NO-BREAK SPACE}"  # no locale reads it as a decimal separator, and no line ends within a number
 
 
 def count(number: int) -> str:
-    """`12 345`."""
+    """`12 345`, with a narrow space."""
     return f"{number:,}".replace(",", THIN)
 
 

@@ -4,7 +4,7 @@
 (function () {
   const shownOf = (name) => (window.dash_component_api.getLayout(name + "-shown") || { props: {} }).props.data;
   const dash = "–";
-  const number = (value) => String(value).replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u2009"));
+  const number = (value) => String(value).replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u202f"));
   const node = (type, text, properties) => Object.assign(document.createElement(type), text === undefined ? {} : { textContent: text }, properties);
 
   // Numbers as numbers. A text that a spreadsheet would take for a formula begins with an apostrophe, as OWASP advises.

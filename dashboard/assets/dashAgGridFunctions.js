@@ -2,7 +2,7 @@
 // neither data nor values.
 
 (function () {
-  const thin = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");
+  const thin = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
   const percent = (value) =>
     typeof value !== "number" ? value : value > 0 && value < 0.001 ? "<0.1%" : (value * 100).toFixed(value < 0.1 && value ? 1 : 0) + "%";
   const element = (...parts) => window.React.createElement(...parts);

@@ -64,7 +64,7 @@ def test_a_bar_says_its_share_of_the_active_installs() -> None:
     """A share is relative to the given total: that of the bars, or more where an install may be in two."""
     bar = bars.installs_by(rows(("8.3", 1500), ("8.2", 600)), 2000)["data"][0]
     assert "75%" in bar["text"][0]
-    assert "1 500" in bar["text"][0]
+    assert "1\u202f500" in bar["text"][0]
     assert "30%" in bar["text"][1]
 
 

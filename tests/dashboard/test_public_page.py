@@ -194,8 +194,8 @@ def test_the_figures_are_of_days_that_are_over(visit: Visit, monkeypatch: pytest
     figures = Figures(1237, invoice_pro=1002, domain_tools=49, other=5)
     monkeypatch.setattr(metrics, "answer", figures)
     html = visit(None).get("/privacy").text
-    assert "<strong>1 235</strong>" in html
-    assert "<dt>invoice_pro</dt><dd>1 000</dd>" in html
+    assert "<strong>1\u202f235</strong>" in html
+    assert "<dt>invoice_pro</dt><dd>1\u202f000</dd>" in html
     assert "<dt>domain_tools</dt><dd>45</dd>" in html
     assert "<dt>other modules</dt><dd>5</dd>" in html
     assert [query.by for query in figures.asked] == [None, "module"]

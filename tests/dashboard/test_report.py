@@ -49,7 +49,7 @@ def test_a_report_has_the_figures_of_the_page(
     text = report(visit(None), credentials, "Monday").text
     assert "<b>8.2" not in text
     assert "&lt;b&gt;8.2" in text
-    for said in ("1 200", "60%", "Active installs", "2 000"):
+    for said in ("1\u202f200", "60%", "Active installs", "2\u202f000"):
         assert said in text, said
 
 

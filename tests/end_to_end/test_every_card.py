@@ -140,7 +140,7 @@ def _check(card: Locator, name: str, system: System, oracle: Oracle) -> None:
     texts = table.evaluate_all("rows => rows.map(row => [...row.cells].map(cell => cell.textContent))")
     header = [column.removeprefix("'") for column in header]
     assert texts[0] == header
-    shown = [["" if cell == "–" else cell.replace("\u2009", "") for cell in row] for row in texts[1:]]
+    shown = [["" if cell == "–" else cell.replace("\u202f", "") for cell in row] for row in texts[1:]]
     assert shown == [["" if cell == "–" else cell for cell in row] for row in rows], name
     answered = []
     for text in card.locator(".api-call code").all_inner_texts():
@@ -180,7 +180,7 @@ def _check_drawn(shown: list[list[str]], rows: list[list[str]], header: list[str
                     wanted |= {share(least), points(least)}
             if not cell:
                 wanted |= {"too few", "–", ""}
-            assert text.replace("\u2009", " ") in {one.replace("\u2009", " ") for one in wanted}, (column, text, cell)
+            assert text in wanted, (column, text, cell)
 
 
 def _check_rows(card: Card, rows: list[list[str]], oracle: Oracle) -> None:
@@ -188,7 +188,7 @@ def _check_rows(card: Card, rows: list[list[str]], oracle: Oracle) -> None:
     if card.name in ("platforms-crossed", "versions-php"):
         cells = crossed(card)
         for first, *shares in found:
-            label = str(first).replace("\u2009", ",")
+            label = str(first)
             for column, told in zip(card.columns[1:], shares, strict=True):
                 assert told == cells.get((label, str(column))), (card.name, label, column)
         assert found
@@ -213,9 +213,11 @@ def _check_rows(card: Card, rows: list[list[str]], oracle: Oracle) -> None:
 
 def _check_movers(card: Card, rows: list[list[Any]], oracle: Oracle) -> None:
     """The shares of both periods, each of its own installs."""
-    args = [{name: value for name, value in card.args(number).items() if name != "by"} for number in (0, 1)]
+    args = [{name: value for name, value in card.args(number).items() if name != "by"} for number in range(4)]
     for what, of, *told in rows:
-        now, before = (_share_of(oracle, given, what, of) for given in args)
+        now, before = (
+            _share_of(oracle, used, of_installs, what, of) for used, of_installs in zip(args[:2], args[2:], strict=True)
+        )
         assert now is not None
         assert before is not None
         assert told[:2] == [round(before, 4), round(now, 4)], what
@@ -290,27 +292,32 @@ def test_the_sentences_are_what_was_counted(page: Page, system: System, oracle: 
     moved = [found for found in map(MOVED.fullmatch, sentences.all_inner_texts()) if found]
     assert moved
     for found in moved:
-        shares = [_share_of(oracle, span, found["what"], found["of"]) for span in (then, now)]
+        shares = [_share_of(oracle, span, span, found["what"], found["of"]) for span in (then, now)]
         assert None not in shares, found[0]
         assert [found["before"], found["now"]] == [share(one) for one in shares if one is not None], found[0]
         assert (found["moved"] == "rose") == (shares[1] > shares[0]), found[0]  # type: ignore[operator]
 
 
-def _share_of(oracle: Oracle, span: dict[str, str], what: str, of: str) -> float | None:
-    """A share of a sentence or of a mover: of a platform, a version or a feature."""
+def _share_of(oracle: Oracle, used: dict[str, str], of_installs: dict[str, str], what: str, of: str) -> float | None:
+    """A share of a sentence or of a mover: of a platform, a version or a feature.
+
+    `used` and `of_installs` are the arguments of the questions about features and about installs.
+    """
     if of == "the installs":
         title = next(title for title in DIMENSIONS.values() if what.startswith(f"{title} "))
         by = next(name for name, each in DIMENSIONS.items() if each == title and _moves(name))
-        rows = oracle.rows("installs", {**span, "by": by, "grain": "period", "count": "latest"})
+        rows = oracle.rows("installs", {**of_installs, "by": by, "grain": "period", "count": "latest"})
         known = {row["key"]: row["value"] for row in rows if row["value"] is not None and row["key"]}
         return _part(known.get(what.removeprefix(f"{title} ")), sum(known.values()))
     module = of.removesuffix("'s installs")
     version = what.startswith(f"{module} ")
-    metric, by = ("installs", "module,version") if version else ("feature_installs", "module,feature")
-    rows = oracle.rows(metric, {**span, "by": by, "grain": "period"})
+    if version:
+        rows = oracle.rows("installs", {**of_installs, "by": "module,version", "grain": "period"})
+    else:
+        rows = oracle.rows("feature_installs", {**used, "by": "module,feature", "grain": "period"})
     key = [module, what.removeprefix(f"{module} ")]
     number = next((row["value"] for row in rows if row["keys"] == key), None)
-    modules = oracle.rows("installs", {**span, "by": "module", "grain": "period"})
+    modules = oracle.rows("installs", {**of_installs, "by": "module", "grain": "period"})
     return _part(number, next(row["value"] for row in modules if row["key"] == module))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from dashboard.countries import countries
+from dashboard.formatting import count
 from tests.fleet.answers import Oracle
 from tests.fleet.reference import OTHER
 
@@ -288,4 +289,4 @@ def crossed(card: Card) -> dict[tuple[str, str], float]:
     of: dict[str, int] = {}
     for (one, _), number in cells.items():
         of[one] = of.get(one, 0) + number
-    return {(f"{one} ({of[one]:,})", two): round(number / of[one], 4) for (one, two), number in cells.items()}
+    return {(f"{one} ({count(of[one])})", two): round(number / of[one], 4) for (one, two), number in cells.items()}
