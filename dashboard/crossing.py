@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dashboard.charts.bars import Row
+from dashboard.charts.bars import Row, known_rows
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
@@ -25,20 +25,23 @@ def crossed(data: DataSource, chosen: Filters, by: str, other: str, path: str, s
     cells, rest = read(data.ask("installs", args)["rows"])
     if not cells:
         return None
+    alone = chosen.args(by=by, grain="period", count="latest")
+    of_rows = {row["key"]: row["value"] for row in known_rows(data.ask("installs", alone)["rows"])}
     downwards = _ordered(by, [one for one, _ in cells], cells, 0)[:MOST_ROWS]
     across = _ordered(other, [two for _, two in cells], cells, 1)[:MOST_COLUMNS]
     rows = []
     for one in downwards:
-        total = sum(number for (first, _), number in cells.items() if first == one)
+        told = sum(number for (first, _), number in cells.items() if first == one)
+        total = max(told, of_rows.get(one, 0))  # with those whose groups are too small to show
         parts = [cells[one, two] / total if (one, two) in cells else None for two in across]
         rows.append((f"{one} ({count(total)})", parts))
     few = f"{fewer(data.k)} installs, or none" if data.k > 1 else "none"
-    note = f"Shares of the installs of each row, by their latest report. Empty: {few}."
+    note = f"Shares of all installs of each row, by their latest report. Empty: {few}."
     note += f" {count(rest)} installs are in groups too small to show." if rest else ""
     columns = (DIMENSIONS[by], *across)
     links = [[link(path, search, {by: one, other: two}) for two in across] for one in downwards]
     caption = f"{DIMENSIONS[by]} by {DIMENSIONS[other]}"
-    return heat_map(caption, columns, rows, [api_call("installs", args)], note, links)
+    return heat_map(caption, columns, rows, [api_call("installs", each) for each in (args, alone)], note, links)
 
 
 def read(rows: Sequence[Row]) -> tuple[dict[tuple[str, str], int], int]:

@@ -33,6 +33,11 @@ def fewer(k: int) -> str:
     return f"fewer than {k}"
 
 
+def withheld(k: int) -> str:
+    """The words in place of a figure: it, or its difference from another one, is a group that is too small."""
+    return f"not told: none, or it would tell a group of {fewer(k)} installs"
+
+
 def day(moment: date) -> str:
     """`23 Nov 2026`."""
     return f"{moment.day} {moment:%b %Y}"

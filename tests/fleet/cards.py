@@ -284,9 +284,11 @@ SUBSETS = ("versions-in-use", "feature-version", "feature-php_series", "feature-
 
 
 def crossed(card: Card) -> dict[tuple[str, str], float]:
-    """The share of each value of the second dimension among the installs of one of the first."""
+    """The share of each value of the second dimension among all installs of one of the first."""
     cells = {tuple(row["keys"]): row["value"] for row in card.known(0) if OTHER not in row["keys"]}
     of: dict[str, int] = {}
     for (one, _), number in cells.items():
         of[one] = of.get(one, 0) + number
+    for row in card.known(1):
+        of[row["key"]] = max(of.get(row["key"], 0), row["value"])
     return {(f"{one} ({count(of[one])})", two): round(number / of[one], 4) for (one, two), number in cells.items()}

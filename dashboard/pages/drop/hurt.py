@@ -7,7 +7,7 @@ from dash import Output, html
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters, unfiltered
-from dashboard.formatting import count, days, fewer, plural, share
+from dashboard.formatting import count, days, plural, share, withheld
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import NOTHING, facts
@@ -48,7 +48,7 @@ def _of_module(data: DataSource, chosen: Filters) -> html.Dl:
 
 def _part(part: dict[str, Any], k: int, hint: str) -> tuple[str, str]:
     if part["share"] is None:
-        return "–", f"{fewer(k)} installs, or all but so few" if k > 1 else "no installs"
+        return "–", withheld(k) if k > 1 else "no installs"
     return share(part["share"]), f"{count(part['installs'])} of {plural(part['of'], 'install')}, {hint}"
 
 
@@ -64,7 +64,7 @@ def _of_all(data: DataSource, chosen: Filters) -> html.Dl:
             "Installs hurt",
             share(hit / answered) if hit and answered else "–",
             f"{count(hit)} of {plural(answered, 'install')}, {days(chosen.start, chosen.end)}" if hit and answered
-            else f"{fewer(data.k)} installs, or none" if data.k > 1 else "no installs",
+            else withheld(data.k) if data.k > 1 else "no installs",
         ),
         ("Of those that still upgrade", "–", "choose a module: versions are those of one module"),
         (

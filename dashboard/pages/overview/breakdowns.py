@@ -45,7 +45,7 @@ def drawn(data: DataSource, name: str, chosen: Filters) -> DrawnChart | None:
     total = data.total(chosen.args())
     # An install has a version of each of its modules.
     several = name == "installs_by_version" and not chosen.module
-    args = chosen.args(**chart.args | ({"by": "module,version", "count": "reported"} if several else {}))
+    args = chosen.args(**chart.args | ({"by": "module,version"} if several else {}))
     rows = [_named(row) for row in data.ask(chart.metric, args, side_by_side=True)["rows"]]
     shown = largest_rows(rows, MOST_BARS, apart=not several)
     if not total or not shown:

@@ -32,11 +32,11 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         f"{days(periods[1].start, periods[1].end)}."
     )
     calls = [
-        api_call(metric, one.args(by=by, grain="period"))
-        for metric, by in (
-            ("feature_installs", "module,feature"),
-            ("installs", "module,version"),
-            ("installs", "php_series"),
+        api_call(metric, one.args(grain="period", **asked))
+        for metric, asked in (
+            ("feature_installs", {"by": "module,feature"}),
+            ("installs", {"by": "module,version", "count": "latest"}),
+            ("installs", {"by": "php_series", "count": "latest"}),
         )
         for one in periods
     ]

@@ -56,7 +56,7 @@ def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
 
 
 def _versions(data: DataSource, periods: Periods, search: str) -> list[Change]:
-    """The versions of each module. An install counts under each that it reported."""
+    """The versions of each module, by the latest report of each install."""
     now, before = (_by_module_and_version(data, one) for one in periods)
     modules = [by_module(data, one) for one in periods]
     found = []
@@ -72,7 +72,9 @@ def _versions(data: DataSource, periods: Periods, search: str) -> list[Change]:
 
 def _by_module_and_version(data: DataSource, chosen: Filters) -> dict[str, dict[str, int]]:
     found: dict[str, dict[str, int]] = {}
-    for row in known_rows(data.ask("installs", chosen.args(by="module,version", grain="period"))["rows"]):
+    for row in known_rows(
+        data.ask("installs", chosen.args(by="module,version", grain="period", count="latest"))["rows"]
+    ):
         module, version = row["keys"]
         if module != OTHER:
             found.setdefault(module, {})[version] = row["value"]
