@@ -12,10 +12,12 @@ from datetime import date, timedelta
 
 import msgspec
 
-from collector import source_counts
+from collector import sealed_reports, source_counts
 from collector.spool import Plane
 from warehouse import install_data
 from warehouse.engine import Engine
+from warehouse.licensing import state_rows
+from warehouse.licensing.state_codec import LEAST_OF_BATCH
 
 TABLES: dict[Plane, str] = {"usage": "usage_beacons", "license": "license_sightings", "sealed": install_data.SEALED}
 
@@ -60,6 +62,8 @@ def insert_batch(
     engine.of(TABLES[plane]).insert(TABLES[plane], rows, token(id))
     if counts:
         engine.of(install_data.SOURCES).insert(install_data.SOURCES, counts, token(f"{id} {install_data.SOURCES}"))
+    if plane == "license":
+        state_rows.insert(engine, sealed_reports.states(rows), token(f"{id} {state_rows.TABLE}"), LEAST_OF_BATCH)
 
 
 def _marked(id: str, row: bytes, editions: Mapping[int, int], counted: Collection[int]) -> bytes:

@@ -6,15 +6,16 @@ The installs that wait are in memory only. A pass over all installs begins with 
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
+from datetime import datetime
 from itertools import islice
 
 import msgspec
 
 from collector.spool import Spool
 from warehouse.engine import Engine, EngineError
-from warehouse.licensing import registry, sightings
+from warehouse.licensing import registry, sightings, state_rows
 from warehouse.licensing.judge import Judge
-from warehouse.licensing.sightings import Pair
+from warehouse.licensing.state_rows import Pair
 from warehouse.server_users import ServerUser
 
 # Installs judged at once: a second of work, during which the loader waits.
@@ -45,6 +46,8 @@ class Judging:
         self._waiting: dict[Pair, None] = {}  # in order, each once
         self._noted_at = self._ready_at = self._pass_at = float("-inf")
         self._place: Pair | None = None
+        # Up to when the present pass deletes the states that it has written anew; None if it only judges.
+        self._read_before: datetime | None = None
 
     @property
     def waiting(self) -> int:
@@ -65,12 +68,7 @@ class Judging:
 
     def note_installs(self, installs: Collection[int]) -> None:
         """Note installs whose owner stated something, for every module that they have. Raises `EngineError`."""
-        for module, number in self._reader.query_each(
-            "SELECT DISTINCT module, install FROM sightings_by_install WHERE install IN {installs:Array(UInt64)}",
-            "installs",
-            installs,
-        ):
-            self._waiting[module, number] = None
+        self._waiting |= dict.fromkeys(state_rows.modules_of(self._reader, installs))
 
     def step(self, leave: Collection[int]) -> bool:
         """Load waiting registry rows and judge waiting installs; returns whether the pass goes on.
@@ -123,9 +121,13 @@ class Judging:
             if self._steady() < self._pass_at:
                 return False
             self._place = START
-        pairs = sightings.after(self._reader, self._place, MOST)
-        self._judge.judge(pairs, leave)
+        if self._place == START:
+            self._read_before = state_rows.read_before(self._reader)
+        pairs = state_rows.after(self._reader, self._place, MOST)
+        self._judge.judge(pairs, leave, write=self._read_before is not None)
         if len(pairs) < MOST:
+            if self._read_before is not None:
+                state_rows.delete(self._engine, self._read_before)
             self._place, self._pass_at = None, self._steady() + PASS_SECONDS
             return False
         self._place = pairs[-1]

@@ -23,6 +23,7 @@ from collector.judging import Judging
 from collector.planes import Planes, encode
 from collector.rights.executor import RightsExecutor
 from collector.rights.request_store import RequestStore
+from collector.sealed_reports import fill
 from collector.source_counts import Renaming, sightings_and_counts
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
 from collector.spool.rejections import Rejection
@@ -42,6 +43,8 @@ PAUSE_SECONDS = 3.0
 BACKOFF_SECONDS = (0.5, 30.0)
 FRESHNESS_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
+# While a loader of the version before runs, it inserts license reports that are in no state.
+FILL_SECONDS = 3600.0
 # Longer than ClickHouse is ever away.
 KEPT_REJECTIONS = timedelta(days=30)
 STOP_SECONDS = 5.0
@@ -84,7 +87,7 @@ class Loader:
         self._rejections: dict[Rejection, int] = {}  # as ClickHouse has them
         self._pauses = False
         self._fresh_at = self._forgot_at = self._retained_at = self._cleared_at = self._rights_at = float("-inf")
-        self._development_at = float("-inf")
+        self._development_at = self._filled_at = float("-inf")
         self._to_clear = True  # a previous loader may have left data in the log
 
     @property
@@ -109,6 +112,8 @@ class Loader:
                 if not migrated:
                     if applied := migrate(self._engine):
                         log.info("applied %s", ", ".join(applied))
+                    fill(self._engine)
+                    self._filled_at = self._steady()
                     migrated = True
                 busy = self.step()
                 wait = BACKOFF_SECONDS[0]
@@ -232,6 +237,9 @@ class Loader:
             with suppress(Unavailable):  # the disk is full: try again later
                 self._to_clear = not self._spool.checkpoint()
             self._cleared_at = now
+        if idle and now - self._filled_at >= FILL_SECONDS:
+            self._filled_at = now
+            fill(self._engine)
         if idle and now - self._retained_at >= RETENTION_SECONDS:
             self._retained_at = now
             self._drop_old()

@@ -30,11 +30,13 @@ def sightings_and_counts(rows: Iterable[bytes]) -> tuple[list[bytes], list[bytes
     """Return the sightings and the counts of rows of the license plane.
 
     A row without the pseudonym is from a spool of the version before. A view counts it, by its sighting.
+    The state of its install contains each sighting.
     """
     sightings, counts = [], set()
     for line in rows:
         row = msgspec.json.decode(line)
         name = row.pop(SOURCE_INSTALL, 0)
+        row["in_state"] = 1
         if name and (day := _day(row["time"])):
             row["counted"] = 1
             count = {

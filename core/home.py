@@ -17,6 +17,8 @@ from core.settings import Settings
 # Longer than `is_locked` holds a lock.
 LOCK_SECONDS = 0.5
 LOCK_POLL_SECONDS = 0.1
+# What the key of license states is derived for.
+STATES = "license states"
 
 
 class HomeError(Exception):
@@ -34,6 +36,8 @@ class Home:
         self.secret = self.path / "secret"
         # Of the root secret that the home is used with, which may be in the settings.
         self.fingerprint = self.path / "secret.fingerprint"
+        # The key that seals license states, for a loader without the root secret.
+        self.states_key = self.path / "states.key"
         self.credentials = self.path / "credentials.sqlite"
         self.access_log = self.path / "access.sqlite"
         # Reported releases and saved views.
@@ -120,7 +124,25 @@ class Home:
             self._create(self.secret, secrets.token_hex(32))
         secret = self._given_secret(settings)
         self._create(self.fingerprint, fingerprint(secret))
+        self._create(self.states_key, derive(secret, STATES).hex())
         return secret
+
+    def key_of_states(self, settings: Settings) -> bytes:
+        """Return the key that seals license states: that of the setting, of the root secret, or of the collector.
+
+        Raises `HomeError` if none is there.
+        """
+        if settings.states_key:
+            return bytes.fromhex(settings.states_key)
+        if settings.secret or self.secret.exists() or not settings.clickhouse_url:
+            return derive(self.root_secret(settings), STATES)
+        try:
+            return bytes.fromhex(self.states_key.read_text())
+        except FileNotFoundError:
+            raise HomeError(
+                f"{self.states_key} is missing: the collector of this home makes it when it starts; "
+                "elsewhere set PHAROS_STATES_KEY to what is in it"
+            ) from None
 
     def secret_fault(self, settings: Settings) -> str:
         """Return why the root secret cannot be used, "" if it can. Writes nothing."""

@@ -156,6 +156,12 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _states_key(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ValueError("must be the content of states.key in the collector's home: 64 hexadecimal digits")
+    return text
+
+
 def _policy_version(text: str) -> str:
     if not re.fullmatch(VERSION, text):
         raise ValueError(f"must match {VERSION}, like the policy in a beacon's consent")
@@ -203,6 +209,11 @@ class Settings(Thresholds):
     )
     trusted_proxies: int = _setting(0, _whole(0, 10), "Number of proxies whose X-Forwarded-For is trusted.")
     secret: str = _setting("", _text, "Root secret of all pseudonyms; unset: generated once in the home.")
+    states_key: str = _setting(
+        "",
+        _states_key,
+        "Key that seals license reports, from states.key in the collector's home; unset: made of the root secret.",
+    )
     ingest_key: str = _setting("", _text, "Ingest key that the first start of a home creates; unset: generated.")
     admin_password: str = _setting("", _text, "Password of the admin that the first start creates; unset: generated.")
     rate_limit: int = _setting(0, _whole(0, 10**9), "Beacons per minute and ingest key; 0: no limit.")

@@ -9,6 +9,9 @@ cd secrets
 for name in root_secret clickhouse_password; do
     [ -s "$name" ] || head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' > "$name"
 done
+# The key of license states, made of the root secret as `core/home.py:derive` does: the dashboard must not have the root secret.
+hmac() { openssl dgst -sha256 -mac HMAC -macopt "hexkey:$1" -r | cut -c1-64 | tr -d '\n'; }
+[ -s states_key ] || printf 'pharos license states\001' | hmac "$(hmac "$(printf '%064d' 0)" < root_secret)" > states_key
 printf 'http://pharos:%s@clickhouse:8123/pharos' "$(cat clickhouse_password)" > clickhouse_url
 # Compose mounts each file as it is, for users without rights in the containers. On this machine the folder keeps others out.
-chmod 644 root_secret clickhouse_password clickhouse_url
+chmod 644 root_secret states_key clickhouse_password clickhouse_url

@@ -31,6 +31,7 @@ STOP_SECONDS = 40.0
 # cookies and the access log, with keys of the root secret. The first key and login are created before any part starts.
 SECRETS = {
     "PHAROS_SECRET": {"collector", "dashboard"},
+    "PHAROS_STATES_KEY": {"dashboard", "load"},
     "PHAROS_CLICKHOUSE_URL": {"dashboard", "load"},
     "PHAROS_LICENSE_CLICKHOUSE_URL": {"dashboard", "load"},
     "PHAROS_CLICKHOUSE_READERS": {"dashboard"},

@@ -3,16 +3,17 @@
 import logging
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
-from core.home import Home
+from core.home import Home, HomeError
 from core.settings import Settings
 from warehouse.cancellation import Gone, cancelled_when
 from warehouse.connections import Connections
 from warehouse.create_users import create_users
 from warehouse.errors import ContentError, EngineError, Trouble
 from warehouse.identifiers import on_cluster, quoted
+from warehouse.licensing.state_codec import Seal, Unreadable
 from warehouse.plane_tables import PLANES, Plane, plane_of
 from warehouse.server_users import ServerUser
 from warehouse.statement_settings import CANCELLABLE, UNLOGGED, WHOLE_ANSWER
@@ -46,9 +47,18 @@ class Engine:
         self.raw_days, self.aggregate_months = settings.raw_days, settings.aggregate_months
         # Why all statements run as the URL's user; "" when each part of Pharos has its own user.
         self.one_user = ""
+        self._key_of_states = partial(home.key_of_states, settings)
         self._connections = Connections(settings, home, planes)
         self._connections.create_users = self._create_users_anew
         self.database = self._connections.database
+
+    @cached_property
+    def seal(self) -> Seal:
+        """What seals the states of the license plane. Raises `Unreadable` where its key is not."""
+        try:
+            return Seal(self._key_of_states())
+        except HomeError as error:
+            raise Unreadable(str(error)) from None
 
     @property
     def embedded(self) -> bool:
@@ -234,6 +244,7 @@ class _AsUser(Engine):
 
     def __init__(self, engine: Engine, account: ServerUser) -> None:
         self._engine, self._account = engine, account
+        self._key_of_states = engine._key_of_states
         self._connections = engine._connections
         self.cluster, self.database, self.planes = engine.cluster, engine.database, engine.planes
         self.raw_days, self.aggregate_months = engine.raw_days, engine.aggregate_months

@@ -24,6 +24,7 @@ TABLES: dict[Plane, tuple[str, ...]] = {
     "license": (
         "license_sightings",
         "license_sources_by_month",
+        "license_states",
         "sightings_by_install",
         "license_keys",
         "license_cases",

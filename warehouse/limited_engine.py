@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import Any
 
 from warehouse.cancellation import Gone
 from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.licensing.state_codec import Seal
 from warehouse.server_users import ServerUser
 
 MEMORY = 1 << 30
@@ -37,6 +39,11 @@ class LimitedEngine(Engine):
     def embedded(self) -> bool:
         """Whether the engine runs in this process."""
         return self._engine.embedded
+
+    @cached_property
+    def seal(self) -> Seal:
+        """What seals the states of the license plane."""
+        return self._engine.seal
 
     @property
     def trouble(self) -> Trouble | None:

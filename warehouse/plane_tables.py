@@ -10,6 +10,7 @@ LICENSE = frozenset(
     {
         "license_sightings",
         "license_sources_by_month",
+        "license_states",
         "sightings_by_install",
         "license_keys",
         "license_cases",

@@ -99,6 +99,7 @@ KEPT = (
     Kept("connection addresses of these beacons", "license_sightings", "30 days", "ip", "time"),
     Kept("addresses that the module reported", "license_sightings", "30 days", "ip_claim", "time"),
     Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
+    Kept("license reports of each install, sealed", "license_states", "13 months", time="written"),
     Kept("license keys that each install reported", "license_keys", "13 months after the last", time="last_seen"),
     Kept("licensing cases and their notes", "license_cases", "13 months after the last decision"),
     Kept("license registry, with its history", "license_registry", "always"),

@@ -50,6 +50,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
     ServerUser.LICENSING: (
         ("SELECT", "license_sightings", ()),
         ("SELECT", "sightings_by_install", ()),
+        ("SELECT", "license_states", ()),
         ("SELECT", "license_keys", ()),
         ("SELECT", "owner_statements", ()),
         ("SELECT", "license_sources_by_month", ()),
@@ -63,6 +64,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("SELECT", "usage_beacons", ("day", "beacon", "mark")),
         ("INSERT", "license_sightings", ()),
         ("INSERT", "license_sources_by_month", ()),
+        ("INSERT", "license_states", ()),
         ("INSERT", "license_registry", ()),
         ("INSERT", "license_flags", ()),
         ("INSERT", "license_incidents", ()),

@@ -9,7 +9,7 @@ is repeated.
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from collector.rights.request_store import DELETING, Request, RequestStore, edit
 from warehouse import install_data
 from warehouse.corrections import Correction, correct
 from warehouse.engine import ContentError, Engine, EngineError
+from warehouse.licensing import state_rows
 from warehouse.plane_tables import Plane
 
 MOST_AT_ONCE = 1000
@@ -213,7 +214,7 @@ class RightsExecutor:
         work, held = request.work, {}
         for plane in install_data.TABLES:
             held[plane] = {
-                table: install_data.rows(self._engine, table, *names(work, plane, table)) if request.held else []
+                table: self._rows(table, names(work, plane, table)) if request.held else []
                 for table in install_data.ALL_TABLES[plane]
             }
             aside = self._store.quarantined(plane, {work[plane]})
@@ -227,6 +228,12 @@ class RightsExecutor:
                 "decisions": work["decisions"],
             },
         )
+
+    def _rows(self, table: str, installs: Collection[int]) -> list[dict[str, Any]]:
+        """Return what a table has of these installs, the states of the license plane unsealed."""
+        if table == state_rows.TABLE:
+            return state_rows.reports(self._engine, installs)
+        return install_data.rows(self._engine, table, *installs)
 
     def _state(self, request: Request) -> None:
         """Store the owner's statement about module and license beside the sightings."""

@@ -9,11 +9,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from collector.sealed_reports import fill
 from core.catalog import Catalog
 from core.home import Home
 from core.settings import Settings
 from warehouse.engine import Engine
-from warehouse.licensing import sightings
+from warehouse.licensing import state_rows
 from warehouse.licensing.judge import Judge
 from warehouse.migrate import migrate
 from warehouse.queries import license_flags, licensing
@@ -51,13 +52,16 @@ def main() -> None:
             for first in range(0, installs, ROWS):
                 engine.command(_FILL.format(day=day, first=first, rows=min(ROWS, installs - first)))
         timed(f"filled with {installs * days} sightings", began)
+        began = now()
+        fill(engine, lambda text: None)
+        timed("sealed them", began)
         judge = Judge(engine, Settings(), Catalog)
         began = now()
         judge.refresh(anew=True)
         timed("read incidents and versions", began)
         began, place, events = now(), ("", 0), 0
-        while pairs := sightings.after(engine, place, 2000):
-            events += judge.judge(pairs)
+        while pairs := state_rows.after(engine, place, 2000):
+            events += judge.judge(pairs, write=True)
             place = pairs[-1]
         timed(f"a pass over all installs, {events} flags", began)
         batch = engine.query(

@@ -19,6 +19,8 @@ from collector.spool import HORIZON_DAYS, Batch, Plane, Spool, Unavailable
 from tests.collector.remembered import HandClock
 from tests.collector.rows import row, rows
 from warehouse.engine import ContentError, Engine, EngineError
+from warehouse.licensing import state_rows
+from warehouse.licensing.state_codec import Seal
 from warehouse.server_users import ServerUser
 
 NOON = 1_795_348_800.0
@@ -35,6 +37,8 @@ class FakeEngine:
         self.tables: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in TABLES.values()}
         self.inserts = 0
         self.told: list[dict[str, Any]] = []
+        self.states: list[dict[str, Any]] = []
+        self.seal = Seal(bytes(32))
         self.wrong_schema = False
         self.embedded = False
         self.raw_days, self.aggregate_months = 35, 25
@@ -53,6 +57,9 @@ class FakeEngine:
         return [self]
 
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
+        if table == state_rows.TABLE:
+            self.states += [json.loads(line) for line in lines]
+            return
         if table not in self.tables:
             self.told += [json.loads(line) for line in lines]
             return
@@ -88,6 +95,8 @@ class FakeEngine:
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
+        if "in_state = 0" in sql:
+            return [(0, 0)]
         if "now64" in sql:
             return [(0,)]
         known = ("FROM install_states", "_partition_id", "license_cases", "touched <", "own_name = 0")

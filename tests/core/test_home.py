@@ -21,7 +21,11 @@ def test_the_secret_is_made_once_by_processes_that_start_together(tmp_path: Path
         made = pool.map(secret_of, [str(tmp_path / "home")] * 8, chunksize=1)
     assert len(set(made)) == 1
     assert len(made[0]) == 64
-    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["secret", "secret.fingerprint"]
+    assert sorted(path.name for path in (tmp_path / "home").iterdir()) == [
+        "secret",
+        "secret.fingerprint",
+        "states.key",
+    ]
 
 
 def test_the_secret_is_made_once_by_threads(tmp_path: Path) -> None:
@@ -44,10 +48,28 @@ def test_a_given_secret_is_not_written_down(tmp_path: Path) -> None:
     """The secret from the setting takes precedence and is not stored, only what tells it from another one."""
     home = Home(tmp_path / "home")
     assert home.root_secret(Settings(secret="from outside")) == b"from outside"
-    (file,) = home.path.iterdir()
-    assert file == home.fingerprint
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert "from outside" not in file.read_text()
+    assert {*home.path.iterdir()} == {home.fingerprint, home.states_key}
+    for file in home.path.iterdir():
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        assert "from outside" not in file.read_text()
+
+
+SERVER = "http://clickhouse:8123/pharos"
+
+
+def test_the_key_of_states_is_the_same_for_each_part(tmp_path: Path) -> None:
+    """A loader beside the collector reads it in the home, and a dashboard with a home of its own in the setting."""
+    home, secret = Home(tmp_path / "collector"), Settings(secret="from outside", clickhouse_url=SERVER)
+    home.root_secret(secret)
+    key = home.key_of_states(secret)
+    assert home.key_of_states(Settings(clickhouse_url=SERVER)) == key
+    other = Home(tmp_path / "dashboard")
+    with pytest.raises(HomeError, match=r"states\.key is missing: .* elsewhere set PHAROS_STATES_KEY"):
+        other.key_of_states(Settings(clickhouse_url=SERVER))
+    other.root_secret(Settings(clickhouse_url=SERVER))
+    assert other.key_of_states(Settings(clickhouse_url=SERVER)) != key
+    given = Settings(clickhouse_url=SERVER, states_key=home.states_key.read_text())
+    assert other.key_of_states(given) == key
 
 
 def test_a_home_is_used_with_its_own_secret_alone(tmp_path: Path) -> None:

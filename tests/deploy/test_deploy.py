@@ -15,6 +15,7 @@ from collector.group_commit import ANSWER_SECONDS
 from collector.problems import STATUS, document
 from collector.request_body import LIMIT
 from collector.validate import Reason, Rejected
+from core.home import STATES, derive
 from core.settings import Settings, documented
 from pharos.cli import cli
 from pharos.serve import STOP_SECONDS
@@ -24,7 +25,13 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in documented()}
 FILES = ("Caddyfile", "Dockerfile", "compose.yaml", "nginx.conf", "pharos.env.example", "pharos.service")
-SECRETS = ("PHAROS_SECRET", "PHAROS_INGEST_KEY", "PHAROS_ADMIN_PASSWORD", "PHAROS_CLICKHOUSE_READERS")
+SECRETS = (
+    "PHAROS_SECRET",
+    "PHAROS_STATES_KEY",
+    "PHAROS_INGEST_KEY",
+    "PHAROS_ADMIN_PASSWORD",
+    "PHAROS_CLICKHOUSE_READERS",
+)
 
 
 def read(name: str) -> str:
@@ -93,7 +100,8 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     """A second run changes nothing, and the folder keeps other users of the machine out."""
     made = made_secrets(tmp_path)
     first = {path.name: path.read_text() for path in made.iterdir()}
-    assert len(set(first.values())) == 3
+    assert len(set(first.values())) == 4
+    assert first["states_key"] == derive(first["root_secret"].encode(), STATES).hex()
     assert all(re.fullmatch("[0-9a-f]{64}", first[name]) for name in ("root_secret", "clickhouse_password"))
     assert made.stat().st_mode & 0o777 == 0o700
     assert {path.name: path.read_text() for path in made_secrets(tmp_path).iterdir()} == first
@@ -141,7 +149,7 @@ def test_compose_keeps_secrets_where_they_are_needed() -> None:
         "migrate": ["clickhouse_url"],
         "collector": ["root_secret"],
         "loader": ["clickhouse_url"],
-        "dashboard": [],
+        "dashboard": ["states_key"],
     }
     texts = services()
     assert "CLICKHOUSE" not in texts["collector"]

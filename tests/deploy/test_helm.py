@@ -27,10 +27,11 @@ CHART = Path(__file__).parents[2] / "deploy/helm"
 LIBRARIES = Path("/usr/share/gocode")
 KUBERNETES = "1.25", "1.37"
 SETTINGS = {f"PHAROS_{field.name.upper()}" for field in documented()}
-OPTIONAL = "ingest_key", "admin_password", "smtp_url", "webhook_url", "webhook_secret"
+OPTIONAL = "states_key", "ingest_key", "admin_password", "smtp_url", "webhook_url", "webhook_secret"
 VALID = {
     "root_secret": "0123456789abcdef" * 4,
     "clickhouse_url": "http://pharos:pass@clickhouse:8123/pharos",
+    "states_key": "0123456789abcdef" * 4,
     "ingest_key": "pk_0123456789abcdef0123456789abcdef",
     "admin_password": "a long password",
     "smtp_url": "smtp://mail.example.com?from=pharos@example.com",

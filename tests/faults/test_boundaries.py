@@ -113,7 +113,9 @@ def test_a_kill_at_each_boundary_leaves_every_beacon_once(kind: str, tmp_path: P
     """After each kill the next run loads the rest, and every table counts each beacon once."""
     url = clickhouse_url(kind)
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
-    settings = Settings(home=tmp_path / "home", clickhouse_url=url, clickhouse_cluster=cluster)
+    settings = Settings(
+        home=tmp_path / "home", clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"
+    )
     before: list[Any] = []
     died_at = "nothing yet"
     for name, moment in [*MOMENTS.items(), ("its end", None)]:

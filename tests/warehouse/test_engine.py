@@ -36,7 +36,9 @@ def done_in(kind: str, folder: Path, work: Work, seconds: float = 600) -> Any:
 def _with_engine(url: str, folder: Path, work: Work) -> Any:
     home = Home(folder / "home")
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
-    engine = Engine(Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster), home)
+    engine = Engine(
+        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
+    )
     try:
         return work(engine, home)
     finally:
@@ -97,6 +99,7 @@ def test_every_field_has_its_columns(kind: str, tmp_path: Path) -> None:
     }  # fmt: skip
     assert tables["license_sightings"] == {column for _, column in columns("license")} | {
         "time", "received", "install", "beacon", "ip", "country", "counted",
+        "in_state",
     }  # fmt: skip
     counted = tables["installs_by_month"] | tables["license_sources_by_month"]
     assert set(DIMENSIONS) - {"feature"} <= counted

@@ -59,8 +59,8 @@ def test_tables_are_brought_to_another_clickhouse(kind: str, tmp_path: Path) -> 
     exported, reports = done_in(kind, tmp_path, taken_out)
     assert [(part.table, part.of) for part, _ in exported] == [("usage_beacons", 3)] * 3 + [
         ("sightings_by_install", 3)
-    ] * 3 + [("license_sources_by_month", 3)] * 3
-    assert len({part.name for part, _ in exported}) == 9
+    ] * 3 + [("license_states", 3)] * 3 + [("license_sources_by_month", 3)] * 3
+    assert len({part.name for part, _ in exported}) == 12
     assert len(reports) == 60
     assert done_in(kind, tmp_path / "other", partial(brought_in, exported)) == ((60, 60), 60, [], reports)
 

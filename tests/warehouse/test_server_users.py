@@ -29,7 +29,8 @@ from warehouse.server_users import GRANTS, Server, ServerUser
 AGGREGATES = ("installs_by_month", "features_by_month", "installs")
 USAGE = ("usage_beacons", *AGGREGATES)
 LICENSE = (
-    "license_sightings", "license_sources_by_month", "sightings_by_install", "license_keys", "license_cases",
+    "license_sightings", "license_sources_by_month", "license_states", "sightings_by_install", "license_keys",
+    "license_cases",
     "owner_statements", "license_registry", "license_flags", "license_incidents",
 )  # fmt: skip
 RIGHTS = (
@@ -50,7 +51,9 @@ VIEWS = {
 def engine_at(url: str, folder: Path) -> Engine:
     home = Home(folder / "home")
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "")
-    return Engine(Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster), home)
+    return Engine(
+        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
+    )
 
 
 @pytest.fixture(scope="module")

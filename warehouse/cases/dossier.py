@@ -13,6 +13,7 @@ from warehouse.engine import Engine
 from warehouse.licensing import registry, sightings
 from warehouse.licensing.rules import shared_key
 from warehouse.licensing.rules.shared_key import allowance
+from warehouse.licensing.state_codec import Unreadable
 from warehouse.server_users import ServerUser
 
 MOST_INSTALLS = 50
@@ -143,9 +144,12 @@ def _holders(reader: Engine, module: str, keys: Iterable[int]) -> set[int]:
 
 
 def _measured(reader: Engine, subject: Subject) -> str:
-    """Return what the sightings show now; a flag's evidence is of when it last changed."""
+    """Return what the reports show now; a flag's evidence is of when it last changed."""
     key = (subject.module, subject.key)
-    holders = sightings.holders(reader, [key], datetime.now(UTC)).get(key, [])
+    try:
+        holders = sightings.holders(reader, [key], datetime.now(UTC)).get(key, [])
+    except Unreadable as error:
+        return f"What the reports of the last 30 days show cannot be read: {error}."
     known = registry.history(reader, [subject.key]).get(subject.key, {}).get(subject.module)
     return shared_key.measured(holders, known)
 

@@ -10,7 +10,7 @@ import msgspec
 from warehouse.engine import Engine
 from warehouse.licensing.findings import Finding, in_words
 from warehouse.licensing.rules import BY_NAME
-from warehouse.licensing.sightings import Pair
+from warehouse.licensing.state_rows import Pair
 
 TABLE = "license_flags"
 RAISED, CHANGED, PAUSED, RESUMED, CLEARED = "raised", "changed", "paused", "resumed", "cleared"

@@ -1,6 +1,7 @@
 """Judges installs and their keys: reads the facts, asks the rules, and writes the events of their flags."""
 
 import hashlib
+import secrets
 import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
@@ -12,12 +13,14 @@ from core.catalog import Catalog
 from core.thresholds import Thresholds
 from warehouse import install_data
 from warehouse.engine import Engine
-from warehouse.licensing import flags, incidents, registry, sightings
+from warehouse.licensing import flags, incidents, registry, sightings, state_facts, state_rows
 from warehouse.licensing.facts import Cohort, Incident, Install, Terms
 from warehouse.licensing.findings import Finding
 from warehouse.licensing.rules import BY_NAME, RULES, shared_key
 from warehouse.licensing.rules.shared_key import SHARED_KEY
-from warehouse.licensing.sightings import Key, Pair
+from warehouse.licensing.sightings import Key
+from warehouse.licensing.state_rows import Pair
+from warehouse.licensing.states import State, trimmed
 from warehouse.server_users import ServerUser
 
 INCIDENTS = "license_incidents"
@@ -70,16 +73,32 @@ class Judge:
         self._read_at = began
         self._stale_at = self._steady() + max(SECONDS, RATIO * (self._steady() - began))
 
-    def judge(self, pairs: Collection[Pair], leave: Collection[int] = (), loaded_at: float = float("-inf")) -> int:
+    def judge(
+        self,
+        pairs: Collection[Pair],
+        leave: Collection[int] = (),
+        loaded_at: float = float("-inf"),
+        *,
+        write: bool = False,
+    ) -> int:
         """Judge installs, and all holders of their keys; returns the number of events. `leave` are left alone.
 
         `loaded_at` is when the newest of their reports was loaded (`steady`): no flag is raised before the incidents
-        are known up to then. Raises `EngineError`. Repeating it changes nothing.
+        are known up to then. `write` also writes the state of each install anew, as one row. Raises
+        `EngineError`. Repeating it changes nothing.
         """
         self.refresh()
         now = self._now()
         limits = self._thresholds
-        known = sightings.installs(self._reader, pairs, now, limits.cloned_networks, limits.cloned_days)
+        states = {
+            pair: state
+            for pair, parts in state_rows.read(self._reader, pairs).items()
+            if (state := trimmed(parts, now)).seen
+        }
+        known = {
+            pair: state_facts.install(*pair, state, now, limits.cloned_networks, limits.cloned_days)
+            for pair, state in states.items()
+        }
         terms = self._terms(known, now)
         found = _found(pairs, known, terms)
         if self._read_at < loaded_at and any(finding and BY_NAME[rule].guarded for (_, rule), finding in found.items()):
@@ -88,6 +107,8 @@ class Judge:
             found = _found(pairs, known, terms)
         found |= self._shared(known, terms)
         gone = install_data.retired(self._engine, "license", {install for (_, install), _ in found}) | set(leave)
+        if write:
+            self._write_states({pair: state for pair, state in states.items() if pair[1] not in gone})
         return self._write({key: finding for key, finding in found.items() if key[0][1] not in gone}, now)
 
     def _terms(self, known: dict[Pair, Install], now: datetime) -> Terms:
@@ -117,6 +138,12 @@ class Judge:
             accused = shared_key.find(key, holders, terms.known(module, key), terms)
             found |= {((module, each.install), SHARED_KEY.name): accused.get(each.install) for each in holders}
         return found
+
+    def _write_states(self, states: dict[Pair, State]) -> None:
+        """Write a row for each state. Another loader may begin to erase an install between our reading and writing."""
+        state_rows.insert(self._loading, states, secrets.token_hex(16))
+        if late := install_data.retired(self._engine, "license", {install for _, install in states}):
+            install_data.delete(self._engine, {state_rows.TABLE: late})
 
     def _write(self, found: dict[tuple[Pair, str], Finding | None], now: datetime) -> int:
         installs = {install for (_, install), _ in found}

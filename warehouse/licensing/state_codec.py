@@ -12,7 +12,8 @@ import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from core.home import derive
+from core.home import STATES, derive
+from warehouse.errors import EngineError
 from warehouse.licensing.states import NOWHERE, Days, Place, Report, State
 
 FORMAT = 1
@@ -22,7 +23,6 @@ NONCE, LENGTH = 12, 4  # bytes
 LEAST = 2048
 # The state of a batch, of which all have about the same size. At 10 million reports a day, 2 KiB each would be 20 GB.
 LEAST_OF_BATCH = 256
-PURPOSE = "license states"
 
 
 class _State(msgspec.Struct, array_like=True):
@@ -36,7 +36,7 @@ class _State(msgspec.Struct, array_like=True):
 _encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_State)
 
 
-class Unreadable(Exception):
+class Unreadable(EngineError):
     """A sealed state cannot be read."""
 
 
@@ -74,7 +74,7 @@ class Seal:
     @classmethod
     def of_root(cls, root_secret: bytes) -> "Seal":
         """Return the seal with the key of a root secret."""
-        return cls(derive(root_secret, PURPOSE))
+        return cls(derive(root_secret, STATES))
 
     def seal(self, module: str, install: int, state: State, least: int = LEAST) -> bytes:
         """Return the state of a module on an install, sealed: a nonce and the ciphertext, of at least `least` bytes."""

@@ -15,6 +15,7 @@ TABLES = {
     "license_sightings": "toDate(time)",
     "license_sources_by_month": "month",
     "sightings_by_install": "toDate(first_seen)",
+    "license_states": "toDate(written)",
     "license_keys": "toDate(last_seen)",
     "license_cases": "toDate(at)",
     "license_flags": "toDate(at)",

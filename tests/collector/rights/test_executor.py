@@ -105,7 +105,9 @@ def opened(kind: str, folder: Path) -> Iterator[Collector]:
     """Yield a collector with an empty, migrated database."""
     home, url = Home(folder / "home"), clickhouse_url(kind)
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
-    engine = Engine(Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster), home)
+    engine = Engine(
+        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
+    )
     migrate(engine)
     yield Collector(home, engine)
     engine.close()

@@ -22,7 +22,7 @@ from tests.warehouse.cases.test_listing import flag, raise_flags
 from tests.warehouse.test_engine import done_in
 from warehouse.cases.events import CaseEvent, events
 from warehouse.engine import Engine
-from warehouse.licensing import flags, sightings
+from warehouse.licensing import flags, state_rows
 from warehouse.licensing.flags import Flag
 from warehouse.licensing.judge import Judge
 from warehouse.migrate import migrate
@@ -65,7 +65,7 @@ def racing(engine: Engine, home: Home) -> dict[str, Any]:
         Judge(engine, Settings(), lambda: Catalog(), clock=lambda late=late: NOW.timestamp() + late)  # type: ignore[misc]
         for late in (0.0, 0.05)
     )
-    pairs = sightings.after(engine, ("", 0), 100)
+    pairs = state_rows.after(engine, ("", 0), 100)
     write = flags.write
     found: dict[str, Any] = {"written": []}
 

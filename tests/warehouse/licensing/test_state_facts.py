@@ -13,12 +13,13 @@ from core.home import Home
 from core.settings import Settings
 from tests.licensing import labelled
 from tests.licensing.measure import play
+from tests.warehouse.licensing import sightings_oracle
 from warehouse.engine import Engine
 from warehouse.licensing import registry, sightings, state_facts
 from warehouse.licensing.facts import Holder, Install, Terms
 from warehouse.licensing.rules import RULES, shared_key
-from warehouse.licensing.sightings import Pair
 from warehouse.licensing.state_codec import Seal
+from warehouse.licensing.state_rows import Pair
 from warehouse.licensing.states import NOWHERE, Place, Report, State, merged, of_report, trimmed
 
 SEAL = Seal.of_root(b"root secret")
@@ -78,7 +79,7 @@ def days_of_networks(install: Install) -> list[list[date]]:
 
 def test_installs_are_known_as_from_the_sightings(engine: Engine, states: dict[Pair, State], now: datetime) -> None:
     """The runs, the version, the grade and the networks of each install of the fleet."""
-    wanted = sightings.installs(engine, states, now, LIMITS.cloned_networks, LIMITS.cloned_days)
+    wanted = sightings_oracle.installs(engine, states, now, LIMITS.cloned_networks, LIMITS.cloned_days)
     found = facts(states, now)
     assert found.keys() == wanted.keys()
     assert len(found) > 100
@@ -99,7 +100,7 @@ def test_holders_of_a_key_are_known_as_from_the_sightings(
 ) -> None:
     """The holders of each key, with their days, and who shares an address with whom."""
     keys = {(module, run.key) for (module, _), one in facts(states, now).items() for run in one.runs if run.key}
-    wanted = sightings.holders(engine, keys, now)
+    wanted = sightings_oracle.holders(engine, keys, now)
     found: dict[tuple[str, int], list[Holder]] = {}
     for (module, install), state in states.items():
         key, holder = state_facts.holder(install, state, now)
@@ -127,7 +128,7 @@ def told(holders: list[Holder]) -> list[tuple[object, ...]]:
 
 def test_each_rule_finds_the_same(engine: Engine, states: dict[Pair, State], now: datetime) -> None:
     """All rules, over the registry of the fleet: the same findings, word for word."""
-    wanted = sightings.installs(engine, states, now, LIMITS.cloned_networks, LIMITS.cloned_days)
+    wanted = sightings_oracle.installs(engine, states, now, LIMITS.cloned_networks, LIMITS.cloned_days)
     found = facts(states, now)
     keys = {run.key for install in wanted.values() for run in install.runs if run.key}
     terms = Terms(
@@ -149,7 +150,7 @@ def test_each_rule_finds_the_same(engine: Engine, states: dict[Pair, State], now
     for (module, install), state in states.items():
         key, holder = state_facts.holder(install, state, now)
         holders.setdefault((module, key), []).append(holder)
-    for (module, key), expected in sightings.holders(engine, [each for each in holders if each[1]], now).items():
+    for (module, key), expected in sightings_oracle.holders(engine, [each for each in holders if each[1]], now).items():
         known = terms.known(module, key)
         accused = shared_key.find(key, holders[module, key], known, terms)
         assert accused == shared_key.find(key, expected, known, terms)

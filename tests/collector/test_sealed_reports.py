@@ -1,0 +1,275 @@
+"""License reports become sealed states: with each batch, once for those from before, and one row by a daily pass."""
+
+import base64
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from collector import sealed_reports
+from collector.batch_insert import insert_batch
+from collector.judging import Judging
+from collector.loader import Loader
+from collector.planes import Planes, encode
+from collector.sealed_reports import fill, states
+from collector.spool import Spool
+from core.catalog import Catalog
+from core.home import Home
+from core.settings import Settings
+from tests.end_to_end.beacons import beacon
+from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
+from warehouse import install_data
+from warehouse.engine import Engine, EngineError
+from warehouse.licensing import state_rows
+from warehouse.licensing.judge import Judge
+from warehouse.licensing.state_codec import encode as encoded
+from warehouse.licensing.states import State, trimmed
+from warehouse.migrate import migrate
+
+PLANES = Planes(b"root secret of the tests")
+NOW = datetime.now(UTC).replace(microsecond=0)
+INSTALLS = [str(uuid.UUID(int=number, version=4)) for number in range(5)]
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
+    home, url = Home(tmp_path / "home"), clickhouse_url(request.param)
+    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
+    engine = Engine(
+        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
+    )
+    migrate(engine)
+    yield engine
+    engine.close()
+
+
+def reports(days: Sequence[int], address: str = "203.0.113.9") -> list[bytes]:
+    """Return the license rows of all installs on some days ago."""
+    return [
+        encode(PLANES.split(beacon(install_id=install, sent_at=sent.isoformat()), address, NOW, keep_date=True).license)
+        for install in INSTALLS
+        for sent in (NOW - timedelta(days=day) for day in days)
+    ]
+
+
+def said(rows: Sequence[bytes]) -> dict[Any, bytes]:
+    return {pair: encoded(trimmed(state, NOW)) for pair, state in states(rows).items()}
+
+
+def stored(engine: Engine, rows: Sequence[bytes]) -> dict[Any, bytes]:
+    """Return what ClickHouse holds of the installs of these rows."""
+    found: dict[Any, State] = state_rows.read(engine, list(states(rows)))
+    return {pair: encoded(trimmed(state, NOW)) for pair, state in found.items()}
+
+
+def count(engine: Engine, condition: str = "1", table: str = state_rows.TABLE) -> int:
+    return int(engine.query(f"SELECT count() FROM {table} WHERE {condition}")[0][0])
+
+
+def sizes(engine: Engine) -> set[int]:
+    """Return the sizes of all sealed states: nonce, padded state, tag."""
+    return {len(base64.b64decode(sealed)) for (sealed,) in engine.query(f"SELECT sealed FROM {state_rows.TABLE}")}
+
+
+def insert_as_before(engine: Engine, rows: Sequence[bytes]) -> None:
+    """Insert sightings as a loader without states does."""
+    lines = []
+    for line in rows:
+        row = msgspec.json.decode(line)
+        row.pop("source_install")
+        lines.append(encode(row))
+    engine.of("license_sightings").insert("license_sightings", lines, str(uuid.uuid4()))
+
+
+def test_a_batch_becomes_a_row_for_each_install(engine: Engine, tmp_path: Path) -> None:
+    """What the loader has loaded is in states and in sightings that say so, also when a batch is sent again."""
+    spool = Spool(tmp_path / "spool")
+    now = NOW.timestamp()
+    for day in (3, 2, 1):
+        split = [
+            PLANES.split(
+                beacon(install_id=install, sent_at=(NOW - timedelta(days=day)).isoformat()), "203.0.113.9", NOW
+            )
+            for install in INSTALLS
+        ]
+        spool.store([each.row() for each in split], now)
+        batch = spool.seal(1000)
+        assert batch is not None
+        insert_batch(engine, "license", str(batch.id("license")), spool.rows(batch, "license"))
+        Loader(spool, engine).load(batch)
+    assert stored(engine, reports([3, 2, 1])) == said(reports([3, 2, 1]))
+    assert count(engine, "in_state = 0", "license_sightings") == 0
+    assert count(engine) <= 6 * len(INSTALLS)
+    assert sizes(engine) == {12 + 256 + 16}, "a report of a batch takes little room"
+    fill(engine)
+    assert count(engine) <= 6 * len(INSTALLS)
+    spool.close()
+
+
+def test_what_was_loaded_before_is_sealed_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All sightings, in portions. A kill in between repeats it, and afterwards nothing is left to do."""
+    before = reports([40, 20, 2])
+    insert_as_before(engine, before)
+    monkeypatch.setattr(sealed_reports, "PORTION", 2)
+    insert = state_rows.insert
+    portions: list[int] = []
+
+    def fails(engine: Engine, states: dict[Any, State], token: str, *more: int) -> None:
+        if portions:
+            raise EngineError("killed")
+        portions.append(len(states))
+        insert(engine, states, token, *more)
+
+    monkeypatch.setattr(state_rows, "insert", fails)
+    with pytest.raises(EngineError, match="killed"):
+        fill(engine)
+    monkeypatch.setattr(state_rows, "insert", insert)
+    noted: list[str] = []
+    fill(engine, noted.append)
+    assert noted[0] == "sealing 15 license reports"
+    assert noted[-1] == "sealed the license reports of 5 installs"
+    assert stored(engine, before) == said(before)
+    assert count(engine, "in_state = 0", "license_sightings") == 0
+    fill(engine, noted.append)
+    assert len(noted) == 4
+    assert count(engine, "in_state = 0", "license_sightings") == 0
+    later = reports([1])
+    insert_as_before(engine, later)
+    fill(engine)
+    assert stored(engine, before) == said([*before, *later])
+
+
+def test_what_an_old_loader_inserts_meanwhile_is_sealed_later(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not marked as sealed; what is older than such a loader inserts is sealed once all the same."""
+    before, meanwhile = reports([40, 2]), reports([1])
+    insert_as_before(engine, before)
+    insert = state_rows.insert
+
+    def beside(engine: Engine, states: dict[Any, State], token: str, *more: int) -> None:
+        insert_as_before(engine, meanwhile)
+        insert(engine, states, token, *more)
+
+    monkeypatch.setattr(state_rows, "insert", beside)
+    fill(engine)
+    monkeypatch.setattr(state_rows, "insert", insert)
+    assert count(engine, "in_state = 0 AND time < now() - INTERVAL 30 DAY", "license_sightings") == 0
+    assert count(engine, "in_state = 0", "license_sightings") >= 2 * len(INSTALLS)
+    fill(engine)
+    assert count(engine, "in_state = 0", "license_sightings") == 0
+    assert stored(engine, before) == said([*before, *meanwhile])
+
+
+def judging(engine: Engine, folder: Path) -> Judging:
+    spool = Spool(folder / "spool")
+    return Judging(spool, engine, Judge(engine, Settings(), Catalog))
+
+
+def pass_over(engine: Engine, folder: Path) -> None:
+    one = judging(engine, folder)
+    wait_for(lambda: not one.step(()) and not one.passing, "the pass")
+
+
+def age(engine: Engine, hours: int) -> None:
+    """Make all rows as old as if they had been written so many hours ago."""
+    written = (datetime.now(UTC) - timedelta(hours=hours)).replace(minute=0, second=0)
+    engine.command(
+        f"ALTER TABLE {engine.altered(state_rows.TABLE)} UPDATE written = '{written:%Y-%m-%d %H:%M:%S}' WHERE 1",
+        {"mutations_sync": 2},
+    )
+
+
+def settled(engine: Engine) -> None:
+    wait_for(lambda: not install_data.deleting(engine), "the deletion")
+
+
+def test_a_pass_writes_one_row_for_each_install(engine: Engine, tmp_path: Path) -> None:
+    """In place of those that it has read. It leaves out addresses of more than 30 days and reports of 13 months."""
+    everything = reports([500, 40, 20, 2])
+    for day in (500, 40, 20, 2):
+        insert_batch(engine, "license", f"day {day}", reports([day]))
+    assert count(engine) == 4 * len(INSTALLS)
+    pass_over(engine, tmp_path)
+    assert count(engine) == 4 * len(INSTALLS), "nothing is a day old"
+    age(engine, 24)
+    pass_over(engine, tmp_path)
+    settled(engine)
+    assert count(engine) == len(INSTALLS)
+    assert sizes(engine) == {12 + 2048 + 16}, "and what it was merged into shows no number of days"
+    assert count(engine, "written < now() - INTERVAL 3 HOUR") == 0
+    assert stored(engine, everything) == said(everything)
+    (state, *_) = state_rows.read(engine, list(states(everything))).values()
+    kept = {place.ip: sorted(NOW.timestamp() // 86400 - day for day in days) for (_, place), days in state.seen.items()}
+    assert kept == {"": [40], "203.0.113.9": [2, 20]}
+
+
+def test_a_pass_that_is_killed_loses_and_doubles_nothing(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between its writing and its deletion; and what arrives meanwhile stays."""
+    before, during = reports([20, 2]), reports([1])
+    insert_batch(engine, "license", "before", before)
+    age(engine, 24)
+    delete = state_rows.delete
+
+    def killed(engine: Engine, before: datetime) -> None:
+        raise EngineError("killed")
+
+    monkeypatch.setattr(state_rows, "delete", killed)
+    judging(engine, tmp_path).step(())
+    assert stored(engine, before) == said(before)
+    insert_batch(engine, "license", "during", during)
+    monkeypatch.setattr(state_rows, "delete", delete)
+    pass_over(engine, tmp_path)
+    settled(engine)
+    assert stored(engine, before) == said([*before, *during])
+    assert count(engine, "written < now() - INTERVAL 3 HOUR") == 0
+
+
+def test_a_pass_writes_nothing_of_an_install_that_is_being_erased(engine: Engine, tmp_path: Path) -> None:
+    """Or of one whose pseudonym was retired by another loader: its rows only go."""
+    rows = reports([2])
+    insert_batch(engine, "license", "rows", rows)
+    age(engine, 24)
+    (_, leaving), (_, retired), *others = sorted(states(rows))
+    table = "retired_license_installs"
+    engine.of(table).insert(table, [encode({"install": retired})], "one")
+    one = judging(engine, tmp_path)
+    wait_for(lambda: not one.step([leaving]) and not one.passing, "the pass")
+    settled(engine)
+    assert state_rows.read(engine, list(states(rows))).keys() == {*others}
+
+
+def test_an_erasure_by_another_loader_during_the_pass_leaves_nothing(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It retires the pseudonym and deletes the rows between the pass's reading and writing."""
+    rows = reports([2])
+    insert_batch(engine, "license", "rows", rows)
+    age(engine, 24)
+    (erased, *others) = sorted(states(rows))
+    insert = state_rows.insert
+
+    def beside(engine_of_pass: Engine, states: dict[Any, State], token: str, *more: int) -> None:
+        table = "retired_license_installs"
+        engine.of(table).insert(table, [encode({"install": erased[1]})], "one")
+        install_data.delete(engine, {state_rows.TABLE: [erased[1]]}, wait=True)
+        insert(engine_of_pass, states, token, *more)
+
+    monkeypatch.setattr(state_rows, "insert", beside)
+    pass_over(engine, tmp_path)
+    settled(engine)
+    assert state_rows.read(engine, list(states(rows))).keys() == {*others}
+
+
+def test_the_wrong_key_is_named(engine: Engine) -> None:
+    """Who has another key reads nothing and is told which key it is about."""
+    rows = reports([2])
+    insert_batch(engine, "license", "rows", rows)
+    engine.__dict__["seal"] = type(engine.seal).of_root(b"another")
+    with pytest.raises(EngineError, match="sealed under another key, or is damaged"):
+        state_rows.read(engine, list(states(rows)))

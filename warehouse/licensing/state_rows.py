@@ -1,0 +1,105 @@
+"""Reads and writes the sealed states of installs in ClickHouse."""
+
+import base64
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from warehouse.engine import Engine
+from warehouse.licensing.state_codec import LEAST
+from warehouse.licensing.states import State, merged, times
+from warehouse.statement_settings import UNLOGGED
+
+Pair = tuple[str, int]  # module and install
+
+TABLE = "license_states"
+# A pass that writes all states anew is due when a row is older.
+DUE_HOURS = 20
+
+
+def insert(engine: Engine, states: Mapping[Pair, State], token: str, least: int = LEAST) -> None:
+    """Insert a row for each install, of at least `least` bytes. Raises `EngineError`."""
+    seal = engine.seal
+    lines = [
+        msgspec.json.encode(
+            {"module": pair[0], "install": pair[1], "sealed": base64.b64encode(seal.seal(*pair, state, least)).decode()}
+        )
+        for pair, state in sorted(states.items(), key=lambda each: each[0])
+    ]
+    if lines:
+        engine.of(TABLE).insert(TABLE, lines, token)
+
+
+def read(engine: Engine, pairs: Collection[Pair]) -> dict[Pair, State]:
+    """Return the states of these installs; one without rows is missing. Raises `EngineError`."""
+    found: dict[Pair, list[State]] = {}
+    seal = engine.seal
+    for module, installs in by_module(pairs).items():
+        for install, sealed in engine.query_each(
+            f"SELECT install, sealed FROM {TABLE} WHERE module = {{module:String}} "  # noqa: S608
+            "AND install IN {installs:Array(UInt64)}",
+            "installs",
+            installs,
+            {"module": module},
+        ):
+            state = seal.unseal(module, install, base64.b64decode(sealed))
+            found.setdefault((module, install), []).append(state)
+    return {pair: states[0] if len(states) == 1 else merged(states) for pair, states in found.items()}
+
+
+def after(engine: Engine, pair: Pair, most: int) -> list[Pair]:
+    """Return the next installs in the order of the table, at most `most`. Raises `EngineError`."""
+    return [
+        (module, install)
+        for module, install in engine.query(
+            f"SELECT DISTINCT module, install FROM {TABLE} "  # noqa: S608
+            "WHERE module >= {module:String} AND (module > {module:String} OR install > {install:UInt64}) "
+            "ORDER BY module, install LIMIT {most:UInt32}",
+            {"module": pair[0], "install": pair[1], "most": most},
+        )
+    ]
+
+
+def modules_of(engine: Engine, installs: Collection[int]) -> list[Pair]:
+    """Return these installs with each module that they have. Raises `EngineError`."""
+    sql = f"SELECT DISTINCT module, install FROM {TABLE} WHERE install IN {{installs:Array(UInt64)}}"  # noqa: S608
+    return [(module, install) for module, install in engine.query_each(sql, "installs", installs)]
+
+
+def reports(engine: Engine, installs: Collection[int]) -> list[dict[str, Any]]:
+    """Return the days of each report of these installs, by module, as JSON values. Raises `EngineError`."""
+    found = read(engine, modules_of(engine, installs))
+    return [
+        {"module": module, **report._asdict(), "ip": place.ip, "ip_claim": place.claim, "first": first, "last": last}
+        for (module, _), state in sorted(found.items(), key=lambda each: each[0])
+        for (report, place), days in sorted(state.seen.items())
+        for first, last in sorted(times(days))
+    ]
+
+
+def read_before(engine: Engine) -> datetime | None:
+    """Return up to when a pass that begins now may delete what it has read, None if no pass is due.
+
+    An hour earlier than now, because an insert may take that long. Raises `EngineError`.
+    """
+    ((due, before),) = engine.query(
+        f"SELECT min(written) < now() - INTERVAL {DUE_HOURS} HOUR AND count() > 0, "  # noqa: S608
+        f"toStartOfHour(now()) - INTERVAL 1 HOUR FROM {TABLE}"
+    )
+    return before if due else None
+
+
+def delete(engine: Engine, before: datetime) -> None:
+    """Delete the rows that were written before a time. Does not wait for it. Raises `EngineError`."""
+    statement = f"ALTER TABLE {engine.of(TABLE).altered(TABLE)} DELETE WHERE written < '{before:%Y-%m-%d %H:%M:%S}'"
+    engine.of(TABLE).command(statement, {**UNLOGGED, "mutations_sync": 0})
+
+
+def by_module(pairs: Iterable[tuple[str, int]]) -> Mapping[str, list[int]]:
+    """Return the numbers of each module."""
+    found: dict[str, list[int]] = {}
+    for module, number in pairs:
+        found.setdefault(module, []).append(number)
+    return found
