@@ -130,12 +130,16 @@ class Home:
     def key_of_states(self, settings: Settings) -> bytes:
         """Return the key that seals license states: that of the setting, of the root secret, or of the collector.
 
-        Raises `HomeError` if none is there.
+        Raises `HomeError` if none is there. Writes nothing beside a ClickHouse server.
         """
         if settings.states_key:
             return bytes.fromhex(settings.states_key)
-        if settings.secret or self.secret.exists() or not settings.clickhouse_url:
+        if not settings.clickhouse_url:
             return derive(self.root_secret(settings), STATES)
+        if settings.secret or self.secret.exists():
+            if fault := self.secret_fault(settings):
+                raise HomeError(fault)
+            return derive(self._given_secret(settings), STATES)
         try:
             return bytes.fromhex(self.states_key.read_text())
         except FileNotFoundError:

@@ -179,7 +179,10 @@ _FLAG: dict[str, Any] = {
     "state": {"enum": ["open", "disputed"]},
 }
 LICENSING_INSTALLS = closed(
-    next_cursor={**_MAYBE_TEXT, "description": "Goes back as `cursor`; null on the last page."},
+    next_cursor={
+        **_MAYBE_TEXT,
+        "description": "Goes back as `cursor`; null on the last page. With `status` a page may be short, even empty.",
+    },
     rows=rows(
         id=_TEXT,
         module=_TEXT,

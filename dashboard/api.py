@@ -35,6 +35,7 @@ from dashboard.question_limit import QuestionLimit, TooManyQuestions
 from dashboard.question_terms import is_limited, question_terms
 from dashboard.readiness import Readiness
 from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.licensing.state_codec import Unreadable
 from warehouse.limited_engine import LimitExceeded
 from warehouse.queries import disclosure, metrics
 from warehouse.queries.differencing import Differencing
@@ -227,6 +228,10 @@ def blueprint(
     @routes.errorhandler(LimitExceeded)
     def limit_exceeded(error: LimitExceeded) -> Response:
         return _problem(_Problem(422, "too_expensive", "query", f"{error}: ask for fewer days, or by less"))
+
+    @routes.errorhandler(Unreadable)
+    def unreadable(error: Unreadable) -> Response:
+        return _problem(_Problem(503, "unavailable", "", f"the license reports are sealed, and {error}"))
 
     @routes.errorhandler(EngineError)
     def engine_error(error: EngineError) -> Response:

@@ -12,6 +12,8 @@ from warehouse.engine import Engine
 from warehouse.queries import license_flags, licensing
 
 MOST_ROWS = 5000
+# Requests for one page. Where few installs match, each of them finds few rows among many installs.
+MOST_REQUESTS = 10
 MOST_FLAGS = license_flags.MOST
 Row = dict[str, Any]
 
@@ -23,25 +25,27 @@ class AuditedLicensing:
         self._engine, self._log, self._keys = engine, log, keys
         self._seconds = k == 1
 
-    def page(self, args: Mapping[str, str]) -> tuple[list[Row], bool]:
-        """The rows for a page and its user, and whether there are more than `MOST_ROWS`."""
+    def page(self, args: Mapping[str, str]) -> tuple[list[Row], str | None]:
+        """The rows for a page and its user, and the cursor of the next page, if there are others."""
         rows: list[Row] = []
-        cursor: str | None = ""
-        while cursor is not None and len(rows) < MOST_ROWS:
-            more = {"cursor": cursor} if cursor else {}
-            found = licensing.installs(self._engine, {**args, **more, "limit": "1000"}, seconds=self._seconds)
+        cursor: str | None = args.get("cursor", "")
+        for _ in range(MOST_REQUESTS):
+            if cursor is None or len(rows) == MOST_ROWS:
+                break
+            asked = {**args, "cursor": cursor, "limit": str(min(license_flags.MOST, MOST_ROWS - len(rows)))}
+            found = licensing.installs(self._engine, asked, seconds=self._seconds)
             rows += found["rows"]
             cursor = found["next_cursor"]
-        self._note_user("page", args, len(rows))
-        return rows, cursor is not None
+        self._note_user("page", _asked(args), len(rows))
+        return rows, cursor
 
     def csv(self, args: Mapping[str, str], rows: int) -> None:
         """Log that the page's user exports rows to a file. The browser makes the file from rows that it already has."""
-        self._note_user("csv", args, rows)
+        self._note_user("csv", _asked(args), rows)
 
-    def any_sighting(self) -> bool:
+    def any_install(self) -> bool:
         """Whether any install has ever reported a license. No row is returned, so this is not logged."""
-        return bool(licensing.installs(self._engine, {"limit": "1"})["rows"])
+        return licensing.any_install(self._engine)
 
     def installs(self, token: Token, args: Mapping[str, str]) -> dict[str, Any]:
         """The read API's answer."""

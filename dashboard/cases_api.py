@@ -17,6 +17,7 @@ from dashboard.problems import Problem, json_answer, problem_answer
 from warehouse.cases.dossier import Flagged, Reported
 from warehouse.cases.listing import DEFAULT_LIMIT, MOST, Case
 from warehouse.cases.revisions import Conflict, Revision
+from warehouse.licensing.state_codec import Unreadable
 from warehouse.queries.metrics import QueryError
 
 CASE = f"{CASES}/<case>"
@@ -165,6 +166,8 @@ def _revision(made: Revision, spelled: Spelled) -> dict[str, Any]:
 
 def _opened(opened: Opened, spelled: Spelled) -> dict[str, Any]:
     known = opened.dossier
+    if known.unreadable:
+        raise Unreadable(known.unreadable)
     return {
         **_case(opened.case, spelled),
         "flags": [_flag(flag, spelled) for flag in known.flags],

@@ -12,6 +12,7 @@ from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.formatting import duration, fewer, moment
 from warehouse.engine import EngineError, Trouble
+from warehouse.licensing.state_codec import Unreadable
 from warehouse.limited_engine import LimitExceeded
 from warehouse.queries.metrics import QueryError
 
@@ -24,6 +25,7 @@ PARAMETERS = {
     "compare": "The comparison",
     "module": "The module",
     "status": "The status",
+    "cursor": "The place in the list",
 }
 
 
@@ -33,12 +35,22 @@ def failure(error: QueryError | EngineError | AccessLogError) -> html.Div:
         return _not_audited()
     if isinstance(error, LimitExceeded):
         return _too_expensive(error)
+    if isinstance(error, Unreadable):
+        return sealed(str(error))
     return _bad_address(error) if isinstance(error, QueryError) else _clickhouse_away(error.trouble)
 
 
 def unreadable() -> html.Div:
     """The message for an error that nobody expects; the log has its traceback."""
     return warning("This could not be read", [html.P("An unexpected error occurred. The dashboard's log has details.")])
+
+
+def sealed(why: str) -> html.Div:
+    """The message in place of license reports that cannot be unsealed."""
+    return warning(
+        "The license reports cannot be read",
+        [html.P(f"They are sealed, and {why}."), html.P("Flags, cases and metrics do not depend on it.")],
+    )
 
 
 def _start_again() -> dmc.Anchor:
@@ -201,6 +213,15 @@ def none_to_review(module: str) -> html.Div:
     """For a license query without rows."""
     where = f' of the module "{module}"' if module else ""
     return _empty("No matching installs", f"No install{where} reports the selected license status.")
+
+
+def none_so_far(read: int, onward: str) -> html.Div:
+    """For a part of the installs without rows, when there are others. `onward` is the address of the next part."""
+    return _empty(
+        "No matching installs so far",
+        f"None of the {read:,} installs that were read reports the selected license status. A page reads no more.",
+        html.P(dcc.Link("Read the next", href=onward)),
+    )
 
 
 def no_cases() -> html.Div:

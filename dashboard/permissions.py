@@ -65,7 +65,7 @@ PAGES = (
         ("module",),
         ("state", "rule", "severity", "grade", "assignee", "new", "sort", "page", "done", "undone", "lost", "undo"),
     ),
-    Page("licensing", "/licensing/installs", "Installs", LICENSING, "Licensing", ("module",), ("status",)),
+    Page("licensing", "/licensing/installs", "Installs", LICENSING, "Licensing", ("module",), ("status", "after")),
     Page("trends", "/licensing/trends", "Trends", LICENSING, "Licensing", ("module", "range")),
     Page(
         "case",

@@ -25,15 +25,17 @@ from pharos.context import become_home_owner
 from warehouse import retention
 from warehouse.engine import Engine, EngineError
 from warehouse.export_socket import ExportClient
-from warehouse.licensing import addresses
+from warehouse.licensing import addresses, state_rows
 from warehouse.licensing.addresses import Concentration
 from warehouse.plane_tables import PLANES
+from warehouse.server_users import ServerUser
 
 LATE_SECONDS = 300
 # The pauses of the webhook grow to an hour, and after a day an event is dropped.
 WEBHOOK_LATE_SECONDS = 2 * 3600
 ANSWER_SECONDS = 10.0
 EMBEDDED = "embedded: no users, only the code separates the planes"
+EMBEDDED_STATES = "embedded: sealed with the root secret of this home"
 
 
 def checks(environ: Mapping[str, str]) -> Iterator[Check]:
@@ -257,6 +259,7 @@ def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
         client = ExportClient(home, ANSWER_SECONDS)
         yield _retention(client.retention_faults, None)
         yield _addresses(client.concentration)
+        yield Check("states", True, EMBEDDED_STATES)
         return
     if home.engine.exists() and find_spec("chdb") is None:
         yield Check("engine", False, "the embedded ClickHouse is not installed: pip install 'pharos[embedded]'")
@@ -266,6 +269,7 @@ def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
     yield Check("grants", True, EMBEDDED)
     yield Check("retention", True, f"the embedded engine {state}")
     yield Check("addresses", True, f"the embedded engine {state}")
+    yield Check("states", True, EMBEDDED_STATES)
 
 
 def _server(settings: Settings, home: Home) -> Iterator[Check]:
@@ -281,6 +285,7 @@ def _server(settings: Settings, home: Home) -> Iterator[Check]:
             yield _grants(engine)
             yield _retention(lambda: retention.faults(engine), settings)
             yield _addresses(lambda: addresses.concentration(engine))
+            yield _states(engine)
     except EngineError as error:
         yield Check("engine", False, str(error))
     finally:
@@ -341,6 +346,17 @@ def _addresses(concentration: Callable[[], Concentration]) -> Check:
         f"warning: {found.largest} of {found.installs} installs of the last {addresses.DAYS} days report from one "
         "address: is it a proxy that PHAROS_TRUSTED_PROXIES does not count?",
     )
+
+
+def _states(engine: Engine) -> Check:
+    """Unseal what an install reported, if any did: this needs the key with which the loader seals."""
+    reader = engine.as_user(ServerUser.LICENSING)
+    try:
+        found = state_rows.after(reader, ("", 0), 1)
+        state_rows.read(reader, found)
+    except EngineError as error:
+        return Check("states", False, str(error))
+    return Check("states", True, "license reports can be read" if found else "no license report is sealed yet")
 
 
 def _running(dashboard: Bind) -> Check:

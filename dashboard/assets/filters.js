@@ -55,6 +55,7 @@
 
   function refine(changes) {
     const given = params();
+    given.delete("after"); // another list begins at its first page
     for (const [name, value] of Object.entries(changes)) value ? given.set(name, value) : given.delete(name);
     const text = given.toString().replaceAll("%2C", ",");
     const next = text ? "?" + text : "";

@@ -8,16 +8,17 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from flask import abort
 
 from dashboard import freshness, messages
-from dashboard.audited_licensing import MOST_ROWS
+from dashboard.audited_licensing import MOST_REQUESTS, MOST_ROWS
 from dashboard.cards import heading
 from dashboard.case_words import spelled
 from dashboard.data_source import DataSource
 from dashboard.flag_list import flags_card, flags_content
 from dashboard.formatting import plural
 from dashboard.grids import csv_name, download, grid_card
+from dashboard.links import link, parameter
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, message
-from warehouse.queries.licensing import STATUSES, check
+from warehouse.queries.licensing import MOST_UNSEALED, STATUSES, check
 
 
 def _column(field: str, name: str, width: int, **more: Any) -> dict[str, Any]:
@@ -77,17 +78,18 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     @fill(callbacks, page, "licensing-rows", outputs, search)
     def licensing(search: str) -> Instead | tuple[Any, ...]:
         query = _query(search)
-        rows, more = data.audited_licensing.page(query)
+        rows, cursor = data.audited_licensing.page(query)
         module = query.get("module", "")
+        if not rows and cursor:
+            # Each request for such a page has unsealed as many installs as one may.
+            return Instead(
+                messages.none_so_far(MOST_REQUESTS * MOST_UNSEALED, link(page.path, search, {"after": cursor}))
+            )
         if not rows:
-            known = data.audited_licensing.any_sighting()
+            known = data.audited_licensing.any_install()
             return Instead(messages.none_to_review(module) if known else messages.no_beacons_yet())
-        note = "Each row is the latest report of an install for a module. Times are UTC. IP addresses are kept 30 days."
-        shown = plural(len(rows), "install")
-        if more:
-            shown = f"The first {shown} of more: select a module or a status to see the others"
         csv = {"fileName": csv_name("licensing", None, module), "allColumns": True}
-        return [_row(row) for row in rows], csv, f"{shown}. {note}"
+        return [_row(row) for row in rows], csv, _note(len(rows), page.path, search, cursor)
 
     lists = ("licensing-incidents", "licensing-flag-list", "licensing-flags-note")
 
@@ -141,11 +143,22 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     dash_app.clientside_callback(ClientsideFunction("pharos", "chooseStatuses"), Input("status-filter", "value"))
 
 
+def _note(rows: int, path: str, search: str, cursor: str | None) -> list[Any]:
+    """The text below the grid, with links to the next installs and to the first ones."""
+    text = "Each row is the latest report of an install for a module. Times are UTC. IP addresses are kept 30 days."
+    parts: list[Any] = [f"{plural(rows, 'install')}. {text}"]
+    if cursor:
+        parts += [" There may be others: ", dcc.Link("show the next", href=link(path, search, {"after": cursor})), "."]
+    if parameter(search, "after"):
+        parts += [" ", dcc.Link("Back to the first", href=link(path, search, {"after": ""})), "."]
+    return parts
+
+
 def _query(search: str | None) -> dict[str, str]:
     """The query of the license plane that the page's address stands for."""
     given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
-    module = given.get("module", "")
-    return {"status": given.get("status", "!licensed"), **({"module": module} if module else {})}
+    more = {"module": given.get("module", ""), "cursor": given.get("after", "")}
+    return {"status": given.get("status", "!licensed"), **{name: value for name, value in more.items() if value}}
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:

@@ -18,11 +18,12 @@ from core.license_keys import LicenseKeys
 from core.settings import Settings
 from dashboard.case_file import MOST, csv_of
 from dashboard.casework import Casework, Person
+from tests.bench.installs import fill_states
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
 
 CASES = 100_000
-SIGHTINGS = 20  # of each install
+DAYS = 20  # with a report of each install
 TIMES = 7
 PERSON = Person("ada", Role.LICENSING)
 # Four fifths of the cases are about an install, the others about a key that five installs share.
@@ -39,13 +40,6 @@ INSERT INTO license_flags SELECT concat('mod_', toString(intDiv(number, 5) % 7))
     cityHash64(intDiv(number, 5)), 'critical', 'recorded', 6, 'evidence', '[]', 'the evidence holds'
 FROM numbers({keys} * 5)
 """
-_SIGHTINGS = """
-INSERT INTO license_sightings (time, install, beacon, module, version, status, source, key, ip, ip_claim, country)
-SELECT now() - INTERVAL day DAY, install, cityHash64(install, day), module, '3.2.1',
-    if(day > 10, 'licensed', 'unlicensed'), 'whmcs', key, concat('203.0.', toString(day % 7), '.9'), '', ''
-FROM (SELECT DISTINCT module, install, if(key = 0, install % 50000 + 1, key) AS key FROM license_flags)
-ARRAY JOIN range({sightings}) AS day
-"""
 _DECISIONS = """
 INSERT INTO license_cases SELECT concat('mod_', toString(number % 7)), cityHash64(number), 0, 1, now(), 'ada',
     'changed', ['open', 'dismissed', 'contacted', 'resolved'][1 + number % 4], ['ada', 'bob', ''][1 + number % 3],
@@ -55,11 +49,12 @@ INSERT INTO license_cases SELECT concat('mod_', toString(number % 7)), cityHash6
 
 def fill(engine: Engine, cases: int) -> None:
     """Insert flags, reports and decisions."""
-    numbers = {"installs": cases * 4 // 5, "keys": cases // 5, "sightings": SIGHTINGS}
-    for sql in (_INSTALLS, _KEYS, _SIGHTINGS, _DECISIONS):
-        for name, number in numbers.items():
-            sql = sql.replace(f"{{{name}}}", str(number))
-        engine.command(sql)
+    for sql in (_INSTALLS, _KEYS, _DECISIONS):
+        engine.command(sql.format(installs=cases * 4 // 5, keys=cases // 5))
+    rows = engine.query(
+        "SELECT DISTINCT module::String, install, if(key = 0, install % 50000 + 1, key) AS key FROM license_flags"
+    )
+    fill_states(engine, {(module, install): key for module, install, key in rows}, DAYS)
 
 
 def measure(name: str, ask: Callable[[], Any]) -> None:

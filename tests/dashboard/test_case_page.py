@@ -1,5 +1,6 @@
 """What the page of a case says of the installs that share a key."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,7 +8,9 @@ import pytest
 
 from dashboard.casework import Opened
 from dashboard.pages.case.evidence import evidence
-from dashboard.pages.case.installs import installs
+from dashboard.pages.case.installs import installs, key_look_up
+from dashboard.pages.case.timeline import timeline
+from dashboard.pages.case.work import head
 from warehouse.cases.dossier import Dossier, Flagged, Reported
 from warehouse.cases.listing import Case
 from warehouse.cases.revisions import Evidence
@@ -68,3 +71,17 @@ def test_the_counts_and_links_are_those_of_the_tables() -> None:
     assert "Self-reported" in told
     assert "Claimed" not in told
     assert case.dossier.users == "3"
+
+
+def test_what_cannot_be_read_is_said_where_it_is_missing() -> None:
+    """Without the key of the reports the page names it, and states no number of installs that it has not read."""
+    case = opened({}, {})
+    known = replace(case.dossier, registered={}, unreadable="states.key is missing")
+    case = replace(case, dossier=known)
+    text = shown(installs(case, seconds=True))
+    assert "They are sealed, and states.key is missing." in text
+    assert "None is known any more" not in text
+    assert "which cannot be read" in shown(key_look_up(case, ""))
+    assert "Reports are missing here" in shown(timeline(case, seconds=True))
+    assert "Installs that used the key" not in shown(head(case))
+    assert "Installs that used the key" in shown(head(opened({2: 9}, {})))

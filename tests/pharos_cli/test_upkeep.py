@@ -53,6 +53,7 @@ CHECKS = [
     "grants",
     "retention",
     "addresses",
+    "states",
 ]
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from collector.loader import Loader, good_row
 from collector.spool import Spool
-from core.home import Home
+from core.home import STATES, Home, derive
 from core.settings import Settings
+from pharos import doctor
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import clickhouse_url, running
 from tests.pharos_cli.command import pharos
@@ -22,6 +23,7 @@ from warehouse import install_data
 from warehouse.connections import Connections
 from warehouse.engine import Engine, EngineError
 from warehouse.identifiers import quoted
+from warehouse.licensing.state_codec import Unreadable
 from warehouse.migrate import migrate
 from warehouse.queries import health, license_flags, licensing, metrics
 from warehouse.server_users import GRANTS, Server, ServerUser
@@ -86,13 +88,19 @@ def test_the_readers_logins_are_enough_for_a_dashboard(engine: Engine, tmp_path:
     url = engine._connections._url
     without_login = urlunsplit(url._replace(netloc=f"{url.hostname}:{url.port}"))
     passwords = engine.readers_passwords()
-    settings = Settings(clickhouse_url=without_login, clickhouse_cluster=engine.cluster, clickhouse_readers=passwords)
+    settings = Settings(
+        clickhouse_url=without_login,
+        clickhouse_cluster=engine.cluster,
+        clickhouse_readers=passwords,
+        states_key=derive(b"the tests' secret", STATES).hex(),
+    )
     reader = Engine(settings, Home(tmp_path / "dashboard"))
     try:
         assert reader.version() == engine.version()
         query = metrics.parse("installs", {"grain": "period"}, datetime.now(UTC).date())
         assert metrics.answer(reader, query, 5)["rows"][0]["value"] == 10
         assert len(licensing.installs(reader, {})["rows"]) == 10
+        assert doctor._states(reader).ok
         assert len(health.loaders(reader)) <= 1
         assert health.beacons_per_hour(reader, datetime.now(UTC))[0] is not None
         assert install_data.requests(reader) == []
@@ -104,6 +112,25 @@ def test_the_readers_logins_are_enough_for_a_dashboard(engine: Engine, tmp_path:
             reader.create_users()
     finally:
         reader.close()
+
+
+@pytest.mark.server
+def test_without_the_key_of_states_a_dashboard_says_which(engine: Engine, tmp_path: Path) -> None:
+    """A dashboard with a home of its own needs one setting more. Without it the list fails, and doctor says why."""
+    home = Home(tmp_path / "dashboard")
+    settings = Settings(clickhouse_url=urlunsplit(engine._connections._url), clickhouse_cluster=engine.cluster)
+    alone = Engine(settings, home)
+    try:
+        for said in (r"states\.key is missing", "sealed under another key"):
+            with pytest.raises(Unreadable, match=f"{said}.*PHAROS_STATES_KEY"):
+                licensing.installs(alone, {})
+            check = doctor._states(alone)
+            assert not check.ok
+            assert "PHAROS_STATES_KEY" in check.message
+            home.root_secret(settings)  # made by the dashboard, for its sessions
+        assert licensing.any_install(alone)
+    finally:
+        alone.close()
 
 
 def test_no_table_is_open_to_the_readers_of_both_planes() -> None:

@@ -1,23 +1,25 @@
 """What is known about a case: its flags, its installs and what they reported, its owners' statements, the incidents."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address, ip_network
-from typing import Any
 
 import msgspec
 
 from warehouse.cases.subjects import Subject
 from warehouse.engine import Engine
-from warehouse.licensing import registry, sightings
+from warehouse.licensing import registry, sightings, state_rows
 from warehouse.licensing.rules import shared_key
 from warehouse.licensing.rules.shared_key import allowance
 from warehouse.licensing.state_codec import Unreadable
+from warehouse.licensing.state_reports import latest, reports
+from warehouse.licensing.states import Report, State, trimmed
 from warehouse.server_users import ServerUser
 
 MOST_INSTALLS = 50
-MOST_SIGHTINGS = 20_000
+# Latest reports that are compared to find what changed.
+MOST_REPORTS = 20_000
 MOST_EVENTS = 300
 
 
@@ -69,7 +71,8 @@ class Dossier:
     `installs` are those in question: with a flag that holds, or if none holds any more, with one that did. `cases` are
     the installs, of these and the others, that have a case of their own. `registered` says what the vendor's registry
     knows of each key of the case; None if it does not know the key. `has_registry` is whether the registry has any key
-    of the module. `measured` says of a shared key on which days too many installs used it.
+    of the module. `measured` says of a shared key on which days too many installs used it. `unreadable` is why the
+    reports cannot be read: then installs, their keys and the events of their reports are missing.
     """
 
     flags: list[Flagged]
@@ -80,6 +83,7 @@ class Dossier:
     events: list[Event]
     cases: set[int]
     measured: str = ""
+    unreadable: str = ""
 
     @property
     def users(self) -> str:
@@ -92,25 +96,50 @@ class Dossier:
 def dossier(engine: Engine, subject: Subject) -> Dossier:
     """Return what is known about a case. Raises `EngineError`."""
     reader = engine.as_user(ServerUser.LICENSING)
+    states = _States(reader, subject.module)
     history = _flags(reader, subject)
     newest = {(flag.install, flag.rule): flag for flag in history}
     flagged = {subject.install} if subject.install else {flag.install for flag in newest.values()}
     holding = {flag.install for flag in newest.values() if flag.event != "cleared"}
     accused = holding or flagged
-    installs = _reported(reader, subject.module, accused)
+    installs = _reported(states, accused)
     keys = {subject.key} if subject.key else {report.key for report in installs if report.key}
-    others = _reported(reader, subject.module, _holders(reader, subject.module, keys) - accused)
+    others = _reported(states, _holders(reader, subject.module, keys) - accused)
     events = [
         *_flag_events(history),
-        *_report_events(reader, subject.module, sorted(flagged)[:MOST_INSTALLS]),
+        *_report_events(states.of(sorted(flagged)[:MOST_INSTALLS])),
         *_statements(reader, subject.module, flagged),
         *_incidents(reader, subject.module),
     ]
     events = sorted(events, key=lambda event: event.at, reverse=True)[:MOST_EVENTS]
     registered, has_registry = _registered(reader, subject.module, keys), subject.module in registry.modules(reader)
-    measured = _measured(reader, subject) if subject.key else ""
+    measured = _measured(reader, subject) if subject.key and not states.unreadable else ""
     cases = _with_case(reader, subject.module, [report.install for report in (*installs, *others)])
-    return Dossier(list(newest.values()), registered, has_registry, installs, others, events, cases, measured)
+    return Dossier(
+        list(newest.values()), registered, has_registry, installs, others, events, cases, measured, states.unreadable
+    )
+
+
+class _States:
+    """The states of a module's installs. The first one that cannot be read says why, and then none is read."""
+
+    def __init__(self, reader: Engine, module: str) -> None:
+        self._reader, self._module = reader, module
+        self._now = datetime.now(UTC)
+        self._known: dict[int, State] = {}
+        self.unreadable = ""
+
+    def of(self, installs: Iterable[int]) -> dict[int, State]:
+        """Return the states of these installs. One without reports is missing. Raises `EngineError`."""
+        asked = list(installs)
+        if (unread := {(self._module, each) for each in asked if each not in self._known}) and not self.unreadable:
+            try:
+                found = state_rows.read(self._reader, unread)
+            except Unreadable as error:
+                self.unreadable = str(error)
+            else:
+                self._known |= {install: trimmed(parts, self._now) for (_, install), parts in found.items()}
+        return {each: self._known[each] for each in asked if each in self._known and self._known[each].seen}
 
 
 def _flags(reader: Engine, subject: Subject) -> list[Flagged]:
@@ -134,8 +163,8 @@ def _pieces(text: str) -> tuple[tuple[str, str], ...]:
 
 def _holders(reader: Engine, module: str, keys: Iterable[int]) -> set[int]:
     rows = reader.query_each(
-        "SELECT install FROM license_keys WHERE module = {module:String} AND key IN {keys:Array(UInt64)} "  # noqa: S608
-        f"GROUP BY install ORDER BY max(last_seen) DESC LIMIT {2 * MOST_INSTALLS}",
+        "SELECT DISTINCT install FROM license_keys WHERE module = {module:String} AND key IN {keys:Array(UInt64)} "  # noqa: S608
+        f"ORDER BY install LIMIT {2 * MOST_INSTALLS}",
         "keys",
         set(keys),
         {"module": module},
@@ -167,23 +196,14 @@ def _with_case(reader: Engine, module: str, installs: Iterable[int]) -> set[int]
     return {install for (install,) in rows}
 
 
-def _reported(reader: Engine, module: str, installs: Iterable[int]) -> list[Reported]:
+def _reported(states: _States, installs: Iterable[int]) -> list[Reported]:
     """Return the latest reports, the earliest install first."""
-    rows = reader.query_each(
-        "SELECT install, argMax((status_of, report.1, report.2, report.3, report.4), (until, status_of)) AS now, "
-        "min(since), max(until) FROM ("
-        "SELECT install, status AS status_of, min(first_seen) AS since, max(last_seen) AS until, "
-        "argMaxMerge(latest) AS report FROM sightings_by_install "
-        "WHERE module = {module:String} AND install IN {installs:Array(UInt64)} GROUP BY install, status_of"
-        ") GROUP BY install",
-        "installs",
-        sorted(installs)[: 2 * MOST_INSTALLS],
-        {"module": module},
-    )
-    found = [
-        Reported(install, status, version, source, key, country, _aware(first), _aware(last))
-        for install, (status, version, source, key, country), first, last in rows
-    ]
+    found = []
+    for install, state in states.of(sorted(installs)[: 2 * MOST_INSTALLS]).items():
+        report, first, last, _ = latest(state)
+        found.append(
+            Reported(install, report.status, report.version, report.source, report.key, report.country, first, last)
+        )
     return sorted(found, key=lambda report: (report.first_seen, report.install))[:MOST_INSTALLS]
 
 
@@ -197,42 +217,34 @@ def _flag_events(history: Sequence[Flagged]) -> list[Event]:
     return list(found.values())
 
 
-def _report_events(reader: Engine, module: str, installs: list[int]) -> list[Event]:
+def _report_events(states: dict[int, State]) -> list[Event]:
     """Return what changed from one report of an install to the next."""
-    rows = reader.query(
-        "SELECT install, time, status, version, source, key, ip FROM license_sightings "  # noqa: S608
-        "WHERE module = {module:String} AND install IN {installs:Array(UInt64)} "
-        f"ORDER BY time DESC LIMIT {MOST_SIGHTINGS}",
-        {"module": module, "installs": installs},
-    )
+    every = sorted((each.time, install, each) for install, state in states.items() for each in reports(state))
     events: list[Event] = []
-    before: dict[int, tuple[Any, ...]] = {}
+    before: dict[int, Report] = {}
     networks: dict[int, set[str]] = {}
-    for install, time, *report, ip in sorted(rows, key=lambda row: (row[1], row[0])):
-        now = tuple(report)
-        texts = _differences(before.get(install), now)
-        before[install] = now
+    for time, install, (_, report, ip) in every[-MOST_REPORTS:]:
+        texts = _differences(before.get(install), report)
+        before[install] = report
         if ip and (network := network_of(ip)) not in networks.setdefault(install, set()):
             networks[install].add(network)
             texts.append(f"first connection from the network {network} in 30 days")
         if texts:
             text = ", ".join(texts)
-            events.append(Event(_aware(time), "report", text[0].upper() + text[1:], install))
+            events.append(Event(datetime.fromtimestamp(time, UTC), "report", text[0].upper() + text[1:], install))
     return events
 
 
-def _differences(before: tuple[Any, ...] | None, now: tuple[Any, ...]) -> list[str]:
-    status, version, source, key = now
+def _differences(before: Report | None, now: Report) -> list[str]:
     if before is None:
-        return [f"reported {status}, version {version}, source {source}, " + _key(key)]
-    told: tuple[tuple[str, Callable[[Any], str]], ...] = (
-        ("status", str), ("version", str), ("source", str), ("", _key),
-    )  # fmt: skip
-    return [
-        f"{name} {spelled(old)} → {spelled(new)}".strip()
-        for (name, spelled), old, new in zip(told, before, now, strict=True)
-        if old != new
-    ]
+        return [f"reported {now.status}, version {now.version}, source {now.source}, " + _key(now.key)]
+    told = (
+        ("status ", before.status, now.status),
+        ("version ", before.version, now.version),
+        ("source ", before.source, now.source),
+        ("", _key(before.key), _key(now.key)),
+    )
+    return [f"{name}{old} → {new}" for name, old, new in told if old != new]
 
 
 def _key(key: int) -> str:

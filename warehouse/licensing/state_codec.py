@@ -86,7 +86,10 @@ class Seal:
         try:
             clear = self._cipher(module, install).decrypt(sealed[:NONCE], sealed[NONCE:], None)
         except (InvalidTag, ValueError):
-            raise Unreadable("the state was sealed under another key, or is damaged") from None
+            raise Unreadable(
+                "a state was sealed under another key, or is damaged: PHAROS_STATES_KEY must be set to what is in "
+                "states.key in the collector's home"
+            ) from None
         return decode(clear[LENGTH : LENGTH + int.from_bytes(clear[:LENGTH])])
 
     def _cipher(self, module: str, install: int) -> AESGCM:

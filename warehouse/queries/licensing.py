@@ -1,17 +1,24 @@
-"""Queries the license plane: the latest license report of each install and module, and its flags."""
+"""Queries the license plane: the latest license report of each install and module, and its flags.
+
+What an install reported is sealed. A status is found by unsealing, a bounded number of installs for each request.
+"""
 
 import base64
 import binascii
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import islice
+from datetime import UTC, datetime
 from typing import Any
 
 from core.fields import FIELDS, MODULE
 from warehouse.engine import Engine
-from warehouse.licensing.flags import Flag, by_pair, disputed, is_disputed, latest
+from warehouse.licensing import state_rows
+from warehouse.licensing.flags import Flag, by_pair, disputed, is_disputed
+from warehouse.licensing.flags import latest as latest_flags
+from warehouse.licensing.state_reports import Latest, latest
+from warehouse.licensing.state_rows import Pair
+from warehouse.licensing.states import trimmed
 from warehouse.queries.license_flags import (
     CURRENT_FLAGS,
     choice,
@@ -28,47 +35,14 @@ from warehouse.queries.metrics import QueryError
 from warehouse.server_users import ServerUser
 
 STATUSES = next(field.choices for field in FIELDS if field.path == "license.status")
-# The number of installs whose status is looked up at once, until a page is full.
-CHUNK, MOST_CHUNK = 2000, 100_000
+# Installs that one request unseals at most: some 0.2 s of CPU.
+MOST_UNSEALED = 2000
 
-Pair = tuple[str, int]  # module and install
-
-
-Report = dict[str, Any]  # the latest report of an install and module
+Row = dict[str, Any]
 REVIEWS = ("disputed",)
 _PARAMETERS = ("module", "status", "flag", "severity", "grade", "review", "key", "limit", "cursor")
 
-
-# The latest report of each of these installs. Each status has its own first and last time, so that `since` needs no
-# scan of the sightings.
-_REPORTS = """
-SELECT
-    module, install,
-    min(since_status) AS first_seen,
-    max(until_status) AS last_seen,
-    argMax((status_of, since_status, report), (until_status, status_of)) AS report_now,
-    report_now.1 AS status, report_now.2 AS since,
-    report_now.3.1 AS version, report_now.3.2 AS source, report_now.3.3 AS key, report_now.3.4 AS country
-FROM (
-    SELECT module, install, status AS status_of, min(first_seen) AS since_status, max(last_seen) AS until_status,
-        argMaxMerge(latest) AS report
-    FROM sightings_by_install
-    WHERE module IN {modules:Array(String)} AND install IN {installs:Array(UInt64)}
-    GROUP BY module, install, status_of
-)
-GROUP BY module, install
-"""
-# The status of the latest report, without reading the reports.
-_STATUSES = """
-SELECT module, install, argMax(status_of, (until_status, status_of)) AS status
-FROM (
-    SELECT module, install, status AS status_of, max(last_seen) AS until_status
-    FROM sightings_by_install WHERE {conditions} GROUP BY module, install, status_of
-)
-GROUP BY module, install
-"""
 _CURSOR = re.compile(rf"(?P<module>{MODULE}):(?P<install>[0-9]{{1,20}})", re.ASCII)
-_COLUMNS = "module", "install", "first_seen", "last_seen", "status", "since", "version", "source", "key", "country"
 
 
 def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> dict[str, Any]:
@@ -77,73 +51,67 @@ def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) 
     Times are rounded to the day, or with `seconds` to the second. Exact times would let a reader link a row to a figure
     that has just changed. `args`: `module`, `status` (comma-separated; `!licensed` excludes), `flag` (`any` for all),
     `severity`, `grade`, `review` (`disputed`), `key` (a pseudonym), `limit` (default 100, at most 1000), `cursor` (from
-    the previous page). Raises `QueryError` and `EngineError`.
+    the previous page). A page may have fewer rows than `limit`, even none, and still have a cursor. Raises
+    `QueryError`, `EngineError`, and `Unreadable` without the key of the states.
     """
     engine = engine.as_user(ServerUser.LICENSING)
-    asked = _Asked.of(args)
-    found = list(islice(_matching(engine, asked), asked.limit + 1))
-    more, found = len(found) > asked.limit, found[: asked.limit]
-    reports = _reports(engine, found)
-    rows = [reports[pair] for pair in found]
-    addresses = _addresses(engine, rows)
+    found, last = _matching(engine, _Asked.of(args))
     numbers = {install for _, install in found}
     statements, flagged = disputed(engine, numbers), _flags(engine, numbers)
     spelled = second if seconds else day
-    cursor = f"{found[-1][0]}:{found[-1][1]}" if more else ""
     return {
         "rows": [
-            _row(
-                row,
-                addresses.get(pair, ""),
-                flagged.get(pair, []),
-                spelled,
-                disputed=is_disputed(pair, statements),
-            )
-            for row, pair in zip(rows, found, strict=True)
+            _row(pair, report, flagged.get(pair, []), spelled, disputed=is_disputed(pair, statements))
+            for pair, report in found.items()
         ],
-        "next_cursor": base64.urlsafe_b64encode(cursor.encode()).decode() if more else None,
+        "next_cursor": base64.urlsafe_b64encode(f"{last[0]}:{last[1]}".encode()).decode() if last else None,
     }
 
 
-def _matching(engine: Engine, asked: "_Asked") -> Iterator[Pair]:
-    """Yield the pairs of module and install that match, in order. It reads no more of the table than it must."""
-    after, most = asked.after, asked.limit + 1 if asked.statuses == set(STATUSES) else CHUNK
-    while True:
-        conditions, parameters = asked.rows_after(after)
-        chunk = engine.query(
-            f"SELECT DISTINCT module, install FROM sightings_by_install WHERE {conditions} "  # noqa: S608
-            f"ORDER BY module, install LIMIT {most}",
-            parameters,
+def any_install(engine: Engine) -> bool:
+    """Return whether any install has ever reported a license. Raises `EngineError`."""
+    return bool(state_rows.after(engine.as_user(ServerUser.LICENSING), ("", 0), 1))
+
+
+def _matching(engine: Engine, asked: "_Asked") -> tuple[dict[Pair, Latest], Pair | None]:
+    """Return the latest reports of the next installs that match, in order, and after which install to go on.
+
+    It ends after `MOST_UNSEALED` installs, whether the page is full or not. None: there are no others.
+    """
+    found: dict[Pair, Latest] = {}
+    after, left, portion = asked.after, MOST_UNSEALED, asked.limit + 1
+    while left:
+        portion = min(portion, left)
+        pairs = _pairs(engine, asked, after, portion)
+        reports = _reports(engine, pairs)
+        found |= {pair: reports[pair] for pair in pairs if pair in reports and asked.has(reports[pair])}
+        if len(found) > asked.limit:
+            shown = list(found)[: asked.limit]
+            return {pair: found[pair] for pair in shown}, shown[-1]
+        if len(pairs) < portion:
+            return found, None
+        after, left, portion = pairs[-1], left - portion, portion * 2
+    return found, after
+
+
+def _pairs(engine: Engine, asked: "_Asked", after: Pair, most: int) -> list[Pair]:
+    """Return the next installs after one, at most `most`, whatever their status."""
+    conditions, parameters = asked.rows_after(after)
+    return [
+        (module, install)
+        for module, install in engine.query(
+            f"SELECT DISTINCT module, install FROM {state_rows.TABLE} WHERE {conditions} "  # noqa: S608
+            "ORDER BY module, install LIMIT {most:UInt32}",
+            {**parameters, "most": most},
         )
-        if chunk and asked.statuses != set(STATUSES):
-            last = "(module < {last_module:String} OR (module = {last_module:String} AND install <= {last:UInt64}))"
-            statuses = _STATUSES.format(conditions=f"{conditions} AND {last}")
-            matching = engine.query(
-                f"SELECT module, install FROM ({statuses}) WHERE status IN {{statuses:Array(String)}} "  # noqa: S608
-                "ORDER BY module, install",
-                {**parameters, "last_module": chunk[-1][0], "last": chunk[-1][1], "statuses": sorted(asked.statuses)},
-            )
-        else:
-            matching = chunk
-        yield from ((module, install) for module, install in matching)
-        if len(chunk) < most:
-            return
-        after, most = (chunk[-1][0], chunk[-1][1]), min(most * 4, MOST_CHUNK)
+    ]
 
 
-def _reports(engine: Engine, pairs: Sequence[Pair]) -> dict[Pair, Report]:
-    """Return the latest report of each pair."""
-    reports: dict[Pair, Report] = {}
-    wanted = set(pairs)
-    by_module: dict[str, list[int]] = {}
-    for module, install in pairs:
-        by_module.setdefault(module, []).append(install)
-    for module, numbers in by_module.items():
-        for row in engine.query_each(_REPORTS, "installs", numbers, {"modules": [module]}):
-            report = dict(zip(_COLUMNS, (row[0], row[1], row[2], row[3], *row[5:]), strict=True))
-            if (row[0], row[1]) in wanted:
-                reports[row[0], row[1]] = report
-    return reports
+def _reports(engine: Engine, pairs: Collection[Pair]) -> dict[Pair, Latest]:
+    """Return the latest report of each install that still has one."""
+    now = datetime.now(UTC)
+    states = state_rows.read(engine, pairs) if pairs else {}
+    return {pair: latest(state) for pair, parts in states.items() if (state := trimmed(parts, now)).seen}
 
 
 def check(args: Mapping[str, str]) -> None:
@@ -153,7 +121,7 @@ def check(args: Mapping[str, str]) -> None:
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a page is asked for: the pairs after a place in the order, of these statuses, and of a flag."""
+    """What a page is asked for: the installs after a place in the order, of these statuses, and of a flag."""
 
     module: str
     statuses: frozenset[str]
@@ -190,6 +158,10 @@ class _Asked:
             _after(args.get("cursor", "")), limit_of(args.get("limit", "")),
         )  # fmt: skip
 
+    def has(self, report: Latest) -> bool:
+        """Return whether an install with this latest report matches."""
+        return report.report.status in self.statuses
+
     def rows_after(self, after: Pair) -> tuple[str, dict[str, Any]]:
         """Return the condition of the rows after a pair, in a form from which ClickHouse finds the place."""
         conditions = "module >= {after:String} AND (module > {after:String} OR install > {after_install:UInt64})"
@@ -212,33 +184,26 @@ def _after(cursor: str) -> Pair:
     return after["module"], int(after["install"])
 
 
-def _addresses(engine: Engine, rows: list[dict[str, Any]]) -> dict[tuple[str, int], str]:
-    """Return the latest stored address of each row: of the connection, or for imports the reported one."""
-    found = engine.query_each(
-        "SELECT module, install, argMax(if(ip != '', ip, ip_claim), (time, beacon)) FROM license_sightings "
-        "WHERE install IN {installs:Array(UInt64)} AND (ip != '' OR ip_claim != '') GROUP BY module, install",
-        "installs",
-        {row["install"] for row in rows},
-    )
-    return {(module, install): ip for module, install, ip in found}
-
-
 def _flags(engine: Engine, installs: Collection[int]) -> Mapping[Pair, list[Flag]]:
-    return by_pair(each for each in latest(engine, installs).values() if each.open)
+    return by_pair(each for each in latest_flags(engine, installs).values() if each.open)
 
 
-def _row(row: Report, ip: str, flags: Sequence[Flag], spelled: Callable[[datetime], str], *, disputed: bool) -> Report:
+def _row(
+    pair: Pair, latest: Latest, flags: Sequence[Flag], spelled: Callable[[datetime], str], *, disputed: bool
+) -> Row:
+    module, install = pair
+    report = latest.report
     return {
-        "id": f"{row['install']:016x}",
-        "module": row["module"],
-        "version": row["version"],
-        "status": row["status"],
-        "source": row["source"],
-        "key": f"{row['key']:016x}" if row["key"] else None,
-        "ip": ip or None,
-        "country": row["country"] or None,
-        "first_seen": spelled(row["first_seen"]),
-        "last_seen": spelled(row["last_seen"]),
+        "id": f"{install:016x}",
+        "module": module,
+        "version": report.version,
+        "status": report.status,
+        "source": report.source,
+        "key": f"{report.key:016x}" if report.key else None,
+        "ip": latest.ip or None,
+        "country": report.country or None,
+        "first_seen": spelled(latest.first_seen),
+        "last_seen": spelled(latest.last_seen),
         "flags": [told(flag, spelled) for flag in flags],
         "review": "disputed" if disputed else None,
     }

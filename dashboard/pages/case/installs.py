@@ -7,6 +7,7 @@ from urllib.parse import parse_qs
 
 from dash import dcc, html
 
+from dashboard import messages
 from dashboard.case_words import hidden, time
 from dashboard.casework import Opened
 from dashboard.formatting import plural
@@ -22,7 +23,10 @@ COLUMNS = ("Install", "Reports", "Version", "Source", "First seen", "Last seen")
 def installs(opened: Opened, *, seconds: bool) -> html.Section:
     """The tables. Installs come in the order of their first report."""
     known, module = opened.dossier, opened.case.subject.module
-    parts: list[Any] = [
+    if known.unreadable:
+        parts = [html.H2("Installs"), messages.sealed(known.unreadable)]
+        return html.Section(parts, className="card", **{"aria-label": "Installs"})
+    parts = [
         html.H2(f"{plural(len(known.installs), 'install')} in question"),
         _table(known.installs, known.cases, module, seconds=seconds),
     ]
@@ -95,6 +99,8 @@ def compared(opened: Opened, search: str | None) -> Any:
 def key_look_up(opened: Opened, search: str | None) -> html.Section:
     """What the registry knows of the keys, and the form that compares a key hash of the vendor's own system."""
     known = opened.dossier.registered
+    if not known and opened.dossier.unreadable:
+        return _customer(html.P("The license keys of the installs are in their reports, which cannot be read."))
     if not known:
         return _customer(html.P("The installs report no license key, so that no customer can be looked up by one."))
     unknown = "not in the license registry" if opened.dossier.has_registry else "the module has no license registry"

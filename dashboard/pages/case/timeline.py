@@ -38,8 +38,15 @@ def timeline(opened: Opened, *, seconds: bool) -> html.Section:
         )
         for at, _, kind, content in lines
     ]
+    missing = (
+        [html.P("Reports are missing here: they cannot be read.", className="card-note")]
+        if opened.dossier.unreadable
+        else []
+    )
     return html.Section(
-        [html.H2("Timeline"), html.Ol(items, className="timeline")], className="card", **{"aria-label": "Timeline"}
+        [html.H2("Timeline"), html.Ol(items, className="timeline"), *missing],
+        className="card",
+        **{"aria-label": "Timeline"},
     )
 
 

@@ -28,7 +28,11 @@ def head(opened: Opened) -> html.Div:
             ("Grade", GRADES[case.evidence.grade]),
             ("Severity", SEVERITIES[case.severity]),
             ("Installs in question", str(case.installs)),
-            *([("Installs that used the key", opened.dossier.users)] if case.subject.key else []),
+            *(
+                [("Installs that used the key", opened.dossier.users)]
+                if case.subject.key and not opened.dossier.unreadable
+                else []
+            ),
             *([("At once", f"{case.evidence.reach} installs")] if case.evidence.reach != case.installs else []),
             ("Since", f"{day(case.since.date())} ({plural(age, 'day')})"),
         ]
