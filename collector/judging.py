@@ -44,6 +44,7 @@ class Judging:
         self._spool, self._engine, self._judge, self._steady = spool, engine, judge, steady
         self._reader = engine.as_user(ServerUser.LICENSING)
         self._waiting: dict[Pair, None] = {}  # in order, each once
+        self._later: dict[Pair, None] = {}  # judged when no other install waits
         self._noted_at = self._ready_at = self._pass_at = float("-inf")
         self._place: Pair | None = None
         # Up to when the present pass deletes the states that it has written anew; None if it only judges.
@@ -52,7 +53,7 @@ class Judging:
     @property
     def waiting(self) -> int:
         """The number of installs that wait."""
-        return len(self._waiting)
+        return len(self._waiting) + len(self._later)
 
     @property
     def passing(self) -> bool:
@@ -106,13 +107,14 @@ class Judging:
     def _judge_waiting(self, leave: Collection[int]) -> bool:
         """Judge some of the waiting installs; returns whether there were any."""
         for module in self._judge.take_changed():
-            self._waiting |= dict.fromkeys(sightings.away(self._reader, module))
-        if not self._waiting:
+            self._later |= dict.fromkeys(state_rows.of_module(self._reader, module))
+        waiting = self._waiting or self._later
+        if not waiting:
             return False
-        pairs = list(islice(self._waiting, MOST))
+        pairs = list(islice(waiting, MOST))
         self._judge.judge(pairs, leave, self._noted_at)
         for pair in pairs:
-            del self._waiting[pair]
+            del waiting[pair]
         return True
 
     def _pass(self, leave: Collection[int]) -> bool:

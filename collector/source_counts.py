@@ -18,7 +18,7 @@ from warehouse.statement_settings import UNLOGGED
 
 # While a loader of the version before runs, it inserts further counts to rename.
 ASK_SECONDS = 3600.0
-_VALUES = "module, month, version, license_status, license_source, country"
+_VALUES = "module, month, version, license_status, license_source, country, keyed"
 
 
 class _Named(msgspec.Struct):
@@ -49,6 +49,7 @@ def sightings_and_counts(rows: Iterable[bytes]) -> tuple[list[bytes], list[bytes
                 "country": row["country"],
                 "days": 1 << day.day - 1,
                 "own_name": 1,
+                "keyed": 2 if row["key"] else 1,
             }
             counts.add(msgspec.json.encode(count))
         sightings.append(msgspec.json.encode(row))

@@ -100,7 +100,12 @@ KEPT = (
     Kept("addresses that the module reported", "license_sightings", "30 days", "ip_claim", "time"),
     Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
     Kept("license reports of each install, sealed", "license_states", "13 months", time="written"),
-    Kept("license keys that each install reported", "license_keys", "13 months after the last", time="last_seen"),
+    Kept(
+        "license keys that each install reported in 13 months, written anew each day",
+        "license_keys",
+        "30 days",
+        time="last_seen",
+    ),
     Kept("licensing cases and their notes", "license_cases", "13 months after the last decision"),
     Kept("license registry, with its history", "license_registry", "always"),
     Kept("flags of installs, with their history", "license_flags", "13 months", time="at"),

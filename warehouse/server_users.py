@@ -65,6 +65,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("INSERT", "license_sightings", ()),
         ("INSERT", "license_sources_by_month", ()),
         ("INSERT", "license_states", ()),
+        ("INSERT", "license_keys", ()),
         ("INSERT", "license_registry", ()),
         ("INSERT", "license_flags", ()),
         ("INSERT", "license_incidents", ()),

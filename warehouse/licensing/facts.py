@@ -65,10 +65,19 @@ class Registered:
 
 @dataclass(frozen=True)
 class Cohort:
-    """The installs that report a version as licensed, and how many of them send a key."""
+    """The installs that report a version as licensed, and how many of them send a key.
+
+    Of `untold` further ones it is not recorded: they have not reported since the version of Pharos that records it.
+    """
 
     installs: int
     with_key: int
+    untold: int = 0
+
+    @property
+    def is_told(self) -> bool:
+        """Whether enough is recorded to judge by it."""
+        return self.untold <= self.installs
 
 
 @dataclass(frozen=True)

@@ -4,25 +4,51 @@ A license server that is down makes innocent modules report `unlicensed`. What b
 it lasts, and counts anew from its end.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from core.thresholds import Thresholds
 from warehouse.licensing.facts import Incident
 
-WINDOW = timedelta(days=1)
+# Turns have no time but their day: any 24 hours lie within two days.
+WINDOW = timedelta(days=2)
+END_OF_DAY = timedelta(days=1, seconds=-1)
 # An incident is over when less than this share of its installs has not returned.
 AWAY_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class Turn:
-    """An install that turned from licensed at a time, and when it was licensed again (None: not yet)."""
+    """An install that turned from licensed on a day, and the day on which it was licensed again (None: not yet).
+
+    A day is the time at which it begins (UTC).
+    """
 
     at: datetime
     install: int
     back: datetime | None = None
+
+
+def turns(install: int, licensed: Collection[datetime], away: Collection[datetime]) -> list[Turn]:
+    """Return the turns of an install, from the days on which it was licensed and those on which it was not.
+
+    On a day with both it turned, unless it was away before: then it returned.
+    """
+    found: list[Turn] = []
+    was_away: bool | None = None
+    for day in sorted({*licensed, *away}):
+        if day not in licensed:
+            turned = was_away is False
+            is_away = True
+        else:
+            turned = is_away = day in away and not was_away
+        if was_away and not is_away and found:
+            found[-1] = replace(found[-1], back=day)
+        if turned:
+            found.append(Turn(day, install))
+        was_away = is_away
+    return found
 
 
 def find(turns: Mapping[str, Sequence[Turn]], installs: Mapping[str, int], thresholds: Thresholds) -> list[Incident]:
@@ -53,7 +79,7 @@ def _incident(module: str, window: Sequence[Turn], total: int, thresholds: Thres
     longest = since + timedelta(days=thresholds.incident_days)
     returns = sorted(turn.back for turn in window if turn.back is not None)
     enough = int(len(window) * (1 - AWAY_SHARE)) + 1
-    until = max(returns[enough - 1], last) if len(returns) >= enough else None
+    until = max(returns[enough - 1], last) + END_OF_DAY if len(returns) >= enough else None
     affected = len({turn.install for turn in window})
     return Incident(module, since, min(until, longest) if until else None, affected, max(total, affected))
 

@@ -17,6 +17,7 @@ from warehouse.licensing import flags, incidents, registry, sightings, state_fac
 from warehouse.licensing.facts import Cohort, Incident, Install, Terms
 from warehouse.licensing.findings import Finding
 from warehouse.licensing.rules import BY_NAME, RULES, shared_key
+from warehouse.licensing.rules.missing_key import MISSING_KEY
 from warehouse.licensing.rules.shared_key import SHARED_KEY
 from warehouse.licensing.sightings import Key
 from warehouse.licensing.state_rows import Pair
@@ -51,7 +52,7 @@ class Judge:
         self.incidents: list[Incident] = []
 
     def take_changed(self) -> set[str]:
-        """Return the modules whose incidents changed since the last call."""
+        """Return the modules whose incidents begin or end at another time than at the last call."""
         changed, self._changed = self._changed, set()
         return changed
 
@@ -65,11 +66,10 @@ class Judge:
         self._cohorts = sightings.cohorts(self._reader, now)
         found = incidents.find(*sightings.turns(self._reader, now), self._thresholds)
         found = [incidents.ended(each, now, self._thresholds) for each in found]
-        changed = {each.module for each in {*found} ^ {*self.incidents}}
-        if changed:
+        if {*found} ^ {*self.incidents}:
             self._write_incidents([each for each in found if each not in self.incidents], now)
+            self._changed |= {module for module, *_ in _spans(found) ^ _spans(self.incidents)}
             self.incidents = found
-            self._changed |= changed
         self._read_at = began
         self._stale_at = self._steady() + max(SECONDS, RATIO * (self._steady() - began))
 
@@ -143,7 +143,7 @@ class Judge:
         """Write a row for each state. Another loader may begin to erase an install between our reading and writing."""
         state_rows.insert(self._loading, states, secrets.token_hex(16))
         if late := install_data.retired(self._engine, "license", {install for _, install in states}):
-            install_data.delete(self._engine, {state_rows.TABLE: late})
+            install_data.delete(self._engine, {state_rows.TABLE: late, state_rows.KEYS: late})
 
     def _write(self, found: dict[tuple[Pair, str], Finding | None], now: datetime) -> int:
         installs = {install for (_, install), _ in found}
@@ -192,9 +192,18 @@ class Judge:
 
 
 def _found(pairs: Collection[Pair], known: dict[Pair, Install], terms: Terms) -> dict[tuple[Pair, str], Finding | None]:
-    """Return what each rule finds about each install. The rule about keys finds nothing here."""
-    return {
+    """Return what each rule finds about each install. The rule about shared keys finds nothing here."""
+    found = {
         (pair, rule.name): rule.find(known[pair], terms) if rule.find and pair in known else None
         for pair in pairs
         for rule in RULES
     }
+    for pair, install in known.items():
+        cohort = terms.cohorts.get((install.module, install.version))
+        if cohort and not cohort.is_told:
+            found.pop((pair, MISSING_KEY.name), None)  # its flag stays as it is
+    return found
+
+
+def _spans(incidents: Collection[Incident]) -> set[tuple[str, datetime, datetime | None]]:
+    return {(each.module, each.since, each.until) for each in incidents}

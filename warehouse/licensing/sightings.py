@@ -1,10 +1,11 @@
 """Reads the facts that the rules need about keys and whole modules."""
 
-from collections.abc import Collection, Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterable
+from datetime import UTC, date, datetime, time, timedelta
 
 from warehouse.engine import Engine
-from warehouse.licensing import state_facts, state_rows
+from warehouse.install_data import SOURCES
+from warehouse.licensing import incidents, state_facts, state_rows
 from warehouse.licensing.facts import AWAY, Cohort, Holder
 from warehouse.licensing.incidents import Turn
 from warehouse.licensing.state_rows import Pair
@@ -14,8 +15,12 @@ Key = tuple[str, int]  # module and key
 
 # Changes of the license that are older are in no incident that still matters.
 TURN_DAYS = 60
-# Holders of one key that are read at most, the latest ones. A key with so many is shared, whoever the others are.
+# Holders of one key that are read at most. A key with so many is shared, whoever the others are.
 MOST_HOLDERS = 1000
+EPOCH = date(1970, 1, 1).toordinal()
+LICENSED = "license_status = 'licensed'"
+# The days of a row of `SOURCES`, in order, as numbers.
+_DAYS_OF_ROW = "arrayMap(bit -> toUInt16(month) + bit, bitPositionsToArray(days))"
 
 
 def shared(engine: Engine, keys: Collection[Key]) -> dict[Key, int]:
@@ -38,9 +43,9 @@ def holders(engine: Engine, keys: Collection[Key], now: datetime) -> dict[Key, l
     of_key: dict[Pair, set[int]] = {}
     for module, numbers in state_rows.by_module(keys).items():
         for key, install in engine.query_each(
-            "SELECT key, install FROM license_keys "  # noqa: S608
+            "SELECT DISTINCT key, install FROM license_keys "  # noqa: S608
             "WHERE module = {module:String} AND key IN {keys:Array(UInt64)} "
-            f"GROUP BY key, install ORDER BY key, max(last_seen) DESC, install LIMIT {MOST_HOLDERS} BY key",
+            f"ORDER BY key, install LIMIT {MOST_HOLDERS} BY key",
             "keys",
             numbers,
             {"module": module},
@@ -68,60 +73,46 @@ def cohorts(engine: Engine, now: datetime) -> dict[tuple[str, str], Cohort]:
     An install that was seen once proves nothing about its version. Raises `EngineError`.
     """
     found = engine.query(
-        "SELECT module, report.1 AS version, count(), countIf(report.3 != 0) FROM ("
-        "SELECT module, install, argMaxMerge(latest) AS report FROM sightings_by_install "
-        "WHERE status = 'licensed' AND last_seen >= {since:DateTime} "
-        "GROUP BY module, install HAVING max(last_seen) >= min(first_seen) + INTERVAL 2 DAY"
+        "SELECT module, latest.1 AS version, countIf(latest.2 > 0), countIf(latest.2 = 2), countIf(latest.2 = 0) FROM ("  # noqa: S608
+        f"SELECT module::String AS module, install, max({_DAYS_OF_ROW}[-1]) AS last, "
+        f"argMax((version::String, keyed), ({_DAYS_OF_ROW}[-1], keyed, version)) AS latest "
+        f"FROM {SOURCES} WHERE {LICENSED} AND month >= {{month:Date}} GROUP BY module, install "
+        f"HAVING last >= {{day:UInt32}} AND last >= min({_DAYS_OF_ROW}[1]) + 2"
         ") GROUP BY module, version",
-        {"since": _text(now - timedelta(days=ADDRESS_DAYS))},
+        {"month": _month(now), "day": (now - timedelta(days=ADDRESS_DAYS)).date().toordinal() - EPOCH},
     )
-    return {(module, version): Cohort(number, with_key) for module, version, number, with_key in found}
+    return {(module, version): Cohort(*numbers) for module, version, *numbers in found}
 
 
 def turns(engine: Engine, now: datetime) -> tuple[dict[str, list[Turn]], dict[str, int]]:
     """Return by module when installs turned from licensed, and the number of its installs. Raises `EngineError`.
 
-    Only modules of which several installs turned are told.
+    Both of the last `TURN_DAYS` days, and of the whole month in which these begin.
     """
-    since = _text(now - timedelta(days=TURN_DAYS))
-    away = "status IN ('" + "', '".join(sorted(AWAY)) + "')"
+    away = "license_status IN ('" + "', '".join(sorted(AWAY)) + "')"
+    of_status = f"groupUniqArrayArrayIf({_DAYS_OF_ROW}, {{}})"
+    parameters = {"month": _month(now)}
     found: dict[str, list[Turn]] = {}
-    for module, install, turned, returned in engine.query(
-        f"SELECT module, install, "  # noqa: S608
-        f"arrayMap(n -> s[n].1, arrayFilter(n -> n > 1 AND s[n].2 AND NOT s[n - 1].2, arrayEnumerate(s))) AS turned, "
-        f"arrayMap(n -> s[n].1, arrayFilter(n -> n > 1 AND NOT s[n].2 AND s[n - 1].2, arrayEnumerate(s))) AS returned "
-        f"FROM (SELECT module, install, "
-        f"arraySort(groupArray((toUnixTimestamp(toDateTime(time)), toUInt8({away})))) AS s FROM license_sightings "
-        f"WHERE time >= {{since:DateTime}} AND (status = 'licensed' OR {away}) AND (module, install) IN "
-        f"(SELECT module, install FROM sightings_by_install WHERE {away} AND last_seen >= {{since:DateTime}}) "
-        f"GROUP BY module, install) WHERE notEmpty(turned)",
-        {"since": since},
+    for module, install, licensed, gone in engine.query(
+        f"SELECT module::String AS module, install, {of_status.format(LICENSED)}, {of_status.format(away)} "  # noqa: S608
+        f"FROM {SOURCES} WHERE month >= {{month:Date}} AND ({LICENSED} OR {away}) "
+        f"GROUP BY module, install HAVING countIf({LICENSED}) > 0 AND countIf({away}) > 0",
+        parameters,
     ):
-        backs = sorted(returned)
-        for at in turned:
-            back = next((_time(one) for one in backs if one > at), None)
-            found.setdefault(module, []).append(Turn(_time(at), install, back))
+        if turned := incidents.turns(install, {*map(_day, licensed)}, {*map(_day, gone)}):
+            found.setdefault(module, []).extend(turned)
     numbers = engine.query(
-        "SELECT module, uniqExact(install) FROM sightings_by_install WHERE last_seen >= {since:DateTime} "
+        f"SELECT module::String AS module, uniqExact(install) FROM {SOURCES} WHERE month >= {{month:Date}} "  # noqa: S608
         "GROUP BY module",
-        {"since": since},
+        parameters,
     )
     return found, dict(numbers)
 
 
-def away(engine: Engine, module: str) -> Iterator[Pair]:
-    """Yield the installs of a module that have ever reported something else than a license. Raises `EngineError`."""
-    for (install,) in engine.query(
-        "SELECT DISTINCT install FROM sightings_by_install WHERE module = {module:String} "
-        "AND status IN {statuses:Array(String)}",
-        {"module": module, "statuses": sorted(AWAY)},
-    ):
-        yield module, install
+def _month(now: datetime) -> str:
+    """Return the first day of the month from which on whole modules are known."""
+    return f"{now.astimezone(UTC) - timedelta(days=TURN_DAYS):%Y-%m-01}"
 
 
-def _time(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+def _day(number: int) -> datetime:
+    return datetime.combine(date.fromordinal(EPOCH + number), time(), UTC)

@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,12 +15,17 @@ from warehouse.statement_settings import UNLOGGED
 Pair = tuple[str, int]  # module and install
 
 TABLE = "license_states"
+# Which installs have reported a key, so that the holders of a key are found.
+KEYS = "license_keys"
 # A pass that writes all states anew is due when a row is older.
 DUE_HOURS = 20
 
 
 def insert(engine: Engine, states: Mapping[Pair, State], token: str, least: int = LEAST) -> None:
-    """Insert a row for each install, of at least `least` bytes. Raises `EngineError`."""
+    """Insert a row for each install, of at least `least` bytes, and its keys. Raises `EngineError`.
+
+    A key has the day of the insert, not that of its report.
+    """
     seal = engine.seal
     lines = [
         msgspec.json.encode(
@@ -30,6 +35,14 @@ def insert(engine: Engine, states: Mapping[Pair, State], token: str, least: int 
     ]
     if lines:
         engine.of(TABLE).insert(TABLE, lines, token)
+    today = f"{datetime.now(UTC):%Y-%m-%d} 00:00:00.000"
+    keys = {(*pair, report.key) for pair, state in states.items() for report, _ in state.seen if report.key}
+    lines = [
+        msgspec.json.encode({"module": module, "key": key, "install": install, "last_seen": today})
+        for module, install, key in sorted(keys)
+    ]
+    if lines:
+        engine.of(KEYS).insert(KEYS, lines, f"{token} {KEYS}")
 
 
 def read(engine: Engine, pairs: Collection[Pair]) -> dict[Pair, State]:
@@ -66,6 +79,15 @@ def modules_of(engine: Engine, installs: Collection[int]) -> list[Pair]:
     """Return these installs with each module that they have. Raises `EngineError`."""
     sql = f"SELECT DISTINCT module, install FROM {TABLE} WHERE install IN {{installs:Array(UInt64)}}"  # noqa: S608
     return [(module, install) for module, install in engine.query_each(sql, "installs", installs)]
+
+
+def of_module(engine: Engine, module: str) -> list[Pair]:
+    """Return all installs of a module. Raises `EngineError`."""
+    found = engine.query(
+        f"SELECT DISTINCT install FROM {TABLE} WHERE module = {{module:String}}",  # noqa: S608
+        {"module": module},
+    )
+    return [(module, install) for (install,) in found]
 
 
 def reports(engine: Engine, installs: Collection[int]) -> list[dict[str, Any]]:
