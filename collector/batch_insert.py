@@ -12,7 +12,7 @@ from datetime import date, timedelta
 
 import msgspec
 
-from collector import sealed_reports, source_counts
+from collector import hour_counts, sealed_reports, source_counts
 from collector.spool import Plane
 from warehouse import install_data
 from warehouse.engine import Engine
@@ -63,6 +63,8 @@ def insert_batch(
     if counts:
         engine.of(install_data.SOURCES).insert(install_data.SOURCES, counts, token(f"{id} {install_data.SOURCES}"))
     if plane == "license":
+        hours = hour_counts.per_hour(rows)
+        engine.of(hour_counts.TABLE).insert(hour_counts.TABLE, hours, token(f"{id} {hour_counts.TABLE}"))
         state_rows.insert(engine, sealed_reports.states(rows), token(f"{id} {state_rows.TABLE}"), LEAST_OF_BATCH)
 
 

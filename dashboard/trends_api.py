@@ -18,6 +18,7 @@ _DATE: Schema = {"type": "string", "format": "date"}
 _NUMBER: Schema = {"type": "integer", "minimum": 0}
 _SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 SCHEMA = closed(
+    ("sampled",),
     flags=rows(week={**_DATE, "description": "Its Monday."}, rule=_TEXT, flags=_NUMBER),
     conversion=rows(
         month={**_DATE, "description": "The month of the install's first flag, by its first day."},
@@ -41,6 +42,8 @@ SCHEMA = closed(
         interval={"type": "array", "items": _SHARE, "description": "95%"},
     ),
     closed=closed(resolved=_NUMBER, dismissed=_NUMBER),
+    exact={"type": "boolean", "description": "false: numbers of flagged installs are estimated from a sample of them."},
+    sampled={"type": "number", "description": "The part of the flagged installs that was read, if not all were."},
 )
 
 
@@ -78,4 +81,6 @@ def _told(found: Trends) -> dict[str, Any]:
             for each in found.unlicensed
         ],
         "closed": {"resolved": found.resolved, "dismissed": found.dismissed},
+        "exact": found.sampled == 1,
+        **({"sampled": round(found.sampled, 4)} if found.sampled < 1 else {}),
     }

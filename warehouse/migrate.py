@@ -25,6 +25,7 @@ _SHARDING = {
     "install_states": "who",
     "sealed_beacons": "who",
     "license_registry": "key",
+    "license_beacons_per_hour": "cityHash64(hour)",
     "license_incidents": "cityHash64(module)",
     "sealed_months": "who",
     "rights_requests": "id",

@@ -11,6 +11,7 @@ LICENSE = frozenset(
         "license_sightings",
         "license_sources_by_month",
         "license_states",
+        "license_beacons_per_hour",
         "sightings_by_install",
         "license_keys",
         "license_cases",

@@ -100,6 +100,7 @@ KEPT = (
     Kept("addresses that the module reported", "license_sightings", "30 days", "ip_claim", "time"),
     Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
     Kept("license reports of each install, sealed", "license_states", "13 months", time="written"),
+    Kept("numbers of beacons of the license plane, by hour", "license_beacons_per_hour", "13 months", time="hour"),
     Kept(
         "license keys that each install reported in 13 months, written anew each day",
         "license_keys",

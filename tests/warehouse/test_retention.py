@@ -102,7 +102,8 @@ def test_what_is_too_old_is_forced_off_the_disk(kind: str, tmp_path: Path) -> No
     told = done_in(kind, tmp_path, forced_out)
     assert told["before"] == [True] * 5  # the marks can be found at all
     tables = {"usage_beacons", "installs_by_month", "features_by_month", "installs", "license_sources_by_month"}
-    tables |= {"license_sightings", "sightings_by_install"}  # states and keys are written anew each day
+    # States and keys are written anew each day.
+    tables |= {"license_sightings", "sightings_by_install", "license_beacons_per_hour"}
     assert told["late"] == told["forced"] == {*tables, "license_sightings.ip", "license_sightings.ip_claim"}
     assert told["gone"]
     assert told["after"] == [True, True]

@@ -34,6 +34,7 @@ LICENSE = (
     "license_sightings", "license_sources_by_month", "license_states", "sightings_by_install", "license_keys",
     "license_cases",
     "owner_statements", "license_registry", "license_flags", "license_incidents",
+    "license_beacons_per_hour",
 )  # fmt: skip
 RIGHTS = (
     "install_states", "rights_requests", "sealed_beacons", "sealed_months", "retired_usage_installs",
@@ -46,6 +47,7 @@ VIEWS = {
         "license_sources_by_month_from_sightings",
         "sightings_by_install_from_sightings",
         "license_keys_from_sightings",
+        "license_beacons_per_hour_from_sightings",
     ),
 }
 

@@ -1,13 +1,16 @@
 """What becomes of the flags: how many are raised, how many flagged installs buy a license, how many run without one."""
 
+import math
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from math import sqrt
 
-from core.versions import series
-from warehouse.cases.listing import CASES
+from core.versions import read, series
+from warehouse.cases.flagged import LICENSED, Flagged, flagged
 from warehouse.cases.revisions import DISMISSED, RESOLVED
 from warehouse.engine import Engine
+from warehouse.queries import month_bits
 from warehouse.queries.questions.hiding import fold
 from warehouse.queries.small_groups import OTHER
 from warehouse.server_users import ServerUser
@@ -27,38 +30,16 @@ FROM license_flags
 WHERE (event = 'raised' OR revision = 1) AND at >= {since:Date} AND ({module:String} = '' OR module = {module:String})
 GROUP BY week, rule ORDER BY week, rule
 """
-# An install counts in the month of its first flag, if it did not report `licensed` then.
-_CONVERTED = f"""
-SELECT toStartOfMonth(raised) AS month, count(), countIf(bought > 0 AND bought <= raised + INTERVAL {SOON_DAYS} DAY),
-    countIf(latest = 'licensed')
-FROM (
-    SELECT module, install, raised, argMaxIf(status::String, time, time <= raised) AS was,
-        argMax(status::String, time) AS latest, minIf(time, status = 'licensed' AND time > raised) AS bought
-    FROM license_sightings
-    INNER JOIN (
-        SELECT module, install, min(at) AS raised FROM license_flags
-        WHERE {{module:String}} = '' OR module = {{module:String}} GROUP BY module, install
-        HAVING raised >= {{since:Date}}
-    ) AS flagged USING (module, install)
-    GROUP BY module, install, raised
-)
-WHERE was NOT IN ('licensed', '') GROUP BY month ORDER BY month
-"""  # noqa: S608
-_SUSPECTS = f"""
-SELECT module, arrayJoin(installs) AS install, min(state = '{RESOLVED}') AS real
-FROM ({CASES.replace("{where}", "1").replace("{decided}", "1")})
-WHERE notEmpty(rules) AND state != '{DISMISSED}' GROUP BY module, install
-"""  # noqa: S608
-# Each row has the latest report of its status up to `last_seen`, so the row that was seen last has the latest of all.
-_UNLICENSED = f"""
-SELECT module::String, version, count(), countIf(flagged AND real), countIf(flagged AND NOT real)
-FROM (
-    SELECT module, install, argMax(finalizeAggregation(latest).1, last_seen) AS version
-    FROM sightings_by_install WHERE {{module:String}} = '' OR module = {{module:String}}
-    GROUP BY module, install HAVING max(last_seen) >= now() - INTERVAL {ACTIVE_DAYS} DAY
-) AS active
-LEFT JOIN (SELECT module, install, real, 1 AS flagged FROM ({_SUSPECTS})) AS suspects USING (module, install)
-GROUP BY module, version
+# The active installs by what they reported on their last day; mostly that is one version.
+_ACTIVE = f"""
+SELECT module, versions, count() FROM (
+    SELECT module::String AS module, install, groupUniqArray(({month_bits.last_day("days")}, version::String)) AS seen,
+        arrayMax(seen.1) AS last,
+        arraySort(arrayDistinct(arrayMap(one -> one.2, arrayFilter(one -> one.1 = last, seen)))) AS versions
+    FROM license_sources_by_month
+    WHERE month >= toStartOfMonth({{since:Date}}) AND ({{module:String}} = '' OR module = {{module:String}})
+    GROUP BY module, install HAVING last >= {{since:Date}}
+) GROUP BY module, versions
 """  # noqa: S608
 _CLOSED = f"""
 SELECT countIf(now = '{RESOLVED}'), countIf(now = '{DISMISSED}') FROM (
@@ -95,13 +76,17 @@ class Unlicensed:
 
 @dataclass(frozen=True)
 class Trends:
-    """The picture. `flags` is by week (its Monday) and rule. Of the closed cases, `resolved` and `dismissed`."""
+    """The picture. `flags` is by week (its Monday) and rule. Of the closed cases, `resolved` and `dismissed`.
+
+    `sampled` is the part of the flagged installs that was read; below 1, their numbers are estimates.
+    """
 
     flags: dict[date, dict[str, int]]
     conversion: list[Conversion]
     unlicensed: list[Unlicensed]
     resolved: int
     dismissed: int
+    sampled: float
 
 
 def trends(engine: Engine, module: str, k: int, now: datetime) -> Trends:
@@ -115,22 +100,58 @@ def trends(engine: Engine, module: str, k: int, now: datetime) -> Trends:
     for week, rule, number in reader.query(_FLAGS, {"module": module, "since": monday.isoformat()}):
         flags.setdefault(week, {})[rule] = number
     first = (today.replace(day=1) - timedelta(days=30 * (MONTHS - 1))).replace(day=1)
-    conversion = [
-        Conversion(month, flagged, soon if _over(month, today) else None, licensed)
-        for month, flagged, soon, licensed in reader.query(_CONVERTED, {"module": module, "since": first.isoformat()})
-    ]
     ((resolved, dismissed),) = reader.query(_CLOSED) or [(0, 0)]
-    groups: dict[str, dict[str, tuple[int, int, int]]] = {}
-    for name, version, *counts in reader.query(_UNLICENSED, {"module": module}):
-        found = groups.setdefault(name, {})
-        before = found.get(series(version), (0, 0, 0))
-        found[series(version)] = (before[0] + counts[0], before[1] + counts[1], before[2] + counts[2])
+    found, sampled = flagged(reader, module, first)
+    groups = _groups(reader, module, found, sampled, today - timedelta(days=ACTIVE_DAYS))
     unlicensed = [
         estimated(name, version, *counts, resolved, dismissed)
         for name, versions in sorted(groups.items())
         for version, counts in _folded(versions, k).items()
     ]
-    return Trends(flags, conversion, unlicensed, resolved, dismissed)
+    conversion = _conversion((each for each in found if each.raised.date() >= first), sampled, today)
+    return Trends(flags, conversion, unlicensed, resolved, dismissed, sampled)
+
+
+def _conversion(found: Iterable[Flagged], sampled: float, today: date) -> list[Conversion]:
+    """Return by month what became of the installs that did not report `licensed` when they were first flagged."""
+    months: dict[date, list[int]] = {}
+    for install in found:
+        if install.before in ("", LICENSED):
+            continue
+        soon = install.licensed is not None and install.licensed <= install.raised + timedelta(days=SOON_DAYS)
+        of_month = months.setdefault(install.raised.date().replace(day=1), [0, 0, 0])
+        for place, counts in enumerate((True, soon, install.now == LICENSED)):
+            of_month[place] += counts
+    return [
+        Conversion(month, flagged, soon if _over(month, today) else None, now)
+        for month, numbers in sorted(months.items())
+        for flagged, soon, now in [[round(number / sampled) for number in numbers]]
+    ]
+
+
+def _groups(
+    reader: Engine, module: str, found: Iterable[Flagged], sampled: float, since: date
+) -> dict[str, dict[str, tuple[int, int, int]]]:
+    """Return the active installs by module and version series: how many, those that are real, other suspects."""
+    suspects = Counter(
+        (each.module, series_of(each.versions), each.real) for each in found if each.suspect and each.last >= since
+    )
+    active: dict[str, Counter[str]] = {}
+    for name, versions, number in reader.query(_ACTIVE, {"module": module, "since": since.isoformat()}):
+        active.setdefault(name, Counter())[series_of(versions)] += number
+    groups: dict[str, dict[str, tuple[int, int, int]]] = {name: {} for name in active}
+    for name, of_module in active.items():
+        for version, installs in of_module.items():
+            real = min(round(suspects[name, version, True] / sampled), installs)
+            others = min(round(suspects[name, version, False] / sampled), installs - real)
+            groups[name][version] = installs, real, others
+    return groups
+
+
+def series_of(versions: Iterable[str]) -> str:
+    """Return the series of the highest of these versions. Pure."""
+    orders = {text: version.order if (version := read(text)) else ("", (), 0, 0) for text in versions}
+    return series(max(orders, key=lambda text: (orders[text], text)))
 
 
 def estimated(
@@ -158,7 +179,7 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
         return 0.0, 1.0
     share, square = hits / of, Z * Z / of
     middle = (share + square / 2) / (1 + square)
-    half = Z / (1 + square) * sqrt(share * (1 - share) / of + square / (4 * of))
+    half = Z / (1 + square) * math.sqrt(share * (1 - share) / of + square / (4 * of))
     return max(0.0, middle - half), min(1.0, middle + half)
 
 

@@ -58,17 +58,17 @@ def loaders(engine: Engine) -> list[Loader]:
 
 
 def beacons_per_hour(engine: Engine, now: datetime) -> tuple[datetime | None, dict[datetime, int]]:
-    """Return the time of the first beacon ever, and the number of beacons in each of the last `HOURS` hours with any.
+    """Return the hour of the first beacon that is kept, and the beacons of each of the last `HOURS` hours with any.
 
     A beacon counts at its sent time if that is within 7 days, else at its time of receipt. The function counts beacons
     of the license plane, not installs. Only operators, who may see that plane anyway, read the counts, so k does not
     apply.
     """
     reader = engine.as_user(ServerUser.LICENSING)
-    (first, count) = reader.query("SELECT min(time), count() FROM license_sightings")[0]
+    ((first, count),) = reader.query("SELECT min(hour), count() FROM license_beacons_per_hour")
     rows = reader.query(
-        "SELECT toStartOfHour(time) AS hour, count() FROM license_sightings "
-        "WHERE time BETWEEN toDateTime({start:UInt32}) AND toDateTime({end:UInt32}) GROUP BY hour",
+        "SELECT hour, sum(beacons) FROM license_beacons_per_hour "
+        "WHERE hour BETWEEN toDateTime({start:UInt32}) AND toDateTime({end:UInt32}) GROUP BY hour",
         {"start": int(hours(now)[0].timestamp()), "end": int(now.timestamp())},
     )
     return _utc(first) if count else None, {_utc(hour): beacons for hour, beacons in rows}

@@ -1,6 +1,5 @@
 """The flags by week and rule, the flagged installs that report a license later, and the unlicensed share."""
 
-from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -16,7 +15,7 @@ from dashboard.formatting import count, plural, share
 from dashboard.permissions import TRENDS, Callbacks, Page
 from dashboard.regions import fill
 from dashboard.tables import Cell, Part, table, table_card, table_outputs
-from warehouse.cases.trends import ACTIVE_DAYS, LEAST_CLOSED, SOON_DAYS, WEEKS, Conversion, Trends, Unlicensed
+from warehouse.cases.trends import ACTIVE_DAYS, LEAST_CLOSED, SOON_DAYS, WEEKS, Trends, Unlicensed
 
 FLAGS, CONVERSION, UNLICENSED = "counts_by_week_of_rule", "conversion", "unlicensed"
 MOST_ROWS = 40
@@ -42,7 +41,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         call = f"{TRENDS}?module={module}" if module else TRENDS
         return (
             *chart_values(_flags(found, call)),
-            *_conversion(found.conversion, call),
+            *_conversion(found, call),
             *_unlicensed(found, call, data.k),
         )
 
@@ -60,7 +59,7 @@ def _flags(found: Trends, call: str) -> DrawnChart:
     return DrawnChart(CHARTS[FLAGS].figure(weeks, series, "flags"), summary, note, table_by_date(series, weeks, [call]))
 
 
-def _conversion(found: Sequence[Conversion], call: str) -> tuple[Any, ...]:
+def _conversion(found: Trends, call: str) -> tuple[Any, ...]:
     rows: list[list[Cell]] = [
         [
             f"{each.month:%b %Y}",
@@ -69,7 +68,7 @@ def _conversion(found: Sequence[Conversion], call: str) -> tuple[Any, ...]:
             "too early" if each.soon is None else each.soon,
             each.now,
         ]
-        for each in found
+        for each in found.conversion
     ]
     columns = (
         "First flagged in",
@@ -78,9 +77,9 @@ def _conversion(found: Sequence[Conversion], call: str) -> tuple[Any, ...]:
         f"Licensed within {SOON_DAYS} days",
         "Licensed now",
     )
-    flagged, now = sum(each.flagged for each in found), sum(each.now for each in found)
+    flagged, now = sum(each.flagged for each in found.conversion), sum(each.now for each in found.conversion)
     said = f"Of {plural(flagged, 'install')}, {count(now)} report a license now. " if flagged else "No install yet. "
-    note = f"{said}Installs of late months have had less time."
+    note = f"{said}Installs of late months have had less time.{_sample(found)}"
     return table("Flagged installs that report a license later", columns, rows, [call], note)
 
 
@@ -95,9 +94,15 @@ def _unlicensed(found: Trends, call: str, k: int) -> tuple[Any, ...]:
     note = (
         f"Installs that reported in the last {ACTIVE_DAYS} days, by the version that they reported last; groups of "
         f"fewer than {k} are folded or left out. {basis} Cases that a team closes first are no random sample, and an "
-        f"install that lies well or sends no beacons is in no figure.{cut}"
+        f"install that lies well or sends no beacons is in no figure.{_sample(found)}{cut}"
     )
     return table("Estimated unlicensed share by module and version", columns, rows, [call], note)
+
+
+def _sample(found: Trends) -> str:
+    if found.sampled == 1:
+        return ""
+    return f" Numbers of flagged installs are estimated from a random sample of {share(found.sampled)} of them."
 
 
 def _row(each: Unlicensed) -> list[Cell]:

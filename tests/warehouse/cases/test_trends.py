@@ -1,22 +1,25 @@
 """The picture of licensing: flags by week, flagged installs that buy, and the unlicensed share with its interval."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from collector.batch_insert import insert_batch
 from core.home import Home
 from tests.end_to_end.system import ENGINES
 from tests.warehouse.cases.test_listing import flag
 from tests.warehouse.test_engine import done_in
+from warehouse.cases import flagged
 from warehouse.cases.listing import case
 from warehouse.cases.revisions import Change, write
 from warehouse.cases.subjects import Subject
-from warehouse.cases.trends import SOON_DAYS, estimated, trends, wilson
+from warehouse.cases.trends import SOON_DAYS, estimated, series_of, trends, wilson
 from warehouse.engine import Engine
 from warehouse.licensing import flags
+from warehouse.licensing.states import NOWHERE, Report, State, merged, of_report
 from warehouse.migrate import migrate
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -29,6 +32,7 @@ def days_ago(days: float) -> datetime:
 def sighting(install: int, days: float, status: str, version: str = "3.2.1") -> bytes:
     return msgspec.json.encode({
         "time": f"{days_ago(days):%Y-%m-%d %H:%M:%S.000}", "install": install, "beacon": install * 1000 + int(days),
+        "source_install": install + 500,
         "module": "invoice_pro", "version": version,
         "status": status, "source": "whmcs", "key": 0, "ip": "", "ip_claim": "", "country": "",
     })  # fmt: skip
@@ -44,7 +48,7 @@ def picture(engine: Engine, home: Home) -> dict[str, Any]:
              sighting(2, 2, "licensed"), sighting(5, 120, "licensed"), sighting(5, 1, "licensed"),
              sighting(90, 200, "licensed", "9.9.9")]  # fmt: skip
     seen += [sighting(number, 1, "licensed", "3.2.9" if number < 12 else "4.0.1") for number in range(6, 17)]
-    engine.insert("license_sightings", seen, "sightings")
+    insert_batch(engine, "license", "reports", seen)
     made = [flag(number, at=days_ago(100), since=days_ago(101)) for number in range(1, 5)]
     made += [flag(number, "shared_key", key=9, reach=2, at=days_ago(9), since=days_ago(12)) for number in (5, 17)]
     made += [flag(number, revision=2, event="cleared", at=days_ago(40)) for number in (1, 2)]
@@ -56,7 +60,12 @@ def picture(engine: Engine, home: Home) -> dict[str, Any]:
         assert found is not None
         write(engine, Change(subject, 0, "ada", state, evidence=found.evidence), NOW)
     found_all, other = trends(engine, "", 3, NOW), trends(engine, "ticket_ai", 3, NOW)
-    return {"all": found_all, "other": other, "k": trends(engine, "invoice_pro", 12, NOW).unlicensed}
+    few = trends(engine, "invoice_pro", 12, NOW).unlicensed
+    flagged.MOST, most = 3, flagged.MOST
+    try:
+        return {"all": found_all, "other": other, "k": few, "sample": trends(engine, "", 3, NOW)}
+    finally:
+        flagged.MOST = most
 
 
 @pytest.mark.parametrize("kind", ENGINES)
@@ -85,6 +94,36 @@ def test_the_picture(kind: str, tmp_path: Path) -> None:
     assert (rows["invoice_pro", "4.0"].installs, rows["invoice_pro", "4.0"].high) == (5, 0)
     assert (found["other"].unlicensed, found["other"].conversion) == ([], [])
     assert [(each.version, each.installs) for each in found["k"]] == [("(other)", 16)]
+    # 1, 2 and 3 of the seven with flags; of 1 to 3 each stands for two and a third.
+    sample = found["sample"]
+    assert (picture_of.sampled, sample.sampled) == (1, 3 / 7)
+    assert [(each.flagged, each.soon, each.now) for each in sample.conversion] == [(7, 2, 5)]
+    assert {each.version: (each.installs, each.flagged) for each in sample.unlicensed} == {
+        "3.2": (11, 2),
+        "4.0": (5, 0),
+    }
+
+
+def test_the_version_of_an_install_is_the_highest_of_its_last_day() -> None:
+    """As versions compare, in whichever order they are told."""
+    assert series_of(["3.9.0", "3.10.1"]) == series_of(["3.10.1", "3.9.0"]) == "3.10"
+    assert series_of(["odd"]) == "odd"
+    assert series_of(["1.0", "odd"]) == "1.0"
+
+
+def test_what_a_flagged_install_reported() -> None:
+    """What it reported when it was flagged counts, not what came later that day; and the first `licensed` after it."""
+
+    def report(hours: int, status: str, version: str = "1.0") -> State:
+        return of_report(hours * 3600, Report(status, 0, "", version, True, ""), NOWHERE)
+
+    raised = datetime(1970, 1, 3, 12, tzinfo=UTC)
+    state = merged([report(24, "licensed"), report(59, "trial"), report(61, "licensed"), report(90, "licensed", "1.2"),
+                    report(91, "expired", "1.1")])  # fmt: skip
+    found = flagged.made("m", raised, state, suspect=True, real=False)
+    assert (found.before, found.licensed, found.now) == ("trial", datetime(1970, 1, 3, 13, tzinfo=UTC), "expired")
+    assert (found.last, found.versions) == (date(1970, 1, 4), frozenset({"1.1", "1.2"}))
+    assert flagged.made("m", datetime(1970, 1, 1, tzinfo=UTC), state, suspect=True, real=False).before == ""
 
 
 def test_the_interval_of_a_share() -> None:
