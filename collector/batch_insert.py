@@ -57,14 +57,16 @@ def insert_batch(
     if plane == "usage":
         rows = [_marked(id, row, editions or {}, counted) for row in rows]
     counts: list[bytes] = []
+    hours: list[bytes] = []
     if plane == "license":
+        hours = hour_counts.per_hour(rows)
         rows, counts = source_counts.sightings_and_counts(rows)
     engine.of(TABLES[plane]).insert(TABLES[plane], rows, token(id))
     if counts:
         engine.of(install_data.SOURCES).insert(install_data.SOURCES, counts, token(f"{id} {install_data.SOURCES}"))
-    if plane == "license":
-        hours = hour_counts.per_hour(rows)
+    if hours:
         engine.of(hour_counts.TABLE).insert(hour_counts.TABLE, hours, token(f"{id} {hour_counts.TABLE}"))
+    if plane == "license":
         state_rows.insert(engine, sealed_reports.states(rows), token(f"{id} {state_rows.TABLE}"), LEAST_OF_BATCH)
 
 

@@ -63,7 +63,7 @@ TABLES = {
     ),
     "license_sightings": Exported("toDate(time)", "install", replaced="1::UInt8 AS counted", since=NAMED_AFTER),
     "sightings_by_install": Exported("", "install"),
-    "license_beacons_per_hour": Exported("toDate(hour)", "hour"),
+    "license_beacons_per_hour": Exported("", "hour"),
     "license_states": Exported("toDate(written)", "install"),
     # After the sightings: what is loaded in between is counted at least.
     "license_sources_by_month": Exported("month", "install"),

@@ -93,6 +93,11 @@ def days_of(install_id: str, module: str, **more: Any) -> list[dict[str, Any]]:
     ]
 
 
+def second(sent: dict[str, Any]) -> str:
+    """When a beacon was sent, to the second, as `access` gives it."""
+    return f"{datetime.fromisoformat(sent['sent_at']):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def figures(system: System, module: str) -> tuple[int, int, int]:
     """Installs, uses and rows of licensing of a module that anybody may see."""
     system.drain()
@@ -114,12 +119,14 @@ def test_access_gives_all_that_is_held(system: System, module: str) -> None:
     sent = days_of(mine, module, features={"invoice.pdf_export": 2})
     system.post([*sent, *(one | {"module": {"name": module, "version": "9.9.9"}} for one in days_of(other, module))])
     held = request(system, mine, "access")
-    usage, license = held["usage"]["usage_beacons"], held["license"]["license_sightings"]
+    usage, license = held["usage"]["usage_beacons"], held["license"]["license_states"]
     assert sorted(row["day"] for row in usage) == sorted(one["sent_at"][:10] for one in sent)
     assert all(row["features"] == {"invoice.pdf_export": 2} and row["php"] == "8.2.12" for row in usage)
     assert [row["ip"] for row in license] == ["127.0.0.1"] * 3
+    assert [row["first"] for row in license] == [row["last"] for row in license] == sorted(map(second, sent))
+    assert {row["status_since"] for row in license} == {min(map(second, sent))}
+    assert {row["status"] for row in license} == {"licensed"}
     assert len(held["usage"]["installs_by_month"]) in (1, 2)
-    assert len(held["license"]["sightings_by_install"]) == 1
     assert "9.9.9" not in json.dumps(held)
     assert held["decisions"] == {"objected": False, "restricted": False}
     assert mine not in json.dumps(held)
@@ -206,7 +213,7 @@ def test_rectify_corrects_what_was_wrong_and_leaves_what_was_sighted(system: Sys
     }  # fmt: skip
     held = request(system, mine, "access")
     assert {(row["os"], row["php"]) for row in held["usage"]["usage_beacons"]} == {("debian", "8.3.1")}
-    assert {(row["status"], row["source"]) for row in held["license"]["license_sightings"]} == {("unlicensed", "warez")}
+    assert {(row["status"], row["source"]) for row in held["license"]["license_states"]} == {("unlicensed", "warez")}
     stated = {(row["module"], row["status"], row["version"]) for row in held["license"]["owner_statements"]}
     assert stated == {("", "licensed", ""), (module, "", "9.9.9")}
 
@@ -245,7 +252,10 @@ def test_restricted_data_is_kept_and_used_for_nothing(system: System, module: st
     request(system, mine, "lift")
     assert figures(system, module) == (2, 7, 2)
     after = request(system, mine, "access")
-    assert [row for row in after["license"]["license_sightings"] if row["ip"] != "127.0.0.1"] == []
+    assert {row["ip"] for row in after["license"]["license_states"]} == {"127.0.0.1"}
+    assert {row["first"][:10] for row in after["license"]["license_states"]} == {
+        row["first"][:10] for row in before["license"]["license_states"]
+    } | {f"{datetime.now(UTC):%Y-%m-%d}"}
     marks = ("mark", "counted", "edition")  # how a row came, not what it says
     kept = [{name: row[name] for name in row if name not in marks} for row in after["usage"]["usage_beacons"]]
     assert all({n: row[n] for n in row if n not in marks} in kept for row in before["usage"]["usage_beacons"])

@@ -152,13 +152,13 @@ def test_a_beacon_goes_to_both_servers_and_each_holds_its_plane_alone(system: Sy
     assert "FAIL grants" not in told
     assert "FAIL retention" not in told
     affected = system.run("privacy", "affected", "--since", "2020-01-01", "--until", "2099-01-01").stdout.decode()
-    assert "table      license_sightings: rows=7" in affected
+    assert "table      license_states: rows=7" in affected
     assert "table      usage_beacons: rows=7" in affected
     linkage = system.run("privacy", "linkage")
     assert linkage.returncode == 0, linkage.stderr
     with engine_of(system.settings) as engine:
         listed = {table.name for table in health.tables(LimitedEngine(engine, 5))}
-        assert listed >= {"usage_beacons", "license_sightings"}
+        assert listed >= {"usage_beacons", "license_states"}
         usage, license = engine.servers
         for server, plane in ((usage, "usage"), (license, "license")):
             assert {plane_of(table) for table in tables_on(server) - EVERYWHERE} == {plane}
@@ -212,8 +212,8 @@ def test_readers_read_both_servers(urls: tuple[str, str], tmp_path: Path) -> Non
     with engine_of(replace(readers, home=tmp_path / "home")) as engine:
         assert engine.query("SELECT count() FROM installs_by_month") == [(0,)]
         reader = engine.as_user(ServerUser.LICENSING)
-        assert reader.query("SELECT count() FROM license_sightings") == [(0,)]
-        for refused in (engine.of("usage_beacons"), engine.of("license_sightings")):
+        assert reader.query("SELECT count() FROM license_states") == [(0,)]
+        for refused in (engine.of("usage_beacons"), engine.of("license_states")):
             with pytest.raises(EngineError):
                 refused.query("SELECT sha256 FROM migrations")
 
@@ -246,7 +246,7 @@ def test_owners_are_served_on_both_servers(system: System) -> None:
     system.post([*days_of(mine, MODULE), *days_of(other, MODULE)])
     assert figures(system, MODULE) == (2, 6, 2)
     held = request(system, mine, "access")
-    assert len(held["usage"]["usage_beacons"]) == len(held["license"]["license_sightings"]) == 3
+    assert len(held["usage"]["usage_beacons"]) == len(held["license"]["license_states"]) == 3
     request(system, mine, "rectify", rectify={"platform": {"php": "8.4.2"}, "license": {"status": "trial"}})
     held = request(system, mine, "access")
     assert {row["php"] for row in held["usage"]["usage_beacons"]} == {"8.4.2"}
@@ -254,7 +254,7 @@ def test_owners_are_served_on_both_servers(system: System) -> None:
     request(system, mine, "restrict")
     assert figures(system, MODULE) == (1, 3, 1)
     held = request(system, mine, "access")
-    assert held["license"]["license_sightings"] == held["usage"]["usage_beacons"] == []
+    assert held["license"]["license_states"] == held["usage"]["usage_beacons"] == []
     assert len(held["sealed"]) == 6
     request(system, mine, "lift")
     assert figures(system, MODULE) == (2, 6, 2)

@@ -91,14 +91,30 @@ def of_module(engine: Engine, module: str) -> list[Pair]:
 
 
 def reports(engine: Engine, installs: Collection[int]) -> list[dict[str, Any]]:
-    """Return the days of each report of these installs, by module, as JSON values. Raises `EngineError`."""
+    """Return the days of each report of these installs, by module, as JSON values. Raises `EngineError`.
+
+    `status_since` is when the install first reported the status: it may be before the days that are kept.
+    """
     found = read(engine, modules_of(engine, installs))
     return [
-        {"module": module, **report._asdict(), "ip": place.ip, "ip_claim": place.claim, "first": first, "last": last}
-        for (module, _), state in sorted(found.items(), key=lambda each: each[0])
+        {
+            "module": module,
+            "install": install,
+            **report._asdict(),
+            "ip": place.ip,
+            "ip_claim": place.claim,
+            "first": _moment(first),
+            "last": _moment(last),
+            "status_since": _moment(state.since[report.status]),
+        }
+        for (module, install), state in sorted(found.items(), key=lambda each: each[0])
         for (report, place), days in sorted(state.seen.items())
         for first, last in sorted(times(days))
     ]
+
+
+def _moment(seconds: int) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def read_before(engine: Engine) -> datetime | None:

@@ -277,6 +277,26 @@ def test_counts_by_source_follow_their_owner(collector: Collector) -> None:
     assert collector.count("license_sources_by_month") > 0
 
 
+def test_a_beacon_counts_in_its_hour_once_whatever_its_owner_asks_for(collector: Collector) -> None:
+    """Also if a restriction takes it away and a lift brings it back. One that comes meanwhile counts after the lift."""
+
+    def counted() -> int:
+        return int(collector.engine.query("SELECT sum(beacons) FROM license_beacons_per_hour")[0][0])
+
+    mine = someone()
+    collector.send(mine)
+    collector.loader.step()
+    collector.ask(mine, "restrict")
+    collector.finish()
+    before = counted()
+    assert before > 0
+    collector.send(mine)
+    collector.loader.step()
+    collector.ask(mine, "lift")
+    collector.finish()
+    wait_for(lambda: counted() == 2 * before, "all replicas")
+
+
 def test_what_is_sealed_again_is_there_once(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """If a restriction fails between two deletions, it seals again what is left. Each row is returned once."""
     mine = someone()

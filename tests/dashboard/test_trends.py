@@ -1,0 +1,27 @@
+"""The trends of the license plane, as the page and the read API tell them."""
+
+from datetime import date
+
+import jsonschema_rs
+import pytest
+
+from dashboard import trends_api
+from dashboard.pages.trends import flags
+from warehouse.cases.trends import Conversion, Trends, estimated
+
+
+def found(sampled: float) -> Trends:
+    """The picture of a module with one flagged install in four."""
+    conversion = [Conversion(date(2026, 10, 1), 40, 10, 12), Conversion(date(2026, 11, 1), 20, None, 2)]
+    unlicensed = [estimated("invoice_pro", "3.2", 200, 5, 45, 12, 8)]
+    return Trends({date(2026, 11, 23): {"unlicensed": 7}}, conversion, unlicensed, 12, 8, sampled)
+
+
+@pytest.mark.parametrize(("sampled", "said"), [(1.0, False), (0.25, True)])
+def test_an_estimate_from_a_sample_says_so(sampled: float, said: bool) -> None:
+    """On the page, and in the answer of the read API, which says how large the sample is."""
+    answer = trends_api._told(found(sampled))
+    assert jsonschema_rs.is_valid(trends_api.SCHEMA, answer)
+    assert (answer["exact"], answer.get("sampled")) == ((False, 0.25) if said else (True, None))
+    for shown in (flags._conversion(found(sampled), "call"), flags._unlicensed(found(sampled), "call", 5)):
+        assert ("estimated from a random sample of 25% of them" in str(shown)) == said
