@@ -51,7 +51,8 @@ def brought_in(exported: Exported, engine: Engine, home: Home) -> tuple[Any, ...
             engine.write(part.table, native, part.name)
     assert not export.is_empty(engine)
     usage = [line for line in differences(engine) if line.startswith("usage")]
-    return export.counted(engine), uses(engine), usage, reports(engine)
+    ((by_hour,),) = engine.query("SELECT sum(beacons) FROM license_beacons_per_hour")
+    return export.counted(engine), uses(engine), by_hour, usage, reports(engine)
 
 
 def test_tables_are_brought_to_another_clickhouse(kind: str, tmp_path: Path) -> None:
@@ -59,10 +60,10 @@ def test_tables_are_brought_to_another_clickhouse(kind: str, tmp_path: Path) -> 
     exported, reports = done_in(kind, tmp_path, taken_out)
     assert [(part.table, part.of) for part, _ in exported] == [("usage_beacons", 3)] * 3 + [
         ("sightings_by_install", 3)
-    ] * 3 + [("license_states", 3)] * 3 + [("license_sources_by_month", 3)] * 3
-    assert len({part.name for part, _ in exported}) == 12
+    ] * 3 + [("license_beacons_per_hour", 1)] + [("license_states", 3)] * 3 + [("license_sources_by_month", 3)] * 3
+    assert len({part.name for part, _ in exported}) == 13
     assert len(reports) == 60
-    assert done_in(kind, tmp_path / "other", partial(brought_in, exported)) == ((60, 60), 60, [], reports)
+    assert done_in(kind, tmp_path / "other", partial(brought_in, exported)) == ((60, 60), 60, 60, [], reports)
 
 
 def nothing(engine: Engine, home: Home) -> list[export.Part]:
