@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 import collector.spool.database
+from collector import hour_counts
 from collector.batch_insert import TABLES, mark
 from collector.compaction import Compactor
 from collector.loader import FORGET_SECONDS, Loader
@@ -38,6 +39,7 @@ class FakeEngine:
         self.inserts = 0
         self.told: list[dict[str, Any]] = []
         self.states: list[dict[str, Any]] = []
+        self.hours: dict[str, list[dict[str, Any]]] = {}
         self.seal = Seal(bytes(32))
         self.wrong_schema = False
         self.embedded = False
@@ -59,6 +61,10 @@ class FakeEngine:
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
         if table == state_rows.TABLE:
             self.states += [json.loads(line) for line in lines]
+            return
+        if table == hour_counts.TABLE:
+            found = [json.loads(line) for line in lines]
+            assert self.hours.setdefault(token, found) == found, "one token, two contents"
             return
         if table not in self.tables:
             self.told += [json.loads(line) for line in lines]
