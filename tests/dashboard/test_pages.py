@@ -124,7 +124,7 @@ def test_health_knows_its_disk_while_clickhouse_is_away(visit: Visit, engine: Em
 
 def test_health_shows_what_it_can_where_a_table_is_missing(visit: Visit, engine: EmptyEngine) -> None:
     """With a missing table Health shows the rest, including the loader's report about it."""
-    engine.missing = "license_sightings"
+    engine.missing = "license_beacons_per_hour"
     engine.has_loader(datetime.now(UTC), trouble="a table is missing", trouble_since=datetime.now(UTC))
     text = page(visit("admin"), "health")
     assert "The figures cannot be read right now: ClickHouse answers with UNKNOWN_TABLE (60)" in text

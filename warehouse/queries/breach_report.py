@@ -8,7 +8,7 @@ from warehouse.licensing.states import ADDRESS_DAYS
 from warehouse.retention import interval
 
 # Each table of beacons or derived from beacons, with the expression for a row's first day. Without one, all rows count:
-# the states are written anew each day, whatever day their reports are from.
+# states and keys are written anew each day, whatever day their reports are from.
 TABLES = {
     "usage_beacons": "day",
     "installs_by_month": "month",
@@ -18,7 +18,7 @@ TABLES = {
     "license_sources_by_month": "month",
     "sightings_by_install": "toDate(first_seen)",
     "license_states": "",
-    "license_keys": "toDate(last_seen)",
+    "license_keys": "",
     "license_cases": "toDate(at)",
     "license_flags": "toDate(at)",
     "sealed_beacons": "day",
