@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from core.settings import Settings
 from warehouse.engine import Engine
 from warehouse.licensing import state_rows
 from warehouse.licensing.state_rows import Pair
-from warehouse.licensing.states import DAY, Days, Place, Report, State, both
+from warehouse.licensing.states import DAY, Days, Place, Report, State, both, trimmed
 from warehouse.migrate import migrate
 from warehouse.queries import licensing
 
@@ -31,7 +32,10 @@ WHERE install % 100 = 0
 
 
 def state(install: int, key: int, days: int) -> State:
-    """Return the state of an install that reported on each of the last days, with two updates and one address."""
+    """Return the state of an install that reported on each of the last days, with two updates and one address.
+
+    The address is left of 30 days, as the daily pass leaves it.
+    """
     today, second = int(time.time()) // DAY, install % 3600
     status = {0: "unlicensed", 1: "suspended"}.get(install % 100, "licensed")
     place = Place(f"203.{install % 250}.1.9", "")
@@ -39,7 +43,8 @@ def state(install: int, key: int, days: int) -> State:
     for ago in range(days):
         report = Report(status, key, "whmcs-addon-modules", f"3.2.{ago * 3 // (days + 1)}", True, "DE")
         seen.setdefault((report, place), {})[today - ago] = both(second, second)
-    return State(seen, {status: (today - days + 1) * DAY + second})
+    state = State(seen, {status: (today - days + 1) * DAY + second})
+    return trimmed(state, datetime.now(UTC))
 
 
 def fill_states(engine: Engine, keys: Mapping[Pair, int], days: int) -> None:

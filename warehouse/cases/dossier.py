@@ -125,7 +125,7 @@ class _States:
 
     def __init__(self, reader: Engine, module: str) -> None:
         self._reader, self._module = reader, module
-        self._now = datetime.now(UTC)
+        self.now = datetime.now(UTC)
         self._known: dict[int, State] = {}
         self.unreadable = ""
 
@@ -138,7 +138,7 @@ class _States:
             except Unreadable as error:
                 self.unreadable = str(error)
             else:
-                self._known |= {install: trimmed(parts, self._now) for (_, install), parts in found.items()}
+                self._known |= {install: trimmed(parts, self.now) for (_, install), parts in found.items()}
         return {each: self._known[each] for each in asked if each in self._known and self._known[each].seen}
 
 
@@ -200,10 +200,10 @@ def _reported(states: _States, installs: Iterable[int]) -> list[Reported]:
     """Return the latest reports, the earliest install first."""
     found = []
     for install, state in states.of(sorted(installs)[: 2 * MOST_INSTALLS]).items():
-        report, first, last, _ = latest(state)
-        found.append(
-            Reported(install, report.status, report.version, report.source, report.key, report.country, first, last)
-        )
+        if seen := latest(state, states.now):
+            said = seen.report
+            values = said.status, said.version, said.source, said.key, said.country
+            found.append(Reported(install, *values, seen.first_seen, seen.last_seen))
     return sorted(found, key=lambda report: (report.first_seen, report.install))[:MOST_INSTALLS]
 
 

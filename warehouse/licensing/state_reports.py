@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from warehouse.licensing.states import DAY, Days, Report, State, times
+from warehouse.licensing.states import DAY, Report, State, oldest_days, times
 
 
 class Latest(NamedTuple):
@@ -23,16 +23,28 @@ class Reported(NamedTuple):
     ip: str
 
 
-def latest(state: State) -> Latest:
-    """Return the latest report. The state has at least one.
+def latest(state: State, now: datetime) -> Latest | None:
+    """Return the latest report of a state, without what is too old to be kept; None if nothing is left.
 
     The address is the latest one that is known, which may be that of an earlier report: of a connection, or for imports
-    the one that the module reported.
+    the one that the module reported. The state need not be `trimmed`, which takes as long as all of this.
     """
-    last, report = max((_last(days), report) for (report, _), days in state.seen.items())
-    places = [(_last(days), place) for (_, place), days in state.seen.items() if place.address]
-    ip = max(places)[1].address if places else ""
-    return Latest(report, _time(min(state.since.values())), _time(last), ip)
+    oldest, with_address = oldest_days(now)
+    kept, places = [], []
+    for (report, place), days in state.seen.items():
+        day = max(days)
+        if day >= oldest:
+            number = days[day]
+            last = day * DAY + number % DAY + number // DAY
+            kept.append((last, report))
+            if day >= with_address and place.address:
+                places.append((last, place))
+    if not kept:
+        return None
+    last, report = max(kept)
+    statuses = {report.status for _, report in kept}
+    first = min(time for status, time in state.since.items() if status in statuses)
+    return Latest(report, _time(first), _time(last), max(places)[1].address if places else "")
 
 
 def reports(state: State) -> list[Reported]:
@@ -44,13 +56,6 @@ def reports(state: State) -> list[Reported]:
         for time in both
     }
     return sorted(found)
-
-
-def _last(days: Days) -> int:
-    """Return the last time of days, in seconds."""
-    day = max(days)
-    number = days[day]
-    return day * DAY + number % DAY + number // DAY
 
 
 def _time(seconds: int) -> datetime:

@@ -92,7 +92,7 @@ def merged(states: Iterable[State]) -> State:
 
 def trimmed(state: State, now: datetime) -> State:
     """Return a state without what is too old to be kept."""
-    oldest, with_address = _day(_months_before(now)), _day(now - timedelta(days=ADDRESS_DAYS))
+    oldest, with_address = oldest_days(now)
     seen: dict[tuple[Report, Place], Days] = {}
     for (report, place), days in state.seen.items():
         kept = days if min(days) >= oldest else {day: number for day, number in days.items() if day >= oldest}
@@ -103,6 +103,11 @@ def trimmed(state: State, now: datetime) -> State:
             _add(seen, (report, place), kept)
     statuses = {report.status for report, _ in seen}
     return State(seen, {status: time for status, time in state.since.items() if status in statuses})
+
+
+def oldest_days(now: datetime) -> tuple[int, int]:
+    """Return the oldest day of reports that are kept, and the oldest with addresses; both counted from 1970."""
+    return _day(_months_before(now)), _day(now - timedelta(days=ADDRESS_DAYS))
 
 
 def _add(seen: dict[tuple[Report, Place], Days], said: tuple[Report, Place], days: Days) -> None:

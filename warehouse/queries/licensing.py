@@ -18,7 +18,6 @@ from warehouse.licensing.flags import Flag, by_pair, disputed, is_disputed
 from warehouse.licensing.flags import latest as latest_flags
 from warehouse.licensing.state_reports import Latest, latest
 from warehouse.licensing.state_rows import Pair
-from warehouse.licensing.states import trimmed
 from warehouse.queries.license_flags import (
     CURRENT_FLAGS,
     choice,
@@ -111,7 +110,7 @@ def _reports(engine: Engine, pairs: Collection[Pair]) -> dict[Pair, Latest]:
     """Return the latest report of each install that still has one."""
     now = datetime.now(UTC)
     states = state_rows.read(engine, pairs) if pairs else {}
-    return {pair: latest(state) for pair, parts in states.items() if (state := trimmed(parts, now)).seen}
+    return {pair: report for pair, state in states.items() if (report := latest(state, now))}
 
 
 def check(args: Mapping[str, str]) -> None:
