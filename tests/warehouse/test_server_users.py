@@ -385,7 +385,7 @@ def test_the_running_system_is_asked_as_its_users(tmp_path: Path) -> None:
         assert (metrics(), licenses()) == (200, 200)
         take("SELECT", "installs_by_month", ServerUser.PRODUCT)
         assert (metrics(), licenses()) == (503, 200)
-        take("SELECT", "sightings_by_install", ServerUser.LICENSING)
+        take("SELECT", "license_states", ServerUser.LICENSING)
         assert (metrics(), licenses()) == (503, 503)
         take("INSERT", "license_sightings", ServerUser.LOADER)
         assert system.post(beacon())[0] == 202

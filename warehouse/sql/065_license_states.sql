@@ -14,7 +14,7 @@ PRIMARY KEY (module, install)
 ORDER BY (module, install, sealed)
 TTL written + INTERVAL 13 MONTH
 -- A row has 3 KiB. With ClickHouse's usual 8192 rows a look-up of 100 installs far apart would read the whole table.
-SETTINGS index_granularity = 128, $deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1,
+SETTINGS index_granularity = 32, $deduplication_window = 10000, fsync_after_insert = 1, fsync_part_directory = 1,
     old_parts_lifetime = 1, cleanup_delay_period = 3, cleanup_delay_period_random_add = 0,
     max_cleanup_delay_period = 3, finished_mutations_to_keep = 1, min_rows_to_fsync_after_merge = 1;
 

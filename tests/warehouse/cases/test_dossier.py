@@ -7,18 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from collector.batch_insert import insert_batch
 from collector.planes import Planes, encode
 from core.home import Home
 from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
-from tests.warehouse.cases.test_listing import flag
-from tests.warehouse.queries.test_licensing import without_key
+from tests.warehouse.cases.test_listing import flag, raise_flags
+from tests.warehouse.queries.test_licensing import load, without_key
 from warehouse.cases.dossier import Dossier, dossier
 from warehouse.cases.subjects import Subject
 from warehouse.engine import Engine
-from warehouse.licensing import flags
 from warehouse.migrate import migrate
 
 PLANES = Planes(b"root secret of the tests")
@@ -63,11 +61,10 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         [report(1, 5, "203.0.113.9"), report(1, 5, "203.0.113.9", hours=-1, status="unlicensed", key="")],
         [report(1, 4, "198.51.100.7", status="unlicensed", key=""), report(2, 1, "198.51.100.7")],
     ]
-    for number, rows in enumerate(batches):
-        insert_batch(engine, "license", str(number), rows)
+    load(engine, {str(number): rows for number, rows in enumerate(batches)})
     one, two = pseudonyms([1, 2])
     shared = flag(two, "shared_key", key=key, reach=3)
-    flags.write(engine, [flag(one), shared], "flags")
+    raise_flags(engine, [flag(one), shared], "flags")
     yield engine
     engine.close()
 

@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +14,9 @@ from core.home import Home
 from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
+from tests.warehouse.cases.test_listing import flag, raise_flags
 from warehouse.engine import Engine
-from warehouse.licensing import flags, state_rows
-from warehouse.licensing.flags import Flag
+from warehouse.licensing import state_rows
 from warehouse.licensing.state_codec import Unreadable
 from warehouse.migrate import migrate
 from warehouse.queries import licensing
@@ -43,6 +43,16 @@ def status_of(number: int) -> str:
     return "licensed" if number % RARE else "unlicensed"
 
 
+def load(engine: Engine, batches: Mapping[str, list[bytes]]) -> None:
+    """Insert rows of the license plane. On a cluster, wait until each replica has them."""
+    for name, rows in batches.items():
+        insert_batch(engine, "license", name, rows)
+    if engine.cluster:
+        for table in (state_rows.TABLE, "license_keys"):
+            name, _, cluster = engine.altered(table).partition(" ON CLUSTER ")
+            engine.command(f"SYSTEM SYNC REPLICA ON CLUSTER {cluster} {engine.database}.{name}")
+
+
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Installs that reported `trial` once, and then what `status_of` says."""
@@ -52,9 +62,10 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
     )
     migrate(engine)
-    for days, last in ((40, False), (3, True), (2, True)):
-        rows = [report(number, status_of(number) if last else "trial", days) for number in range(INSTALLS)]
-        insert_batch(engine, "license", f"{days} days", rows)
+    load(engine, {
+        f"{days} days": [report(number, status_of(number) if last else "trial", days) for number in range(INSTALLS)]
+        for days, last in ((40, False), (3, True), (2, True))
+    })  # fmt: skip
     yield engine
     engine.close()
 
@@ -133,17 +144,7 @@ def test_a_request_unseals_a_bounded_number(engine: Engine, monkeypatch: pytest.
 def test_only_flagged_installs_are_unsealed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is known in clear comes first: a filter by flag needs no other install."""
     flagged = sorted(ids(pages(engine)))[::4]
-    flags.write(
-        engine,
-        [
-            Flag(
-                "invoice_pro", int(each, 16), "unlicensed", 1, "raised", NOW, NOW, 0, "warning", "recorded", 1,
-                "in words", '[{"text": "in words", "grade": "recorded"}]', "the evidence holds",
-            )
-            for each in flagged
-        ],
-        "flags",
-    )  # fmt: skip
+    raise_flags(engine, [flag(int(each, 16)) for each in flagged], "flags")
     asked: list[Any] = []
     unsealed = state_rows.read
 
@@ -161,9 +162,7 @@ def test_only_flagged_installs_are_unsealed(engine: Engine, monkeypatch: pytest.
 def test_what_is_too_old_is_not_shown(engine: Engine) -> None:
     """An address for 30 days, a report for 13 months, also before the daily pass has dropped them."""
     module = {"name": "old_one", "version": "1.0"}
-    insert_batch(
-        engine, "license", "old", [report(1, "trial", 35, module=module), report(2, "trial", 500, module=module)]
-    )
+    load(engine, {"old": [report(1, "trial", 35, module=module), report(2, "trial", 500, module=module)]})
     ((row,),) = pages(engine, module="old_one")
     assert (row["status"], row["ip"]) == ("trial", None)
 
