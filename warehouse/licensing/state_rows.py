@@ -95,6 +95,7 @@ def reports(engine: Engine, installs: Collection[int]) -> list[dict[str, Any]]:
 
     `status_since` is when the install first reported the status: it may be before the days that are kept.
     """
+    engine = engine.of(TABLE)
     found = read(engine, modules_of(engine, installs))
     return [
         {
