@@ -19,7 +19,7 @@ from warehouse.engine import Engine
 from warehouse.licensing import state_rows
 from warehouse.licensing.state_codec import LEAST_OF_BATCH
 
-TABLES: dict[Plane, str] = {"usage": "usage_beacons", "license": "license_sightings", "sealed": install_data.SEALED}
+TABLES: dict[Plane, str] = {"usage": "usage_beacons", "license": state_rows.TABLE, "sealed": install_data.SEALED}
 
 
 class _UsageRow(msgspec.Struct):
@@ -49,6 +49,8 @@ def insert_batch(
 ) -> None:
     """Insert JSON lines as batch `id`. Repeating it changes nothing. Raises the errors of `Engine.insert`.
 
+    Of the license plane it inserts sealed reports, and counts that no id joins to them.
+
     `editions` has the edition of the beacons that came after a waiting correction. The uses of the beacons in `counted`
     are in the aggregates already.
     """
@@ -56,18 +58,16 @@ def insert_batch(
         return
     if plane == "usage":
         rows = [_marked(id, row, editions or {}, counted) for row in rows]
-    counts: list[bytes] = []
-    hours: list[bytes] = []
     if plane == "license":
-        hours = hour_counts.per_hour(rows)
-        rows, counts = source_counts.sightings_and_counts(rows)
-    engine.of(TABLES[plane]).insert(TABLES[plane], rows, token(id))
-    if counts:
-        engine.of(install_data.SOURCES).insert(install_data.SOURCES, counts, token(f"{id} {install_data.SOURCES}"))
-    if hours:
-        engine.of(hour_counts.TABLE).insert(hour_counts.TABLE, hours, token(f"{id} {hour_counts.TABLE}"))
-    if plane == "license":
-        state_rows.insert(engine, sealed_reports.states(rows), token(f"{id} {state_rows.TABLE}"), LEAST_OF_BATCH)
+        state_rows.insert(engine, sealed_reports.states(rows), token(id), LEAST_OF_BATCH)
+        for table, lines in (
+            (install_data.SOURCES, source_counts.counts(rows)),
+            (hour_counts.TABLE, hour_counts.per_hour(rows)),
+        ):
+            if lines:
+                engine.of(table).insert(table, lines, token(f"{id} {table}"))
+    else:
+        engine.of(TABLES[plane]).insert(TABLES[plane], rows, token(id))
 
 
 def _marked(id: str, row: bytes, editions: Mapping[int, int], counted: Collection[int]) -> bytes:

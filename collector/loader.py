@@ -24,7 +24,7 @@ from collector.planes import Planes, encode
 from collector.rights.executor import RightsExecutor
 from collector.rights.request_store import RequestStore
 from collector.sealed_reports import fill
-from collector.source_counts import Renaming, sightings_and_counts
+from collector.source_counts import Renaming
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
 from collector.spool.rejections import Rejection
 from core.fields import example
@@ -43,7 +43,7 @@ PAUSE_SECONDS = 3.0
 BACKOFF_SECONDS = (0.5, 30.0)
 FRESHNESS_SECONDS = 5.0
 FORGET_SECONDS = 3600.0
-# While a loader of the version before runs, it inserts license reports that are in no state.
+# While a loader of the version before runs, it inserts license reports in clear.
 FILL_SECONDS = 3600.0
 # Longer than ClickHouse is ever away.
 KEPT_REJECTIONS = timedelta(days=30)
@@ -298,10 +298,9 @@ class Loader:
 def good_row(plane: Plane) -> bytes:
     """Return a valid row with every column of a plane. It is only parsed, never stored."""
     split = Planes(b"nobody's").split(example(), "203.0.113.9", datetime.now(UTC))
-    ((sighting,), _) = sightings_and_counts([encode(split.license)])
     rows = {
         "usage": encode({"mark": 0, "edition": 0, "counted": 0, **split.usage}),
-        "license": sighting,
+        "license": encode({"module": split.license["module"], "install": 1, "sealed": ""}),
         "sealed": encode({"who": 1, "day": split.usage["day"], "sealed": "", "sealed_ip": ""}),
     }
     return rows[plane]

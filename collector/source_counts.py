@@ -1,6 +1,6 @@
 """Counts installs by the source of their license, under a pseudonym that no other table has.
 
-In the spool, a row of the license plane also has this pseudonym. The loader splits it into a sighting and a count,
+In the spool, a row of the license plane also has this pseudonym. The loader makes a sealed report and a count of it,
 which share no id. Counting is idempotent.
 """
 
@@ -26,40 +26,37 @@ class _Named(msgspec.Struct):
     source_install: int = 0
 
 
-def sightings_and_counts(rows: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """Return the sightings and the counts of rows of the license plane.
+def counts(rows: Iterable[bytes]) -> list[bytes]:
+    """Return the counts of rows of the license plane.
 
-    A row without the pseudonym is from a spool of the version before. A view counts it, by its sighting.
-    The state of its install contains each sighting.
+    A row without the pseudonym is from a spool of the version before. It counts under that of the license plane, until
+    `Renaming` renames it.
     """
-    sightings, counts = [], set()
+    found = set()
     for line in rows:
         row = msgspec.json.decode(line)
-        name = row.pop(SOURCE_INSTALL, 0)
-        row["in_state"] = 1
-        if name and (day := _day(row["time"])):
-            row["counted"] = 1
+        name = row.get(SOURCE_INSTALL, 0)
+        if day := _day(row["time"]):
             count = {
                 "module": row["module"],
-                "install": name,
+                "install": name or row["install"],
                 "month": day.replace(day=1).isoformat(),
                 "version": row["version"],
                 "license_status": row["status"],
-                "license_source": row["source"],
-                "country": row["country"],
+                "license_source": row.get("source", ""),
+                "country": row.get("country", ""),
                 "days": 1 << day.day - 1,
-                "own_name": 1,
-                "keyed": 2 if row["key"] else 1,
+                "own_name": int(name != 0),
+                "keyed": 2 if row.get("key") else 1,
             }
-            counts.add(msgspec.json.encode(count))
-        sightings.append(msgspec.json.encode(row))
-    return sightings, sorted(counts)
+            found.add(msgspec.json.encode(count))
+    return sorted(found)
 
 
 def _day(time: str) -> date | None:
     try:
         return date.fromisoformat(time[:10])
-    except ValueError:  # ClickHouse refuses the sighting
+    except ValueError:  # no report can be made of it either
         return None
 
 

@@ -1,8 +1,8 @@
 """Exports and imports tables of ClickHouse, in parts that fit into memory. Either side may be embedded or a server.
 
-Exports only data that cannot be derived: the rows of both planes, each install's license reports, which outlive those
-rows, and the owners' decisions. Inserting the rows fills the other aggregates again. They count each beacon once,
-because the export reads with `FINAL`.
+Exports only data that cannot be derived: the rows of the usage plane, the license plane and the owners' decisions.
+Inserting the rows fills the aggregates again. They count each beacon once, because the export reads with `FINAL`. A
+backup of the version before has license reports in clear, which the loader seals.
 
 The aggregates of the usage plane outlive its rows. From the day `rows_from` on, the rows fill the aggregates, because
 beacons are loaded during an export. What came before is exported from the aggregates, and its rows are marked as
@@ -65,6 +65,7 @@ TABLES = {
     "sightings_by_install": Exported("", "install"),
     "license_beacons_per_hour": Exported("", "hour"),
     "license_states": Exported("toDate(written)", "install"),
+    "license_keys": Exported("", "install"),
     # After the sightings: what is loaded in between is counted at least.
     "license_sources_by_month": Exported("month", "install"),
     "sealed_beacons": Exported("day", "who"),

@@ -18,15 +18,15 @@ from warehouse.plane_tables import Plane
 from warehouse.server_users import ServerUser
 from warehouse.statement_settings import UNLOGGED
 
-# The first table of each plane is the raw table.
+# What a restriction takes away.
 TABLES: dict[Plane, tuple[str, ...]] = {
     "usage": ("usage_beacons", "installs_by_month", "features_by_month", "installs"),
     "license": (
-        "license_sightings",
-        "license_sources_by_month",
         "license_states",
-        "sightings_by_install",
+        "license_sources_by_month",
         "license_keys",
+        "license_sightings",  # of the version before, until the loader seals and deletes its rows
+        "sightings_by_install",
         "license_cases",
         "license_flags",
     ),

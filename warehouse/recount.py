@@ -2,11 +2,21 @@
 
 By construction they are equal: counts of installs are idempotent, and sums follow the tokens of sealed batches. This
 check detects a construction that fails. Every fault test runs it, and so does `pharos recount`. In the usage plane it
-compares the days of which all beacons still have their rows.
+compares the days of which all beacons still have their rows, and in the license plane those of the last twelve months.
 """
+
+from collections import Counter
+from datetime import UTC, date, datetime
 
 from warehouse.complete_days import complete_from
 from warehouse.engine import Engine
+from warehouse.install_data import SOURCES
+from warehouse.licensing import state_rows
+from warehouse.licensing.state_rows import Pair
+
+EPOCH = date(1970, 1, 1).toordinal()
+# Installs whose states are read at once.
+PORTION = 2000
 
 # The bits of a month's days from {from:Date} on: from there, the aggregates are exactly what their rows say.
 _SKIPPED = "least(greatest(dateDiff('day', month, {from:Date}), 0), 32)"
@@ -101,52 +111,17 @@ _COMPARISONS = {
         GROUP BY module
         """,
     ),
-    # Rows and aggregate have different pseudonyms: compare how many installs and how many of their days there are.
-    "license sources": (
-        "license_sightings",
-        ("month", "module", "license_source"),
-        """
-        SELECT module::String AS module, month, license_source, (count(), sum(bitCount(found))) AS figure
-        FROM (
-            SELECT module, toStartOfMonth(toDate(time)) AS month, source::String AS license_source, install,
-                groupBitOr(bitShiftLeft(1::UInt32, toDayOfMonth(time) - 1)::UInt32) AS found
-            FROM license_sightings GROUP BY module, month, license_source, install
-        )
-        GROUP BY module, month, license_source
-        """,
-        """
-        SELECT module::String AS module, month, license_source, (count(), sum(bitCount(found))) AS figure
-        FROM (
-            SELECT module, month, license_source::String AS license_source, install,
-                groupBitOr(days)::UInt32 AS found
-            FROM license_sources_by_month GROUP BY module, month, license_source, install
-        )
-        GROUP BY module, month, license_source
-        """,
-    ),
-    "license installs": (
-        "license_sightings",
-        ("module", "status"),
-        """
-        SELECT module::String AS module, status::String AS status,
-            (count(), sum(cityHash64(install, first, last))) AS figure
-        FROM (
-            SELECT module, status, install, min(time) AS first, max(time) AS last
-            FROM license_sightings GROUP BY module, status, install
-        )
-        GROUP BY module, status
-        """,
-        """
-        SELECT module::String AS module, status::String AS status,
-            (count(), sum(cityHash64(install, first, last))) AS figure
-        FROM (
-            SELECT module, status, install, min(first_seen) AS first, max(last_seen) AS last
-            FROM sightings_by_install GROUP BY module, status, install
-        )
-        GROUP BY module, status
-        """,
-    ),
 }
+
+
+_SOURCES = f"""
+SELECT month, module::String, license_source, count(), sum(bitCount(found))
+FROM (
+    SELECT module, month, license_source::String AS license_source, install, groupBitOr(days)::UInt32 AS found
+    FROM {SOURCES} WHERE month >= {{first:Date}} GROUP BY module, month, license_source, install
+)
+GROUP BY month, module, license_source
+"""  # noqa: S608
 
 
 def differences(engine: Engine) -> list[str]:
@@ -156,7 +131,51 @@ def differences(engine: Engine) -> list[str]:
         f"{name}, {key}: the rows say {of_rows}, the aggregate {of_aggregate}"
         for name, (table, keys, rows, aggregate) in _COMPARISONS.items()
         for key, of_rows, of_aggregate in engine.of(table).query(_compared(keys, rows, aggregate), {"from": rows_from})
-    ]
+    ] + _license_differences(engine)
+
+
+def _license_differences(engine: Engine) -> list[str]:
+    """Compare the counts by source and the keys with the sealed states.
+
+    Counts and states have different pseudonyms: the numbers of installs and of their days are compared. States may have
+    fewer keys, because a key stays for some days after its last report has expired.
+    """
+    now = datetime.now(UTC)
+    first = date(now.year - 1, now.month, 1)
+    of_states: dict[tuple[date, str, str], tuple[int, int]] = {}
+    lacking: Counter[str] = Counter()
+    place: Pair = ("", 0)
+    while pairs := state_rows.after(engine.of(state_rows.TABLE), place, PORTION):
+        place = pairs[-1]
+        keys: set[tuple[str, int, int]] = set()
+        for (module, install), state in state_rows.read(engine.of(state_rows.TABLE), pairs).items():
+            found: dict[tuple[date, str], int] = {}
+            for (report, _), days in state.seen.items():
+                keys |= {(module, report.key, install)} if report.key else set()
+                for day in map(date.fromordinal, (EPOCH + day for day in days)):
+                    month = day.replace(day=1)
+                    found[month, report.source] = found.get((month, report.source), 0) | 1 << day.day
+            for (month, source), bits in found.items():
+                if month >= first:
+                    installs, in_days = of_states.get((month, module, source), (0, 0))
+                    of_states[month, module, source] = installs + 1, in_days + bits.bit_count()
+        there = engine.of(state_rows.KEYS).query_each(
+            f"SELECT DISTINCT module::String, key, install FROM {state_rows.KEYS} "  # noqa: S608
+            "WHERE install IN {installs:Array(UInt64)}",
+            "installs",
+            {install for _, install in pairs},
+        )
+        lacking.update(module for module, *_ in keys - {*there})
+    counted = {
+        (month, module, source): figure
+        for month, module, source, *figure in engine.of(SOURCES).query(_SOURCES, {"first": first})
+    }
+    return [
+        f"license sources, {month} {module} {source}: the rows say {of_rows}, the aggregate {of_aggregate}"
+        for month, module, source in sorted(of_states.keys() | counted.keys())
+        if (of_rows := of_states.get((month, module, source), (0, 0)))
+        != (of_aggregate := tuple(counted.get((month, module, source), (0, 0))))
+    ] + [f"license keys, {module}: {number} keys of installs are missing" for module, number in lacking.items()]
 
 
 def _compared(keys: tuple[str, ...], rows: str, aggregate: str) -> str:

@@ -95,11 +95,18 @@ KEPT = (
         "14 months after the first day",
         time="month",
     ),
-    Kept("beacons of the license plane", "license_sightings", "13 months", time="time"),
-    Kept("connection addresses of these beacons", "license_sightings", "30 days", "ip", "time"),
+    Kept(
+        "license reports of each install, sealed; their addresses 30 days",
+        "license_states",
+        "13 months",
+        time="written",
+    ),
+    Kept(
+        "license reports of a loader before 1.1, until they are sealed", "license_sightings", "13 months", time="time"
+    ),
+    Kept("connection addresses of these reports", "license_sightings", "30 days", "ip", "time"),
     Kept("addresses that the module reported", "license_sightings", "30 days", "ip_claim", "time"),
-    Kept("each install's license reports", "sightings_by_install", "13 months after the last", time="last_seen"),
-    Kept("license reports of each install, sealed", "license_states", "13 months", time="written"),
+    Kept("these reports by install", "sightings_by_install", "13 months after the last", time="last_seen"),
     Kept("numbers of beacons of the license plane, by hour", "license_beacons_per_hour", "13 months", time="hour"),
     Kept(
         "license keys that each install reported in 13 months, written anew each day",

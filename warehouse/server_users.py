@@ -48,8 +48,6 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("SELECT", "rights_requests", ()),
     ),
     ServerUser.LICENSING: (
-        ("SELECT", "license_sightings", ()),
-        ("SELECT", "sightings_by_install", ()),
         ("SELECT", "license_states", ()),
         ("SELECT", "license_beacons_per_hour", ()),
         ("SELECT", "license_keys", ()),
@@ -63,6 +61,7 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
     ServerUser.LOADER: (
         ("INSERT", "usage_beacons", ()),
         ("SELECT", "usage_beacons", ("day", "beacon", "mark")),
+        # For a loader of the version before.
         ("INSERT", "license_sightings", ()),
         ("INSERT", "license_sources_by_month", ()),
         ("INSERT", "license_states", ()),

@@ -47,8 +47,11 @@ class RightsExecutor:
         self._stated: list[int] = []
 
     def deleting(self) -> set[int]:
-        """Return the pseudonyms of the license plane whose rows ClickHouse is deleting, or moving."""
-        return {request.work["license"] for request in self._deleting if request.action != "rectify"}
+        """Return the pseudonyms of the license plane whose rows ClickHouse is deleting.
+
+        After a lift it deletes the sealed copies alone: the install is whole again, and a pass must write its states.
+        """
+        return {request.work["license"] for request in self._deleting if request.action in ("erase", "restrict")}
 
     def take_stated(self) -> list[int]:
         """Return the installs of the license plane whose owner stated something since the last call."""

@@ -5,13 +5,13 @@ Rows of the usage plane return as `counted`, because the aggregates that were se
 
 from typing import Any
 
+from collector import sealed_reports
 from collector.batch_insert import TABLES as PLANE_TABLES
 from collector.batch_insert import insert_batch, insert_id, token, without_known
 from collector.planes import SOURCE_INSTALL, encode, sealed_row
 from collector.rights import sealed_months
 from collector.rights.encryption import decrypt
 from collector.rights.request_store import Work, edition
-from collector.source_counts import sightings_and_counts
 from warehouse import install_data
 from warehouse.engine import ContentError, Engine
 from warehouse.plane_tables import Plane
@@ -79,15 +79,19 @@ def _require_readable(engine: Engine, table: str, rows: list[dict[str, Any]]) ->
     marked = ({"mark": 0, **row} for row in rows) if table == PLANE_TABLES["usage"] else rows
     lines = [encode(row) for row in marked]
     if table == PLANE_TABLES["license"]:
-        lines, _ = sightings_and_counts(lines)
-    if lines and not engine.of(table).reads(table, b"\n".join(lines)):
+        sealed_reports.states(lines)
+    elif lines and not engine.of(table).reads(table, b"\n".join(lines)):
         raise ContentError(f"the table {table} cannot read its own rows")
 
 
 def _raw_rows(engine: Engine, plane: Plane, work: Work) -> list[dict[str, Any]]:
+    if plane == "license":
+        # With what a loader of the version before has inserted, and nothing has sealed yet.
+        in_clear = install_data.rows(engine, sealed_reports.SIGHTINGS, work[plane])
+        return sealed_reports.rows(engine, work[plane]) + in_clear
     return [
         {name: value for name, value in row.items() if name != "mark"}
-        for row in install_data.rows(engine, install_data.TABLES[plane][0], work[plane])
+        for row in install_data.rows(engine, PLANE_TABLES[plane], work[plane])
     ]
 
 

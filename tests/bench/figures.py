@@ -75,8 +75,7 @@ _INSTALLS = """
 ROWS = 250_000
 # What outlasts the raw rows, in both planes.
 LASTING = (
-    "installs", "installs_by_month", "features_by_month", "license_sources_by_month", "sightings_by_install",
-    "license_keys",
+    "installs", "installs_by_month", "features_by_month", "license_sources_by_month", "license_keys",
 )  # fmt: skip
 # What the dashboard's charts and an analyst ask, of 30 days unless it says otherwise.
 QUESTIONS: dict[str, tuple[str, dict[str, str]]] = {

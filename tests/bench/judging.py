@@ -65,7 +65,7 @@ def main() -> None:
             place = pairs[-1]
         timed(f"a pass over all installs, {events} flags", began)
         batch = engine.query(
-            "SELECT module, install FROM sightings_by_install ORDER BY cityHash64(install, 3) LIMIT 500"
+            "SELECT DISTINCT module, install FROM license_states ORDER BY cityHash64(install, 3) LIMIT 500"
         )
         for name in ("first", "second"):
             began = now()

@@ -3,7 +3,8 @@
     python -m tests.bench.row_bytes
 
 The fleet is that of `pharos demo`: 12 modules, features, versions. A table is merged into a part for each month before
-it is measured.
+it is measured. A row of `license_states` is that of a batch, until the daily pass writes one for each install in place
+of them.
 """
 
 import json
@@ -26,6 +27,7 @@ from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
 from tests.deploy.nginx import COLLECTOR, Nginx
 from warehouse.engine import Engine
+from warehouse.licensing import state_rows
 from warehouse.migrate import migrate
 
 INSTALLS, DAYS, BATCH = 1500, 25, 5000
@@ -34,6 +36,17 @@ INSTALLS, DAYS, BATCH = 1500, 25, 5000
 def _batches(fleet: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     while batch := list(islice(fleet, BATCH)):
         yield batch
+
+
+def size(engine: Engine, table: str, when: str = "") -> None:
+    """Print the bytes of a row of a table on disk."""
+    engine.command(f"OPTIMIZE TABLE {table} FINAL")
+    ((size, count),) = engine.query(
+        "SELECT sum(bytes_on_disk), sum(rows) FROM system.parts "
+        "WHERE active AND database = currentDatabase() AND table = {table:String}",
+        {"table": table},
+    )
+    print(f"{table}{when}: {count:,} rows, {size / count:.1f} bytes each")
 
 
 def rows(folder: Path) -> None:
@@ -50,14 +63,12 @@ def rows(folder: Path) -> None:
         spool.store(split, now.timestamp())
         insert_batch(engine, "usage", f"usage {number}", sorted(row.usage for row in split))
         insert_batch(engine, "license", f"license {number}", sorted(row.license for row in split))
-    for table in ("usage_beacons", "license_sightings"):
-        engine.command(f"OPTIMIZE TABLE {table} FINAL")
-        ((size, count),) = engine.query(
-            "SELECT sum(bytes_on_disk), sum(rows) FROM system.parts "
-            "WHERE active AND database = currentDatabase() AND table = {table:String}",
-            {"table": table},
-        )
-        print(f"{table}: {count:,} rows, {size / count:.1f} bytes each")
+    for table in ("usage_beacons", state_rows.TABLE):
+        size(engine, table)
+    states = state_rows.read(engine, state_rows.after(engine, ("", 0), INSTALLS * 100))
+    engine.command(f"TRUNCATE TABLE {state_rows.TABLE}")
+    state_rows.insert(engine, states, "the pass")
+    size(engine, state_rows.TABLE, " after the pass")
     spool.checkpoint()
     print(f"spool: {home.spool.stat().st_size / spool.stats().beacons:.0f} bytes a beacon")
     spool.close()

@@ -32,7 +32,11 @@ MEASURED = {
         8.2, "bytes an install-day", "what lasts in both planes", "docs/architecture.md: 10 million install-days"
     ),
     "usage": Measured(18.7, "bytes", "a row of the usage plane", "docs/decisions/009"),
-    "sighting": Measured(20.7, "bytes", "a row of the license plane", "`tests.bench.row_bytes`"),
+    "report": Measured(300, "bytes", "a license report until the daily pass", "`tests.bench.row_bytes`"),
+    "state": Measured(
+        4200, "bytes", "the sealed reports of an install, 13 months: twice those of a month", "`tests.bench.row_bytes`"
+    ),
+    "pass": Measured(280, "µs of CPU", "the daily pass for an install with 50 days", "docs/decisions/010"),
     "id": Measured(19, "bytes", "a duplicate id on disk", "docs/decisions/006"),
     "filter": Measured(3, "bytes", "a duplicate id in memory, shared by the workers", "docs/architecture.md"),
     "spool": Measured(896, "bytes", "a beacon that waits in the spool", "`tests.bench.row_bytes`"),
@@ -41,8 +45,8 @@ MEASURED = {
         4.2, "times the even rate", "the first hour after six hours without a collector", "`tests.bench.outages`"
     ),
 }  # fmt: skip
-# Kept for so many days: aggregates 25 months, rows of the usage plane, rows of the license plane 13 months, ids.
-AGGREGATE_DAYS, USAGE_DAYS, SIGHTING_DAYS, ID_DAYS = 761, 35, 396, 30
+# Kept for so many days: aggregates 25 months, rows of the usage plane, ids.
+AGGREGATE_DAYS, USAGE_DAYS, ID_DAYS = 761, 35, 30
 OUTAGE_HOURS = 6
 # The most duplicate ids of one spool that `make bench` measures.
 MOST_IDS = 100_000_000
@@ -64,10 +68,11 @@ def needs(installs: int, beacons_a_day: int) -> dict[str, str]:
         "two-core collectors for it": str(math.ceil(cores / 2)),
         "collectors with at most 100 million ids": str(math.ceil(beacons * ID_DAYS / MOST_IDS)),
         "loader and ClickHouse cores, even": _number(rate * of["load"] / 1e6),
+        "daily pass, CPU": _seconds(installs * of["pass"] / 1e6),
         "network, peak hour": f"{_number(rate * of['peak'] * of['wire'] * 8 / 1e6)} Mbit/s",
         "aggregates, 25 months": _bytes(installs * AGGREGATE_DAYS * of["aggregates"]),
         "usage rows, 35 days": _bytes(beacons * USAGE_DAYS * of["usage"]),
-        "license rows, 13 months": _bytes(beacons * SIGHTING_DAYS * of["sighting"]),
+        "license reports, 13 months": _bytes(installs * of["state"] + beacons * of["report"]),
         "duplicate ids, all collectors": _bytes(beacons * ID_DAYS * of["id"]),
         "their filters, in memory": _bytes(beacons * ID_DAYS * of["filter"]),
         "spool after 6 h": _bytes(rate * OUTAGE_HOURS * 3600 * of["spool"]),
@@ -76,9 +81,10 @@ def needs(installs: int, beacons_a_day: int) -> dict[str, str]:
 
 LOADS = (
     "beacons/s, even", "beacons/s, peak hour", "collector cores, peak hour", "two-core collectors for it",
-    "collectors with at most 100 million ids", "loader and ClickHouse cores, even", "network, peak hour",
+    "collectors with at most 100 million ids", "loader and ClickHouse cores, even", "daily pass, CPU",
+    "network, peak hour",
 )  # fmt: skip
-DISKS = ("aggregates, 25 months", "usage rows, 35 days", "license rows, 13 months", "duplicate ids, all collectors",
+DISKS = ("aggregates, 25 months", "usage rows, 35 days", "license reports, 13 months", "duplicate ids, all collectors",
          "their filters, in memory", "spool after 6 h")  # fmt: skip
 
 
@@ -107,6 +113,10 @@ def _number(value: float) -> str:
     if value >= 100:
         return f"{round(value, 1 - math.floor(math.log10(value))):,.0f}"
     return f"{value:.2g}" if value >= 0.01 else "< 0.01"
+
+
+def _seconds(value: float) -> str:
+    return f"{_number(value / 3600)} h" if value >= 3600 else f"{_number(value)} s"
 
 
 def _bytes(value: float) -> str:

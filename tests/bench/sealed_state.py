@@ -20,6 +20,7 @@ from warehouse.queries import linkage
 from warehouse.queries.linkage import Planes, Row
 
 INSTALLS, K = 5000, 5
+REPORTED = ("day", "module", "version", "license_status", "country")
 LAST = date(2026, 11, 28)
 SPANS = (1, 3, 14, 30)
 # From the reports of an install and module, in order, to the rows that show of them.
@@ -107,7 +108,7 @@ def exposed(found: dict[tuple[str, str], list[Row]], shown: Shown, *, by_module:
     rows: list[Row] = []
     for (install, module), reported in found.items():
         rows += [{**row, "install": f"{install} {module}" if by_module else install} for row in shown(reported)]
-    candidates = linkage.alike(Planes(rows, rows), lambda row: row["install"], lambda row: row["install"])
+    candidates = linkage.alike(Planes(rows, rows, REPORTED), lambda row: row["install"], lambda row: row["install"])
     few = {str(install).split()[0] for install, others in candidates.items() if len(others) < K}
     return len(few) / len({install for install, _ in found})
 

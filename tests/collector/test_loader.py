@@ -1,5 +1,6 @@
 """The loader: every beacon in each plane exactly once, whatever breaks in between."""
 
+import base64
 import json
 import threading
 from collections import Counter
@@ -38,7 +39,6 @@ class FakeEngine:
         self.tables: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in TABLES.values()}
         self.inserts = 0
         self.told: list[dict[str, Any]] = []
-        self.states: list[dict[str, Any]] = []
         self.hours: dict[str, list[dict[str, Any]]] = {}
         self.seal = Seal(bytes(32))
         self.wrong_schema = False
@@ -59,23 +59,27 @@ class FakeEngine:
         return [self]
 
     def insert(self, table: str, lines: Sequence[bytes], token: str) -> None:
-        if table == state_rows.TABLE:
-            self.states += [json.loads(line) for line in lines]
-            return
         if table == hour_counts.TABLE:
-            found = [json.loads(line) for line in lines]
-            assert self.hours.setdefault(token, found) == found, "one token, two contents"
-            return
-        if table not in self.tables:
+            counted = [json.loads(line) for line in lines]
+            assert self.hours.setdefault(token, counted) == counted, "one token, two contents"
+        if table == "freshness_by_loader":
             self.told += [json.loads(line) for line in lines]
+        if table not in self.tables:
             return
         self.inserts += 1
         self.before(table)
         found = [json.loads(line) for line in lines]
+        if table == state_rows.TABLE:
+            found = [{"beacon": beacon} for each in found for beacon in self._reported(each)]
         if any(self.poison(table, each) for each in found):
             raise ContentError("ClickHouse refuses the rows")
         assert self.tables[table].setdefault(token, found) == found, "one token, two contents"
         self.after(table)
+
+    def _reported(self, row: dict[str, Any]) -> list[int]:
+        """Return the beacons of a sealed state: their rows have the number as version."""
+        state = self.seal.unseal(row["module"], row["install"], base64.b64decode(row["sealed"]))
+        return sorted(int(report.version) for report, _ in state.seen)
 
     def altered(self, table: str) -> str:
         return table
@@ -101,11 +105,11 @@ class FakeEngine:
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
-        if "in_state = 0" in sql:
-            return [(0, 0)]
+        if "count() FROM license_sightings" in sql:
+            return [(0,)]
         if "now64" in sql:
             return [(0,)]
-        known = ("FROM install_states", "_partition_id", "license_cases", "touched <", "own_name = 0")
+        known = ("FROM install_states", "_partition_id", "license_cases", "touched <", "own_name = 0", "sightings_by_")
         assert any(part in sql for part in known), sql
         return []  # nobody decided anything, and nothing is too old
 
@@ -152,7 +156,7 @@ def test_the_planes_share_no_batch_id(spool: Spool, engine: FakeEngine) -> None:
     """No batch id of one plane is in the other."""
     spool.store(rows(1), NOON)
     drain(spool, engine)
-    assert not set(engine.tables["usage_beacons"]) & set(engine.tables["license_sightings"])
+    assert not set(engine.tables["usage_beacons"]) & set(engine.tables["license_states"])
 
 
 def kill_at(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine, moment: str) -> None:
@@ -271,7 +275,7 @@ def test_a_loader_that_cannot_load_says_so_where_it_can(spool: Spool, engine: Fa
 
     def refuse(table: str) -> None:
         stop.set()
-        raise EngineError("the table license_sightings is not there")
+        raise EngineError("the table license_states is not there")
 
     engine.before = refuse
     spool.store(rows(*range(20)), NOON)
@@ -279,7 +283,7 @@ def test_a_loader_that_cannot_load_says_so_where_it_can(spool: Spool, engine: Fa
         patch.setattr("collector.loader.migrate", lambda engine: [])
         loader(spool, engine).run(stop)
     (told,) = engine.told
-    assert (told["waiting"], told["sealed"], told["trouble"]) == (20, 1, "the table license_sightings is not there")
+    assert (told["waiting"], told["sealed"], told["trouble"]) == (20, 1, "the table license_states is not there")
     assert told["oldest"] == told["fresh_to"] == "2026-11-22 12:00:00.000"
     assert told["trouble_since"] is not None
     assert spool.loading().fresh_to is None

@@ -24,7 +24,7 @@ from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
 from warehouse import install_data
-from warehouse.engine import Engine, EngineError
+from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.licensing import state_rows
 from warehouse.licensing.judge import Judge
 from warehouse.licensing.state_codec import encode as encoded
@@ -87,7 +87,7 @@ def insert_as_before(engine: Engine, rows: Sequence[bytes]) -> None:
 
 
 def test_a_batch_becomes_a_row_for_each_install(engine: Engine, tmp_path: Path) -> None:
-    """What the loader has loaded is in states and in sightings that say so, also when a batch is sent again."""
+    """What the loader has loaded is in states and not in clear, also when a batch is sent again."""
     spool = Spool(tmp_path / "spool")
     now = NOW.timestamp()
     for day in (3, 2, 1):
@@ -103,7 +103,7 @@ def test_a_batch_becomes_a_row_for_each_install(engine: Engine, tmp_path: Path) 
         insert_batch(engine, "license", str(batch.id("license")), spool.rows(batch, "license"))
         Loader(spool, engine).load(batch)
     assert stored(engine, reports([3, 2, 1])) == said(reports([3, 2, 1]))
-    assert count(engine, "in_state = 0", "license_sightings") == 0
+    assert count(engine, "1", "license_sightings") == count(engine, "1", "sightings_by_install") == 0
     assert count(engine) <= 6 * len(INSTALLS)
     assert sizes(engine) == {12 + 256 + 16}, "a report of a batch takes little room"
     fill(engine)
@@ -112,7 +112,7 @@ def test_a_batch_becomes_a_row_for_each_install(engine: Engine, tmp_path: Path) 
 
 
 def test_what_was_loaded_before_is_sealed_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All sightings, in portions. A kill in between repeats it, and afterwards nothing is left to do."""
+    """All sightings, in portions. A kill in between repeats it, and afterwards nothing is in clear any more."""
     before = reports([40, 20, 2])
     insert_as_before(engine, before)
     monkeypatch.setattr(sealed_reports, "PORTION", 2)
@@ -134,10 +134,9 @@ def test_what_was_loaded_before_is_sealed_once(engine: Engine, monkeypatch: pyte
     assert noted[0] == "sealing 15 license reports"
     assert noted[-1] == "sealed the license reports of 5 installs"
     assert stored(engine, before) == said(before)
-    assert count(engine, "in_state = 0", "license_sightings") == 0
+    assert count(engine, "1", "license_sightings") == count(engine, "1", "sightings_by_install") == 0
     fill(engine, noted.append)
     assert len(noted) == 4
-    assert count(engine, "in_state = 0", "license_sightings") == 0
     later = reports([1])
     insert_as_before(engine, later)
     fill(engine)
@@ -145,7 +144,7 @@ def test_what_was_loaded_before_is_sealed_once(engine: Engine, monkeypatch: pyte
 
 
 def test_what_an_old_loader_inserts_meanwhile_is_sealed_later(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is not marked as sealed; what is older than such a loader inserts is sealed once all the same."""
+    """It is not deleted before."""
     before, meanwhile = reports([40, 2]), reports([1])
     insert_as_before(engine, before)
     insert = state_rows.insert
@@ -157,10 +156,11 @@ def test_what_an_old_loader_inserts_meanwhile_is_sealed_later(engine: Engine, mo
     monkeypatch.setattr(state_rows, "insert", beside)
     fill(engine)
     monkeypatch.setattr(state_rows, "insert", insert)
-    assert count(engine, "in_state = 0 AND time < now() - INTERVAL 30 DAY", "license_sightings") == 0
-    assert count(engine, "in_state = 0", "license_sightings") >= 2 * len(INSTALLS)
+    assert {*engine.query("SELECT DISTINCT toDate(time) FROM license_sightings")} == {
+        ((NOW - timedelta(days=1)).date(),)
+    }
     fill(engine)
-    assert count(engine, "in_state = 0", "license_sightings") == 0
+    assert count(engine, "1", "license_sightings") == 0
     assert stored(engine, before) == said([*before, *meanwhile])
 
 
@@ -273,3 +273,68 @@ def test_the_wrong_key_is_named(engine: Engine) -> None:
     engine.__dict__["seal"] = type(engine.seal).of_root(b"another")
     with pytest.raises(EngineError, match="sealed under another key, or is damaged"):
         state_rows.read(engine, list(states(rows)))
+
+
+def test_an_install_that_was_erased_is_not_sealed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither before, nor by another loader while its sightings are sealed."""
+    rows = reports([2])
+    insert_as_before(engine, rows)
+    (_, before), (_, during), *others = sorted(states(rows))
+    table = "retired_license_installs"
+    engine.of(table).insert(table, [encode({"install": before})], "one")
+    insert = state_rows.insert
+
+    def beside(engine_of_fill: Engine, states: dict[Any, State], token: str, *more: int) -> None:
+        engine.of(table).insert(table, [encode({"install": during})], "two")
+        insert(engine_of_fill, states, token, *more)
+
+    monkeypatch.setattr(state_rows, "insert", beside)
+    fill(engine)
+    settled(engine)
+    assert state_rows.read(engine, list(states(rows))).keys() == {*others}
+    keys = {install for (install,) in engine.query("SELECT DISTINCT install FROM license_keys")}
+    assert keys >= {install for _, install in others}
+    assert during not in keys
+
+
+def test_a_status_stays_known_for_longer_than_its_reports(engine: Engine) -> None:
+    """When each was first reported comes along from the version before."""
+    rows = reports([40])
+    insert_as_before(engine, rows)
+    first = (NOW - timedelta(days=700)).replace(tzinfo=None)
+    engine.command(
+        "INSERT INTO sightings_by_install SELECT module, install, status, toDateTime64("
+        f"'{first}', 3, 'UTC'), last_seen, latest FROM sightings_by_install"
+    )
+    fill(engine)
+    for state in state_rows.read(engine, list(states(rows))).values():
+        assert state.since == {"licensed": first.replace(tzinfo=UTC).timestamp()}
+
+
+def test_the_loader_refuses_a_row_that_it_cannot_seal() -> None:
+    """As ClickHouse would, so that the row is put aside alone."""
+    (row, *_) = reports([1])
+    for wrong in ({"time": "yesterday"}, {"install": -1}, {"key": 1 << 64}, {"status": None}):
+        with pytest.raises(ContentError):
+            states([encode({**msgspec.json.decode(row), **wrong})])
+    with pytest.raises(ContentError):
+        states([b"{"])
+
+
+def test_keys_have_the_day_of_their_insert(engine: Engine, tmp_path: Path) -> None:
+    """Also those of the version before, and those of a report that is old. A pass writes them anew."""
+    insert_batch(engine, "license", "rows", reports([40]))
+    insert_as_before(engine, reports([30]))
+    fill(engine)
+    today = [(datetime.combine(NOW.date(), datetime.min.time()), len(INSTALLS))]
+    latest = "SELECT last_seen, uniqExact(install) FROM license_keys GROUP BY last_seen"
+    assert engine.query(latest) == today
+    age(engine, 24)
+    engine.command(
+        f"ALTER TABLE {engine.altered(state_rows.KEYS)} UPDATE last_seen = last_seen - INTERVAL 1 DAY WHERE 1",
+        {"mutations_sync": 2},
+    )
+    pass_over(engine, tmp_path)
+    assert engine.query(f"SELECT uniqExact(install) FROM license_keys WHERE last_seen = '{NOW:%Y-%m-%d} 00:00:00'") == [
+        (len(INSTALLS),)
+    ]

@@ -11,7 +11,8 @@ import pytest
 from collector.batch_insert import insert_batch
 from collector.loader import Loader
 from collector.planes import SOURCE_INSTALL, Planes, encode
-from collector.source_counts import sightings_and_counts
+from collector.sealed_reports import fill
+from collector.source_counts import counts
 from collector.spool import Row, Spool
 from core.home import Home
 from tests.end_to_end.beacons import beacon
@@ -39,38 +40,37 @@ def names(plane: str) -> set[int]:
     return {PLANES.pseudonyms(bytes.fromhex(each.replace("-", "")), 0)[plane] for each in INSTALLS}  # type: ignore[index]
 
 
-def test_a_row_is_a_sighting_and_a_count_that_share_no_id() -> None:
-    """The sighting has no pseudonym of the count, and the count no id of the sighting."""
+def test_a_count_has_no_id_of_its_report() -> None:
+    """Only a pseudonym of its own, and whether there is a key."""
     split = PLANES.split(beacon(), "203.0.113.9", datetime.now(UTC))
-    (sighting,), (count,) = (
-        [msgspec.json.decode(line) for line in lines] for lines in sightings_and_counts([encode(split.license)])
-    )
-    assert {**sighting, SOURCE_INSTALL: count["install"]} == {**split.license, "counted": 1, "in_state": 1}
-    shared = {value for value in sighting.values() if isinstance(value, int) and value > 1} & {*count.values()}
-    assert not shared
+    (count,) = (msgspec.json.decode(line) for line in counts([encode(split.license)]))
+    assert count["install"] == split.license.pop(SOURCE_INSTALL)
+    assert (count["own_name"], count["keyed"]) == (1, 2)
+    assert not {value for value in split.license.values() if isinstance(value, int) and value > 2} & {*count.values()}
+    (count,) = (msgspec.json.decode(line) for line in counts([encode({**split.license, "key": 0})]))
+    assert count["keyed"] == 1
 
 
 def test_no_value_and_no_number_joins_the_counts_to_other_tables() -> None:
     """No two columns share a value, also after xor, addition, subtraction or truncation of numbers."""
     now = datetime.now(UTC)
     splits = [PLANES.split(beacon(), "203.0.113.9", now) for _ in range(200)]
-    lines = sightings_and_counts([encode(split.license) for split in splits])
-    sightings, counts = ([msgspec.json.decode(line) for line in each] for each in lines)
-    assert len({row["install"] for row in counts}) == len(splits)
+    counted = [msgspec.json.decode(line) for line in counts([encode(split.license) for split in splits])]
+    assert len({row["install"] for row in counted}) == len(splits)
+    reports = [{name: value for name, value in split.license.items() if name != SOURCE_INSTALL} for split in splits]
     usage = [{name: value for name, value in split.usage.items() if name != "features"} for split in splits]
-    for others in (sightings, usage):
-        planes = linkage.Planes(others, counts)
+    for others in (reports, usage):
+        planes = linkage.Planes(others, counted)
         for found in (*linkage.equal_values(planes), *linkage.related_ids(planes)):
             assert not any(len(each) < 5 for each in found.values())
 
 
-def test_a_row_of_an_earlier_spool_is_left_to_the_view() -> None:
-    """It has no pseudonym for the counts."""
+def test_a_row_of_an_earlier_spool_counts_under_its_name_in_the_plane() -> None:
+    """It has no pseudonym for the counts. It is renamed later."""
     row = PLANES.split(beacon(), "203.0.113.9", datetime.now(UTC)).license
     del row[SOURCE_INSTALL]
-    (sighting,), counts = sightings_and_counts([encode(row)])
-    assert counts == []
-    assert msgspec.json.decode(sighting) == {**row, "in_state": 1}
+    (count,) = (msgspec.json.decode(line) for line in counts([encode(row)]))
+    assert (count["install"], count["own_name"]) == (row["install"], 0)
 
 
 def period(engine: Engine) -> Any:
@@ -80,7 +80,7 @@ def period(engine: Engine) -> Any:
 
 
 def counted_after_kills(engine: Engine, home: Home) -> Any:
-    """Load a batch that was killed after its sightings, and again after its counts."""
+    """Load a batch that was killed after its reports, and again after its counts."""
     migrate(engine)
     spool = Spool(home.spool)
     spool.store(rows(1), time.time())
@@ -124,6 +124,7 @@ def renamed(engine: Engine, home: Home) -> Any:
         {name: v for name, v in msgspec.json.decode(row.license).items() if name != SOURCE_INSTALL} for row in rows(2)
     ]
     engine.insert("license_sightings", [encode(row) for row in old], "of the version before")
+    fill(engine)
     # A replica may lag behind.
     wait_for(lambda: len({*engine.query(COUNTED)}) == len(INSTALLS) == sum(period(engine)), "all replicas")
     before = {*engine.query(COUNTED)}, period(engine)

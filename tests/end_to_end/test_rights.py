@@ -127,6 +127,7 @@ def test_access_gives_all_that_is_held(system: System, module: str) -> None:
     assert {row["status_since"] for row in license} == {min(map(second, sent))}
     assert {row["status"] for row in license} == {"licensed"}
     assert len(held["usage"]["installs_by_month"]) in (1, 2)
+    assert held["license"]["license_sightings"] == held["license"]["sightings_by_install"] == []
     assert "9.9.9" not in json.dumps(held)
     assert held["decisions"] == {"objected": False, "restricted": False}
     assert mine not in json.dumps(held)

@@ -28,14 +28,14 @@ def test_it_sees_what_differs(name: str) -> None:
 def test_uses_are_summed_and_installs_are_not() -> None:
     """Two beacons of an install on one day are five uses of one install."""
     assert expected(TABLES["features_by_month"], LEDGER)["2026-11-22", "invoice_pro", 1] == 5
-    assert expected(TABLES["sightings_by_install"], LEDGER)["invoice_pro", 5, "licensed"] == 1
+    assert expected(TABLES["license_states"], LEDGER)["2026-11-22", "invoice_pro", 5, "licensed", "reseller"] == 1
 
 
 @pytest.mark.parametrize(
     "bad",
     [
         replace(GOOD, tables={**GOOD.tables, "usage_beacons": Difference(1, 0)}),
-        replace(GOOD, tables={**GOOD.tables, "sightings_by_install": Difference(0, 1)}),
+        replace(GOOD, tables={**GOOD.tables, "license_states": Difference(0, 1)}),
         replace(GOOD, tables={}),
         replace(GOOD, uses=(5, 6)),
         replace(GOOD, recount="usage, 2026-11-22: the rows say 5, the aggregate 6"),

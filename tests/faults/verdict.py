@@ -3,6 +3,7 @@
 The tables contain keyed ids only. The tests know the root secret and compute each beacon's ids in both planes.
 """
 
+import base64
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -16,6 +17,8 @@ from core.settings import Settings
 from tests.end_to_end.system import System, wait_for
 from tests.processes import apart
 from warehouse.engine import Engine
+from warehouse.licensing.state_codec import Seal
+from warehouse.licensing.states import DAY
 
 Key = tuple[Any, ...]
 # So late may a beacon be in the figures: a replica that was started again has to fetch first what it missed.
@@ -31,7 +34,7 @@ class Answered(NamedTuple):
     usage_beacon: int
     uses: int
     license_install: int
-    license_beacon: int
+    license_key: int
     source_install: int
     status: str
     source: str
@@ -42,7 +45,7 @@ class Answered(NamedTuple):
         usage, license = split.usage, split.license
         return cls(
             usage["day"], usage["module"], usage["install"], usage["beacon"], sum(usage["features"].values()),
-            license["install"], license["beacon"], license["source_install"], license["status"], license["source"],
+            license["install"], license["key"], license["source_install"], license["status"], license["source"],
         )  # fmt: skip
 
 
@@ -54,6 +57,7 @@ class Table:
     counted: Callable[[Answered], tuple[Key, int]]
     is_sum: bool
     sql: str
+    sealed: bool = False  # the rows are sealed states: what they say is compared
 
 
 DAY_OF_BIT = "toString(month + arrayJoin(bitPositionsToArray(days)))"
@@ -63,9 +67,13 @@ TABLES = {
         lambda one: ((one.day, one.module, one.usage_install, one.usage_beacon), 1), True,
         "SELECT toString(day), module::String, install, beacon, count() FROM usage_beacons GROUP BY ALL",
     ),
-    "license_sightings": Table(
-        lambda one: ((one.day, one.module, one.license_install, one.license_beacon), 1), True,
-        "SELECT toString(toDate(time)), module::String, install, beacon, count() FROM license_sightings GROUP BY ALL",
+    "license_states": Table(
+        lambda one: ((one.day, one.module, one.license_install, one.status, one.source), 1), False,
+        "SELECT module::String, install, sealed FROM license_states", sealed=True,
+    ),
+    "license_keys": Table(
+        lambda one: ((one.module, one.license_install, one.license_key), 1), False,
+        "SELECT DISTINCT module::String, install, key, 1 FROM license_keys",
     ),
     "installs_by_month": Table(
         lambda one: ((one.day, one.module, one.usage_install), 1), False,
@@ -84,10 +92,6 @@ TABLES = {
         lambda one: ((one.day, one.module, one.source_install, one.source), 1), False,
         f"SELECT DISTINCT {DAY_OF_BIT}, module::String, install, license_source::String, 1 "
         "FROM license_sources_by_month",
-    ),
-    "sightings_by_install": Table(
-        lambda one: ((one.module, one.license_install, one.status), 1), False,
-        "SELECT DISTINCT module::String, install, status::String, 1 FROM sightings_by_install",
     ),
 }  # fmt: skip
 
@@ -200,8 +204,19 @@ def differences(engine: Engine, ledger: list[Answered]) -> dict[str, Difference]
         must = expected(table, ledger)
         server = engine.of(name)
         for label, sql in _each_replica(server, name, table.sql):
-            found[label] = compare(must, server.query(sql))
+            held = server.query(sql)
+            found[label] = compare(must, _said(engine.seal, held) if table.sealed else held)
     return found
+
+
+def _said(seal: Seal, rows: Iterable[tuple[str, int, str]]) -> set[tuple[Any, ...]]:
+    """Return what the sealed states of installs say: on which day which status and source."""
+    return {
+        (datetime.fromtimestamp(day * DAY, UTC).date().isoformat(), module, install, report.status, report.source, 1)
+        for module, install, sealed in rows
+        for (report, _), days in seal.unseal(module, install, base64.b64decode(sealed)).seen.items()
+        for day in days
+    }
 
 
 def _each_replica(engine: Engine, name: str, sql: str) -> list[tuple[str, str]]:

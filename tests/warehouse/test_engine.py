@@ -7,8 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from collector import sealed_reports
 from collector.batch_insert import TABLES, insert_batch
 from collector.loader import Loader
 from collector.planes import Planes, encode
@@ -22,6 +24,7 @@ from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
 from tests.processes import apart
 from warehouse import migrate, recount
 from warehouse.engine import ContentError, Engine, EngineError
+from warehouse.licensing import state_rows
 from warehouse.queries import health, metrics
 
 pytestmark = pytest.mark.parametrize("kind", ENGINES)
@@ -97,10 +100,9 @@ def test_every_field_has_its_columns(kind: str, tmp_path: Path) -> None:
     assert tables["usage_beacons"] == {column for _, column in columns("usage")} | {
         "day", "received", "install", "beacon", "mark", "edition", "counted", "country",
     }  # fmt: skip
-    assert tables["license_sightings"] == {column for _, column in columns("license")} | {
-        "time", "received", "install", "beacon", "ip", "country", "counted",
-        "in_state",
-    }  # fmt: skip
+    assert tables["license_states"] == {"module", "install", "written", "sealed"}
+    sealed = {field.name for field in msgspec.structs.fields(sealed_reports.Sighting)}
+    assert {column for _, column in columns("license")} < sealed
     counted = tables["installs_by_month"] | tables["license_sources_by_month"]
     assert set(DIMENSIONS) - {"feature"} <= counted
 
@@ -179,7 +181,7 @@ def tampered(engine: Engine, home: Home) -> list[str]:
     engine.command(
         "INSERT INTO installs_by_month (module, install, month, days) VALUES ('x', 1, toStartOfMonth(today()), 1)"
     )
-    for table in ("sightings_by_install", "license_sources_by_month"):
+    for table in ("license_keys", "license_sources_by_month"):
         engine.command(f"ALTER TABLE {engine.altered(table)} DELETE WHERE 1 SETTINGS mutations_sync = 2")
     return recount.differences(engine)
 
@@ -187,7 +189,7 @@ def tampered(engine: Engine, home: Home) -> list[str]:
 def test_a_recount_finds_what_differs(kind: str, tmp_path: Path) -> None:
     """A wrong aggregate is reported with one line."""
     found = done_in(kind, tmp_path, tampered)
-    assert [line.split(",")[0] for line in found] == ["usage", "license sources", "license installs"]
+    assert [line.split(",")[0] for line in found] == ["usage", "license sources", "license keys"]
 
 
 def troubles(engine: Engine, home: Home) -> list[Any]:
@@ -298,8 +300,12 @@ def of_many_months(engine: Engine, home: Home) -> tuple[Any, ...]:
     while spool.stats().beacons:
         loader.step()
         batches += 1
-    ((kept, last),) = engine.query("SELECT count(), toString(max(time)) FROM license_sightings")
-    return batches, kept, last[:10], recount.differences(engine)
+    kept = [
+        row["last"]
+        for each in {split.license["install"] for split in splits}
+        for row in state_rows.reports(engine, [each])
+    ]
+    return batches, len(kept), max(kept)[:10], recount.differences(engine)
 
 
 def test_an_import_of_many_months_is_loaded(kind: str, tmp_path: Path) -> None:

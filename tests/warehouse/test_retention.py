@@ -37,6 +37,10 @@ def load(engine: Engine, days: int, address: str, feature: str) -> None:
     split.usage["received"] = split.usage["day"]
     for plane, row in (("usage", split.usage), ("license", split.license)):
         insert_batch(engine, plane, f"{plane} {feature}", [encode(row)])  # type: ignore[arg-type]
+    # As a loader of the version before left it, but for what its views would count.
+    del split.license["source_install"]
+    lines = [encode({**split.license, "counted": 1, "in_state": 1})]
+    engine.of("license_sightings").insert("license_sightings", lines, feature)
 
 
 def marks(days: int) -> tuple[str, str]:

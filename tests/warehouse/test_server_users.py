@@ -109,7 +109,7 @@ def test_the_readers_logins_are_enough_for_a_dashboard(engine: Engine, tmp_path:
         for account in (ServerUser.PRODUCT, ServerUser.LICENSING):
             assert refused(reader, account, "ALTER TABLE usage_beacons DELETE WHERE 1")
         with pytest.raises(EngineError):
-            reader.query("SELECT count() FROM license_sightings")
+            reader.query("SELECT count() FROM license_states")
         with pytest.raises(EngineError, match="may not make users"):
             reader.create_users()
     finally:
@@ -185,8 +185,8 @@ def test_product_reads_aggregates_of_the_usage_plane_and_nothing_else(engine: En
     for table in [*closed, *(f"{table}_local" for table in closed if engine.cluster and table not in _views())]:
         assert refused(engine, ServerUser.PRODUCT, f"SELECT * FROM {table} FORMAT Null"), table
     for around in (
-        f"SELECT * FROM merge('{engine.database}', 'sight') FORMAT Null",
-        f"SELECT * FROM remote('127.0.0.1', '{engine.database}', 'license_sightings') FORMAT Null",
+        f"SELECT * FROM merge('{engine.database}', 'states') FORMAT Null",
+        f"SELECT * FROM remote('127.0.0.1', '{engine.database}', 'license_states') FORMAT Null",
         "SELECT * FROM url('http://127.0.0.1/', 'LineAsString') FORMAT Null",
         "SELECT * FROM system.parts FORMAT Null",
         "INSERT INTO installs_by_month (module) VALUES ('x')",
@@ -206,24 +206,24 @@ def _views() -> set[str]:
 @pytest.mark.server
 def test_licensing_reads_the_license_plane_and_nothing_else(engine: Engine) -> None:
     """Licensing does not read usage aggregates. Metrics are always queried as product."""
-    assert engine.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(10,)]
-    for table in [*USAGE, *RIGHTS, *VIEWS["usage"], *VIEWS["license"]]:
+    assert engine.as_user(ServerUser.LICENSING).query("SELECT uniqExact(install) FROM license_states") == [(10,)]
+    for table in [*USAGE, *RIGHTS, *VIEWS["usage"], *VIEWS["license"], "license_sightings", "sightings_by_install"]:
         assert refused(engine, ServerUser.LICENSING, f"SELECT * FROM {table} FORMAT Null"), table
-    assert refused(engine, ServerUser.LICENSING, "INSERT INTO license_sightings (module) VALUES ('x')")
-    assert refused(engine, ServerUser.LICENSING, "ALTER TABLE license_sightings DELETE WHERE 1")
+    assert refused(engine, ServerUser.LICENSING, "INSERT INTO license_states (module) VALUES ('x')")
+    assert refused(engine, ServerUser.LICENSING, "ALTER TABLE license_states DELETE WHERE 1")
 
 
 @pytest.mark.server
 def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine) -> None:
     """The loader reads only the columns that identify beacons. Its inserts still fill the aggregates."""
-    assert engine.query("SELECT count() FROM license_sightings") == [(10,)]
-    assert engine.query("SELECT uniqExact(install) FROM sightings_by_install") == [(10,)]
+    assert engine.query("SELECT uniqExact(install) FROM license_states") == [(10,)]
+    assert engine.query("SELECT uniqExact(install) FROM license_sources_by_month") == [(10,)]
     assert engine.as_user(ServerUser.LOADER).query("SELECT count(beacon) FROM usage_beacons") == [(10,)]
     for table in [*LICENSE, *AGGREGATES, *RIGHTS, *VIEWS["usage"], *VIEWS["license"]]:
         assert refused(engine, ServerUser.LOADER, f"SELECT * FROM {table} FORMAT Null"), table
     for statement in (
         "SELECT install, features FROM usage_beacons FORMAT Null",
-        "SELECT ip FROM license_sightings FORMAT Null",
+        "SELECT sealed FROM license_states FORMAT Null",
         "ALTER TABLE usage_beacons DELETE WHERE 1",
         "DROP TABLE usage_beacons",
     ):
@@ -233,7 +233,7 @@ def test_the_loader_inserts_and_reads_no_row_of_the_license_plane(engine: Engine
 @pytest.mark.server
 def test_the_loader_reads_no_table_through_another(engine: Engine) -> None:
     """Table functions such as `loop` could read any table, and the loader may not use them."""
-    for table in ("license_sightings", *USAGE):
+    for table in ("license_states", *USAGE):
         for source in (
             f"loop({quoted(engine.database)}, {table})",
             f"merge('{engine.database}', '^{table}$')",
@@ -270,11 +270,11 @@ def test_a_grant_that_is_no_longer_in_the_table_is_taken_back(engine: Engine) ->
     cluster = f" ON CLUSTER {engine.cluster}" if engine.cluster else ""
     for end in ("", "_local") if engine.cluster else ("",):
         product, loader = (account.user(engine.database) for account in (ServerUser.PRODUCT, ServerUser.LOADER))
-        engine.command(f"GRANT{cluster} SELECT ON license_sightings{end} TO {product}")
+        engine.command(f"GRANT{cluster} SELECT ON license_states{end} TO {product}")
         engine.command(f"GRANT{cluster} SELECT(features) ON usage_beacons{end} TO {loader}")
-    assert not refused(engine, ServerUser.PRODUCT, "SELECT * FROM license_sightings FORMAT Null")
+    assert not refused(engine, ServerUser.PRODUCT, "SELECT * FROM license_states FORMAT Null")
     migrate(engine)
-    assert refused(engine, ServerUser.PRODUCT, "SELECT * FROM license_sightings FORMAT Null")
+    assert refused(engine, ServerUser.PRODUCT, "SELECT * FROM license_states FORMAT Null")
     assert refused(engine, ServerUser.LOADER, "SELECT features FROM usage_beacons FORMAT Null")
 
 
@@ -337,7 +337,7 @@ def test_without_access_management_all_works_as_one_user_and_says_so(engine: Eng
     assert poor.one_user == "the user of PHAROS_CLICKHOUSE_URL may not create users"
     assert poor.as_user(ServerUser.PRODUCT).query("SELECT currentUser()") == poor.query("SELECT currentUser()")
     again = engine_at(url, tmp_path)
-    assert again.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_sightings") == [(0,)]
+    assert again.as_user(ServerUser.LICENSING).query("SELECT count() FROM license_states") == [(0,)]
     assert again.one_user
     done = pharos(tmp_path / "home", "doctor", PHAROS_CLICKHOUSE_URL=url, PHAROS_CLICKHOUSE_CLUSTER=poor.cluster)
     assert "FAIL grants       all tables are read as the user admin_" in done.stdout
@@ -387,7 +387,7 @@ def test_the_running_system_is_asked_as_its_users(tmp_path: Path) -> None:
         assert (metrics(), licenses()) == (503, 200)
         take("SELECT", "license_states", ServerUser.LICENSING)
         assert (metrics(), licenses()) == (503, 503)
-        take("INSERT", "license_sightings", ServerUser.LOADER)
+        take("INSERT", "license_states", ServerUser.LOADER)
         assert system.post(beacon())[0] == 202
         assert system.run("drain", "--timeout", "2").returncode == 1
         assert system.run("migrate").returncode == 0

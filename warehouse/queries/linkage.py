@@ -3,26 +3,35 @@
 For each install of the usage plane, an attack returns its candidates: the installs of the license plane that may be the
 same install. It omits installs that it learns nothing about. An install with fewer than k candidates is exposed.
 Pure, except for `read`.
+
+The license plane shows of an install which modules it has, and a row for each batch since the daily pass that had
+reports of it: their day of receipt. The rest is sealed. The rows of the usage plane are made to show the same.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
 
 from warehouse.engine import Engine
+from warehouse.licensing import state_rows
+from warehouse.licensing.state_codec import LEAST
 
-# The values of a beacon that both planes hold, under the same names.
-SHARED = ("day", "module", "version", "license_status", "country")
+# The values that both planes hold, under the same names. The day is "" in what is known for longer than a day.
+SHARED = ("day", "module")
 PROBES = 64
 BITS = 64
 # The bits compared of cut ids. With a million ids in each plane, the chance that any pair agrees is 0.4%.
 PIECE = 48
 # A column that tells batches has nearly all groups in common with such a column of the other plane.
 AGREE = 0.1
+# Base64 of a state that a pass has written is longer.
+SIZE = LEAST * 4 // 3
+# States have reports of 13 months.
+KEPT_DAYS = 396
 
 Row = dict[str, Any]
 Candidates = dict[int, frozenset[int]]
@@ -35,6 +44,11 @@ class Planes:
 
     usage: list[Row]
     license: list[Row]
+    shared: tuple[str, ...] = SHARED
+
+    def said(self, row: Row) -> Hashable:
+        """Return the values of a row that both planes hold."""
+        return tuple(row[column] for column in self.shared)
 
 
 @dataclass(frozen=True)
@@ -48,17 +62,43 @@ class Figure:
 
 
 def read(engine: Engine, since: date) -> Planes:
-    """Return all rows of both planes from the day `since`. Raises `EngineError`."""
-    usage = "SELECT * EXCEPT features, _part FROM usage_beacons WHERE day >= {since:Date} ORDER BY _part, _part_offset"
-    license = (
-        "SELECT *, toString(toDate(time)) AS day, status AS license_status, _part FROM license_sightings "
-        "WHERE time >= {since:Date} ORDER BY _part, _part_offset"
+    """Return the rows of both planes: of all installs that the usage plane has seen from the day `since` on.
+
+    Raises `EngineError`.
+    """
+    usage, license = engine.of("usage_beacons"), engine.of(state_rows.TABLE)
+    # What a pass has merged is larger than what a batch has inserted.
+    states = (
+        f"SELECT *, length(sealed) AS size, if(size < {SIZE}, toString(toDate(written)), '') AS day, _part "  # noqa: S608
+        f"FROM {state_rows.TABLE} ORDER BY _part, _part_offset"
     )
-    found = [
-        [msgspec.json.decode(line) for line in engine.of(table).json_rows(sql, {"since": since}, {})]
-        for table, sql in (("usage_beacons", usage), ("license_sightings", license))
-    ]
-    return Planes(*found)
+    theirs = [msgspec.json.decode(line) for line in license.json_rows(states, {}, {})]
+    # Of an install that the pass has not seen yet, the attacker knows its modules all the same.
+    merged = {(row["module"], row["install"]) for row in theirs if not row["day"]}
+    unseen = {(row["module"], row["install"]) for row in theirs} - merged
+    blank = dict.fromkeys(theirs[0] if theirs else (), "")
+    theirs += [{**blank, "module": module, "install": install} for module, install in unseen]
+    fresh = min((row["day"] for row in theirs if row["day"]), default=f"{_today()}")
+    beacons = (
+        "SELECT * EXCEPT (features, day), toString(received) AS day, _part FROM usage_beacons "
+        "WHERE received >= {fresh:Date} ORDER BY _part, _part_offset"
+    )
+    # An install whose last reports the license plane has forgotten is in no state.
+    installs = (
+        "SELECT module, install, max(last_day) >= {since:Date} AS seen FROM installs GROUP BY module, install "
+        "HAVING max(last_day) >= {kept:Date}"
+    )
+    reported = [msgspec.json.decode(line) for line in usage.json_rows(beacons, {"fresh": fresh}, {})]
+    kept = {"since": since, "kept": _today() - timedelta(days=KEPT_DAYS)}
+    known = [msgspec.json.decode(line) for line in usage.json_rows(installs, kept, {})]
+    seen = {row["install"] for row in known if row.pop("seen")}
+    nothing = dict.fromkeys(reported[0] if reported else ("day", "_part"), "")
+    mine = [row for row in reported + [{**nothing, **row} for row in known] if row["install"] in seen]
+    return Planes(mine, theirs)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def figures(planes: Planes, k: int) -> list[Figure]:
@@ -81,9 +121,9 @@ def attacks(planes: Planes) -> Iterator[tuple[str, Candidates]]:
     yield "ids related by a constant or a cut", _fewest_candidates(related_ids(planes))
     yield "groups of rows by any two columns", _fewest_candidates(grouped(planes))
     yield "parts not merged yet", overlapping_parts(planes)
-    yield "values of one beacon", alike(planes, lambda row: 0, lambda row: 0, whole=False)
-    yield "values of an install in a day", alike(planes, _install_day, _install_day)
-    yield "values of an install in all these days", alike(planes, _install, _install)
+    yield "values of one row", alike(planes, lambda row: 0, lambda row: 0, whole=False)
+    yield "modules of an install", modules(planes)
+    yield "modules of an install, and its latest reports", modules(planes, fresh=True)
 
 
 def equal_values(planes: Planes) -> Iterator[Candidates]:
@@ -131,11 +171,11 @@ def related_ids(planes: Planes) -> Iterator[Candidates]:
 
 def grouped(planes: Planes) -> Iterator[Candidates]:
     """Compare groups like `alike`, for each pair of columns other than the beacon's own values and the install's id."""
-    said = {*SHARED, "install", "status", "time"}
+    said = {*planes.shared, "install", "status", "time"}
     usage, license = (rows[0].keys() - said if rows else set() for rows in (planes.usage, planes.license))
-    theirs = {column: _group_hashes(planes.license, _by_column(column)) for column in license}
+    theirs = {column: _group_hashes(planes, planes.license, _by_column(column)) for column in license}
     for column in usage:
-        mine = _group_hashes(planes.usage, _by_column(column))
+        mine = _group_hashes(planes, planes.usage, _by_column(column))
         for other, contents in theirs.items():
             if _agree(mine, contents):
                 yield _match_groups(planes, _by_column(column), _by_column(other), mine, contents)
@@ -153,9 +193,36 @@ def alike(planes: Planes, mine: Key, theirs: Key, *, whole: bool = True) -> Cand
         planes,
         mine,
         theirs,
-        _group_hashes(planes.usage, mine, alone=True),
-        _group_hashes(planes.license, theirs, alone=True),
+        _group_hashes(planes, planes.usage, mine, alone=True),
+        _group_hashes(planes, planes.license, theirs, alone=True),
     )
+
+
+def modules(planes: Planes, *, fresh: bool = False) -> Candidates:
+    """Compare which modules an install has, and with `fresh` of which it has reported on the days since the daily pass.
+
+    On the day of the pass the usage plane does not tell the reports before it from those after it: an install that
+    reported before it may have wrong candidates.
+    """
+    usage, license = _known(planes, planes.usage, fresh=fresh), _known(planes, planes.license, fresh=fresh)
+    alike: dict[Hashable, set[int]] = defaultdict(set)
+    for install, known in license.items():
+        alike[known].add(install)
+    frozen = {known: frozenset(installs) for known, installs in alike.items()}
+    found: Candidates = {}
+    for install, known in usage.items():
+        _narrow(found, install, frozen.get(known, frozenset()))
+    return found
+
+
+def _known(planes: Planes, rows: list[Row], *, fresh: bool) -> dict[int, frozenset[Hashable]]:
+    """Return of each install its modules, and with `fresh` what it has reported since the daily pass."""
+    known: dict[int, set[Hashable]] = defaultdict(set)
+    for row in rows:
+        known[row["install"]].add(row["module"])
+        if fresh and row["day"]:
+            known[row["install"]].add(planes.said(row))
+    return {install: frozenset(each) for install, each in known.items()}
 
 
 def overlapping_parts(planes: Planes) -> Candidates:
@@ -164,20 +231,19 @@ def overlapping_parts(planes: Planes) -> Candidates:
     The name of a part contains its range of inserts, and both planes get the same inserts. The candidates of an install
     are the installs with the same values in a part that shares an insert with its part.
     """
-    said: dict[Hashable, dict[tuple[str, int, int], set[int]]] = defaultdict(lambda: defaultdict(set))
+    said: dict[Hashable, dict[tuple[int, int], set[int]]] = defaultdict(lambda: defaultdict(set))
     for row in planes.license:
-        said[_shared(row)][_inserts(row)].add(row["install"])
+        if row["_part"]:
+            said[planes.said(row)][_inserts(row)].add(row["install"])
     known: dict[Hashable, frozenset[int]] = {}
     found: Candidates = {}
     for row in planes.usage:
-        key = shared, (partition, first, last) = _shared(row), _inserts(row)
+        if not row["_part"]:
+            continue
+        key = shared, (first, last) = planes.said(row), _inserts(row)
         if key not in known:
             known[key] = frozenset().union(
-                *(
-                    installs
-                    for (other, start, end), installs in said[shared].items()
-                    if other == partition and start <= last and first <= end
-                )
+                *(installs for (start, end), installs in said[shared].items() if start <= last and first <= end)
             )
         _narrow(found, row["install"], known[key])
     return found
@@ -198,22 +264,22 @@ def _match_groups(
 ) -> Candidates:
     possible: dict[Hashable, set[int]] = defaultdict(set)
     for row in planes.license:
-        possible[their[theirs(row)], _shared(row)].add(row["install"])
+        possible[their[theirs(row)], planes.said(row)].add(row["install"])
     found: Candidates = {}
     frozen = {key: frozenset(installs) for key, installs in possible.items()}
     for row in planes.usage:
-        _narrow(found, row["install"], frozen.get((my[mine(row)], _shared(row)), frozenset()))
+        _narrow(found, row["install"], frozen.get((my[mine(row)], planes.said(row)), frozenset()))
     return found
 
 
-def _group_hashes(rows: list[Row], key: Key, *, alone: bool = False) -> dict[Hashable, int]:
+def _group_hashes(planes: Planes, rows: list[Row], key: Key, *, alone: bool = False) -> dict[Hashable, int]:
     """Return a hash of each group's shared values, in any order of rows. It is 0 for a single row, unless `alone`."""
     hashes: dict[Hashable, int] = defaultdict(int)
     counts: Counter[Hashable] = Counter()
     for row in rows:
         group = key(row)
         counts[group] += 1
-        hashes[group] = (hashes[group] + hash(_shared(row))) % 2**BITS
+        hashes[group] = (hashes[group] + hash(planes.said(row))) % 2**BITS
     return {group: hash((value, counts[group])) if alone or counts[group] > 1 else 0 for group, value in hashes.items()}
 
 
@@ -249,24 +315,11 @@ def _narrow(found: Candidates, install: int, candidates: frozenset[int]) -> None
         found[install] = candidates
 
 
-def _shared(row: Row) -> Hashable:
-    return tuple(row[column] for column in SHARED)
-
-
-def _install(row: Row) -> Hashable:
-    install: int = row["install"]
-    return install
-
-
-def _install_day(row: Row) -> Hashable:
-    return row["install"], row["day"]
-
-
 def _by_column(column: str) -> Key:
     return lambda row: row[column]
 
 
-def _inserts(row: Row) -> tuple[str, int, int]:
-    """Return the partition of a row's part (`202611_1_7_2`), and the first and last insert in it."""
-    partition, first, last, *_ = row["_part"].split("_")
-    return partition, int(first), int(last)
+def _inserts(row: Row) -> tuple[int, int]:
+    """Return the first and the last insert in a row's part (`202611_1_7_2`)."""
+    _, first, last, *_ = row["_part"].split("_")
+    return int(first), int(last)

@@ -19,4 +19,4 @@ SETTINGS index_granularity = 32, $deduplication_window = 10000, fsync_after_inse
     max_cleanup_delay_period = 3, finished_mutations_to_keep = 1, min_rows_to_fsync_after_merge = 1;
 
 ALTER TABLE license_sightings$local $on_cluster
-    ADD COLUMN IF NOT EXISTS in_state UInt8 COMMENT '1: the state of its install contains it';
+    ADD COLUMN IF NOT EXISTS in_state UInt8 COMMENT '1: the loader seals and deletes it';

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.planes import SOURCE_INSTALL, Planes, encode
 from core.home import Home
 from core.settings import Settings
 from tests.licensing import labelled
-from tests.licensing.measure import play
+from tests.licensing.measure import SECRET, play
 from tests.warehouse.licensing import sightings_oracle
 from warehouse.engine import Engine
 from warehouse.licensing import registry, sightings, state_facts
@@ -33,11 +34,18 @@ def now() -> datetime:
 
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory: pytest.TempPathFactory, now: datetime) -> Iterator[Engine]:
-    """A labelled fleet that was loaded the real way."""
+    """A labelled fleet that was loaded the real way, and its reports also in clear, for the oracle."""
     folder: Path = tmp_path_factory.mktemp("home")
     home = Home(folder)
     engine = Engine(Settings(home=folder), home)
-    play(labelled.fleet(11, now, each=2), engine, folder)
+    fleet, planes = labelled.fleet(11, now, each=2), Planes(SECRET)
+    play(fleet, engine, folder)
+    lines = []
+    for address, beacon in (each for install in fleet.installs for each in install.beacons):
+        row = planes.split(beacon, address, now, keep_date=True).license
+        del row[SOURCE_INSTALL]
+        lines.append(encode({**row, "counted": 1, "in_state": 1}))
+    engine.insert("license_sightings", lines, "the same in clear")
     yield engine
     engine.close()
 

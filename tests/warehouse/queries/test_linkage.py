@@ -11,6 +11,8 @@ from warehouse.queries.linkage import Candidates, Planes, Row
 K = 5
 INSTALLS = 60
 DAYS = ("2026-11-21", "2026-11-22")
+# If both planes showed all that a beacon says.
+REPORTED = ("day", "module", "version", "license_status", "country")
 
 
 def planes(batch: int = 0) -> Planes:
@@ -31,7 +33,7 @@ def planes(batch: int = 0) -> Planes:
                 )
     for plane in found:
         rng.shuffle(plane)
-    return Planes(*found)
+    return Planes(*found, shared=REPORTED)
 
 
 def pseudonym(plane: str, number: int) -> int:
@@ -44,6 +46,7 @@ def changed(attacked: Planes, column: str, usage: Any, license: Any) -> Planes:
     return Planes(
         [row | {column: usage(row)} for row in attacked.usage],
         [row | {column: license(row)} for row in attacked.license],
+        attacked.shared,
     )
 
 
@@ -134,17 +137,46 @@ def test_parts_that_were_not_merged_are_found() -> None:
 
 
 def test_what_nobody_else_says_is_found() -> None:
-    """An install that is alone with its version is exposed by one beacon; one that changed alone, by its history."""
+    """An install that is alone with its version is exposed by one row."""
     attacked = planes()
     for plane, rows in (("usage", attacked.usage), ("license", attacked.license)):
         for row in rows:
             if row["install"] == pseudonym(plane, 7):
                 row["version"] = "alone"
-            if row["install"] == pseudonym(plane, 8) and row["day"] == DAYS[1]:
-                row["version"] = "0"
-    one, day, history = (found(attacked, what) for what in ("one beacon", "in a day", "all these days"))
-    right = truth(attacked)
-    seventh, eighth = pseudonym("usage", 7), pseudonym("usage", 8)
-    assert one[seventh] == day[seventh] == history[seventh] == right[seventh]
-    assert history[eighth] == right[eighth]
-    assert len(one[eighth]) == len(day[eighth]) == 20
+    seventh = pseudonym("usage", 7)
+    assert found(attacked, "one row")[seventh] == truth(attacked)[seventh]
+
+
+def sealed() -> Planes:
+    """Installs whose reports are sealed: twenty have each set of modules, and a third reported since the daily pass."""
+    rows: dict[str, list[Row]] = {"usage": [], "license": []}
+    for plane, shown in rows.items():
+        for number in range(INSTALLS):
+            for module in "abc"[: number % 3 + 1]:
+                row: Row = {"install": pseudonym(plane, number), "module": module, "day": "", "_part": "all_1_1_0"}
+                shown.append(row)
+                if number < INSTALLS // 3:
+                    shown.append({**row, "day": DAYS[1]})
+    return Planes(rows["usage"], rows["license"])
+
+
+def test_a_rare_set_of_modules_is_found() -> None:
+    """Twenty installs with the same modules hide each other; one with modules of its own is alone."""
+    attacked = sealed()
+    assert {len(each) for each in found(attacked, "modules of an install").values()} == {20}
+    for plane, rows in (("usage", attacked.usage), ("license", attacked.license)):
+        rows += [{"install": pseudonym(plane, 7), "module": "rare", "day": "", "_part": "all_1_1_0"}]
+    seventh = pseudonym("usage", 7)
+    assert found(attacked, "modules of an install")[seventh] == {pseudonym("license", 7)}
+
+
+def test_the_latest_reports_narrow_it() -> None:
+    """Of the installs with the same modules, only those that have reported since the daily pass may be one that has."""
+    attacked = sealed()
+    candidates = found(attacked, "latest reports")
+    assert {len(candidates[pseudonym("usage", number)]) for number in range(20)} == {6, 7}
+    assert {len(candidates[pseudonym("usage", number)]) for number in range(20, INSTALLS)} == {13, 14}
+    for plane, rows in (("usage", attacked.usage), ("license", attacked.license)):
+        rows.append({"install": pseudonym(plane, 59), "module": "a", "day": DAYS[1], "_part": "all_1_1_0"})
+    alone = pseudonym("usage", 59)
+    assert found(attacked, "latest reports")[alone] == {pseudonym("license", 59)}
