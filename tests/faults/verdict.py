@@ -72,7 +72,7 @@ TABLES = {
         "SELECT module::String, install, sealed FROM license_states", sealed=True,
     ),
     "license_keys": Table(
-        lambda one: ((one.module, one.license_install, one.license_key), 1), False,
+        lambda one: ((one.module, one.license_install, one.license_key), int(one.license_key != 0)), False,
         "SELECT DISTINCT module::String, install, key, 1 FROM license_keys",
     ),
     "installs_by_month": Table(
