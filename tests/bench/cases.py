@@ -50,7 +50,7 @@ INSERT INTO license_cases SELECT concat('mod_', toString(number % 7)), cityHash6
 def fill(engine: Engine, cases: int) -> None:
     """Insert flags, reports and decisions."""
     for sql in (_INSTALLS, _KEYS, _DECISIONS):
-        engine.command(sql.format(installs=cases * 4 // 5, keys=cases // 5))
+        engine.command(sql.replace("{installs}", str(cases * 4 // 5)).replace("{keys}", str(cases // 5)))
     rows = engine.query(
         "SELECT DISTINCT module::String, install, if(key = 0, install % 50000 + 1, key) AS key FROM license_flags"
     )
