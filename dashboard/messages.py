@@ -10,7 +10,7 @@ from core.access_log import AccessLogError
 from dashboard.data_source import DataSource
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
-from dashboard.formatting import duration, fewer, moment
+from dashboard.formatting import count, duration, fewer, moment
 from warehouse.engine import EngineError, Trouble
 from warehouse.licensing.state_codec import Unreadable
 from warehouse.limited_engine import LimitExceeded
@@ -219,7 +219,7 @@ def none_so_far(read: int, onward: str) -> html.Div:
     """For a part of the installs without rows, when there are others. `onward` is the address of the next part."""
     return _empty(
         "No matching installs so far",
-        f"None of the {read:,} installs that were read reports the selected license status. A page reads no more.",
+        f"None of the {count(read)} installs that were read reports the selected license status. A page reads no more.",
         html.P(dcc.Link("Read the next", href=onward)),
     )
 

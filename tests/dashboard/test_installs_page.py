@@ -1,5 +1,6 @@
 """The page Installs follows cursors until it is full, and says what it cannot read."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -12,6 +13,7 @@ from core.credentials import Credentials, Role
 from core.home import Home, derive
 from core.settings import Settings
 from dashboard.audited_licensing import MOST_REQUESTS, MOST_ROWS
+from dashboard.formatting import count
 from tests.dashboard.conftest import EmptyEngine, fill
 from tests.dashboard.test_audited_licensing import ROW
 from warehouse.licensing.state_codec import Unreadable
@@ -82,8 +84,8 @@ def test_a_page_has_no_more_rows_than_its_file_may_have(visit: Visit, monkeypatc
 def test_a_part_without_rows_offers_the_next(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     """ "No matching installs" would be wrong as long as there are others."""
     answered(monkeypatch, 0, 25)
-    answer = str(fill(visit("licensing"), "licensing-rows", "?status=expired"))
-    assert "None of the 20,000 installs that were read" in answer
+    answer = json.dumps(fill(visit("licensing"), "licensing-rows", "?status=expired"), ensure_ascii=False)
+    assert f"None of the {count(20_000)} installs that were read" in answer
     assert f"/licensing/installs?status=expired&after={MOST_REQUESTS}" in answer
     answered(monkeypatch, 0, 1)
     assert "No beacons yet" in str(fill(visit("licensing"), "licensing-rows", "?status=expired"))
