@@ -10,7 +10,7 @@ reports of it: their day of receipt. The rest is sealed. The rows of the usage p
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -173,12 +173,21 @@ def grouped(planes: Planes) -> Iterator[Candidates]:
     """Compare groups like `alike`, for each pair of columns other than the beacon's own values and the install's id."""
     said = {*planes.shared, "install", "status", "time"}
     usage, license = (rows[0].keys() - said if rows else set() for rows in (planes.usage, planes.license))
-    theirs = {column: _group_hashes(planes, planes.license, _by_column(column)) for column in license}
-    for column in usage:
-        mine = _group_hashes(planes, planes.usage, _by_column(column))
-        for other, contents in theirs.items():
-            if _agree(mine, contents):
-                yield _match_groups(planes, _by_column(column), _by_column(other), mine, contents)
+    # What is known of an install without a row has no value.
+    mine = {column: replace(planes, usage=[row for row in planes.usage if row[column] != ""]) for column in usage}
+    theirs = {
+        other: (
+            rows := [row for row in planes.license if row[other] != ""],
+            _group_hashes(planes, rows, _by_column(other)),
+        )
+        for other in license
+    }
+    for column, of_column in mine.items():
+        contents = _group_hashes(planes, of_column.usage, _by_column(column))
+        for other, (rows, of_other) in theirs.items():
+            if _agree(contents, of_other):
+                compared = replace(of_column, license=rows)
+                yield _match_groups(compared, _by_column(column), _by_column(other), contents, of_other)
 
 
 def alike(planes: Planes, mine: Key, theirs: Key, *, whole: bool = True) -> Candidates:
