@@ -106,6 +106,10 @@ def fill(engine: Engine, note: Callable[[str], None] = log.info) -> None:
     the next call: only the rows that are marked first are sealed, and deleted.
     """
     engine = engine.of(SIGHTINGS)
+    if not any(engine.query(f"SELECT 1 FROM {table} LIMIT 1") for table in (SIGHTINGS, BY_INSTALL)):  # noqa: S608
+        return
+    for table in (SIGHTINGS, BY_INSTALL):  # what the queried replica lacks would be deleted unsealed
+        engine.synchronize(table)
     ((number,),) = engine.query(f"SELECT count() FROM {SIGHTINGS}")  # noqa: S608
     waits = {**UNLOGGED, "mutations_sync": 2}
     if number:
@@ -120,8 +124,7 @@ def fill(engine: Engine, note: Callable[[str], None] = log.info) -> None:
         engine.command(f"ALTER TABLE {engine.altered(SIGHTINGS)} DELETE WHERE in_state = 1", waits)
         # The days of reports that it had before are kept until its rows are merged.
         engine.command(f"OPTIMIZE TABLE {engine.altered(state_rows.KEYS)} FINAL", UNLOGGED)
-    if engine.query(f"SELECT 1 FROM {BY_INSTALL} LIMIT 1"):  # noqa: S608
-        engine.command(f"TRUNCATE TABLE {engine.altered(BY_INSTALL)}", UNLOGGED)
+    engine.command(f"TRUNCATE TABLE {engine.altered(BY_INSTALL)}", UNLOGGED)
 
 
 def _seal(engine: Engine, pairs: Sequence[Pair]) -> None:

@@ -132,6 +132,11 @@ class Engine:
         """Return a table's name for `ALTER TABLE`: the table that holds the rows, on all servers of the cluster."""
         return f"{quoted(f'{table}_local')}{self.on_cluster}" if self.cluster else quoted(table)
 
+    def synchronize(self, table: str) -> None:
+        """Wait until each replica of a cluster has the rows that another one has received. Raises `EngineError`."""
+        if self.cluster:
+            self.command(f"SYSTEM SYNC REPLICA{self.on_cluster} {quoted(self.database)}.{quoted(f'{table}_local')}")
+
     def query(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:

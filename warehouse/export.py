@@ -17,7 +17,6 @@ import msgspec
 
 from warehouse.complete_days import complete_from
 from warehouse.engine import Engine
-from warehouse.identifiers import quoted
 from warehouse.migrate import migrate
 from warehouse.retention import SET_AFTER
 
@@ -151,10 +150,7 @@ class EngineTables:
         if exported.before and rows_from is None:
             return []
         engine = self._engine.of(table)
-        if engine.cluster:
-            # The queried replica may still lack rows that another replica has received.
-            replica = f"{quoted(engine.database)}.{quoted(f'{table}_local')}"
-            engine.command(f"SYSTEM SYNC REPLICA{engine.on_cluster} {replica}")
+        engine.synchronize(table)
         days = engine.query(
             f"SELECT toString({exported.day or repr('')}) AS day_of_row, count() FROM {table} "  # noqa: S608
             f"WHERE {exported.before or 1} GROUP BY day_of_row ORDER BY day_of_row",

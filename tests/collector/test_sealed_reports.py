@@ -302,6 +302,7 @@ def test_a_status_stays_known_for_longer_than_its_reports(engine: Engine) -> Non
     rows = reports([40])
     insert_as_before(engine, rows)
     first = (NOW - timedelta(days=700)).replace(tzinfo=None)
+    engine.synchronize("sightings_by_install")
     engine.command(
         "INSERT INTO sightings_by_install SELECT module, install, status, toDateTime64("
         f"'{first}', 3, 'UTC'), last_seen, latest FROM sightings_by_install"
