@@ -28,6 +28,7 @@ PARTS = {
     "pages": "Pages",
     "judging": "Licensing rules",
     "cases": "The licensing desk",
+    "installs": "Installs",
     "rights": "Owners' requests",
     "start": "Start",
     "php_page": "A page of the host",
