@@ -80,7 +80,7 @@ def register(dash_app: Dash, callbacks: Callbacks, data: DataSource, views: Save
     """The callbacks of the shell."""
 
     filter_bar.register(dash_app, callbacks, data)
-    views_menu.register(callbacks, views)
+    views_menu.register(callbacks, views, mails=data.mails)
 
     def in_browser(function: str, *args: Any) -> None:
         dash_app.clientside_callback(ClientsideFunction("pharos", function), *args)

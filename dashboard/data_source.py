@@ -121,6 +121,7 @@ class DataSource:
     ) -> None:
         self._engine = engine
         self.k, self.rounded = settings.k, settings.rounded
+        self.mails = bool(settings.smtp_url)
         self.administers = not settings.clickhouse_readers  # whether ClickHouse's own tables can be asked
         self.catalog = catalog
         self.access_log = access_log

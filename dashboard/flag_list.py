@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dash import html
+from dash import dcc, html
 
 from dashboard.case_words import GRADES
 from dashboard.formatting import plural
 from dashboard.regions import region
+from warehouse.cases.subjects import Subject
 
 # The list is plain HTML. The read API has all flags.
 MOST = 100
@@ -61,7 +62,10 @@ def _flag(flag: Row) -> html.Li:
         *disputed,
         html.Span(f"{flag['module']}, {subject}{reach}, since {flag['since']}", className="flag-subject"),
     ]
-    return html.Li(html.Details([html.Summary(head), html.Div([_evidence(flag), _innocent(flag["innocent"])])]))
+    install, key = int(flag["id"] or "0", 16), int(flag["key"] or "0", 16)
+    case = Subject(flag["module"], 0 if key else install, key)
+    opened = html.P(dcc.Link("Open the case", href=f"/licensing/{case}"))
+    return html.Li(html.Details([html.Summary(head), html.Div([_evidence(flag), _innocent(flag["innocent"])]), opened]))
 
 
 def _evidence(flag: Row) -> html.Div:

@@ -30,7 +30,7 @@ def layout() -> dmc.Popover:
             ),
             dmc.TextInput(
                 id="view-mail", label="E-mail to", placeholder="name@example.com",
-                description="A digest each Monday and alerts on unusual days; of cases, one each day.",
+                description="Each Monday a digest, and an alert on unusual days. For Cases: a digest each day.",
             ),
             dmc.Button("Save view", id="view-save"),
             html.Div(id="views-message", role="status"),
@@ -51,8 +51,8 @@ def store() -> dcc.Store:
     return dcc.Store(id="view-deleted")
 
 
-def register(callbacks: Callbacks, views: SavedViews) -> None:
-    """The callback of the menu."""
+def register(callbacks: Callbacks, views: SavedViews, *, mails: bool) -> None:
+    """The callback of the menu. `mails`: a mail server is set."""
 
     @fill(
         callbacks,
@@ -79,7 +79,7 @@ def register(callbacks: Callbacks, views: SavedViews) -> None:
                 kept = ""
             elif ctx.triggered_id == "view-deleted" and isinstance(deleted, dict):
                 views.delete(user, str(deleted.get("name")))
-            return _list(views.of(user, role), user), kept
+            return _list(views.of(user, role), user, mails=mails), kept
         except ViewError as error:
             return Instead(messages.warning(f"{str(error)[:1].upper()}{str(error)[1:]}.", []))
 
@@ -96,15 +96,16 @@ def _view(
     return View(user, (name or "").strip(), page.path, (search or "")[: LONGEST_SEARCH + 1], role_that_sees, mail or "")
 
 
-def _list(found: list[View], user: str) -> list[Any]:
+def _list(found: list[View], user: str, *, mails: bool) -> list[Any]:
     if not found:
         return [html.P("No saved views yet. Save this one below.", className="dim")]
-    return [_entry(view, user) for view in found]
+    return [_entry(view, user, mails=mails) for view in found]
 
 
-def _entry(view: View, user: str) -> html.Div:
+def _entry(view: View, user: str, *, mails: bool) -> html.Div:
+    mailed = "by e-mail" if mails else "nothing is sent: no mail server is set"
     of = [] if view.owner == user else [f"by {view.owner}"]
-    notes = [*of, *([f"shared with {view.shared}"] if view.shared else []), *(["by e-mail"] if view.mail else [])]
+    notes = [*of, *([f"shared with {view.shared}"] if view.shared else []), *([mailed] if view.mail else [])]
     link = dcc.Link(view.name, href=f"{view.path}{view.search}", className="view-link")
     delete = html.Button(
         "×", type="button", className="view-delete", title="Delete this view",

@@ -145,8 +145,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
 
 def _note(rows: int, path: str, search: str, cursor: str | None) -> list[Any]:
     """The text below the grid, with links to the next installs and to the first ones."""
-    text = "Each row is the latest report of an install for a module. Times are UTC. IP addresses are kept 30 days."
-    parts: list[Any] = [f"{plural(rows, 'install')}. {text}"]
+    text = "each the latest report of an install for a module. Times are UTC. IP addresses are kept 30 days."
+    parts: list[Any] = [f"{plural(rows, 'row')}, {text}"]
     if cursor:
         parts += [" There may be others: ", dcc.Link("show the next", href=link(path, search, {"after": cursor})), "."]
     if parameter(search, "after"):

@@ -65,12 +65,46 @@ def test_the_counts_and_links_are_those_of_the_tables() -> None:
     assert "1 other install that used the same key" in text
     assert text.count("/licensing/invoice_pro.install.") == 1
     assert "/licensing/invoice_pro.install.0000000000000002" in text
-    told = shown(evidence(case.dossier))
+    told = shown(evidence(case.dossier, NOW.date()))
     assert "2 installs in question" in told
     assert "on 10 days, at most 3 on one day" in told
     assert "Self-reported" in told
     assert "Claimed" not in told
     assert case.dossier.users == "3"
+
+
+def test_what_was_cleared_is_folded_away_below_what_holds() -> None:
+    """A rule that holds comes first. What was cleared is said in the past tense, and open only where nothing holds."""
+    case = opened({2: 9}, {})
+    cleared = replace(case.dossier.flags[0], rule="dead_key", event="cleared", why="the evidence no longer holds")
+    both = evidence(replace(case.dossier, flags=[cleared, *case.dossier.flags]), NOW.date()).children
+    assert "Shared key" in shown(both[1])
+    assert "no longer: 1 rule" in shown(both[2])
+    assert "It held from 28 Nov 2026 on." in shown(both[2])
+    assert not both[2].open
+    assert evidence(replace(case.dossier, flags=[cleared]), NOW.date()).children[1].open
+
+
+def test_silence_is_said() -> None:
+    """An install that has sent nothing for more than a week may be gone; nothing is concluded from it."""
+    case = opened({2: 9, 3: 9}, {})
+    assert "sent nothing" not in shown(evidence(case.dossier, NOW.date() + timedelta(days=7)))
+    told = shown(evidence(case.dossier, NOW.date() + timedelta(days=33)))
+    assert "The installs have sent nothing since 28 Nov 2026, 33 days ago." in told
+
+
+def test_an_active_key_is_the_first_explanation_of_an_unlicensed_install() -> None:
+    """The registry's word stands before what the rule lists, and not beside rules that it does not explain."""
+    case = opened({2: 9}, {})
+    unlicensed = replace(case.dossier.flags[0], rule="unlicensed")
+    for registered, first in (("active, for 1 install", True), ("revoked, for 1 install", False), (None, False)):
+        known = replace(case.dossier, flags=[unlicensed], registered={9: registered})
+        told = shown(evidence(known, NOW.date()))
+        assert ("has its key as active" in told) == first
+        if first:
+            assert told.index("has its key as active") < told.index("a new customer")
+    shared = replace(case.dossier, registered={9: "active, for 1 install"})
+    assert "has its key as active" not in shown(evidence(shared, NOW.date()))
 
 
 def test_what_cannot_be_read_is_said_where_it_is_missing() -> None:

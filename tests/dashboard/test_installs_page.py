@@ -51,7 +51,7 @@ def test_short_pages_are_joined_to_one(visit: Visit, monkeypatch: pytest.MonkeyP
     answered(monkeypatch, 3, 4)
     answer = fill(visit("licensing"), "licensing-rows")
     assert len(answer["licensing-grid"]["rowData"]) == 12
-    assert "12 installs" in note(answer)
+    assert "12 rows" in note(answer)
     assert "after" not in note(answer)
 
 

@@ -1,5 +1,6 @@
 """The trends of the license plane, as the page and the read API tell them."""
 
+from dataclasses import replace
 from datetime import date
 
 import jsonschema_rs
@@ -25,3 +26,11 @@ def test_an_estimate_from_a_sample_says_so(sampled: float, said: bool) -> None:
     assert (answer["exact"], answer.get("sampled")) == ((False, 0.25) if said else (True, None))
     for shown in (flags._conversion(found(sampled), "call"), flags._unlicensed(found(sampled), "call", 5)):
         assert ("estimated from a random sample of 25% of them" in str(shown)) == said
+
+
+def test_without_a_flag_there_are_no_bounds() -> None:
+    """No flag is no proof: a version without one has no estimate of 0%, and no interval without a width."""
+    picture = replace(found(1.0), unlicensed=[estimated("invoice_pro", "4.0", 41, 0, 0, 12, 8)])
+    body, _, shown = flags._unlicensed(picture, "call", 5)
+    assert shown["rows"] == [["invoice_pro 4.0", "no flag", "–", "–", 41, 0]]
+    assert "0%" not in str(body)

@@ -1,5 +1,6 @@
 """One case: its evidence with what else may explain it, its installs, what happened, and what to do about it."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from dash import ClientsideFunction, Dash, Input, Output, html
@@ -44,7 +45,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         return (
             head(opened),
             work(opened, current_user.name, data.casework.people()),
-            evidence(opened.dossier),
+            evidence(opened.dossier, datetime.now(UTC).date()),
             installs(opened, seconds=seconds),
             key_look_up(opened, search),
             timeline(opened, seconds=seconds),

@@ -1,5 +1,7 @@
 """The evidence of a case, rule by rule, and beside it what else may explain it. Pure."""
 
+from datetime import date
+
 from dash import html
 
 from dashboard.case_words import GRADES, SEVERITIES, badge, grades, rule
@@ -8,19 +10,46 @@ from warehouse.cases.dossier import Dossier, Flagged
 from warehouse.licensing.rules import BY_NAME
 from warehouse.licensing.rules.shared_key import SHARED_KEY
 
+# An install that has sent nothing for so many days may have been removed.
+SILENT_DAYS = 8
+# A license that its own module does not find may be one that the module fails to check.
+UNCHECKED = ("unlicensed", "lapsed", "flapping")
+ACTIVE = "the license registry has its key as active: the module may only fail to check the license"
 
-def evidence(known: Dossier) -> html.Section:
-    """A part for each rule that holds, and a line for those that do not any more."""
+
+def evidence(known: Dossier, today: date) -> html.Section:
+    """A part for each rule that holds; those that do not any more are folded away below."""
     by_rule: dict[str, list[Flagged]] = {}
     for flag in known.flags:
         by_rule.setdefault(flag.rule, []).append(flag)
-    parts = [
-        _rule(name, flags, known.measured if name == SHARED_KEY.name else "") for name, flags in sorted(by_rule.items())
-    ]
-    return html.Section([html.H2("Evidence"), *parts], className="card", **{"aria-label": "Evidence"})
+    active = any((said or "").startswith("active,") for said in known.registered.values())
+    holding: list[html.Div] = []
+    cleared: list[html.Div] = []
+    for name, flags in sorted(by_rule.items()):
+        part = _rule(
+            name, flags, known.measured if name == SHARED_KEY.name else "", active=active and name in UNCHECKED
+        )
+        (cleared if all(flag.event == "cleared" for flag in flags) else holding).append(part)
+    parts = [html.H2("Evidence"), *_silence(known, today), *holding]
+    if cleared:
+        summary = html.Summary(f"What held before, and holds no longer: {plural(len(cleared), 'rule')}")
+        parts.append(html.Details([summary, *cleared], className="rule", open=not holding))
+    return html.Section(parts, className="card", **{"aria-label": "Evidence"})
 
 
-def _rule(name: str, flags: list[Flagged], measured: str) -> html.Div:
+def _silence(known: Dossier, today: date) -> list[html.P]:
+    """A line if no install of the case has reported for days."""
+    if not known.installs:
+        return []
+    last = max(report.last_seen for report in known.installs).date()
+    if (today - last).days < SILENT_DAYS:
+        return []
+    who = "The install has" if len(known.installs) == 1 else "The installs have"
+    since = f"{day(last)}, {(today - last).days} days ago"
+    return [html.P(f"{who} sent nothing since {since}. Whether the module still runs is not known.", className="dim")]
+
+
+def _rule(name: str, flags: list[Flagged], measured: str, *, active: bool) -> html.Div:
     holding = [flag for flag in flags if flag.event != "cleared"]
     latest = max(holding or flags, key=lambda flag: (flag.at, flag.install))
     rules = BY_NAME.get(name)
@@ -30,6 +59,8 @@ def _rule(name: str, flags: list[Flagged], measured: str) -> html.Div:
     elif any(flag.event == "paused" for flag in holding):
         title.append(badge("The owner disputes it", "state-disputed"))
     about = f"Since {day(latest.since.date())}."
+    if not holding:
+        about = f"It held from {day(latest.since.date())} on."
     if len(holding) > 1:
         about += f" {plural(len(holding), 'install')} in question."
     # What is measured now rests on the same reports as the first piece.
@@ -39,7 +70,8 @@ def _rule(name: str, flags: list[Flagged], measured: str) -> html.Div:
         for text, grade in (*latest.pieces, *now)
     ]
     held = dict.fromkeys(grade for _, grade in latest.pieces)
-    innocent = [html.Li(text) for text in rules.innocent] if rules else [html.Li("This rule exists no longer.")]
+    explanations = [*([ACTIVE] if active else []), *(rules.innocent if rules else ["this rule exists no longer"])]
+    innocent = [html.Li(text) for text in explanations]
     return html.Div(
         [
             html.Div(title, className="marks"),

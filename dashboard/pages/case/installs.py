@@ -91,7 +91,7 @@ def compared(opened: Opened, search: str | None) -> Any:
     text = (
         "The key matches. It does not show which install is theirs."
         if is_it
-        else f"No: another key, with the pseudonym {given}. Upper and lower case differ."
+        else f"No: another key, with the pseudonym {given}. Keys are case-sensitive."
     )
     return html.P(text, className="outcome")
 

@@ -29,7 +29,7 @@ from warehouse.queries.metrics import QueryError
 
 ORDER = (
     "Worst is the largest product of grade (self-reported 1, registry 2, recorded by us 3), installs at once, and age "
-    "(days)."
+    "(days, today included)."
 )
 
 

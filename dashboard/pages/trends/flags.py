@@ -106,6 +106,8 @@ def _sample(found: Trends) -> str:
 
 
 def _row(each: Unlicensed) -> list[Cell]:
+    if not each.flagged:
+        return [f"{each.module} {each.version}", "no flag", "–", "–", each.installs, 0]
     estimate: Cell = "not yet" if each.estimate is None else Part(each.estimate)
     return [
         f"{each.module} {each.version}", estimate, share(each.low), share(each.high), each.installs, each.flagged,
