@@ -1,5 +1,6 @@
 """Attacks with a product token on the read API, over a real ClickHouse in one process."""
 
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from core.settings import Settings
 from pharos.synthetic_fleet import beacons
 from tests.end_to_end.attacks import Ask, Budget, Values, both_planes, difference, history, polling, series, yes_or_no
 from tests.end_to_end.beacons import beacon
-from tests.end_to_end.system import ENGINES, clickhouse_url
+from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
 from tests.fleet import reference, versions
 from tests.processes import apart, imported_before
 from tests.warehouse.test_engine import rows
@@ -229,11 +230,18 @@ def test_who_looks_after_each_beacon_sees_none_come(kind: str, tmp_path: Path) -
 def play_both_planes(played: Played, live: bool = False) -> dict[str, tuple[int, int]]:
     """How many of 12 beacons are tied to their address, and how many of their values: by time, and by changed rows.
 
-    With `live`, figures and times are told as they once were: exact at once, and to the millisecond.
+    With `live`, figures and times are told exactly: at once, and to the second, which is what is stored. Then each
+    beacon has a second of its own.
     """
     if live:
         disclosure.open_from = lambda *_: None
-        vars(licensing)["day"] = lambda moment: moment.isoformat(timespec="milliseconds")
+        vars(licensing)["day"] = lambda moment: f"{moment:%Y-%m-%dT%H:%M:%S}"
+
+    def next_second() -> None:
+        began = int(time.time())
+        if live:
+            wait_for(lambda: time.time() >= began + 1, "the next second")
+
     today = datetime.now(UTC).date()
     sent = fleet(today, 120)
     late = {f"198.51.100.{number}": one for number, one in enumerate(sent[-12:], 1)}
@@ -242,7 +250,9 @@ def play_both_planes(played: Played, live: bool = False) -> dict[str, tuple[int,
 
     def send(number: int) -> None:
         address, one = list(late.items())[number]
+        next_second()
         played.load([one | {"sent_at": datetime.now(UTC).isoformat()}], address)
+        next_second()
 
     def seen_rows() -> list[dict[str, Any]]:
         answer: Any = played.client.get("/api/v1/licensing/installs?limit=1000", headers=headers).json
