@@ -102,7 +102,10 @@ KEPT = (
         time="written",
     ),
     Kept(
-        "license reports of a loader before 1.1, until they are sealed", "license_sightings", "13 months", time="time"
+        "license reports of a loader of version 1.0, until they are sealed",
+        "license_sightings",
+        "13 months",
+        time="time",
     ),
     Kept("connection addresses of these reports", "license_sightings", "30 days", "ip", "time"),
     Kept("addresses that the module reported", "license_sightings", "30 days", "ip_claim", "time"),
