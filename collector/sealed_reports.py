@@ -64,18 +64,21 @@ class Sighting(msgspec.Struct):
 def states(rows: Iterable[bytes]) -> dict[Pair, State]:
     """Return what these rows of the license plane say, by install and module. Raises `ContentError`."""
     found: dict[Pair, list[State]] = {}
+    decode = msgspec.json.Decoder(Sighting).decode
     for row in rows:
         try:
-            seen = msgspec.json.decode(row, type=Sighting)
+            seen = decode(row)
             time = _seconds(seen.time)
-            since = min(time, _seconds(seen.status_since or seen.time))
+            since = min(time, _seconds(seen.status_since)) if seen.status_since else time
         except (msgspec.MsgspecError, ValueError) as error:
             raise ContentError(f"a row of the license plane cannot be read: {type(error).__name__}") from None
         if not (0 <= seen.install < IDS and 0 <= seen.key < IDS):
             raise ContentError("a row of the license plane has a pseudonym that is none")
         received = bool(seen.ip if seen.received is None else seen.received)
         report = Report(seen.status, seen.key, seen.source, seen.version, received, seen.country)
-        state = replace(of_report(time, report, Place(seen.ip, seen.ip_claim)), since={seen.status: since})
+        state = of_report(time, report, Place(seen.ip, seen.ip_claim))
+        if since != time:
+            state = replace(state, since={seen.status: since})
         found.setdefault((seen.module, seen.install), []).append(state)
     return {pair: merged(parts) if len(parts) > 1 else parts[0] for pair, parts in found.items()}
 
