@@ -28,7 +28,6 @@ PARTS = {
     "pages": "Pages",
     "judging": "Licensing rules",
     "cases": "The licensing desk",
-    "installs": "Installs",
     "rights": "Owners' requests",
     "start": "Start",
     "php_page": "A page of the host",

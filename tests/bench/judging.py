@@ -1,7 +1,8 @@
-"""Judging at scale: `python -m tests.bench.judging [INSTALLS] [DAYS]` fills the license plane and prints seconds.
+"""Judging at scale: `python -m tests.bench.judging [INSTALLS] [DAYS]` fills the license plane with sealed states.
 
-Prints wall and CPU seconds of a pass over all installs, of a batch of 500 installs, and of a page of the read API. The
-sightings are made in ClickHouse: one a day for each install, 1% of the installs unlicensed, 5% with a shared key.
+Each install has the row of the last pass and one of the last day. 1% of the installs are unlicensed, 1% are suspended,
+and 5% share a key with others. It prints the seconds of a pass over all installs, which writes them anew, and of a
+batch of 500, then the least of several answers about installs and flags.
 """
 
 import sys
@@ -9,26 +10,31 @@ import tempfile
 import time
 from pathlib import Path
 
-from collector.sealed_reports import fill
 from core.catalog import Catalog
 from core.home import Home
 from core.settings import Settings
+from tests.bench import installs
 from warehouse.engine import Engine
 from warehouse.licensing import state_rows
 from warehouse.licensing.judge import Judge
+from warehouse.licensing.state_codec import LEAST_OF_BATCH
 from warehouse.migrate import migrate
-from warehouse.queries import license_flags, licensing
 
-_FILL = """
-INSERT INTO license_sightings (time, install, beacon, module, version, status, source, key, ip, ip_claim, country)
-SELECT now() - INTERVAL {day} DAY - INTERVAL cityHash64(number, 1) % 3600 SECOND, cityHash64(number),
-    cityHash64(number, {day}), concat('module_', toString(number % 10)), '3.2.1',
-    if(number % 100 = 0, 'unlicensed', 'licensed'), 'whmcs', if(number % 20 = 1, cityHash64(intDiv(number, 100), 'key'),
-    cityHash64(number, 'key')), concat(toString(number % 200 + 1), '.', toString(intDiv(number, 200) % 256), '.1.',
-    toString(number % 250 + 1)), '', ''
-FROM numbers({first}, {rows})
+PORTION = 2000
+_INSTALLS = """
+SELECT concat('module_', toString(number % 10)) AS module, cityHash64(number) AS install,
+    cityHash64(if(number % 20 = 1, intDiv(number, 100), number), 'key') FROM numbers({installs:UInt32})
+ORDER BY module, install
 """
-ROWS = 50_000
+# As the loader counts them: a row for each install and month.
+_COUNTS = """
+INSERT INTO license_sources_by_month
+    (module, install, month, version, license_status, license_source, country, days, keyed)
+SELECT concat('module_', toString(number % 10)), cityHash64(number, 'source'),
+    toStartOfMonth(today() - INTERVAL {back} MONTH), '3.2.2',
+    transform(cityHash64(number) % 100, [0, 1], ['unlicensed', 'suspended'], 'licensed'), 'whmcs-addon-modules', 'DE',
+    4294967295, 2 FROM numbers({installs})
+"""
 
 
 def timed(name: str, began: tuple[float, float]) -> None:
@@ -42,25 +48,25 @@ def now() -> tuple[float, float]:
 
 def main() -> None:
     """Fill, judge, and print."""
-    installs, days = (int(text) for text in (*sys.argv[1:], "200000", "50")[:2])
+    number, days = (int(text) for text in (*sys.argv[1:], "200000", "50")[:2])
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder) / "home")
         engine = Engine(Settings(home=home.path), home)
         migrate(engine)
         began = now()
-        for day in range(days):
-            for first in range(0, installs, ROWS):
-                engine.command(_FILL.format(day=day, first=first, rows=min(ROWS, installs - first)))
-        timed(f"filled with {installs * days} sightings", began)
-        began = now()
-        fill(engine, lambda text: None)
-        timed("sealed them", began)
+        rows = engine.query(_INSTALLS, {"installs": number})
+        keys = {(module, install): key for module, install, key in rows}
+        installs.fill_states(engine, keys, days)
+        installs.fill_states(engine, keys, 1, LEAST_OF_BATCH)
+        for back in (1, 2):
+            engine.command(_COUNTS.format(back=back, installs=number))
+        timed(f"filled with {number} installs of {days} days", began)
         judge = Judge(engine, Settings(), Catalog)
         began = now()
         judge.refresh(anew=True)
         timed("read incidents and versions", began)
         began, place, events = now(), ("", 0), 0
-        while pairs := state_rows.after(engine, place, 2000):
+        while pairs := state_rows.after(engine, place, PORTION):
             events += judge.judge(pairs, write=True)
             place = pairs[-1]
         timed(f"a pass over all installs, {events} flags", began)
@@ -71,11 +77,8 @@ def main() -> None:
             began = now()
             judge.judge([(module, install) for module, install in batch])
             timed(f"a batch of 500, {name} time", began)
-        for name, ask in (("installs", licensing.installs), ("flags", license_flags.flags)):
-            for args in ({}, {"flag": "unlicensed"} if name == "installs" else {"severity": "warning"}):
-                began = now()
-                ask(engine, args)
-                timed(f"a page of {name} {args}", began)
+        engine.command("OPTIMIZE TABLE license_states FINAL")
+        installs.pages(engine)
         engine.close()
 
 
