@@ -29,6 +29,9 @@ class FakeEngine:
     def of(self, table: str) -> "FakeEngine":
         return self
 
+    def synchronize(self, table: str) -> None:
+        """There is one replica."""
+
     def version(self) -> str:
         return "26.9"
 

@@ -11,6 +11,7 @@ import pytest
 
 from collector.batch_insert import insert_batch
 from collector.planes import SOURCE_INSTALL, Planes, encode
+from collector.sealed_reports import fill
 from collector.spool import Row
 from core.home import Home
 from tests.end_to_end.beacons import beacon
@@ -58,7 +59,10 @@ def version_before(engine: Engine, installs: list[str]) -> None:
         migrate.migrate(engine)
     finally:
         migrate.sql_files = every
-    insert(engine, [_without_receipt(row) for row in sent(installs)])
+    rows = [_without_receipt(row) for row in sent(installs)]
+    insert_batch(engine, "usage", str(uuid.uuid4()), sorted(row.usage for row in rows))
+    sightings = "license_sightings"  # in clear
+    engine.of(sightings).insert(sightings, sorted(row.license for row in rows), str(uuid.uuid4()))
 
 
 def _without_receipt(row: Row) -> Row:
@@ -81,6 +85,7 @@ def brought_along(engine: Engine, home: Home) -> tuple[Any, ...]:
     installs = [str(uuid.uuid4()) for _ in range(9)]
     version_before(engine, installs)
     migrate.migrate(engine)
+    fill(engine)
     after = recount.differences(engine)
     insert(engine, sent(installs))  # the same installs go on, in the same months
     ((rows,),) = engine.query("SELECT uniqExact(module, install, month, version, php) FROM installs_by_month")
@@ -116,6 +121,7 @@ def killed_everywhere(engine: Engine, home: Home) -> tuple[int, list[str], int]:
             break
         finally:
             Engine.command = command  # type: ignore[method-assign]
+    fill(engine)
     return failures, recount.differences(engine), unmatched(engine)
 
 
