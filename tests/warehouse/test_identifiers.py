@@ -47,7 +47,13 @@ def test_a_database_of_any_accepted_name_works(form: str, tmp_path: Path) -> Non
     name = form.format(uuid.uuid4().hex[:12])
     url = urlunsplit(urlsplit(os.environ["CLICKHOUSE_URL"])._replace(path=f"/{name}"))
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "")
-    settings = Settings.from_environ({"PHAROS_CLICKHOUSE_URL": url, "PHAROS_CLICKHOUSE_CLUSTER": cluster})
+    settings = Settings.from_environ(
+        {
+            "PHAROS_CLICKHOUSE_URL": url,
+            "PHAROS_CLICKHOUSE_CLUSTER": cluster,
+            "PHAROS_SECRET": "the root secret of the tests",
+        }
+    )
     engine = Engine(settings, Home(tmp_path / "home"))
     migrate(engine)
     assert engine.one_user == ""
