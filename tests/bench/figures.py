@@ -19,6 +19,7 @@ from pathlib import Path
 from core.home import Home
 from core.settings import Settings
 from tests.bench import estimates, months
+from tests.bench.installs import fill_states
 from tests.end_to_end.system import AVAILABLE, clickhouse_url
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
@@ -53,17 +54,9 @@ _BEACONS = """
     FROM numbers({first}, {rows})
 """
 # The same installs in the license plane, under pseudonyms of their own.
-_SIGHTINGS = """
-    INSERT INTO license_sightings (time, install, beacon, module, version, status, source, key, ip, country)
-    SELECT
-        toDateTime(today() - {ago}, 'UTC') + 3600 + number % 80000,
-        sipHash64(number, 'l'), sipHash64(number, {ago}, 'l'),
-        ['invoice_pro', 'bulk_mailer', 'domain_sync', 'tax_desk', 'chat_box'][1 + number % 5],
-        concat('3.', toString(number % 11 + ({ago} < number * 7919 % 600)), '.', toString(number % 7)),
-        if(number % 13 = 0, 'unlicensed', if(number % 17 = 0, 'trial', 'licensed')),
-        ['whmcs-addon-modules', 'own-server', 'unknown'][1 + intHash32(number + 3) % 3], sipHash64(number, 'k'),
-        '203.0.113.9', ['DE', 'US', 'GB', 'FR', 'IN', 'BR'][1 + intHash32(number + 2) % 6]
-    FROM numbers({first}, {rows})
+_LICENSED = """
+SELECT ['invoice_pro', 'bulk_mailer', 'domain_sync', 'tax_desk', 'chat_box'][1 + number % 5] AS module,
+    sipHash64(number, 'l') AS install, sipHash64(number, 'k') FROM numbers({installs:UInt64}) ORDER BY module, install
 """
 _INSTALLS = """
     INSERT INTO installs (module, install, first_day, last_day, first_received, last_received)
@@ -75,7 +68,8 @@ _INSTALLS = """
 ROWS = 250_000
 # What outlasts the raw rows, in both planes.
 LASTING = (
-    "installs", "installs_by_month", "features_by_month", "license_sources_by_month", "license_keys",
+    "installs", "installs_by_month", "features_by_month", "license_sources_by_month", "license_states",
+    "license_keys",
 )  # fmt: skip
 # What the dashboard's charts and an analyst ask, of 30 days unless it says otherwise.
 QUESTIONS: dict[str, tuple[str, dict[str, str]]] = {
@@ -121,7 +115,8 @@ def main() -> None:
     for millions in map(int, sys.argv[1:] or SIZES):
         with tempfile.TemporaryDirectory() as folder:
             home = Home(Path(folder))
-            engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(AVAILABLE[-1])), home)
+            settings = Settings(home=home.path, clickhouse_url=clickhouse_url(AVAILABLE[-1]), secret="a root secret")
+            engine = Engine(settings, home)
             try:
                 migrate(engine)
                 fill_at_once(engine, millions * 1_000_000)
@@ -143,11 +138,11 @@ def fill_at_once(engine: Engine, install_days: int, days: int = DAYS) -> None:
     """Insert the same into the tables by month, without the rows of single days. Fills the license plane too."""
     installs = install_days // days
     months.fill(engine, installs, days, datetime.now(UTC).date())
-    # The tables with a row for each install: of its first and its last day.
+    # The table with a row for each install: of its first and its last day.
     for ago in (days - 1, 0):
-        _insert(engine, _SIGHTINGS, installs, ago)
         _insert(engine, _INSTALLS, installs, ago)
-    _forget_rows(engine)
+    rows = engine.query(_LICENSED, {"installs": installs})
+    fill_states(engine, {(module, install): key for module, install, key in rows}, days)
     _merge(engine)
 
 
@@ -158,8 +153,7 @@ def _insert(engine: Engine, statement: str, installs: int, ago: int) -> None:
 
 def _forget_rows(engine: Engine) -> None:
     """Drop the raw rows. What is measured is the aggregates, and the rows would fill the disk."""
-    for table in ("usage_beacons", "license_sightings"):
-        engine.command(f"TRUNCATE TABLE {engine.altered(table)}")
+    engine.command(f"TRUNCATE TABLE {engine.altered('usage_beacons')}")
 
 
 def _merge(engine: Engine) -> None:

@@ -97,7 +97,9 @@ def main() -> None:
 
 
 def _fill(home: Path, url: str, millions: int) -> None:
-    engine = Engine(Settings(home=home, clickhouse_url=url), Home(home))
+    settings = Settings(home=home, clickhouse_url=url)
+    Home(home).root_secret(settings)
+    engine = Engine(settings, Home(home))
     try:
         migrate(engine)
         fill_at_once(engine, millions * 1_000_000)

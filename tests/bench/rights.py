@@ -1,7 +1,7 @@
 """How long owner requests take on a large database.
 
-Run it as `python -m tests.bench.rights [ROWS]`. Each plane has ROWS (ten million) beacons over 13 months, and the
-install of the requests has one per day. It uses the server at CLICKHOUSE_URL, or the embedded engine.
+Run it as `python -m tests.bench.rights [ROWS]`. Each plane has what it keeps of ROWS (ten million) beacons over 13
+months, and the install of the requests has one per day. It uses the server at CLICKHOUSE_URL, or the embedded engine.
 """
 
 import sys
@@ -14,10 +14,10 @@ from collector.planes import Planes
 from collector.rights.api import Corrections, ask
 from collector.rights.executor import RightsExecutor
 from collector.rights.request_store import RequestStore
-from collector.sealed_reports import fill
 from collector.spool import Spool
 from core.home import Home
 from core.settings import Settings
+from tests.bench.installs import fill_states
 from tests.end_to_end.system import AVAILABLE, clickhouse_url
 from warehouse import install_data
 from warehouse.engine import Engine
@@ -38,14 +38,16 @@ _USAGE = """
         map('invoice.pdf_export', number % 97, 'admin.widget', number % 13)
     FROM numbers({rows})
 """
-_LICENSE = """
-    INSERT INTO license_sightings (time, install, beacon, module, version, status, source, key, ip)
-    SELECT now64(3) - toIntervalDay(number % 30 + {month} * 30),
-        if(number < 30, {install}, cityHash64(intDiv(number, 30), {month}, 2)), cityHash64(number, {month}, 3),
-        'invoice_pro', concat('3.2.', toString(number % 7)), 'licensed', 'whmcs-addon-modules',
-        cityHash64(intDiv(number, 30), 4), concat('203.0.113.', toString(number % 250))
-    FROM numbers({rows})
+_COUNTS = """
+    INSERT INTO license_sources_by_month
+        (module, install, month, version, license_status, license_source, country, days, keyed)
+    SELECT 'invoice_pro', if(number = 0, {install}, cityHash64(number, {month}, 5)),
+        toStartOfMonth(today() - INTERVAL {month} MONTH), '3.2.1', 'licensed', 'whmcs-addon-modules', '', 4294967295, 2
+    FROM numbers({installs})
 """
+_LICENSED = (
+    "SELECT 'invoice_pro', cityHash64(number, 2) AS install, number FROM numbers({installs:UInt64}) ORDER BY install"
+)
 
 
 def main() -> None:
@@ -55,15 +57,21 @@ def main() -> None:
     install = planes.pseudonyms(uuid.UUID(owner).bytes, 0)
     with tempfile.TemporaryDirectory() as folder:
         home = Home(Path(folder))
-        engine = Engine(Settings(home=home.path, clickhouse_url=clickhouse_url(AVAILABLE[-1])), home)
+        url = clickhouse_url(AVAILABLE[-1])
+        engine = Engine(Settings(home=home.path, clickhouse_url=url, secret="a root secret"), home)
         migrate(engine)
         began = time.perf_counter()
+        others = rows // MONTHS // DAYS
         for month in range(MONTHS):
             engine.command(_USAGE.format(month=month, install=install["usage"], rows=rows // MONTHS))
-            engine.command(_LICENSE.format(month=month, install=install["license"], rows=rows // MONTHS))
-            fill(engine, lambda text: None)
+            engine.command(_COUNTS.format(month=month, install=install["source"], installs=others))
+        licensed = engine.query(_LICENSED, {"installs": others * MONTHS})
+        fill_states(engine, {(module, each): key for module, each, key in licensed}, DAYS)
+        fill_states(engine, {(MODULE, install["license"]): 1}, MONTHS * DAYS)
         filling = time.perf_counter() - began
-        print(f"{rows:,} beacons in each plane, inserted in {filling:.0f} s")
+        print(
+            f"{rows:,} beacons in the usage plane, and what the license plane keeps of them, filled in {filling:.0f} s"
+        )
         register = RequestStore(Spool(home.spool))
         office = RightsExecutor(register, engine)
         corrections: Corrections = {"usage": {"php": "8.3.14"}, "license": {}}
