@@ -9,6 +9,7 @@ from playwright.sync_api import BrowserContext, Page, Route, expect
 from core.access_log import AccessLog, AccessLogEntry
 from core.home import Home, derive
 from tests.end_to_end.beacons import beacon
+from tests.end_to_end.screens import BUSY
 from tests.end_to_end.system import System, running
 from tests.end_to_end.test_browser import admin, browser, new_page
 
@@ -44,6 +45,12 @@ def page(system: System, admin: BrowserContext) -> Iterator[Page]:
     page.close()
 
 
+def mark(page: Page) -> None:
+    """Mark what is mounted, once all is drawn: charts come after the figures."""
+    expect(page.locator(BUSY)).to_have_count(0)
+    page.evaluate(MARK)
+
+
 def choose_module(page: Page, name: str) -> None:
     """Select a module in the filter."""
     page.locator("#module-filter").click()
@@ -63,7 +70,7 @@ def versions(page: Page) -> Any:
 
 def test_a_filter_mounts_no_graph_again(page: Page) -> None:
     """Filter changes set properties, and mount no graph, card or grid. Each replaces the address."""
-    page.evaluate(MARK)
+    mark(page)
     history = page.evaluate("history.length")
     choose_module(page, "ticket_ai")
     expect(versions(page)).not_to_contain_text("1.1.1")
@@ -81,7 +88,7 @@ def test_the_features_grid_follows_the_filter(page: Page, system: System) -> Non
     page.goto(f"{system.dashboard}/features")
     grid = page.locator("#features-grid")
     expect(grid).to_contain_text("invoice_pro.used")
-    page.evaluate(MARK)
+    mark(page)
     choose_module(page, "ticket_ai")
     expect(grid).to_contain_text("ticket_ai.used")
     expect(grid).not_to_contain_text("invoice_pro.used")
