@@ -50,7 +50,8 @@ def _fill(home: Home) -> None:
 
 
 def _load(home: Home, url: str) -> None:
-    engine, spool = Engine(Settings(home=home.path, clickhouse_url=url), home), Spool(home.spool)
+    settings = Settings(home=home.path, clickhouse_url=url, secret="a root secret")
+    engine, spool = Engine(settings, home), Spool(home.spool)
     try:
         migrate(engine)
         loader = Loader(spool, engine)
