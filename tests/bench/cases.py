@@ -6,7 +6,6 @@ time and the least CPU time of several answers, in milliseconds. Other work on t
 
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,12 @@ from core.license_keys import LicenseKeys
 from core.settings import Settings
 from dashboard.case_file import MOST, csv_of
 from dashboard.casework import Casework, Person
-from tests.bench.installs import fill_states
+from tests.bench.installs import fill_states, measure
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
 
 CASES = 100_000
 DAYS = 20  # with a report of each install
-TIMES = 7
 PERSON = Person("ada", Role.LICENSING)
 # Four fifths of the cases are about an install, the others about a key that five installs share.
 _INSTALLS = """
@@ -55,17 +53,6 @@ def fill(engine: Engine, cases: int) -> None:
         "SELECT DISTINCT module::String, install, if(key = 0, install % 50000 + 1, key) AS key FROM license_flags"
     )
     fill_states(engine, {(module, install): key for module, install, key in rows}, DAYS)
-
-
-def measure(name: str, ask: Callable[[], Any]) -> None:
-    """Print how long an answer takes, and what it costs."""
-    wall, cpu = [], []
-    for _ in range(TIMES):
-        began, worked = time.perf_counter(), time.process_time()
-        ask()
-        wall.append((time.perf_counter() - began) * 1000)
-        cpu.append((time.process_time() - worked) * 1000)
-    print(f"{name:32} {min(wall):8.0f} {min(cpu):8.0f}", flush=True)
 
 
 def main(cases: int) -> None:

@@ -13,7 +13,7 @@ from warehouse.licensing.state_rows import Pair
 from warehouse.licensing.states import DAY, Days, Place, Report, State, both, trimmed
 from warehouse.queries import license_flags, licensing
 
-PORTION, TIMES = 5000, 5
+PORTION, TIMES = 5000, 7
 
 
 def state(install: int, key: int, days: int) -> State:

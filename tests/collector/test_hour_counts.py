@@ -1,6 +1,5 @@
 """The beacons of the license plane by hour: of the loader, of a loader of the version before, and what was there."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,10 +11,9 @@ import pytest
 from collector.batch_insert import insert_batch
 from collector.hour_counts import TABLE, per_hour
 from collector.planes import SOURCE_INSTALL, Planes, encode
-from core.home import Home
-from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
+from tests.warehouse.engines import engine_at
 from warehouse import migrate
 from warehouse.engine import Engine
 
@@ -26,11 +24,7 @@ Hours = dict[datetime, tuple[int, int]]
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    home, url = Home(tmp_path / "home"), clickhouse_url(request.param)
-    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
-    engine = Engine(
-        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
-    )
+    engine = engine_at(clickhouse_url(request.param), tmp_path)
     yield engine
     engine.close()
 

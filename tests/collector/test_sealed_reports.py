@@ -1,7 +1,6 @@
 """License reports become sealed states: with each batch, once for those from before, and one row by a daily pass."""
 
 import base64
-import os
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -19,10 +18,10 @@ from collector.planes import Planes, encode
 from collector.sealed_reports import fill, states
 from collector.spool import Spool
 from core.catalog import Catalog
-from core.home import Home
 from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
+from tests.warehouse.engines import engine_at
 from warehouse import install_data
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.licensing import state_rows
@@ -38,11 +37,7 @@ INSTALLS = [str(uuid.UUID(int=number, version=4)) for number in range(5)]
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    home, url = Home(tmp_path / "home"), clickhouse_url(request.param)
-    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
-    engine = Engine(
-        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
-    )
+    engine = engine_at(clickhouse_url(request.param), tmp_path)
     migrate(engine)
     yield engine
     engine.close()

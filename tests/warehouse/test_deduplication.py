@@ -11,8 +11,8 @@ from collector import loader as loader_module
 from collector.batch_insert import insert_batch
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import clickhouse_url
+from tests.warehouse.engines import engine_at
 from tests.warehouse.test_engine import rows, uses
-from tests.warehouse.test_server_users import engine_at
 from warehouse import recount
 from warehouse.engine import Engine
 from warehouse.migrate import TOKENS, migrate

@@ -1,6 +1,5 @@
 """Tables, tokens and aggregates on a real ClickHouse: embedded and, with CLICKHOUSE_URL, on a server."""
 
-import os
 import uuid
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -18,10 +17,10 @@ from collector.spool import Row, Spool
 from collector.spool.batches import MOST_MONTHS
 from core.fields import DIMENSIONS, columns
 from core.home import Home
-from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
 from tests.processes import apart
+from tests.warehouse.engines import engine_at
 from warehouse import migrate, recount
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.licensing import state_rows
@@ -37,11 +36,7 @@ def done_in(kind: str, folder: Path, work: Work, seconds: float = 600) -> Any:
 
 
 def _with_engine(url: str, folder: Path, work: Work) -> Any:
-    home = Home(folder / "home")
-    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
-    engine = Engine(
-        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
-    )
+    home, engine = Home(folder / "home"), engine_at(url, folder)
     try:
         return work(engine, home)
     finally:

@@ -1,6 +1,5 @@
 """The users of a ClickHouse server: each is refused what belongs to the others."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from pharos import doctor
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import clickhouse_url, running
 from tests.pharos_cli.command import pharos
+from tests.warehouse.engines import SECRET, engine_at
 from tests.warehouse.test_engine import rows
 from warehouse import install_data
 from warehouse.connections import Connections
@@ -50,14 +50,6 @@ VIEWS = {
         "license_beacons_per_hour_from_sightings",
     ),
 }
-
-
-def engine_at(url: str, folder: Path) -> Engine:
-    home = Home(folder / "home")
-    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "")
-    return Engine(
-        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
-    )
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +86,7 @@ def test_the_readers_logins_are_enough_for_a_dashboard(engine: Engine, tmp_path:
         clickhouse_url=without_login,
         clickhouse_cluster=engine.cluster,
         clickhouse_readers=passwords,
-        states_key=derive(b"the tests' secret", STATES).hex(),
+        states_key=derive(SECRET.encode(), STATES).hex(),
     )
     reader = Engine(settings, Home(tmp_path / "dashboard"))
     try:

@@ -23,9 +23,9 @@ from collector.rights.decisions import Decisions
 from collector.rights.request_store import UNHELD_DAYS, RequestStore
 from collector.spool import Spool
 from core.home import Home
-from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
+from tests.warehouse.engines import engine_at
 from warehouse import install_data
 from warehouse.engine import Engine, EngineError
 from warehouse.licensing import state_rows
@@ -104,11 +104,8 @@ def collector(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Collec
 
 def opened(kind: str, folder: Path) -> Iterator[Collector]:
     """Yield a collector with an empty, migrated database."""
-    home, url = Home(folder / "home"), clickhouse_url(kind)
-    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
-    engine = Engine(
-        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
-    )
+    home = Home(folder / "home")
+    engine = engine_at(clickhouse_url(kind), folder)
     migrate(engine)
     yield Collector(home, engine)
     engine.close()

@@ -1,6 +1,5 @@
 """What a case says of its installs: what they reported, who else has their key, and what changed when."""
 
-import os
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -8,11 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from collector.planes import Planes, encode
-from core.home import Home
-from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
 from tests.warehouse.cases.test_listing import flag, raise_flags
+from tests.warehouse.engines import engine_at
 from tests.warehouse.queries.test_licensing import load, without_key
 from warehouse.cases.dossier import Dossier, dossier
 from warehouse.cases.subjects import Subject
@@ -50,11 +48,7 @@ def key() -> int:
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, key: int) -> Iterator[Engine]:
     """Install 1 was licensed and is not any more; it shares its key with 2 and 3, of which 2 is accused."""
-    home, url = Home(tmp_path_factory.mktemp("home")), clickhouse_url(request.param)
-    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
-    engine = Engine(
-        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
-    )
+    engine = engine_at(clickhouse_url(request.param), tmp_path_factory.mktemp("home"))
     migrate(engine)
     batches = [
         [report(1, 40, "203.0.113.9"), report(2, 9, "198.51.100.7"), report(3, 20, "192.0.2.1")],

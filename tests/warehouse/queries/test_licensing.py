@@ -1,6 +1,5 @@
 """The list of installs: what they reported last, found by unsealing a bounded number of them."""
 
-import os
 import uuid
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,11 +9,10 @@ import pytest
 
 from collector.batch_insert import insert_batch
 from collector.planes import Planes, encode
-from core.home import Home
-from core.settings import Settings
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url
 from tests.warehouse.cases.test_listing import flag, raise_flags
+from tests.warehouse.engines import engine_at
 from warehouse.engine import Engine
 from warehouse.licensing import state_rows
 from warehouse.licensing.state_codec import Unreadable
@@ -56,11 +54,7 @@ def load(engine: Engine, batches: Mapping[str, list[bytes]]) -> None:
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """Installs that reported `trial` once, and then what `status_of` says."""
-    home, url = Home(tmp_path_factory.mktemp("home")), clickhouse_url(request.param)
-    cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
-    engine = Engine(
-        Settings(home=home.path, clickhouse_url=url, clickhouse_cluster=cluster, secret="the tests' secret"), home
-    )
+    engine = engine_at(clickhouse_url(request.param), tmp_path_factory.mktemp("home"))
     migrate(engine)
     load(engine, {
         f"{days} days": [report(number, status_of(number) if last else "trial", days) for number in range(INSTALLS)]
