@@ -13,7 +13,7 @@ import msgspec
 
 from collector.spool import Spool
 from warehouse.engine import Engine, EngineError
-from warehouse.licensing import registry, sightings, state_rows
+from warehouse.licensing import key_holders, registry, state_rows
 from warehouse.licensing.judge import Judge
 from warehouse.licensing.state_rows import Pair
 from warehouse.server_users import ServerUser
@@ -98,7 +98,7 @@ class Judging:
             found = [msgspec.json.decode(row, type=registry.Row) for _, row in rows]
             token = f"licenses {self._spool.loader_id()} {rows[0][0]} {rows[-1][0]}"
             new = registry.load(self._reader, self._engine.as_user(ServerUser.LOADER), found, token)
-            self._waiting |= dict.fromkeys(sightings.holding(self._reader, {row.key for row in new}))
+            self._waiting |= dict.fromkeys(key_holders.holding(self._reader, {row.key for row in new}))
             if {row.module for row in new} - modules:
                 self._place = START  # every key of a module is now known or not
             self._judge.refresh(anew=True)

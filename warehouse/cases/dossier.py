@@ -9,7 +9,7 @@ import msgspec
 
 from warehouse.cases.subjects import Subject
 from warehouse.engine import Engine
-from warehouse.licensing import registry, sightings, state_rows
+from warehouse.licensing import key_holders, registry, state_rows
 from warehouse.licensing.rules import shared_key
 from warehouse.licensing.rules.shared_key import allowance
 from warehouse.licensing.state_codec import Unreadable
@@ -176,7 +176,7 @@ def _measured(reader: Engine, subject: Subject) -> str:
     """Return what the reports show now; a flag's evidence is of when it last changed."""
     key = (subject.module, subject.key)
     try:
-        holders = sightings.holders(reader, [key], datetime.now(UTC)).get(key, [])
+        holders = key_holders.holders(reader, [key], datetime.now(UTC)).get(key, [])
     except Unreadable as error:
         return f"What the reports of the last 30 days show cannot be read: {error}."
     known = registry.history(reader, [subject.key]).get(subject.key, {}).get(subject.module)

@@ -13,13 +13,13 @@ from core.catalog import Catalog
 from core.thresholds import Thresholds
 from warehouse import install_data
 from warehouse.engine import Engine
-from warehouse.licensing import flags, incidents, registry, sightings, state_facts, state_rows
+from warehouse.licensing import flags, incidents, key_holders, registry, state_facts, state_rows, whole_modules
 from warehouse.licensing.facts import Cohort, Incident, Install, Terms
 from warehouse.licensing.findings import Finding
+from warehouse.licensing.key_holders import Key
 from warehouse.licensing.rules import BY_NAME, RULES, shared_key
 from warehouse.licensing.rules.missing_key import MISSING_KEY
 from warehouse.licensing.rules.shared_key import SHARED_KEY
-from warehouse.licensing.sightings import Key
 from warehouse.licensing.state_rows import Pair
 from warehouse.licensing.states import State, trimmed
 from warehouse.server_users import ServerUser
@@ -63,8 +63,8 @@ class Judge:
             return
         now = self._now()
         self._modules = registry.modules(self._reader)
-        self._cohorts = sightings.cohorts(self._reader, now)
-        found = incidents.find(*sightings.turns(self._reader, now), self._thresholds)
+        self._cohorts = whole_modules.cohorts(self._reader, now)
+        found = incidents.find(*whole_modules.turns(self._reader, now), self._thresholds)
         found = [incidents.ended(each, now, self._thresholds) for each in found]
         if {*found} ^ {*self.incidents}:
             self._write_incidents([each for each in found if each not in self.incidents], now)
@@ -130,11 +130,11 @@ class Judge:
         most = {key: shared_key.allowed(terms.known(*key)) for key in keys}
         crowded = [
             key
-            for key, number in sightings.shared(self._reader, keys).items()
+            for key, number in key_holders.shared(self._reader, keys).items()
             if (allowed := most[key]) is not None and number > allowed
         ]
         found: dict[tuple[Pair, str], Finding | None] = {}
-        for (module, key), holders in sightings.holders(self._reader, crowded, terms.now).items():
+        for (module, key), holders in key_holders.holders(self._reader, crowded, terms.now).items():
             accused = shared_key.find(key, holders, terms.known(module, key), terms)
             found |= {((module, each.install), SHARED_KEY.name): accused.get(each.install) for each in holders}
         return found

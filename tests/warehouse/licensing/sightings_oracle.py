@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from warehouse.engine import Engine
 from warehouse.licensing.facts import Holder, Install, Run
-from warehouse.licensing.sightings import MOST_HOLDERS, Key
+from warehouse.licensing.key_holders import MOST_HOLDERS, Key
 from warehouse.licensing.state_rows import Pair
 from warehouse.licensing.states import ADDRESS_DAYS
 

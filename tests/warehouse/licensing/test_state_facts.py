@@ -16,7 +16,7 @@ from tests.licensing import labelled
 from tests.licensing.measure import SECRET, play
 from tests.warehouse.licensing import sightings_oracle
 from warehouse.engine import Engine
-from warehouse.licensing import registry, sightings, state_facts
+from warehouse.licensing import registry, state_facts, whole_modules
 from warehouse.licensing.facts import Holder, Install, Terms
 from warehouse.licensing.rules import RULES, shared_key
 from warehouse.licensing.state_codec import Seal
@@ -144,7 +144,7 @@ def test_each_rule_finds_the_same(engine: Engine, states: dict[Pair, State], now
         now,
         registry.history(engine, keys),
         registry.modules(engine),
-        sightings.cohorts(engine, now),
+        whole_modules.cohorts(engine, now),
         sources=frozenset({labelled.SOURCE}),
     )
     hits = set()

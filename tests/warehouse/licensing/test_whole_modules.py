@@ -15,7 +15,7 @@ from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, wait_for
 from tests.warehouse.test_engine import done_in
 from warehouse.engine import Engine
-from warehouse.licensing import sightings
+from warehouse.licensing import whole_modules
 from warehouse.licensing.facts import Cohort
 from warehouse.licensing.incidents import Turn
 from warehouse.migrate import migrate
@@ -70,7 +70,7 @@ def known(engine: Engine, home: Home) -> Any:
     for number, row in enumerate(rows):
         insert_batch(engine, "license", f"row {number}", [row])
     wait_for(lambda: engine.query("SELECT uniqExact(install) FROM license_sources_by_month") == [(5,)], "all replicas")
-    return {name(install): what for what, install in names.items()}, sightings.turns(engine, NOW)
+    return {name(install): what for what, install in names.items()}, whole_modules.turns(engine, NOW)
 
 
 @pytest.mark.parametrize("kind", ENGINES)
@@ -106,7 +106,7 @@ def by_version(engine: Engine, home: Home) -> Any:
             f"VALUES ('invoice_pro', 1, '{month}', '3.3.0', 'licensed', {bits})"
         )
     wait_for(lambda: engine.query("SELECT uniqExact(install) FROM license_sources_by_month") == [(11,)], "all replicas")
-    return sightings.cohorts(engine, NOW)
+    return whole_modules.cohorts(engine, NOW)
 
 
 @pytest.mark.parametrize("kind", ENGINES)
