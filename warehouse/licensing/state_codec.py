@@ -29,7 +29,7 @@ class _State(msgspec.Struct, array_like=True):
     """A state on the wire: each report once, with the places from which it came."""
 
     format: int
-    said: list[tuple[tuple[str, int, str, str, bool, str], list[tuple[str, str, Days]]]]
+    said: list[tuple[Report, list[tuple[str, str, Days]]]]
     since: dict[str, int]
 
 
@@ -58,8 +58,7 @@ def decode(encoded: bytes) -> State:
     if found.format != FORMAT:
         raise Unreadable("the state was written by a newer version")
     seen = {}
-    for values, places in found.said:
-        report = Report(*values)
+    for report, places in found.said:
         for ip, claim, days in places:
             seen[report, Place(ip, claim) if ip or claim else NOWHERE] = days
     return State(seen, found.since)

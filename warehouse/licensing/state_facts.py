@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from ipaddress import IPv4Address, ip_address
 
 from warehouse.licensing.facts import Holder, Install, Run
-from warehouse.licensing.states import ADDRESS_DAYS, DAY, State, times
+from warehouse.licensing.states import ADDRESS_DAYS, DAY, Report, State, first_time, last_time, times
 
 _EPOCH = date(1970, 1, 1)
 # A report at a time, without its country: in the order in which reports count.
@@ -17,14 +17,17 @@ def install(module: str, number: int, state: State, now: datetime, networks: int
 
     The networks are told where an install has at least `networks` of them a day, on at least `days` days.
     """
-    points = _points(state)
-    *_, version, received = points[-1]
-    return Install(module, number, version, received, _runs(points), _networks(state, now, networks, days))
+    first, last = _ends(state)
+    if len({(report.status, report.key, report.source) for report, _ in state.seen}) > 1:
+        runs = _runs(_points(state))
+    else:
+        runs = (Run(*last[1:4], _time(first), _time(last[0])),)
+    return Install(module, number, *last[4:], runs, _networks(state, now, networks, days))
 
 
 def holder(number: int, state: State, now: datetime) -> tuple[int, Holder]:
     """Return the key of an install's latest report, and the install as a holder of it."""
-    points, recent = _points(state), _recent(now)
+    (first, latest), recent = _ends(state), _recent(now)
     days: set[date] = set()
     places: set[int] = set()
     for (_, place), seen in state.seen.items():
@@ -33,19 +36,28 @@ def holder(number: int, state: State, now: datetime) -> tuple[int, Holder]:
         if found and place.address:
             places.add(hash(place.address))
     received = all(report.received for report, _ in state.seen)
-    return points[-1][2], Holder(number, _time(points[0][0]), frozenset(days), frozenset(places), received)
+    return latest[2], Holder(number, _time(first), frozenset(days), frozenset(places), received)
+
+
+def _ends(state: State) -> tuple[int, _Point]:
+    """Return the time of the first report, and the latest report."""
+    first = min(map(first_time, state.seen.values()))
+    return first, max(_point(last_time(days), report) for (report, _), days in state.seen.items())
 
 
 def _points(state: State) -> list[_Point]:
     """Return the reports in order: of each day the first and the last one of each kind."""
     points = []
     for (report, _), days in state.seen.items():
-        said = (report.status, report.key, report.source, report.version, report.received)
         for first, last in times(days):
-            points.append((first, *said))
+            points.append(_point(first, report))
             if last != first:
-                points.append((last, *said))
+                points.append(_point(last, report))
     return sorted(points)
+
+
+def _point(time: int, report: Report) -> _Point:
+    return time, report.status, report.key, report.source, report.version, report.received
 
 
 def _runs(points: list[_Point]) -> tuple[Run, ...]:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from warehouse.licensing.states import DAY, Report, State, oldest_days, times
+from warehouse.licensing.states import Report, State, last_time, oldest_days, times
 
 
 class Latest(NamedTuple):
@@ -32,10 +32,8 @@ def latest(state: State, now: datetime) -> Latest | None:
     oldest, with_address = oldest_days(now)
     kept, places = [], []
     for (report, place), days in state.seen.items():
-        day = max(days)
+        day, last = max(days), last_time(days)
         if day >= oldest:
-            number = days[day]
-            last = day * DAY + number % DAY + number // DAY
             kept.append((last, report))
             if day >= with_address and place.address:
                 places.append((last, place))

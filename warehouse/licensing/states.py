@@ -78,6 +78,18 @@ def times(days: Days) -> Iterator[tuple[int, int]]:
         yield first, first + number // DAY
 
 
+def first_time(days: Days) -> int:
+    """Return the time of the first of these reports, in seconds."""
+    day = min(days)
+    return day * DAY + days[day] % DAY
+
+
+def last_time(days: Days) -> int:
+    """Return the time of the last of these reports, in seconds."""
+    day = max(days)
+    return day * DAY + days[day] % DAY + days[day] // DAY
+
+
 def merged(states: Iterable[State]) -> State:
     """Return what all these states of one install say together."""
     seen: dict[tuple[Report, Place], Days] = {}
