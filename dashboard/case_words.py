@@ -8,6 +8,8 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard.formatting import day, moment
+from warehouse.cases.listing import CLEARED
+from warehouse.cases.revisions import CLOSED
 from warehouse.cases.subjects import Subject
 
 STATES = {
@@ -32,6 +34,19 @@ GRADE_HINTS = {
 def grades(of: Iterable[str] = GRADES) -> str:
     """What these grades of evidence mean, as a sentence."""
     return f"{'; '.join(f'{GRADES[one]}: {GRADE_HINTS[one]}' for one in of if one in GRADES)}."
+
+
+# What a state means that nobody gave the case.
+STATE_HINTS = {
+    "disputed": "the server's owner says otherwise, and the flag is paused",
+    "cleared": "no flag holds any more, and nobody had done anything about it",
+}
+
+
+def states() -> str:
+    """What the states mean that nobody gives a case, and which cases are closed, as sentences."""
+    closed = ", ".join(text.lower() for state, text in STATES.items() if state in {*CLOSED, CLEARED})
+    return f"{'; '.join(f'{STATES[one]}: {text}' for one, text in STATE_HINTS.items())}. Closed cases are: {closed}."
 
 
 def spelled(evidence: str) -> str:

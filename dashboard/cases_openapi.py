@@ -4,7 +4,7 @@ from typing import Any
 
 from dashboard.answer_schemas import PROBLEM, Schema, closed, rows
 from dashboard.permissions import CASES
-from warehouse.cases.listing import DEFAULT_LIMIT, GRADES, MOST, SEVERITIES, SHOWN, SORTS
+from warehouse.cases.listing import DEFAULT_LIMIT, GRADES, MOST, MOST_KEYS, SEVERITIES, SHOWN, SORTS
 from warehouse.cases.revisions import CHANGED, MOST_NOTE, STATES, UNDONE
 
 CASE = f"{CASES}/{{case}}"
@@ -89,6 +89,7 @@ PARAMETERS: dict[str, tuple[str, Schema, str]] = {
         *((name, _TEXT, f"Of {', '.join(values)}, with commas between.") for name, values in _LISTED.items()),
         ("rule", {**_TEXT, "maxLength": 64}, "A rule whose flag holds."),
         ("assignee", {**_TEXT, "maxLength": 64}, "A user, or `nobody`."),
+        ("key", _TEXT, f"Pseudonyms of license keys, at most {MOST_KEYS}, with commas between."),
         ("sort", {"enum": list(SORTS), "default": "worst"}, "The order."),
         ("limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": DEFAULT_LIMIT}, "Rows of a page."),
     )

@@ -1,14 +1,16 @@
 """Work on the cases of the license plane: reading and deciding. The access log records all of it, before any answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from core.access_log import AccessLog
 from core.credentials import Credentials, Role
 from core.license_keys import LicenseKeys
-from warehouse.cases import listing, revisions
+from warehouse.cases import keys, listing, revisions
 from warehouse.cases.dossier import Dossier, dossier
+from warehouse.cases.keys import KnownKey
+from warehouse.cases.last_reports import last_reports
 from warehouse.cases.listing import Case, Total
 from warehouse.cases.revisions import MOST_NOTE, STATES, UNDONE, Change, Conflict, Evidence, Revision
 from warehouse.cases.subjects import Subject, subject_of
@@ -138,6 +140,20 @@ class Casework:
         key = f"{self._keys.pseudonym(key_hash):016x}"
         self._note(person, "key looked up", {"case": name, "key": key}, 1)
         return key
+
+    def find_keys(self, person: Person, key_hashes: Sequence[str]) -> str:
+        """Return the pseudonyms of license keys in their order, as the list of cases takes them. Nothing is stored."""
+        found = ",".join(dict.fromkeys(f"{self._keys.pseudonym(each):016x}" for each in key_hashes))
+        self._note(person, "keys looked up", {"key": found}, len(found.split(",")))
+        return found
+
+    def known_keys(self, pseudonyms: Collection[int]) -> Sequence[KnownKey]:
+        """Return what is known of keys. Not logged: the list of their cases is, which is read with it."""
+        return keys.known(self._engine, pseudonyms)
+
+    def last_reports(self, cases: Sequence[Case]) -> dict[Subject, datetime]:
+        """Return when cases that were listed last reported."""
+        return last_reports(self._engine, cases)
 
     def people(self) -> Sequence[str]:
         """Return the names of those who can work on cases."""

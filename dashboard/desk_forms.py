@@ -22,12 +22,14 @@ from dashboard.pages.case.installs import LONGEST_KEY
 from dashboard.pages.desk.choices import address
 from dashboard.permissions import LICENSING
 from dashboard.webhook import Webhook
+from warehouse.cases.listing import MOST_KEYS
 from warehouse.cases.revisions import Conflict
 from warehouse.cases.subjects import subject_of
 from warehouse.engine import EngineError
 from warehouse.queries.metrics import QueryError
 
-DECIDE, UNDO, LOOK_UP = "/licensing/decide", "/licensing/undo", "/licensing/look-up"
+DECIDE, UNDO = "/licensing/decide", "/licensing/undo"
+LOOK_UP, FIND_KEYS = "/licensing/look-up", "/licensing/find-keys"
 WEBHOOK = "/licensing/webhook-test"
 MOST_BACK = 2000
 _KEY_HASH = re.compile(next(field.pattern for field in FIELDS if field.path == "license.key_hash"), re.ASCII)
@@ -38,7 +40,7 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
 
     @server.before_request
     def check() -> AnyResponse | None:
-        if request.path not in (DECIDE, UNDO, LOOK_UP, WEBHOOK):
+        if request.path not in (DECIDE, UNDO, LOOK_UP, FIND_KEYS, WEBHOOK):
             return None
         if current_user.role not in LICENSING:
             abort(403)
@@ -102,6 +104,24 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
         except (EngineError, AccessLogError):
             return _page(503, "Nothing was looked up", "ClickHouse or the access log does not answer. Try again.")
         return redirect(f"/licensing/{name}?{urlencode({'key': found})}#key", 303)
+
+    @server.post(FIND_KEYS)
+    def find_keys() -> AnyResponse:
+        lines = [line.strip() for line in request.form.get("keys", "").splitlines() if line.strip()]
+        hashes = [found for line in lines if (found := _hash_of(line))]
+        if not 0 < len(lines) <= MOST_KEYS or len(hashes) < len(lines):
+            wrong = next((number for number, line in enumerate(lines, 1) if not _hash_of(line)), 0)
+            text = (
+                f"Key {wrong} is neither a license key nor its SHA-256: 64 hexadecimal digits."
+                if wrong
+                else f"Enter one to {MOST_KEYS} license keys, one a line."
+            )
+            return _page(422, "No key was looked up", text)
+        try:
+            found = casework.find_keys(_user(), hashes)
+        except AccessLogError:
+            return _page(503, "No key was looked up", "The access log does not answer. Try again.")
+        return redirect(address({"state": "all", "key": found}), 303)
 
     @server.post(WEBHOOK)
     def webhook_test() -> AnyResponse:

@@ -2,7 +2,7 @@
 
     python -m tests.bench.pages [MILLIONS [PAGE ...]]
 
-For each page: what a first visit with an empty cache transfers, when its figures and its charts are there; then 50
+For each page: what a first visit with an empty cache transfers, when its figures and its charts are there; then a dozen
 changes of the range, the module and a condition, each until the last answer is drawn. `CPU` is that of the dashboard's
 process, ClickHouse included, which other work on the machine changes little. With CLICKHOUSE_URL on a server, whose CPU
 time it cannot see, else on the embedded engine.
@@ -29,7 +29,7 @@ from warehouse.engine import Engine
 from warehouse.migrate import migrate
 
 MILLIONS = 10
-CHANGES = 50
+CHANGES = 12
 # The addresses: what is always there, and an element that has text once the figures are there.
 PAGES = {
     "today": ("/", "", "#active_installs-value"),
@@ -57,7 +57,10 @@ WATCH = """
   };
   const frame = () => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)));
   window.appeared = async (selector) => {
-    while (!document.querySelector(selector)?.textContent) await frame();
+    while (!document.querySelector(selector)?.textContent) {
+      if (performance.now() > 60000) throw new Error(`no text in ${selector}`);
+      await frame();
+    }
     return performance.now();
   };
   window.settled = async (begun) => {
@@ -125,11 +128,11 @@ class Changes:
 
     @property
     def p95(self) -> float:
-        """The ms that one change in twenty takes, or more."""
+        """The ms that one change in twenty takes, or more. Of many."""
         return sorted(self.took)[int(len(self.took) * 0.95)]
 
     def __str__(self) -> str:
-        return f"{statistics.median(self.took):10.0f}{self.p95:10.0f}{self.cpu / len(self.took) * 1000:10.0f}"
+        return f"{statistics.median(self.took):10.0f}{max(self.took):10.0f}{self.cpu / len(self.took) * 1000:10.0f}"
 
 
 def _measure(system: System, browser: Browser, millions: int, names: list[str]) -> None:
@@ -137,7 +140,7 @@ def _measure(system: System, browser: Browser, millions: int, names: list[str]) 
     context.add_init_script(WATCH)
     print(f"\n{millions} million install-days; load {os.getloadavg()[0]:.1f}")
     print(f"{'':12}{'first visit':>30}{'a change of filters':>30}")
-    print(f"{'':12}{'kB':>10}{'figures':>10}{'all, ms':>10}{'p50 ms':>10}{'p95 ms':>10}{'CPU ms':>10}")
+    print(f"{'':12}{'kB':>10}{'figures':>10}{'all, ms':>10}{'p50 ms':>10}{'most ms':>10}{'CPU ms':>10}")
     visits, filtered = [], []
     for name in names:
         cold, changes = _cold(context, system, name), _changed(context, system, name)
@@ -146,7 +149,8 @@ def _measure(system: System, browser: Browser, millions: int, names: list[str]) 
         filtered.append(changes)
     print(f"most of a first visit: {max(each.bytes for each in visits) / 1000:,.0f} kB")
     print(f"longest until figures: {max(each.figures for each in visits):,.0f} ms")
-    print(f"longest p95 of a change: {max(each.p95 for each in filtered):,.0f} ms")
+    every = Changes([took for each in filtered for took in each.took])
+    print(f"p95 of all {len(every.took)} changes: {every.p95:,.0f} ms")
 
 
 def _cold(context: BrowserContext, system: System, name: str) -> Cold:

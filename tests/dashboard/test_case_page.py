@@ -31,7 +31,7 @@ def opened(accused: dict[int, int], others: dict[int, int]) -> Opened:
     of, rest = ([reported(*one) for one in each.items()] for each in (accused, others))
     known = Dossier(flags, {9: None}, False, of, rest, [], {2}, "on 10 days, at most 3 on one day")
     held = Evidence(("shared_key",), 3, "claimed")
-    case = Case(KEY, "open", "", 0, False, "warning", held, len(accused), 9, NOW, NOW, NOW)
+    case = Case(KEY, "open", "", 0, False, "warning", held, len(accused), tuple(accused), 9, NOW, NOW, NOW)
     return Opened(case, known, [])
 
 

@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from core.license_keys import key_hash
+from dashboard.formatting import day
 from tests.dashboard.receiver import Receiver, receiving
 from tests.end_to_end.axe import SCHEMES, WIDTHS, violations
 from tests.end_to_end.beacons import beacon
@@ -200,14 +201,28 @@ def test_the_way_of_a_case(system: System, browser: Browser) -> None:
 
     report(system, (0.0, "unlicensed"))
     assert listed(system) == []
-    flips = ((6.8, "licensed"), (6.7, "unlicensed"), (6.6, "licensed"), (6.5, "unlicensed"), (6.4, "licensed"))
-    report(system, *flips)
+    # A state has the first and the last report of each kind on each day: on one day four flips may not be told.
+    report(system, (5.9, "licensed"), (4.9, "licensed"))
     wait_for(lambda: listed(system), "the case with new evidence")
     page.reload()
     expect(page.locator("#desk-table")).to_contain_text("Came back")
-    expect(page.locator("#desk-count")).to_contain_text("1 case to do, 1 install in question.")
+    expect(page.locator("#desk-count")).to_contain_text("1 case not closed, 1 install in question.")
     opened(page, system, case)
     expect(page.locator("#case-evidence")).to_contain_text("Flapping")
+
+    # Found by the customer's key, beside one that nobody has.
+    page.goto(f"{system.dashboard}/licensing")
+    expect(page.locator("#desk-table td[data-label='Last report']")).to_have_text(day(NOW.date()))
+    page.get_by_text("Find license keys").click()
+    page.locator("textarea[name=keys]").fill(f"nobody's key\n{KEY}\n")
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator(".keys li").first).to_contain_text("no install has reported it")
+    expect(page.locator(".keys li").nth(1)).to_contain_text("1 install of invoice_pro reported it within 13 months")
+    expect(page.locator("#desk-table .case-name")).to_have_count(1)
+    assert KEY not in page.url
+    page.locator("textarea[name=keys]").fill("0123456789abcdef" * 3)
+    page.get_by_role("button", name="Find").click()
+    expect(page.locator("body")).to_contain_text("Key 1 is neither a license key nor its SHA-256")
 
     # Several at once, and taken back.
     page.goto(f"{system.dashboard}/licensing")
@@ -227,12 +242,13 @@ def test_the_way_of_a_case(system: System, browser: Browser) -> None:
     assert "case changed" in looked
     assert "case undone" in looked
     assert "key looked up" in looked
+    assert "keys looked up" in looked
     assert KEY not in looked
 
 
 def test_the_webhook_tells_of_the_way(system: System, receiver: Receiver) -> None:
     """All that happened is told, each event once by its id, though the receiver fails and the sender is killed."""
-    expected = {"flag.raised": 1, "flag.paused": 2, "case.changed": 5}
+    expected = {"flag.raised": 1, "flag.paused": 3, "case.changed": 5}
     wait_for(lambda: {kind: len(receiver.taken(kind)) for kind in expected} == expected, "the events")
     receiver.mode = "fail"
     case, before = listed(system)[0], receiver.requests.total()

@@ -7,11 +7,11 @@ from ipaddress import ip_address, ip_network
 
 import msgspec
 
+from warehouse.cases.keys import registered
 from warehouse.cases.subjects import Subject
 from warehouse.engine import Engine
 from warehouse.licensing import key_holders, registry, state_rows
 from warehouse.licensing.rules import shared_key
-from warehouse.licensing.rules.shared_key import allowance
 from warehouse.licensing.state_codec import Unreadable
 from warehouse.licensing.state_reports import latest, reports
 from warehouse.licensing.states import Report, State, trimmed
@@ -112,11 +112,19 @@ def dossier(engine: Engine, subject: Subject) -> Dossier:
         *_incidents(reader, subject.module),
     ]
     events = sorted(events, key=lambda event: event.at, reverse=True)[:MOST_EVENTS]
-    registered, has_registry = _registered(reader, subject.module, keys), subject.module in registry.modules(reader)
+    entries, has_registry = registered(reader, keys), subject.module in registry.modules(reader)
     measured = _measured(reader, subject) if subject.key and not states.unreadable else ""
     cases = _with_case(reader, subject.module, [report.install for report in (*installs, *others)])
     return Dossier(
-        list(newest.values()), registered, has_registry, installs, others, events, cases, measured, states.unreadable
+        list(newest.values()),
+        {key: entries.get((subject.module, key)) for key in keys},
+        has_registry,
+        installs,
+        others,
+        events,
+        cases,
+        measured,
+        states.unreadable,
     )
 
 
@@ -284,22 +292,6 @@ def _incidents(reader: Engine, module: str) -> list[Event]:
         )
         for since, (affected, installs) in rows
     ]
-
-
-def _registered(reader: Engine, module: str, keys: set[int]) -> dict[int, str | None]:
-    rows = reader.query_each(
-        "SELECT key, argMax((state::String, max_installs, copies, source::String, valid_until), changed) AS now "
-        "FROM license_registry WHERE module = {module:String} AND key IN {keys:Array(UInt64)} GROUP BY key",
-        "keys",
-        keys,
-        {"module": module},
-    )
-    found: dict[int, str | None] = dict.fromkeys(keys)
-    for key, (state, most, copies, source, until) in rows:
-        ends = f", until {until}" if until else ""
-        sold = f", sold through {source}" if source else ""
-        found[key] = f"{state}, for {allowance(most or None, copies)}{ends}{sold}"
-    return found
 
 
 def _aware(moment: datetime) -> datetime:

@@ -4,6 +4,7 @@ A case is there as soon as its subject has a flag; nobody has to open it. What i
 newest revision and from the flags, so that a dismissed case comes back by itself when there is more evidence.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,8 +29,13 @@ SORTS = {
     "reach": "reach DESC",
     "touched": "touched DESC",
 }
+# Installs of a case that are named in the list.
+MOST_NAMED = 20
 DEFAULT_LIMIT, MOST, MOST_AFTER = 50, 1000, 1_000_000
-PARAMETERS = ("state", "module", "rule", "severity", "grade", "assignee", "new", "sort")
+PARAMETERS = ("state", "module", "rule", "severity", "grade", "assignee", "new", "key", "sort")
+# The pseudonyms of keys, with commas between.
+MOST_KEYS = 100
+_KEYS = re.compile(rf"[0-9a-f]{{16}}(,[0-9a-f]{{16}}){{0,{MOST_KEYS - 1}}}", re.ASCII)
 _LISTS = {"state": SHOWN, "severity": SEVERITIES, "grade": GRADES}
 
 
@@ -81,7 +87,8 @@ SELECT module::String AS module, install, key, rules, severity, grade, since, ra
 FROM ({_BY_SUBJECT}) AS flags LEFT JOIN ({_DECIDED}) AS decided USING (module, install, key)
 """  # noqa: S608
 _COLUMNS = (
-    "module, install, key, rules, severity, grade, since, raised, touched, length(installs), reach, score, revision, "
+    "module, install, key, rules, severity, grade, since, raised, touched, length(installs), "
+    f"arraySlice(arraySort(installs), 1, {MOST_NAMED}), reach, score, revision, "
     "assignee, reopened, state"
 )
 # Of all rows, before the page is cut out of them.
@@ -92,7 +99,8 @@ _TOTALS = "count() OVER (), uniqExactArray(installs) OVER (), countIf(key != 0) 
 class Case:
     """A case as the list shows it. `raised` is when the last of its flags was raised, `touched` the last change of all.
 
-    `score` is grade (1 to 3) × reach × age in days. `evidence` are the flags that hold, with the number of `installs`.
+    `score` is grade (1 to 3) × reach × age in days. `evidence` are the flags that hold. `installs` is the number of
+    installs that have one, `some_installs` are the first of them, or of a case without such a flag its install.
     """
 
     subject: Subject
@@ -103,6 +111,7 @@ class Case:
     severity: str
     evidence: Evidence
     installs: int
+    some_installs: tuple[int, ...]
     score: int
     since: datetime
     raised: datetime
@@ -126,7 +135,8 @@ def cases(
 
     `args` has `PARAMETERS`: `state`, `severity`, `grade` with commas between values (`state` by default all that are
     not closed, or `all`), `module`, `rule`, `assignee` (a name; `nobody`; `me` is `who`), `new=1` (a flag was raised
-    since `seen`), `sort`. Raises `QueryError` and `EngineError`.
+    since `seen`), `key` (pseudonyms: of cases about one of these keys, or about an install that has reported one),
+    `sort`. Raises `QueryError` and `EngineError`.
     """
     reader = engine.as_user(ServerUser.LICENSING)
     inner, outer, parameters = _conditions(args, who, seen)
@@ -163,13 +173,14 @@ def _cases(where: str, decided: str = "") -> str:
 
 def _case(row: tuple[Any, ...]) -> Case:
     (
-        module, install, key, rules, severity, grade, since, raised, touched, installs, reach, score, revision,
-        assignee, reopened, state,
+        module, install, key, rules, severity, grade, since, raised, touched, installs, some, reach, score,
+        revision, assignee, reopened, state,
     ) = row  # fmt: skip
     evidence = Evidence(tuple(rules), reach, GRADES[grade - 1] if grade else "")
     return Case(
         Subject(module, install, key), state, assignee, revision, bool(reopened),
-        SEVERITIES[severity - 1] if severity else "", evidence, installs, score,
+        SEVERITIES[severity - 1] if severity else "", evidence, installs,
+        tuple(some) or ((install,) if install else ()), score,
         _aware(since), _aware(raised), _aware(touched),
     )  # fmt: skip
 
@@ -206,6 +217,12 @@ def _conditions(args: Mapping[str, str], who: str, seen: datetime | None) -> tup
     if args.get("new"):
         outer.append("raised > fromUnixTimestamp64Milli({seen:Int64})")
         parameters["seen"] = int((seen or datetime(1970, 1, 1, tzinfo=UTC)).timestamp() * 1000)
+    if keys := args.get("key"):
+        if not _KEYS.fullmatch(keys):
+            raise QueryError("bad_format", "key", f"must be pseudonyms of 16 hexadecimal digits, at most {MOST_KEYS}")
+        reported = "SELECT module::String, install FROM license_keys WHERE key IN {keys:Array(UInt64)}"
+        outer.append(f"(key IN {{keys:Array(UInt64)}} OR (module, install) IN ({reported}))")
+        parameters["keys"] = [int(key, 16) for key in keys.split(",")]
     return inner, " AND ".join(outer), parameters
 
 

@@ -13,11 +13,13 @@ from core.visits import noted
 from dashboard import freshness, messages
 from dashboard.cards import heading
 from dashboard.case_file import MOST, csv_of
-from dashboard.case_words import grades
+from dashboard.case_words import grades, states
 from dashboard.casework import Person
 from dashboard.data_source import DataSource
 from dashboard.grids import csv_name, download
 from dashboard.pages.desk.choices import choices
+from dashboard.pages.desk.keys import found as found_keys
+from dashboard.pages.desk.keys import search as key_search
 from dashboard.pages.desk.outcome import outcome
 from dashboard.pages.desk.outside import outside
 from dashboard.pages.desk.table import bulk, fields, pages, table, told
@@ -54,8 +56,12 @@ def layout() -> html.Div:
                     *region(
                         "desk-rows",
                         html.P(id="desk-count", className="card-note"),
+                        html.Div(id="desk-keys"),
                         html.Details(
-                            [html.Summary("What the grades and the order mean"), html.P(f"{grades()} {ORDER}")],
+                            [
+                                html.Summary("What grades, states and the order mean"),
+                                *map(html.P, (grades(), states(), ORDER)),
+                            ],
                             className="card-note",
                         ),
                         dmc.CheckboxGroup(html.Div(id="desk-table"), id="desk-chosen", value=[]),
@@ -82,6 +88,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         Output("desk-fields", "children"),
         Output("desk-bulk", "style"),
         Output("desk-outcome", "children"),
+        Output("desk-keys", "children"),
         Output("desk-chosen", "value"),
     ]
 
@@ -91,7 +98,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         now = datetime.now(UTC)
         seen = noted(data.visits, current_user.name, "cases", now)
         found, total = data.casework.list(_user(), "cases", given, seen=seen, after=(number - 1) * PAGE_ROWS)
-        shown = messages.no_cases() if not found else table(found, seen, now)
+        shown = messages.no_cases() if not found else table(found, seen, now, data.casework.last_reports(found))
         back = urlencode({**given, **({"page": number} if number > 1 else {})})
         return (
             choices(given),
@@ -101,6 +108,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             fields(back, data.casework.people()),
             SHOWN if found else HIDDEN,
             outcome(search),
+            _keys(data, given.get("key", "")),
             [],
         )
 
@@ -139,6 +147,14 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         Output("desk-change", "disabled"),
         Input("desk-chosen", "value"),
     )
+
+
+def _keys(data: DataSource, pseudonyms: str) -> list[Any]:
+    """The search for keys, and what is known of those that the address names."""
+    if not pseudonyms:
+        return [key_search(is_open=False)]
+    numbers = [int(key, 16) for key in pseudonyms.split(",")]
+    return [key_search(is_open=True), found_keys(numbers, data.casework.known_keys(numbers))]
 
 
 def _user() -> Person:

@@ -7,10 +7,11 @@ from urllib.parse import urlencode
 from dash import dcc, html
 
 from dashboard.case_words import GRADES, SEVERITIES, STATES
+from dashboard.formatting import plural
 
 # Each filter: what it is called, and its choices by value; "" is what holds without the filter.
 FILTERS: dict[str, tuple[str, dict[str, str]]] = {
-    "state": ("State", {"": "To do", **STATES, "all": "All"}),
+    "state": ("State", {"": "Not closed", **STATES, "all": "All"}),
     "severity": ("Severity", {"": "Any", **SEVERITIES}),
     "grade": ("Grade", {"": "Any", **GRADES}),
     "assignee": ("Assigned to", {"": "Anyone", "me": "Me", "nobody": "Nobody"}),
@@ -29,7 +30,7 @@ def address(given: Mapping[str, Any]) -> str:
 
 
 def choices(given: Mapping[str, str]) -> list[html.Div]:
-    """The filters. The rule and a name in `assignee` are chosen elsewhere, and can be removed here."""
+    """The filters. The rule, keys and a name in `assignee` are chosen elsewhere, and can be removed here."""
     groups = []
     for name, (label, known) in FILTERS.items():
         chosen = given.get(name, "")
@@ -42,6 +43,9 @@ def choices(given: Mapping[str, str]) -> list[html.Div]:
         if chosen not in known:
             links.append(_chosen(chosen))
         groups.append(_group(label, links))
+    if keys := given.get("key"):
+        text = f"{plural(keys.count(',') + 1, 'license key')} ×"
+        groups.append(_group("Keys", [dcc.Link(text, href=address({**given, "key": ""}), className="choice")]))
     if rule := given.get("rule"):
         text = f"{rule.replace('_', ' ')} ×"
         groups.append(_group("Rule", [dcc.Link(text, href=address({**given, "rule": ""}), className="choice")]))

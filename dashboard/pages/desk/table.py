@@ -15,8 +15,20 @@ from dashboard.regions import HIDDEN
 from warehouse.cases.listing import DEFAULT_LIMIT as PAGE_ROWS
 from warehouse.cases.listing import Case, Total
 from warehouse.cases.revisions import STATES as STORED
+from warehouse.cases.subjects import Subject
 
-COLUMNS = ("Case", "Why", "Grade", "Severity", "Installs in question", "Age", "State", "Assigned", "Changed")
+COLUMNS = (
+    "Case",
+    "Why",
+    "Grade",
+    "Severity",
+    "Installs in question",
+    "Age",
+    "Last report",
+    "State",
+    "Assigned",
+    "Changed",
+)
 
 
 def told(total: Total, given: Mapping[str, str]) -> str:
@@ -25,18 +37,18 @@ def told(total: Total, given: Mapping[str, str]) -> str:
         return ""
     verb = "is" if total.keys == 1 else "are"
     keys = f" {plural(total.keys, 'case')} {verb} about a key that several installs share." if total.keys else ""
-    scope = ("that matches" if total.cases == 1 else "that match") if given else "to do"
+    scope = ("that matches" if total.cases == 1 else "that match") if given else "not closed"
     return f"{plural(total.cases, 'case')} {scope}, {plural(total.installs, 'install')} in question.{keys}"
 
 
-def table(cases: Sequence[Case], seen: datetime | None, now: datetime) -> html.Table:
-    """The rows. Cases whose flag was raised after `seen` are new."""
+def table(cases: Sequence[Case], seen: datetime | None, now: datetime, last: Mapping[Subject, datetime]) -> html.Table:
+    """The rows. Cases whose flag was raised after `seen` are new. `last` is the last report of each case."""
     head = [html.Th(html.Span("Choose", className="visually-hidden")), *(html.Th(name) for name in COLUMNS)]
-    rows = [_row(case, seen, now) for case in cases]
+    rows = [_row(case, seen, now, last.get(case.subject)) for case in cases]
     return html.Table([html.Thead(html.Tr(head)), html.Tbody(rows)], className="cases")
 
 
-def _row(case: Case, seen: datetime | None, now: datetime) -> html.Tr:
+def _row(case: Case, seen: datetime | None, now: datetime, last: datetime | None) -> html.Tr:
     name = subject(case.subject)
     held = bool(case.evidence.rules)
     marks: list[Any] = []
@@ -65,6 +77,7 @@ def _row(case: Case, seen: datetime | None, now: datetime) -> html.Tr:
             *([html.Span(f"{case.evidence.reach} at once", className="dim")] if at_once else []),
         ],
         "Age": html.Span(plural(age, "day") if age is not None else "–", className="number"),
+        "Last report": html.Span(day(last.date()) if last else "–", className="number"),
         "State": badge(STATES[case.state], f"state-{case.state}"),
         "Assigned": case.assignee or html.Span("nobody", className="dim"),
         "Changed": html.Span(day(case.touched.date()), className="number"),

@@ -12,12 +12,15 @@ from tests.end_to_end.system import ENGINES
 from tests.warehouse.test_engine import done_in
 from warehouse import install_data
 from warehouse.cases.dossier import dossier
+from warehouse.cases.keys import known
+from warehouse.cases.last_reports import last_reports
 from warehouse.cases.listing import case, cases
 from warehouse.cases.revisions import Change, write
 from warehouse.cases.subjects import Subject
 from warehouse.engine import Engine
-from warehouse.licensing import flags
+from warehouse.licensing import flags, state_rows
 from warehouse.licensing.flags import Flag
+from warehouse.licensing.states import DAY, NOWHERE, Report, of_report
 from warehouse.migrate import migrate
 from warehouse.queries.metrics import QueryError
 
@@ -124,11 +127,23 @@ def listing(engine: Engine, home: Home) -> dict[str, Any]:
         return [one.subject.install or one.subject.key * 100 for one in found]
 
     errors = []
-    for wrong in ({"state": "gone"}, {"sort": "best"}, {"what": "1"}, {"module": "x" * 65}, {"grade": "a,b"}):
+    for wrong in (
+        {"state": "gone"},
+        {"sort": "best"},
+        {"what": "1"},
+        {"module": "x" * 65},
+        {"grade": "a,b"},
+        {"key": "9"},
+    ):
         try:
             cases(engine, wrong)
         except QueryError as error:
             errors.append(error.param)
+    now = int(NOW.timestamp())
+    reports = {number: Report("unlicensed", 77 + number // 4, "", "1", True, "") for number in (3, 4, 5)}
+    states = {("invoice_pro", each): of_report(now - each * DAY, said, NOWHERE) for each, said in reports.items()}
+    state_rows.insert(engine, states, "reports")
+    last = last_reports(engine, cases(engine, {"state": "all"})[0])
     install_data.erase(engine, {"license": {1}})
     return {
         "worst": order(), "pages": [order(limit=4), order(after=4, limit=4)], "oldest": order(sort="oldest"),
@@ -136,6 +151,9 @@ def listing(engine: Engine, home: Home) -> dict[str, Any]:
         "rule": order(rule="shared_key"), "new": sorted(order(new="1", state="all")),
         "dismissed": order(state="dismissed"), "module": order(module="ticket_ai", state="all"),
         "mine": order(assignee="me"), "errors": errors,
+        "last": {subject.install: (NOW - at).days for subject, at in last.items()},
+        "key": [order(key=f"{key:016x}") for key in (9, 77, 78, 79)], "keys": order(key=f"{9:016x},{77:016x}"),
+        "known": [(one.key, one.module, one.installs, one.registered) for one in known(engine, [9, 77, 78, 79])],
         "total": cases(engine, {})[1],
     }  # fmt: skip
 
@@ -150,5 +168,8 @@ def test_the_list_has_an_order_filters_and_a_total(tmp_path: Path) -> None:
     assert (found["critical"], found["claimed"], found["rule"]) == ([3], [10, 9, 8, 7, 6], [900])
     assert found["new"] == [2, 900]
     assert (found["dismissed"], found["module"], found["mine"]) == ([2], [], [])
-    assert found["errors"] == ["state", "sort", "query", "module", "grade"]
+    assert found["errors"] == ["state", "sort", "query", "module", "grade", "key"]
+    assert found["last"] == {3: 3, 4: 4, 5: 5}
+    assert (found["key"], found["keys"]) == ([[900], [3], [5, 4], []], [900, 3])
+    assert found["known"] == [(77, "invoice_pro", 1, None), (78, "invoice_pro", 2, None)]
     assert (found["total"].cases, found["total"].installs, found["total"].keys) == (9, 11, 1)
