@@ -155,11 +155,25 @@ class _Question:
 
     def rows_of(self, query: MetricQuery) -> list[Row]:
         """The rows that may be shown, and one without a figure for each other bucket. Raises `EngineError`."""
-        rows = [row for row in self._fold(query) if row.value is not None]
-        named = self._named(query, {row.bucket for row in rows})
-        rows = [row for row in rows if row.bucket in named]
+        if self._k > 1 and query.filters and not (query.by or self._about or query.metric == "feature_uses"):
+            rows = self._of_groupings(query)
+        else:
+            rows = [row for row in self._fold(query) if row.value is not None]
+            named = self._named(query, {row.bucket for row in rows})
+            rows = [row for row in rows if row.bucket in named]
         told = {row.bucket for row in rows}
         return ordered([*rows, *(withheld(bucket) for bucket in buckets(query) if bucket not in told)])
+
+    def _of_groupings(self, query: MetricQuery) -> list[Row]:
+        """The totals of a query: what the groupings have as rows that would say whether these may be told."""
+        rows: dict[str, Row] = {}
+        for name, value in _checked(query):
+            if rows.keys() >= buckets(query).keys():
+                break
+            for row in self._grouping(_by_filter(query, name)):
+                if row.value is not None and row.key == value != OTHER:
+                    rows.setdefault(row.bucket, replace(row, key=""))
+        return list(rows.values())
 
     def _named(self, query: MetricQuery, buckets: set[str]) -> set[str]:
         """Those of the buckets in which a grouping by one of the filters, under the others, has its value as a row.
@@ -171,12 +185,10 @@ class _Question:
         if query.metric == "feature_uses":
             # Which groups are large depends on installs alone, and they are counted faster than uses.
             query = replace(self._told_days(query), metric="feature_installs")
-        # The module last: all tables are ordered by it, and the groupings by other filters keep it.
-        for name, value in sorted(query.filters.items(), key=lambda each: (each[0] == "module", each)):
+        for name, value in _checked(query):
             if buckets <= named:
                 break
-            others = {other: query.filters[other] for other in query.filters if other != name}
-            grouping = replace(query, by=dimension_of(name), filters=others, side_by_side=False)
+            grouping = _by_filter(query, name)
             told: dict[str, set[str]] = {}
             for row in self._grouping(grouping):
                 if row.value is not None:
@@ -250,6 +262,20 @@ def _as_reported(query: MetricQuery) -> MetricQuery:
     """The same question, where an install's latest value says no more than all of them: SQL counts those faster."""
     named = {*query.dimensions, *map(dimension_of, query.filters)}
     return replace(query, count="reported") if query.count == "latest" and named <= {"module"} else query
+
+
+def _checked(query: MetricQuery) -> list[tuple[str, str]]:
+    """The filters in the order in which they are looked at.
+
+    The module last: all tables are ordered by it, and the groupings by other filters keep it.
+    """
+    return sorted(query.filters.items(), key=lambda each: (each[0] == "module", each))
+
+
+def _by_filter(query: MetricQuery, name: str) -> MetricQuery:
+    """The grouping by one of the filters, under the others."""
+    others = {other: query.filters[other] for other in query.filters if other != name}
+    return replace(query, by=dimension_of(name), filters=others, side_by_side=False)
 
 
 def _grouping(query: MetricQuery) -> _Grouping:
