@@ -212,8 +212,9 @@
     close() {
       return false;
     },
-    countRows(clicks, rows) {
-      return clicks && rows ? { press: clicks, rows: rows.length } : window.dash_clientside.no_update;
+    // Nothing before the rows are there: `shown` are those that the grid's own filters leave.
+    countRows(clicks, shown, rows) {
+      return clicks && shown && rows.length ? { press: clicks, rows: shown.length } : window.dash_clientside.no_update;
     },
     // Setting the data source makes the grid drop its rows and load the first block.
     reloadRows(_search, id) {

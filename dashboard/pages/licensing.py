@@ -111,6 +111,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         Output("licensing-exported", "data"),
         Input("licensing-csv", "n_clicks"),
         State("licensing-grid", "virtualRowData"),
+        State("licensing-grid", "rowData"),
         prevent_initial_call=True,
     )
 
