@@ -21,7 +21,7 @@ lint: .venv/development
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-# Beside a ClickHouse server with CLICKHOUSE_URL, CLICKHOUSE_PID. Takes some twenty minutes on two quiet cores.
+# Beside a ClickHouse server with CLICKHOUSE_URL, CLICKHOUSE_PID. Takes some fifteen minutes on two quiet cores.
 bench: .venv/development
 	@mkdir -p build
 	$(BIN)/python -m tests.bench > build/performance.md
