@@ -1,6 +1,6 @@
 """Today: what changed, how many installs are active, and what they run on."""
 
-from dash import Dash, Input, Output, html
+from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard import freshness, messages
 from dashboard.cards import chart_card, heading
@@ -20,6 +20,7 @@ def layout() -> html.Div:
             heading("overview", "Today", "What changed, how many installs are active, and what they run on."),
             *region(
                 "overview",
+                dcc.Input(type="hidden", id="overview-told"),
                 sentences.layout(),
                 figures.layout(),
                 lifecycle.layout(),
@@ -51,5 +52,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     figures.register(page, callbacks, data)
     installs_over_time.register(page, callbacks, data)
     breakdowns.register(page, callbacks, data)
+    # These ask the most: after the figures, which would otherwise wait for them. The input has the address.
+    dash_app.clientside_callback(
+        ClientsideFunction("pharos", "second"),
+        Output("overview-told", "value"),
+        Input("overview-figures-message", "children"),
+        State("url", "search"),
+    )
     for part in (sentences, lifecycle, movers.CARD):
-        part.register(page, callbacks, data, search)
+        part.register(page, callbacks, data, Input("overview-told", "value"))
