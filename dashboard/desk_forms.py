@@ -108,15 +108,14 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
     @server.post(FIND_KEYS)
     def find_keys() -> AnyResponse:
         lines = [line.strip() for line in request.form.get("keys", "").splitlines() if line.strip()]
-        hashes = [found for line in lines if (found := _hash_of(line))]
-        if not 0 < len(lines) <= MOST_KEYS or len(hashes) < len(lines):
-            wrong = next((number for number, line in enumerate(lines, 1) if not _hash_of(line)), 0)
-            text = (
-                f"Key {wrong} is neither a license key nor its SHA-256: 64 hexadecimal digits."
-                if wrong
-                else f"Enter one to {MOST_KEYS} license keys, one a line."
-            )
-            return _page(422, "No key was looked up", text)
+        if not 0 < len(lines) <= MOST_KEYS:
+            return _page(422, "No key was looked up", f"Enter one to {MOST_KEYS} license keys, one a line.")
+        hashes = []
+        for number, line in enumerate(lines, 1):
+            if (given := _hash_of(line)) is None:
+                text = f"Key {number} is neither a license key nor its SHA-256: 64 hexadecimal digits."
+                return _page(422, "No key was looked up", text)
+            hashes.append(given)
         try:
             found = casework.find_keys(_user(), hashes)
         except AccessLogError:

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from warehouse.licensing.states import Report, State, last_time, oldest_days, times
+from warehouse.licensing.states import DAY, Report, State, last_time, oldest_days, times
 
 
 class Latest(NamedTuple):
@@ -32,8 +32,8 @@ def latest(state: State, now: datetime) -> Latest | None:
     oldest, with_address = oldest_days(now)
     kept, places = [], []
     for (report, place), days in state.seen.items():
-        day, last = max(days), last_time(days)
-        if day >= oldest:
+        last = last_time(days)
+        if (day := last // DAY) >= oldest:
             kept.append((last, report))
             if day >= with_address and place.address:
                 places.append((last, place))

@@ -165,10 +165,11 @@ class _Question:
         return ordered([*rows, *(withheld(bucket) for bucket in buckets(query) if bucket not in told)])
 
     def _of_groupings(self, query: MetricQuery) -> list[Row]:
-        """The totals of a query: what the groupings have as rows that would say whether these may be told."""
+        """The totals under the filters: each is a row of a grouping by one of them, or may not be told."""
         rows: dict[str, Row] = {}
+        wanted = buckets(query).keys()
         for name, value in _checked(query):
-            if rows.keys() >= buckets(query).keys():
+            if rows.keys() >= wanted:
                 break
             for row in self._grouping(_by_filter(query, name)):
                 if row.value is not None and row.key == value != OTHER:
