@@ -6,7 +6,7 @@ from datetime import date
 
 from warehouse.engine import Engine
 from warehouse.queries import disclosure, side_by_side
-from warehouse.queries.group_counts import counts_once, counts_sql, together_sql
+from warehouse.queries.group_counts import Counted, counts_once, counts_sql, has_few_keys, keys_counted, together_sql
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.queries.reported_values import PORTION, Texts
 from warehouse.queries.small_groups import OTHER, Bucket, Group
@@ -33,6 +33,9 @@ class _Counts:
             self.amount + other.amount,
             self.squares + other.squares,
         )
+
+
+_NONE = _Counts(0, 0, 0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,13 @@ class BucketGroups:
 
     def buckets(self) -> list[Bucket]:
         """Return the buckets that have groups. Raises `EngineError`."""
-        found = list(self._side_by_side() if side_by_side.is_one_of_several(self._query) else self._ranked())
+        asked = self._reader, self._query, self._texts, self._open_from
+        if side_by_side.is_one_of_several(self._query):
+            found = list(self._counted(side_by_side.counts(*asked)))
+        elif has_few_keys(self._query, self._texts):
+            found = list(self._counted(keys_counted(*asked)))
+        else:
+            found = list(self._ranked())
         self.small = {one.start: one.small for one in found if one.small is not None}
         together = {one.start: one.sums for one in found}
         buckets = {one.start: self._bucket(one, one.sums) for one in found}
@@ -114,22 +123,26 @@ class BucketGroups:
             counts_by_key = {key: _Counts(*each) for key, *each in large}
             yield _Read(bucket.isoformat(), counts_by_key, others, _Counts(*sums), named)
 
-    def _side_by_side(self) -> Iterator[_Read]:
-        """Return what `_ranked` returns, of the one bucket that there is."""
-        found = side_by_side.counts(self._reader, self._query, self._texts, self._open_from)
-        counts = {key: _Counts(everybody, earlier, 0, 0.0) for key, everybody, earlier in found}
-        groups = [self._group(key, each) for key, each in counts.items()]
-        ordered = sorted(groups, key=lambda group: (-group.installs, group.key))
-        large = [group.key for group in ordered if group.installs >= self._k and group.key != OTHER][:MOST_GROUPS]
-        small = counts.keys() - set(large)
-        if counts:
-            yield _Read(
-                self._query.start.isoformat(),
-                {key: counts[key] for key in large},
-                len(small),
-                sum((counts[key] for key in small), _Counts(0, 0, 0, 0.0)),
-                frozenset(small) if self._name_small and len(small) <= MOST_NAMED else None,
-            )
+    def _counted(self, found: Iterable[Counted]) -> Iterator[_Read]:
+        """Return what `_ranked` returns, of counts of all keys. A key may have several."""
+        buckets: dict[str, dict[str, _Counts]] = {}
+        for start, key, everybody, earlier in found:
+            counts = buckets.setdefault(start, {})
+            counts[key] = counts.get(key, _NONE) + _Counts(everybody, earlier, 0, 0.0)
+        for start, counts in buckets.items():
+            counts.pop("", None)
+            groups = [self._group(key, each) for key, each in counts.items()]
+            ordered = sorted(groups, key=lambda group: (-group.installs, group.key))
+            large = [group.key for group in ordered if group.installs >= self._k and group.key != OTHER][:MOST_GROUPS]
+            small = counts.keys() - set(large)
+            if counts:
+                yield _Read(
+                    start,
+                    {key: counts[key] for key in large},
+                    len(small),
+                    sum((counts[key] for key in small), _NONE),
+                    frozenset(small) if self._name_small and len(small) <= MOST_NAMED else None,
+                )
 
     def _together(self, found: list[_Read], buckets: Mapping[str, Bucket]) -> dict[str, _Counts]:
         """Return the counts of the small groups of each bucket, each install once. Notes the merged groups."""

@@ -3,6 +3,9 @@
 A report has a place: a number of its day, of the rank of the module's version, and of the rank of its value. The
 highest place is that of the latest report, and its lowest bits are the rank of the value, so that no texts of installs
 are compared.
+
+ClickHouse analyzes each statement anew, and each of its expressions at the cost of all that is below it. So the
+innermost SELECT names what the others need, and those are few and short.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -35,15 +38,36 @@ class LatestReports(BucketSelect):
 
     def latest_counts(self) -> str:
         """Return the groups of `latest`, which has each install once in a group."""
-        rows, keys = self.latest_of(self._query.dimensions)
-        within = ", ".join(["bucket", *dict.fromkeys(keys.values())])
-        # A value may have many ranks, but far fewer than there are installs.
+        rows, keys = self._latest_installs(self._query.dimensions)
         return (
-            f"SELECT bucket, {self._key(keys)} AS key, sum(installs) AS everybody, sum(early_installs) AS earlier, "  # noqa: S608
-            "0::UInt64 AS amount, 0::Float64 AS squares FROM ("
-            f"SELECT {within}, count() AS installs, countIf(early) AS early_installs FROM ({rows}) GROUP BY {within}"
-            f"){_answered(keys)} GROUP BY bucket, key"
+            f"SELECT bucket, {self._key(keys)} AS key, sum(installs) AS everybody, {self._earlier} AS earlier, "  # noqa: S608
+            f"0::UInt64 AS amount, 0::Float64 AS squares FROM ({rows}){_answered(keys)} GROUP BY bucket, key"
         )
+
+    def latest_ranks(self) -> str:
+        """Return a SELECT of (bucket, rank, everybody, earlier): the groups of one dimension, by its reported texts."""
+        rows, keys = self._latest_installs(self._query.dimensions)
+        (column,) = keys.values()
+        return (
+            f"SELECT bucket, {column} AS rank, sum(installs) AS everybody, {self._earlier} AS earlier "  # noqa: S608
+            f"FROM ({rows}) WHERE rank != 0 GROUP BY bucket, rank"
+        )
+
+    @property
+    def _earlier(self) -> str:
+        return "sumIf(installs, early)" if self._open_from else "0::UInt64"
+
+    def _latest_installs(self, named: Sequence[str]) -> tuple[str, dict[str, str]]:
+        """Return a SELECT of (bucket, early, ranks, installs), and the column of each of these dimensions."""
+        rows, spell, keys = self._latest_spells(named)
+        # A value may have many ranks, and the installs many spells, but far fewer than there are installs.
+        within = ", ".join([*spell, *dict.fromkeys(keys.values())])
+        return self._in_buckets(spell, f"SELECT {within}, count() AS installs FROM ({rows}) GROUP BY {within}"), keys  # noqa: S608
+
+    def latest_of(self, named: Sequence[str]) -> tuple[str, dict[str, str]]:
+        """Return a SELECT of (bucket, install, early, ranks), and the column of each of these dimensions."""
+        rows, spell, keys = self._latest_spells(named)
+        return self._in_buckets(spell, rows), keys
 
     def _key(self, columns: Mapping[str, str]) -> str:
         """Return the SQL of a key, given a column for each dimension. It is empty if one of them has no value."""
@@ -53,15 +77,18 @@ class LatestReports(BucketSelect):
         none, some = (" OR ".join(f"{key} = '{value}'" for key in keys) for value in ("", OTHER))
         return f"multiIf({none}, '', {some}, '{OTHER}', concat({keys[0]}, '{BETWEEN}', {keys[1]}))"
 
-    def latest_of(self, named: Sequence[str]) -> tuple[str, dict[str, str]]:
-        """Return a SELECT of (bucket, install, early, ranks), and the column of each of these dimensions."""
+    def _latest_spells(self, named: Sequence[str]) -> tuple[str, list[str], dict[str, str]]:
+        """Return a SELECT of (spell, install, module, ranks), the columns of the spell, and those of the dimensions.
+
+        A spell is the buckets in which the same report is the latest of an install.
+        """
         query = self._query
         columns: dict[str, str] = {}  # of ranks, by reported text
         places: dict[str, str] = {}  # of reports, by column
 
         def column(name: str) -> str:
             found = columns.setdefault(dimensions.source(name), f"latest_{len(columns)}")
-            places.setdefault(found, self.place(name))
+            places.setdefault(found, name)
             return found
 
         filters = [
@@ -72,30 +99,53 @@ class LatestReports(BucketSelect):
         keys = {name: "module" if name == "module" else column(name) for name in named}
         within = ["install", *({"module"} & keys.keys())]
         if query.grain in ("month", "period"):
-            rows = self._latest_in_months(places, within)
-        elif query.grain == "week" and self.weeks <= month_bits.MOST_BUCKETS:
-            rows = self._latest_in_weeks(places, within)
-        elif query.grain == "week":
-            rows = self._latest_of_days(places, within)
+            rows, spell = self._latest_in_months(places, within), ["bucket", "early"]
+        elif query.grain == "day":
+            rows, spell = self._latest_in_days(places, within), ["month", "found"]
+        elif self.weeks <= month_bits.MOST_BUCKETS:
+            rows, spell = self._latest_in_weeks(places, within), ["found", "found_early"]
         else:
-            rows = (
-                f"SELECT *, {self.bucket('found')} AS bucket, {self.early('found')} AS early "  # noqa: S608
-                f"FROM ({self._latest_in_days(places, within)})"
-            )
-        where = f" WHERE {' AND '.join(filters)}" if filters else ""
-        return f"SELECT {', '.join(['bucket', *within, 'early', *places])} FROM ({rows}){where}", keys  # noqa: S608
+            rows, spell = self._latest_of_days(places, within), ["bucket", "early"]
+        if filters:
+            rows = f"SELECT * FROM ({rows}) WHERE {' AND '.join(filters)}"  # noqa: S608
+        return rows, spell, keys
+
+    def _in_buckets(self, spell: Sequence[str], rows: str) -> str:
+        """Return a SELECT of (bucket, early, and all columns of `rows`), a row for each bucket of a spell."""
+        if "bucket" in spell:
+            return rows
+        if "month" in spell:
+            return f"SELECT *, {self.bucket('found')} AS bucket, {self.early('found')} AS early FROM ({rows})"  # noqa: S608
+        return (
+            f"SELECT *, arrayJoin(bitPositionsToArray(found)) AS position, bitTest(found_early, position) AS early, "  # noqa: S608
+            f"'{self._monday}'::Date + 7 * position AS bucket FROM ({rows})"
+        )
 
     @property
     def weeks(self) -> int:
         """The number of weeks of which the span has days."""
-        monday = self._query.start - timedelta(days=self._query.start.weekday())
-        return month_bits.position("week", monday, self._query.end) + 1
+        return month_bits.position("week", self._monday, self._query.end) + 1
 
-    def _from(self) -> str:
+    @property
+    def _monday(self) -> date:
+        """The first day of the first week."""
+        return self._query.start - timedelta(days=self._query.start.weekday())
+
+    def _rows(self, places: Mapping[str, str], **columns: str) -> str:
+        """Return a SELECT of the rows of the span with the places of their reports on a day, and these columns."""
         conditions = [self.in_span("days")]
         if "module" in self._query.filters:
             conditions.append(self.condition("module", "module"))
-        return f"FROM {table(self._query)} WHERE {' AND '.join(conditions)}"
+        ranks: dict[str, str] = {}
+
+        def rank(name: str) -> str:
+            return ranks.setdefault(name, f"rank_{len(ranks)}")
+
+        placed = {found: self.place(name, rank) for found, name in places.items()}
+        named = {**{found: self.rank(name) for name, found in ranks.items()}, **columns}
+        named |= {f"{found}_place": place for found, place in placed.items()}
+        selected = "".join(f", {sql} AS {name}" for name, sql in named.items())
+        return f"SELECT module, install, month{selected} FROM {table(self._query)} WHERE {' AND '.join(conditions)}"  # noqa: S608
 
     def _latest_in_months(self, places: Mapping[str, str], within: Sequence[str]) -> str:
         """Return a SELECT of (bucket, within, early, ranks), where no bucket splits a month.
@@ -105,35 +155,32 @@ class LatestReports(BucketSelect):
         of_span = self.of_span("days")
         day = f"toUInt16(month) + {month_bits.last_position(of_span)}"
         if self._open_from:
-            earlier = month_bits.until(of_span, self._open_from - timedelta(days=1))
+            earlier = _before(self._open_from, of_span)
             day = f"if({earlier} != 0, {_BEFORE} + toUInt16(month) + {month_bits.last_position(earlier)}, {day})"
-        ranks = "".join(f", {_rank(f'max({_placed(day, place)})')} AS {name}" for name, place in places.items())
+        rows = self._rows(places, last=_shifted(day), early_row=self.early(of_span))
+        ranks = "".join(f", {_rank(f'max(last + {name}_place)')} AS {name}" for name in places)
         return (
-            f"SELECT {self.bucket('days')} AS bucket, {', '.join(within)}, max({self.early(of_span)}) AS early{ranks} "
-            f"{self._from()} GROUP BY bucket, {', '.join(within)}"
+            f"SELECT {self.bucket('')} AS bucket, {', '.join(within)}, max(early_row) AS early{ranks} "  # noqa: S608
+            f"FROM ({rows}) GROUP BY bucket, {', '.join(within)}"
         )
 
     def _latest_in_weeks(self, places: Mapping[str, str], within: Sequence[str]) -> str:
-        """Return a SELECT of (bucket, within, early, ranks). An install's weeks are found side by side, in one pass."""
-        query = self._query
-        weeks = month_bits.week_masks(query.start, query.end)
-        closed = month_bits.week_masks(query.start, min(query.end, (self._open_from or date.max) - timedelta(days=1)))
-        arrays = {
-            name: [f"max({_in_week(masks, closed.get(monday, {}), place)})" for monday, masks in weeks.items()]
-            for name, place in places.items()
-        }
-        arrays["early"] = [
-            f"max({_with_days(closed.get(monday, {}))})" if self._open_from else "0::UInt8" for monday in weeks
-        ]
-        names = [*places, "early"]
-        by_install = ", ".join(f"[{', '.join(arrays[name])}] AS {name}_by_week" for name in names)
-        zipped = ", ".join([f"[{', '.join(map(_date, weeks))}]", *(f"{name}_by_week" for name in names)])
-        ranks = "".join(f", {_rank(f'each.{number}')} AS {name}" for number, name in enumerate(places, 2))
-        return (
-            f"SELECT each.1 AS bucket, {', '.join(within)}, each.{len(names) + 1} AS early{ranks} FROM ("  # noqa: S608
-            f"SELECT {', '.join(within)}, arrayJoin(arrayFilter(each -> each.2 != 0, arrayZip({zipped}))) AS each "
-            f"FROM (SELECT {', '.join(within)}, {by_install} {self._from()} GROUP BY {', '.join(within)}))"
-        )
+        """Return a SELECT of (within, found, found_early, ranks), with no week of an install twice.
+
+        `found` and `found_early` are weeks; those of the latter have a report before `open_from`.
+        """
+        of_span = self.of_span("days")
+        word, first = month_bits.in_weeks(self._monday, of_span)
+        columns = {"first": first, "word": word, "bits": month_bits.weeks("word", "first")}
+        latest = month_bits.last_in_week("word", "first", "position")
+        if not self._open_from:
+            return self._latest_of_bits(self._rows(places, **columns), places, within, ["first", "word"], latest)
+        early_word, _ = month_bits.in_weeks(self._monday, _before(self._open_from, of_span))
+        columns |= {"early_word": early_word, "early_bits": month_bits.weeks("early_word", "first")}
+        early = month_bits.last_in_week("early_word", "first", "position")
+        latest = f"if({early} != 0, {_BEFORE} + {early}, {latest})"
+        rows = self._rows(places, **columns)
+        return self._latest_of_bits(rows, places, within, ["first", "word", "early_word"], latest, "early_bits")
 
     def _latest_of_days(self, places: Mapping[str, str], within: Sequence[str]) -> str:
         """Return a SELECT of (bucket, within, early, ranks) by week, for any number of weeks."""
@@ -155,30 +202,50 @@ class LatestReports(BucketSelect):
 
     def _latest_in_days(self, places: Mapping[str, str], within: Sequence[str]) -> str:
         """Return a SELECT of (within, month, found, ranks), with no day of an install twice."""
-        by_month = ", ".join([*within, "month"])
-        names = list(places)
-        columns = ", ".join(f"{place} AS {name}" for name, place in places.items())
-        reports = (
-            f"SELECT {by_month}, {columns}, groupBitOr({self.of_span('days')}) AS days_of_report "
-            f"{self._from()} GROUP BY {by_month}, {', '.join(names)}"
+        rows = self._rows(places, bits=self.of_span("days"))
+        return self._latest_of_bits(rows, places, [*within, "month"], ["bits"], "bitTest(bits, position)")
+
+    def _latest_of_bits(
+        self,
+        rows: str,
+        places: Mapping[str, str],
+        within: Sequence[str],
+        needed: Sequence[str],
+        latest: str,
+        early: str = "0",
+    ) -> str:
+        """Return a SELECT of (within, found, found_early, ranks), with no bit of an install twice.
+
+        `bits` of a row are the days or weeks of its reports. `latest` is how late the last of them is at `position`, 0
+        if there is none; `needed` are the columns that it reads.
+        """
+        gathered = [f"groupArray({name}) AS {name}_all" for name in needed]
+        for name in places:
+            place = f"{name}_place"
+            gathered += [f"min({place}) AS {name}_least", f"max({place}) AS {name}_most"]
+            gathered += [f"groupArray({place}) AS {name}_all"]
+        by_install = (
+            f"SELECT {', '.join(within)}, toUInt64(groupBitOr(bits)) AS all_bits, "  # noqa: S608
+            f"toUInt64(groupBitOr({early})) AS found_early, {', '.join(gathered)} FROM ({rows}) "
+            f"GROUP BY {', '.join(within)}"
         )
-        # Most installs report the same values all month. For the others, each day is looked at by itself.
-        gathered = ", ".join(f"groupArray({name}) AS {name}_all" for name in names)
-        same = f"[({', '.join(f'{name}_all[1]' for name in names)}, every_day)]"
+        # Most installs report the same values all the time. For the others, each bit is looked at by itself.
+        differs = " OR ".join(f"{name}_least != {name}_most" for name in places)
+        same = f"[({', '.join(f'{name}_most' for name in places)}, all_bits)]"
+        arrays = ", ".join(f"{name}_all" for name in needed)
+        last = f"arrayMap(({', '.join(needed)}) -> {_shifted(latest)}, {arrays})"
         winners = ", ".join(
-            f"arrayMax((days, place) -> if(bitTest(days, position), place, 0), days_all, {name}_all)" for name in names
+            f"arrayMax((last, place) -> if(last = 0, 0, last + place), {last}, {name}_all)" for name in places
         )
-        by_day = (
-            f"arrayMap(position -> ({winners}, bitShiftLeft(1::UInt32, position)::UInt32), "
-            "bitPositionsToArray(every_day))"
+        each = (
+            f"arrayMap(position -> ({winners}, bitShiftLeft(1::UInt64, position)::UInt64), "
+            "bitPositionsToArray(all_bits))"
         )
-        differs = " OR ".join(f"length(arrayDistinct({name}_all)) > 1" for name in names)
-        taken = ", ".join(f"{_rank(f'report.{number}')} AS {name}" for number, name in enumerate(names, 1))
+        ranks = "".join(f", {_rank(f'report.{number}')} AS {name}" for number, name in enumerate(places, 1))
         return (
-            f"SELECT {by_month}, {taken}, report.{len(names) + 1} AS found FROM ("  # noqa: S608
-            f"SELECT {by_month}, arrayJoin(if({differs}, {by_day}, {same})) AS report FROM ("
-            f"SELECT {by_month}, {gathered}, groupArray(days_of_report) AS days_all, "
-            f"groupBitOr(days_of_report) AS every_day FROM ({reports}) GROUP BY {by_month}))"
+            f"SELECT {', '.join(within)}, report.{len(places) + 1} AS found, found_early{ranks} FROM ("  # noqa: S608
+            f"SELECT {', '.join(within)}, found_early, arrayJoin(if({differs}, {each}, {same})) AS report "
+            f"FROM ({by_install}))"
         )
 
 
@@ -187,35 +254,16 @@ def _answered(keys: Collection[str]) -> str:
     return " WHERE key != ''" if keys else ""
 
 
+def _before(day: date, days: str) -> str:
+    """Return those of a month's days that are before a day."""
+    return month_bits.until(days, day - timedelta(days=1))
+
+
 def _rank(place: str) -> str:
     """Return the rank of the value that has a place."""
     return f"toUInt32(bitAnd({place}, {(1 << RANK_BITS) - 1}))"
 
 
-def _placed(day: str, place: str) -> str:
-    """Return the place of a report among all, given its place among those of its day."""
-    return f"bitShiftLeft(({day})::UInt64, {2 * RANK_BITS}) + {place}"
-
-
-def _in_week(masks: Mapping[date, int], closed: Mapping[date, int], place: str) -> str:
-    """Return the place of a row's last report in a week, 0 without one. `closed` are the days before `open_from`."""
-    by_month = []
-    for month, mask in masks.items():
-        days, before = f"bitAnd(days, {mask})", f"bitAnd(days, {closed.get(month, 0)})"
-        last = f"toUInt16(month) + {month_bits.last_position(days)}"
-        last_before = f"{_BEFORE} + toUInt16(month) + {month_bits.last_position(before)}"
-        some = [(before, last_before)] if closed.get(month) else []
-        some += [(days, last)] if closed.get(month) != mask else []
-        found = ", ".join(f"{each} != 0, {_placed(day, place)}" for each, day in some)
-        by_month.append(f"month = {_date(month)}, multiIf({found}, 0::UInt64)")
-    return f"multiIf({', '.join(by_month)}, 0::UInt64)"
-
-
-def _with_days(masks: Mapping[date, int]) -> str:
-    """Return whether a row has some of these days of months."""
-    tests = [f"(month = {_date(month)} AND bitAnd(days, {mask}) != 0)" for month, mask in masks.items()]
-    return " OR ".join(tests) if tests else "0::UInt8"
-
-
-def _date(day: date) -> str:
-    return f"'{day}'::Date"
+def _shifted(day: str) -> str:
+    """Return the place of all reports of a day, which a report's place on that day is added to."""
+    return f"bitShiftLeft(({day})::UInt64, {2 * RANK_BITS})"

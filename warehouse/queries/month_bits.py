@@ -46,14 +46,32 @@ def buckets(grain: str, origin: date, days: str) -> str:
     """
     if grain == "month":
         return f"bitShiftLeft(({days} != 0)::UInt64, greatest(dateDiff('month', '{origin}'::Date, month), 0))::UInt64"
+    word, first = in_weeks(origin, days)
+    return weeks(word, first)
+
+
+def in_weeks(origin: date, days: str) -> tuple[str, str]:
+    """Return a month's days moved so that a week begins with each seventh bit, and the position of the first week.
+
+    Days before the origin are left out.
+    """
     after = f"greatest(month - '{origin}'::Date, 0)"
     before = f"least(greatest('{origin}'::Date - month, 0), 31)"
-    word = f"bitShiftRight(bitShiftLeft({days}::UInt64, {after} % 7), {before})::UInt64"
-    # A month has days of at most six weeks.
-    weeks = [
-        f"bitShiftLeft((bitAnd(bitShiftRight({word}, {7 * week}), 127) != 0)::UInt64, {week})" for week in range(6)
-    ]
-    return f"bitShiftLeft(({' + '.join(weeks)})::UInt64, intDiv({after}, 7))::UInt64"
+    return f"bitShiftRight(bitShiftLeft({days}::UInt64, {after} % 7), {before})::UInt64", f"intDiv({after}, 7)"
+
+
+def weeks(word: str, first: str) -> str:
+    """Return the weeks that have some of the days; both arguments are as `in_weeks` returns them."""
+    # A month has days of at most six weeks. A lambda, because ClickHouse takes longer to analyze six times the same.
+    in_week = f"bitShiftLeft((bitAnd(bitShiftRight({word}, 7 * week), 127) != 0)::UInt64, week)"
+    return f"bitShiftLeft(arraySum(week -> {in_week}, range(6))::UInt64, {first})::UInt64"
+
+
+def last_in_week(word: str, first: str, week: str) -> str:
+    """Return the last of the days in a week, from 1 on; 0 if there is none."""
+    week = f"toInt32({week}) - {first}"
+    days = f"bitAnd(bitShiftRight({word}, 7 * least(greatest({week}, 0), 9)), if({week} < 0, 0, 127))"
+    return f"toUInt8(log2(2 * {days} + 1))"
 
 
 def bucket(grain: str, origin: date, day: str) -> str:

@@ -4,7 +4,7 @@ Reported values are few different texts. A query lists them, Python rolls them u
 the result as parameters.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -105,11 +105,12 @@ class ReportedValues:
         portions = [f"{rank} IN {{{self.parameter(part)}:Array(UInt32)}}" for part in _portions(found)]
         return f"({' OR '.join(portions)})" if portions else "false"
 
-    def place(self, name: str) -> str:
-        """Return the SQL of a report's rank among the reports of a day, for one dimension."""
+    def place(self, name: str, rank: Callable[[str], str] | None = None) -> str:
+        """Return the SQL of a report's rank among the reports of a day, for one dimension, given that of a rank."""
+        rank = rank or self.rank
         if name in dimensions.COMPARED:
-            return self.rank(name)
-        return f"bitShiftLeft({self.rank('version')}, {RANK_BITS}) + {self.rank(name)}"
+            return rank(name)
+        return f"bitShiftLeft({rank('version')}, {RANK_BITS}) + {rank(name)}"
 
     def rolled_up_rank(self, name: str) -> str:
         """Return the SQL of the rank of a dimension's value, given the reported text, from 1 on."""
@@ -124,6 +125,12 @@ class ReportedValues:
         if not pairs:
             return text if kind == "String" else f"{otherwise}::{kind}"
         return self._mapped(text, "String", pairs, kind, "" if kind == "String" else f"{otherwise}::{kind}")
+
+    def named(self, number: str, numbers: Mapping[str, int]) -> str:
+        """Return the SQL of the text that a number stands for, which is empty for other numbers."""
+        if not numbers:
+            return "''"
+        return self._mapped(number, "UInt64", [(each, text) for text, each in numbers.items()], "String", "''")
 
     def _mapped(self, value: str, kind: str, pairs: Sequence[tuple[Any, Any]], to: str, otherwise: str) -> str:
         before, after = self._array(kind, [one for one, _ in pairs]), self._array(to, [other for _, other in pairs])

@@ -4,14 +4,13 @@ The latest reports of all dimensions are found in one pass over the installs. Th
 gives for each dimension.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import date
 
 from warehouse.engine import Engine
 from warehouse.queries import dimensions, shard_sums
 from warehouse.queries.bucket_select import table
-from warehouse.queries.group_counts import MOST_TEXTS, Statement
+from warehouse.queries.group_counts import MOST_TEXTS, Counted, Statement
 from warehouse.queries.latest_reports import LatestReports
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.queries.reported_values import Texts
@@ -22,8 +21,6 @@ DIMENSIONS = (
     "country",
 )  # fmt: skip
 _SOURCES = tuple(map(dimensions.source, DIMENSIONS))
-
-Counted = tuple[str, int, int]  # a key, its installs, and those that reported before `open_from`
 
 
 def is_one_of_several(query: MetricQuery) -> bool:
@@ -57,12 +54,9 @@ def counts(engine: Engine, query: MetricQuery, texts: Texts, open_from: date | N
     statement = _SideBySide(query, texts, open_from)
     sql, parameters = statement.counts(engine)
     keys = statement.keys(name)
-    found: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for number, rank, everybody, earlier in engine.query(sql, parameters):
-        if _SOURCES[number] == dimensions.source(name) and keys.get(rank):
-            total = found[keys[rank]]
-            total[0], total[1] = total[0] + everybody, total[1] + earlier
-    yield from ((key, *total) for key, total in found.items())  # type: ignore[misc]
+        if _SOURCES[number] == dimensions.source(name):
+            yield query.start.isoformat(), keys[rank], everybody, earlier
 
 
 class _SideBySide(LatestReports):
@@ -71,9 +65,10 @@ class _SideBySide(LatestReports):
     def counts(self, engine: Engine) -> Statement:
         """Return a SELECT of (number of the source, rank, everybody, earlier)."""
         rows, columns = self.latest_of(DIMENSIONS)
-        ranks = ", ".join(f"({number}::UInt8, {columns[name]})" for number, name in enumerate(DIMENSIONS))
+        ranks = ", ".join(columns[name] for name in DIMENSIONS)
         sql = (
             "SELECT each.1 AS number, each.2 AS rank, count() AS everybody, countIf(early) AS earlier "  # noqa: S608
-            f"FROM (SELECT early, arrayJoin([{ranks}]) AS each FROM ({rows})) WHERE rank != 0 GROUP BY number, rank"
+            f"FROM (SELECT early, arrayJoin(arrayZip(range({len(DIMENSIONS)}), [{ranks}])) AS each FROM ({rows})) "
+            "WHERE rank != 0 GROUP BY number, rank"
         )
         return shard_sums.added_up(engine, sql, ("number", "rank"), ("everybody", "earlier")), self.parameters

@@ -236,6 +236,8 @@ class Lopsided(Engine):
             return [(TODAY, [("x", 97, 0, 0, 0.0)], 1, [], 3, 0, 0, 0.0)]
         if sql.startswith("SELECT sum(bitCount("):
             return [(0,)]
+        if "AS value FROM" in sql:
+            return [("x",), ("y",)]
         return [(TODAY, 3, 0, 0, 0.0, 100, 0, 0, 0.0)] if "has({buckets" in sql else [(None, 0)]
 
 
