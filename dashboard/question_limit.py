@@ -1,13 +1,17 @@
 """Limits how many questions run at once, for each login or token and in all. Other questions wait for their turn.
 
-A question whose client has disconnected is cancelled, so that it does not take a turn for nothing.
+A question whose client has disconnected is cancelled, so that it does not take a turn for nothing. A request that has
+several questions asks them at once as far as there are free turns.
 """
 
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
+from typing import Any
 
 from flask import Flask, g, has_request_context, request
 
@@ -44,7 +48,7 @@ class QuestionLimit:
     def begin(self, asker: str) -> None:
         """Wait for a turn for the current request. Raises `TooManyQuestions`."""
         self.enter(asker)
-        g.asker = asker
+        g.asker, g.questions = asker, self
 
     def enter(self, asker: str) -> None:
         """Wait for a turn. Call `leave` to end it. Raises `TooManyQuestions`."""
@@ -60,6 +64,14 @@ class QuestionLimit:
             finally:
                 self._count_down(self._waiting, asker)
 
+    def enter_if_free(self, asker: str) -> bool:
+        """Take a turn that nobody waits for. Call `leave` to end it."""
+        with self._changed:
+            free = self._free(asker) and not self._waiting
+            if free:
+                self._running[asker] += 1
+            return free
+
     def leave(self, asker: str) -> None:
         """End a turn."""
         with self._changed:
@@ -74,6 +86,31 @@ class QuestionLimit:
         counter[asker] -= 1
         if not counter[asker]:
             del counter[asker]
+
+
+def at_once(*questions: Callable[[], Any]) -> list[Any]:
+    """Return the answers to questions of the current request, in their order. Raises what the first of them raises.
+
+    Each one takes a turn that is free. Those for which there is none run one after the other, in the request's own.
+    """
+    if not has_request_context() or "asker" not in g:
+        return [question() for question in questions]
+    limit, asker = g.questions, g.asker
+
+    def ask(question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        finally:
+            limit.leave(asker)
+
+    # The first is the request's own: it would only wait for the others.
+    asked: dict[int, Future[Any]] = {}
+    with ThreadPoolExecutor(max(1, len(questions) - 1), thread_name_prefix="question") as threads:
+        for number, question in enumerate(questions[1:], 1):
+            if limit.enter_if_free(asker):
+                asked[number] = threads.submit(copy_context().run, ask, question)
+        own = {number: question() for number, question in enumerate(questions) if number not in asked}
+    return [own[number] if number in own else asked[number].result() for number in range(len(questions))]
 
 
 def client_gone() -> Callable[[], bool] | None:

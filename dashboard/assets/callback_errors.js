@@ -34,7 +34,7 @@
     try {
       response = await fetch.apply(this, request);
     } catch (error) {
-      if (!callback) throw error;
+      if (!callback || error.name === "AbortError") throw error; // request_order.js has ended it
       return answer(request);
     }
     if (response.status === 401) {

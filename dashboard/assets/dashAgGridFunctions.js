@@ -8,9 +8,15 @@
   const element = (...parts) => window.React.createElement(...parts);
 
   window.dashAgGridFunctions = Object.assign({}, window.dashAgGridFunctions, {
+    // The trend and the first month of a feature, which arrive after its row.
+    featureHistory: ({ data }) => {
+      const { history } = window.dash_clientside.pharos;
+      if (!history || history.search !== window.location.search) return { first_seen: data ? "…" : "" };
+      return (data && history.rows[data.id]) || {};
+    },
     // Where there is no room for it, the column of modules gives way, and the names stay while the figures scroll.
-    narrow: ({ api, clientWidth }) => {
-      const narrow = clientWidth < 600;
+    narrow: ({ api }) => {
+      const narrow = document.getElementById("features-grid").clientWidth < 600;
       if (api.getColumn("module").isVisible() !== narrow) return;
       api.applyColumnState({ state: [{ colId: "module", hide: narrow }, { colId: "feature", pinned: narrow ? "left" : null }] });
     },

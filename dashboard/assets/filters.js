@@ -227,6 +227,12 @@
       });
       return window.dash_clientside.no_update;
     },
+    // The cells read it there.
+    showHistory(history, id) {
+      pharos.history = history;
+      window.dash_ag_grid.getApiAsync(id).then((api) => api.refreshCells({ columns: ["trend", "first_seen"], force: true }));
+      return window.dash_clientside.no_update;
+    },
   };
   window.dash_clientside = Object.assign({}, window.dash_clientside);
   window.dash_clientside.pharos = Object.assign(pharos, window.dash_clientside.pharos);

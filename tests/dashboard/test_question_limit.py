@@ -11,7 +11,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from core.credentials import Credentials, Role
-from dashboard.question_limit import EACH, MOST_WAITING, TOTAL, QuestionLimit, TooManyQuestions, client_gone
+from dashboard.question_limit import (
+    EACH,
+    MOST_WAITING,
+    TOTAL,
+    QuestionLimit,
+    TooManyQuestions,
+    at_once,
+    client_gone,
+)
 from tests.dashboard.conftest import EmptyEngine
 from tests.end_to_end.system import wait_for
 from warehouse.engine import EngineError
@@ -134,3 +142,57 @@ def test_only_a_question_with_a_turn_is_cancelled(app: Flask) -> None:
             gone = client_gone()
             assert gone is not None
             assert gone()
+
+
+def test_a_request_asks_at_once_what_there_are_turns_for(app: Flask) -> None:
+    """Each question takes a turn, and gives it back. The answers come in the order of the questions."""
+    limit, together = QuestionLimit(), threading.Barrier(EACH)
+
+    def ask(number: int) -> int:
+        together.wait(60)
+        return number
+
+    with app.test_request_context("/"):
+        limit.begin("a")
+        assert at_once(*(partial(ask, number) for number in range(EACH))) == list(range(EACH))
+        assert limit._running == {"a": 1}
+
+
+def test_without_free_turns_questions_run_one_after_the_other(app: Flask) -> None:
+    """So do a report, which has no turn, and a request whose turns somebody waits for."""
+    limit = QuestionLimit(wait_seconds=60)
+    threads: list[int] = []
+
+    def ask() -> None:
+        threads.append(threading.get_ident())
+
+    at_once(ask, ask)
+    with app.test_request_context("/"):
+        limit.begin("a")
+        for _ in range(EACH - 1):
+            limit.enter("a")
+        at_once(ask, ask)
+        waiting = threading.Thread(target=limit.enter, args=("a",))
+        waiting.start()
+        wait_for(lambda: limit._waiting["a"] == 1, "a question that waits")
+        assert not limit.enter_if_free("b")
+        limit.leave("a")
+        waiting.join(60)
+        assert limit.enter_if_free("b")
+    assert threads == [threading.get_ident()] * 4
+
+
+def test_an_error_of_one_question_is_that_of_the_request(app: Flask) -> None:
+    """It is raised once all have ended, and every turn is free again."""
+    limit = QuestionLimit()
+
+    def fail() -> None:
+        raise EngineError("away")
+
+    for questions in ((fail, int), (int, fail)):
+        with app.test_request_context("/"):
+            limit.begin("a")
+            with pytest.raises(EngineError):
+                at_once(*questions)
+            assert limit._running == {"a": 1}
+            limit.leave("a")

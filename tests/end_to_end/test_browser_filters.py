@@ -160,7 +160,7 @@ def test_a_callback_that_fails_hides_the_old_figures(page: Page, failure: str) -
 
 @pytest.mark.parametrize("old_answer", ["late", "failed"])
 def test_an_answer_that_is_overtaken_is_not_shown(page: Page, old_answer: str) -> None:
-    """A late response or error of an earlier selection is ignored."""
+    """A request of an earlier selection is ended, and its late response or error ignored."""
     held: list[Route] = []
 
     def hold(route: Route) -> None:
@@ -173,15 +173,15 @@ def test_an_answer_that_is_overtaken_is_not_shown(page: Page, old_answer: str) -
     page.route(CALLBACKS, hold)
     choose_module(page, "ticket_ai")
     expect(page.locator("#active_installs-value")).to_have_text("7")
+    while not held:
+        page.wait_for_timeout(50)  # what is not in view is asked for later
     choose_module(page, "invoice_pro")
     expect(page.locator("#active_installs-value")).to_have_text("6")
     expect(versions(page)).to_contain_text("1.1.1")
     expect(versions(page)).not_to_contain_text("2.2.2")
-    assert held
     for route in held:
         if old_answer == "late":
-            with page.expect_response(lambda response: "installs_by_version" in (response.request.post_data or "")):
-                route.continue_()
+            route.continue_()
         else:
             route.abort()
     page.wait_for_load_state("networkidle")

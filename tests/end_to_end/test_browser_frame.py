@@ -11,14 +11,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Request, Route, expect
 
 from dashboard.filters import RANGES, span
 from dashboard.formatting import day
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, System, running, wait_for
 from tests.end_to_end.test_browser import admin, browser, new_page
-from tests.end_to_end.test_browser_filters import choose, choose_module
+from tests.end_to_end.test_browser_filters import CALLBACKS, choose, choose_module
 
 __all__ = ["admin", "browser"]
 TODAY = datetime.now(UTC).date()
@@ -247,3 +247,56 @@ def test_a_view_is_saved_opened_reported_and_deleted(page: Page, system: System,
     page.get_by_role("button", name="Views").click()
     page.get_by_role("button", name="Delete the view Monday").click()
     expect(page.locator("#views-list")).to_contain_text("No saved views yet")
+
+
+def output(request: Request) -> str:
+    """What a callback's request is for."""
+    return str((request.post_data_json or {})["output"])
+
+
+@in_the_browser
+def test_what_is_in_view_is_asked_for_first(page: Page) -> None:
+    """The rest follows once that is answered, or when it is scrolled into view."""
+    asked: list[str] = []
+
+    def begun(name: str) -> bool:
+        page.wait_for_timeout(50)  # lets the page send requests
+        return any(f"..{name}-message." in output for output in asked)
+
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.wait_for_load_state("networkidle")
+    page.on("request", lambda request: asked.append(output(request)) if "_dash-update" in request.url else None)
+    page.route(CALLBACKS, lambda _route: None)  # no request goes on
+    page.evaluate("window.dash_clientside.pharos.refine({ range: '7d' })")
+    wait_for(lambda: begun("overview-figures"), "the figures to be asked for")
+    assert not begun("installs_by_license_status")
+    page.locator("#installs_by_license_status-card").scroll_into_view_if_needed()
+    wait_for(lambda: begun("installs_by_license_status"), "what was scrolled to")
+    assert not begun("installs_by_whmcs_series")
+    page.unroute(CALLBACKS)  # all go on
+    wait_for(lambda: begun("installs_by_whmcs_series"), "the rest")
+
+
+@in_the_browser
+def test_a_newer_filter_ends_the_requests_of_the_one_before(page: Page) -> None:
+    """Nobody waits for them any more. The page shows the newer one, and no error."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if "module=ticket_ai" in (route.request.post_data or ""):
+            held.append(route)
+        else:
+            route.continue_()
+
+    page.wait_for_load_state("networkidle")
+    page.route(CALLBACKS, hold)
+    page.evaluate("window.dash_clientside.pharos.refine({ module: 'ticket_ai' })")
+    while len(held) < 2:
+        page.wait_for_timeout(50)  # lets the page send requests
+    ended: list[str] = []
+    page.on("requestfailed", lambda request: ended.append(output(request)))
+    before = {output(route.request) for route in held}
+    page.evaluate("window.dash_clientside.pharos.refine({ module: 'invoice_pro' })")
+    expect(page.locator("#active_installs-value")).to_have_text("15")
+    assert before <= {*ended}
+    expect(page.locator(".notice")).to_have_count(0)

@@ -14,6 +14,7 @@ from dashboard.pages.feature import adoption, by_value, first_use, retention, to
 from dashboard.pages.feature.chosen import Shown, read
 from dashboard.pages.features.rows import by_module, pairs, share_of
 from dashboard.permissions import Callbacks, Page
+from dashboard.question_limit import at_once
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import facts, points
 
@@ -75,8 +76,12 @@ def _named(data: DataSource, shown: Shown, search: str) -> html.Div:
 
 def _figures(data: DataSource, shown: Shown) -> html.Dl:
     chosen, pair = shown.chosen, (shown.chosen.module, shown.feature)
-    installs, uses = pairs(data, "feature_installs", chosen).get(pair), pairs(data, "feature_uses", chosen).get(pair)
-    active = by_module(data, chosen).get(chosen.module)
+    installs, uses, active, change = at_once(
+        lambda: pairs(data, "feature_installs", chosen).get(pair),
+        lambda: pairs(data, "feature_uses", chosen).get(pair),
+        lambda: by_module(data, chosen).get(chosen.module),
+        lambda: _change(data, shown),
+    )
     now = share_of(installs, active)
     return facts(
         (
@@ -85,7 +90,7 @@ def _figures(data: DataSource, shown: Shown) -> html.Dl:
             "too few" if installs is None or active is None else f"{count(installs)} of {count(active)} installs, "
             f"{days(chosen.start, chosen.end)}",
         ),
-        ("Change", points(_change(data, shown)), "from the period of comparison, both of complete days"),
+        ("Change", points(change), "from the period of comparison, both of complete days"),
         ("Uses", "–" if uses is None else count(uses), "in the range"),
         (
             "Uses per install",

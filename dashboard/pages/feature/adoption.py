@@ -16,6 +16,7 @@ from dashboard.filters import Filters
 from dashboard.formatting import days, fewer, share
 from dashboard.pages.feature.chosen import read
 from dashboard.permissions import Callbacks, Page
+from dashboard.question_limit import at_once
 from dashboard.regions import Instead, fill
 from dashboard.tables import NOTHING
 
@@ -44,8 +45,8 @@ def drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
     received = data.received(chosen)
     span = chosen.start, chosen.end, grain, filters.today(), received
     asked = chosen.args(**chart.args, grain=grain, feature=feature), chosen.args(grain=grain)
-    using = line(data.ask(chart.metric, asked[0])["rows"], *span, k=data.k)
-    active = line(data.ask("installs", asked[1])["rows"], *span, k=data.k)
+    answers = at_once(lambda: data.ask(chart.metric, asked[0]), lambda: data.ask("installs", asked[1]))
+    using, active = (line(answer["rows"], *span, k=data.k) for answer in answers)
     adoption = ratio(using, active)
     known = [value for value in adoption.values if value is not None]
     summary = f"Adoption of {feature} per {grain}, {days(chosen.start, chosen.end)}: " + (

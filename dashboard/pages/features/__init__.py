@@ -44,7 +44,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         total = data.total(chosen.args())
         if not total:
             return Instead(why_empty(data, chosen))
-        found = rows.read(data, chosen)
+        found = rows.read(data, chosen, history=False)
         if not found.features and not found.folded:
             return Instead(messages.no_features())
         note = (

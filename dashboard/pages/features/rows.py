@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from dashboard import filters
@@ -11,6 +12,7 @@ from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
 from dashboard.filters import Filters
 from dashboard.links import link
+from dashboard.question_limit import at_once
 from warehouse.queries.small_groups import OTHER
 
 Row = dict[str, Any]
@@ -41,15 +43,18 @@ class FeatureRows:
     folded: list[Row]
 
 
-def read(data: DataSource, chosen: Filters, search: str | None = None) -> FeatureRows:
-    """The rows of a range. `search` is the address that the links keep. Raises `QueryError` and `EngineError`."""
-    installs, modules, uses = (
-        pairs(data, "feature_installs", chosen),
-        by_module(data, chosen),
-        pairs(data, "feature_uses", chosen),
+def read(data: DataSource, chosen: Filters, search: str | None = None, *, history: bool = True) -> FeatureRows:
+    """The rows of a range. `search` is the address that the links keep. Raises `QueryError` and `EngineError`.
+
+    Without `history` the rows have neither the trend nor the first month, which ask as much as all else.
+    """
+    installs, modules, uses, changes = at_once(
+        lambda: pairs(data, "feature_installs", chosen),
+        lambda: by_module(data, chosen),
+        lambda: pairs(data, "feature_uses", chosen),
+        lambda: _changes(data, chosen),
     )
-    changes = _changes(data, chosen)
-    weekly, months = _by_bucket(data, chosen, "week", WEEKS), _by_bucket(data, chosen, "month", MONTHS)
+    past = histories(data, chosen) if history else {}
     catalog, today = data.catalog(), filters.today()
     found = FeatureRows([], [])
     for pair, number in installs.items():
@@ -70,8 +75,7 @@ def read(data: DataSource, chosen: Filters, search: str | None = None) -> Featur
         figures |= {
             "adoption": FEW if adoption is None else adoption,
             "change": changes.get(pair, FEW),
-            "trend": [share_of(*week) for week in weekly.get(pair, [])],
-            "first_seen": _first_month(months.get(pair, []), chosen.end),
+            **past.get(row_id(*pair), {}),
             "href": link("/feature", search, {"name": feature, "module": module}),
         }
         found.features.append(_row(module, feature, name.title, name.about, name.mark or rare, figures))
@@ -81,6 +85,25 @@ def read(data: DataSource, chosen: Filters, search: str | None = None) -> Featur
             name = display_name(catalog, "feature", feature, today)
             found.features.append(_row("", feature, name.title, name.about, name.mark or UNSEEN, {}))
     return FeatureRows(ordered(found.features, BY_MODULE), found.folded)
+
+
+def histories(data: DataSource, chosen: Filters) -> dict[str, Row]:
+    """The share by week and the first month of each feature, by the id of its row."""
+    weekly, months = at_once(
+        lambda: _by_bucket(data, chosen, "week", WEEKS), lambda: _by_bucket(data, chosen, "month", MONTHS)
+    )
+    return {
+        row_id(*pair): {
+            "trend": [share_of(*week) for week in weekly.get(pair, [])],
+            "first_seen": _first_month(months.get(pair, []), chosen.end),
+        }
+        for pair in weekly.keys() | months.keys()
+    }
+
+
+def row_id(module: str, feature: str) -> str:
+    """What tells the row of a feature from the others."""
+    return f"{module}/{feature}"
 
 
 def pairs(data: DataSource, metric: str, chosen: Filters) -> dict[Pair, int | None]:
@@ -105,15 +128,14 @@ def _changes(data: DataSource, chosen: Filters) -> dict[Pair, float]:
     compared = chosen.compared(filters.today())
     if compared is None:
         return {}
-    now, before = (
-        {
-            pair: share_of(number, modules.get(pair[0]))
-            for modules in [by_module(data, period)]
-            for pair, number in pairs(data, "feature_installs", period).items()
-        }
-        for period in compared
-    )
+    now, before = at_once(*(partial(_shares, data, period) for period in compared))
     return {pair: new - old for pair, new in now.items() if new is not None and (old := before.get(pair)) is not None}
+
+
+def _shares(data: DataSource, chosen: Filters) -> dict[Pair, float | None]:
+    modules = by_module(data, chosen)
+    used = pairs(data, "feature_installs", chosen)
+    return {pair: share_of(number, modules.get(pair[0])) for pair, number in used.items()}
 
 
 def _by_bucket(
@@ -167,7 +189,7 @@ def ordered(rows: Sequence[Row], sort_model: Sequence[Mapping[str, str]]) -> lis
 
 def _row(module: str, feature: str, title: str, about: str, hint: str, figures: Mapping[str, Any]) -> Row:
     return {
-        "id": f"{module}/{feature}",
+        "id": row_id(module, feature),
         "module": module,
         "feature": feature,
         "title": title,

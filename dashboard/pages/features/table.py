@@ -11,8 +11,9 @@ from dashboard.grids import GRID, download
 from dashboard.largest import MOST_ROWS
 from dashboard.pages.features import csv_file, rows
 from dashboard.permissions import Callbacks, Page
-from dashboard.regions import fill, loading, region
+from dashboard.regions import fill, loading, message, region
 
+NARROW = ["narrow(params)"]
 MOST_VISIBLE = 16  # rows; more of them scroll
 COLUMNS = [
     {"field": "module", "headerName": "Module", "minWidth": 142, "flex": 2, "sort": "asc", "sortIndex": 0,
@@ -26,7 +27,8 @@ COLUMNS = [
     },
     {"field": "change", "headerName": "Change", "minWidth": 74, "flex": 1, "cellRenderer": "Points",
      "type": "rightAligned", "headerTooltip": "Difference of the share from the period of comparison, in points"},
-    {"field": "trend", "headerName": "12 weeks", "minWidth": 104, "flex": 1, "cellRenderer": "Trend", "sortable": False,
+    {"colId": "trend", "headerName": "12 weeks", "minWidth": 104, "flex": 1, "cellRenderer": "Trend", "sortable": False,
+     "valueGetter": {"function": "featureHistory(params).trend"},
      "headerTooltip": "The share by week, in the last 12 weeks that are over"},
     {"field": "installs", "headerName": "Installs", "minWidth": 72, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
@@ -34,7 +36,8 @@ COLUMNS = [
      "cellRenderer": "Count"},
     {"field": "per_install", "headerName": "Each", "minWidth": 82, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count", "headerTooltip": "Uses per install that used it"},
-    {"field": "first_seen", "headerName": "Since", "minWidth": 88, "flex": 1,
+    {"colId": "first_seen", "headerName": "Since", "minWidth": 88, "flex": 1,
+     "valueGetter": {"function": "featureHistory(params).first_seen"},
      "headerTooltip": "The first month of the last twelve in which enough installs used it"},
     {"field": "hint", "headerName": "Hint", "minWidth": 138, "flex": 1, "cellRenderer": "Hint", "sortable": False},
 ]  # fmt: skip
@@ -45,13 +48,16 @@ def layout() -> html.Section:
     grid = dag.AgGrid(
         id="features-grid", columnDefs=COLUMNS, rowModelType="infinite", getRowId="params.data.id",
         dashGridOptions=options([]), defaultColDef={"resizable": True, "sortable": True},
-        className="grid", style=style(4, 0), eventListeners={"gridSizeChanged": ["narrow(params)"]},
+        className="grid", style=style(4, 0),
+        eventListeners={"firstDataRendered": NARROW, "gridSizeChanged": NARROW},
     )  # fmt: skip
     return html.Section(
         [
             html.Div([html.H2("Features by module", id="features-title"), download("features")], className="card-head"),
             *csv_file.layout(),
             dcc.Store(id="features-reload"),
+            dcc.Store(id="features-history"),
+            message("features-history"),
             *region("features-rows", loading(grid, 240)),
             html.P(id="features-note", className="card-note"),
             *shown_table("features", "Features by module", picture=False, file=False),
@@ -73,16 +79,38 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         State("url", "search"),
     )
     def load(request: dict[str, Any] | None, search: str) -> tuple[dict[str, Any]]:
-        found = rows.read(data, data.chosen(search), search).features
         asked = request or {}
+        order = asked.get("sortModel", [])
+        by_history = any(column["colId"] == "first_seen" for column in order)
+        found = rows.read(data, data.chosen(search), search, history=by_history).features
         start = int(asked.get("startRow", 0))
-        ordered = rows.ordered(found, asked.get("sortModel", []))
+        ordered = rows.ordered(found, order)
         return ({"rowData": ordered[start : start + MOST_ROWS], "rowCount": len(found)},)
+
+    # The trends and first months of all rows, which the grid has from the start or not, ask as much as all else.
+    @fill(
+        callbacks,
+        page,
+        "features-history",
+        [Output("features-history", "data")],
+        Input("url", "search"),
+        content=False,
+    )
+    def history(search: str) -> tuple[dict[str, Any]]:
+        return ({"search": search, "rows": rows.histories(data, data.chosen(search))},)
+
+    dash_app.clientside_callback(
+        ClientsideFunction("pharos", "showHistory"),
+        Output("features-reload", "data"),
+        Input("features-history", "data"),
+        State("features-grid", "id"),
+        prevent_initial_call=True,
+    )
 
     # New filters make the rows that the grid holds obsolete: it asks for all of them again.
     dash_app.clientside_callback(
         ClientsideFunction("pharos", "reloadRows"),
-        Output("features-reload", "data"),
+        Output("features-reload", "data", allow_duplicate=True),
         Input("url", "search"),
         State("features-grid", "id"),
         prevent_initial_call=True,

@@ -1,5 +1,7 @@
 """The figure cards of the overview: active installs, their change, modules, licensed installs."""
 
+from functools import partial
+
 from dash import Input, html
 
 from dashboard.cards import FigureText, figure_card, figure_outputs, figure_values
@@ -8,6 +10,7 @@ from dashboard.data_source import DataSource
 from dashboard.filters import Filters, today
 from dashboard.formatting import count, days, plural, share
 from dashboard.permissions import Callbacks, Page
+from dashboard.question_limit import at_once
 from dashboard.regions import fill, loading, region
 from warehouse.queries.small_groups import OTHER
 
@@ -36,9 +39,12 @@ def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
 
 def _texts(data: DataSource, chosen: Filters) -> list[FigureText]:
     """The texts of the cards, in their order."""
+    return at_once(*(partial(figure, data, chosen) for figure in (_active, _change, _modules, _licensed)))
+
+
+def _active(data: DataSource, chosen: Filters) -> FigureText:
     total = data.total(chosen.args())
-    active = FigureText(count(total) if total else "–", days(chosen.start, chosen.end))
-    return [active, _change(data, chosen), _modules(data, chosen), _licensed(data, chosen, total)]
+    return FigureText(count(total) if total else "–", days(chosen.start, chosen.end))
 
 
 def _change(data: DataSource, chosen: Filters) -> FigureText:
@@ -66,7 +72,8 @@ def _modules(data: DataSource, chosen: Filters) -> FigureText:
     return FigureText(count(len(named)), f"and others under {data.k} installs" if others else "active in the range")
 
 
-def _licensed(data: DataSource, chosen: Filters, total: int | None) -> FigureText:
+def _licensed(data: DataSource, chosen: Filters) -> FigureText:
+    total = data.total(chosen.args())
     args = chosen.args(by="license_status", grain="period", count="latest")
     rows = data.ask("installs", args, side_by_side=True)["rows"]
     licensed = next((row["value"] for row in known_rows(rows) if row["key"] == "licensed"), None)

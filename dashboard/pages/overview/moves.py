@@ -1,6 +1,7 @@
 """Reads what changed since the period of comparison: features, versions and platforms."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from dashboard import filters
@@ -11,6 +12,7 @@ from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.links import link
 from dashboard.pages.features.rows import by_module, pairs
+from dashboard.question_limit import at_once
 from warehouse.queries.small_groups import OTHER
 
 PLATFORMS = ("php_series", "whmcs_series", "database_series", "web_server_series", "os_release")
@@ -22,7 +24,8 @@ def read(data: DataSource, chosen: Filters, search: str) -> list[Change] | None:
     periods = chosen.compared(filters.today())
     if periods is None or not data.total(periods[1].beginning.args()):
         return None
-    return [*_features(data, periods, search), *_versions(data, periods, search), *_platforms(data, periods, search)]
+    found = at_once(*(partial(each, data, periods, search) for each in (_features, _versions, _platforms)))
+    return [change for changes in found for change in changes]
 
 
 def located(data: DataSource, chosen: Filters, change: Change) -> Change:
@@ -39,7 +42,7 @@ def located(data: DataSource, chosen: Filters, change: Change) -> Change:
 
 
 def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
-    now, before = (pairs(data, "feature_installs", one) for one in periods)
+    now, before = at_once(*(partial(pairs, data, "feature_installs", one) for one in periods))
     modules = [by_module(data, one) for one in periods]
     found = []
     for name in {module for module, _ in now if module != OTHER}:
@@ -57,7 +60,7 @@ def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
 
 def _versions(data: DataSource, periods: Periods, search: str) -> list[Change]:
     """The versions of each module, by the latest report of each install."""
-    now, before = (_by_module_and_version(data, one) for one in periods)
+    now, before = at_once(*(partial(_by_module_and_version, data, one) for one in periods))
     modules = [by_module(data, one) for one in periods]
     found = []
     for name, versions in now.items():
@@ -83,10 +86,8 @@ def _by_module_and_version(data: DataSource, chosen: Filters) -> dict[str, dict[
 
 def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
     found = []
-    for dimension in PLATFORMS:
-        now, before = (
-            _counts(data, "installs", one.args(by=dimension, grain="period", count="latest")) for one in periods
-        )
+    counts = at_once(*(partial(_by_platform, data, one) for one in periods))
+    for dimension, now, before in zip(PLATFORMS, *counts, strict=True):
         totals = sum(before.values()), sum(now.values())
         changes = compared(DIMENSIONS[dimension], "the installs", before, now, totals)
         found += [
@@ -98,6 +99,12 @@ def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
             for change in changes
         ]
     return found
+
+
+def _by_platform(data: DataSource, chosen: Filters) -> list[dict[str, int]]:
+    return [
+        _counts(data, "installs", chosen.args(by=dimension, grain="period", count="latest")) for dimension in PLATFORMS
+    ]
 
 
 def _counts(data: DataSource, metric: str, args: dict[str, Any]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from dashboard.formatting import count, plural
 from dashboard.links import link
 from dashboard.pages.overview import lifecycle, moves
 from dashboard.permissions import Callbacks, Page
+from dashboard.question_limit import at_once
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import NOTHING
 
@@ -36,8 +37,12 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         chosen = data.chosen(search)
         if not data.total(chosen.args()):
             return NOTHING
-        changes = moves.read(data, chosen, search)
-        said = [_active(data, chosen), _week(data, chosen, search), *_moved(data, chosen, changes)]
+        active, week, changes = at_once(
+            lambda: _active(data, chosen),
+            lambda: _week(data, chosen, search),
+            lambda: moves.read(data, chosen, search),
+        )
+        said = [active, week, *_moved(data, chosen, changes)]
         found = [one for one in said if one] or ["There are no complete days to compare yet."]
         return ([html.Li(one) for one in found],)
 
