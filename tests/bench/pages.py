@@ -5,9 +5,8 @@
 For each page: what a first visit with an empty cache transfers, when its figures and its charts are there; then a dozen
 changes of the range, the module and a condition, each until the last answer has come for something that can be seen
 without scrolling, at 1280 x 720, and until the last one of all. Two columns of the table of features count with the
-rest: the trend and the first month. `CPU` is that of the dashboard's
-process, ClickHouse included, which other work on the machine changes little. With CLICKHOUSE_URL on a server, whose CPU
-time it cannot see, else on the embedded engine.
+rest: the trend and the first month. `CPU` is that of the dashboard's process, ClickHouse included, which other work on
+the machine changes little. With CLICKHOUSE_URL on a server, whose CPU time it cannot see, else on the embedded engine.
 """
 
 import os

@@ -10,7 +10,7 @@ from core.access_log import AccessLog, AccessLogEntry
 from core.home import Home, derive
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.screens import BUSY
-from tests.end_to_end.system import System, running
+from tests.end_to_end.system import System, running, wait_for
 from tests.end_to_end.test_browser import admin, browser, new_page
 
 __all__ = ["admin", "browser"]
@@ -158,6 +158,16 @@ def test_a_callback_that_fails_hides_the_old_figures(page: Page, failure: str) -
     expect(page.locator("#installs_by_version-message")).to_be_empty()
 
 
+def wait_until_held(page: Page, held: list[Route], least: int = 1) -> None:
+    """Wait until the page has sent so many requests that are held."""
+
+    def sent() -> bool:
+        page.wait_for_timeout(50)  # lets the page send requests
+        return len(held) >= least
+
+    wait_for(sent, "requests")
+
+
 @pytest.mark.parametrize("old_answer", ["late", "failed"])
 def test_an_answer_that_is_overtaken_is_not_shown(page: Page, old_answer: str) -> None:
     """A request of an earlier selection is ended, and its late response or error ignored."""
@@ -173,8 +183,7 @@ def test_an_answer_that_is_overtaken_is_not_shown(page: Page, old_answer: str) -
     page.route(CALLBACKS, hold)
     choose_module(page, "ticket_ai")
     expect(page.locator("#active_installs-value")).to_have_text("7")
-    while not held:
-        page.wait_for_timeout(50)  # what is not in view is asked for later
+    wait_until_held(page, held)  # what is not in view is asked for later
     choose_module(page, "invoice_pro")
     expect(page.locator("#active_installs-value")).to_have_text("6")
     expect(versions(page)).to_contain_text("1.1.1")

@@ -18,7 +18,7 @@ from dashboard.formatting import day
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, System, running, wait_for
 from tests.end_to_end.test_browser import admin, browser, new_page
-from tests.end_to_end.test_browser_filters import CALLBACKS, choose, choose_module
+from tests.end_to_end.test_browser_filters import CALLBACKS, choose, choose_module, wait_until_held
 
 __all__ = ["admin", "browser"]
 TODAY = datetime.now(UTC).date()
@@ -291,8 +291,7 @@ def test_a_newer_filter_ends_the_requests_of_the_one_before(page: Page) -> None:
     page.wait_for_load_state("networkidle")
     page.route(CALLBACKS, hold)
     page.evaluate("window.dash_clientside.pharos.refine({ module: 'ticket_ai' })")
-    while len(held) < 2:
-        page.wait_for_timeout(50)  # lets the page send requests
+    wait_until_held(page, held, 2)
     ended: list[str] = []
     page.on("requestfailed", lambda request: ended.append(output(request)))
     before = {output(route.request) for route in held}

@@ -33,7 +33,7 @@ ASKED = [
 
 
 def answered(engine: Engine, _home: Home) -> dict[str, Any]:
-    """Ask by every grain: of an empty database, then after an install that reports no feature and no database."""
+    """Ask by every grain: of an empty database, then after an install that reports no feature."""
     migrate(engine)
     today = datetime.now(UTC).date()
     found: dict[str, Any] = {}
