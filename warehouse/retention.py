@@ -96,7 +96,7 @@ KEPT = (
         time="month",
     ),
     Kept(
-        "license reports of each install, sealed; their addresses 30 days",
+        "license reports of each install, sealed; their addresses, and times of day where nothing changed, 30 days",
         "license_states",
         "13 months",
         time="written",

@@ -4,7 +4,8 @@
 
 MILLIONS (1 and 10) of install-days lie in the tables: 90 days of a fleet with five modules and 40 features, as the
 loader's inserts of every day leave them there. With CLICKHOUSE_URL on a server, else on the embedded engine. `x` is a
-multiple of `SELECT 1` in the same run.
+multiple of `SELECT 1` in the same run. The space is also that of as many install-days of a smaller fleet in 13 months:
+the sealed states have a size for each install, whatever its days.
 """
 
 import statistics
@@ -26,7 +27,7 @@ from warehouse.migrate import migrate
 from warehouse.queries import metrics, questions
 
 SIZES = (1, 10)
-DAYS = 90
+DAYS, MONTHS13 = 90, 390
 ROUNDS = 9
 K = 5
 ESTIMATES = 200
@@ -121,6 +122,10 @@ def main() -> None:
                 migrate(engine)
                 fill_at_once(engine, millions * 1_000_000)
                 _report(engine, millions)
+                for table in LASTING:
+                    engine.command(f"TRUNCATE TABLE {engine.altered(table)}")
+                fill_at_once(engine, millions * 1_000_000, MONTHS13)
+                _space(engine, millions, MONTHS13)
             finally:
                 engine.close()
 
@@ -172,6 +177,19 @@ def _report(engine: Engine, millions: int) -> None:
 
     floor = statistics.median(seconds(lambda: engine.query("SELECT 1")))
     print(f"\n{millions} million install-days; SELECT 1 takes {floor * 1000:.1f} ms")
+    _space(engine, millions, DAYS)
+    print(f"{'':38}{'p50 ms':>10}{'p95 ms':>10}{'p50 x':>10}")
+    today = datetime.now(UTC).date()
+    for name, (metric, arguments) in QUESTIONS.items():
+        took = seconds(partial(_ask, engine, metric, arguments, today))
+        p50, p95 = statistics.median(took), took[-1]
+        print(f"{name:38}{p50 * 1000:10.0f}{p95 * 1000:10.0f}{p50 / floor:10.0f}", flush=True)
+    print(estimates.measure(engine, ESTIMATES, K, today), flush=True)
+
+
+def _space(engine: Engine, millions: int, days: int) -> None:
+    """Print the bytes of the lasting tables."""
+    print(f"{days} days")
     sizes = engine.query(
         "SELECT table, sum(bytes_on_disk), sum(rows) FROM system.parts WHERE active AND database = currentDatabase() "
         "AND table IN {tables:Array(String)} GROUP BY table ORDER BY table",
@@ -180,13 +198,6 @@ def _report(engine: Engine, millions: int) -> None:
     for table, size, rows in sizes:
         print(f"{table:38}{rows:14,} rows{size / millions / 1e6:10.2f} bytes an install-day")
     print(f"{'in all':38}{'':14}     {sum(size for _, size, _ in sizes) / millions / 1e6:10.2f} bytes an install-day")
-    print(f"{'':38}{'p50 ms':>10}{'p95 ms':>10}{'p50 x':>10}")
-    today = datetime.now(UTC).date()
-    for name, (metric, arguments) in QUESTIONS.items():
-        took = seconds(partial(_ask, engine, metric, arguments, today))
-        p50, p95 = statistics.median(took), took[-1]
-        print(f"{name:38}{p50 * 1000:10.0f}{p95 * 1000:10.0f}{p50 / floor:10.0f}", flush=True)
-    print(estimates.measure(engine, ESTIMATES, K, today), flush=True)
 
 
 def _ask(engine: Engine, metric: str, arguments: dict[str, str], today: date) -> object:

@@ -6,6 +6,7 @@ The fleet is that of `pharos demo`, without countries. Its reports of all days b
 merges them, and those of the last day are loaded after it, as in a copy that is taken at the end of a day.
 """
 
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -78,11 +79,15 @@ def measure(installs: int, days: int, folder: Path) -> list[linkage.Figure]:
 def main() -> None:
     """Measure one span, or each span of days in a process of its own: ClickHouse opens one folder in a process."""
     installs, *spans = (int(text) for text in sys.argv[1:] or (INSTALLS, *SPANS))
-    for days in spans:
-        with tempfile.TemporaryDirectory() as folder:
-            for figure in measure(installs, days, Path(folder)):
-                share = figure.exposed / figure.installs
-                print(f"{days:>3} days  {figure.attack:<48} {share:>6.1%}  alone={figure.alone}", flush=True)
+    if len(spans) > 1:
+        for days in spans:
+            subprocess.run([sys.executable, "-m", __spec__.name, str(installs), str(days)], check=True)
+        return
+    (days,) = spans
+    with tempfile.TemporaryDirectory() as folder:
+        for figure in measure(installs, days, Path(folder)):
+            share = figure.exposed / figure.installs
+            print(f"{days:>3} days  {figure.attack:<48} {share:>6.1%}  alone={figure.alone}", flush=True)
 
 
 if __name__ == "__main__":

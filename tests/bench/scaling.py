@@ -29,12 +29,12 @@ MEASURED = {
         "two cores, batches of 100: 18,000 to 19,000 beacons/s without the loader, 14,000 to 15,000 with it",
     ),
     "aggregates": Measured(
-        8.2, "bytes an install-day", "what lasts in both planes", "docs/architecture.md: 10 million install-days"
+        6.5, "bytes an install-day", "what lasts in both planes beside sealed reports", "docs/performance.md: 90 days"
     ),
     "usage": Measured(18.7, "bytes", "a row of the usage plane", "docs/decisions/009"),
     "report": Measured(300, "bytes", "a license report until the daily pass", "`tests.bench.row_bytes`"),
     "state": Measured(
-        4200, "bytes", "the sealed reports of an install, 13 months: twice those of a month", "`tests.bench.row_bytes`"
+        1100, "bytes", "the sealed reports of an install, of a day or of 13 months", "`tests.bench.row_bytes`"
     ),
     "pass": Measured(280, "µs of CPU", "the daily pass for an install with 50 days", "docs/decisions/010"),
     "id": Measured(19, "bytes", "a duplicate id on disk", "docs/decisions/006"),

@@ -194,7 +194,7 @@ def test_a_pass_writes_one_row_for_each_install(engine: Engine, tmp_path: Path) 
     pass_over(engine, tmp_path)
     settled(engine)
     assert count(engine) == len(INSTALLS)
-    assert sizes(engine) == {12 + 2048 + 16}, "and what it was merged into shows no number of days"
+    assert sizes(engine) == {12 + 1024 + 16}, "and what it was merged into shows no number of days"
     assert count(engine, "written < now() - INTERVAL 3 HOUR") == 0
     assert stored(engine, everything) == said(everything)
     (state, *_) = state_rows.read(engine, list(states(everything))).values()

@@ -2,17 +2,18 @@
 
 A state is made of reports and merged with other states of its install, in any order and any number of times. It keeps
 the first and the last time of each different report on each day (UTC), so that a report that comes late falls into its
-place.
+place. After 30 days, of a report that only repeats the one before, and is repeated, it keeps the day alone.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 DAY = 86_400
 MONTHS = 13
-# Addresses are kept for 30 days.
+# Addresses are kept for 30 days, and times as long where they decide nothing.
 ADDRESS_DAYS = 30
 # Different reports of one day that are kept. Who sends thousands must not make a state grow without bounds.
 MOST_A_DAY = 100
@@ -71,6 +72,10 @@ def both(first: int, last: int) -> int:
     return first + (last - first) * DAY
 
 
+# At some time of the day: merged with any time of that day, it stays.
+SOME_TIME = both(0, DAY - 1)
+
+
 def times(days: Days) -> Iterator[tuple[int, int]]:
     """Yield the first and the last time of each day, in seconds."""
     for day, number in days.items():
@@ -105,16 +110,52 @@ def merged(states: Iterable[State]) -> State:
 def trimmed(state: State, now: datetime) -> State:
     """Return a state without what is too old to be kept."""
     oldest, with_address = oldest_days(now)
-    seen: dict[tuple[Report, Place], Days] = {}
+    known: dict[tuple[Report, Place], Days] = {}
     for (report, place), days in state.seen.items():
-        kept = days if min(days) >= oldest else {day: number for day, number in days.items() if day >= oldest}
-        if place != NOWHERE and (old := {day: number for day, number in kept.items() if day < with_address}):
-            _add(seen, (report, NOWHERE), old)
-            kept = {day: number for day, number in kept.items() if day >= with_address}
+        kept = days
+        if place != NOWHERE and (old := {day: number for day, number in days.items() if day < with_address}):
+            _add(known, (report, NOWHERE), old)
+            kept = {day: number for day, number in days.items() if day >= with_address}
         if kept:
-            _add(seen, (report, place), kept)
+            _add(known, (report, place), kept)
+    seen: dict[tuple[Report, Place], Days] = {}
+    for said, days in _without_times(known, with_address).items():
+        kept = days if min(days) >= oldest else {day: number for day, number in days.items() if day >= oldest}
+        if kept:
+            seen[said] = kept
     statuses = {report.status for report, _ in seen}
     return State(seen, {status: time for status, time in state.since.items() if status in statuses})
+
+
+def _without_times(seen: dict[tuple[Report, Place], Days], before: int) -> dict[tuple[Report, Place], Days]:
+    """Return the reports without the times of days before `before` that have the report of the days around them alone.
+
+    So the first and the last time of whatever was reported stay exact.
+    """
+    told: dict[int, Report | None] = {}
+    several: set[int] = set()
+    for (report, _), days in seen.items():
+        several |= told.keys() & days.keys()
+        told |= dict.fromkeys(days, report)
+    told |= dict.fromkeys(several)
+    every = sorted(told)
+    kept = {}
+    for said, days in seen.items():
+        alike = [
+            day
+            for day, number in days.items()
+            if number != SOME_TIME and day < before and _repeats(told, every, bisect_left(every, day))
+        ]
+        kept[said] = days | dict.fromkeys(alike, SOME_TIME) if alike else days
+    return kept
+
+
+def _repeats(told: Mapping[int, Report | None], days: Sequence[int], place: int) -> bool:
+    """Return whether the day at a place of `days` has one report alone, that of the day before and the day after it."""
+    if not 0 < place < len(days) - 1:
+        return False
+    before, report, after = (told[day] for day in days[place - 1 : place + 2])
+    return report is not None and before == report == after
 
 
 def oldest_days(now: datetime) -> tuple[int, int]:

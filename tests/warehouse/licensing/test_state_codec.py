@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from warehouse.licensing.state_codec import FORMAT, LEAST, LEAST_OF_BATCH, LENGTH, Seal, Unreadable, encode, padded
-from warehouse.licensing.states import DAY, Place, Report, State, merged, of_report
+from warehouse.licensing.states import DAY, NOWHERE, Place, Report, State, merged, of_report, trimmed
 
 START = int(datetime(2025, 11, 1, 20, tzinfo=UTC).timestamp())
+END = datetime(2026, 11, 26, tzinfo=UTC)
 REPORT = Report("licensed", 2**64 - 1, "whmcs-addon-modules", "3.2.1", True, "DE")
 SEAL = Seal.of_root(b"root secret")
 
@@ -43,10 +44,10 @@ def test_a_sealed_state_shows_nothing_of_its_report() -> None:
     assert SEAL.seal("invoice_pro", 5, state(3)) != sealed
 
 
-def test_one_day_and_two_months_have_the_same_size() -> None:
-    """The size of a small state does not show on how many days an install has reported; a larger one doubles."""
-    sizes = {days: len(SEAL.seal("invoice_pro", 5, state(days))) for days in (1, 60, 390)}
-    assert sizes[1] == sizes[60] < sizes[390]
+def test_one_day_and_thirteen_months_have_the_same_size() -> None:
+    """The size of a state does not show on how many days an install has reported; a larger one doubles."""
+    sizes = {days: len(SEAL.seal("invoice_pro", 5, trimmed(state(days), END))) for days in (1, 60, 390)}
+    assert sizes == dict.fromkeys((1, 60, 390), 12 + LEAST + 16)
     assert all(len(padded(bytes(number))) == LEAST for number in (0, LEAST - LENGTH))
     assert len(padded(bytes(LEAST - LENGTH + 1))) == 2 * LEAST
 
@@ -61,12 +62,26 @@ def test_a_report_takes_little_room_and_shows_no_size() -> None:
     assert sizes == [12 + 256 + 16] * 3
 
 
+def test_a_state_of_the_first_format_is_read() -> None:
+    """A pass of the version before has sealed it."""
+    written = state(3)
+    ((report, place),) = written.seen
+    said = [[report, [[*place, written.seen[report, place]]]], [REPORT._replace(key=0), [["", "", {7: 5}]]]]
+    first = msgspec.msgpack.encode([1, said, written.since])
+    sealed = SEAL._cipher("invoice_pro", 5).encrypt(bytes(12), padded(first), None)
+    assert SEAL.unseal("invoice_pro", 5, bytes(12) + sealed) == State(
+        {**written.seen, (REPORT._replace(key=0), NOWHERE): {7: 5}}, written.since
+    )
+
+
 def test_a_state_of_a_newer_version_is_not_taken_for_a_damaged_one() -> None:
     """Its format says so, and the message too."""
-    newer = msgspec.msgpack.encode([FORMAT + 1, [], {}])
+    newer = bytes([FORMAT + 1]) + msgspec.msgpack.encode([[], [], {}])
     sealed = SEAL._cipher("invoice_pro", 5).encrypt(bytes(12), padded(newer), None)
     with pytest.raises(Unreadable, match=re.escape("the state was written by a newer version")):
         SEAL.unseal("invoice_pro", 5, bytes(12) + sealed)
-    damaged = SEAL._cipher("invoice_pro", 5).encrypt(bytes(12), padded(b"\x00"), None)
-    with pytest.raises(Unreadable, match="the state is damaged"):
-        SEAL.unseal("invoice_pro", 5, bytes(12) + damaged)
+    whole = encode(state(3))
+    for bytes_ in (b"", b"\x00", whole[:-1], b"\x93" + whole, whole.replace(b"\xc4\x0c", b"\xc4\x0b")):
+        damaged = SEAL._cipher("invoice_pro", 5).encrypt(bytes(12), padded(bytes_), None)
+        with pytest.raises(Unreadable, match="the state is damaged"):
+            SEAL.unseal("invoice_pro", 5, bytes(12) + damaged)

@@ -21,7 +21,7 @@ from warehouse.licensing.facts import Holder, Install, Terms
 from warehouse.licensing.rules import RULES, shared_key
 from warehouse.licensing.state_codec import Seal
 from warehouse.licensing.state_rows import Pair
-from warehouse.licensing.states import NOWHERE, Place, Report, State, merged, of_report, trimmed
+from warehouse.licensing.states import DAY, NOWHERE, Place, Report, State, merged, of_report, trimmed
 
 SEAL = Seal.of_root(b"root secret")
 LIMITS = Settings()
@@ -52,20 +52,28 @@ def engine(tmp_path_factory: pytest.TempPathFactory, now: datetime) -> Iterator[
 
 @pytest.fixture(scope="module")
 def states(engine: Engine, now: datetime) -> dict[Pair, State]:
-    """The state of each install, merged of its sightings in any order and sealed in between."""
-    parts: dict[Pair, list[State]] = {}
+    """The state of each install, merged of its sightings in any order.
+
+    Three days ago a pass sealed what was there. Of the week before it, half of the reports came after it.
+    """
+    passed = now - timedelta(days=3)
+    there: dict[Pair, list[State]] = {}
+    late: dict[Pair, list[State]] = {}
     rows = engine.query(
         "SELECT module::String, install, toUnixTimestamp(toDateTime(time)), status::String, key, source::String, "
         "version::String, received = 1, country::String, ip, ip_claim FROM license_sightings FINAL"
     )
-    random.Random(3).shuffle(rows)
+    drawn = random.Random(3)
+    drawn.shuffle(rows)
     for module, install, time, status, key, source, version, received, country, *place in rows:
         report = Report(status, key, source, version, bool(received), country)
+        before = (passed.timestamp() - time) / DAY
+        parts = there if before > 7 or (before > 0 and drawn.random() < 0.5) else late
         parts.setdefault((module, install), []).append(of_report(time, report, Place(*place)))
     found = {}
-    for pair, each in parts.items():
-        half = SEAL.seal(*pair, trimmed(merged(each[::2]), now))
-        found[pair] = merged([*each[1::2], SEAL.unseal(*pair, half)])
+    for pair in there.keys() | late.keys():
+        sealed = SEAL.seal(*pair, trimmed(merged(there.get(pair, [])), passed))
+        found[pair] = trimmed(merged([*late.get(pair, []), SEAL.unseal(*pair, sealed)]), now)
     return found
 
 
@@ -200,6 +208,31 @@ def test_a_day_shows_three_changes_between_two_statuses_at_most() -> None:
     unlicensed = LICENSED._replace(status="unlicensed")
     turns = [(NOON - timedelta(hours=hour), LICENSED if hour % 2 else unlicensed) for hour in range(8)]
     assert len(known(*turns).runs) == 4
+
+
+@given(
+    st.lists(st.integers(0, DAY - 1), min_size=60, max_size=60),
+    st.lists(
+        st.tuples(
+            st.integers(0, 60 * DAY - 1),
+            st.builds(
+                LICENSED._replace, status=st.sampled_from(["licensed", "unlicensed"]), key=st.sampled_from([0, 7])
+            ),
+        ),
+        max_size=8,
+    ),
+)
+def test_times_that_are_not_kept_decide_nothing(daily: list[int], others: list[tuple[int, Report]]) -> None:
+    """Sixty days with a report each, and some others: the runs begin and end at the same second."""
+    start = int(NOON.timestamp()) // DAY - 60
+    said = [(day * DAY + second, LICENSED) for day, second in enumerate(daily)] + others
+    whole = merged(of_report(start * DAY + time, report, NOWHERE) for time, report in said)
+    kept = trimmed(whole, NOON)
+    assert kept != whole
+    assert state_facts.install("invoice_pro", 1, kept, NOON, 3, 4) == state_facts.install(
+        "invoice_pro", 1, whole, NOON, 3, 4
+    )
+    assert state_facts.holder(1, kept, NOON) == state_facts.holder(1, whole, NOON)
 
 
 def at_places(*sightings: tuple[float, str]) -> State:

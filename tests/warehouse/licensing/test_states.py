@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from warehouse.licensing import states
 from warehouse.licensing.state_codec import decode, encode
-from warehouse.licensing.states import NOWHERE, Place, Report, State, merged, of_report, trimmed
+from warehouse.licensing.states import NOWHERE, SOME_TIME, Place, Report, State, merged, of_report, trimmed
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 LICENSED = Report("licensed", 7, "whmcs", "3.2.1", True, "DE")
@@ -65,12 +65,25 @@ def test_any_order_repetition_and_split_gives_the_same_state(sightings: list[Sig
 
 @given(fleets, st.data())
 def test_what_is_too_old_goes_whenever_the_parts_are_trimmed(sightings: list[Sighting], data: st.DataObject) -> None:
-    """A part that was trimmed before it was merged says no more and no less in the end."""
+    """What a pass trimmed says no more and no less in the end, with what came later and what came again."""
     whole = trimmed(state_of(sightings), NOW)
     parts = [state_of(part) for part in splits(sightings, data)]
-    early = [trimmed(part, NOW - timedelta(days=data.draw(st.integers(0, 60)))) for part in parts]
-    assert encode(trimmed(merged([*early, *parts]), NOW)) == encode(whole)
+    passed = NOW - timedelta(days=data.draw(st.integers(0, 60)))
+    early = trimmed(state_of([each for each in sightings if each[0] <= passed.timestamp()]), passed)
+    assert encode(trimmed(merged([early, *parts]), NOW)) == encode(whole)
     assert encode(trimmed(whole, NOW)) == encode(whole)
+
+
+@given(fleets, st.data())
+def test_a_part_that_was_trimmed_early_loses_times_alone(sightings: list[Sighting], data: st.DataObject) -> None:
+    """An import may bring old reports after a pass: each day of each report is kept nevertheless."""
+    parts = [state_of(part) for part in splits(sightings, data)]
+    early = [trimmed(part, NOW - timedelta(days=data.draw(st.integers(0, 60)))) for part in parts]
+    found, whole = trimmed(merged([*early, *parts]), NOW), trimmed(state_of(sightings), NOW)
+    assert {said: days.keys() for said, days in found.seen.items()} == {
+        said: days.keys() for said, days in whole.seen.items()
+    }
+    assert found.since == whole.since
 
 
 @given(
@@ -112,6 +125,21 @@ def test_an_address_goes_after_thirty_days_and_its_report_after_thirteen_months(
     assert trimmed(state_of([(at(400), LICENSED, home)]), NOW) == State()
 
 
+def test_a_time_that_decides_nothing_goes_after_thirty_days() -> None:
+    """Times stay of the first and the last day of a report, beside another one, and of days with two."""
+    home, today = Place("203.0.113.9", ""), at(0) // states.DAY
+    newer = LICENSED._replace(version="3.3.0")
+    daily = [(at(day), LICENSED if day > 50 else newer, home) for day in range(60) if day != 40]
+    state = trimmed(state_of([*daily, (at(45) + 9, UNLICENSED, home)]), NOW)
+    timeless = sorted(
+        today - day for days in state.seen.values() for day, number in days.items() if number == SOME_TIME
+    )
+    assert timeless == [31, 32, 33, 34, 35, 36, 37, 38, 39, 41, 42, 43, 47, 48, 49, *range(52, 59)]
+    again = merged([state, state_of(daily)])
+    assert trimmed(again, NOW) == state
+    assert list(states.times({today: SOME_TIME})) == [(today * states.DAY, (today + 1) * states.DAY - 1)]
+
+
 def test_when_a_status_was_first_seen_outlives_its_reports_while_it_lasts() -> None:
     """An install that has been licensed for two years says so; what it no longer reports is forgotten."""
     state = state_of([(at(700), LICENSED, NOWHERE), (at(690), UNLICENSED, NOWHERE), (at(1), LICENSED, NOWHERE)])
@@ -120,8 +148,14 @@ def test_when_a_status_was_first_seen_outlives_its_reports_while_it_lasts() -> N
 
 @given(fleets)
 def test_an_encoded_state_is_read_as_it_was(sightings: list[Sighting]) -> None:
-    """Nothing is lost on the way."""
-    state = state_of(sightings)
+    """Nothing is lost on the way, neither of what came just now nor of what a pass trimmed."""
+    for state in (state_of(sightings), trimmed(state_of(sightings), NOW)):
+        assert decode(encode(state)) == state
+
+
+def test_days_of_a_century_are_read_as_they_were() -> None:
+    """An import may bring any year that a table can store."""
+    state = state_of([(day * states.DAY + 5, LICENSED, NOWHERE) for day in (0, 1, 32_767, 32_768, 49_000)])
     assert decode(encode(state)) == state
 
 
