@@ -14,6 +14,10 @@
       if (!history || history.search !== window.location.search) return { first_seen: data ? "…" : "" };
       return (data && history.rows[data.id]) || {};
     },
+    // "2026-03" as "Mar 2026".
+    monthName: ({ value }) => (/^\d{4}-\d{2}$/.test(value)
+      ? new Date(value).toLocaleDateString("en-GB", { month: "short", year: "numeric", timeZone: "UTC" }).replace("Sept", "Sep")
+      : value),
     // Where there is no room for it, the column of modules gives way, and the names stay while the figures scroll.
     narrow: ({ api }) => {
       const narrow = document.getElementById("features-grid").clientWidth < 600;

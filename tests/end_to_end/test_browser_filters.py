@@ -11,7 +11,7 @@ from core.home import Home, derive
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.screens import BUSY
 from tests.end_to_end.system import System, running, wait_for
-from tests.end_to_end.test_browser import admin, browser, new_page
+from tests.end_to_end.test_browser import admin, browser
 
 __all__ = ["admin", "browser"]
 CALLBACKS = "**/_dash-update-component*"
@@ -38,11 +38,20 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 
 @pytest.fixture
-def page(system: System, admin: BrowserContext) -> Iterator[Page]:
-    page = new_page(admin, system)
-    expect(page.locator("#installs_by_version-summary")).to_contain_text("1.1.1")
+def tab(system: System, admin: BrowserContext) -> Iterator[Page]:
+    """An empty tab, for tests that open an address of their own."""
+    page = admin.new_page()
+    page.set_default_timeout(90_000)
     yield page
     page.close()
+
+
+@pytest.fixture
+def page(tab: Page, system: System) -> Page:
+    """The home page."""
+    tab.goto(system.dashboard)
+    expect(versions(tab)).to_contain_text("1.1.1")
+    return tab
 
 
 def mark(page: Page) -> None:
@@ -83,16 +92,16 @@ def test_a_filter_mounts_no_graph_again(page: Page) -> None:
     assert page.evaluate("history.length") == history
 
 
-def test_the_features_grid_follows_the_filter(page: Page, system: System) -> None:
+def test_the_features_grid_follows_the_filter(tab: Page, system: System) -> None:
     """The grid reloads its rows and is not mounted again."""
-    page.goto(f"{system.dashboard}/features")
-    grid = page.locator("#features-grid")
+    tab.goto(f"{system.dashboard}/features")
+    grid = tab.locator("#features-grid")
     expect(grid).to_contain_text("invoice_pro.used")
-    mark(page)
-    choose_module(page, "ticket_ai")
+    mark(tab)
+    choose_module(tab, "ticket_ai")
     expect(grid).to_contain_text("ticket_ai.used")
     expect(grid).not_to_contain_text("invoice_pro.used")
-    assert page.evaluate(UNMARKED) == 0
+    assert tab.evaluate(UNMARKED) == 0
 
 
 @pytest.mark.parametrize(
@@ -109,27 +118,27 @@ def test_the_features_grid_follows_the_filter(page: Page, system: System) -> Non
         "/?from=nope&module=ticket_ai",
     ],
 )
-def test_an_address_is_not_changed_by_reading_it(page: Page, system: System, address: str) -> None:
+def test_an_address_is_not_changed_by_reading_it(tab: Page, system: System, address: str) -> None:
     """An address with an unknown value stays as it is, and the page says that the value is unknown."""
     before = accesses(system)
-    page.goto(system.dashboard + address)
-    message = page.locator(".empty:visible, #page-content .notice:visible").first
+    tab.goto(system.dashboard + address)
+    message = tab.locator(".empty:visible, #page-content .notice:visible").first
     expect(message).to_be_visible()
-    page.wait_for_load_state("networkidle")
-    assert page.url == system.dashboard + address
+    tab.wait_for_load_state("networkidle")
+    assert tab.url == system.dashboard + address
     if "module=nope" in address:
-        expect(page.get_by_label("Module", exact=True).first).to_have_value("nope (no figures)")
+        expect(tab.get_by_label("Module", exact=True).first).to_have_value("nope (no figures)")
         expect(message).to_contain_text("nope")
     queries = [entry.question for entry in accesses(system)[: len(accesses(system)) - len(before)]]
     assert all(query.get("module") == "nope" for query in queries), "nothing else of the license plane was read"
 
 
-def test_a_control_still_changes_an_address_with_an_unknown_value(page: Page, system: System) -> None:
+def test_a_control_still_changes_an_address_with_an_unknown_value(tab: Page, system: System) -> None:
     """A selection replaces the unknown value."""
-    page.goto(f"{system.dashboard}/?module=nope")
-    expect(page.locator("#overview-message")).to_contain_text("No figures for the module")
-    choose_module(page, "invoice_pro")
-    expect(page.locator("#active_installs-value")).to_have_text("6")
+    tab.goto(f"{system.dashboard}/?module=nope")
+    expect(tab.locator("#overview-message")).to_contain_text("No figures for the module")
+    choose_module(tab, "invoice_pro")
+    expect(tab.locator("#active_installs-value")).to_have_text("6")
 
 
 @pytest.mark.parametrize("failure", ["server error", "connection refused", "not JSON"])

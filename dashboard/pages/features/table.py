@@ -38,6 +38,7 @@ COLUMNS = [
      "cellRenderer": "Count", "headerTooltip": "Uses per install that used it"},
     {"colId": "first_seen", "headerName": "Since", "minWidth": 88, "flex": 1,
      "valueGetter": {"function": "featureHistory(params).first_seen"},
+     "valueFormatter": {"function": "monthName(params)"},
      "headerTooltip": "The first month of the last twelve in which enough installs used it"},
     {"field": "hint", "headerName": "Hint", "minWidth": 138, "flex": 1, "cellRenderer": "Hint", "sortable": False},
 ]  # fmt: skip
