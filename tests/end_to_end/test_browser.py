@@ -48,15 +48,15 @@ def new_page(admin: BrowserContext, system: System) -> Page:
     return page
 
 
-def logged_in(browser: Browser, system: System, name: str, password: str) -> Page:
+def logged_in(browser: Browser, system: System, name: str, password: str, path: str = "/") -> Page:
     """Open a page after a login with the form."""
     page = browser.new_context().new_page()
     page.set_default_timeout(90_000)
-    page.goto(system.dashboard)
+    page.goto(f"{system.dashboard}{path}")
     page.get_by_label("Name").fill(name)
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(re.compile(rf"{system.dashboard}/(licensing)?$"))
+    page.wait_for_url(re.compile(rf"{system.dashboard}({path}|/licensing)$"))
     return page
 
 

@@ -32,7 +32,7 @@ MOST_DAYS = 1 << 32 - TIME_BITS
 
 
 class _Days(msgspec.Struct, array_like=True):
-    """The days of a report from a place. `values` of the state has the fields of both, here are their places in it.
+    """The days of a report from a place. Up to `claim`, a number is a place in the `values` of the state.
 
     `exact` has 32 bits for each day with a time: the days since `first`, and the seconds of the first report. `later`
     has as much for each of them whose last report came later: its place in `exact`, and how many seconds later. `whole`
