@@ -27,7 +27,7 @@ from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.licensing import state_rows
 from warehouse.licensing.judge import Judge
 from warehouse.licensing.state_codec import encode as encoded
-from warehouse.licensing.states import State, trimmed
+from warehouse.licensing.states import SOME_TIME, State, trimmed
 from warehouse.migrate import migrate
 
 PLANES = Planes(b"root secret of the tests")
@@ -200,6 +200,17 @@ def test_a_pass_writes_one_row_for_each_install(engine: Engine, tmp_path: Path) 
     (state, *_) = state_rows.read(engine, list(states(everything))).values()
     kept = {place.ip: sorted(NOW.timestamp() // 86400 - day for day in days) for (_, place), days in state.seen.items()}
     assert kept == {"": [40], "203.0.113.9": [2, 20]}
+
+
+def test_what_a_restriction_seals_says_what_the_states_say(engine: Engine) -> None:
+    """Also of days whose time is not kept any more: they come back without it."""
+    made = {pair: trimmed(state, NOW) for pair, state in states(reports(range(28, 60))).items()}
+    for state in made.values():
+        assert SOME_TIME in {number for days in state.seen.values() for number in days.values()}
+    state_rows.insert(engine, made, "of a pass")
+    for pair, state in made.items():
+        rows = [encode(row) for row in sealed_reports.rows(engine, pair[1])]
+        assert states(rows) == {pair: state}
 
 
 def test_a_pass_that_is_killed_loses_and_doubles_nothing(
