@@ -27,7 +27,7 @@ from warehouse.migrate import migrate
 from warehouse.queries import metrics, questions
 
 SIZES = (1, 10)
-DAYS, MONTHS13 = 90, 390
+DAYS, DAYS_KEPT = 90, 390
 ROUNDS = 9
 K = 5
 ESTIMATES = 200
@@ -124,8 +124,8 @@ def main() -> None:
                 _report(engine, millions)
                 for table in LASTING:
                     engine.command(f"TRUNCATE TABLE {engine.altered(table)}")
-                fill_at_once(engine, millions * 1_000_000, MONTHS13)
-                _space(engine, millions, MONTHS13)
+                fill_at_once(engine, millions * 1_000_000, DAYS_KEPT)
+                _space(engine, millions, DAYS_KEPT)
             finally:
                 engine.close()
 

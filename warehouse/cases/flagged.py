@@ -7,7 +7,7 @@ from warehouse.cases.listing import CASES
 from warehouse.cases.revisions import DISMISSED, RESOLVED
 from warehouse.engine import Engine
 from warehouse.licensing import state_rows
-from warehouse.licensing.states import DAY, State, times
+from warehouse.licensing.states import DAY, State, moments
 
 LICENSED = "licensed"
 # Installs that are unsealed for one question: a second of work. Of more, this many are a random sample.
@@ -70,12 +70,7 @@ def flagged(reader: Engine, module: str, since: date) -> tuple[list[Flagged], fl
 
 def made(module: str, raised: datetime, state: State, *, suspect: bool, real: bool) -> Flagged:
     """Return a flagged install with what its state says. Pure."""
-    reports = sorted(
-        (time, report)
-        for (report, _), days in state.seen.items()
-        for first, last in times(days)
-        for time in {first, last}
-    )
+    reports = sorted((time, report) for (report, _), days in state.seen.items() for time in moments(days))
     before, licensed, moment = "", None, raised.timestamp()
     for time, report in reports:
         if time <= moment:

@@ -147,9 +147,13 @@ def decode(encoded: bytes) -> State:
     if FORMAT < first < NO_FORMAT:
         raise Unreadable("the state was written by a newer version")
     try:
-        return _decoded1(_decoder1.decode(encoded)) if first == FORMAT1 else _decoded(_decoder.decode(encoded[1:]))
+        if first == FORMAT:
+            return _decoded(_decoder.decode(encoded[1:]))
+        if first == FORMAT1:
+            return _decoded1(_decoder1.decode(encoded))
     except (msgspec.MsgspecError, IndexError, ValueError, struct.error):
-        raise Unreadable("the state is damaged") from None
+        pass
+    raise Unreadable("the state is damaged")
 
 
 def _decoded(found: _State) -> State:

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from ipaddress import IPv4Address, ip_address
 
 from warehouse.licensing.facts import Holder, Install, Run
-from warehouse.licensing.states import ADDRESS_DAYS, DAY, Report, State, first_time, last_time, times
+from warehouse.licensing.states import ADDRESS_DAYS, DAY, Report, State, first_time, last_time, moments, times
 
 _EPOCH = date(1970, 1, 1)
 # A report at a time, without its country: in the order in which reports count.
@@ -47,13 +47,7 @@ def _ends(state: State) -> tuple[int, _Point]:
 
 def _points(state: State) -> list[_Point]:
     """Return the reports in order: of each day the first and the last one of each kind."""
-    points = []
-    for (report, _), days in state.seen.items():
-        for first, last in times(days):
-            points.append(_point(first, report))
-            if last != first:
-                points.append(_point(last, report))
-    return sorted(points)
+    return sorted(_point(time, report) for (report, _), days in state.seen.items() for time in moments(days))
 
 
 def _point(time: int, report: Report) -> _Point:

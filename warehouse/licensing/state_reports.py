@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from warehouse.licensing.states import DAY, Report, State, last_time, oldest_days, times
+from warehouse.licensing.states import DAY, Report, State, last_time, moments, oldest_days
 
 
 class Latest(NamedTuple):
@@ -47,12 +47,7 @@ def latest(state: State, now: datetime) -> Latest | None:
 
 def reports(state: State) -> list[Reported]:
     """Return the reports in order: of each day the first and the last one of each kind from each address."""
-    found = {
-        Reported(time, report, place.ip)
-        for (report, place), days in state.seen.items()
-        for both in times(days)
-        for time in both
-    }
+    found = {Reported(time, report, place.ip) for (report, place), days in state.seen.items() for time in moments(days)}
     return sorted(found)
 
 

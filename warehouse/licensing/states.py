@@ -83,6 +83,14 @@ def times(days: Days) -> Iterator[tuple[int, int]]:
         yield first, first + number // DAY
 
 
+def moments(days: Days) -> Iterator[int]:
+    """Yield the first and the last time of each day, in seconds: once if they are equal or not known."""
+    for first, last in times(days):
+        yield first
+        if first < last < first + DAY - 1:
+            yield last
+
+
 def first_time(days: Days) -> int:
     """Return the time of the first of these reports, in seconds."""
     day = min(days)

@@ -137,6 +137,9 @@ def test_a_time_that_decides_nothing_goes_after_thirty_days() -> None:
     assert timeless == [31, 32, 33, 34, 35, 36, 37, 38, 39, 41, 42, 43, 47, 48, 49, *range(52, 59)]
     again = merged([state, state_of(daily)])
     assert trimmed(again, NOW) == state
+    assert list(states.moments({today: SOME_TIME, today + 1: states.both(0, 9)})) == [
+        today * states.DAY, (today + 1) * states.DAY, (today + 1) * states.DAY + 9,
+    ]  # fmt: skip
     assert list(states.times({today: SOME_TIME})) == [(today * states.DAY, (today + 1) * states.DAY - 1)]
 
 
