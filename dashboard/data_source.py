@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
+from flask import g, has_request_context
 from flask_login import current_user
 
 from core.access_log import AccessLog
@@ -39,8 +40,10 @@ from warehouse.queries.questions import adoption_of_each_version, ask, drop_of_e
 from warehouse.queries.rejections import Rejections, rejections
 from warehouse.shared_statements import SharedStatements
 
-# The cards of a page ask at the same moment, and most of them need statements of the others. This is far below the ten
-# seconds within which a beacon must be counted.
+# The cards of a page ask at the same moment, and most of them need statements of the others. Whoever looks at an address
+# gets a moment that is shared with others for `SHARED_SECONDS`, and keeps it for `KEPT_SECONDS`: the answers to a change
+# of filters are of one moment. Both together are below the ten seconds within which a beacon must be counted.
+SHARED_SECONDS = 2.0
 KEPT_SECONDS = 4.0
 # Counting the beacons of three days reads a whole month of a column, and the page refreshes every few seconds.
 HOURS_KEPT_SECONDS = 30.0
@@ -51,7 +54,7 @@ Key = tuple[str, frozenset[tuple[str, str]], Role]
 
 
 class Moment:
-    """The answers and the rows of all that is asked within `KEPT_SECONDS`, so that the figures of a page agree."""
+    """The answers and the rows of all that is asked at a moment, so that the figures of a page agree."""
 
     def __init__(self, engine: Engine) -> None:
         """Raises `EngineError`."""
@@ -102,7 +105,7 @@ def counted(name: str, args: Mapping[str, str]) -> Mapping[str, str]:
 
 
 class DataSource:
-    """Runs the queries of the read API, and asks nothing twice within `KEPT_SECONDS`.
+    """Runs the queries of the read API, and asks nothing twice for the figures of an address.
 
     Threads that need the same answer wait for one of them. `catalog` returns the catalog, for display names.
     """
@@ -135,10 +138,14 @@ class DataSource:
         self._hours: tuple[float, tuple[datetime | None, dict[datetime, int]]] | None = None
         self._settings = settings
         self._first: date | None = None
-        self._moments: KeptResults[str, Moment] = KeptResults(KEPT_SECONDS)
+        self._now: KeptResults[str, Moment] = KeptResults(SHARED_SECONDS)
+        # By who looks, and at which address.
+        self._looked_at: KeptResults[tuple[str, str], Moment] = KeptResults(KEPT_SECONDS)
 
     def chosen(self, search: str | None) -> Filters:
-        """The filters of an address. Raises `QueryError` and `EngineError`."""
+        """The filters of an address, to which the current request belongs. Raises `QueryError` and `EngineError`."""
+        if has_request_context():
+            g.address = search or ""
         return read(search, today(), self.first_day())
 
     def first_day(self) -> date | None:
@@ -197,7 +204,12 @@ class DataSource:
         return moment.answers.get((name, frozenset(args.items()), _role()), lambda: answer(moment.engine))
 
     def _moment(self) -> Moment:
-        return self._moments.get("now", lambda: Moment(self._engine))
+        if not has_request_context() or "address" not in g:
+            return self._begun()
+        return self._looked_at.get((asker().name, g.address), self._begun)
+
+    def _begun(self) -> Moment:
+        return self._now.get("", lambda: Moment(self._engine))
 
     def largest(self, metric: str, args: Mapping[str, str]) -> Answer:
         """The answer with the largest `MOST_ROWS` rows of each bucket; `more` counts the others."""

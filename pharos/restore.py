@@ -25,7 +25,7 @@ from core.settings import Settings
 from pharos import manifest
 from pharos.backup import Progress
 from pharos.manifest import BackupError, Manifest
-from warehouse import export, install_data
+from warehouse import export, install_data, month_tables
 from warehouse.engine import Engine, EngineError
 from warehouse.migrate import MigrationError, sql_files
 from warehouse.plane_tables import Plane
@@ -77,6 +77,8 @@ def _restore(settings: Settings, whole: Manifest, folder: Path, decisions: Kept 
             put(home.fingerprint, whole.fingerprint.encode())
         if engine is not None:
             _tables(whole, folder, engine, attempt, progress)
+            if month_tables.USED_AFTER not in whole.migrations:
+                month_tables.fill_used(engine)
             if decisions is not None:
                 _erase(engine, decisions, attempt)
         if whole.of_home(home.spool.name):

@@ -74,8 +74,8 @@ def _copy_days(engine: Engine, corrections: Sequence[Correction]) -> None:
         corrections,
         "installs_by_month",
         f"""
-        (module, install, month, {VALUES}, days, edition)
-        SELECT module, install, month, {values}, days, {edition}
+        (module, install, month, {VALUES}, days, used, edition)
+        SELECT module, install, month, {values}, days, used, {edition}
         FROM installs_by_month WHERE {" OR ".join(each.replaced for each in corrections)}
         """,  # noqa: S608
     )

@@ -9,7 +9,8 @@ beacons are loaded during an export. What came before is exported from the aggre
 counted.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
@@ -29,13 +30,13 @@ class Exported:
     """How a table is exported: the expression for a row's day ("" if it has none), and the key that divides its rows.
 
     An aggregate of the usage plane has a condition for rows with something from before the day `rows_from`, and columns
-    that are cut to the days before it. Columns are replaced `since` a migration.
+    that are cut to the days before it. Columns that are there are replaced `since` a migration.
     """
 
     day: str
     key: str
     before: str = ""
-    replaced: str = ""
+    replaced: Mapping[str, str] = field(default_factory=dict)
     since: str = SET_AFTER
 
 
@@ -43,24 +44,27 @@ class Exported:
 _DAYS = "greatest(dateDiff('day', month, {from:Date}), 0)"
 _BITS = f"if({_DAYS} > 31, 4294967295, bitShiftLeft(1::UInt64, {_DAYS}) - 1)"
 TABLES = {
-    "usage_beacons": Exported("day", "install", replaced="(day < {from:Date})::UInt8 AS counted"),
+    "usage_beacons": Exported("day", "install", replaced={"counted": "(day < {from:Date})::UInt8"}),
     "installs_by_month": Exported(
         "month",
         "install",
         f"month < {{from:Date}} AND bitAnd(days, {_BITS}) != 0",
-        f"bitAnd(days, {_BITS})::UInt32 AS days",
+        {"days": f"bitAnd(days, {_BITS})::UInt32", "used": f"bitAnd(used, {_BITS})::UInt32"},
     ),
     "features_by_month": Exported(
         "month",
         "install",
         f"month < {{from:Date}} AND bitAnd(reported, {_BITS}) != 0",
-        f"bitAnd(reported, {_BITS})::UInt32 AS reported, bitAnd(used, {_BITS})::UInt32 AS used, "
-        f"mapFilter((day, number) -> day <= {_DAYS}, uses) AS uses",
+        {
+            "reported": f"bitAnd(reported, {_BITS})::UInt32",
+            "used": f"bitAnd(used, {_BITS})::UInt32",
+            "uses": f"mapFilter((day, number) -> day <= {_DAYS}, uses)",
+        },
     ),
     "installs": Exported(
-        "", "install", "first_day < {from:Date}", "least(last_day, {from:Date} - 1)::Date AS last_day"
+        "", "install", "first_day < {from:Date}", {"last_day": "least(last_day, {from:Date} - 1)::Date"}
     ),
-    "license_sightings": Exported("toDate(time)", "install", replaced="1::UInt8 AS counted", since=NAMED_AFTER),
+    "license_sightings": Exported("toDate(time)", "install", replaced={"counted": "1::UInt8"}, since=NAMED_AFTER),
     "sightings_by_install": Exported("", "install"),
     "license_beacons_per_hour": Exported("", "hour"),
     "license_states": Exported("toDate(written)", "install"),
@@ -170,13 +174,25 @@ class EngineTables:
         conditions = [f"cityHash64({exported.key}) % {{of:UInt32}} = {{number:UInt32}}"]
         conditions += [f"{exported.day} = {{day:Date}}"] if exported.day else []
         conditions += [exported.before] if exported.before else []
-        columns = f"* REPLACE({exported.replaced})" if part.rows_from else "*"
+        columns = "*"
+        if part.rows_from:
+            # A database of an earlier version lacks some of them.
+            there = self._columns(part.table)
+            cut = ", ".join(f"{value} AS {name}" for name, value in exported.replaced.items() if name in there)
+            columns = f"* REPLACE({cut})"
         return self._engine.of(part.table).read(
             f"SELECT {columns} FROM (SELECT * FROM {part.table} FINAL WHERE {' AND '.join(conditions)})",  # noqa: S608
             {"of": part.of, "number": part.number}
             | ({"day": part.day} if exported.day else {})
             | ({"from": part.rows_from} if part.rows_from else {}),
         )
+
+    def _columns(self, table: str) -> set[str]:
+        found = self._engine.of(table).query(
+            "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}",
+            {"table": table},
+        )
+        return {name for (name,) in found}
 
 
 def is_empty(engine: Engine) -> bool:

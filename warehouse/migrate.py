@@ -73,6 +73,8 @@ def _migrate(engine: Engine) -> list[str]:
         _apply(engine, text)
         if name == month_tables.AFTER:
             month_tables.fill(engine)
+        if name == month_tables.USED_AFTER:
+            month_tables.fill_used(engine)
         _record(engine, [(name, text)])
         applied.append((name, text))
     unknown = set(done) - _version_numbers()

@@ -1,15 +1,17 @@
-"""Moves what the tables by day hold to the tables by month. Runs once, between two of the SQL files.
+"""Fills the tables by month from what an earlier version holds: each of the two ways runs once, after an SQL file.
 
-A month is moved as a whole. If the process is killed, the month under way is moved again from its beginning.
+`fill` moves what the tables by day hold. A month is moved as a whole: if the process is killed, the month under way is
+moved again from its beginning. `fill_used` takes the days of use from the table of features.
 """
 
 import logging
 from datetime import date
+from typing import Any
 
 from warehouse.engine import Engine
 from warehouse.plane_tables import Plane
 
-AFTER = "030_month_tables.sql"
+AFTER, USED_AFTER = "030_month_tables.sql", "070_days_of_use.sql"
 _BIT = "bitShiftLeft(1::UInt32, toDayOfMonth(day) - 1)::UInt32"
 VALUES = "version, license_status, os, os_version, arch, virtualization, whmcs, php, database, web_server, country"
 _SOURCES: dict[Plane, str] = {"usage": "installs_per_day_by_dimension", "license": "installs_per_day_by_license_source"}
@@ -39,7 +41,17 @@ _MOVES: dict[str, tuple[Plane, str, str]] = {
         """,  # noqa: S608
     ),
 }
-# The number of rows by day that one insert moves: it ends within seconds.
+_USED = f"""
+    INSERT INTO installs_by_month (module, install, month, {VALUES}, days, edition, used)
+    SELECT module, install, month, {VALUES}, days, edition, noted
+    FROM installs_by_month
+    INNER JOIN (
+        SELECT module, install, month, variant, edition, groupBitOr(used)::UInt32 AS noted
+        FROM features_by_month WHERE {{where}} GROUP BY module, install, month, variant, edition
+    ) AS features USING (module, install, month, variant, edition)
+    WHERE {{where}} AND noted != 0
+"""  # noqa: S608
+# The number of rows that one insert reads: it ends within seconds.
 ROWS = 1_000_000
 # The rows of a month are no batch: its blocks have no token, and none of them may be dropped as repeated.
 _SETTINGS = {"insert_deduplicate": 0}
@@ -74,9 +86,26 @@ def fill(engine: Engine) -> None:
         )
 
 
-def _move(engine: Engine, month: date) -> None:
+def fill_used(engine: Engine) -> None:
+    """Note on which of its days an install used a feature. To repeat it changes nothing. Raises `EngineError`."""
+    if "usage" not in engine.planes:
+        return
+    settings = _settings(engine)
+    months = engine.query("SELECT month, count() FROM features_by_month GROUP BY month ORDER BY month")
+    for number, (month, rows) in enumerate(months, 1):
+        log.info("noting the days of use of %s: month %d of %d", f"{month:%Y-%m}", number, len(months))
+        parts = 1 + rows // ROWS
+        for part in range(parts):
+            engine.command(_USED.format(where=f"month = '{month}' AND install % {parts} = {part}"), settings)
+
+
+def _settings(engine: Engine) -> dict[str, Any]:
     known = {name for (name,) in engine.query("SELECT name FROM system.settings")}
-    settings = {**_SETTINGS, **{name: each for name, each in _SETTINGS_WHERE_KNOWN.items() if name in known}}
+    return {**_SETTINGS, **{name: each for name, each in _SETTINGS_WHERE_KNOWN.items() if name in known}}
+
+
+def _move(engine: Engine, month: date) -> None:
+    settings = _settings(engine)
     for table, (plane, columns, select) in _MOVES.items():
         if plane not in engine.planes:
             continue

@@ -23,7 +23,8 @@ _SKIPPED = "least(greatest(dateDiff('day', month, {from:Date}), 0), 32)"
 _WHOLE = f"bitAnd(bitShiftLeft(4294967295::UInt64, {_SKIPPED}), 4294967295)::UInt32"
 _ROWS_BY_MONTH = """
     SELECT module, toStartOfMonth(day) AS month, install,
-        groupBitOr(bitShiftLeft(1::UInt32, toDayOfMonth(day) - 1)::UInt32) AS found
+        groupBitOr(bitShiftLeft(1::UInt32, toDayOfMonth(day) - 1)::UInt32 AS bit) AS found,
+        groupBitOr(if(arrayExists(count -> count > 0, mapValues(features)), bit, 0)::UInt32) AS with_use
     FROM usage_beacons WHERE {where} GROUP BY module, month, install
 """
 # By name of the comparison: the table with the rows, the columns of a key, and two queries for (key, figure): one from
@@ -33,14 +34,15 @@ _COMPARISONS = {
         "usage_beacons",
         ("month", "module"),
         f"""
-        SELECT module::String AS module, month, sum(cityHash64(install, found)) AS figure
+        SELECT module::String AS module, month, sum(cityHash64(install, found, with_use)) AS figure
         FROM ({_ROWS_BY_MONTH.format(where="day >= {from:Date}")})
         GROUP BY module, month
         """,  # noqa: S608
         f"""
-        SELECT module::String AS module, month, sum(cityHash64(install, found)) AS figure
+        SELECT module::String AS module, month, sum(cityHash64(install, found, with_use)) AS figure
         FROM (
-            SELECT module, month, install, bitAnd(groupBitOr(days), {_WHOLE})::UInt32 AS found
+            SELECT module, month, install, bitAnd(groupBitOr(days), {_WHOLE})::UInt32 AS found,
+                bitAnd(groupBitOr(used), {_WHOLE})::UInt32 AS with_use
             FROM installs_by_month GROUP BY module, month, install
         )
         WHERE found != 0

@@ -48,7 +48,7 @@ def put_back(rows: Rows, there: list[dict[str, Any]], edition: int) -> dict[str,
     `there` are the rows of features that the table holds of the install. What an earlier attempt has put back is
     subtracted.
     """
-    days = [{**row, "edition": edition} for row in rows[DAYS]]
+    days = [{"used": _used(row, rows[FEATURES]), **row, "edition": edition} for row in rows[DAYS]]
     lines = {DAYS: _lines(days), INSTALLS: _lines(rows[INSTALLS])}
     attempts: dict[_Key, dict[str, Any]] = {}
     for row in rows[FEATURES]:
@@ -71,6 +71,15 @@ def put_back(rows: Rows, there: list[dict[str, Any]], edition: int) -> dict[str,
         for key, row in wanted.items()
     )
     return lines
+
+
+def _used(days: dict[str, Any], features: list[dict[str, Any]]) -> int:
+    """The days of use of a month that an earlier version has sealed."""
+    used = 0
+    for row in features:
+        if all(row[name] == days[name] for name in ("module", "install", "month")):
+            used |= int(row["used"]) & int(days["days"])
+    return used
 
 
 def _key(row: dict[str, Any]) -> _Key:

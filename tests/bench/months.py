@@ -37,9 +37,15 @@ _REPORTS = """
     WHERE days != 0
 """
 _VALUES = "version, license_status, os, os_version, arch, virtualization, whmcs, php, database, web_server, country"
+_FEATURES = "arrayFilter(one -> sipHash64(number, one) % 8 = 0, range(40))"
 _INSERTS = (
-    f"INSERT INTO installs_by_month (module, install, month, {_VALUES}, days) "
-    f"SELECT module, install, month, {_VALUES}, days FROM ({_REPORTS})",
+    f"""
+    INSERT INTO installs_by_month (module, install, month, {_VALUES}, days, used)
+    SELECT module, install, month, {_VALUES}, days, arraySum(arrayMap(
+        day -> if(arrayExists(one -> sipHash64(number, one, toUInt8({{before}} - day)) % 5 > 0, features),
+            bitShiftLeft(1::UInt32, day), 0), bitPositionsToArray(days)))::UInt32
+    FROM (SELECT *, {_FEATURES} AS features FROM ({_REPORTS}))
+    """,
     f"""
     INSERT INTO features_by_month (module, feature, install, month, variant, reported, used, uses)
     SELECT
@@ -50,7 +56,7 @@ _INSERTS = (
             arrayMap(count -> toUInt64(count), arrayFilter(count -> count > 0, counts))
         ), 'Map(UInt8, UInt64)')
     FROM (
-        SELECT *, arrayJoin(arrayFilter(one -> sipHash64(number, one) % 8 = 0, range(40))) AS one,
+        SELECT *, arrayJoin({_FEATURES}) AS one,
             bitPositionsToArray(days) AS at,
             arrayMap(day -> sipHash64(number, one, toUInt8({{before}} - day)) % 5, at) AS counts
         FROM ({_REPORTS})

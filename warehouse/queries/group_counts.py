@@ -268,9 +268,9 @@ class _Statement(LatestReports):
         )
 
     def _days(self) -> str:
-        if not self._query.of_features:
-            return "days"
-        return "reported" if self._query.metric == "installs" else "used"
+        if self._query.metric != "installs":
+            return "used"
+        return "reported" if self._query.of_features else "days"
 
     def _reported_key(self) -> str:
         return key_sql([self._reported_value(name) for name in self._query.dimensions])

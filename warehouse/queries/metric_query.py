@@ -41,8 +41,8 @@ class MetricQuery:
 
     @property
     def of_features(self) -> bool:
-        """Whether the table of features answers."""
-        return self.metric != "installs" or "feature" in (*self.dimensions, *self.filters)
+        """Whether the table of features answers. That of installs knows on which days any feature was used."""
+        return self.metric == "feature_uses" or "feature" in (*self.dimensions, *self.filters)
 
     @property
     def of_license_plane(self) -> bool:
