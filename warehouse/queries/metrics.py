@@ -143,6 +143,7 @@ class _Question:
     def __init__(self, engine: Engine, query: MetricQuery, k: int, open_from: date | None, *, hide_open: bool) -> None:
         self._engine, self._k, self._open_from, self._hide_open = engine, k, open_from, hide_open
         self._groupings: dict[_Grouping, list[Row]] = {}
+        self._counted: dict[_Grouping, set[str]] = {}  # the buckets that have groups, small ones too
         # The keys by bucket that are in no row of their own. Kept for the dimensions that conditions are about.
         self._folded: dict[_Grouping, dict[str, set[str]]] = {}
         self._about = {dimension_of(name) for name in query.filters if dimensions.is_condition(name)}
@@ -167,13 +168,16 @@ class _Question:
     def _of_groupings(self, query: MetricQuery) -> list[Row]:
         """The totals under the filters: each is a row of a grouping by one of them, or may not be told."""
         rows: dict[str, Row] = {}
-        wanted = buckets(query).keys()
+        wanted = set(buckets(query))
         for name, value in _checked(query):
             if rows.keys() >= wanted:
                 break
-            for row in self._grouping(_by_filter(query, name)):
+            grouping = _by_filter(query, name)
+            for row in self._grouping(grouping):
                 if row.value is not None and row.key == value != OTHER:
                     rows.setdefault(row.bucket, replace(row, key=""))
+            # Where nobody is in any of its groups, other groupings have no row either.
+            wanted &= self._counted.get(_grouping(grouping), wanted)
         return list(rows.values())
 
     def _named(self, query: MetricQuery, buckets: set[str]) -> set[str]:
@@ -245,6 +249,7 @@ class _Question:
         name_small = query.by in self._about
         groups = BucketGroups(reader, query, texts, self._k, self._open_from, name_small=name_small)
         found = groups.buckets()
+        self._counted[_grouping(query)] = {bucket.start for bucket in found}
         rows = fold(found, self._k, groups.merge)
         if name_small:
             told = {(row.bucket, row.key) for row in rows}
