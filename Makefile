@@ -12,9 +12,9 @@ run: .venv/runtime
 demo: .venv/runtime
 	@PHAROS_HOME="$${PHAROS_HOME:-var/demo}" exec $(BIN)/pharos demo
 
-# Most of what the tests take is waiting: three at a time, each file by itself, in the order of tests/conftest.py.
+# Most of what the tests take is waiting: four at a time, each file by itself, in the order of tests/conftest.py.
 test: .venv/development packages lint
-	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: .venv/development
 	$(BIN)/ruff check

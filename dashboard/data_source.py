@@ -34,19 +34,21 @@ from dashboard.question_terms import question_terms
 from dashboard.webhook import Webhook
 from warehouse import install_data
 from warehouse.engine import Engine
-from warehouse.queries import development, dimensions, disclosure, health, metrics, module_names
+from warehouse.queries import development, dimensions, disclosure, health, metrics, module_names, side_by_side
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.questions import adoption_of_each_version, ask, drop_of_each_module
 from warehouse.queries.rejections import Rejections, rejections
 from warehouse.shared_statements import SharedStatements
 
-# The cards of a page ask at the same moment, and most of them need statements of the others. Whoever looks at an address
-# gets a moment that is shared with others for `SHARED_SECONDS`, and keeps it for `KEPT_SECONDS`: the answers to a change
-# of filters are of one moment. Both together are below the ten seconds within which a beacon must be counted.
+# The cards of a page ask at the same moment, and most of them need statements of the others. Who comes to an address
+# gets a moment that others have had for at most `SHARED_SECONDS`, and keeps it for `KEPT_SECONDS`: all cards are
+# answered of one moment. Together they are below the ten seconds within which a beacon must be counted.
 SHARED_SECONDS = 2.0
 KEPT_SECONDS = 4.0
 # Counting the beacons of three days reads a whole month of a column, and the page refreshes every few seconds.
 HOURS_KEPT_SECONDS = 30.0
+# For the cards of a page that shows most of them.
+EVERY_DIMENSION = side_by_side.DIMENSIONS
 
 Answer = dict[str, Any]
 # A metric or a question with its arguments, and who asks.
@@ -158,13 +160,13 @@ class DataSource:
         """The releases to mark on the time axis of a period."""
         return released(self.catalog(), chosen.module, chosen.start, chosen.end)
 
-    def ask(self, metric: str, args: Mapping[str, str], *, side_by_side: bool = False) -> Answer:
+    def ask(self, metric: str, args: Mapping[str, str], *, side_by_side: Sequence[str] = ()) -> Answer:
         """The answer of a metric to the current user. Raises `QueryError` and `EngineError`.
 
-        `side_by_side`: the page asks the same of other dimensions, and one statement counts them all.
+        `side_by_side`: the page asks the same of these dimensions, and one statement counts them all.
         """
         args = counted(metric, args)
-        query = replace(metrics.parse(metric, args, today()), side_by_side=side_by_side)
+        query = replace(metrics.parse(metric, args, today()), side_by_side=tuple(side_by_side))
         return self._shared(
             metric,
             args,

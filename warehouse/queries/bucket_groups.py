@@ -6,7 +6,7 @@ from datetime import date
 
 from warehouse.engine import Engine
 from warehouse.queries import disclosure, side_by_side
-from warehouse.queries.group_counts import Counted, counts_once, counts_sql, has_few_keys, keys_counted, together_sql
+from warehouse.queries.group_counts import Counted, counts_once, counts_sql, keys_counted, together_sql
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.queries.reported_values import PORTION, Texts
 from warehouse.queries.small_groups import OTHER, Bucket, Group
@@ -80,10 +80,9 @@ class BucketGroups:
         asked = self._reader, self._query, self._texts, self._open_from
         if side_by_side.is_one_of_several(self._query):
             found = list(self._counted(side_by_side.counts(*asked)))
-        elif has_few_keys(self._query, self._texts):
-            found = list(self._counted(keys_counted(*asked)))
         else:
-            found = list(self._ranked())
+            few = keys_counted(*asked)
+            found = list(self._ranked() if few is None else self._counted(few))
         self.small = {one.start: one.small for one in found if one.small is not None}
         together = {one.start: one.sums for one in found}
         buckets = {one.start: self._bucket(one, one.sums) for one in found}

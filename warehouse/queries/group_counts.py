@@ -1,6 +1,6 @@
 """The SQL that counts installs by bucket and key, from the tables by month."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -12,6 +12,7 @@ from warehouse.queries.bucket_select import BETWEEN, key_sql, table
 from warehouse.queries.latest_reports import LatestReports
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.queries.reported_values import Texts
+from warehouse.queries.small_groups import OTHER
 
 # The most frequent texts of a dimension. Others belong to no series, meet no condition, and rank lowest.
 MOST_TEXTS = 2000
@@ -63,21 +64,42 @@ def counts_sql(engine: Engine, query: MetricQuery, texts: Texts, open_from: date
     return shard_sums.added_up(engine, sql, ("bucket", "key"), COUNTS), statement.parameters
 
 
-def has_few_keys(query: MetricQuery, texts: Texts) -> bool:
-    """Whether the groups are those of the latest texts of one dimension, and so few that each may be read."""
-    if query.count != "latest" or len(query.dimensions) != 1 or query.dimensions[0] == "module":
-        return False
+def keys_counted(engine: Engine, query: MetricQuery, texts: Texts, open_from: date | None) -> Sequence[Counted] | None:
+    """Return all groups of a query that has few: of the latest texts of one dimension, also by module.
+
+    None for other queries, and for more than `MOST_READ` groups. Raises `EngineError`.
+    """
+    names = [name for name in query.dimensions if name != "module"]
+    by_module = len(names) < len(query.dimensions)
+    if by_module and not names and query.grain == "period":
+        names = ["version"]  # which a page asks for, too: the modules are sums of their versions
+    if query.count != "latest" or len(names) != 1:
+        return None
+    (name,) = names
     buckets = ((query.end - query.start).days + 1) // _SHORTEST[query.grain] + 2
-    return len(texts(dimensions.source(query.dimensions[0]))) * buckets <= MOST_READ
-
-
-def keys_counted(engine: Engine, query: MetricQuery, texts: Texts, open_from: date | None) -> Iterator[Counted]:
-    """Return all groups of a query that has few. Raises `EngineError`."""
+    if len(texts(dimensions.source(name))) * buckets > MOST_READ:
+        return None
     statement = _Statement(query, texts, open_from)
-    sql = shard_sums.added_up(engine, statement.latest_ranks(), ("bucket", "rank"), ("everybody", "earlier"))
-    keys = statement.keys(*query.dimensions)
-    for bucket, rank, everybody, earlier in engine.query(sql, statement.parameters):
-        yield bucket.isoformat(), keys[rank], everybody, earlier
+    sql = statement.latest_ranks(name, by_module=by_module)
+    sql = shard_sums.added_up(engine, sql, ("bucket", "of_module", "rank"), ("everybody", "earlier"))
+    found = engine.query(f"{sql} LIMIT {MOST_READ + 1}", statement.parameters)
+    keys = {**statement.keys(name), 0: ""}
+    return (
+        None
+        if len(found) > MOST_READ
+        else [
+            (bucket.isoformat(), _key(query, module, keys[rank]), everybody, earlier)
+            for bucket, module, rank, everybody, earlier in found
+        ]
+    )
+
+
+def _key(query: MetricQuery, module: str, value: str) -> str:
+    """Return the key of a module and of the value of another dimension, empty if one of them is missing."""
+    values = [module if name == "module" else value for name in query.dimensions]
+    if "" in values:
+        return ""
+    return OTHER if OTHER in values else BETWEEN.join(values)
 
 
 def together_sql(

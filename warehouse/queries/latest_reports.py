@@ -44,13 +44,16 @@ class LatestReports(BucketSelect):
             f"0::UInt64 AS amount, 0::Float64 AS squares FROM ({rows}){_answered(keys)} GROUP BY bucket, key"
         )
 
-    def latest_ranks(self) -> str:
-        """Return a SELECT of (bucket, rank, everybody, earlier): the groups of one dimension, by its reported texts."""
-        rows, keys = self._latest_installs(self._query.dimensions)
-        (column,) = keys.values()
+    def latest_ranks(self, name: str, *, by_module: bool) -> str:
+        """Return a SELECT of (bucket, module, rank, everybody, earlier): the groups of a dimension, by its texts.
+
+        `module` is empty if the groups are not those of modules, too.
+        """
+        rows, keys = self._latest_installs(["module", name] if by_module else [name])
+        module = "module::String" if by_module else "''"
         return (
-            f"SELECT bucket, {column} AS rank, sum(installs) AS everybody, {self._earlier} AS earlier "  # noqa: S608
-            f"FROM ({rows}) WHERE rank != 0 GROUP BY bucket, rank"
+            f"SELECT bucket, {module} AS of_module, {keys[name]} AS rank, sum(installs) AS everybody, "  # noqa: S608
+            f"{self._earlier} AS earlier FROM ({rows}) GROUP BY bucket, of_module, rank"
         )
 
     @property

@@ -31,7 +31,7 @@ class MetricQuery:
     filters: dict[str, str]
     count: str = "reported"
     divisor: int = 1  # one install in so many answers (`warehouse/queries/sampling.py`)
-    side_by_side: bool = False  # others ask for the other dimensions (`warehouse/queries/side_by_side.py`)
+    side_by_side: tuple[str, ...] = ()  # dimensions that others ask for (`warehouse/queries/side_by_side.py`)
     established: bool = False  # only installs count whose beacons were received on at least two days
 
     @property

@@ -281,7 +281,7 @@ def _checked(query: MetricQuery) -> list[tuple[str, str]]:
 def _by_filter(query: MetricQuery, name: str) -> MetricQuery:
     """The grouping by one of the filters, under the others."""
     others = {other: query.filters[other] for other in query.filters if other != name}
-    return replace(query, by=dimension_of(name), filters=others, side_by_side=False)
+    return replace(query, by=dimension_of(name), filters=others, side_by_side=())
 
 
 def _grouping(query: MetricQuery) -> _Grouping:

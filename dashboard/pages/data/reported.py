@@ -3,7 +3,7 @@
 from typing import Any
 
 from dashboard.charts.bars import known_rows
-from dashboard.data_source import DataSource, api_call
+from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.formatting import fewer
@@ -32,7 +32,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     for field in FIELDS:
         args = chosen.args(by=field, grain="period", count="latest")
         calls.append(api_call("installs", args))
-        groups = known_rows(data.ask("installs", args, side_by_side=True)["rows"])
+        groups = known_rows(data.ask("installs", args, side_by_side=EVERY_DIMENSION)["rows"])
         known = [row["value"] for row in groups if row["key"]]
         number = min(sum(known), active) if known or data.k == 1 else None
         rows.append((DIMENSIONS[field], number, Part(None if number is None else number / active)))

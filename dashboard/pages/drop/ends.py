@@ -9,6 +9,7 @@ from dashboard.data_source import DataSource, api_call
 from dashboard.end_of_life import Ends
 from dashboard.filters import Filters, unfiltered
 from dashboard.formatting import day
+from dashboard.pages.drop import suggestions
 from dashboard.regions import Instead
 from dashboard.tables import Cell, Part, TableCard, table
 from warehouse.queries import dimensions
@@ -34,7 +35,9 @@ def _rows(data: DataSource, chosen: Filters, dimension: str, product: Ends, toda
     """The series that installs report, oldest first, whatever is dropped."""
     found = {
         str(row["key"]): int(row["value"])
-        for row in known_rows(data.ask("installs", _args(chosen, dimension), side_by_side=True)["rows"])
+        for row in known_rows(
+            data.ask("installs", _args(chosen, dimension), side_by_side=suggestions.DIMENSIONS)["rows"]
+        )
         if row["key"]
     }
     total = sum(found.values())

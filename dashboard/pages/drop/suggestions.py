@@ -16,7 +16,7 @@ from dashboard.tables import anchor
 from warehouse.queries import dimensions
 from warehouse.queries.small_groups import OTHER
 
-OF_VERSIONS = ("php_series", "whmcs_series", "version_series")
+DIMENSIONS = ("php_series", "whmcs_series", "version_series", "database_series")
 MOST = 3  # conditions of one dimension
 MOST_OF_DATABASE = 2
 
@@ -39,7 +39,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
     @fill(callbacks, page, "drop-offers", [Output("drop-offers-body", "children")], search)
     def suggest(search: str) -> Instead | tuple[Any]:
         chosen = data.chosen(search)
-        lines = [_line(search, chosen, data, dimension) for dimension in (*OF_VERSIONS, "database_series")]
+        lines = [_line(search, chosen, data, dimension) for dimension in DIMENSIONS]
         return ([line for line in lines if line],) if any(lines) else Instead(why_empty(data, chosen))
 
 
@@ -48,7 +48,7 @@ def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> htm
     if dimension == "version_series" and not chosen.module:
         return None
     args = unfiltered(chosen).args(by=dimension, grain="period", count="latest")
-    rows = known_rows(data.ask("installs", args, side_by_side=True)["rows"])
+    rows = known_rows(data.ask("installs", args, side_by_side=DIMENSIONS)["rows"])
     found = [str(row["key"]) for row in rows if row["key"] and row["key"] != OTHER]
     if dimension == "database_series":
         offers = database_thresholds(found, MOST_OF_DATABASE)

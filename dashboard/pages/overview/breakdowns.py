@@ -10,7 +10,7 @@ from dashboard.charts.bars import MOST_BARS, Row, known_rows, largest_rows
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.style import BLANK
 from dashboard.charts.tables import table_of_bars
-from dashboard.data_source import DataSource, api_call
+from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.filters import Filters
 from dashboard.formatting import count, coverage, share
 from dashboard.permissions import Callbacks, Page
@@ -46,7 +46,7 @@ def drawn(data: DataSource, name: str, chosen: Filters) -> DrawnChart | None:
     # An install has a version of each of its modules.
     several = name == "installs_by_version" and not chosen.module
     args = chosen.args(**chart.args | ({"by": "module,version"} if several else {}))
-    rows = [_named(row) for row in data.ask(chart.metric, args, side_by_side=True)["rows"]]
+    rows = [_named(row) for row in data.ask(chart.metric, args, side_by_side=EVERY_DIMENSION)["rows"]]
     shown = largest_rows(rows, MOST_BARS, apart=not several)
     if not total or not shown:
         return None

@@ -6,7 +6,7 @@ from dash import Input, html
 
 from dashboard.cards import FigureText, figure_card, figure_outputs, figure_values
 from dashboard.charts.bars import known_rows
-from dashboard.data_source import DataSource
+from dashboard.data_source import EVERY_DIMENSION, DataSource
 from dashboard.filters import Filters, today
 from dashboard.formatting import count, days, plural, share
 from dashboard.permissions import Callbacks, Page
@@ -75,7 +75,7 @@ def _modules(data: DataSource, chosen: Filters) -> FigureText:
 def _licensed(data: DataSource, chosen: Filters) -> FigureText:
     total = data.total(chosen.args())
     args = chosen.args(by="license_status", grain="period", count="latest")
-    rows = data.ask("installs", args, side_by_side=True)["rows"]
+    rows = data.ask("installs", args, side_by_side=EVERY_DIMENSION)["rows"]
     licensed = next((row["value"] for row in known_rows(rows) if row["key"] == "licensed"), None)
     if not total or licensed is None:
         return FigureText("–", "of active installs")

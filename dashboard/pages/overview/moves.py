@@ -1,5 +1,6 @@
 """Reads what changed since the period of comparison: features, versions and platforms."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 from dashboard import filters
 from dashboard.changes import Change, compared, mostly
 from dashboard.charts.bars import known_rows
-from dashboard.data_source import DataSource
+from dashboard.data_source import EVERY_DIMENSION, DataSource
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.links import link
@@ -86,7 +87,9 @@ def _by_module_and_version(data: DataSource, chosen: Filters) -> dict[str, dict[
 
 def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
     found = []
-    counts = at_once(*(partial(_by_platform, data, one) for one in periods))
+    # The cards of the page show more of this period.
+    beside = EVERY_DIMENSION, PLATFORMS
+    counts = at_once(*(partial(_by_platform, data, *each) for each in zip(periods, beside, strict=True)))
     for dimension, now, before in zip(PLATFORMS, *counts, strict=True):
         totals = sum(before.values()), sum(now.values())
         changes = compared(DIMENSIONS[dimension], "the installs", before, now, totals)
@@ -101,12 +104,13 @@ def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
     return found
 
 
-def _by_platform(data: DataSource, chosen: Filters) -> list[dict[str, int]]:
+def _by_platform(data: DataSource, chosen: Filters, side_by_side: Sequence[str]) -> list[dict[str, int]]:
     return [
-        _counts(data, "installs", chosen.args(by=dimension, grain="period", count="latest")) for dimension in PLATFORMS
+        _counts(data, "installs", chosen.args(by=dimension, grain="period", count="latest"), side_by_side)
+        for dimension in PLATFORMS
     ]
 
 
-def _counts(data: DataSource, metric: str, args: dict[str, Any]) -> dict[str, int]:
-    rows = data.ask(metric, args, side_by_side=True)["rows"]
+def _counts(data: DataSource, metric: str, args: dict[str, Any], side_by_side: Sequence[str] = ()) -> dict[str, int]:
+    rows = data.ask(metric, args, side_by_side=side_by_side)["rows"]
     return {row["key"]: row["value"] for row in known_rows(rows) if row["key"]}

@@ -11,7 +11,7 @@ from dashboard.charts.bars import Row, known_rows, largest_rows
 from dashboard.charts.country_map import country_map
 from dashboard.charts.tables import ShownTable
 from dashboard.countries import ATLAS, countries, named, outlines
-from dashboard.data_source import DataSource, api_call
+from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.empty_ranges import why_empty
 from dashboard.formatting import count, coverage, plural
 from dashboard.pages.platforms.values import MOST, value_rows
@@ -54,7 +54,9 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource,
     def by_country(search: str) -> Instead | tuple[Any, ...]:
         chosen = data.chosen(search)
         args = chosen.args(by="country", grain="period", count="latest")
-        found = [row for row in known_rows(data.ask("installs", args, side_by_side=True)["rows"]) if row["key"]]
+        found = [
+            row for row in known_rows(data.ask("installs", args, side_by_side=EVERY_DIMENSION)["rows"]) if row["key"]
+        ]
         active = data.total(chosen.args())
         if not active:
             return Instead(why_empty(data, chosen))

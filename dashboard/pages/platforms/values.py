@@ -7,7 +7,7 @@ from dash import Output, html
 
 from dashboard import messages
 from dashboard.charts.bars import Row, known_rows, largest_rows
-from dashboard.data_source import DataSource, api_call
+from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.display_names import DIMENSIONS as DIMENSION_TITLES
 from dashboard.empty_ranges import why_empty
 from dashboard.formatting import coverage
@@ -44,7 +44,9 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, di
         detailed = parameter(search, "patch") == dimension
         by = PATCH_LEVEL.get(dimension, dimension) if detailed else dimension
         args = chosen.args(by=by, grain="period", count="latest")
-        found = [row for row in known_rows(data.ask("installs", args, side_by_side=True)["rows"]) if row["key"]]
+        found = [
+            row for row in known_rows(data.ask("installs", args, side_by_side=EVERY_DIMENSION)["rows"]) if row["key"]
+        ]
         active = data.total(chosen.args())
         if not active:
             return Instead(why_empty(data, chosen))

@@ -187,8 +187,10 @@ def side_by_side(engine: Engine, k: int) -> Iterator[tuple[Any, Any]]:
             for name in DIMENSIONS:
                 args = {"from": "2028-03-10", "by": name, "grain": "period", "count": "latest"} | filters
                 query = metrics.parse("installs", args, END)
-                together = metrics.answer(shared, replace(query, side_by_side=True), k, open_from=open_from)
-                yield together["rows"], metrics.answer(engine, query, k, open_from=open_from)["rows"]
+                alone = metrics.answer(engine, query, k, open_from=open_from)["rows"]
+                for beside in (DIMENSIONS, (name, "php_series", "os_release")):
+                    together = replace(query, side_by_side=tuple(beside))
+                    yield metrics.answer(shared, together, k, open_from=open_from)["rows"], alone
 
 
 def rare_texts(engine: Engine) -> Iterator[tuple[Any, Any]]:
