@@ -1,8 +1,15 @@
 """How the pages ask the read API."""
 
-import pytest
+from typing import Any, cast
 
-from dashboard.data_source import api_call, counted
+import pytest
+from flask import Flask
+
+from core.credentials import Role
+from core.home import Home
+from core.settings import Settings
+from dashboard.data_source import DataSource, api_call, asking_as, counted
+from tests.dashboard.conftest import EmptyEngine
 
 
 @pytest.mark.parametrize(
@@ -23,3 +30,28 @@ def test_filters_hold_for_the_latest_report(name: str, args: dict[str, str], lat
     """Installs are those whose latest report meets the filters, except for features, where the API cannot say so."""
     assert (counted(name, args).get("count") == "latest") == latest
     assert ("count=latest" in api_call(name, args)) == latest
+
+
+class Counting(EmptyEngine):
+    """Counts the moments: each begins with how fresh the figures are."""
+
+    moments = 0
+
+    def query(self, sql: str, *given: Any, **named: Any) -> list[tuple[Any, ...]]:
+        self.moments += "freshness_by_loader" in sql
+        return super().query(sql, *given, **named)
+
+
+def test_an_address_is_answered_of_one_moment(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All requests for an address have one moment, however long others share it; another address begins its own."""
+    monkeypatch.setattr("dashboard.data_source.SHARED_SECONDS", 0)
+    engine, unused = Counting(), cast(Any, None)
+    data = DataSource(engine, Settings(), home, unused, unused, unused, unused, unused)
+    addresses = ("?os=debian", "?os=debian", "?os=ubuntu", "?os=debian", "?os=ubuntu", None)
+    for address in addresses:
+        with Flask("test").test_request_context(), asking_as(Role.PRODUCT):
+            data.received(data.chosen(address))
+    assert engine.moments == len(set(addresses))
+    with asking_as(Role.PRODUCT):  # no request, as for a report
+        data.modules()
+    assert engine.moments == len(set(addresses)) + 1

@@ -14,10 +14,14 @@ from typing import Any
 import pytest
 
 from pharos import manifest
+from pharos import restore as restoring
+from pharos.backup import Progress
 from tests.collector.sample import beacon
 from tests.end_to_end.system import clickhouse_url
 from tests.pharos_cli.command import PHAROS, environment, pharos
-from tests.pharos_cli.homes import fill, in_a_process
+from tests.pharos_cli.homes import fill, in_a_process, settings
+from warehouse.engine import Engine
+from warehouse.month_tables import USED_AFTER
 
 SECRET = "the root secret of these tests, forty-odd letters"
 
@@ -36,6 +40,30 @@ def test_a_backup_is_restored(whole: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "restored beacons=40 installs=40 spooled=10\n")
     assert pharos(tmp_path / "home", "recount").returncode == 0
     assert len(pharos(tmp_path / "home", "keys", "list").stdout.splitlines()) == 1
+
+
+def restored_without_days_of_use(home: Path, backup: Path) -> None:
+    """Restore a backup whose aggregates lack the days of use, as those of an earlier version do."""
+    tables = restoring._tables
+
+    def without(whole: manifest.Manifest, folder: Path, engine: Engine, attempt: str, progress: Progress) -> None:
+        tables(whole, folder, engine, attempt, progress)
+        engine.command("ALTER TABLE installs_by_month UPDATE used = 0 WHERE 1", {"mutations_sync": 1})
+
+    restoring._tables = without
+    restoring.restore(settings(home), backup, lambda *_: None)
+
+
+def test_a_backup_of_before_the_days_of_use_gets_them(whole: Path, tmp_path: Path) -> None:
+    """They are taken from the table of features, and match a recount."""
+    shutil.copytree(whole, tmp_path / "backup")
+    migrations = manifest.read(whole).migrations
+    rewritten(migrations={name: each for name, each in migrations.items() if name < USED_AFTER})(tmp_path / "backup")
+    assert in_a_process(restored_without_days_of_use, tmp_path / "home", tmp_path / "backup") == 0
+    assert pharos(tmp_path / "home", "recount").returncode == 0
+    shutil.rmtree(tmp_path / "home")
+    assert in_a_process(restored_without_days_of_use, tmp_path / "home", whole) == 0
+    assert pharos(tmp_path / "home", "recount").returncode == 1, "of this version, it has them"
 
 
 def flip(name: str) -> Callable[[Path], None]:

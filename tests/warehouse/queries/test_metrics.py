@@ -251,6 +251,22 @@ def test_the_questions_of_one_answer_are_bounded(filters: int, asked: int) -> No
     assert [row["value"] for row in told["rows"] if row["bucket"] == str(TODAY)] == ([None] if filters else [100])
 
 
+class Nobody(Lopsided):
+    """Nobody has reported anything in the span."""
+
+    def query(self, sql: str, *given: Any) -> list[tuple[Any, ...]]:
+        found = super().query(sql, *given)
+        return [] if "groupArrayIf" in sql else found
+
+
+def test_of_nobody_one_grouping_is_asked_for() -> None:
+    """Where nobody is in any group of one filter's dimension, no other grouping can tell more."""
+    engine = Nobody()
+    told = answer(engine, parse("installs", {"os": "x", "php": "x", "arch": "x"}, TODAY), 5)
+    assert engine.asked == 1
+    assert {row["value"] for row in told["rows"]} == {None}
+
+
 class _Asked(Exception):
     """The engine was asked a second time."""
 
