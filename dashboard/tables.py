@@ -13,6 +13,7 @@ from dashboard.filters import Filters
 from dashboard.formatting import count, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
+from dashboard.static_html import StaticHtml, static
 
 FEW = "too few"
 # What a card shows while another part of the page says why there is nothing.
@@ -139,7 +140,7 @@ def heat_map(
     return _scrolled(caption, heads, body, "heat-map"), note, asdict(ShownTable(columns, shown, calls))
 
 
-def facts(*pairs: tuple[str, str, str]) -> html.Dl:
+def facts(*pairs: tuple[str, str, str]) -> StaticHtml:
     """Figure cards: of each a label, a value, and what it means."""
     cards = [
         html.Div(
@@ -151,7 +152,7 @@ def facts(*pairs: tuple[str, str, str]) -> html.Dl:
         )
         for label, value, hint in pairs
     ]
-    return html.Dl(cards, className="figures facts")
+    return static(html.Dl(cards, className="figures facts"))
 
 
 def points(change: float | None) -> str:
@@ -171,12 +172,13 @@ def anchor(text: Any, href: str, *, refine: bool, **properties: Any) -> Any:
     )
 
 
-def _scrolled(caption: str, heads: list[html.Th], body: list[html.Tr], look: str) -> html.Div:
+def _scrolled(caption: str, heads: list[html.Th], body: list[html.Tr], look: str) -> StaticHtml:
     inside = [html.Caption(caption, className="visually-hidden"), html.Thead(html.Tr(heads)), html.Tbody(body)]
     # What scrolls must be reachable by keyboard.
-    return html.Div(
+    scrolled = html.Div(
         html.Table(inside, className=look), className="scrolled", tabIndex=0, role="group", **{"aria-label": caption}
     )
+    return static(scrolled)
 
 
 def _warm(part: float | None, href: str) -> html.Td:

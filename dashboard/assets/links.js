@@ -8,7 +8,10 @@
     event.preventDefault();
     const href = link.getAttribute("href");
     if ("refine" in link.dataset) window.history.replaceState(window.history.state, "", href);
-    else window.history.pushState(null, "", href);
+    else {
+      window.history.pushState(null, "", href);
+      window.scrollTo(0, 0);
+    }
     window.dispatchEvent(new CustomEvent("_dashprivate_pushstate")); // by which dcc.Location reads the address again
   });
 

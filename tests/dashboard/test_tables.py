@@ -3,7 +3,9 @@
 from datetime import date, timedelta
 from typing import Any
 
+import dash_mantine_components as dmc
 import pytest
+from dash import dcc, html
 
 from dashboard.charts.palette import PALETTE, colors
 from dashboard.charts.releases import adoption_since_release, release_watch
@@ -18,6 +20,7 @@ from dashboard.pages.drop.trend import drawn
 from dashboard.pages.feature.retention import cells
 from dashboard.pages.versions.by_week import stacked
 from dashboard.projection import project
+from dashboard.static_html import StaticHtml, static
 from dashboard.tables import Change, Linked, Part, heat_map, points, table
 
 MONDAYS = [date(2026, 8, 31) + timedelta(weeks=number) for number in range(12)]
@@ -29,9 +32,18 @@ def texts(component: Any) -> list[str]:
         return []
     if isinstance(component, str):
         return [component] if component else []
+    if isinstance(component, StaticHtml):
+        return static_texts(component.html)
     if isinstance(component, list):
         return [text for one in component for text in texts(one)]
     return texts(getattr(component, "children", None))
+
+
+def static_texts(node: Any) -> list[str]:
+    if isinstance(node, list):
+        _, _, *inside = node
+        return [text for one in inside for text in static_texts(one)]
+    return [str(node)] if node else []
 
 
 ROWS: list[tuple[Any, ...]] = [
@@ -183,3 +195,31 @@ def test_weeks_that_are_not_over_are_empty_cells() -> None:
     assert cells([10, None, 5], 10, 4) == [1.0, None, 0.5, None]
     assert cells([], 10, 2) == [None, None]
     assert parts({"2026-11-01": 5, "2026-11-02": 10}, [date(2026, 11, day) for day in (1, 2, 3)]) == [0.5, 1.0, None]
+
+
+def test_static_html_has_links_texts_and_properties() -> None:
+    """A link to another page is followed by `assets/links.js`; nothing in it is a component of Dash."""
+    drawn = static(
+        html.Td(["a", None, dcc.Link("b", href="/x"), html.A("c", href="?y", **{"data-refine": "yes"})], className="d")
+    )
+    assert drawn.to_plotly_json() == {
+        "namespace": "dashboard",
+        "type": "StaticHtml",
+        "props": {
+            "html": [
+                "td",
+                {"className": "d"},
+                "a",
+                None,
+                ["a", {"href": "/x", "data-go": "yes"}, "b"],
+                ["a", {"href": "?y", "data-refine": "yes"}, "c"],
+            ]
+        },
+    }
+
+
+@pytest.mark.parametrize("inside", [html.Span(id="x"), dmc.Badge("x"), dcc.Loading("x")])
+def test_what_dash_must_know_is_not_static(inside: Any) -> None:
+    """What has an id, and any component that is no HTML."""
+    with pytest.raises(ValueError, match="not static HTML"):
+        static(html.Div([inside]))

@@ -12,6 +12,7 @@ from dashboard.case_words import hidden, time
 from dashboard.casework import Opened
 from dashboard.formatting import plural
 from dashboard.login import csrf_token
+from dashboard.static_html import static
 from warehouse.cases.dossier import MOST_INSTALLS, Reported
 from warehouse.cases.subjects import Subject
 from warehouse.licensing.rules.shared_key import UNTOLD
@@ -79,7 +80,7 @@ def _table(reports: Sequence[Reported], cases: Collection[int], module: str, *, 
         [html.P(f"At most {MOST_INSTALLS} are shown.", className="card-note")] if len(reports) >= MOST_INSTALLS else []
     )
     head = html.Thead(html.Tr([html.Th(name) for name in COLUMNS]))
-    return html.Div([html.Table([head, html.Tbody(rows)], className="cases"), *more])
+    return static(html.Div([html.Table([head, html.Tbody(rows)], className="cases"), *more]))
 
 
 def compared(opened: Opened, search: str | None) -> Any:

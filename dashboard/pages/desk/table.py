@@ -12,6 +12,7 @@ from dashboard.formatting import day, plural
 from dashboard.login import csrf_token
 from dashboard.pages.desk.choices import address
 from dashboard.regions import HIDDEN
+from dashboard.static_html import static
 from warehouse.cases.listing import DEFAULT_LIMIT as PAGE_ROWS
 from warehouse.cases.listing import Case, Total
 from warehouse.cases.revisions import STATES as STORED
@@ -88,7 +89,7 @@ def _row(case: Case, seen: datetime | None, now: datetime, last: datetime | None
     return html.Tr(
         [
             html.Td(choose, className="choose"),
-            *(html.Td(content, **{"data-label": label}) for label, content in cells.items()),
+            *(static(html.Td(content, **{"data-label": label})) for label, content in cells.items()),
         ]
     )
 

@@ -12,6 +12,7 @@ from dashboard.filters import Filters, unfiltered
 from dashboard.links import link
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
+from dashboard.static_html import StaticHtml, static
 from dashboard.tables import anchor
 from warehouse.queries import dimensions
 from warehouse.queries.small_groups import OTHER
@@ -43,7 +44,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         return ([line for line in lines if line],) if any(lines) else Instead(why_empty(data, chosen))
 
 
-def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> html.Div | None:
+def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> StaticHtml | None:
     """The conditions of one dimension as links. Versions of different modules do not compare."""
     if dimension == "version_series" and not chosen.module:
         return None
@@ -59,4 +60,4 @@ def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> htm
         anchor(in_words(name, value), link("/drop", search, {**others, name: value}), refine=True, className="offer")
         for name, value in offers
     ]
-    return html.Div(links, className="offers") if links else None
+    return static(html.Div(links, className="offers")) if links else None

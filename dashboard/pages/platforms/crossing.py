@@ -12,6 +12,7 @@ from dashboard.links import link, parameter
 from dashboard.pages.platforms.values import DIMENSIONS
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, message
+from dashboard.static_html import StaticHtml, static
 from dashboard.tables import anchor, table_card, table_outputs
 from warehouse.queries.dimensions import QueryError
 
@@ -51,7 +52,7 @@ def chosen_axis(search: str, axis: str) -> str:
     return given
 
 
-def _axis(search: str, axis: str) -> html.Div:
+def _axis(search: str, axis: str) -> StaticHtml:
     """The links that choose an axis. What the other one has cannot be chosen."""
     here, there = (chosen_axis(search, one) for one in (axis, *(DEFAULT.keys() - {axis})))
     links = [
@@ -61,4 +62,4 @@ def _axis(search: str, axis: str) -> html.Div:
         for one in CHOICES
         if one != there
     ]
-    return html.Div([html.Span(f"{axis.capitalize()}:", className="dim"), *links], className="axis-line")
+    return static(html.Div([html.Span(f"{axis.capitalize()}:", className="dim"), *links], className="axis-line"))
