@@ -40,14 +40,14 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
     @fill(callbacks, page, "drop-offers", [Output("drop-offers-body", "children")], search)
     def suggest(search: str) -> Instead | tuple[Any]:
         chosen = data.chosen(search)
-        lines = [_line(search, chosen, data, dimension) for dimension in DIMENSIONS]
-        return ([line for line in lines if line],) if any(lines) else Instead(why_empty(data, chosen))
+        lines = [line for dimension in DIMENSIONS for line in _line(search, chosen, data, dimension)]
+        return (lines,) if lines else Instead(why_empty(data, chosen))
 
 
-def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> StaticHtml | None:
-    """The conditions of one dimension as links. Versions of different modules do not compare."""
+def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> list[StaticHtml]:
+    """The conditions of one dimension as links, if there are any. Versions of different modules do not compare."""
     if dimension == "version_series" and not chosen.module:
-        return None
+        return []
     args = unfiltered(chosen).args(by=dimension, grain="period", count="latest")
     rows = known_rows(data.ask("installs", args, side_by_side=DIMENSIONS)["rows"])
     found = [str(row["key"]) for row in rows if row["key"] and row["key"] != OTHER]
@@ -60,4 +60,4 @@ def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> Sta
         anchor(in_words(name, value), link("/drop", search, {**others, name: value}), refine=True, className="offer")
         for name, value in offers
     ]
-    return static(html.Div(links, className="offers")) if links else None
+    return [static(html.Div(links, className="offers"))] if links else []
