@@ -91,6 +91,7 @@ def fill_used(engine: Engine) -> None:
     if "usage" not in engine.planes:
         return
     settings = _settings(engine)
+    engine.synchronize("features_by_month")
     months = engine.query("SELECT month, count() FROM features_by_month GROUP BY month ORDER BY month")
     for number, (month, rows) in enumerate(months, 1):
         log.info("noting the days of use of %s: month %d of %d", f"{month:%Y-%m}", number, len(months))

@@ -84,14 +84,12 @@ def keys_counted(engine: Engine, query: MetricQuery, texts: Texts, open_from: da
     sql = shard_sums.added_up(engine, sql, ("bucket", "of_module", "rank"), ("everybody", "earlier"))
     found = engine.query(f"{sql} LIMIT {MOST_READ + 1}", statement.parameters)
     keys = {**statement.keys(name), 0: ""}
-    return (
-        None
-        if len(found) > MOST_READ
-        else [
-            (bucket.isoformat(), _key(query, module, keys[rank]), everybody, earlier)
-            for bucket, module, rank, everybody, earlier in found
-        ]
-    )
+    if len(found) > MOST_READ:
+        return None
+    return [
+        (bucket.isoformat(), _key(query, module, keys[rank]), everybody, earlier)
+        for bucket, module, rank, everybody, earlier in found
+    ]
 
 
 def _key(query: MetricQuery, module: str, value: str) -> str:
