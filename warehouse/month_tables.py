@@ -41,15 +41,17 @@ _MOVES: dict[str, tuple[Plane, str, str]] = {
         """,  # noqa: S608
     ),
 }
+# On a cluster, `variant` of the left table must be no alias.
 _USED = f"""
-    INSERT INTO installs_by_month (module, install, month, {VALUES}, days, edition, used)
-    SELECT module, install, month, {VALUES}, days, edition, noted
-    FROM installs_by_month
+    INSERT INTO installs_by_month (module, install, month, {VALUES}, edition, days, used)
+    SELECT module, install, month, {VALUES}, edition, groupBitOr(reported_on), groupBitOr(used)
+    FROM features_by_month
     INNER JOIN (
-        SELECT module, install, month, variant, edition, groupBitOr(used)::UInt32 AS noted
-        FROM features_by_month WHERE {{where}} GROUP BY module, install, month, variant, edition
-    ) AS features USING (module, install, month, variant, edition)
-    WHERE {{where}} AND noted != 0
+        SELECT module, install, month, variant, edition, {VALUES}, days AS reported_on
+        FROM installs_by_month WHERE {{where}}
+    ) AS reports USING (module, install, month, variant, edition)
+    WHERE {{where}} AND used != 0
+    GROUP BY module, install, month, {VALUES}, edition
 """  # noqa: S608
 # The number of rows that one insert reads: it ends within seconds.
 ROWS = 1_000_000
@@ -91,7 +93,6 @@ def fill_used(engine: Engine) -> None:
     if "usage" not in engine.planes:
         return
     settings = _settings(engine)
-    engine.synchronize("features_by_month")
     months = engine.query("SELECT month, count() FROM features_by_month GROUP BY month ORDER BY month")
     for number, (month, rows) in enumerate(months, 1):
         log.info("noting the days of use of %s: month %d of %d", f"{month:%Y-%m}", number, len(months))

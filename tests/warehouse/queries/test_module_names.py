@@ -24,8 +24,13 @@ def asked(engine: Engine, home: Home) -> dict[str, Any]:
     """Load the modules; ask for them with several k, and for an estimate by module."""
     migrate(engine)
     today = datetime.now(UTC).date()
+    # Always the same installs, so that the sample has the same ones.
     beacons = [
-        beacon(module={"name": name, "version": "1.0"}) for name, installs in SIZES.items() for _ in range(installs)
+        beacon(
+            module={"name": name, "version": "1.0"}, install_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{name} {number}"))
+        )
+        for name, installs in SIZES.items()
+        for number in range(installs)
     ]
     insert_batch(engine, "usage", str(uuid.uuid4()), [row.usage for row in rows(beacons)])
     tomorrow = today + timedelta(days=1)
