@@ -83,11 +83,12 @@ def keys_counted(engine: Engine, query: MetricQuery, texts: Texts, open_from: da
     sql = statement.latest_ranks(name, by_module=by_module)
     sql = shard_sums.added_up(engine, sql, ("bucket", "of_module", "rank"), ("everybody", "earlier"))
     found = engine.query(f"{sql} LIMIT {MOST_READ + 1}", statement.parameters)
-    keys = {**statement.keys(name), 0: ""}
     if len(found) > MOST_READ:
         return None
+    keys = {**statement.keys(name), 0: ""}
+    modules = statement.keys("module") if by_module else {0: ""}
     return [
-        (bucket.isoformat(), _key(query, module, keys[rank]), everybody, earlier)
+        (bucket.isoformat(), _key(query, modules[module], keys[rank]), everybody, earlier)
         for bucket, module, rank, everybody, earlier in found
     ]
 
@@ -113,31 +114,15 @@ def together_sql(
     It counts the installs of all groups of a bucket but its `large` ones, each install once.
     """
     statement = _Statement(query, texts, open_from)
-    rows = statement.latest() if query.count == "latest" else statement.reported()
-    pair = f"concat(toString(bucket), '{BETWEEN}', key)"
-    added = [f"{bucket}{BETWEEN}{key}" for bucket, key in smallest.items()]
-    kept = [f"{bucket}{BETWEEN}{key}" for bucket, keys in large.items() for key in keys if key != smallest.get(bucket)]
-    common = set.intersection(*(set(keys) - {smallest.get(bucket)} for bucket, keys in large.items()))
-    small = statement.none_of(pair, added)
-    sql = f"""
-        SELECT bucket, countIf(small) AS everybody, countIf(early_small) AS earlier, sum(amount_small) AS amount,
-            sum(pow(amount_small, 2)) AS squares, count() AS with_everybody, countIf(early) AS with_earlier,
-            sum(amount_both) AS with_amount, sum(pow(amount_both, 2)) AS with_squares
-        FROM (
-            SELECT bucket, install, max(is_small) AS small, max(is_early AND is_small) AS early_small,
-                max(is_early) AS early, sumIf(uses, is_small) AS amount_small, sum(uses) AS amount_both
-            FROM (
-                SELECT bucket, key, install, early AS is_early, amount AS uses, {small} AS is_small
-                FROM ({rows}) WHERE {statement.none_of("key", sorted(common))}
-            )
-            WHERE has({{buckets:Array(Date)}}, bucket) AND {statement.none_of(pair, kept)}
-            GROUP BY bucket, install
-        )
-        GROUP BY bucket
-    """  # noqa: S608
-    columns = (*COUNTS, *(f"with_{name}" for name in COUNTS))
+    together = statement.latest_together if query.count == "latest" else statement.together
+    sql = together(large, smallest)
     parameters = {**statement.parameters, "buckets": [date.fromisoformat(bucket) for bucket in large]}
-    return shard_sums.added_up(engine, sql, ("bucket",), columns), parameters
+    return shard_sums.added_up(engine, sql, ("bucket",), (*COUNTS, *(f"with_{name}" for name in COUNTS))), parameters
+
+
+def _without(large: Mapping[str, Sequence[str]], smallest: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the large groups of each bucket but its smallest."""
+    return {bucket: [key for key in keys if key != smallest.get(bucket)] for bucket, keys in large.items()}
 
 
 def install_days_sql(query: MetricQuery) -> Statement:
@@ -159,6 +144,50 @@ class _Statement(LatestReports):
             f"SELECT {self.bucket(days)} AS bucket, {self._reported_key()} AS key, install, "
             f"{self.early(days)} AS early, {self.amount()}::UInt64 AS amount {self._from_reported()}"
         )
+
+    def together(self, large: Mapping[str, Sequence[str]], smallest: Mapping[str, str]) -> str:
+        """Return the counts of `together_sql` of `reported`."""
+        pair = f"concat(toString(bucket), '{BETWEEN}', key)"
+        added = [f"{bucket}{BETWEEN}{key}" for bucket, key in smallest.items()]
+        kept = [f"{bucket}{BETWEEN}{key}" for bucket, keys in _without(large, smallest).items() for key in keys]
+        common = set.intersection(*map(set, _without(large, smallest).values()))
+        small = self.none_of(pair, "String", added)
+        return f"""
+            SELECT bucket, countIf(small) AS everybody, countIf(early_small) AS earlier, sum(amount_small) AS amount,
+                sum(pow(amount_small, 2)) AS squares, count() AS with_everybody, countIf(early) AS with_earlier,
+                sum(amount_both) AS with_amount, sum(pow(amount_both, 2)) AS with_squares
+            FROM (
+                SELECT bucket, install, max(is_small) AS small, max(is_early AND is_small) AS early_small,
+                    max(is_early) AS early, sumIf(uses, is_small) AS amount_small, sum(uses) AS amount_both
+                FROM (
+                    SELECT bucket, key, install, early AS is_early, amount AS uses, {small} AS is_small
+                    FROM ({self.reported()}) WHERE {self.none_of("key", "String", sorted(common))}
+                )
+                WHERE has({{buckets:Array(Date)}}, bucket) AND {self.none_of(pair, "String", kept)}
+                GROUP BY bucket, install
+            )
+            GROUP BY bucket
+        """  # noqa: S608
+
+    def latest_together(self, large: Mapping[str, Sequence[str]], smallest: Mapping[str, str]) -> str:
+        """Return the counts of `together_sql` of the latest reports, which have no amounts."""
+
+        def numbers(keys: Mapping[str, Sequence[str]]) -> list[int]:
+            return [number for bucket in keys for number in self.numbers_of(date.fromisoformat(bucket), keys[bucket])]
+
+        small = self.none_of("number", "UInt64", numbers({bucket: [key] for bucket, key in smallest.items()}))
+        kept = self.none_of("number", "UInt64", numbers(_without(large, smallest)))
+        none = "0::UInt64 AS {0}amount, 0::Float64 AS {0}squares"
+        return f"""
+            SELECT bucket, uniqExactIf(install, small) AS everybody, uniqExactIf(install, early AND small) AS earlier,
+                {none.format("")}, uniqExact(install) AS with_everybody, uniqExactIf(install, early) AS with_earlier,
+                {none.format("with_")}
+            FROM (
+                SELECT bucket, install, early, {small} AS small FROM ({self.latest_numbers()})
+                WHERE has({{buckets:Array(Date)}}, bucket) AND {kept}
+            )
+            GROUP BY bucket
+        """  # noqa: S608
 
     def counts(self) -> str:
         """Return the groups of `reported`. One SELECT, so that the shards of a cluster aggregate their own rows."""

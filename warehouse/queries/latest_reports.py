@@ -8,7 +8,7 @@ ClickHouse analyzes each statement anew, and each of its expressions at the cost
 innermost SELECT names what the others need, and those are few and short.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 
 from warehouse.queries import dimensions, month_bits
@@ -18,26 +18,39 @@ from warehouse.queries.small_groups import OTHER
 
 # Added to the number of a day before `open_from`: a report of such a day is later than any other.
 _BEFORE = 1 << 16
+# The first day that ClickHouse numbers.
+_EPOCH = date(1970, 1, 1)
+# The column of the rank of the module, where each has a latest report of its own.
+_MODULE = "module_rank"
 
 
 class LatestReports(BucketSelect):
     """Builds SELECTs of the latest reports."""
 
-    def latest(self) -> str:
-        """Return a SELECT of (bucket, key, install, early, amount): a row for each install and bucket.
+    def latest_numbers(self) -> str:
+        """Return a SELECT of (bucket, install, early, number): a row for each install, bucket and key.
 
         Of the reports of a day the highest value counts. `module` selects the reports, and by module each has its own
         row. The other filters are compared with the latest values. From `open_from` on a report is the latest only if
-        there is none before.
+        there is none before. A number stands for a bucket and a key: `numbers_of` gives it.
         """
-        rows, keys = self.latest_of(self._query.dimensions)
-        return (
-            f"SELECT bucket, {self._key(keys)} AS key, install, early, 0::UInt64 AS amount "  # noqa: S608
-            f"FROM ({rows}){_answered(keys)}"
-        )
+        rows, columns = self.latest_of(self._query.dimensions)
+        parts = [self.value_number(name, column) for name, column in columns.items()]
+        number = " + ".join([_shifted("toUInt16(bucket)"), f"bitShiftLeft({parts[0]}, {RANK_BITS})", *parts[1:]])
+        answered = " AND ".join(f"{column} != 0" for column in columns.values())
+        return f"SELECT bucket, install, early, {number} AS number FROM ({rows}) WHERE {answered}"  # noqa: S608
+
+    def numbers_of(self, bucket: date, keys: Iterable[str]) -> list[int]:
+        """Return the numbers of keys of a bucket, as in `latest_numbers`."""
+        known = [self.value_numbers(name) for name in self._query.dimensions]
+        found = []
+        for key in keys:
+            values = [numbers[value] for numbers, value in zip(known, key.split(BETWEEN), strict=True)]
+            found.append((bucket - _EPOCH).days << 2 * RANK_BITS | values[0] << RANK_BITS | sum(values[1:]))
+        return found
 
     def latest_counts(self) -> str:
-        """Return the groups of `latest`, which has each install once in a group."""
+        """Return the groups of `latest_numbers`, which has each install once in a group."""
         rows, keys = self._latest_installs(self._query.dimensions)
         return (
             f"SELECT bucket, {self._key(keys)} AS key, sum(installs) AS everybody, {self._earlier} AS earlier, "  # noqa: S608
@@ -47,10 +60,10 @@ class LatestReports(BucketSelect):
     def latest_ranks(self, name: str, *, by_module: bool) -> str:
         """Return a SELECT of (bucket, module, rank, everybody, earlier): the groups of a dimension, by its texts.
 
-        `module` is empty if the groups are not those of modules, too.
+        `module` is a rank, too: 0 if the groups are not those of modules.
         """
         rows, keys = self._latest_installs(["module", name] if by_module else [name])
-        module = "module::String" if by_module else "''"
+        module = keys.get("module", "0")
         return (
             f"SELECT bucket, {module} AS of_module, {keys[name]} AS rank, sum(installs) AS everybody, "  # noqa: S608
             f"{self._earlier} AS earlier FROM ({rows}) GROUP BY bucket, of_module, rank"
@@ -74,14 +87,14 @@ class LatestReports(BucketSelect):
 
     def _key(self, columns: Mapping[str, str]) -> str:
         """Return the SQL of a key, given a column for each dimension. It is empty if one of them has no value."""
-        keys = [column if column == "module" else self.ranked(name, column) for name, column in columns.items()]
+        keys = [self.ranked(name, column) for name, column in columns.items()]
         if len(keys) < 2:
             return f"{keys[0] if keys else repr('')}::String"
         none, some = (" OR ".join(f"{key} = '{value}'" for key in keys) for value in ("", OTHER))
         return f"multiIf({none}, '', {some}, '{OTHER}', concat({keys[0]}, '{BETWEEN}', {keys[1]}))"
 
     def _latest_spells(self, named: Sequence[str]) -> tuple[str, list[str], dict[str, str]]:
-        """Return a SELECT of (spell, install, module, ranks), the columns of the spell, and those of the dimensions.
+        """Return a SELECT of (spell, install, ranks), the columns of the spell, and those of the dimensions.
 
         A spell is the buckets in which the same report is the latest of an install.
         """
@@ -99,8 +112,8 @@ class LatestReports(BucketSelect):
             for name in query.filters
             if name != "module"
         ]
-        keys = {name: "module" if name == "module" else column(name) for name in named}
-        within = ["install", *({"module"} & keys.keys())]
+        keys = {name: _MODULE if name == "module" else column(name) for name in named}
+        within = ["install", *({_MODULE} & set(keys.values()))]
         if query.grain in ("month", "period"):
             rows, spell = self._latest_in_months(places, within), ["bucket", "early"]
         elif query.grain == "day":
@@ -134,7 +147,7 @@ class LatestReports(BucketSelect):
         """The first day of the first week."""
         return self._query.start - timedelta(days=self._query.start.weekday())
 
-    def _rows(self, places: Mapping[str, str], **columns: str) -> str:
+    def _rows(self, places: Mapping[str, str], within: Sequence[str], **columns: str) -> str:
         """Return a SELECT of the rows of the span with the places of their reports on a day, and these columns."""
         conditions = [self.in_span("days")]
         if "module" in self._query.filters:
@@ -147,8 +160,11 @@ class LatestReports(BucketSelect):
         placed = {found: self.place(name, rank) for found, name in places.items()}
         named = {**{found: self.rank(name) for name, found in ranks.items()}, **columns}
         named |= {f"{found}_place": place for found, place in placed.items()}
+        if _MODULE in within:
+            # ClickHouse groups rows by numbers twice as fast as by texts.
+            named[_MODULE] = f"toUInt32({self.rank('module')})"
         selected = "".join(f", {sql} AS {name}" for name, sql in named.items())
-        return f"SELECT module, install, month{selected} FROM {table(self._query)} WHERE {' AND '.join(conditions)}"  # noqa: S608
+        return f"SELECT install, month{selected} FROM {table(self._query)} WHERE {' AND '.join(conditions)}"  # noqa: S608
 
     def _latest_in_months(self, places: Mapping[str, str], within: Sequence[str]) -> str:
         """Return a SELECT of (bucket, within, early, ranks), where no bucket splits a month.
@@ -160,7 +176,7 @@ class LatestReports(BucketSelect):
         if self._open_from:
             earlier = _before(self._open_from, of_span)
             day = f"if({earlier} != 0, {_BEFORE} + toUInt16(month) + {month_bits.last_position(earlier)}, {day})"
-        rows = self._rows(places, last=_shifted(day), early_row=self.early(of_span))
+        rows = self._rows(places, within, last=_shifted(day), early_row=self.early(of_span))
         ranks = "".join(f", {_rank(f'max(last + {name}_place)')} AS {name}" for name in places)
         return (
             f"SELECT {self.bucket('')} AS bucket, {', '.join(within)}, max(early_row) AS early{ranks} "  # noqa: S608
@@ -177,12 +193,14 @@ class LatestReports(BucketSelect):
         columns = {"first": first, "word": word, "bits": month_bits.weeks("word", "first")}
         latest = month_bits.last_in_week("word", "first", "position")
         if not self._open_from:
-            return self._latest_of_bits(self._rows(places, **columns), places, within, ["first", "word"], latest)
+            return self._latest_of_bits(
+                self._rows(places, within, **columns), places, within, ["first", "word"], latest
+            )
         early_word, _ = month_bits.in_weeks(self._monday, _before(self._open_from, of_span))
         columns |= {"early_word": early_word, "early_bits": month_bits.weeks("early_word", "first")}
         early = month_bits.last_in_week("early_word", "first", "position")
         latest = f"if({early} != 0, {_BEFORE} + {early}, {latest})"
-        rows = self._rows(places, **columns)
+        rows = self._rows(places, within, **columns)
         return self._latest_of_bits(rows, places, within, ["first", "word", "early_word"], latest, "early_bits")
 
     def _latest_of_days(self, places: Mapping[str, str], within: Sequence[str]) -> str:
@@ -205,7 +223,7 @@ class LatestReports(BucketSelect):
 
     def _latest_in_days(self, places: Mapping[str, str], within: Sequence[str]) -> str:
         """Return a SELECT of (within, month, found, ranks), with no day of an install twice."""
-        rows = self._rows(places, bits=self.of_span("days"))
+        rows = self._rows(places, within, bits=self.of_span("days"))
         return self._latest_of_bits(rows, places, [*within, "month"], ["bits"], "bitTest(bits, position)")
 
     def _latest_of_bits(

@@ -65,9 +65,9 @@ class ReportedValues:
         portions = [f"{text} IN {{{self.parameter(part)}:Array(String)}}" for part in _portions(found)]
         return f"({' OR '.join(portions)})" if portions else "false"
 
-    def none_of(self, text: str, values: Sequence[str]) -> str:
-        """Return the condition that a text is none of the values."""
-        portions = [f"{text} NOT IN {{{self.parameter(part)}:Array(String)}}" for part in _portions(values)]
+    def none_of(self, value: str, kind: str, values: Sequence[Any]) -> str:
+        """Return the condition that a value is none of these, which are of a type."""
+        portions = [f"{value} NOT IN {{{self.parameter(part)}:Array({kind})}}" for part in _portions(values)]
         return f"({' AND '.join(portions)})" if portions else "true"
 
     def rolled_up(self, name: str, text: str) -> str:
@@ -93,6 +93,18 @@ class ReportedValues:
     def keys(self, name: str) -> dict[int, str]:
         """Return a dimension's values by the rank of the reported text; `(other)` for rare texts."""
         return {rank: dimensions.roll_up(name, text) for text, rank in self._ranks(name)} | {_RARE_TEXT: OTHER}
+
+    def value_numbers(self, name: str) -> dict[str, int]:
+        """Return a number for each of a dimension's values: the lowest rank of its texts."""
+        return {value: rank for rank, value in reversed(self.keys(name).items())}
+
+    def value_number(self, name: str, rank: str) -> str:
+        """Return the SQL of the number of a dimension's value, given the rank of the reported text."""
+        if name not in dimensions.SERIES:
+            return f"toUInt64({rank})"
+        numbers = self.value_numbers(name)
+        pairs = [(each, numbers[value]) for each, value in self.keys(name).items()]
+        return self._mapped(rank, "UInt32", pairs, "UInt64", "0::UInt64")
 
     def rank_condition(self, name: str, rank: str) -> str:
         """Return the SQL of a filter on the rank of a reported text. A rare text meets no filter."""

@@ -77,8 +77,8 @@ class _Steps:
         """Return the number of other paths, their installs, and these with those of the smallest large path."""
         added = smallest.key if smallest else ""
         sql, values = self._sql(), self._values
-        kept = values.none_of("path", [path for path in large if path != added])
-        alone = values.none_of("path", [added])
+        kept = values.none_of("path", "String", [path for path in large if path != added])
+        alone = values.none_of("path", "String", [added])
         # Shards share paths, but no install.
         counts = (
             f"SELECT uniqExactIfState(path, {alone}) AS paths, uniqExactIf(install, {alone}) AS alone, "  # noqa: S608
