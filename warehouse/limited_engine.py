@@ -1,7 +1,8 @@
-"""The engine for questions: what one of them may take of ClickHouse, in time, memory and rows."""
+"""The engine for questions: what one of them may take of ClickHouse, in time, memory, rows and threads."""
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,41 @@ class LimitExceeded(EngineError):
     """A question needs more than one question may take; a narrower one may fit."""
 
 
+class _Threads:
+    """ClickHouse's threads, shared out among the questions that run at the same time.
+
+    A statement on all threads takes a sixth more CPU than on one, which others then wait for.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._all: int | None = None
+
+    @contextmanager
+    def share(self, engine: Engine) -> Iterator[dict[str, int]]:
+        """Count a question as one that runs. Yields the setting of its threads, if it has to share them."""
+        if self._all is None:
+            self._all = _all_threads(engine)
+        with self._lock:
+            self._running += 1
+            share = max(1, self._all // self._running)
+        try:
+            yield {"max_threads": share} if share < self._all else {}
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+def _all_threads(engine: Engine) -> int:
+    """The threads of a statement that is alone; 1 where a profile does not let Pharos choose fewer."""
+    ((threads, fixed),) = engine.query(
+        "SELECT getSetting('max_threads')::UInt64, readonly OR isNotNull(min) FROM system.settings "
+        "WHERE name = 'max_threads'"
+    )
+    return 1 if fixed else int(threads)
+
+
 class LimitedEngine(Engine):
     """An engine whose queries have limits; connections and state are those of the engine that it is made of.
 
@@ -31,8 +67,15 @@ class LimitedEngine(Engine):
     ends the query, or None for a query that others also wait for.
     """
 
-    def __init__(self, engine: Engine, seconds: int, asker: Callable[[], Gone | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        seconds: int,
+        asker: Callable[[], Gone | None] = lambda: None,
+        threads: _Threads | None = None,
+    ) -> None:
         self._engine, self._seconds, self._asker = engine, seconds, asker
+        self._threads = threads or _Threads()
         self.cluster, self.database, self.planes = engine.cluster, engine.database, engine.planes
 
     @property
@@ -57,7 +100,7 @@ class LimitedEngine(Engine):
 
     def as_user(self, account: ServerUser) -> Engine:
         """The same engine with the same limits, asked as that user of the server."""
-        return LimitedEngine(self._engine.as_user(account), self._seconds, self._asker)
+        return LimitedEngine(self._engine.as_user(account), self._seconds, self._asker, self._threads)
 
     def close(self) -> None:
         """Nothing: the engine is closed by who made it."""
@@ -77,9 +120,10 @@ class LimitedEngine(Engine):
         }
         gone = self._asker()
         try:
-            if gone is None:
-                return self._engine.query(sql, parameters, limits)
-            return self._engine.query_until(gone, sql, parameters, limits)
+            with self._threads.share(self._engine) as share:
+                if gone is None:
+                    return self._engine.query(sql, parameters, share | limits)
+                return self._engine.query_until(gone, sql, parameters, share | limits)
         except EngineError as error:
             if getattr(error.__cause__, "code", None) in _EXCEEDED:
                 raise LimitExceeded(

@@ -1,5 +1,7 @@
 """Limits on one query: time, memory and rows."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ from core.home import Home
 from tests.end_to_end.system import ENGINES
 from tests.warehouse.test_engine import done_in
 from warehouse.engine import Engine
+from warehouse.errors import Cancelled
 from warehouse.limited_engine import NOT_COMPILED, LimitedEngine, LimitExceeded
+from warehouse.server_users import ServerUser
 
 pytestmark = pytest.mark.parametrize("kind", ENGINES)
 HUNGRY = {
@@ -38,6 +42,35 @@ def test_a_question_that_takes_too_much_is_ended(kind: str, tmp_path: Path) -> N
     *outcomes, compiled = done_in(kind, tmp_path, asked)
     assert outcomes == ["ended", [(1000,)], None] * 3
     assert compiled == [("false",) * len(NOT_COMPILED)]
+
+
+THREADS = "SELECT getSetting('max_threads')::UInt64"
+
+
+def threads(engine: Engine, home: Home) -> list[int]:
+    engine.create_database()
+    runs, found = threading.Event(), list[int]()
+
+    def answered() -> bool:
+        runs.set()
+        return len(found) == 2
+
+    # The other question ends as soon as these are answered.
+    limited = LimitedEngine(engine, 60, lambda: answered if threading.current_thread().name == "other_0" else None)
+    with ThreadPoolExecutor(1, "other") as pool:
+        other = pool.submit(limited.query, HUNGRY["time"])
+        assert runs.wait(60)
+        found += [one.query(THREADS)[0][0] for one in (limited, limited.as_user(ServerUser.PRODUCT))]
+        with pytest.raises(Cancelled):
+            other.result(60)
+    return [*found, limited.query(THREADS)[0][0], engine.query(THREADS)[0][0]]
+
+
+def test_questions_share_the_threads(kind: str, tmp_path: Path) -> None:
+    """A question that runs beside another one has half of ClickHouse's threads, whoever asks; alone it has all."""
+    *beside, alone, every = done_in(kind, tmp_path, threads)
+    assert beside == [max(1, every // 2)] * 2
+    assert alone == every
 
 
 def without_limits(engine: Engine, home: Home) -> int:
