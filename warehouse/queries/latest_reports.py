@@ -191,17 +191,19 @@ class LatestReports(BucketSelect):
         of_span = self.of_span("days")
         word, first = month_bits.in_weeks(self._monday, of_span)
         columns = {"first": first, "word": word, "bits": month_bits.weeks("word", "first")}
-        latest = month_bits.last_in_week("word", "first", "position")
-        if not self._open_from:
-            return self._latest_of_bits(
-                self._rows(places, within, **columns), places, within, ["first", "word"], latest
-            )
-        early_word, _ = month_bits.in_weeks(self._monday, _before(self._open_from, of_span))
-        columns |= {"early_word": early_word, "early_bits": month_bits.weeks("early_word", "first")}
-        early = month_bits.last_in_week("early_word", "first", "position")
-        latest = f"if({early} != 0, {_BEFORE} + {early}, {latest})"
+        needed, latest = ["first", "word"], month_bits.last_in_week("word", "first", "position")
+        if self._open_from:
+            early_word, _ = month_bits.in_weeks(self._monday, _before(self._open_from, of_span))
+            columns |= {"early_word": early_word, "early_bits": month_bits.weeks("early_word", "first")}
+            early = month_bits.last_in_week("early_word", "first", "position")
+            needed, latest = [*needed, "early_word"], f"if({early} != 0, {_BEFORE} + {early}, {latest})"
+        gathered = [f"groupArray({name}) AS {name}_all" for name in needed]
+        gathered += [f"groupArray({name}_place) AS {name}_all" for name in places]
+        arrays = ", ".join(f"{name}_all" for name in needed)
+        last = f"arrayMap(({', '.join(needed)}) -> {_shifted(latest)}, {arrays})"
+        winners = [f"arrayMax((last, place) -> if(last = 0, 0, last + place), {last}, {name}_all)" for name in places]
         rows = self._rows(places, within, **columns)
-        return self._latest_of_bits(rows, places, within, ["first", "word", "early_word"], latest, "early_bits")
+        return self._latest_of_bits(rows, places, within, gathered, winners, "early_bits" if self._open_from else "0")
 
     def _latest_of_days(self, places: Mapping[str, str], within: Sequence[str]) -> str:
         """Return a SELECT of (bucket, within, early, ranks) by week, for any number of weeks."""
@@ -224,42 +226,37 @@ class LatestReports(BucketSelect):
     def _latest_in_days(self, places: Mapping[str, str], within: Sequence[str]) -> str:
         """Return a SELECT of (within, month, found, ranks), with no day of an install twice."""
         rows = self._rows(places, within, bits=self.of_span("days"))
-        return self._latest_of_bits(rows, places, [*within, "month"], ["bits"], "bitTest(bits, position)")
+        # The place above the days, so that the highest number that has a day has its highest place.
+        gathered = [f"groupArray(bitShiftLeft({name}_place, 32) + bits) AS {name}_all" for name in places]
+        highest = "bitShiftRight(arrayMax(one -> if(bitTest(one, position), one, 0), {}), 32)"
+        winners = [highest.format(f"{name}_all") for name in places]
+        return self._latest_of_bits(rows, places, [*within, "month"], gathered, winners)
 
     def _latest_of_bits(
         self,
         rows: str,
         places: Mapping[str, str],
         within: Sequence[str],
-        needed: Sequence[str],
-        latest: str,
+        gathered: Sequence[str],
+        winners: Sequence[str],
         early: str = "0",
     ) -> str:
         """Return a SELECT of (within, found, found_early, ranks), with no bit of an install twice.
 
-        `bits` of a row are the days or weeks of its reports. `latest` is how late the last of them is at `position`, 0
-        if there is none; `needed` are the columns that it reads.
+        `bits` of a row are the days or weeks of its reports. `winners` are the places of the latest of them at
+        `position`, which read what is `gathered` of all rows of an install.
         """
-        gathered = [f"groupArray({name}) AS {name}_all" for name in needed]
-        for name in places:
-            place = f"{name}_place"
-            gathered += [f"min({place}) AS {name}_least", f"max({place}) AS {name}_most"]
-            gathered += [f"groupArray({place}) AS {name}_all"]
+        spread = [f"min({name}_place) AS {name}_least, max({name}_place) AS {name}_most" for name in places]
         by_install = (
             f"SELECT {', '.join(within)}, toUInt64(groupBitOr(bits)) AS all_bits, "  # noqa: S608
-            f"toUInt64(groupBitOr({early})) AS found_early, {', '.join(gathered)} FROM ({rows}) "
+            f"toUInt64(groupBitOr({early})) AS found_early, {', '.join([*spread, *gathered])} FROM ({rows}) "
             f"GROUP BY {', '.join(within)}"
         )
         # Most installs report the same values all the time. For the others, each bit is looked at by itself.
         differs = " OR ".join(f"{name}_least != {name}_most" for name in places)
         same = f"[({', '.join(f'{name}_most' for name in places)}, all_bits)]"
-        arrays = ", ".join(f"{name}_all" for name in needed)
-        last = f"arrayMap(({', '.join(needed)}) -> {_shifted(latest)}, {arrays})"
-        winners = ", ".join(
-            f"arrayMax((last, place) -> if(last = 0, 0, last + place), {last}, {name}_all)" for name in places
-        )
         each = (
-            f"arrayMap(position -> ({winners}, bitShiftLeft(1::UInt64, position)::UInt64), "
+            f"arrayMap(position -> ({', '.join(winners)}, bitShiftLeft(1::UInt64, position)::UInt64), "
             "bitPositionsToArray(all_bits))"
         )
         ranks = "".join(f", {_rank(f'report.{number}')} AS {name}" for number, name in enumerate(places, 1))

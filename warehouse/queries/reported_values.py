@@ -14,8 +14,9 @@ from warehouse.queries.small_groups import OTHER
 
 # A server takes a parameter of 128 KiB at most.
 PORTION = 1000
-# Two ranks in one number: the rank of the module's version, then the rank of the value.
-RANK_BITS = 20
+# Two ranks in one number: the rank of the module's version, then the rank of the value. A dimension has few texts
+# (`MOST_TEXTS`), and above two ranks there is room for the days of a month.
+RANK_BITS = 11
 # The rank of no text, that of a text which is not among the most frequent, and the lowest rank of those.
 _NO_TEXT, _RARE_TEXT, _LOWEST = 0, 1, 2
 
