@@ -53,11 +53,11 @@ class _Threads:
 
 def _all_threads(engine: Engine) -> int:
     """The threads of a statement that is alone; 1 where a profile does not let Pharos choose fewer."""
-    ((threads, fixed),) = engine.query(
-        "SELECT getSetting('max_threads')::UInt64, readonly OR isNotNull(min) FROM system.settings "
-        "WHERE name = 'max_threads'"
+    found = engine.query(
+        "SELECT getSetting('max_threads')::UInt64 FROM system.settings "
+        "WHERE name = 'max_threads' AND NOT readonly AND isNull(min)"
     )
-    return 1 if fixed else int(threads)
+    return int(found[0][0]) if found else 1
 
 
 class LimitedEngine(Engine):
