@@ -1,11 +1,14 @@
 """The owner's choice and rights: off, license or full, the page, and forgetting."""
 
+import fcntl
 import json
 import re
 
 import pytest
 
-from tests.client_php.paper import BEACON, DAY, LICENSE_KEY, Collector, Host, misfits
+from tests.client_php.paper import BEACON, DAY, LICENSE_KEY, Collector, Host, accepted, misfits
+
+TICKET = json.dumps({"request": "t", "status": "/v1/rights/ticket-1"})
 
 
 def choose(host: Host, level: str) -> None:
@@ -183,9 +186,11 @@ def test_the_choice_names_all_that_full_sends(host: Host) -> None:
 
 
 def test_what_cannot_be_undone_takes_two_clicks(host: Host) -> None:
-    """Erase, object and forget show what they do before the button that does it."""
+    """All requests that change something, but to lift, show what they do before the button that does it."""
     page = host.run("echo json_encode($client->page());")
     for action, text in {
+        "rectify": "a license that you dispute is looked at",
+        "restrict": "seals all that it holds",
         "erase": "deletes all reports of this install",
         "object": "stores no further report",
         "forget": "are deleted too",
@@ -194,11 +199,11 @@ def test_what_cannot_be_undone_takes_two_clicks(host: Host) -> None:
         assert text in inside
 
 
-@pytest.mark.parametrize("action", ["access", "erase", "object"])
+@pytest.mark.parametrize("action", ["access", "erase", "object", "restrict", "lift"])
 def test_the_page_makes_the_owner_s_requests(host: Host, collector: Collector, action: str) -> None:
     """A button sends the request with the install's own id, and the page follows its progress."""
     host.tick()
-    collector.will_answer(202, json.dumps({"request": "t", "status": "/v1/rights/ticket-1"}))
+    collector.will_answer(202, TICKET)
     assert "The request was received. &quot;Show how far" in post(host, action)
     request = collector.requests[1]
     assert request.path == "/v1/rights"
@@ -216,19 +221,126 @@ def test_the_page_makes_the_owner_s_requests(host: Host, collector: Collector, a
     assert host.run("echo json_encode($client->level());") == ("off" if action == "object" else "full")
 
 
+def test_the_page_states_what_the_license_is(host: Host, collector: Collector) -> None:
+    """The owner's statement about the license of this module goes to the collector."""
+    host.tick()
+    collector.will_answer(202, TICKET)
+    assert "The request was received" in post(host, "rectify", license="licensed")
+    assert json.loads(collector.requests[1].body) == {
+        "install_id": collector.beacons[0]["install_id"], "action": "rectify",
+        "rectify": {"module": {"name": "invoice_pro"}, "license": {"status": "licensed"}},
+    }  # fmt: skip
+
+
+def test_a_large_export_is_shown(host: Host, collector: Collector) -> None:
+    """All that is held of an install with many features and months takes more than any other answer."""
+    host.tick()
+    collector.will_answer(202, TICKET)
+    post(host, "access")
+    rows = [f"row-{number}" for number in range(30_000)]
+    collector.will_answer(200, json.dumps({"state": "done", "action": "access", "result": {"usage": rows}}))
+    page = post(host, "progress")
+    assert ": done</div>" in page
+    assert "row-29999" in page
+
+
+def test_an_objection_is_in_force_at_once(host: Host, collector: Collector) -> None:
+    """While the collector is away an objection turns telemetry off here, and the cron sends it until it is received."""
+    host.tick()
+    collector.will_answer(503)
+    page = post(host, "object")
+    assert "http_503" in page
+    assert "The cron sends the request again" in page
+    assert host.run("echo json_encode($client->level());") == "off"
+    assert "not received yet" in post(host, "progress")
+    collector.will_answer(503)
+    assert host.tick()["status"] == "off"
+    collector.will_answer(202, TICKET)
+    host.tick()
+    host.tick()
+    bodies = [json.loads(each.body) for each in collector.requests[1:]]
+    assert [each["action"] for each in bodies] == ["object"] * 3
+    collector.will_answer(200, json.dumps({"state": "done", "action": "object", "result": None}))
+    assert ": done" in post(host, "progress")
+
+
+def test_an_objection_before_the_first_report_is_one(host: Host, collector: Collector) -> None:
+    """Where nothing is held an objection turns telemetry off all the same."""
+    assert "Nothing is held." in post(host, "object")
+    assert host.tick()["status"] == "off"
+    assert collector.requests == []
+
+
+@pytest.mark.parametrize("wrong", [2 * DAY, 365 * DAY])
+def test_an_objection_under_a_wrong_clock_can_be_taken_back(host: Host, collector: Collector, wrong: int) -> None:
+    """The choice that follows an objection takes it back, whatever the clock said when it was learnt."""
+    host.tick()
+    host.sleep(wrong)
+    collector.will_answer(202, accepted(objected=1))
+    assert host.tick()["status"] == "objected"
+    host.sleep(DAY - wrong)
+    choose(host, "full")
+    assert host.run("echo json_encode($client->troubles());") == []
+    host.sleep(2 * DAY)  # a due time of less than two days ahead is believed
+    assert host.tick()["status"] == "sent"
+
+
+def test_an_erasure_survives_a_new_choice(host: Host, collector: Collector) -> None:
+    """Who erases everything and then chooses again, before the collector could be reached, is erased all the same."""
+    host.tick()
+    collector.will_answer(503)
+    host.run("echo json_encode($client->forget()->status());")
+    choose(host, "full")
+    collector.will_answer(202, TICKET)
+    host.sleep(DAY)
+    host.tick()
+    paths = [request.path for request in collector.requests]
+    assert paths == ["/v1/beacons", "/v1/rights", "/v1/rights", "/v1/beacons"]
+
+
+def test_forget_ends_also_where_a_cron_is_at_work(host: Host, collector: Collector) -> None:
+    """It says that it is not done yet, nothing more is sent, and the next run of the cron does it."""
+    host.tick()
+    with (host.state / "cron.lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "A run of the cron is at work" in post(host, "forget")
+    assert host.run("echo json_encode($client->level());") == "off"
+    collector.will_answer(202, TICKET)
+    host.tick()
+    assert json.loads(collector.requests[1].body)["action"] == "erase"
+    assert host.run("echo json_encode($client->installId());") is None
+
+
+@pytest.mark.parametrize("action", ["$client->forget()", "$client->request('object')"])
+def test_what_cannot_be_kept_is_not_said_to_be_done(host: Host, collector: Collector, action: str) -> None:
+    """Where the choice cannot be stored, as on a full disk, the request fails and the collector is not asked."""
+    host.tick()
+    (host.state / "choice.json").mkdir()
+    assert host.run(f"echo json_encode({action});")["reason"] == "state_unavailable"
+    assert len(collector.requests) == 1
+
+
+def test_the_page_names_the_policy_that_was_agreed_to(host: Host) -> None:
+    """After a change of the policy the page says that the choice was about another one."""
+    before, after = "'policy' => '2026-05'", "'policy' => '2026-11'"
+    assert host.run("echo json_encode($client->choose('full'));", before) is True
+    assert "was about the privacy policy" not in host.run("echo json_encode($client->page());", before)
+    page = host.run("echo json_encode($client->page());", after)
+    assert "Privacy policy of 2026-11. Your choice was about the privacy policy of 2026-05." in page
+
+
 @pytest.mark.parametrize("level", ["license", "full"])
 def test_a_new_choice_takes_an_objection_back(host: Host, collector: Collector, level: str) -> None:
     """After an objection the page's choice lifts it at the collector first. Where that fails nothing is chosen."""
     host.tick()
-    ticket = json.dumps({"request": "t", "status": "/v1/rights/ticket-1"})
-    collector.will_answer(202, ticket)
+    collector.will_answer(202, TICKET)
     post(host, "object")
     assert "Saved." in post(host, "choose", level="off")
     assert len(collector.requests) == 2
     collector.will_answer(503)
     assert "That did not work" in post(host, "choose", level=level)
     assert host.run("echo json_encode($client->level());") == "off"
-    collector.will_answer(202, ticket)
+    collector.will_answer(202, TICKET)
     assert "Saved." in post(host, "choose", level=level)
     assert [json.loads(each.body)["action"] for each in collector.requests[1:]] == ["object", "lift", "lift"]
     assert host.run("echo json_encode($client->level());") == level
@@ -259,7 +371,7 @@ def test_forget_erases_there_and_here(host: Host, collector: Collector) -> None:
     host.count(export=2)
     host.tick()
     host.count(export=3)
-    collector.will_answer(202, json.dumps({"request": "t", "status": "/v1/rights/ticket-1"}))
+    collector.will_answer(202, TICKET)
     assert host.run("echo json_encode($client->forget()->status());") == "sent"
     assert json.loads(collector.requests[1].body)["action"] == "erase"
     assert host.run("echo json_encode([$client->installId(), $client->level()]);") == [None, "off"]
@@ -273,7 +385,7 @@ def test_forget_is_tried_again_by_the_cron(host: Host, collector: Collector) -> 
     collector.will_answer(503)
     assert host.run("echo json_encode($client->forget()->status());") == "failed"
     assert host.run("echo json_encode($client->level());") == "off"
-    collector.will_answer(202, json.dumps({"request": "t", "status": "/v1/rights/ticket-1"}))
+    collector.will_answer(202, TICKET)
     host.tick()
     assert [request.path for request in collector.requests] == ["/v1/beacons", "/v1/rights", "/v1/rights"]
     assert host.run("echo json_encode($client->installId());") is None

@@ -178,3 +178,19 @@ def test_a_module_that_is_deactivated_takes_its_counts_along(host: Host, collect
     assert host.tick()["status"] == "sent"  # activated again
     assert arrived(collector) == {first: 1, day_of(host): 2}
     assert collector.beacons[-1]["reason"] == "activate"
+
+
+def test_a_late_cron_leaves_today_s_counts_for_today(host: Host, collector: Collector) -> None:
+    """A beacon that was due yesterday has the counts of yesterday; those of today come with today's."""
+    host.shift = midday()
+    host.tick()
+    host.sleep(DAY // 2 + 9 * 3600)  # the next morning: the beacon is due at noon
+    host.count(export=5)
+    host.sleep(DAY)
+    today = day_of(host)
+    host.count(export=7)
+    host.tick()
+    assert today not in arrived(collector)
+    host.sleep(DAY)
+    host.tick()
+    assert arrived(collector) == {day_of(host, -2 * DAY): 5, today: 7}

@@ -312,3 +312,10 @@ def test_the_last_beacons_are_kept_to_read(host: Host, collector: Collector) -> 
     assert [entry["status"] for entry in log] == ["sent"] * 12
     assert log[0]["beacons"][0]["beacon_id"] == collector.beacons[-1]["beacon_id"]
     assert collector.beacons[0]["install_id"] not in json.dumps(log)
+
+
+def test_a_slow_license_check_delays_no_beacon(host: Host, collector: Collector) -> None:
+    """What the host takes for its answers is not taken from the time of the request."""
+    slow = "'license' => static function () { usleep(3000000); return 'Active'; }"
+    assert host.tick(slow)["status"] == "sent"
+    assert collector.beacons[0]["license"]["status"] == "licensed"

@@ -156,18 +156,22 @@ def test_modules_share_the_install_and_nothing_else(host: Host, collector: Colle
 
 
 @pytest.mark.parametrize("answer", ["moved", "copied"])
-def test_a_copy_drops_the_counts_and_asks(host: Host, collector: Collector, answer: str) -> None:
-    """At another place copied counts are dropped and nothing is sent until the administrator answers."""
+def test_another_place_asks_and_keeps_what_waits(host: Host, collector: Collector, answer: str) -> None:
+    """At another place nothing is sent until the administrator answers. What waits is lost to a copy alone."""
     at_home = "'place' => 'billing.example.com /home/a'"
     elsewhere = "'place' => 'staging.example.com /home/b'"
     host.count(export=1)
     host.tick(at_home)
+    collector.will_answer(500)
+    host.sleep(DAY)
     host.count(export=10)
+    host.tick(at_home)
+    host.count(export=20)
     host.sleep(DAY)
     assert host.tick(elsewhere)["status"] == "moved"
     host.count(export=100)
     assert host.tick(elsewhere)["status"] == "moved"
-    assert len(collector.requests) == 1
+    assert len(collector.requests) == 2
     page = host.run("echo json_encode($client->page());", elsewhere)
     assert "Was it moved, or is it a copy" in page
     post = (
@@ -176,11 +180,81 @@ def test_a_copy_drops_the_counts_and_asks(host: Host, collector: Collector, answ
     )
     assert "Saved." in host.run(post, elsewhere)
     assert host.tick(elsewhere)["status"] == "sent"
-    first, second = collector.beacons
-    assert (first["install_id"] == second["install_id"]) is (answer == "moved")
-    assert second["features"] == {"export": 100}
+    assert "Was it moved" not in host.run("echo json_encode($client->page());", elsewhere)
+    first, _, *others = collector.beacons
+    while host.tick(elsewhere)["status"] == "sent":
+        others = collector.beacons[2:]
+    assert {first["install_id"] == each["install_id"] for each in others} == {answer == "moved"}
+    uses = sum(each.get("features", {}).get("export", 0) for each in others)
+    assert uses == (130 if answer == "moved" else 100)
     for text in ("billing.example.com", "staging.example.com", "/home/b"):
         assert text not in json.dumps(host.kept())
+
+
+def test_what_waits_is_kept_while_a_folder_is_away_for_a_while(host: Host, collector: Collector) -> None:
+    """Back at its own place an install sends what it had."""
+    host.count(export=1)
+    host.tick("'place' => 'a'")
+    host.count(export=10)
+    host.sleep(DAY)
+    assert host.tick("'place' => 'b'")["status"] == "moved"
+    assert host.tick("'place' => 'a'")["status"] == "sent"
+    assert sum(each.get("features", {}).get("export", 0) for each in collector.beacons) == 11
+
+
+@pytest.mark.parametrize("action", ["erase", "object", "restrict", "lift", "rectify"])
+def test_a_copy_decides_nothing_for_its_original(host: Host, collector: Collector, action: str) -> None:
+    """Before the question of the place is answered, also before a cron noticed it, no request changes the original."""
+    host.tick("'place' => 'a'")
+    code = f"echo json_encode([$client->request({action!r}), $client->forget(), $client->deactivate()]);"
+    said = host.run(code, "'place' => 'b'")
+    assert {each["status"] for each in said} == {"moved"}
+    assert len(collector.requests) == 1
+    assert host.run("echo json_encode($client->level());") == "full"
+    assert "Was it moved" in host.run("echo json_encode($client->page());", "'place' => 'b'")
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["both loaded", "one after the other"])
+def test_modules_with_different_copies_report_each_day(
+    host: Host, collector: Collector, tmp_path: Path, late: bool
+) -> None:
+    """Two modules with copies of different versions report every day, also where each cron loads its own copy late."""
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    for path in host.files:
+        (newer / path.name).write_text(path.read_text().replace("1.0.0", "1.1.0").replace("V1_0_0", "V1_1_0"))
+    load = f"require_once {str(newer / 'pharos.php')!r};"
+    shift = "foreach (Acme\\Pharos\\Copies::$loaded as $each) { $each .= '\\Clock'; $each::$shift = $clock::$shift; }"
+    first = "$client->count('a', 2); $client->tick();"
+    second = "$other = Acme\\Pharos\\Client::module('support_desk', $options); $other->count('b', 3); $other->tick();"
+    code = f"{first} {load} {shift} {second}" if late else f"{load} {shift} {first} {second}"
+    for _ in range(4):
+        host.run(f"{code} echo 1;")
+        host.run(f"{code} echo 1;")
+        host.sleep(DAY)
+    sent = {name: {"a": 0, "b": 0} for name in ("invoice_pro", "support_desk")}
+    beacons: dict[str, int] = {}
+    for beacon in collector.beacons:
+        name = beacon["module"]["name"]
+        beacons[name] = beacons.get(name, 0) + 1
+        for feature, number in beacon.get("features", {}).items():
+            sent[name][feature] += number
+    waiting = host.kept()["modules"]
+    for name, feature, counted in (("invoice_pro", "a", 16), ("support_desk", "b", 24)):
+        left = sum(counts.get(feature, 0) for counts in (waiting[name]["counts"] or {}).values())
+        assert beacons[name] >= 4
+        assert sent[name][feature] + left == counted
+        assert left < counted / 2
+
+
+def test_a_run_takes_no_more_memory_than_there_are_counts(host: Host, collector: Collector) -> None:
+    """Beside a host that has nearly used up its memory, a run of the cron and the page do their work."""
+    host.count(export=2)
+    said = host.run(
+        "echo json_encode([$client->tick()->status(), strlen($client->page()) > 1000]);", ini=("-d", "memory_limit=16M")
+    )
+    assert said == ["sent", True]
+    assert collector.beacons[0]["features"] == {"export": 2}
 
 
 @pytest.mark.parametrize("ini", [(), ("-d", "opcache.enable_cli=1")], ids=["plain", "opcache"])

@@ -152,6 +152,21 @@ def test_deactivation_says_goodbye_or_forgets(whmcs: Whmcs, collector: Collector
         assert collector.requests[1].beacon["reason"] == "deactivate"
 
 
+@pytest.mark.parametrize("level", ["first", "choice"])
+def test_a_transaction_of_the_host_stays_the_host_s(whmcs: Whmcs, collector: Collector, level: str) -> None:
+    """Nothing that the client does commits what the host has begun: the host can take it back."""
+    whmcs.sql("CREATE TABLE theirs (id INT) ENGINE=InnoDB")
+    client = "$c = Acme\\Pharos\\Whmcs::module('pharos_sample', ['consent' => 'full', 'version' => '1.0.0']);"
+    act = "$c->count('sample.export'); $c->flush();" if level == "first" else "$c->choose('full');"
+    code = (
+        f"{client} $pdo = WHMCS\\Database\\Capsule::connection()->getPdo(); $pdo->beginTransaction();"
+        f"$pdo->exec('INSERT INTO theirs VALUES (1)'); {act} $pdo->rollBack(); echo 1;"
+    )
+    assert whmcs.run(code) == 1
+    assert whmcs.sql("SELECT * FROM theirs") == []
+    assert whmcs.run(f"{client} $c->count('sample.export'); echo json_encode($c->flush());") is True
+
+
 def test_a_database_that_is_away_costs_the_page_nothing(whmcs: Whmcs, collector: Collector) -> None:
     """Without a database counting and the cron fail in silence, and the page still opens."""
     code = "putenv('TEST_DSN=mysql:unix_socket=/nowhere'); run_hook('InvoicePaid'); run_hook('AfterCronJob');"

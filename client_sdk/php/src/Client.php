@@ -16,7 +16,8 @@ namespace Pharos;
  * @method array preview() the next beacon as it would be sent now
  * @method array explain() what each plane of the collector would store of it
  * @method array log() the last beacons and the answers to them, without the install id
- * @method Result request(string $action) a request of the owner: `access`, `erase`, `object`, `restrict` or `lift`
+ * @method Result request(string $action, array $rectify = []) a request of the owner: `access`, `rectify`, `erase`,
+ *     `object`, `restrict` or `lift`
  * @method array requests() the owner's requests and how far they are
  * @method Result forget() erases this install at the collector and here, and turns telemetry off
  * @method Result deactivate() tells the collector that the module is deactivated

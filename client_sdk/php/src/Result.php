@@ -26,6 +26,7 @@ final class Result implements \JsonSerializable
     {
         $this->of = ['status' => $status, 'reason' => $reason] + $more + [
             'accepted' => 0, 'duplicates' => 0, 'rejected' => [], 'objected' => 0, 'undeclared' => 0, 'next_in' => 0,
+            'kept' => false,
         ];
     }
 
@@ -70,6 +71,12 @@ final class Result implements \JsonSerializable
     public function nextIn(): int
     {
         return $this->of['next_in'];
+    }
+
+    /** Whether the cron tries again what the owner has asked for. */
+    public function kept(): bool
+    {
+        return $this->of['kept'];
     }
 
     /** This result and one more of the same run. */

@@ -29,7 +29,7 @@ final class CapsuleStore implements Store
         if ($on === $this->exists('_counts')) {
             return;
         }
-        $this->database->run($on
+        $this->define($on
             ? "CREATE TABLE IF NOT EXISTS {$this->table}_counts"
                 . ' (id BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY, line TEXT NOT NULL) ENGINE=InnoDB'
             : "DROP TABLE IF EXISTS {$this->table}_counts");
@@ -73,9 +73,10 @@ final class CapsuleStore implements Store
         if (!$this->exists('_counts')) {
             return [];
         }
-        foreach ($this->database->run("SELECT id, line FROM {$this->table}_counts ORDER BY id LIMIT 100000")->fetchAll() as $row) {
-            $this->read[] = (int) $row['id'];
-            $lines[] = (string) $row['line'];
+        $found = $this->database->run("SELECT id, line FROM {$this->table}_counts ORDER BY id LIMIT 100000");
+        while (\is_array($row = $found->fetch(\PDO::FETCH_NUM))) {  // row by row: all at once take four times the memory
+            $this->read[] = (int) $row[0];
+            $lines[] = (string) $row[1];
         }
         $span = $this->read === [] ? 0 : end($this->read) - $this->read[0];
         $state['lost_at'] = $span > CapsuleInbox::MOST ? Clock::now() : (int) ($state['lost_at'] ?? 0);
@@ -127,7 +128,7 @@ final class CapsuleStore implements Store
 
     public function clear(): void
     {
-        $this->database->run("DROP TABLE IF EXISTS {$this->table}_counts, {$this->table}");
+        $this->define("DROP TABLE IF EXISTS {$this->table}_counts, {$this->table}");
         $this->there = null;
     }
 
@@ -141,10 +142,19 @@ final class CapsuleStore implements Store
         }, ['database']);
     }
 
+    /** Makes or deletes a table, which would commit a transaction of the host's. */
+    private function define(string $sql): void
+    {
+        if ($this->database->pdo()->inTransaction()) {
+            throw new \RuntimeException('the host is in a transaction');
+        }
+        $this->database->run($sql);
+    }
+
     private function documents(): void
     {
         if ($this->there !== true && !$this->exists('')) {
-            $this->database->run("CREATE TABLE IF NOT EXISTS {$this->table}"
+            $this->define("CREATE TABLE IF NOT EXISTS {$this->table}"
                 . ' (name VARCHAR(32) NOT NULL PRIMARY KEY, value MEDIUMTEXT NOT NULL) ENGINE=InnoDB');
         }
         $this->there = true;

@@ -27,9 +27,10 @@ final class Cron
     public function run(): Result
     {
         $deadline = microtime(true) + self::BUDGET;
-        if (!empty($this->store->get('choice')['forget'])) {
+        if (!empty($this->store->get('choice')['forget']) && !$this->install->elsewhere()) {
             return $this->install->forget();
         }
+        $this->install->rights()->resend($deadline - 1);  // what is left is for the beacons
         $level = $this->install->level();
         $now = Clock::now();
         $state = $this->install->state();
@@ -38,17 +39,18 @@ final class Cron
         if ($level === 'full' && (!isset($seen['os']) || abs($now - (int) ($seen['at'] ?? 0)) > Clock::DAY)) {
             $seen = ['at' => $now] + Machine::look();  // outside the lock: it may take its time
         }
-        $policy = $this->store->get('choice')['policy'] ?? '';
+        $asked = microtime(true);
         foreach ($level === 'off' ? [] : $this->modules as $name => $module) {
             $known = $state['modules'][$name] ?? [];
             if (
                 empty($known['sent']) || ($known['version'] ?? '') !== $module->version()
-                || State::dueIn($state, $now) === 0
+                || State::isDue($state, $name, $now)
             ) {
-                $told = \is_string($policy) && $policy !== '' ? $policy : $module->policy();
-                $bodies[$name] = $module->body($level, Install::seen(['machine' => $seen] + $state), $told);
+                $policy = $this->install->policy() ?: $module->policy();
+                $bodies[$name] = $module->body($level, Install::seen(['machine' => $seen] + $state), $policy);
             }
         }
+        $deadline += microtime(true) - $asked;  // what the host takes for its answers is the host's
         if (!$this->store->lock()) {
             return $this->store->troubles() === []
                 ? new Result(Result::BUSY) : new Result(Result::FAILED, 'state_unavailable');
@@ -74,7 +76,10 @@ final class Cron
             $state = State::healed($this->store->load() ?? []);
             $body = $state['modules'][$module]['body'] ?? null;
             $level = $this->install->level();
-            if ($level === 'off' || !\is_array($body) || $state['objected'] > 0 || $state['moved'] !== '') {
+            if ($this->install->elsewhere()) {
+                return new Result(Result::MOVED);
+            }
+            if ($level === 'off' || !\is_array($body) || $state['objected'] > 0) {
                 return new Result(Result::OFF);
             }
             if ($level === 'license') {
@@ -104,12 +109,12 @@ final class Cron
         }
         $state = State::healed($loaded);
         $choice = $this->store->get('choice');
-        if ($state['objected'] > 0 && ($choice['at'] ?? 0) > $state['objected'] && $level !== 'off') {
-            $state['objected'] = 0;
+        if (($choice['objected'] ?? 0) === $state['objected'] && $level !== 'off') {
+            $state['objected'] = 0;  // the choice was made in view of this objection, whatever the clock said
         }
         if ($level === 'off' || $state['objected'] > 0) {
             $this->store->counting(false);
-            $state['modules'] = $state['queue'] = $state['flight'] = $state['log'] = $state['web'] = [];
+            $state['modules'] = $state['queue'] = $state['flight'] = $state['log'] = $state['web'] = $state['aside'] = [];
             if ($loaded !== [] && $state != $loaded) {
                 $this->store->save($state);  // the id stays, for the owner's rights
             }
@@ -198,7 +203,8 @@ final class Cron
     }
 
     /**
-     * Returns whether the install is where it was. A copy's counts are the original's, and are dropped.
+     * Returns whether the install is where it was. While it is not known whether this is a copy, what waits is put aside:
+     * a copy's is the original's.
      *
      * @param array<string, mixed> $state
      * @param array<string, mixed> $choice
@@ -206,41 +212,34 @@ final class Cron
      */
     private function placed(array &$state, array $choice, array &$lines): bool
     {
-        $place = '';
-        foreach ($this->modules as $module) {
-            $place = $place ?: $module->place();
-        }
-        $here = static function (string $id) use ($place): string {
-            return hash_hmac('sha256', $place, $id);
-        };
-        if ($place === '' || $state['place'] === '' || hash_equals($state['place'], $here($state['install_id']))) {
-            $state['place'] = $place === '' ? $state['place'] : $here($state['install_id']);
+        $here = $this->install->place($state['install_id']);
+        if ($here === '' || $state['place'] === '' || hash_equals($state['place'], $here)) {
+            $state['place'] = $here ?: $state['place'];
             $state['moved'] = '';
+            Queue::bringBack($state);
             return true;
         }
-        $now = $here($state['install_id']);
-        if ($state['moved'] !== $now) {
-            $state['moved'] = $now;
+        if ($state['moved'] !== $here) {
+            $state['moved'] = $here;
+            Counts::ingest($state, $lines);
             $lines = [];
-            foreach ($state['modules'] as $module => $known) {
-                $state['modules'][$module]['counts'] = [];
-            }
-            $state['queue'] = $state['flight'] = [];
+            Queue::putAside($state);
         }
-        $answer = ($choice['place'] ?? '') === $now ? $choice['moved'] ?? '' : '';
+        $answer = ($choice['place'] ?? '') === $here ? $choice['moved'] ?? '' : '';
         if ($answer === 'copied') {
             $state['install_id'] = State::uuid();
-            $state['log'] = [];
+            $state['log'] = $state['aside'] = [];
             $state['due_at'] = 0;
             foreach ($state['modules'] as $module => $known) {
                 $state['modules'][$module]['sent'] = false;
             }
+        } elseif ($answer === 'moved') {
+            Queue::bringBack($state);
+        } else {
+            return false;
         }
-        if ($answer === 'copied' || $answer === 'moved') {
-            $state['place'] = $here($state['install_id']);
-            $state['moved'] = '';
-            return true;
-        }
-        return false;
+        $state['place'] = $this->install->place($state['install_id']);
+        $state['moved'] = '';
+        return true;
     }
 }

@@ -9,7 +9,7 @@ final class FileStore implements Store
 {
     private const ROTATED = 1048576;   // from this size on the cron puts a read file aside
     private const RESERVE = 65536;     // bytes that a full disk still has for counts
-    private const READ_MOST = 33554432;
+    private const READ_MOST = 8388608;  // bytes of counts that one run of the cron reads
 
     /** @var string */
     private $folder;
@@ -109,7 +109,8 @@ final class FileStore implements Store
                 $state['lost'] = 'counts';
             }
             fseek($file, $from);
-            $text = $budget > 0 ? (string) stream_get_contents($file, $budget) : '';
+            $most = min($budget, $size - $from);  // PHP before 8.3 takes as much memory as it may read
+            $text = $most > 0 ? (string) stream_get_contents($file, $most) : '';
             fclose($file);
             $end = strrpos($text, "\n");
             $text = $end === false ? '' : substr($text, 0, $end + 1);

@@ -85,29 +85,80 @@ final class Install
         return Counter::forbidden() || !\in_array($level, self::LEVELS, true) ? 'off' : $level;
     }
 
+    /** The version of the privacy policy that the owner's choice is about; '' if there is none. */
+    public function policy(): string
+    {
+        $policy = $this->store->get('choice')['policy'] ?? '';
+        return \is_string($policy) ? $policy : '';
+    }
+
     public function chosen(): bool
     {
         return isset($this->store->get('choice')['level']);
     }
 
-    /** @param mixed $level */
-    public function choose($level, string $policy): bool
+    /**
+     * @param mixed $level
+     * @param array<string, mixed> $more what is kept with the choice
+     */
+    public function choose($level, string $policy, array $more = []): bool
     {
         if (!\in_array($level, self::LEVELS, true)) {
             return false;
         }
-        $choice = ['level' => $level, 'policy' => $policy, 'at' => Clock::now()];
+        if ($level === 'off') {
+            $this->store->counting(false);  // first: on a full disk this makes the room for the choice
+        }
+        $choice = ['level' => $level, 'policy' => $policy, 'at' => Clock::now()] + $more
+            + array_intersect_key($this->store->get('choice'), ['moved' => 1, 'place' => 1]);
+        if ($level !== 'off') {
+            $choice['objected'] = $this->state()['objected'];
+        }
         $stored = $this->store->put('choice', $choice);
-        $this->store->counting($stored && $level === 'full');
+        if ($level !== 'off') {
+            $this->store->counting($stored && $level === 'full');
+        }
         return $stored;
     }
 
     /** Answers whether the install was `moved` or `copied`. */
     public function settle(string $answer): bool
     {
+        $place = $this->place((string) $this->id());
+        return $this->store->put('choice', ['moved' => $answer, 'place' => $place] + $this->store->get('choice'));
+    }
+
+    /** Returns what changes when the server is copied, as a hash that only this install id makes; '' if nothing tells. */
+    public function place(string $id): string
+    {
+        foreach ($this->counter->modules as $name => $options) {
+            $place = (new Module($this->counter, (string) $name, $options))->place();
+            if ($place !== '') {
+                return hash_hmac('sha256', $place, $id);
+            }
+        }
+        return '';
+    }
+
+    /** Returns whether the owner has to say whether this install was moved or copied. */
+    public function asks(): bool
+    {
+        $here = $this->place((string) $this->id());
+        return $this->differs($here) && ($this->store->get('choice')['place'] ?? '') !== $here;
+    }
+
+    /** Returns whether this may be a copy, with the id of its original: it must decide nothing for that one. */
+    public function elsewhere(): bool
+    {
+        $here = $this->place((string) $this->id());
         $choice = $this->store->get('choice');
-        $state = $this->state();
-        return $this->store->put('choice', ['moved' => $answer, 'place' => $state['moved']] + $choice);
+        return $this->differs($here) && [$choice['place'] ?? '', $choice['moved'] ?? ''] !== [$here, 'moved'];
+    }
+
+    private function differs(string $here): bool
+    {
+        $known = $this->state()['place'];
+        return $here !== '' && $known !== '' && !hash_equals($known, $here);
     }
 
     /**
@@ -198,8 +249,9 @@ final class Install
         $error = $state['error'];
         $isFinal = preg_match('/^(rejected|undeclared)\b/', $error) === 1;
         $troubles = array_merge($troubles, array_keys(array_filter([
-            'moved' => $state['moved'] !== '',
-            'objected' => $state['objected'] > 0 && $this->level() !== 'off',
+            'moved' => $this->asks(),
+            'objected' => $state['objected'] > 0 && $this->level() !== 'off'
+                && ($this->store->get('choice')['objected'] ?? 0) !== $state['objected'],
             ($isFinal ? $error : "error $error") => $error !== '',
             'unreadable' => !empty($state['unreadable']),
         ])));

@@ -10,7 +10,7 @@ final class Module
     private const OPTIONS = [
         'state', 'inbox', 'version', 'license', 'source', 'consent', 'policy', 'platform', 'place', 'log', 'title',
     ];
-    private const LICENSES = ['licensed', 'unlicensed', 'trial', 'expired', 'suspended', 'invalid', 'unknown'];
+    public const LICENSES = ['licensed', 'unlicensed', 'trial', 'expired', 'suspended', 'invalid', 'unknown'];
     // What WHMCS's licensing addon answers. What is not listed is unknown: silence is no license.
     private const WHMCS_LICENSES = [
         'active' => 'licensed', 'invalid' => 'invalid', 'expired' => 'expired', 'suspended' => 'suspended',
@@ -85,12 +85,15 @@ final class Module
         ];
     }
 
-    /** @param mixed $action */
-    public function request($action): Result
+    /**
+     * @param mixed $action
+     * @param mixed $rectify what is right, for the action `rectify`
+     */
+    public function request($action, $rectify = []): Result
     {
         return $this->install === null
             ? new Result(Result::FAILED, 'no_store')
-            : $this->install->rights()->request((string) $action);
+            : $this->install->rights()->request((string) $action, \is_array($rectify) ? $rectify : []);
     }
 
     /** @return array<int, array<string, mixed>> */

@@ -21,8 +21,9 @@ final class Page
         'saved' => 'Saved.',
         'unsaved' => 'This could not be saved.',
         'unchosen' => 'You have not chosen yet.',
-        'address' => 'As with any request, the collector sees the address of this server.',
+        'address' => 'The reports go to %s, which sees the address of this server and keeps it for 30 days.',
         'policy' => 'Privacy policy of %s.',
+        'policy_before' => 'Your choice was about the privacy policy of %s. Save it again to agree to this one.',
         'preview' => 'The next report',
         'preview_off' => 'What Full would send',
         'preview_off_note' => 'Nothing is sent now.',
@@ -37,6 +38,14 @@ final class Page
         'erase' => 'Erase what is held',
         'erase_sure' => 'The collector deletes all reports of this install. This cannot be undone. Later reports are stored'
             . ' again, unless you also choose Off.',
+        'rectify' => 'Correct the license',
+        'rectify_sure' => 'Say what the license of this module is. What was reported stays; your statement is kept beside it, and a'
+            . ' license that you dispute is looked at before anything follows. Operating system and versions are corrected by'
+            . ' the next report.',
+        'restrict' => 'Restrict: keep what is held, but use it for nothing',
+        'restrict_sure' => 'The collector seals all that it holds of this install, and later reports too. Nobody can use it, and it'
+            . ' is in no figure, until you lift the restriction.',
+        'lift' => 'Lift a restriction or an objection',
         'object' => 'Object: nothing may be stored any more',
         'object_sure' => 'The collector stores no further report of this install, and telemetry is turned off here. What is'
             . ' held already stays until you erase it. A choice of License or Full above takes the objection back.',
@@ -49,12 +58,19 @@ final class Page
         'requests_none' => 'You have made no requests yet.',
         'sent' => 'The request was received. "Show how far the requests are" shows its result.',
         'failed' => 'That did not work: %s',
+        'kept' => 'Nothing more is sent meanwhile if you objected or chose to erase everything. The cron sends the request again'
+            . ' until it is received.',
+        'busy' => 'A run of the cron is at work. The next one does what you asked for.',
+        'token' => 'This page was open for too long. Please try once more.',
+        'moved_first' => 'Please answer first, above, whether this installation was moved or is a copy.',
         'nothing' => 'Nothing is held.',
         'export' => 'Download as JSON',
         'state_pending' => 'in progress',
         'state_done' => 'done',
         'state_failed' => 'failed',
-        'state_unknown' => 'no answer',
+        'state_waiting' => 'not received yet; the cron sends it again',
+        'state_bad_answer' => 'the answer is too large for this page',
+        'state_unknown' => 'no answer; results are kept for seven days',
         'moved_question' => 'This installation is at a new address or in a new folder. Was it moved, or is it a copy of another one?'
             . ' Nothing is sent until you answer.',
         'moved' => 'It was moved',
@@ -84,8 +100,8 @@ final class Page
         'trouble_other' => 'Telemetry does not work: %s',
     ];
 
-    private const ACTIONS = ['access', 'erase', 'object'];
-    private const SURE = ['erase', 'object', 'forget'];  // what one click must not do
+    private const ACTIONS = ['access', 'rectify', 'erase', 'object', 'restrict', 'lift'];
+    private const SURE = ['rectify', 'restrict', 'object', 'erase', 'forget'];  // what one click must not do
     // It takes the colors of the theme, light or dark, and a narrow screen breaks long buttons.
     private const STYLE = '<style>.pharos form{display:flex;flex-wrap:wrap;gap:8px;margin:0 0 16px}'
         . '.pharos fieldset,.pharos form details{flex-basis:100%;min-width:0;border:0;margin:0;padding:0}'
@@ -138,7 +154,7 @@ final class Page
         }
         $token = $_POST['pharos_token'] ?? '';
         if (!\is_string($token) || !hash_equals($this->token(), $token)) {
-            return [$this->text('failed', 'token'), ''];
+            return [$this->text('token'), ''];
         }
         switch ($do) {
             case 'choose':
@@ -152,10 +168,14 @@ final class Page
                 return $this->progress($this->module->requests());
             case 'forget':
                 return [$this->told($this->module->forget()), ''];
-            case 'access':
-            case 'erase':
-            case 'object':
-                return [$this->told($this->module->request($do)), ''];
+            case 'rectify':
+                $status = $_POST['license'] ?? '';
+                $license = ['status' => \is_string($status) ? $status : ''];
+                $rectify = ['module' => ['name' => $this->module->name()], 'license' => $license];
+                return [$this->told($this->module->request($do, $rectify)), ''];
+        }
+        if (\in_array($do, self::ACTIONS, true)) {
+            return [$this->told($this->module->request($do)), ''];
         }
         return ['', ''];
     }
@@ -198,7 +218,11 @@ final class Page
             return $this->text('sent');
         }
         $reason = $result->reason() ?? $result->status();
-        return $reason === 'nothing_held' ? $this->text('nothing') : $this->text('failed', $reason);
+        $said = ['nothing_held' => 'nothing', Result::BUSY => 'busy', Result::MOVED => 'moved_first'][$reason] ?? '';
+        if ($said !== '') {
+            return $this->text($said);
+        }
+        return $this->text('failed', $reason) . ($result->kept() ? "\n" . $this->text('kept') : '');
     }
 
     private function heading(string $message): string
@@ -221,7 +245,7 @@ final class Page
 
     private function moved(): string
     {
-        if ($this->install->state()['moved'] === '') {
+        if (!$this->install->asks()) {
             return '';
         }
         return $this->form(
@@ -243,7 +267,11 @@ final class Page
                 . self::escaped($this->text($each)) . '</label></div>';
         }
         $policy = $this->module->policy();
-        $notes = $this->text('address') . ($policy === '' ? '' : ' ' . $this->text('policy', $policy));
+        $notes = $this->text('address', Config::COLLECTOR) . ($policy === '' ? '' : ' ' . $this->text('policy', $policy));
+        $before = $this->install->policy();
+        if (\in_array($level, ['license', 'full'], true) && $before !== '' && $before !== $policy) {
+            $notes .= ' ' . $this->text('policy_before', $before);
+        }
         $html .= '<p>' . self::escaped($notes) . '</p></fieldset>';
         return $intro . $this->form($html . $this->button('choose', $this->text('save')));
     }
@@ -262,12 +290,18 @@ final class Page
     {
         $html = '<h3>' . self::escaped($this->text('rights')) . '</h3><p>' . self::escaped($this->text('rights_intro')) . '</p>';
         $buttons = '';
-        foreach (['access', 'progress'] as $do) {
+        foreach (['access', 'progress', 'lift'] as $do) {
             $buttons .= $this->button($do);
         }
+        $licenses = '';
+        foreach (Module::LICENSES as $license) {
+            $licenses .= "<option>$license</option>";
+        }
         foreach (self::SURE as $do) {
-            $buttons .= '<details><summary>' . self::escaped($this->text($do)) . '</summary><p>'
-                . self::escaped($this->text("{$do}_sure")) . '</p>' . $this->button($do, $this->text('sure')) . '</details>';
+            $label = self::escaped($this->text($do));
+            $buttons .= "<details><summary>$label</summary><p>" . self::escaped($this->text("{$do}_sure")) . '</p>'
+                . ($do === 'rectify' ? "<select name=\"license\" aria-label=\"$label\">$licenses</select> " : '')
+                . $this->button($do, $this->text('sure')) . '</details>';
         }
         $html .= $this->form($buttons);
         if ($shown === '') {

@@ -40,16 +40,18 @@ final class Queue
             $fresh = empty($known['sent']);
             $version = $body['module']['version'];
             $newer = !$fresh && ($known['version'] ?? $version) !== $version;
-            if ($heartbeat || $fresh || $newer) {
+            if ($heartbeat || $fresh || $newer || State::isDue($state, $module, $now)) {
                 $then = $known['body'] ?? null;
                 $same = \is_array($then) && ($then['consent'] ?? null) === $body['consent'];
                 self::past($state, $module, $time, $same ? $then : $body);
-                $features = Counts::take($state, $module, '');
+                $today = Clock::date($time);
+                $features = Counts::take($state, $module, $today === Clock::date($now) ? '' : $today);
                 $reason = $fresh ? 'activate' : ($newer ? 'upgrade' : 'heartbeat');
                 self::push($state, $module, $time, $reason, $body, $features);
                 $state['modules'][$module]['sent'] = true;
                 $made = true;
             }
+            $state['modules'][$module]['round'] = $heartbeat ? $time : $state['last_due'];
             $state['modules'][$module]['version'] = $version;
             $state['modules'][$module]['body'] = $body;
         }
@@ -101,6 +103,38 @@ final class Queue
                 self::push($state, $module, $end, 'heartbeat', $body, $features);
             }
         }
+    }
+
+    /**
+     * Puts aside all that waits, until it is known whether it is this install's or that of the original of a copy.
+     *
+     * @param array<string, mixed> $state
+     */
+    public static function putAside(array &$state): void
+    {
+        self::bringBack($state);
+        $counts = [];
+        foreach ($state['modules'] as $module => $known) {
+            $counts[$module] = $known['counts'];
+            $state['modules'][$module]['counts'] = [];
+        }
+        $state['aside'] = ['queue' => $state['queue'], 'flight' => $state['flight'], 'counts' => $counts];
+        $state['queue'] = $state['flight'] = [];
+    }
+
+    /** Brings back what was put aside. @param array<string, mixed> $state */
+    public static function bringBack(array &$state): void
+    {
+        $aside = $state['aside'] + ['queue' => [], 'flight' => [], 'counts' => []];
+        $state['aside'] = [];
+        $state['queue'] = array_merge($aside['queue'], $state['queue']);
+        $state['flight'] = array_merge($aside['flight'], $state['flight']);
+        foreach (array_filter($aside['counts'], 'is_array') as $module => $days) {
+            foreach (array_filter($days, 'is_array') as $day => $counts) {
+                Counts::give($state, (string) $module, (string) $day, $counts);
+            }
+        }
+        $state = State::healed($state);
     }
 
     /**

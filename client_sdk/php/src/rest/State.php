@@ -23,7 +23,7 @@ final class State
             'format' => 1, 'install_id' => '', 'place' => '', 'moved' => '', 'due_at' => 0, 'last_due' => 0,
             'modules' => [], 'queue' => [], 'flight' => [], 'batch' => self::BATCH, 'failures' => 0, 'until' => 0,
             'log' => [], 'logs' => [], 'web' => [], 'machine' => [], 'objected' => 0, 'lost' => '', 'lost_since' => 0,
-            'expiring' => 0, 'refused' => 0, 'error' => '',
+            'expiring' => 0, 'refused' => 0, 'error' => '', 'aside' => [],
         ];
         foreach ($whole as $part => $nothing) {
             if (\gettype($state[$part] ?? null) !== \gettype($nothing)) {
@@ -35,6 +35,7 @@ final class State
             return isset($each['id'], $each['module'], $each['due'], $each['beacon'])
                 && \is_int($each['due']) && \is_array($each['beacon']) && \is_string($each['module']);
         }));
+        $state['aside'] = array_filter($state['aside'], 'is_array');
         $state['modules'] = array_filter($state['modules'], 'is_array');
         foreach ($state['modules'] as $module => $known) {
             $days = \is_array($known['counts'] ?? null) ? array_filter($known['counts'], 'is_array') : [];
@@ -84,6 +85,17 @@ final class State
     {
         $wait = self::due($state) - $now;
         return $wait > self::AHEAD ? 0 : max(0, $wait);
+    }
+
+    /**
+     * Returns whether a module has a beacon to make: one that is due for all, or the last one that was, which the module
+     * has missed because another copy of the client, with modules of its own, made it.
+     *
+     * @param array<mixed> $state
+     */
+    public static function isDue(array $state, string $module, int $now): bool
+    {
+        return self::dueIn($state, $now) === 0 || ($state['modules'][$module]['round'] ?? 0) !== $state['last_due'];
     }
 
     /** Returns when the next beacon is due. With a development key none waits for long. @param array<mixed> $state */

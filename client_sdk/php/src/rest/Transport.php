@@ -9,6 +9,7 @@ final class Transport
 {
     private const CONNECT = 1.0;
     private const ANSWER_MOST = 65536;
+    public const EXPORT_MOST = 4194304;  // bytes of an answer with all that is held of an install
     // The ingest key and the install id are secrets: never in the clear over a network.
     private const ADDRESS = '#^(https://[^/\s?\#@]+|http://(localhost|127\.[\d.]+|\[::1\])(:\d+)?)(/[^\s?\#]*)?$#Di';
     private const REASONS = [
@@ -31,10 +32,16 @@ final class Transport
     /**
      * @param ?string $body JSON of a POST; null is a GET
      * @param bool $key whether the request carries the ingest key
+     * @param int $most bytes of the answer
      * @return array<string, mixed> status, json, retry_after, and a reason when there was no answer
      */
-    public static function request(string $path, ?string $body, bool $key, float $seconds): array
-    {
+    public static function request(
+        string $path,
+        ?string $body,
+        bool $key,
+        float $seconds,
+        int $most = self::ANSWER_MOST
+    ): array {
         $headers = ['User-Agent: pharos-php/' . Config::VERSION];
         if ($key) {
             $headers[] = 'Authorization: Bearer ' . Config::KEY;
@@ -44,10 +51,10 @@ final class Transport
         }
         $address = rtrim(Config::COLLECTOR, '/') . $path;
         $nothing = ['status' => 0, 'text' => '', 'headers' => '', 'reason' => 'unreachable'];
-        $answer = Quiet::run(static function () use ($address, $body, $headers, $seconds): array {
+        $answer = Quiet::run(static function () use ($address, $body, $headers, $seconds, $most): array {
             return self::curl()
-                ? self::byCurl($address, $body, $headers, $seconds)
-                : self::byStream($address, $body, $headers, microtime(true) + $seconds);
+                ? self::byCurl($address, $body, $headers, $seconds, $most)
+                : self::byStream($address, $body, $headers, microtime(true) + $seconds, $most);
         }, $nothing);
         $json = json_decode($answer['text'], true, 512, JSON_BIGINT_AS_STRING);
         return [
@@ -86,7 +93,7 @@ final class Transport
      * @param string[] $headers
      * @return array<string, mixed>
      */
-    private static function byCurl(string $address, ?string $body, array $headers, float $seconds): array
+    private static function byCurl(string $address, ?string $body, array $headers, float $seconds, int $most): array
     {
         $text = '';
         $received = '';
@@ -102,9 +109,9 @@ final class Transport
                 $received .= \strlen($received) < self::ANSWER_MOST ? $line : '';
                 return \strlen($line);
             },
-            CURLOPT_WRITEFUNCTION => static function ($curl, string $part) use (&$text): int {
+            CURLOPT_WRITEFUNCTION => static function ($curl, string $part) use (&$text, $most): int {
                 $text .= $part;
-                return \strlen($text) > self::ANSWER_MOST ? 0 : \strlen($part);
+                return \strlen($text) > $most ? 0 : \strlen($part);
             },
         ];
         if ($body !== null) {
@@ -139,8 +146,13 @@ final class Transport
      * @param string[] $headers
      * @return array<string, mixed>
      */
-    private static function byStream(string $address, ?string $body, array $headers, float $deadline): array
-    {
+    private static function byStream(
+        string $address,
+        ?string $body,
+        array $headers,
+        float $deadline,
+        int $most
+    ): array {
         $failed = static function (string $reason): array {
             return ['status' => 0, 'text' => '', 'headers' => '', 'reason' => $reason];
         };
@@ -194,7 +206,7 @@ final class Transport
                 return $failed('timeout');
             }
             $answer .= fread($stream, 8192);
-            if (\strlen($answer) > 2 * self::ANSWER_MOST) {
+            if (\strlen($answer) > $most + self::ANSWER_MOST) {
                 return $failed('bad_answer');
             }
             // Some servers keep the connection open all the same.

@@ -25,7 +25,8 @@ function pharos_sample_config()
             'forget' => [
                 'FriendlyName' => 'Erase Telemetry',
                 'Type' => 'yesno',
-                'Description' => 'Erase all telemetry data, here and at the collector, when the module is deactivated',
+                'Description' => 'When the module is deactivated, erase the telemetry data of all modules of Acme on this WHMCS,'
+                    . ' here and at the collector, and turn telemetry off',
             ],
         ],
     ];
@@ -33,8 +34,8 @@ function pharos_sample_config()
 
 function pharos_sample_activate()
 {
-    // Nothing is sent before the owner chooses on the module's page.
-    return ['status' => 'success', 'description' => 'Open the page of the module to choose what telemetry may send.'];
+    // Nothing is sent before the owner chooses, on this module's page or on that of another one of the vendor's.
+    return ['status' => 'success', 'description' => 'Open the page of the module to see or choose what telemetry may send.'];
 }
 
 function pharos_sample_deactivate()
@@ -45,14 +46,14 @@ function pharos_sample_deactivate()
         return ['status' => 'success', 'description' => 'Telemetry of this module has ended.'];
     }
     $result = pharos_sample_pharos()->forget();
-    if ($result->status() === 'failed') {
-        return [
-            'status' => 'info',
-            'description' => 'Telemetry is off, but its data is not erased yet: ' . $result->reason()
-                . '. Activate the module again to try once more.',
-        ];
+    if (in_array($result->status(), ['sent', 'not_due'], true)) {
+        return ['status' => 'success', 'description' => 'Telemetry is off, and its data is erased.'];
     }
-    return ['status' => 'success', 'description' => 'Telemetry is off, and its data is erased.'];
+    return [
+        'status' => 'info',
+        'description' => 'The telemetry data is not erased yet: ' . ($result->reason() ?: $result->status())
+            . '. Activate the module again to try once more.',
+    ];
 }
 
 function pharos_sample_upgrade($vars)

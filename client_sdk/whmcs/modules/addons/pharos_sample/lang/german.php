@@ -15,9 +15,10 @@ $_ADDONLANG['pharos_save'] = 'Speichern';
 $_ADDONLANG['pharos_saved'] = 'Gespeichert.';
 $_ADDONLANG['pharos_unsaved'] = 'Das konnte nicht gespeichert werden.';
 $_ADDONLANG['pharos_unchosen'] = 'Sie haben noch nicht gewählt.';
-$_ADDONLANG['pharos_address'] = 'Wie bei jeder Anfrage sieht der Empfänger die Adresse dieses Servers.';
+$_ADDONLANG['pharos_address'] = 'Die Berichte gehen an %s. Der Empfänger sieht die Adresse dieses Servers und behält sie 30 Tage lang.';
 $_ADDONLANG['pharos_choice'] = 'Was gesendet werden darf';
 $_ADDONLANG['pharos_policy'] = 'Datenschutzerklärung %s.';
+$_ADDONLANG['pharos_policy_before'] = 'Ihre Wahl galt der Datenschutzerklärung %s. Speichern Sie noch einmal, um dieser zuzustimmen.';
 $_ADDONLANG['pharos_preview'] = 'Der nächste Bericht';
 $_ADDONLANG['pharos_preview_off'] = 'Was „Voll“ senden würde';
 $_ADDONLANG['pharos_preview_off_note'] = 'Jetzt wird nichts gesendet.';
@@ -32,6 +33,13 @@ $_ADDONLANG['pharos_access'] = 'Zeigen und ausgeben, was gespeichert ist';
 $_ADDONLANG['pharos_erase'] = 'Löschen, was gespeichert ist';
 $_ADDONLANG['pharos_erase_sure'] = 'Der Empfänger löscht alle Berichte dieser Installation. Das lässt sich nicht rückgängig machen.'
     . ' Spätere Berichte werden wieder gespeichert, wenn Sie nicht auch „Aus“ wählen.';
+$_ADDONLANG['pharos_rectify'] = 'Die Lizenz berichtigen';
+$_ADDONLANG['pharos_rectify_sure'] = 'Sagen Sie, welche Lizenz dieses Modul hat. Was berichtet wurde, bleibt; Ihre Aussage steht daneben, und'
+    . ' eine Lizenz, die Sie bestreiten, wird angesehen, bevor etwas folgt. Betriebssystem und Versionen berichtigt der nächste Bericht.';
+$_ADDONLANG['pharos_restrict'] = 'Einschränken: behalten, was gespeichert ist, aber für nichts verwenden';
+$_ADDONLANG['pharos_restrict_sure'] = 'Der Empfänger versiegelt alles, was er von dieser Installation hat, und auch spätere Berichte. Niemand kann'
+    . ' es verwenden, und es ist in keiner Zahl, bis Sie die Einschränkung aufheben.';
+$_ADDONLANG['pharos_lift'] = 'Eine Einschränkung oder einen Widerspruch aufheben';
 $_ADDONLANG['pharos_object'] = 'Widersprechen: nichts darf mehr gespeichert werden';
 $_ADDONLANG['pharos_object_sure'] = 'Der Empfänger speichert keinen weiteren Bericht dieser Installation, und die Telemetrie wird'
     . ' hier ausgeschaltet. Was schon gespeichert ist, bleibt, bis Sie es löschen. „Lizenz“ oder „Voll“ oben nimmt den Widerspruch zurück.';
@@ -45,9 +53,16 @@ $_ADDONLANG['pharos_requests_none'] = 'Sie haben noch keine Anträge gestellt.';
 $_ADDONLANG['pharos_state_pending'] = 'in Arbeit';
 $_ADDONLANG['pharos_state_done'] = 'erledigt';
 $_ADDONLANG['pharos_state_failed'] = 'gescheitert';
-$_ADDONLANG['pharos_state_unknown'] = 'keine Antwort';
+$_ADDONLANG['pharos_state_waiting'] = 'noch nicht angekommen; der Cron sendet ihn noch einmal';
+$_ADDONLANG['pharos_state_bad_answer'] = 'die Antwort ist zu groß für diese Seite';
+$_ADDONLANG['pharos_state_unknown'] = 'keine Antwort; Ergebnisse werden sieben Tage lang aufbewahrt';
 $_ADDONLANG['pharos_sent'] = 'Der Antrag ist angekommen. „Zeigen, wie weit die Anträge sind“ zeigt sein Ergebnis.';
 $_ADDONLANG['pharos_failed'] = 'Das hat nicht geklappt: %s';
+$_ADDONLANG['pharos_kept'] = 'Inzwischen wird nichts mehr gesendet, wenn Sie widersprochen oder alles gelöscht haben. Der Cron sendet den'
+    . ' Antrag noch einmal, bis er angekommen ist.';
+$_ADDONLANG['pharos_busy'] = 'Der Cron läuft gerade. Sein nächster Lauf führt aus, was Sie verlangt haben.';
+$_ADDONLANG['pharos_token'] = 'Diese Seite war zu lange offen. Bitte versuchen Sie es noch einmal.';
+$_ADDONLANG['pharos_moved_first'] = 'Bitte sagen Sie zuerst, oben, ob dieses WHMCS umgezogen ist oder eine Kopie ist.';
 $_ADDONLANG['pharos_nothing'] = 'Nichts ist gespeichert.';
 $_ADDONLANG['pharos_export'] = 'Als JSON herunterladen';
 $_ADDONLANG['pharos_moved_question'] = 'Dieses WHMCS hat eine neue Adresse oder einen neuen Ordner. Ist es umgezogen, oder ist es eine'
