@@ -25,6 +25,7 @@ from core.catalog import Catalog
 from core.credentials import Credentials, Role, bearer
 from core.fields import json_schema
 from core.home import Home
+from core.http_server import Worker
 from core.logs import place, with_request_ids
 from core.settings import Settings
 
@@ -59,6 +60,8 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     @app.get("/readyz")
     def get_readyz() -> Response:
         try:
+            if Worker.stopping:
+                raise Unavailable("the collector is stopping")
             writer.check()
         except Unavailable as error:
             raise beacon_api.unavailable(error) from None

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
@@ -28,12 +29,30 @@ class HttpServer(BaseApplication):  # type: ignore[misc]
 
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """A worker that survives SIGHUP, which a closing terminal sends to every process."""
+    """A worker that survives SIGHUP, which a closing terminal sends to every process.
+
+    Once it stops, a new connection is refused, so that its client turns to another collector at once. gunicorn itself
+    keeps the port open, and resets at the end what nobody has accepted.
+    """
+
+    stopping = False  # of this process
 
     def init_signals(self) -> None:
         """Set gunicorn's signal handlers, and count SIGHUPs."""
         super().init_signals()
         hang_up.listen()
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """As gunicorn, and note it for `/readyz`."""
+        Worker.stopping = True
+        super().handle_exit(sig, frame)
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """As gunicorn, and close the port of a worker that stops."""
+        super().set_accept_enabled(enabled)
+        if not self.alive:
+            for listener in self.sockets:
+                listener.close()
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]

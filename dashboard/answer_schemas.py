@@ -179,9 +179,10 @@ _FLAG: dict[str, Any] = {
     "state": {"enum": ["open", "disputed"]},
 }
 LICENSING_INSTALLS = closed(
+    ("next_cursor",),
     next_cursor={
-        **_MAYBE_TEXT,
-        "description": "Goes back as `cursor`; null on the last page. With `status` a page may be short, even empty.",
+        **_TEXT,
+        "description": "Goes back as `cursor`; absent on the last page. With `status` a page may be short, even empty.",
     },
     rows=rows(
         id=_TEXT,
@@ -199,7 +200,8 @@ LICENSING_INSTALLS = closed(
     ),
 )
 LICENSING_FLAGS = closed(
-    next_cursor={**_MAYBE_TEXT, "description": "Goes back as `cursor`; null on the last page."},
+    ("next_cursor",),
+    next_cursor={**_TEXT, "description": "Goes back as `cursor`; absent on the last page."},
     rows=rows(rule=_RULE, severity=_SEVERITY, description=_TEXT, innocent=_TEXTS, installs=_NUMBER),
     flags=rows(
         **_FLAG,

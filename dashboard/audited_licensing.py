@@ -35,7 +35,7 @@ class AuditedLicensing:
             asked = {**args, "cursor": cursor, "limit": str(min(license_flags.MOST, MOST_ROWS - len(rows)))}
             found = licensing.installs(self._engine, asked, seconds=self._seconds)
             rows += found["rows"]
-            cursor = found["next_cursor"]
+            cursor = found.get("next_cursor")
         self._note_user("page", _asked(args), len(rows))
         return rows, cursor
 

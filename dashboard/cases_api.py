@@ -48,7 +48,7 @@ def register(routes: Blueprint, casework: Casework, arguments: Callable[[], dict
         return json_answer(200, {
             "cases": total.cases, "installs": total.installs, "keys": total.keys,
             "rows": [_case(case, spelled) for case in found],
-            "next_cursor": base64.urlsafe_b64encode(str(after + len(found)).encode()).decode() if more else None,
+            **({"next_cursor": base64.urlsafe_b64encode(str(after + len(found)).encode()).decode()} if more else {}),
         })  # fmt: skip
 
     @routes.get(CASE)

@@ -46,11 +46,12 @@ _INSTALLS = rows(
 )
 SCHEMAS: dict[str, Schema] = {
     "Cases": closed(
+        ("next_cursor",),
         cases={**_NUMBER, "description": "All cases that match."},
         installs={**_NUMBER, "description": "The installs that they are about."},
         keys={**_NUMBER, "description": "How many of the cases are about a key."},
         rows=rows(**_CASE),
-        next_cursor={**_MAYBE, "description": "Goes back as `cursor`; null on the last page."},
+        next_cursor={**_TEXT, "description": "Goes back as `cursor`; absent on the last page."},
     ),
     "Case": closed(
         **_CASE,

@@ -41,7 +41,7 @@ def flags_content(answer: Row) -> tuple[list[html.Li], list[html.Li], str]:
     )
     shown = flags[:MOST]
     count = f"{plural(len(flags), 'flag')} of {plural(sum(flag['installs'] for flag in flags), 'install')}"
-    more = answer["next_cursor"] is not None or len(flags) > len(shown)
+    more = "next_cursor" in answer or len(flags) > len(shown)
     note = f"{count}{'; the list shows a part of them, the read API all' if more else ''}. A flag is not a verdict."
     return [_incident(each) for each in answer["incidents"]], [_flag(flag) for flag in shown], note
 

@@ -59,7 +59,7 @@ def pages(engine: Engine) -> None:
         for _ in range(requests):
             if cursor is None:
                 return
-            cursor = licensing.installs(engine, {**args, "cursor": cursor})["next_cursor"]
+            cursor = licensing.installs(engine, {**args, "cursor": cursor}).get("next_cursor")
 
     print(f"{'wall and CPU, ms':40} {'wall':>8} {'CPU':>8}")
     measure("100 installs", page)

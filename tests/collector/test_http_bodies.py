@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from collector.request_body import LIMIT
 from tests.collector import abuse
 from tests.collector.live import KEY, Answer, Collector
 from tests.collector.sample import beacon
@@ -49,6 +50,12 @@ def test_a_body_in_pieces_is_taken(live: Collector) -> None:
     assert chunked(live, one(), piece=7).json["accepted"] == 1
     packed = {"Content-Encoding": "gzip"}
     assert chunked(live, gzip.compress(one()), 5, **packed).json["accepted"] == 1
+
+
+def test_a_body_that_is_announced_as_too_large_is(live: Collector) -> None:
+    """The announced length is enough, however few bytes come."""
+    sent = f"{abuse.HEAD}Content-Length: {LIMIT + 1}\r\n\r\n".encode()
+    assert live.raw(sent).startswith(b"HTTP/1.1 413")
 
 
 def test_the_collector_outlives_garbage(live: Collector) -> None:

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 import sqlite3
 import stat
 import time
@@ -241,6 +242,35 @@ def test_it_stops_cleanly_and_loses_nothing(tmp_path: Path) -> None:
         usage = [json.loads(row)["beacon"] for (row,) in db.execute("SELECT usage FROM beacons")]
     db.close()
     assert len(usage) == len(set(usage)) >= len(accepted) >= 200
+
+
+def _refuses(address: tuple[str, int]) -> bool:
+    try:
+        socket.create_connection(address, timeout=20).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_collector_that_stops_says_so(tmp_path: Path) -> None:
+    """While it ends a request after SIGTERM, a new connection is refused, and `/readyz` on an open one is a 503."""
+    with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY, PHAROS_COLLECTOR_WORKERS="1") as collector:
+        address = ("127.0.0.1", collector.port)
+        kept = http.client.HTTPConnection(*address, timeout=20)
+        kept.request("GET", "/readyz")
+        assert kept.getresponse().read()
+        with socket.create_connection(address, timeout=20) as slow, ThreadPoolExecutor(1) as pool:
+            slow.sendall(b"POST /v1/beacons HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+            stopped = pool.submit(collector.stop)
+            while not _refuses(address):
+                assert not stopped.done()
+            kept.request("GET", "/readyz")
+            answer = kept.getresponse()
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
+            assert b"the collector is stopping" in answer.read()
+            slow.sendall(b"{        ")
+            assert slow.recv(100).startswith(b"HTTP/1.1 4")
+        assert stopped.result(60) == 0
 
 
 def test_counters_begin_anew_and_leave_nothing_behind(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ ROW: dict[str, Any] = dict.fromkeys(("id", "module", "version", "status", "sourc
 def three_installs(monkeypatch: pytest.MonkeyPatch) -> None:
     def installs(engine: Any, args: Mapping[str, str], *, seconds: bool = False) -> dict[str, Any]:
         licensing._Asked.of(args)
-        return {"rows": [ROW] * 3, "next_cursor": None}
+        return {"rows": [ROW] * 3}
 
     monkeypatch.setattr(licensing, "installs", installs)
 

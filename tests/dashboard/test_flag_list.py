@@ -20,5 +20,5 @@ def test_a_flag_opens_its_case(id: str | None, key: str | None, case: str) -> No
         "id": id, "key": key, "module": "invoice_pro", "state": "open", "severity": "warning", "installs": 1,
         "rule": "unlicensed", "since": "2026-11-01", "pieces": [], "innocent": [],
     }  # fmt: skip
-    _, (shown,), _ = flags_content({"flags": [flag], "incidents": [], "next_cursor": None})
+    _, (shown,), _ = flags_content({"flags": [flag], "incidents": []})
     assert f"/licensing/{case}" in str(shown)

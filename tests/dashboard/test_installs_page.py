@@ -33,7 +33,7 @@ class Installs:
         self.asked.append(args)
         page = int(args.get("cursor") or "0") + 1
         rows = min(self.found, int(args["limit"]))
-        return {"rows": [ROW] * rows, "next_cursor": str(page) if page < self.pages else None}
+        return {"rows": [ROW] * rows, **({"next_cursor": str(page)} if page < self.pages else {})}
 
 
 def answered(monkeypatch: pytest.MonkeyPatch, found: int, pages: int) -> Installs:

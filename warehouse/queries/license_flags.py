@@ -49,9 +49,9 @@ ORDER BY module, rule, key, subject LIMIT {{limit:UInt32}}
 def flags(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> Row:
     """Return the rules with the number of installs that each flags, a page of flags, and the incidents.
 
-    `{"rows": [rule, ...], "flags": [...], "next_cursor": str | None, "incidents": [...]}`; with `id` also `history`,
-    the events of that install's flags. `args`: `module`, `flag`, `severity`, `grade`, `state`, `id` and `key`
-    (pseudonyms), `limit`, `cursor`. Raises `QueryError` and `EngineError`.
+    `{"rows": [rule, ...], "flags": [...], "next_cursor": str, "incidents": [...]}`; the last page has no cursor. With
+    `id` also `history`, the events of that install's flags. `args`: `module`, `flag`, `severity`, `grade`, `state`,
+    `id` and `key` (pseudonyms), `limit`, `cursor`. Raises `QueryError` and `EngineError`.
     """
     refuse_unknown(args, _PARAMETERS)
     reader = engine.as_user(ServerUser.LICENSING)
@@ -77,8 +77,8 @@ def flags(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> 
     return {
         "rows": _rules(reader),
         "flags": [_flag(row, spelled) for row in found],
-        "next_cursor": _cursor(found[-1][:4]) if more else None,
         "incidents": _incidents(reader, spelled),
+        **({"next_cursor": _cursor(found[-1][:4])} if more else {}),
         **({"history": _history(reader, parameters["id"], spelled)} if id else {}),
     }
 

@@ -45,12 +45,12 @@ _CURSOR = re.compile(rf"(?P<module>{MODULE}):(?P<install>[0-9]{{1,20}})", re.ASC
 
 
 def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> dict[str, Any]:
-    """Return a page of rows, ordered by module and pseudonym: `{"rows": [...], "next_cursor": str | None}`.
+    """Return a page of rows, ordered by module and pseudonym: `{"rows": [...], "next_cursor": str}`.
 
     Times are rounded to the day, or with `seconds` to the second. Exact times would let a reader link a row to a figure
     that has just changed. `args`: `module`, `status` (comma-separated; `!licensed` excludes), `flag` (`any` for all),
     `severity`, `grade`, `review` (`disputed`), `key` (a pseudonym), `limit` (default 100, at most 1000), `cursor` (from
-    the previous page). A page may have fewer rows than `limit`, even none, and still have a cursor. Raises
+    the previous page). The last page has no cursor; another may have fewer rows than `limit`, even none. Raises
     `QueryError`, `EngineError`, and `Unreadable` without the key of the states.
     """
     engine = engine.as_user(ServerUser.LICENSING)
@@ -63,8 +63,7 @@ def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) 
             _row(pair, report, flagged.get(pair, []), spelled, disputed=is_disputed(pair, statements))
             for pair, report in found.items()
         ],
-        "next_cursor": base64.urlsafe_b64encode(f"{last[0]}:{last[1]}".encode()).decode() if last else None,
-    }
+    } | ({"next_cursor": base64.urlsafe_b64encode(f"{last[0]}:{last[1]}".encode()).decode()} if last else {})
 
 
 def any_install(engine: Engine) -> bool:

@@ -53,7 +53,7 @@ class MetricQuery:
 def parse(metric: str, args: Mapping[str, str], today: date) -> MetricQuery:
     """Read a query string; empty values count as not given. Raises `QueryError`."""
     given = {name: value for name, value in args.items() if value != ""}
-    for name in given:
+    for name in args:
         if name not in ("from", "to", "grain", "by", "count") and dimension_of(name) not in dimensions.ALL:
             raise QueryError("unknown_field", printable(name), "is no parameter of this query")
     end = read_date(given, "to") or today

@@ -80,11 +80,12 @@ def without_key(engine: Engine) -> Engine:
 
 def pages(engine: Engine, **args: str) -> list[list[Row]]:
     """Return all pages of a question."""
-    found, cursor = [], ""
+    found: list[list[Row]] = []
+    cursor: str | None = ""
     while cursor is not None:
         answer = licensing.installs(engine, {**args, "cursor": cursor}, seconds=True)
         found.append(answer["rows"])
-        cursor = answer["next_cursor"]
+        cursor = answer.get("next_cursor")
     return found
 
 

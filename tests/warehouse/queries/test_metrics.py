@@ -80,6 +80,8 @@ def test_a_filter_is_any_printable_text(value: str) -> None:
         ({"form": "2026-11-01"}, "unknown_field", "form"),
         ({"From": "2026-11-01"}, "unknown_field", "From"),
         ({"install": "1"}, "unknown_field", "install"),
+        ({"install": ""}, "unknown_field", "install"),
+        ({"php_series<8.0": ""}, "unknown_field", "query"),
         ({"ip": "203.0.113.9"}, "unknown_field", "ip"),
         ({"jane@example.com": "1"}, "unknown_field", "query"),
         ({"from": "yesterday"}, "bad_format", "from"),
