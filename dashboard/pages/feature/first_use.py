@@ -6,7 +6,7 @@ from typing import Any
 from dashboard import messages
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
-from dashboard.formatting import count, days
+from dashboard.formatting import count, days, fewer
 from dashboard.pages.feature.chosen import read
 from dashboard.regions import Instead
 from dashboard.tables import NOTHING, Part, TableCard, table
@@ -33,6 +33,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         f"Of the {count(answer['rows'][0]['of'])} installs first seen {span}. Younger ones have not had {WITHIN[-1]} "
         "days yet and are left out."
     )
+    if any(row["installs"] is None for row in answer["rows"]):
+        note += f" Too few: {fewer(data.k)} of them used it, or all but so few did."
     columns = ("After the first report", "Installs that used it", "Share")
     return table("First use after install", columns, rows, [api_call("first_use", args)], note)
 

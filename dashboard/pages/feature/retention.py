@@ -6,7 +6,7 @@ from typing import Any
 from dashboard import messages
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
-from dashboard.formatting import count, day
+from dashboard.formatting import count, day, fewer
 from dashboard.pages.feature.chosen import read
 from dashboard.regions import Instead
 from dashboard.tables import NOTHING, TableCard, heat_map
@@ -31,8 +31,13 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     ]
     note = (
         "A row for each week: installs that first used the feature in it, and the share of them that used it in "
-        "each week after. Empty: the week is not over, or too few to show."
+        "each week after. Empty: the week is not over"
     )
+    if data.k > 1:
+        note += (
+            f", {fewer(data.k)} of them used it, or all but so few did. Of a week with few installs mostly 100% is left"
+        )
+    note += "."
     columns = ("First used in the week of", *(f"+{number}" for number in range(weeks)))
     return heat_map("Share of the first users by weeks after", columns, rows, [api_call("retention", args)], note)
 
