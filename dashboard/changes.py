@@ -16,7 +16,8 @@ Part = tuple[int, int]  # installs, of
 class Change:
     """The share of something among installs, in the period of comparison and now.
 
-    `kind` is Feature, Version, or the title of a dimension. `of` says whose installs. `link` leads to the proof.
+    `kind` is Feature, Version, or the title of a dimension. `of` says whose installs, and `module` is their module,
+    empty for all. `link` leads to the proof.
     """
 
     kind: str
@@ -24,13 +25,14 @@ class Change:
     of: str
     before: Part
     now: Part
+    module: str = ""
     link: str = ""
     where: str = ""
 
     @property
     def shares(self) -> tuple[float, float]:
         """Both shares."""
-        return min(self.before[0] / self.before[1], 1), min(self.now[0] / self.now[1], 1)
+        return self.before[0] / self.before[1], self.now[0] / self.now[1]
 
     @property
     def points(self) -> float:
@@ -47,7 +49,10 @@ class Change:
 def compared(
     kind: str, of: str, before: Mapping[str, int], now: Mapping[str, int], totals: tuple[int | None, int | None]
 ) -> list[Change]:
-    """The changes of the keys that have a figure in both periods. `totals` are the installs of both."""
+    """The changes of the keys that have a figure in both periods. `totals` are the installs of both.
+
+    A figure may be above its total where both are estimates from different samples.
+    """
     then, today = totals
     if not then or not today:
         return []

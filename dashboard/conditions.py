@@ -20,6 +20,11 @@ def all_in_words(conditions: Mapping[str, str]) -> str:
     return " and ".join(in_words(name, value) for name, value in sorted(conditions.items()))
 
 
+def base_in_words(conditions: Mapping[str, str]) -> str:
+    """The installs that the users of a feature are a share of (`Filters.base`), after their number."""
+    return "installs that matched the filters on some day" if conditions else "active installs"
+
+
 def thresholds(name: str, values: Sequence[str], most: int) -> list[tuple[str, str]]:
     """Conditions that select the oldest of the values of a dimension of versions: below the second, below the third."""
     known = [value for value in values if dimensions.order(name, value)[0]]

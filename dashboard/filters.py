@@ -79,6 +79,13 @@ class Filters:
             more.pop("count", None)
         return {"from": self.start.isoformat(), "to": self.end.isoformat(), **module, **self.conditions, **more}
 
+    def base(self, **more: str) -> dict[str, str]:
+        """The parameters of the installs that the users of a feature are a share of.
+
+        Both are counted over all reports. Without conditions the parameters are those of `args`.
+        """
+        return self.args(**more, **({"count": "reported"} if self.conditions else {}))
+
 
 def unfiltered(chosen: Filters) -> Filters:
     """The same days and module, without the conditions."""

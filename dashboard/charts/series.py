@@ -63,7 +63,10 @@ def line_of_hours(first: datetime | None, beacons: Mapping[datetime, int], hours
 
 
 def ratio(part: Line, whole: Line) -> Line:
-    """`part` as a share of `whole`. Both have the same buckets; a bucket in which either has no value has none."""
+    """`part` as a share of `whole`, at most 1. Both have the same buckets; one in which either has no value has none.
+
+    The part may be above the whole where both are estimates from different samples, or of a day that is not over.
+    """
     pairs = list(zip(part.values, whole.values, strict=True))
     values = [None if above is None or not below else min(above / below, 1) for above, below in pairs]
     small = [a or b or below == 0 for a, b, (_, below) in zip(part.small, whole.small, pairs, strict=True)]

@@ -61,6 +61,13 @@ def test_users_of_a_feature_are_counted_over_all_reports() -> None:
     assert "count" not in read("?feature=bulk_email", NOW).args(count="latest")
 
 
+@pytest.mark.parametrize(("search", "count"), [("?module=a", None), ("?os=debian", "reported"), ("?feature=x", None)])
+def test_so_are_the_installs_that_they_are_a_share_of(search: str, count: str | None) -> None:
+    """Without filters the question stays that of other cards, and is asked once."""
+    chosen = read(search, NOW)
+    assert chosen.base(by="module") == chosen.args(by="module") | ({"count": count} if count else {})
+
+
 @pytest.mark.parametrize(
     ("search", "named"),
     [

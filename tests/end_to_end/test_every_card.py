@@ -42,6 +42,7 @@ ADDRESSES = {
     "/": ["installs_per_bucket", "movers", *(f"installs_by_{name}" for name in ("version", "os", "php_series"))],
     f"/?module={MODULE}&compare=year": ["installs_per_bucket", "installs_by_version", "installs_by_whmcs_series"],
     "/?php_series=8.2&range=90d": ["installs_per_bucket", "installs_by_version", "installs_by_virtualization"],
+    f"/feature?module={MODULE}&name={FEATURE}&php_series=8.2": ["adoption_per_bucket", "feature-version"],
     f"/feature?module={MODULE}&name={FEATURE}": [
         "adoption_per_bucket", "feature-version", "feature-php_series", "feature-whmcs_series", "feature-together",
         "feature-first_use", "feature-retention",
@@ -66,8 +67,8 @@ COUNTRIES = {
     "2001:db8:8000::/34": "IN", "2001:db8:c000::/40": "LI",
 }  # fmt: skip
 MOVED = re.compile(
-    r"(?P<what>.+) (?P<moved>rose|fell) from (?P<before>\S+) to (?P<now>\S+) of (?P<of>the installs|\S+ installs)"
-    r"(, mostly on \S+)?\."
+    r"(?P<what>.+) (?P<moved>rose|fell) from (?P<before>\S+) to (?P<now>\S+) "
+    r"of (?P<of>the installs|\S+ installs( that matched the filters)?)(, mostly on \S+)?\."
 )
 # Cards that name no call: what the collectors rejected is in no figure.
 WITHOUT_CALLS = ("data-rejected",)
@@ -314,7 +315,7 @@ def _share_of(oracle: Oracle, used: dict[str, str], of_installs: dict[str, str],
         rows = oracle.rows("installs", {**of_installs, "by": by, "grain": "period", "count": "latest"})
         known = {row["key"]: row["value"] for row in rows if row["value"] is not None and row["key"]}
         return _part(known.get(what.removeprefix(f"{title} ")), sum(known.values()))
-    module = of.removesuffix("'s installs")
+    module = of.partition("'s installs")[0]
     version = what.startswith(f"{module} ")
     if version:
         rows = oracle.rows("installs", {**of_installs, "by": "module,version", "grain": "period"})
@@ -322,7 +323,7 @@ def _share_of(oracle: Oracle, used: dict[str, str], of_installs: dict[str, str],
         rows = oracle.rows("feature_installs", {**used, "by": "module,feature", "grain": "period"})
     key = [module, what.removeprefix(f"{module} ")]
     number = next((row["value"] for row in rows if row["keys"] == key), None)
-    modules = oracle.rows("installs", {**of_installs, "by": "module", "grain": "period"})
+    modules = oracle.rows("installs", {**(of_installs if version else used), "by": "module", "grain": "period"})
     return _part(number, next(row["value"] for row in modules if row["key"] == module))
 
 

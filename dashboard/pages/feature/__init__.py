@@ -6,13 +6,14 @@ from dash import Dash, Input, Output, dcc, html
 
 from dashboard import filters, freshness, messages
 from dashboard.cards import heading
+from dashboard.conditions import base_in_words
 from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
 from dashboard.formatting import count, days, decimal, share
 from dashboard.links import link
 from dashboard.pages.feature import adoption, by_value, first_use, retention, together
 from dashboard.pages.feature.chosen import Shown, read
-from dashboard.pages.features.rows import by_module, pairs, share_of
+from dashboard.pages.features.rows import base_by_module, pairs, share_of
 from dashboard.permissions import Callbacks, Page
 from dashboard.question_limit import at_once
 from dashboard.regions import Instead, fill, region
@@ -79,15 +80,16 @@ def _figures(data: DataSource, shown: Shown) -> html.Dl:
     installs, uses, active, change = at_once(
         lambda: pairs(data, "feature_installs", chosen).get(pair),
         lambda: pairs(data, "feature_uses", chosen).get(pair),
-        lambda: by_module(data, chosen).get(chosen.module),
+        lambda: base_by_module(data, chosen).get(chosen.module),
         lambda: _change(data, shown),
     )
     now = share_of(installs, active)
+    of = base_in_words(chosen.conditions) if chosen.conditions else "installs"
     return facts(
         (
             "Share of the module's installs",
             "–" if now is None else share(now),
-            "too few" if installs is None or active is None else f"{count(installs)} of {count(active)} installs, "
+            "too few" if installs is None or active is None else f"{count(installs)} of {count(active)} {of}, "
             f"{days(chosen.start, chosen.end)}",
         ),
         ("Change", points(change), "from the period of comparison, both of complete days"),
@@ -106,6 +108,7 @@ def _change(data: DataSource, shown: Shown) -> float | None:
         return None
     pair = shown.chosen.module, shown.feature
     now, before = (
-        share_of(pairs(data, "feature_installs", one).get(pair), by_module(data, one).get(pair[0])) for one in compared
+        share_of(pairs(data, "feature_installs", one).get(pair), base_by_module(data, one).get(pair[0]))
+        for one in compared
     )
     return None if now is None or before is None else now - before

@@ -44,7 +44,7 @@ def drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
     grain = "week" if chosen.days > WEEKS_FROM else "day"
     received = data.received(chosen)
     span = chosen.start, chosen.end, grain, filters.today(), received
-    asked = chosen.args(**chart.args, grain=grain, feature=feature), chosen.args(grain=grain)
+    asked = chosen.args(**chart.args, grain=grain, feature=feature), chosen.base(grain=grain)
     answers = at_once(lambda: data.ask(chart.metric, asked[0]), lambda: data.ask("installs", asked[1]))
     using, active = (line(answer["rows"], *span, k=data.k) for answer in answers)
     adoption = ratio(using, active)
@@ -53,16 +53,17 @@ def drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
         f"from {share(min(known))} to {share(max(known))}, last {share(known[-1])}." if known else "too few to show."
     )
     releases = data.releases(chosen)
+    of = "installs that matched the filters" if chosen.conditions else "active installs"
     notes = [
         gaps.in_days(gaps.silent_days(received, chosen.start, chosen.end, filters.today())),
-        f"For each {grain}: the share of the active installs that used the feature.",
+        f"For each {grain}: of the {of}, the share that used the feature.",
     ]
     notes.append(in_words(releases))
     if any(adoption.small):
         notes.append(f"A break without a grey band: no installs, or {fewer(data.k)}.")
     calls = api_call(chart.metric, asked[0]), api_call("installs", asked[1])
     shown = replace(adoption, values=[value and round(value, 4) for value in adoption.values])
-    others = ("Installs that used it", using.values), ("Active installs", active.values)
+    others = ("Installs that used it", using.values), (of.capitalize(), active.values)
     return DrawnChart(
         chart.figure(adoption, grain, releases),
         summary,

@@ -10,6 +10,7 @@ from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import DIMENSIONS as TITLES
 from dashboard.links import filter_link
 from dashboard.pages.feature.chosen import Shown, read
+from dashboard.pages.features.rows import share_of
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill
 from dashboard.tables import NOTHING, Linked, Part, table, table_card, table_outputs
@@ -36,21 +37,19 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, di
 
 
 def _table(data: DataSource, shown: Shown, search: str, dimension: str) -> Instead | tuple[Any, ...]:
-    args = shown.chosen.args(by=dimension, grain="period")
-    used = {
-        row["key"]: row["value"] for row in data.ask("feature_installs", {**args, "feature": shown.feature})["rows"]
-    }
-    active = [row for row in known_rows(data.ask("installs", args)["rows"]) if row["key"] and row["key"] != OTHER]
+    users = shown.chosen.args(by=dimension, grain="period", feature=shown.feature)
+    base = shown.chosen.base(by=dimension, grain="period")
+    used = {row["key"]: row["value"] for row in data.ask("feature_installs", users)["rows"]}
+    active = [row for row in known_rows(data.ask("installs", base)["rows"]) if row["key"] and row["key"] != OTHER]
     newest = sorted(active, key=lambda row: dimensions.order(dimension, row["key"]), reverse=True)[:MOST]
     rows = []
     for row in newest:
         number = used.get(row["key"])
-        part = None if number is None else min(number / row["value"], 1)
         linked = Linked(row["key"], filter_link("/feature", search, dimension, row["key"]), refine=True)
-        rows.append((linked, number, row["value"], Part(part)))
+        rows.append((linked, number, row["value"], Part(share_of(number, row["value"]))))
     if not rows:
         return Instead(messages.too_few(data.k))
-    calls = api_call("feature_installs", {**args, "feature": shown.feature}), api_call("installs", args)
+    calls = api_call("feature_installs", users), api_call("installs", base)
     columns = (TITLES[dimension], "Used it", "Installs", "Share")
     note = "An install counts under each value that it reported in the range. Newest first."
     return table(f"Use by {TITLES[dimension]}", columns, rows, calls, note)

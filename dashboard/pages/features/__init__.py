@@ -6,6 +6,7 @@ from dash import Dash, Input, Output, html
 
 from dashboard import freshness, messages
 from dashboard.cards import heading
+from dashboard.conditions import base_in_words
 from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
 from dashboard.formatting import count, days, plural
@@ -41,17 +42,16 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     @fill(callbacks, page, "features", outputs, search)
     def features(search: str) -> Instead | tuple[Any, ...]:
         chosen = data.chosen(search)
-        total = data.total(chosen.args())
+        total = data.total(chosen.base())
         if not total:
             return Instead(why_empty(data, chosen))
         found = rows.read(data, chosen, history=False)
         if not found.features and not found.folded:
             return Instead(messages.no_features())
         note = (
-            f"{plural(len(found.features), 'feature')}, {days(chosen.start, chosen.end)}, {count(total)} active "
-            f"installs. Shares are of the installs of the feature's module. Rarely used: by under {rows.RARE:.0%} of "
-            "them, candidates to drop. "
-            f"{messages.precision(data, chosen)}"
+            f"{plural(len(found.features), 'feature')}, {days(chosen.start, chosen.end)}, {count(total)} "
+            f"{base_in_words(chosen.conditions)}. Shares are of those with the feature's module. Rarely used: by under "
+            f"{rows.RARE:.0%} of them, candidates to drop. {messages.precision(data, chosen)}"
         ).strip()
         if found.folded:
             note += f" {OTHER}: all features that too few installs used to show separately."

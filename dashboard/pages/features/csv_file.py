@@ -71,7 +71,7 @@ def shown(found: rows.FeatureRows, chosen: Filters) -> ShownTable:
     calls = [
         api_call("feature_installs", args),
         api_call("feature_uses", args),
-        api_call("installs", chosen.args(by="module", grain="period")),
+        api_call("installs", chosen.base(by="module", grain="period")),
     ]
     largest = [*found.features[:MOST_ROWS], *found.folded]
     cells = [[_number(row[field]) for field in _FIELDS] for row in largest]

@@ -50,7 +50,7 @@ def read(data: DataSource, chosen: Filters, search: str | None = None, *, histor
     """
     installs, modules, uses, changes = at_once(
         lambda: pairs(data, "feature_installs", chosen),
-        lambda: by_module(data, chosen),
+        lambda: base_by_module(data, chosen),
         lambda: pairs(data, "feature_uses", chosen),
         lambda: _changes(data, chosen),
     )
@@ -112,14 +112,18 @@ def pairs(data: DataSource, metric: str, chosen: Filters) -> dict[Pair, int | No
     return {(row["keys"][0], row["keys"][1]): row["value"] for row in rows if len(row["keys"]) == 2}
 
 
-def by_module(data: DataSource, chosen: Filters) -> dict[str, int | None]:
-    """The active installs of each module."""
-    rows = data.ask("installs", chosen.args(by="module", grain="period"))["rows"]
+def base_by_module(data: DataSource, chosen: Filters) -> dict[str, int | None]:
+    """The installs of each module that the users of its features are a share of."""
+    rows = data.ask("installs", chosen.base(by="module", grain="period"))["rows"]
     return {row["key"]: row["value"] for row in rows}
 
 
 def share_of(part: int | None, of: int | None) -> float | None:
-    """A share; None if either is not known. Figures of a day that is not over change in steps, each at its own time."""
+    """A share, at most 1; None if either is not known.
+
+    The part may be above the whole where both are estimates from different samples, or of a day that is not over:
+    figures of such a day change in steps, each at its own time.
+    """
     return None if part is None or not of else min(part / of, 1)
 
 
@@ -133,7 +137,7 @@ def _changes(data: DataSource, chosen: Filters) -> dict[Pair, float]:
 
 
 def _shares(data: DataSource, chosen: Filters) -> dict[Pair, float | None]:
-    modules = by_module(data, chosen)
+    modules = base_by_module(data, chosen)
     used = pairs(data, "feature_installs", chosen)
     return {pair: share_of(number, modules.get(pair[0])) for pair, number in used.items()}
 
@@ -148,7 +152,7 @@ def _by_bucket(
         start = first(start - timedelta(days=1), grain)
     span = {"from": start.isoformat(), "to": (end - timedelta(days=1)).isoformat(), "grain": grain}
     of: dict[tuple[str, str], int | None] = {}
-    for row in data.ask("installs", chosen.args(by="module") | span)["rows"]:
+    for row in data.ask("installs", chosen.base(by="module") | span)["rows"]:
         of[row["bucket"], row["key"]] = row["value"]
     buckets = sorted({bucket for bucket, _ in of})
     used: dict[Pair, dict[str, int | None]] = {}

@@ -23,7 +23,8 @@ COLUMNS = [
     {
         "field": "adoption", "headerName": "Share", "minWidth": 118, "flex": 2, "sort": "desc", "sortIndex": 1,
         "cellRenderer": "Share", "sortingOrder": ["desc", "asc"],
-        "headerTooltip": "Installs that used the feature, as a share of the active installs of its module",
+        "headerTooltip": "Installs that used the feature, as a share of the active installs of its module; with "
+                         "filters, of those that matched them on some day",
     },
     {"field": "change", "headerName": "Change", "minWidth": 74, "flex": 1, "cellRenderer": "Points",
      "type": "rightAligned", "headerTooltip": "Difference of the share from the period of comparison, in points"},

@@ -12,7 +12,7 @@ from dashboard.data_source import EVERY_DIMENSION, DataSource
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.links import link
-from dashboard.pages.features.rows import by_module, pairs
+from dashboard.pages.features.rows import base_by_module, pairs
 from dashboard.question_limit import at_once
 from warehouse.queries.small_groups import OTHER
 
@@ -34,44 +34,46 @@ def located(data: DataSource, chosen: Filters, change: Change) -> Change:
     periods = chosen.compared(filters.today())
     if change.kind != "Feature" or periods is None:
         return change
-    module = change.of.removesuffix("'s installs")
-    args = replace(periods[0], module=module).args(by="version", grain="period")
-    active = _counts(data, "installs", args)
-    users = _counts(data, "feature_installs", {**args, "feature": change.name})
+    of_module = replace(periods[0], module=change.module)
+    active = _counts(data, "installs", of_module.base(by="version", grain="period"))
+    users = _counts(data, "feature_installs", of_module.args(by="version", grain="period", feature=change.name))
     versions = {version: (users[version], of) for version, of in active.items() if version in users}
     return replace(change, where=mostly(change.shares[0], versions, change.points))
 
 
 def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
     now, before = at_once(*(partial(pairs, data, "feature_installs", one) for one in periods))
-    modules = [by_module(data, one) for one in periods]
+    modules = [base_by_module(data, one) for one in periods]
+    matched = " that matched the filters" if periods[0].conditions else ""
     found = []
     for name in {module for module, _ in now if module != OTHER}:
         used = [{f: n for (m, f), n in one.items() if m == name and n is not None} for one in (before, now)]
         totals = modules[1].get(name), modules[0].get(name)
-        found += compared("Feature", f"{name}'s installs", used[0], used[1], totals)
-    return [
-        replace(
-            change,
-            link=link("/feature", search, {"name": change.name, "module": change.of.removesuffix("'s installs")}),
-        )
-        for change in found
-    ]
+        changes = compared("Feature", f"{name}'s installs{matched}", used[0], used[1], totals)
+        found += [
+            replace(change, module=name, link=link("/feature", search, {"name": change.name, "module": name}))
+            for change in changes
+        ]
+    return found
 
 
 def _versions(data: DataSource, periods: Periods, search: str) -> list[Change]:
     """The versions of each module, by the latest report of each install."""
     now, before = at_once(*(partial(_by_module_and_version, data, one) for one in periods))
-    modules = [by_module(data, one) for one in periods]
+    modules = [_by_module(data, one) for one in periods]
     found = []
     for name, versions in now.items():
         totals = modules[1].get(name), modules[0].get(name)
         changes = compared("Version", f"{name}'s installs", before.get(name, {}), versions, totals)
         found += [
-            replace(change, name=f"{name} {change.name}", link=link("/versions", search, {"module": name}))
+            replace(change, name=f"{name} {change.name}", module=name, link=link("/versions", search, {"module": name}))
             for change in changes
         ]
     return found
+
+
+def _by_module(data: DataSource, chosen: Filters) -> dict[str, int]:
+    return _counts(data, "installs", chosen.args(by="module", grain="period"))
 
 
 def _by_module_and_version(data: DataSource, chosen: Filters) -> dict[str, dict[str, int]]:

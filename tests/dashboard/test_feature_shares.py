@@ -1,0 +1,74 @@
+"""Shares of features under filters: an install that upgrades within the range counts in both parts of a share."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from dashboard.pages.overview import lifecycle
+from tests.dashboard.conftest import fill
+from tests.dashboard.counted import beacons, count_from
+
+Visit = Callable[[str | None], FlaskClient]
+EXPORT = ["invoice.pdf_export"]
+# Of 40 installs 10 use the feature in the period before, and 30 in this one. Then 24 upgrade: fewer installs report
+# 3.3.0 last than use the feature on it.
+FLEET = [
+    *beacons(range(40), 55, "3.3.0"),
+    *beacons(range(10), 40, "3.3.0", EXPORT),
+    *beacons(range(40), 27, "3.3.0"),
+    *beacons(range(30), 20, "3.3.0", EXPORT),
+    *beacons(range(24), 5, "4.0.0"),
+]
+VERSION = "module=invoice_pro&version=3.3.0"
+NAMED = f"{VERSION}&name={EXPORT[0]}"
+MATCHED = "installs that matched the filters"
+
+
+@pytest.fixture(autouse=True)
+def _fleet(monkeypatch: pytest.MonkeyPatch) -> None:
+    count_from(FLEET, monkeypatch)
+    monkeypatch.setattr(lifecycle, "last_weeks", lambda *_: [])
+
+
+def test_on_features_it_is_of_the_installs_that_matched(visit: Visit) -> None:
+    """The share, its change and its trend; the note says of which installs, and the card names the call for them."""
+    client = visit("admin")
+    row = fill(client, "features-rows", VERSION)["features-grid"]["getRowsResponse"]["rowData"][0]
+    assert (row["installs"], row["adoption"], row["change"]) == (30, 0.75, 0.5)
+    trends = fill(client, "features-history", VERSION)["features-history"]["data"]["rows"]
+    assert max(share or 0 for share in trends["invoice_pro/invoice.pdf_export"]["trend"]) <= 1
+    assert f"40 {MATCHED} on some day." in fill(client, "features", VERSION)["features-note"]["children"]
+    assert "40 active installs." in fill(client, "features", "module=invoice_pro")["features-note"]["children"]
+    calls = fill(client, "features-table", VERSION)["features-shown"]["data"]["calls"]
+    assert "count=reported" in calls[2]
+
+
+def test_on_the_page_of_a_feature_it_is_of_the_installs_that_matched(visit: Visit) -> None:
+    """The figures, and the share of each value that an install reported in the range."""
+    client = visit("admin")
+    facts = str(fill(client, "feature", NAMED))
+    assert f"30 of 40 {MATCHED} on some day" in facts
+    assert "75%" in facts
+    assert "+50 points" in facts
+    shown = fill(client, "feature-version", NAMED)["feature-version-shown"]["data"]
+    assert shown["rows"] == [["3.3.0", 30, 40, 0.75]]
+    assert "count=reported" in shown["calls"][1]
+
+
+def test_adoption_says_of_which_installs_it_is(visit: Visit) -> None:
+    """Under filters they are not all active installs."""
+    for search, of in ((NAMED, MATCHED), (NAMED.replace("&version=3.3.0", ""), "active installs")):
+        filled = fill(visit("admin"), "adoption_per_bucket", search)
+        assert f"For each day: of the {of}, the share" in filled["adoption_per_bucket-note"]["children"]
+        assert of.capitalize() in filled["adoption_per_bucket-shown"]["data"]["columns"]
+
+
+def test_today_tells_its_change_among_the_installs_that_matched(visit: Visit) -> None:
+    """The sentence and the table have the same shares, and do not claim them of all installs of the module."""
+    client = visit("admin")
+    said = str(fill(client, "changed", overview_told=VERSION))
+    assert f"rose from 25% to 75% of invoice_pro's {MATCHED}, mostly on 3.3.0" in said
+    rows = fill(client, "movers", overview_told=VERSION)["movers-shown"]["data"]["rows"]
+    assert [EXPORT[0], f"invoice_pro's {MATCHED}", 0.25, 0.75, 0.5] in rows
+    assert "of invoice_pro's installs, mostly on" in str(fill(client, "changed", overview_told="module=invoice_pro"))
