@@ -1,7 +1,7 @@
 """The page that says whom it would hurt to drop support."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, cast
 
 import pytest
@@ -10,6 +10,7 @@ from dashboard import filters
 from dashboard.data_source import DataSource
 from dashboard.filters import read
 from dashboard.pages.drop import modules
+from dashboard.pages.drop.trend import drawn
 from dashboard.regions import Instead
 
 TODAY = filters.today()
@@ -50,3 +51,26 @@ def test_a_platform_is_that_of_every_module() -> None:
     _, note, shown = cast("tuple[Any, ...]", by_module("?module=invoice_pro&php_series.lt=8.0"))
     assert [row[0] for row in shown["rows"]] == ["invoice_pro", "ticket_ai"]
     assert "one module" not in note
+
+
+def trend(*shares: float | None) -> tuple[str, int]:
+    """What the card says of shares by week, and how many lines its chart has."""
+    monday = date(2026, 3, 2)
+    chart = drawn([(monday + timedelta(weeks=number), share) for number, share in enumerate(shares)], [])
+    return chart.note, len(chart.figure["data"])
+
+
+def test_weeks_before_a_later_version_are_no_part_of_the_trend() -> None:
+    """All installs are hurt until something later is out. The trend is that of the weeks since then."""
+    slower = [0.8**number for number in range(1, 7)]
+    slow = [0.9 * 0.95**number for number in range(14)]
+    less = "each week's share is 20% smaller than the one before"
+    for before in ([], [None], [1.0] * 10, [None, 1.0, 1.0, None]):
+        assert f"as in the last 6 weeks ({less}), the share is" in trend(*before, *slower)[0]
+    assert "as in the last 13 weeks (each week's share is 5.0% smaller" in trend(1.0, *slow)[0]
+
+
+@pytest.mark.parametrize("later", [0, 1, 5])
+def test_few_weeks_since_then_have_no_forecast(later: int) -> None:
+    """Fewer than six weeks below 100% say nothing, however many there are of 100%."""
+    assert trend(*[1.0] * 12, *[0.9] * later) == ("There are too few whole weeks to say how it goes on.", 1)

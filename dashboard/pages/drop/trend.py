@@ -69,10 +69,12 @@ def _share(part: int | None, of: int | None) -> float | None:
 def drawn(points: list[tuple[date, float | None]], calls: list[str]) -> DrawnChart:
     """The chart of a share by week, with the date in words."""
     points = list(dropwhile(lambda point: point[1] is None, points))  # there were no data yet
-    projection = project(points[-RECENT:])
+    # Until something later is out, all installs are hurt: that says nothing of how fast they leave.
+    falling = list(dropwhile(lambda point: point[1] is None or point[1] >= 1, points))[-RECENT:]
+    projection = project(falling)
     under = projection.under(THRESHOLD) if projection else None
     known = [(week, value) for week, value in points if value is not None]
-    said = outlook(projection, under, known[-1][1])
+    said = outlook(projection, under, known[-1][1], len(falling))
     falls = projection is not None and projection.per_week < 1
     until = under or (known[-1][0] + timedelta(weeks=WEEKS) if falls else None)
     figure = CHARTS[CHART].figure(points, projection, THRESHOLD, until)
@@ -81,15 +83,16 @@ def drawn(points: list[tuple[date, float | None]], calls: list[str]) -> DrawnCha
     return DrawnChart(figure, f"{summary} {said}", said, shown)
 
 
-def outlook(projection: Projection | None, under: date | None, last: float) -> str:
-    """What the projection says, in a sentence."""
+def outlook(projection: Projection | None, under: date | None, last: float, weeks: int) -> str:
+    """What the projection through so many weeks says, in a sentence."""
     if last < THRESHOLD:
         return f"The share is under {share(THRESHOLD)} already."
     if projection is None:
         return "There are too few whole weeks to say how it goes on."
     if projection.per_week >= 1:
         return f"The share does not fall: it is not expected under {share(THRESHOLD)}."
-    trend = f"If it goes on as in the last {RECENT} weeks ({share(1 - projection.per_week)} less each week)"
+    less = f"each week's share is {share(1 - projection.per_week)} smaller than the one before"
+    trend = f"If it goes on as in the last {weeks} weeks ({less})"
     if under is None:
         ahead = projection.last + timedelta(days=MOST_DAYS)
         return f"{trend}, the share is still {share(projection.on(ahead))} in two years."
