@@ -14,7 +14,7 @@ from warehouse.queries import metrics
 YESTERDAY = filters.today() - timedelta(days=1)
 
 
-def beacons(installs: Iterable[int], back: int, version: str, used: Sequence[str] = (), **more: Any) -> list[Beacon]:
+def beacons(installs: Iterable[object], back: int, version: str, used: Sequence[str] = (), **more: Any) -> list[Beacon]:
     """A beacon of each install, so many days before yesterday, with one use of some features."""
     return [
         {

@@ -1,10 +1,11 @@
 """The page that says whom it would hurt to drop support."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, cast
 
 import pytest
+from flask.testing import FlaskClient
 
 from dashboard import filters
 from dashboard.data_source import DataSource
@@ -12,7 +13,10 @@ from dashboard.filters import read
 from dashboard.pages.drop import modules
 from dashboard.pages.drop.trend import drawn
 from dashboard.regions import Instead
+from tests.dashboard.conftest import fill
+from tests.dashboard.counted import beacons, count_from
 
+Visit = Callable[[str | None], FlaskClient]
 TODAY = filters.today()
 
 
@@ -51,6 +55,56 @@ def test_a_platform_is_that_of_every_module() -> None:
     _, note, shown = cast("tuple[Any, ...]", by_module("?module=invoice_pro&php_series.lt=8.0"))
     assert [row[0] for row in shown["rows"]] == ["invoice_pro", "ticket_ai"]
     assert "one module" not in note
+    assert "or what differs from a group that is shown, has fewer than 5 installs." in note
+
+
+def report_php(monkeypatch: pytest.MonkeyPatch, **installs: int) -> None:
+    """Let so many installs report a series of PHP each, as `v7_4=20`."""
+    sent = [
+        beacon
+        for series, number in installs.items()
+        for beacon in beacons(
+            [f"{series} {one}" for one in range(number)],
+            3,
+            "3.3.0",
+            platform={"php": f"{series[1:].replace('_', '.')}.1"},
+        )
+    ]
+    count_from(sent, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("installs", "offered"),
+    [
+        ({"v7_3": 3, "v8_1": 30, "v8_3": 3}, []),
+        ({"v7_3": 3, "v7_4": 20, "v8_1": 30, "v8_3": 3}, ["PHP 7.4"]),
+        ({"v5_6": 9, "v7_3": 3, "v7_4": 20, "v8_1": 30, "v8_3": 3}, ["PHP 5.6", "PHP 7.4"]),
+    ],
+)
+def test_a_condition_that_is_not_told_leads_to_values_that_are(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, installs: dict[str, int], offered: list[str]
+) -> None:
+    """A condition that splits a folded group is not told. The page offers the values that it covers and that are."""
+    report_php(monkeypatch, **installs)
+    client = visit("product")
+    asked = str(fill(client, "drop-hurt", "?php_series.lt=8.0"))
+    assert "it would tell a group of fewer than 5 installs" in asked
+    assert ("Each of these has an answer of its own:" in asked) == bool(offered)
+    for name in ("PHP 5.6", "PHP 7.3", "PHP 7.4", "PHP 8.1"):
+        assert (name in asked) == (name in offered)
+    for name in offered:
+        series = name.removeprefix("PHP ")
+        assert f"'/drop?php_series={series}'" in asked
+        told = str(fill(client, "drop-hurt", f"?php_series={series}"))
+        assert f"{installs[f'v{series}'.replace('.', '_')]} of {sum(installs.values())} installs" in told
+
+
+def test_a_condition_that_is_told_offers_nothing_else(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figure is the answer."""
+    report_php(monkeypatch, v7_4=20, v8_1=30)
+    told = str(fill(visit("product"), "drop-hurt", "?php_series.lt=8.0"))
+    assert "20 of 50 installs" in told
+    assert "an answer of its own" not in told
 
 
 def trend(*shares: float | None) -> tuple[str, int]:

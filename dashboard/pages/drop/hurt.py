@@ -1,17 +1,25 @@
 """How many installs it would hurt: of all that answer, of those that still upgrade, and how many answer."""
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from dash import Output, html
 
 from dashboard.charts.bars import known_rows
+from dashboard.conditions import in_words
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters, unfiltered
 from dashboard.formatting import count, days, plural, share, withheld
+from dashboard.links import link
+from dashboard.pages.drop import suggestions
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
-from dashboard.tables import NOTHING, facts
-from warehouse.queries.dimensions import dimension_of
+from dashboard.static_html import StaticHtml, static
+from dashboard.tables import NOTHING, anchor, facts
+from warehouse.queries import dimensions
+from warehouse.queries.dimensions import dimension_of, is_condition
+from warehouse.queries.small_groups import OTHER
 
 
 def layout() -> html.Div:
@@ -27,14 +35,16 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         chosen = data.chosen(search)
         if not chosen.conditions:
             return NOTHING
-        return (_of_module(data, chosen) if chosen.module else _of_all(data, chosen),)
+        told, figures = _of_module(data, chosen) if chosen.module else _of_all(data, chosen)
+        return ([figures] if told else [figures, *_onward(data, chosen, search)],)
 
 
-def _of_module(data: DataSource, chosen: Filters) -> html.Dl:
+def _of_module(data: DataSource, chosen: Filters) -> tuple[bool, StaticHtml]:
+    """Whether it is told how many installs are hurt, and the figures."""
     answer = data.question("drop", chosen.args())
     coverage = answer["coverage"]
     upgrading = answer["still_upgrading"]
-    return facts(
+    return answer["share"] is not None, facts(
         ("Installs hurt", *_part(answer, data.k, f"of {chosen.module}, {days(chosen.start, chosen.end)}")),
         ("Of those that still upgrade", *_part(upgrading, data.k, "changed their version within six months")),
         (
@@ -52,14 +62,14 @@ def _part(part: dict[str, Any], k: int, hint: str) -> tuple[str, str]:
     return share(part["share"]), f"{count(part['installs'])} of {plural(part['of'], 'install')}, {hint}"
 
 
-def _of_all(data: DataSource, chosen: Filters) -> html.Dl:
-    """Without a module: installs by their latest report. What still upgrades is a question about one module."""
+def _of_all(data: DataSource, chosen: Filters) -> tuple[bool, StaticHtml]:
+    """The same without a module, of installs by their latest report. What still upgrades is a question about one."""
     hit = data.total(chosen.args(count="latest"))
     dimension = dimension_of(next(iter(chosen.conditions)))
     reported = unfiltered(chosen).args(by=dimension, grain="period", count="latest")
     answered = sum(row["value"] for row in known_rows(data.ask("installs", reported)["rows"]) if row["key"])
     active = data.total(unfiltered(chosen).args())
-    return facts(
+    return bool(hit and answered), facts(
         (
             "Installs hurt",
             share(hit / answered) if hit and answered else "–",
@@ -73,3 +83,35 @@ def _of_all(data: DataSource, chosen: Filters) -> html.Dl:
             f"of {plural(active, 'active install')}; the others do not report it" if active else "",
         ),
     )  # fmt: skip
+
+
+def _onward(data: DataSource, chosen: Filters, search: str) -> list[StaticHtml]:
+    """The next step where the figure is not told: links to the series that the conditions cover and that are told."""
+    links = [
+        anchor(
+            in_words(dimension, value),
+            link("/drop", search, {name: "", dimension: value}),
+            refine=True,
+            className="offer",
+        )
+        for name in sorted(chosen.conditions)
+        for dimension, value in _told(data, chosen, name)
+    ]
+    said = html.P("Each of these has an answer of its own:", className="card-note")
+    return [static(html.Div([said, html.Div(links, className="offers")]))] if links else []
+
+
+def _told(data: DataSource, chosen: Filters, name: str) -> Iterator[tuple[str, str]]:
+    """The series that a condition covers and of which it is told how many installs report them, and how many do not."""
+    dimension = dimension_of(name)
+    of_one_module = dimension == "version_series" and not chosen.module
+    if not (is_condition(name) and dimension in dimensions.SERIES) or of_one_module:
+        return
+    others = {other: value for other, value in chosen.conditions.items() if other != name}
+    args = replace(chosen, conditions=others).args(by=dimension, grain="period", count="latest")
+    rows = known_rows(data.ask("installs", args, side_by_side=suggestions.DIMENSIONS)["rows"])
+    reported = {str(row["key"]): int(row["value"]) for row in rows if row["key"]}
+    rest = sum(reported.values()) - data.k
+    for value in sorted(reported, key=lambda one: dimensions.order(dimension, one)):
+        if value != OTHER and reported[value] <= rest and dimensions.matches(name, chosen.conditions[name], value):
+            yield dimension, value

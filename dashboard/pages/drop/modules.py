@@ -33,7 +33,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     rows.sort(key=lambda row: -(row[1] or 0))
     notes = [f"The {MOST} largest of {len(names)} modules."] if len(names) > MOST else []
     notes += ["Versions are those of one module: other modules are not listed."] if of_versions else []
-    notes.append(f"Too few: {fewer(data.k)} installs, or all but so few." if data.k > 1 else "")
+    few = "not told. There are none, or the group, or what differs from a group that is shown, has"
+    notes.append(f"Too few: {few} {fewer(data.k)} installs." if data.k > 1 else "")
     columns = ("Module", "Installs hurt", "Share", "Of those that still upgrade")
     calls = [api_call("drop", chosen.args(module=name)) for name in names[:MOST]]
     return table("Installs hurt by module", columns, rows, calls, " ".join(notes).strip())
