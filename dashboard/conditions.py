@@ -20,6 +20,11 @@ def all_in_words(conditions: Mapping[str, str]) -> str:
     return " and ".join(in_words(name, value) for name, value in sorted(conditions.items()))
 
 
+def not_applied(conditions: Mapping[str, str]) -> str:
+    """What a card says that does not apply the filters; nothing without filters."""
+    return f"The filters are not applied here: {all_in_words(conditions)}." if conditions else ""
+
+
 def base_in_words(conditions: Mapping[str, str]) -> str:
     """The installs that the users of a feature are a share of (`Filters.base`), after their number."""
     return "installs that matched the filters on some day" if conditions else "active installs"

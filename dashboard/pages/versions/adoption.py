@@ -6,6 +6,7 @@ from dashboard import releases as of_module
 from dashboard.cards import DrawnChart, chart_outputs, chart_values
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.tables import table_by_age
+from dashboard.conditions import not_applied
 from dashboard.data_source import DataSource, api_call
 from dashboard.formatting import day, share
 from dashboard.pages.versions.newest import newest
@@ -33,5 +34,6 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         ]
         note = "Share of the module's active installs of each day. The day of a release is that of the catalog, or the "
         note += f"first day on which {data.k} installs reported it."
+        note = f"{note} {not_applied(chosen.conditions)}".strip()
         summary = f"Adoption since the release: {'; '.join(words)}."
         return chart_values(DrawnChart(CHARTS[CHART].figure(curves), summary, note, table_by_age(curves, calls)))

@@ -12,6 +12,7 @@ from dashboard.charts.bars import known_rows
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.series import first
 from dashboard.charts.tables import table_by_age
+from dashboard.conditions import not_applied
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
 from dashboard.formatting import count, day, share
@@ -56,8 +57,9 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
             of_module.verdict(release, earlier),
             _silent(data, chosen, release.version, today),
             _features(data, chosen, release.version, today),
+            not_applied(chosen.conditions),
         ]
-        return ([html.Li(sentence) for sentence in said],)
+        return ([html.Li(sentence) for sentence in said if sentence],)
 
     @fill(callbacks, page, CHART, chart_outputs(CHART), search)
     def release_watch(search: str) -> Instead | tuple[Any, ...]:
@@ -67,12 +69,13 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         chosen, (release, *earlier) = asked
         around = of_module.band(earlier, max(release.age, 0))
         curve = release.curve[: max(release.age, 0) + 1]
-        note = f"Grey: from the lowest to the highest of the {len(earlier)} releases before, at the same age."
+        grey = f"Grey: from the lowest to the highest of the {len(earlier)} releases before, at the same age."
+        note = " ".join(filter(None, (grey if around else "", not_applied(chosen.conditions))))
         figure = CHARTS[CHART].figure(release.version, curve, around)
         low, high = [low for low, _ in around], [high for _, high in around]
         calls = [api_call("adoption", of_module.adoption_args(chosen, one.version)) for one in asked[1]]
         shown = table_by_age({release.version: curve, "Lowest before": low, "Highest before": high}, calls)
-        return chart_values(DrawnChart(figure, of_module.verdict(release, earlier), note if around else "", shown))
+        return chart_values(DrawnChart(figure, of_module.verdict(release, earlier), note, shown))
 
 
 def _silent(data: DataSource, chosen: Filters, version: str, today: date) -> str:
