@@ -17,7 +17,8 @@ class Change:
     """The share of something among installs, in the period of comparison and now.
 
     `kind` is Feature, Version, or the title of a dimension. `of` says whose installs, and `module` is their module,
-    empty for all. `link` leads to the proof.
+    empty for all. With `at_most` the installs of the period of comparison are too few to be told: `before` is the most
+    that they can be. `link` leads to the proof.
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Change:
     of: str
     before: Part
     now: Part
+    at_most: bool = False
     module: str = ""
     link: str = ""
     where: str = ""
@@ -47,20 +49,32 @@ class Change:
 
 
 def compared(
-    kind: str, of: str, before: Mapping[str, int], now: Mapping[str, int], totals: tuple[int | None, int | None]
+    kind: str,
+    of: str,
+    before: Mapping[str, int],
+    now: Mapping[str, int],
+    totals: tuple[int | None, int | None],
+    folded: int | None,
 ) -> list[Change]:
-    """The changes of the keys that have a figure in both periods. `totals` are the installs of both.
+    """The changes of the keys that have a figure now. `totals` are the installs of both periods.
 
+    `folded` are the installs of the period of comparison whose keys were folded: a key that it does not name had at
+    most as many, and 0 if there were none. None: it is not known what was folded, and only keys that it names count.
     A figure may be above its total where both are estimates from different samples.
     """
     then, today = totals
     if not then or not today:
         return []
-    return [
-        Change(kind, key, of, (min(before[key], then), then), (min(number, today), today))
-        for key, number in now.items()
-        if key in before and key != OTHER
-    ]
+    found = []
+    for key, number in now.items():
+        earlier = before.get(key, folded)
+        if key == OTHER or earlier is None:
+            continue
+        at_most = bool(folded) and key not in before
+        change = Change(kind, key, of, (min(earlier, then), then), (min(number, today), today), at_most)
+        if change.points > 0 or not at_most:
+            found.append(change)
+    return found
 
 
 def movers(changes: Iterable[Change], most: int) -> list[Change]:
@@ -80,6 +94,8 @@ def strongest_of_each(changes: Iterable[Change], most: int) -> list[Change]:
 def sentence(change: Change) -> str:
     """`bulk_email fell from 41% to 33% of bulk_mailer's installs, mostly on 4.0.0`."""
     before, now = change.shares
+    if change.at_most:
+        return f"{change.name} rose to {share(now)} of {change.of}, from too few to show"
     moved = "rose" if now > before else "fell"
     where = f", mostly on {change.where}" if change.where else ""
     return f"{change.name} {moved} from {share(before)} to {share(now)} of {change.of}{where}"

@@ -1,5 +1,6 @@
 """What changed: differences of shares beyond chance, projections, and a release beside earlier ones."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -32,12 +33,50 @@ def test_only_changes_beyond_chance_are_movers() -> None:
     assert movers([small, clear, clearer], 1) == [clearer]
 
 
-def test_a_key_without_a_figure_in_both_periods_has_no_change() -> None:
-    """A group that is hidden in one period cannot be compared, and `(other)` is no group."""
-    found = compared("PHP", "the installs", {"8.1": 40, "(other)": 9}, {"8.1": 30, "8.4": 9, "(other)": 8}, (100, 100))
-    assert [one.name for one in found] == ["8.1"]
-    assert found[0].points == pytest.approx(-0.1)
-    assert compared("PHP", "the installs", {"8.1": 40}, {"8.1": 30}, (None, 100)) == []
+def found(before: dict[str, int], now: dict[str, int], folded: int | None) -> list[tuple[str, int, bool]]:
+    """The keys that are compared, with their installs before and whether these are only the most that they can be."""
+    changes = compared("PHP", "the installs", before, now, (100, 100), folded)
+    return [(one.name, one.before[0], one.at_most) for one in changes]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "folded", "expected"),
+    [
+        ({}, {}, 0, []),
+        ({"8.1": 40}, {}, 0, []),
+        ({"8.1": 40}, {"8.1": 30}, None, [("8.1", 40, False)]),
+        # What is new.
+        ({}, {"8.4": 9}, 0, [("8.4", 0, False)]),
+        ({"8.1": 40}, {"8.1": 30, "8.4": 9, "8.5": 6}, 0, [("8.1", 40, False), ("8.4", 0, False), ("8.5", 0, False)]),
+        # It may have been folded, and then rose only if it is more than all that was.
+        ({"8.1": 40}, {"8.4": 9}, 8, [("8.4", 8, True)]),
+        ({"8.1": 40}, {"8.1": 30, "8.4": 9, "8.5": 6}, 8, [("8.1", 40, False), ("8.4", 8, True)]),
+        ({"8.1": 40}, {"8.4": 9}, 500, []),
+        # Nothing is known of it.
+        ({"8.1": 40}, {"8.1": 30, "8.4": 9}, None, [("8.1", 40, False)]),
+        # `(other)` is no group.
+        ({"8.1": 40, "(other)": 9}, {"8.1": 30, "(other)": 8}, 9, [("8.1", 40, False)]),
+    ],
+)
+def test_what_had_no_figure_before_had_none_or_at_most_what_was_folded(
+    before: dict[str, int], now: dict[str, int], folded: int | None, expected: list[tuple[str, int, bool]]
+) -> None:
+    """What is new takes part with 0 installs before, or with the most that it can have had."""
+    assert found(before, now, folded) == expected
+
+
+def test_without_installs_there_is_no_change() -> None:
+    """A period of which nothing is told is not compared."""
+    assert compared("PHP", "the installs", {}, {"8.1": 30}, (None, 100), 0) == []
+    assert compared("PHP", "the installs", {"8.1": 40}, {"8.1": 30}, (100, 0), 0) == []
+
+
+def test_what_is_new_is_told_in_a_sentence() -> None:
+    """It rose from nothing, or from too few to show: then no figure is claimed of the period before."""
+    new, few = compared("Version", "x's installs", {}, {"4.0.0": 62}, (100, 100), 0), change((8, 100), (62, 100))
+    assert sentence(new[0]) == "4.0.0 rose from 0% to 62% of x's installs"
+    told = sentence(replace(few, at_most=True))
+    assert told == "bulk_email rose to 62% of bulk_mailer's installs, from too few to show"
 
 
 @pytest.mark.parametrize(

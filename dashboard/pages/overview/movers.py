@@ -23,7 +23,13 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     if not found:
         return Instead(messages.nothing_changed())
     rows = [
-        (Linked(one.name, one.link), one.of, Part(one.shares[0]), Part(one.shares[1]), Change(one.points))
+        (
+            Linked(one.name, one.link),
+            one.of,
+            Part(None if one.at_most else one.shares[0]),
+            Part(one.shares[1]),
+            Change(None if one.at_most else one.points),
+        )
         for one in sorted(found, key=lambda one: -abs(one.points))
     ]
     note = (

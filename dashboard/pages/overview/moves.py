@@ -1,6 +1,6 @@
 """Reads what changed since the period of comparison: features, versions and platforms."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,12 +12,13 @@ from dashboard.data_source import EVERY_DIMENSION, DataSource
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.links import link
-from dashboard.pages.features.rows import base_by_module, pairs
+from dashboard.pages.features.rows import Pair, base_by_module, pairs
 from dashboard.question_limit import at_once
 from warehouse.queries.small_groups import OTHER
 
 PLATFORMS = ("php_series", "whmcs_series", "database_series", "web_server_series", "os_release")
 Periods = tuple[Filters, Filters]  # this one, the one of comparison
+PairCounts = Mapping[Pair, int | None]  # installs by module and feature, or by module and version
 
 
 def read(data: DataSource, chosen: Filters, search: str) -> list[Change] | None:
@@ -32,7 +33,7 @@ def read(data: DataSource, chosen: Filters, search: str) -> list[Change] | None:
 def located(data: DataSource, chosen: Filters, change: Change) -> Change:
     """A change of a feature with the version on which most of it happened."""
     periods = chosen.compared(filters.today())
-    if change.kind != "Feature" or periods is None:
+    if change.kind != "Feature" or change.at_most or periods is None:
         return change
     of_module = replace(periods[0], module=change.module)
     active = _counts(data, "installs", of_module.base(by="version", grain="period"))
@@ -42,49 +43,54 @@ def located(data: DataSource, chosen: Filters, change: Change) -> Change:
 
 
 def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
-    now, before = at_once(*(partial(pairs, data, "feature_installs", one) for one in periods))
-    modules = [base_by_module(data, one) for one in periods]
+    counts = at_once(*(partial(pairs, data, "feature_installs", one) for one in periods))
+    totals = [base_by_module(data, one) for one in periods]
     matched = " that matched the filters" if periods[0].conditions else ""
-    found = []
-    for name in {module for module, _ in now if module != OTHER}:
-        used = [{f: n for (m, f), n in one.items() if m == name and n is not None} for one in (before, now)]
-        totals = modules[1].get(name), modules[0].get(name)
-        changes = compared("Feature", f"{name}'s installs{matched}", used[0], used[1], totals)
-        found += [
-            replace(change, module=name, link=link("/feature", search, {"name": change.name, "module": name}))
-            for change in changes
-        ]
-    return found
+    return [
+        replace(change, link=link("/feature", search, {"name": change.name, "module": change.module}))
+        for change in _of_each_module("Feature", f"installs{matched}", counts, totals)
+    ]
 
 
 def _versions(data: DataSource, periods: Periods, search: str) -> list[Change]:
     """The versions of each module, by the latest report of each install."""
-    now, before = at_once(*(partial(_by_module_and_version, data, one) for one in periods))
-    modules = [_by_module(data, one) for one in periods]
+    counts = at_once(*(partial(_by_module_and_version, data, one) for one in periods))
+    totals = [_by_module(data, one) for one in periods]
+    return [
+        replace(
+            change,
+            name=f"{change.module} {change.name}",
+            link=link("/versions", search, {"module": change.module}),
+        )
+        for change in _of_each_module("Version", "installs", counts, totals)
+    ]
+
+
+def _of_each_module(
+    kind: str, of: str, counts: Sequence[PairCounts], totals: Sequence[Mapping[str, int | None]]
+) -> list[Change]:
+    """The changes of the features or versions of each module. `counts` and `totals` are those now, then those before.
+
+    `(other)` is of all modules: what it holds may be of any of them.
+    """
+    folded = counts[1].get((OTHER, OTHER), 0)
     found = []
-    for name, versions in now.items():
-        totals = modules[1].get(name), modules[0].get(name)
-        changes = compared("Version", f"{name}'s installs", before.get(name, {}), versions, totals)
-        found += [
-            replace(change, name=f"{name} {change.name}", module=name, link=link("/versions", search, {"module": name}))
-            for change in changes
-        ]
+    for module in dict.fromkeys(module for module, _ in counts[0] if module != OTHER):
+        now, before = ({name: n for (of, name), n in one.items() if of == module and n is not None} for one in counts)
+        of_module = totals[1].get(module), totals[0].get(module)
+        changes = compared(kind, f"{module}'s {of}", before, now, of_module, folded)
+        found += [replace(change, module=module) for change in changes]
     return found
 
 
-def _by_module(data: DataSource, chosen: Filters) -> dict[str, int]:
-    return _counts(data, "installs", chosen.args(by="module", grain="period"))
+def _by_module(data: DataSource, chosen: Filters) -> dict[str, int | None]:
+    rows = data.ask("installs", chosen.args(by="module", grain="period"))["rows"]
+    return {row["key"]: row["value"] for row in rows}
 
 
-def _by_module_and_version(data: DataSource, chosen: Filters) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for row in known_rows(
-        data.ask("installs", chosen.args(by="module,version", grain="period", count="latest"))["rows"]
-    ):
-        module, version = row["keys"]
-        if module != OTHER:
-            found.setdefault(module, {})[version] = row["value"]
-    return found
+def _by_module_and_version(data: DataSource, chosen: Filters) -> PairCounts:
+    rows = data.ask("installs", chosen.args(by="module,version", grain="period", count="latest"))["rows"]
+    return {(row["keys"][0], row["keys"][1]): row["value"] for row in rows}
 
 
 def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
@@ -94,7 +100,7 @@ def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
     counts = at_once(*(partial(_by_platform, data, *each) for each in zip(periods, beside, strict=True)))
     for dimension, now, before in zip(PLATFORMS, *counts, strict=True):
         totals = sum(before.values()), sum(now.values())
-        changes = compared(DIMENSIONS[dimension], "the installs", before, now, totals)
+        changes = compared(DIMENSIONS[dimension], "the installs", before, now, totals, before.get(OTHER, 0))
         found += [
             replace(
                 change,

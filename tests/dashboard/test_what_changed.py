@@ -1,0 +1,69 @@
+"""What changed on Today: what is new takes part, and no figure is claimed of what was too few before."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from dashboard.pages.overview import lifecycle
+from tests.dashboard.conftest import fill
+from tests.dashboard.counted import beacons, count_from
+from tests.fleet.reference import Beacon
+
+Visit = Callable[[str | None], FlaskClient]
+OF = "invoice_pro's installs"
+EXPORT, REMINDERS = "invoice.pdf_export", "invoice.reminders"
+
+
+def moved(client: FlaskClient, monkeypatch: pytest.MonkeyPatch, *sent: list[Beacon]) -> tuple[list[Any], str]:
+    """The rows of "What changed most", and the sentences, of so many beacons."""
+    count_from([beacon for beacons in sent for beacon in beacons], monkeypatch)
+    monkeypatch.setattr(lifecycle, "last_weeks", lambda *_: [])
+    search = "module=invoice_pro"
+    shown = fill(client, "movers", overview_told=search).get("movers-shown", {"data": {"rows": []}})
+    return shown["data"]["rows"], str(fill(client, "changed", overview_told=search))
+
+
+def test_what_is_new_rose_from_nothing(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was folded in the period before: a version and a feature that are not in it had no install."""
+    rows, said = moved(
+        visit("product"),
+        monkeypatch,
+        beacons(range(40), 55, "3.3.0", [EXPORT]),
+        beacons(range(40), 20, "3.3.0", [EXPORT]),
+        beacons(range(24), 5, "4.0.0", [REMINDERS]),
+    )
+    assert ["invoice_pro 4.0.0", OF, 0, 0.6, 0.6] in rows
+    assert [REMINDERS, OF, 0, 0.6, 0.6] in rows
+    assert f"{REMINDERS} rose from 0% to 60% of {OF}, mostly on 4.0.0" in said
+
+
+def test_what_may_have_been_folded_rose_from_too_few(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six installs had versions and features that were folded: those of the next period may be among them."""
+    rows, said = moved(
+        visit("product"),
+        monkeypatch,
+        beacons(range(34), 55, "3.3.0", [EXPORT]),
+        beacons(range(34, 37), 55, "3.2.0", ["a"]),
+        beacons(range(37, 40), 55, "3.1.0", ["b"]),
+        beacons(range(40), 20, "3.3.0", [EXPORT]),
+        beacons(range(24), 5, "4.0.0", [REMINDERS]),
+    )
+    assert ["invoice_pro 4.0.0", OF, None, 0.6, None] in rows
+    assert [REMINDERS, OF, None, 0.6, None] in rows
+    assert f"{REMINDERS} rose to 60% of {OF}, from too few to show" in said
+
+
+@pytest.mark.parametrize("few", [0, 4])
+def test_what_was_not_told_at_all_is_not_compared(visit: Visit, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """Where no feature was told before, none or few used it: neither may be said."""
+    rows, said = moved(
+        visit("product"),
+        monkeypatch,
+        beacons(range(40), 55, "3.3.0"),
+        beacons(range(few), 40, "3.3.0", [EXPORT]),
+        beacons(range(40), 20, "3.3.0", [EXPORT]),
+    )
+    assert rows == []
+    assert EXPORT not in said
