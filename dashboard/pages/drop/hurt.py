@@ -98,7 +98,7 @@ def _onward(data: DataSource, chosen: Filters, search: str) -> list[StaticHtml]:
         for dimension, value in _told(data, chosen, name)
     ]
     said = html.P("Each of these has an answer of its own:", className="card-note")
-    return [static(html.Div([said, html.Div(links, className="offers")]))] if links else []
+    return [static(html.Div([said, html.Div(links, className="offers")], className="card"))] if links else []
 
 
 def _told(data: DataSource, chosen: Filters, name: str) -> Iterator[tuple[str, str]]:
