@@ -28,13 +28,14 @@ PERSON = Person("ada", Role.LICENSING)
 _INSTALLS = """
 INSERT INTO license_flags SELECT concat('mod_', toString(number % 7)), cityHash64(number),
     ['unlicensed', 'unknown_key', 'lapsed', 'cloned_install'][1 + number % 4], 1, 'raised',
-    now() - number % 86400, now() - INTERVAL number % 90 DAY, 0, ['notice', 'warning', 'critical'][1 + number % 3],
+    now() - number % 86400, now() - INTERVAL number % 90 DAY, now() - INTERVAL intDiv(number % 90, 2) DAY, 0,
+    ['notice', 'warning', 'critical'][1 + number % 3],
     ['claimed', 'registry', 'recorded'][1 + intDiv(number, 3) % 3], 1, 'evidence',
     '[{"text": "evidence", "grade": "recorded"}]', 'the evidence holds' FROM numbers({installs})
 """
 _KEYS = """
 INSERT INTO license_flags SELECT concat('mod_', toString(intDiv(number, 5) % 7)), cityHash64(number, 1), 'shared_key',
-    1, 'raised', now() - intDiv(number, 5) % 86400, now() - INTERVAL intDiv(number, 5) % 90 DAY,
+    1, 'raised', now() - intDiv(number, 5) % 86400, now() - INTERVAL intDiv(number, 5) % 90 DAY, now(),
     cityHash64(intDiv(number, 5)), 'critical', 'recorded', 6, 'evidence', '[]', 'the evidence holds'
 FROM numbers({keys} * 5)
 """

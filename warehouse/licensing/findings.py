@@ -24,9 +24,13 @@ class Piece:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a rule found. `since` is the start of the present run, `key` the subject if it is a key."""
+    """What a rule found. `since` is the start of the present run, `key` the subject if it is a key.
+
+    `until` is the last report that supports it.
+    """
 
     since: datetime
+    until: datetime
     pieces: tuple[Piece, ...]
     key: int = 0
     reach: int = 1
@@ -61,6 +65,11 @@ class Rule:
 def received(install: Install) -> Grade:
     """Return the grade of what an install sent: recorded if a connection delivered it, else claimed (an import)."""
     return "recorded" if install.received else "claimed"
+
+
+def span(since: datetime, until: datetime) -> str:
+    """Return the days of the reports that support a flag. Later ones may not be written yet: see `Flag.fingerprint`."""
+    return f"from {since:%Y-%m-%d} to at least {until:%Y-%m-%d}"
 
 
 def in_words(pieces: Sequence[Piece]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from warehouse.engine import Engine
+from warehouse.licensing.facts import days
 from warehouse.licensing.findings import Finding, in_words
 from warehouse.licensing.rules import BY_NAME
 from warehouse.licensing.state_rows import Pair
@@ -28,6 +29,7 @@ class Flag:
     event: str
     at: datetime
     since: datetime
+    until: datetime
     key: int
     severity: str
     grade: str
@@ -47,12 +49,25 @@ class Flag:
         return self.event == PAUSED
 
     @property
-    def fingerprint(self) -> tuple[Any, ...]:
-        """What a change of the flag changes. A reach counts as the same until it doubles."""
-        return self.since.date(), self.key, self.severity, self.grade, self.evidence, self.reach.bit_length()
+    def fingerprint(self) -> dict[str, Any]:
+        """What a change of the flag changes. A reach, and the number of days, count as the same until they double.
+
+        A revision each day would show on which days the install reported, and so which one of the usage plane it is.
+        """
+        return {
+            "its start": self.since.date(),
+            "the number of days": days(self.since, self.until).bit_length(),
+            "the key": self.key,
+            "the severity": self.severity,
+            "the grade": self.grade,
+            "the evidence": self.evidence.replace(f"{self.until:%Y-%m-%d}", ""),
+            "the reach": self.reach.bit_length(),
+        }
 
 
-_COLUMNS = "module, install, rule, revision, event, at, since, key, severity, grade, reach, evidence, pieces, why"
+_COLUMNS = (
+    "module, install, rule, revision, event, at, since, until, key, severity, grade, reach, evidence, pieces, why"
+)
 
 
 def event(
@@ -66,8 +81,8 @@ def event(
     grade = finding.grade
     pieces = msgspec.json.encode([{"text": each.text, "grade": each.grade} for each in finding.pieces]).decode()
     made = Flag(
-        *pair, rule, 1, RAISED, now, finding.since, finding.key, BY_NAME[rule].severity_of(grade), grade, finding.reach,
-        in_words(finding.pieces), pieces, "the evidence holds",
+        *pair, rule, 1, RAISED, now, finding.since, finding.until, finding.key, BY_NAME[rule].severity_of(grade), grade,
+        finding.reach, in_words(finding.pieces), pieces, "the evidence holds",
     )  # fmt: skip
     if before is None or not before.open:
         # A flag that is disputed when it is raised is paused at once.
@@ -88,15 +103,8 @@ def _next(flag: Flag, kind: str, now: datetime, why: str, revision: int | None =
 
 
 def _difference(before: Flag, after: Flag) -> str:
-    names = {
-        "since": "its start",
-        "key": "the key",
-        "severity": "the severity",
-        "grade": "the grade",
-        "evidence": "the evidence",
-    }
-    changed = [text for name, text in names.items() if getattr(before, name) != getattr(after, name)]
-    return f"changed: {', '.join(changed) or 'the reach'}"
+    was = before.fingerprint
+    return f"changed: {', '.join(name for name, value in after.fingerprint.items() if was[name] != value)}"
 
 
 def write(engine: Engine, flags: Sequence[Flag], token: str) -> None:
@@ -114,7 +122,7 @@ def _line(flag: Flag) -> dict[str, Any]:
     return {
         **row,
         "at": flag.at.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "milliseconds"),
-        "since": f"{flag.since.astimezone(UTC):%Y-%m-%d %H:%M:%S}",
+        **{name: f"{row[name].astimezone(UTC):%Y-%m-%d %H:%M:%S}" for name in ("since", "until")},
     }
 
 
@@ -147,7 +155,7 @@ def is_disputed(pair: Pair, statements: Collection[Pair]) -> bool:
 def flag_of(row: Iterable[Any]) -> Flag:
     """Return the flag of a row with the columns of the table."""
     values = list(row)
-    for place in (5, 6):
+    for place in (5, 6, 7):
         values[place] = values[place].replace(tzinfo=UTC)
     return Flag(*values)
 

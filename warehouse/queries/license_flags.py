@@ -27,7 +27,7 @@ MOST_HISTORY = 1000
 Row = dict[str, Any]
 Spelled = Callable[[datetime], str]
 
-_VALUES = "event, at, since, key, severity, grade, reach, evidence, pieces, why"
+_VALUES = "event, at, since, until, key, severity, grade, reach, evidence, pieces, why"
 # The newest revision of each flag that holds.
 CURRENT_FLAGS = (
     f"SELECT module, install, rule, max(revision) AS newest, argMax(({_VALUES}), revision) AS now "  # noqa: S608
@@ -36,7 +36,7 @@ CURRENT_FLAGS = (
 _PARAMETERS = ("module", "flag", "severity", "grade", "state", "id", "key", "limit", "cursor")
 # Flags about a key have a row for each accused install: they are one flag with several installs.
 _SUBJECTS = f"""
-SELECT module, rule, now.4 AS key, if(now.4 = 0, install, 0) AS subject, count() AS installs,
+SELECT module, rule, now.5 AS key, if(now.5 = 0, install, 0) AS subject, count() AS installs,
     argMax((install, newest, now), install) AS flag, min(now.3) AS since
 FROM ({CURRENT_FLAGS}) WHERE {{where}}
 GROUP BY module, rule, key, subject
@@ -66,7 +66,7 @@ def flags(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> 
         conditions.append("install IN ({id:UInt64})")
         parameters["id"] = pseudonym(id, "id")
     if key := args.get("key", ""):
-        conditions.append("now.4 = {key:UInt64}")
+        conditions.append("now.5 = {key:UInt64}")
         parameters["key"] = pseudonym(key, "key")
     limit = limit_of(args.get("limit", ""))
     found = reader.query(
@@ -114,7 +114,7 @@ def _flag(row: Sequence[Any], spelled: Spelled) -> Row:
 
 def _history(reader: Engine, install: int, spelled: Spelled) -> list[Row]:
     found = reader.query(
-        "SELECT module, install, rule, revision, event, at, since, key, severity, grade, reach, evidence, pieces, why "
+        f"SELECT module, install, rule, revision, {_VALUES} "  # noqa: S608
         "FROM license_flags FINAL WHERE install IN ({id:UInt64}) ORDER BY at DESC, module, rule, revision DESC "
         "LIMIT {most:UInt32}",
         {"id": install, "most": MOST_HISTORY},
@@ -167,10 +167,10 @@ def flag_conditions(args: Mapping[str, str]) -> tuple[list[str], dict[str, Any]]
         parameters["rule"] = ALIASES.get(flag, flag)
         conditions.append("1" if flag == ANY else "rule = {rule:String}")
     if severity := choice(args, "severity", SEVERITIES):
-        conditions.append("now.5 = {severity:String}")
+        conditions.append("now.6 = {severity:String}")
         parameters["severity"] = severity
     if grade := choice(args, "grade", GRADES):
-        conditions.append("now.6 = {grade:String}")
+        conditions.append("now.7 = {grade:String}")
         parameters["grade"] = grade
     return conditions, parameters
 

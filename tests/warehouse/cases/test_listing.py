@@ -30,8 +30,8 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 def flag(install: int, rule: str = "unlicensed", **changes: Any) -> Flag:
     """Return the first revision of a flag."""
     made = Flag(
-        "invoice_pro", install, rule, 1, "raised", NOW - timedelta(hours=1), NOW - timedelta(days=5), 0, "warning",
-        "recorded", 1, "in words", '[{"text": "in words", "grade": "recorded"}]', "the evidence holds",
+        "invoice_pro", install, rule, 1, "raised", NOW - timedelta(hours=1), NOW - timedelta(days=5), NOW, 0,
+        "warning", "recorded", 1, "in words", '[{"text": "in words", "grade": "recorded"}]', "the evidence holds",
     )  # fmt: skip
     return replace(made, **changes)
 

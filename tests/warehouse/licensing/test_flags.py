@@ -3,11 +3,11 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from warehouse.licensing.findings import Finding, Piece
+from warehouse.licensing.findings import Finding, Piece, span
 from warehouse.licensing.flags import Flag, event
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
-FINDING = Finding(NOW - timedelta(days=5), (Piece("it reports unlicensed", "claimed"),))
+FINDING = Finding(NOW - timedelta(days=5), NOW, (Piece("it reports unlicensed", "claimed"),))
 
 
 def follow(finding: Finding | None, before: Flag | None = None, *, disputed: bool = False) -> Flag | None:
@@ -38,6 +38,22 @@ def test_a_change_of_the_evidence_is_an_event_that_says_what() -> None:
     assert three is not None
     assert three.why == "changed: the reach"
     assert follow(replace(FINDING, reach=3), three) is None
+
+
+def test_the_last_report_is_written_anew_when_the_days_have_doubled() -> None:
+    """A revision each day would show on which days the install reported."""
+
+    def lasting(days: int) -> Finding:
+        until = FINDING.since + timedelta(days=days)
+        return replace(FINDING, until=until, pieces=(Piece(f"reported {span(FINDING.since, until)}", "claimed"),))
+
+    flag = follow(lasting(5))
+    assert flag is not None
+    assert follow(lasting(7), flag) is None
+    changed = follow(lasting(8), flag)
+    assert changed is not None
+    assert (changed.why, changed.until) == ("changed: the number of days", FINDING.since + timedelta(days=8))
+    assert changed.evidence == "reported from 2026-11-23 to at least 2026-12-01 (claimed)"
 
 
 def test_a_dispute_pauses_and_its_end_resumes() -> None:

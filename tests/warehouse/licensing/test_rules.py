@@ -1,5 +1,6 @@
 """The rules, purely: what must be flagged, and the innocent neighbor that must not be."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -9,7 +10,7 @@ import pytest
 
 from core.settings import Settings
 from warehouse.licensing.facts import EVER, Cohort, Entry, Holder, Incident, Install, Registered, Run, Terms
-from warehouse.licensing.findings import Finding, Piece
+from warehouse.licensing.findings import Finding, Piece, span
 from warehouse.licensing.rules import BY_NAME, RULES, shared_key
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -209,6 +210,53 @@ def test_a_source_that_the_catalog_does_not_declare() -> None:
     assert found("unauthorized_source", one, sources=frozenset({"shop"})) is not None
 
 
+TIMELESS = re.compile(r"\b(since|is|has|have|itself reports|claims|sends|knows|names|declares|allows)\b")
+KNOWN = registry(entry(), entry("revoked", 9))
+
+
+@pytest.mark.parametrize(
+    ("rule", "one", "more", "said"),
+    [
+        ("unlicensed", install(("unlicensed", 9, 4), ("invalid", 3, 1)), {}, "unlicensed or invalid from 9 to 1,"),
+        ("lapsed", install(("expired", 20, 2)), {}, "reported expired from 20 to 2,"),
+        ("unknown_key", install((LICENSED, 9, 1, OTHER)), KNOWN, "sent a license key from 9 to 1"),
+        (
+            "missing_key", install((LICENSED, 9, 1)),
+            {"cohorts": {("invoice_pro", "3.2.1"): Cohort(20, 20)}}, "sent no key from 9 to 1",
+        ),
+        ("wrong_module", install((LICENSED, 9, 1, KEY)), registry(entry(), module="x"), "with this key from 9 to 1"),
+        (
+            "cloned_install",
+            install((LICENSED, 9, 1), networks={ago(day).date(): frozenset({1, 2, 3}) for day in range(2, 9)}), {},
+            "from 8 to 2",
+        ),
+        (
+            "flapping", install(*((("trial", "expired")[day % 2], day, day) for day in range(9, 2, -1))), {},
+            "from 8 to 3",
+        ),
+        ("trial_overrun", install(("trial", 60, 1)), {}, "a trial from 60 to 1,"),
+        ("unauthorized_source", install((LICENSED, 9, 1)), {"sources": frozenset({"shop"})}, "license from 9 to 1"),
+    ],
+)  # fmt: skip
+def test_evidence_is_true_whenever_it_is_read(rule: str, one: Install, more: dict[str, Any], said: str) -> None:
+    """It says in the past tense from when to when the install reported it: it may be silent, or licensed, since."""
+    finding = found(rule, one, **more)
+    assert finding is not None
+    days = re.sub(r"\bfrom (\d+) to (\d+)", lambda to: span(ago(int(to[1])), ago(int(to[2]))), said)
+    assert days in finding.pieces[0].text
+    assert span(finding.since, finding.until) in days
+    assert not TIMELESS.search(" ".join(piece.text for piece in finding.pieces))
+
+
+def test_the_evidence_of_a_shared_key_is_true_whenever_it_is_read() -> None:
+    """The days are those on which too many installs used it."""
+    holders = [holder(1, 29, 0), holder(2, 9, 1), holder(3, 9, 2)]
+    for known in (Registered((entry(),)), None):
+        (finding, *_) = shared_key.find(KEY, holders, known, terms()).values()
+        assert span(ago(9), ago(2)) in finding.pieces[0].text
+        assert not TIMELESS.search(" ".join(piece.text for piece in finding.pieces))
+
+
 def test_what_began_in_an_incident_counts_from_its_end() -> None:
     """No flag while it lasts; afterwards the run counts anew."""
     one = install((LICENSED, 30, 11), ("unlicensed", 10, 0))
@@ -226,5 +274,5 @@ def test_the_severity_follows_the_weakest_necessary_piece() -> None:
         assert rule.innocent
         assert rule.severity_of("claimed") != rule.severity_of("registry") == rule.severity
     strong, weak = Piece("a", "recorded"), Piece("b", "claimed", necessary=False)
-    assert Finding(NOW, (strong, weak)).grade == "recorded"
-    assert Finding(NOW, (strong, Piece("c", "registry"))).grade == "registry"
+    assert Finding(NOW, NOW, (strong, weak)).grade == "recorded"
+    assert Finding(NOW, NOW, (strong, Piece("c", "registry"))).grade == "registry"

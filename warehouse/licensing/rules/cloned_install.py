@@ -4,7 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, time
 
 from warehouse.licensing.facts import Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule, received
+from warehouse.licensing.findings import Finding, Piece, Rule, received, span
 
 
 def find(install: Install, terms: Terms) -> Finding | None:
@@ -16,12 +16,14 @@ def find(install: Install, terms: Terms) -> Finding | None:
     if len(days) < limits.cloned_days:
         return None
     networks = max(len(install.networks[day] & recurring) for day in days)
+    since, until = (datetime.combine(day, time(), UTC) for day in (days[0], days[-1]))
     return Finding(
-        datetime.combine(days[0], time(), UTC),
+        since,
+        until,
         (
             Piece(
-                f"one install id reports from at least {limits.cloned_networks} networks on the same day, on at least "
-                f"{limits.cloned_days} days since {days[0]:%Y-%m-%d}",
+                f"one install id reported from at least {limits.cloned_networks} networks on the same day, on at least "
+                f"{limits.cloned_days} days {span(since, until)}",
                 received(install),
             ),
         ),

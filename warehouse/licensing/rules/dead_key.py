@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from warehouse.licensing import facts
 from warehouse.licensing.facts import Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule, received
+from warehouse.licensing.findings import Finding, Piece, Rule, received, span
 from warehouse.licensing.rules.unknown_key import LICENSED
 
 
@@ -18,14 +18,16 @@ def find(install: Install, terms: Terms) -> Finding | None:
     state, died = dead
     limits = terms.thresholds
     grace = limits.expired_key_days if state == "expired" else limits.dead_key_days
-    if run[-1].until < died + timedelta(days=grace):
+    until = run[-1].until
+    if until < died + timedelta(days=grace):
         return None
     since = max(died, next(each.since for each in run if each.key == run[-1].key))
     said = f"was {state} when the registry first had it" if died == facts.EVER else f"is {state} since {died:%Y-%m-%d}"
     return Finding(
         since,
+        until,
         (
-            Piece("the install claims a license with this key", received(install)),
+            Piece(f"the install claimed a license with this key {span(since, until)}", received(install)),
             Piece(f"the key {said}", "registry"),
         ),
     )

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from warehouse.licensing import facts
 from warehouse.licensing.facts import AWAY, Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule
+from warehouse.licensing.findings import Finding, Piece, Rule, span
 from warehouse.licensing.incidents import within
 
 
@@ -23,7 +23,8 @@ def find(install: Install, terms: Terms) -> Finding | None:
     if len(changes) < limits.flapping_changes:
         return None
     text = f"the reported license came and went at least {limits.flapping_changes} times in {limits.flapping_days} days"
-    return Finding(changes[0], (Piece(f"{text}, since {changes[0]:%Y-%m-%d}", "claimed"),))
+    since, until = changes[0], changes[-1]
+    return Finding(since, until, (Piece(f"{text}, {span(since, until)}", "claimed"),))
 
 
 FLAPPING = Rule(

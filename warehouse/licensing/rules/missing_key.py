@@ -2,7 +2,7 @@
 
 from warehouse.licensing import facts
 from warehouse.licensing.facts import Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule, received
+from warehouse.licensing.findings import Finding, Piece, Rule, received, span
 from warehouse.licensing.rules.unknown_key import LICENSED
 
 
@@ -20,13 +20,14 @@ def find(install: Install, terms: Terms) -> Finding | None:
         found.append(run)
     if not found or facts.days(found[-1].since, found[0].until) < limits.missing_key_days:
         return None
-    since = found[-1].since
+    since, until = found[-1].since, found[0].until
     return Finding(
         since,
+        until,
         (
-            Piece(f"the install claims a license and sends no key, since {since:%Y-%m-%d}", received(install)),
+            Piece(f"the install claimed a license and sent no key {span(since, until)}", received(install)),
             Piece(
-                f"at least {limits.missing_key_percent}% of the installs of version {install.version} send one",
+                f"at least {limits.missing_key_percent}% of the installs of version {install.version} sent one then",
                 received(install),
             ),
         ),

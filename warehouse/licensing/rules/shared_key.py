@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from warehouse.licensing.facts import Holder, Registered, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule
+from warehouse.licensing.findings import Finding, Piece, Rule, span
 
 # An install that reports weekly is active in between.
 GAP = timedelta(days=7)
@@ -63,24 +63,24 @@ def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: T
         return {}
     involved, reach = crowd.sites, crowd.most
     owner = _owner(involved)
-    since = datetime.combine(crowd.days[0], time(), UTC)
+    since, until = (datetime.combine(day, time(), UTC) for day in (crowd.days[0], crowd.days[-1]))
     limit = (
-        Piece(f"the registry allows {allowance(known.now.max_installs, known.now.copies)}", "registry")
+        Piece(f"the registry allowed {allowance(known.now.max_installs, known.now.copies)}", "registry")
         if known
-        else Piece(f"the registry has no such key, and {most} installs are taken to be allowed", "claimed")
+        else Piece(f"the registry had no such key, and {most} installs were taken to be allowed", "claimed")
     )
     through = all(holder.received for site in involved for holder in site.holders)
     pieces = (
         Piece(
-            f"more than {most} installs at different addresses use this key on the same days, on more than "
-            f"{terms.thresholds.shared_key_days} days since {since:%Y-%m-%d}",
+            f"more than {most} installs at different addresses used this key on the same days, on more than "
+            f"{terms.thresholds.shared_key_days} days {span(since, until)}",
             "recorded" if through else "claimed",
         ),
         limit,
         *([] if owner else [Piece(UNTOLD, "recorded" if through else "claimed", necessary=False)]),
     )
     return {
-        holder.install: Finding(since, pieces, key, reach)
+        holder.install: Finding(since, until, pieces, key, reach)
         for site in involved
         if site is not owner
         for holder in site.holders

@@ -2,7 +2,7 @@
 
 from warehouse.licensing import facts
 from warehouse.licensing.facts import Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule
+from warehouse.licensing.findings import Finding, Piece, Rule, span
 
 TRIAL = frozenset({"trial"})
 
@@ -12,8 +12,9 @@ def find(install: Install, terms: Terms) -> Finding | None:
     run = facts.present_run(install, TRIAL)
     if not run or facts.days(run[0].since, run[-1].until) <= terms.thresholds.trial_days:
         return None
-    text = f"the module itself reports a trial, without a break since {run[0].since:%Y-%m-%d}"
-    return Finding(run[0].since, (Piece(text, "claimed"),))
+    since, until = run[0].since, run[-1].until
+    text = f"the module itself reported a trial {span(since, until)}, without a break between reports"
+    return Finding(since, until, (Piece(text, "claimed"),))
 
 
 TRIAL_OVERRUN = Rule(

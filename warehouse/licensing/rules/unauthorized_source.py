@@ -2,7 +2,7 @@
 
 from warehouse.licensing import facts
 from warehouse.licensing.facts import Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule
+from warehouse.licensing.findings import Finding, Piece, Rule, span
 from warehouse.licensing.rules.unknown_key import LICENSED
 
 
@@ -16,14 +16,14 @@ def find(install: Install, terms: Terms) -> Finding | None:
         if not each.source or each.source in terms.sources:
             break
         foreign.append(each)
-    since = foreign[-1].since
+    since, until = foreign[-1].since, foreign[0].until
+    sources = " or ".join(dict.fromkeys(each.source for each in reversed(foreign)))
     return Finding(
         since,
+        until,
         (
-            Piece(
-                f"the module names {foreign[0].source} as the source of its license, since {since:%Y-%m-%d}", "claimed"
-            ),
-            Piece("the catalog declares no such source", "registry"),
+            Piece(f"the module named {sources} as the source of its license {span(since, until)}", "claimed"),
+            Piece("the catalog declared no such source then", "registry"),
         ),
     )
 

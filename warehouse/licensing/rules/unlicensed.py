@@ -2,7 +2,7 @@
 
 from warehouse.licensing import facts
 from warehouse.licensing.facts import Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule
+from warehouse.licensing.findings import Finding, Piece, Rule, span
 from warehouse.licensing.incidents import since_incidents
 
 
@@ -17,8 +17,10 @@ def reported(install: Install, terms: Terms, statuses: frozenset[str], least: in
     since = since_incidents(run[0].since, install.module, terms.incidents) if run else None
     if since is None or facts.days(since, run[-1].until) < least:
         return None
-    text = f"the module itself reports {run[-1].status}, without a break since {since:%Y-%m-%d}"
-    return Finding(since, (Piece(text, "claimed"),))
+    until = run[-1].until
+    said = " or ".join(dict.fromkeys(each.status for each in run if each.until >= since))
+    text = f"the module itself reported {said} {span(since, until)}, without a break between reports"
+    return Finding(since, until, (Piece(text, "claimed"),))
 
 
 UNLICENSED = Rule(
