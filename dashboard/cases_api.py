@@ -144,7 +144,7 @@ def _case(case: Case, spelled: Spelled) -> dict[str, Any]:
         "grade": case.evidence.grade or None,
         "installs": case.installs,
         "reach": case.evidence.reach,
-        "score": case.score,
+        "days": case.days,
         "since": spelled(case.since) if held else None,
         "raised": spelled(case.raised) if held else None,
         "touched": spelled(case.touched),

@@ -26,7 +26,7 @@ _CASE: dict[str, Schema] = {
     "grade": {"enum": [*GRADES, None]},
     "installs": {**_NUMBER, "description": "Installs that the flags accuse."},
     "reach": {**_NUMBER, "description": "Installs that the flags are about."},
-    "score": {**_NUMBER, "description": "grade (1 to 3) × reach × age in days"},
+    "days": {**_NUMBER, "description": "From the first to the last report that supports a flag, at least."},
     "since": {**_TIME, "type": ["string", "null"]},
     "raised": {**_TIME, "type": ["string", "null"]},
     "touched": _TIME,

@@ -59,7 +59,7 @@ def mailed(engine: Engine, home: Home) -> dict[str, Any]:
         "for product": digest_of(casework, "", CRITICAL, Role.PRODUCT, NOW),
         "none": digest_of(casework, "", View("ada", "None", "/licensing", "?state=resolved"), Role.LICENSING, NOW),
         "file": csv_of(found),
-        "shown": [(str(one.subject), one.state, str(one.score), f"{one.since:%Y-%m-%d}") for one in found],
+        "shown": [(str(one.subject), one.state, str(one.days), f"{one.since:%Y-%m-%d}") for one in found],
         "total": total.cases,
         "logged": [(entry.who, entry.what) for entry in log.entries(5)],
     }
@@ -99,7 +99,7 @@ def test_the_file_has_exactly_what_is_shown(found: dict[str, Any]) -> None:
     """All cases that match, in the order of the page. No text is a formula."""
     rows = list(csv.DictReader(StringIO(found["file"])))
     assert tuple(rows[0]) == COLUMNS
-    assert [(row["case"], row["state"], row["score"], row["since"]) for row in rows] == found["shown"]
+    assert [(row["case"], row["state"], row["days"], row["since"]) for row in rows] == found["shown"]
     assert len(rows) == found["total"] == 25
     assert {row["assignee"] for row in rows} == {"", "'=cmd()"}
 

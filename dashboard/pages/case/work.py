@@ -1,7 +1,6 @@
 """The head of a case, and the form that decides about it. Pure."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import dash_mantine_components as dmc
 from dash import dcc, html
@@ -23,7 +22,6 @@ def head(opened: Opened) -> html.Div:
     number = case.subject.key or case.subject.install
     facts = [("Module", case.subject.module), (f"{case.subject.kind.capitalize()}, as a pseudonym", f"{number:016x}")]
     if case.evidence.rules:
-        age = max(0, (datetime.now(UTC).date() - case.since.date()).days)
         facts += [
             ("Grade", GRADES[case.evidence.grade]),
             ("Severity", SEVERITIES[case.severity]),
@@ -34,7 +32,8 @@ def head(opened: Opened) -> html.Div:
                 else []
             ),
             *([("At once", f"{case.evidence.reach} installs")] if case.evidence.reach != case.installs else []),
-            ("Since", f"{day(case.since.date())} ({plural(age, 'day')})"),
+            ("Since", day(case.since.date())),
+            ("Reported for at least", plural(case.days, "day")),
         ]
     facts.append(("Assigned to", case.assignee or "nobody"))
     return html.Div(

@@ -30,8 +30,8 @@ from warehouse.cases.listing import PARAMETERS
 from warehouse.queries.metrics import QueryError
 
 ORDER = (
-    "Worst is the largest product of grade (self-reported 1, registry 2, recorded by us 3), installs at once, and age "
-    "(days, today included)."
+    "Worst is the highest severity, and then the most days from the first to the last report that supports a flag. The "
+    "days are written anew when they have doubled. Silence does not count."
 )
 
 
@@ -98,7 +98,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         now = datetime.now(UTC)
         seen = noted(data.visits, current_user.name, "cases", now)
         found, total = data.casework.list(_user(), "cases", given, seen=seen, after=(number - 1) * PAGE_ROWS)
-        shown = messages.no_cases() if not found else table(found, seen, now, data.casework.last_reports(found))
+        shown = messages.no_cases() if not found else table(found, seen, data.casework.last_reports(found))
         back = urlencode({**given, **({"page": number} if number > 1 else {})})
         return (
             choices(given),

@@ -24,7 +24,7 @@ COLUMNS = (
     "Grade",
     "Severity",
     "Installs in question",
-    "Age",
+    "Reported for at least",
     "Last report",
     "State",
     "Assigned",
@@ -42,14 +42,14 @@ def told(total: Total, given: Mapping[str, str]) -> str:
     return f"{plural(total.cases, 'case')} {scope}, {plural(total.installs, 'install')} in question.{keys}"
 
 
-def table(cases: Sequence[Case], seen: datetime | None, now: datetime, last: Mapping[Subject, datetime]) -> html.Table:
+def table(cases: Sequence[Case], seen: datetime | None, last: Mapping[Subject, datetime]) -> html.Table:
     """The rows. Cases whose flag was raised after `seen` are new. `last` is the last report of each case."""
     head = [html.Th(html.Span("Choose", className="visually-hidden")), *(html.Th(name) for name in COLUMNS)]
-    rows = [_row(case, seen, now, last.get(case.subject)) for case in cases]
+    rows = [_row(case, seen, last.get(case.subject)) for case in cases]
     return html.Table([html.Thead(html.Tr(head)), html.Tbody(rows)], className="cases")
 
 
-def _row(case: Case, seen: datetime | None, now: datetime, last: datetime | None) -> html.Tr:
+def _row(case: Case, seen: datetime | None, last: datetime | None) -> html.Tr:
     name = subject(case.subject)
     held = bool(case.evidence.rules)
     marks: list[Any] = []
@@ -60,7 +60,6 @@ def _row(case: Case, seen: datetime | None, now: datetime, last: datetime | None
     rules = [dcc.Link(rule(one), href=address({"rule": one}), className="badge") for one in case.evidence.rules] or [
         html.Span("no flag holds", className="dim")
     ]
-    age = max(0, (now.date() - case.since.date()).days) if held else None
     at_once = held and case.evidence.reach != case.installs
     cells: dict[str, Any] = {
         "Case": [
@@ -77,7 +76,7 @@ def _row(case: Case, seen: datetime | None, now: datetime, last: datetime | None
             html.Span(str(case.installs) if held else "–", className="number"),
             *([html.Span(f"{case.evidence.reach} at once", className="dim")] if at_once else []),
         ],
-        "Age": html.Span(plural(age, "day") if age is not None else "–", className="number"),
+        "Reported for at least": html.Span(plural(case.days, "day") if held else "–", className="number"),
         "Last report": html.Span(day(last.date()) if last else "–", className="number"),
         "State": badge(STATES[case.state], f"state-{case.state}"),
         "Assigned": case.assignee or html.Span("nobody", className="dim"),

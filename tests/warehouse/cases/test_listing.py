@@ -109,11 +109,12 @@ def test_a_closed_case_comes_back_only_with_new_evidence(kind: str, tmp_path: Pa
 
 
 def listing(engine: Engine, home: Home) -> dict[str, Any]:
-    """List twelve cases in many ways."""
+    """List twelve cases in many ways. Install 10 reported for two days, ten days ago, and has been silent since."""
     migrate(engine)
     shared = [flag(number, "shared_key", key=9, reach=4) for number in (21, 22, 23)]
     singles = [
         flag(number, since=NOW - timedelta(days=number), at=NOW - timedelta(days=number),
+             until=NOW - timedelta(days=8 if number == 10 else 0),
              severity="critical" if number == 3 else "notice", grade="claimed" if number > 5 else "recorded")
         for number in range(1, 11)
     ]  # fmt: skip
@@ -146,7 +147,8 @@ def listing(engine: Engine, home: Home) -> dict[str, Any]:
     last = last_reports(engine, cases(engine, {"state": "all"})[0])
     install_data.erase(engine, {"license": {1}})
     return {
-        "worst": order(), "pages": [order(limit=4), order(after=4, limit=4)], "oldest": order(sort="oldest"),
+        "worst": order(), "days": [one.days for one in cases(engine, {})[0]],
+        "pages": [order(limit=4), order(after=4, limit=4)], "oldest": order(sort="oldest"),
         "all": len(order(state="all")), "critical": order(severity="critical"), "claimed": order(grade="claimed"),
         "rule": order(rule="shared_key"), "new": sorted(order(new="1", state="all")),
         "dismissed": order(state="dismissed"), "module": order(module="ticket_ai", state="all"),
@@ -159,17 +161,21 @@ def listing(engine: Engine, home: Home) -> dict[str, Any]:
 
 
 def test_the_list_has_an_order_filters_and_a_total(tmp_path: Path) -> None:
-    """Worst is grade × reach × age. The installs of a key are one case. The total counts cases, installs and keys."""
+    """Worst is severity, then the days of reports: silence does not count.
+
+    The installs of a key are one case. The total counts cases, installs and keys.
+    """
     found = done_in("embedded", tmp_path, listing)
-    assert found["worst"] == [900, 5, 4, 3, 10, 9, 8, 7, 6]
+    assert found["worst"] == [3, 900, 9, 8, 7, 6, 5, 4, 10]
+    assert found["days"] == [3, 5, 9, 8, 7, 6, 5, 4, 2]
     assert found["pages"] == [found["worst"][:4], found["worst"][4:8]]
     assert found["oldest"] == [10, 9, 8, 7, 6, 5, 900, 4, 3] or found["oldest"][:5] == [10, 9, 8, 7, 6]
     assert found["all"] == 10
-    assert (found["critical"], found["claimed"], found["rule"]) == ([3], [10, 9, 8, 7, 6], [900])
+    assert (found["critical"], found["claimed"], found["rule"]) == ([3], [9, 8, 7, 6, 10], [900])
     assert found["new"] == [2, 900]
     assert (found["dismissed"], found["module"], found["mine"]) == ([2], [], [])
     assert found["errors"] == ["state", "sort", "query", "module", "grade", "key"]
     assert found["last"] == {3: 3, 4: 4, 5: 5}
-    assert (found["key"], found["keys"]) == ([[900], [3], [5, 4], []], [900, 3])
+    assert (found["key"], found["keys"]) == ([[900], [3], [5, 4], []], [3, 900])
     assert found["known"] == [(77, "invoice_pro", 1, None), (78, "invoice_pro", 2, None)]
     assert (found["total"].cases, found["total"].installs, found["total"].keys) == (9, 11, 1)
