@@ -118,6 +118,33 @@ def test_a_dead_key_has_a_grace() -> None:
     assert found("dead_key", gone, **registry(entry(), entry("revoked", 9))) is None
 
 
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        (
+            [entry("revoked", 1)],
+            "the registry imported on {1} had the key as revoked: since when it was revoked is not",
+        ),
+        (
+            [entry("suspended", 90), entry("revoked", 5)],
+            "the registry imported on {90} had the key as suspended: since",
+        ),
+        ([entry(), entry("revoked", 9)], "the registry had the key as revoked since the import of {9}"),
+        ([entry(), entry("suspended", 9), entry("revoked", 5)], "had the key as suspended since the import of {9}"),
+        ([entry(valid_until=date(2026, 11, 1))], "the registry had the key as valid until {27}"),
+        ([entry(), entry("revoked", 5, valid_until=date(2026, 11, 1))], "the registry had the key as valid until {27}"),
+    ],
+)
+def test_the_evidence_of_a_dead_key_has_the_dates_that_are_known(entries: Sequence[Entry], said: str) -> None:
+    """Those of the registry, and those of the reports. What an import does not say is said to be unknown."""
+    finding = found("dead_key", install((LICENSED, 50, 0, KEY)), **registry(*entries))
+    assert finding is not None
+    reported, registered = (piece.text for piece in finding.pieces)
+    assert reported == f"the install claimed a license with this key {span(finding.since, NOW)}"
+    dates = re.sub(r"{(\d+)}", lambda days: f"{ago(int(days[1])):%Y-%m-%d}", said)
+    assert dates in registered
+
+
 def test_the_key_of_another_module() -> None:
     """The registry has the key for another module only; that is no unknown key."""
     one = install((LICENSED, 4, 0, KEY))
@@ -224,6 +251,7 @@ KNOWN = registry(entry(), entry("revoked", 9))
             "missing_key", install((LICENSED, 9, 1)),
             {"cohorts": {("invoice_pro", "3.2.1"): Cohort(20, 20)}}, "sent no key from 9 to 1",
         ),
+        ("dead_key", install((LICENSED, 50, 1, KEY)), KNOWN, "with this key from 9 to 1"),
         ("wrong_module", install((LICENSED, 9, 1, KEY)), registry(entry(), module="x"), "with this key from 9 to 1"),
         (
             "cloned_install",
@@ -245,7 +273,7 @@ def test_evidence_is_true_whenever_it_is_read(rule: str, one: Install, more: dic
     days = re.sub(r"\bfrom (\d+) to (\d+)", lambda to: span(ago(int(to[1])), ago(int(to[2]))), said)
     assert days in finding.pieces[0].text
     assert span(finding.since, finding.until) in days
-    assert not TIMELESS.search(" ".join(piece.text for piece in finding.pieces))
+    assert not TIMELESS.search(" ".join(piece.text for piece in finding.pieces).replace("since the import of", ""))
 
 
 def test_the_evidence_of_a_shared_key_is_true_whenever_it_is_read() -> None:

@@ -1,9 +1,9 @@
 """`dead_key`: an install claims a license with a key that the vendor has revoked, suspended or let expire."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from warehouse.licensing import facts
-from warehouse.licensing.facts import Install, Terms
+from warehouse.licensing.facts import Install, Registered, Terms
 from warehouse.licensing.findings import Finding, Piece, Rule, received, span
 from warehouse.licensing.rules.unknown_key import LICENSED
 
@@ -13,7 +13,7 @@ def find(install: Install, terms: Terms) -> Finding | None:
     run = facts.present_run(install, LICENSED)
     known = terms.known(install.module, run[-1].key) if run else None
     dead = known.dead(terms.now) if known else None
-    if dead is None:
+    if known is None or dead is None:
         return None
     state, died = dead
     limits = terms.thresholds
@@ -22,15 +22,27 @@ def find(install: Install, terms: Terms) -> Finding | None:
     if until < died + timedelta(days=grace):
         return None
     since = max(died, next(each.since for each in run if each.key == run[-1].key))
-    said = f"was {state} when the registry first had it" if died == facts.EVER else f"is {state} since {died:%Y-%m-%d}"
     return Finding(
         since,
         until,
         (
             Piece(f"the install claimed a license with this key {span(since, until)}", received(install)),
-            Piece(f"the key {said}", "registry"),
+            Piece(_told(known, died), "registry"),
         ),
     )
+
+
+def _told(known: Registered, died: datetime) -> str:
+    """Return in words how the registry says that a key died, with the dates that are known."""
+    if (last := known.now.valid_until) and died.date() > last:
+        return f"the registry had the key as valid until {last}"
+    entry = next(each for each in known.entries if each.changed >= died)
+    if died == facts.EVER:
+        return (
+            f"the registry imported on {entry.changed:%Y-%m-%d} had the key as {entry.state}: since when it was "
+            f"{entry.state} is not known"
+        )
+    return f"the registry had the key as {entry.state} since the import of {entry.changed:%Y-%m-%d}"
 
 
 DEAD_KEY = Rule(
