@@ -171,7 +171,7 @@ def _opened(opened: Opened, spelled: Spelled) -> dict[str, Any]:
     return {
         **_case(opened.case, spelled),
         "flags": [_flag(flag, spelled) for flag in known.flags],
-        "accused": [_reported(report, spelled) for report in known.installs],
+        "in_question": [_reported(report, spelled) for report in known.installs],
         "others": [_reported(report, spelled) for report in known.others],
         "revisions": [_revision(made, spelled) for made in opened.revisions],
         "events": [

@@ -24,14 +24,16 @@ def reported(install: int, days: int) -> Reported:
     return Reported(install, "licensed", "1.0", "whmcs", 9, "", NOW - timedelta(days=days), NOW)
 
 
-def opened(accused: dict[int, int], others: dict[int, int]) -> Opened:
+def opened(in_question: dict[int, int], others: dict[int, int]) -> Opened:
     """The case of a key. Each install has the number of days since it was seen first. Install 2 has a case as well."""
     pieces = (("more than 2 installs", "recorded"), ("2 are allowed", "claimed"))
-    flags = [Flagged(one, "shared_key", 1, "raised", NOW, NOW, "warning", "claimed", 3, pieces, "") for one in accused]
-    of, rest = ([reported(*one) for one in each.items()] for each in (accused, others))
+    flags = [
+        Flagged(one, "shared_key", 1, "raised", NOW, NOW, "warning", "claimed", 3, pieces, "") for one in in_question
+    ]
+    of, rest = ([reported(*one) for one in each.items()] for each in (in_question, others))
     known = Dossier(flags, {9: None}, False, of, rest, [], {2}, "on 10 days, at most 3 on one day")
     held = Evidence(("shared_key",), 3, "claimed")
-    case = Case(KEY, "open", "", 0, False, "warning", held, len(accused), tuple(accused), 9, NOW, NOW, NOW)
+    case = Case(KEY, "open", "", 0, False, "warning", held, len(in_question), tuple(in_question), 9, NOW, NOW, NOW)
     return Opened(case, known, [])
 
 
@@ -40,7 +42,7 @@ def shown(component: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("accused", "others", "said"),
+    ("in_question", "others", "said"),
     [
         ({2: 9, 3: 9}, {1: 20}, "seen first, 0000000000000001, is probably"),
         ({2: 9, 3: 9}, {1: 9}, "Several installs were seen first on the same day"),
@@ -48,10 +50,10 @@ def shown(component: Any) -> str:
     ],
 )
 def test_an_owner_is_named_only_where_one_install_was_first(
-    accused: dict[int, int], others: dict[int, int], said: str
+    in_question: dict[int, int], others: dict[int, int], said: str
 ) -> None:
     """By day. Whoever is in question is never called the owner, nor is anyone if the first is in question."""
-    text = shown(installs(opened(accused, others), seconds=True))
+    text = shown(installs(opened(in_question, others), seconds=True))
     assert said in text
     assert ("probably the owner" in text) == ("probably" in said)
     assert "probably the owner" not in shown(installs(opened({1: 20, 2: 9}, {3: 5}), seconds=True))

@@ -278,6 +278,7 @@ def test_the_read_api_decides_and_refuses(system: System) -> None:
     wait_for(lambda: call(system, f"{CASES}/{case}", token, {})[0] == 422, "the token is known")
     status, told = system.read(f"{CASES}/{case}", role="licensing")
     assert (status, told["case"]) == (200, case)
+    assert [one["id"] for one in told["in_question"]] == [told["id"]]
     status, made = call(system, f"{CASES}/{case}", token, {"revision": told["revision"], "state": "watching"})
     assert (status, made["state"]) == (200, "watching")
     status, lost = call(system, f"{CASES}/{case}", token, {"revision": told["revision"], "state": "dismissed"})

@@ -42,7 +42,7 @@ class Flagged:
 
 @dataclass(frozen=True)
 class Reported:
-    """The latest report of an install, and whether the case accuses it. `key` is a pseudonym, 0 for none."""
+    """The latest report of an install. `key` is a pseudonym, 0 for none."""
 
     install: int
     status: str
@@ -101,10 +101,10 @@ def dossier(engine: Engine, subject: Subject) -> Dossier:
     newest = {(flag.install, flag.rule): flag for flag in history}
     flagged = {subject.install} if subject.install else {flag.install for flag in newest.values()}
     holding = {flag.install for flag in newest.values() if flag.event != "cleared"}
-    accused = holding or flagged
-    installs = _reported(states, accused)
+    in_question = holding or flagged
+    installs = _reported(states, in_question)
     keys = {subject.key} if subject.key else {report.key for report in installs if report.key}
-    others = _reported(states, _holders(reader, subject.module, keys) - accused)
+    others = _reported(states, _holders(reader, subject.module, keys) - in_question)
     events = [
         *_flag_events(history),
         *_report_events(states.of(sorted(flagged)[:MOST_INSTALLS])),

@@ -158,9 +158,9 @@ def cases(
 def case(engine: Engine, subject: Subject) -> Case | None:
     """Return a case, None if its subject has never had a flag. Raises `EngineError`."""
     decided = "module = {module:String} AND key = {key:UInt64} AND install IN {installs:Array(UInt64)}"
-    # The flags of a key name the installs that they accuse. A flag may have been about another key before.
-    accused = "(SELECT install FROM license_flags WHERE module = {module:String} AND key = {key:UInt64})"
-    installs = accused if subject.key else "{installs:Array(UInt64)}"
+    # The flags of a key name the installs in question. A flag may have been about another key before.
+    in_question = "(SELECT install FROM license_flags WHERE module = {module:String} AND key = {key:UInt64})"
+    installs = in_question if subject.key else "{installs:Array(UInt64)}"
     flagged = f"module = {{module:String}} AND install IN {installs}"
     rows = engine.as_user(ServerUser.LICENSING).query(
         f"SELECT {_COLUMNS} FROM ({_cases(flagged, decided)}) WHERE key = {{key:UInt64}}",  # noqa: S608

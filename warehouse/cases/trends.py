@@ -23,7 +23,7 @@ SOON_DAYS = 30
 LEAST_CLOSED = 10
 Z = 1.959964  # 95% of a normal distribution lie within so many deviations
 
-# A flag about a key accuses several installs and counts once. One that is disputed from the beginning is raised too.
+# A flag about a key has several installs and counts once. One that is disputed from the beginning is raised too.
 _FLAGS = """
 SELECT toMonday(at) AS week, rule::String, uniqExact(module, key, if(key = 0, install, 0))
 FROM license_flags

@@ -135,8 +135,8 @@ class Judge:
         ]
         found: dict[tuple[Pair, str], Finding | None] = {}
         for (module, key), holders in key_holders.holders(self._reader, crowded, terms.now).items():
-            accused = shared_key.find(key, holders, terms.known(module, key), terms)
-            found |= {((module, each.install), SHARED_KEY.name): accused.get(each.install) for each in holders}
+            in_question = shared_key.find(key, holders, terms.known(module, key), terms)
+            found |= {((module, each.install), SHARED_KEY.name): in_question.get(each.install) for each in holders}
         return found
 
     def _write_states(self, states: dict[Pair, State]) -> None:

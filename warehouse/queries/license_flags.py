@@ -34,7 +34,7 @@ CURRENT_FLAGS = (
     "FROM license_flags GROUP BY module, install, rule HAVING now.1 != 'cleared'"
 )  # fmt: skip
 _PARAMETERS = ("module", "flag", "severity", "grade", "state", "id", "key", "limit", "cursor")
-# Flags about a key have a row for each accused install: they are one flag with several installs.
+# Flags about a key have a row for each install in question: they are one flag with several installs.
 _SUBJECTS = f"""
 SELECT module, rule, now.5 AS key, if(now.5 = 0, install, 0) AS subject, count() AS installs,
     argMax((install, newest, now), install) AS flag, min(now.3) AS since

@@ -47,7 +47,7 @@ def key() -> int:
 
 @pytest.fixture(scope="module", params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, key: int) -> Iterator[Engine]:
-    """Install 1 was licensed and is not any more; it shares its key with 2 and 3, of which 2 is accused."""
+    """Install 1 was licensed and is not any more; it shares its key with 2 and 3, of which 2 is in question."""
     engine = engine_at(clickhouse_url(request.param), tmp_path_factory.mktemp("home"))
     migrate(engine)
     batches = [
@@ -86,7 +86,7 @@ def test_an_install_is_told_with_what_changed(engine: Engine) -> None:
 
 
 def test_a_key_is_told_with_all_who_had_it(engine: Engine, key: int) -> None:
-    """The accused install, and the others that ever reported the key, the first seen first."""
+    """The install in question, and the others that ever reported the key, the first seen first."""
     one, two, three = pseudonyms([1, 2, 3])
     known = dossier(engine, Subject(MODULE, 0, key))
     assert [each.install for each in known.installs] == [two]

@@ -158,28 +158,28 @@ def holder(number: int, begin: float, end: int, place: int | None = None) -> Hol
     return Holder(number, ago(begin), days, frozenset({place if place is not None else 100 + number}))
 
 
-def accused(holders: Sequence[Holder], *entries: Entry) -> set[int]:
+def in_question(holders: Sequence[Holder], *entries: Entry) -> set[int]:
     known = Registered(entries) if entries else None
     return set(shared_key.find(KEY, holders, known, terms()))
 
 
-def test_a_shared_key_accuses_all_but_the_earliest() -> None:
+def test_all_installs_of_a_shared_key_but_the_earliest_are_in_question() -> None:
     """More installs than the license and its copies allow, on more than three days."""
-    assert accused([holder(1, 29, 0), holder(2, 9, 0), holder(3, 9, 0)], entry()) == {2, 3}
-    assert accused([holder(1, 29, 0), holder(2, 9, 0)], entry()) == set()
-    assert accused([holder(1, 29, 0), holder(2, 9, 0), holder(3, 2, 0)], entry()) == set()
-    assert accused([holder(1, 29, 0), holder(2, 9, 0), holder(3, 9, 0)]) == {2, 3}
-    assert accused([holder(n, 29, 0) for n in range(9)], entry(max_installs=None)) == set()
-    assert accused([holder(n, 29, 0) for n in range(9)], entry(max_installs=8)) == set()
+    assert in_question([holder(1, 29, 0), holder(2, 9, 0), holder(3, 9, 0)], entry()) == {2, 3}
+    assert in_question([holder(1, 29, 0), holder(2, 9, 0)], entry()) == set()
+    assert in_question([holder(1, 29, 0), holder(2, 9, 0), holder(3, 2, 0)], entry()) == set()
+    assert in_question([holder(1, 29, 0), holder(2, 9, 0), holder(3, 9, 0)]) == {2, 3}
+    assert in_question([holder(n, 29, 0) for n in range(9)], entry(max_installs=None)) == set()
+    assert in_question([holder(n, 29, 0) for n in range(9)], entry(max_installs=8)) == set()
 
 
 def test_installs_that_were_seen_first_on_the_same_day_have_no_probable_owner() -> None:
     """Then all are in question, and the evidence says so. Replicas behind one address are one install."""
     together = [holder(1, 29, 0), holder(2, 29, 0), holder(3, 9, 0)]
-    assert accused(together, entry()) == {1, 2, 3}
+    assert in_question(together, entry()) == {1, 2, 3}
     hours = [holder(1, 29.4, 0), holder(2, 29.2, 0), holder(3, 9, 0)]
-    assert accused(hours, entry()) == {1, 2, 3}
-    assert accused([holder(1, 29, 0, 9), holder(2, 29, 0, 9), holder(3, 9, 0), holder(4, 9, 0)], entry()) == {3, 4}
+    assert in_question(hours, entry()) == {1, 2, 3}
+    assert in_question([holder(1, 29, 0, 9), holder(2, 29, 0, 9), holder(3, 9, 0), holder(4, 9, 0)], entry()) == {3, 4}
     (told, *_) = shared_key.find(KEY, together, Registered((entry(),)), terms()).values()
     assert told.pieces[-1].text == shared_key.UNTOLD
     assert told.grade == "registry"
@@ -198,10 +198,10 @@ def test_what_is_measured_of_a_shared_key() -> None:
 
 def test_installs_seen_once_or_behind_one_address_do_not_count() -> None:
     """Twenty invented ids in one POST, replicas behind one address, and a new id at each start."""
-    assert accused([holder(1, 29, 0), *(holder(n, 0, 0, 9) for n in range(2, 22))], entry()) == set()
-    assert accused([holder(1, 29, 0), *(holder(n, 0, 0) for n in range(2, 22))], entry()) == set()
-    assert accused([holder(n, 29, 0, 9) for n in range(6)], entry()) == set()
-    assert accused([holder(n, 28 - 2 * n, 26 - 2 * n) for n in range(10)], entry()) == set()
+    assert in_question([holder(1, 29, 0), *(holder(n, 0, 0, 9) for n in range(2, 22))], entry()) == set()
+    assert in_question([holder(1, 29, 0), *(holder(n, 0, 0) for n in range(2, 22))], entry()) == set()
+    assert in_question([holder(n, 29, 0, 9) for n in range(6)], entry()) == set()
+    assert in_question([holder(n, 28 - 2 * n, 26 - 2 * n) for n in range(10)], entry()) == set()
 
 
 def test_a_cloned_install_has_three_networks_that_recur() -> None:

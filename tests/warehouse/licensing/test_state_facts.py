@@ -168,9 +168,9 @@ def test_each_rule_finds_the_same(engine: Engine, states: dict[Pair, State], now
         holders.setdefault((module, key), []).append(holder)
     for (module, key), expected in sightings_oracle.holders(engine, [each for each in holders if each[1]], now).items():
         known = terms.known(module, key)
-        accused = shared_key.find(key, holders[module, key], known, terms)
-        assert accused == shared_key.find(key, expected, known, terms)
-        hits |= {"shared_key"} if accused else set()
+        in_question = shared_key.find(key, holders[module, key], known, terms)
+        assert in_question == shared_key.find(key, expected, known, terms)
+        hits |= {"shared_key"} if in_question else set()
     assert hits == {rule.name for rule in RULES}
 
 
