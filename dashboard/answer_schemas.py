@@ -201,6 +201,7 @@ LICENSING_INSTALLS = closed(
 )
 LICENSING_FLAGS = closed(
     ("next_cursor",),
+    installs={**_NUMBER, "description": "Installs of the flags on all pages, each once."},
     next_cursor={**_TEXT, "description": "Goes back as `cursor`; absent on the last page."},
     rows=rows(rule=_RULE, severity=_SEVERITY, description=_TEXT, innocent=_TEXTS, installs=_NUMBER),
     flags=rows(

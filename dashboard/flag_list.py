@@ -40,8 +40,9 @@ def flags_content(answer: Row) -> tuple[list[html.Li], list[html.Li], str]:
         answer["flags"], key=lambda flag: (flag["state"] == "disputed", _ORDER[flag["severity"]], -flag["installs"])
     )
     shown = flags[:MOST]
-    count = f"{plural(len(flags), 'flag')} of {plural(sum(flag['installs'] for flag in flags), 'install')}"
-    more = "next_cursor" in answer or len(flags) > len(shown)
+    least = "More than " if "next_cursor" in answer else ""
+    count = f"{least}{plural(len(flags), 'flag')} of {plural(answer['installs'], 'install')}"
+    more = bool(least) or len(flags) > len(shown)
     note = f"{count}{'; the list shows a part of them, the read API all' if more else ''}. A flag is not a verdict."
     return [_incident(each) for each in answer["incidents"]], [_flag(flag) for flag in shown], note
 

@@ -49,9 +49,10 @@ ORDER BY module, rule, key, subject LIMIT {{limit:UInt32}}
 def flags(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> Row:
     """Return the rules with the number of installs that each flags, a page of flags, and the incidents.
 
-    `{"rows": [rule, ...], "flags": [...], "next_cursor": str, "incidents": [...]}`; the last page has no cursor. With
-    `id` also `history`, the events of that install's flags. `args`: `module`, `flag`, `severity`, `grade`, `state`,
-    `id` and `key` (pseudonyms), `limit`, `cursor`. Raises `QueryError` and `EngineError`.
+    `{"rows": [rule, ...], "flags": [...], "installs": int, "next_cursor": str, "incidents": [...]}`; the last page has no
+    cursor. With `id` also `history`, the events of that install's flags. `installs` are those of the flags on all
+    pages, each once. `args`: `module`, `flag`, `severity`, `grade`, `state`, `id` and `key` (pseudonyms), `limit`,
+    `cursor`. Raises `QueryError` and `EngineError`.
     """
     refuse_unknown(args, _PARAMETERS)
     reader = engine.as_user(ServerUser.LICENSING)
@@ -68,15 +69,17 @@ def flags(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> 
     if key := args.get("key", ""):
         conditions.append("now.5 = {key:UInt64}")
         parameters["key"] = pseudonym(key, "key")
-    limit = limit_of(args.get("limit", ""))
+    limit, where = limit_of(args.get("limit", "")), " AND ".join(conditions) or "1"
+    ((installs,),) = reader.query(f"SELECT uniqExact(install) FROM ({CURRENT_FLAGS}) WHERE {where}", parameters)  # noqa: S608
     found = reader.query(
-        _SUBJECTS.replace("{where}", " AND ".join(conditions) or "1"),
+        _SUBJECTS.replace("{where}", where),
         {**parameters, **_after(args.get("cursor", "")), "limit": limit + 1},
     )
     more, found = len(found) > limit, found[:limit]
     return {
         "rows": _rules(reader),
         "flags": [_flag(row, spelled) for row in found],
+        "installs": installs,
         "incidents": _incidents(reader, spelled),
         **({"next_cursor": _cursor(found[-1][:4])} if more else {}),
         **({"history": _history(reader, parameters["id"], spelled)} if id else {}),

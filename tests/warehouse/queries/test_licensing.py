@@ -17,7 +17,7 @@ from warehouse.engine import Engine
 from warehouse.licensing import state_rows
 from warehouse.licensing.state_codec import Unreadable
 from warehouse.migrate import migrate
-from warehouse.queries import licensing
+from warehouse.queries import license_flags, licensing
 
 PLANES = Planes(b"root secret of the tests")
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -152,6 +152,8 @@ def test_only_flagged_installs_are_unsealed(engine: Engine, monkeypatch: pytest.
     assert ids(found) == flagged
     assert [f"{install:016x}" for _, install in asked] == flagged
     assert {flag["rule"] for page in found for row in page for flag in row["flags"]} == {"unlicensed"}
+    raise_flags(engine, [flag(int(flagged[0], 16), "lapsed")], "another rule")
+    assert license_flags.flags(engine, {"limit": "1"})["installs"] == len(flagged)
 
 
 def test_what_is_too_old_is_not_shown(engine: Engine) -> None:
