@@ -170,6 +170,7 @@ _GRADE = {"type": "string", "enum": list(GRADES)}
 _TEXTS = {"type": "array", "items": _TEXT}
 _FLAG: dict[str, Any] = {
     "rule": _RULE,
+    "case": {**_TEXT, "description": "The case that the flag belongs to, at `/api/v1/licensing/cases/{case}`."},
     "severity": _SEVERITY,
     "grade": _GRADE,
     "since": {**_TIME, "description": "Start of the present run."},

@@ -8,7 +8,6 @@ from dash import dcc, html
 from dashboard.case_words import GRADES
 from dashboard.formatting import plural
 from dashboard.regions import region
-from warehouse.cases.subjects import Subject
 
 # The list is plain HTML. The read API has all flags.
 MOST = 100
@@ -63,9 +62,7 @@ def _flag(flag: Row) -> html.Li:
         *disputed,
         html.Span(f"{flag['module']}, {subject}{reach}, since {flag['since']}", className="flag-subject"),
     ]
-    install, key = int(flag["id"] or "0", 16), int(flag["key"] or "0", 16)
-    case = Subject(flag["module"], 0 if key else install, key)
-    opened = html.P(dcc.Link("Open the case", href=f"/licensing/{case}"))
+    opened = html.P(dcc.Link("Open the case", href=f"/licensing/{flag['case']}"))
     return html.Li(html.Details([html.Summary(head), html.Div([_evidence(flag), _innocent(flag["innocent"])]), opened]))
 
 

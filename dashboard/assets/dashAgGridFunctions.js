@@ -66,7 +66,8 @@
     },
     Hint: ({ value }) => (value ? element("span", { className: "badge" }, value) : null),
     Status: ({ value }) => element("span", { className: "badge status-" + value }, value),
-    Flags: ({ value }) => (value ? element("span", { className: "flags" }, value.split(", ").map((flag) =>
-      element("span", { className: "badge", key: flag }, flag))) : element("span", { className: "dim" }, "–")),
+    // Each flag is a link to its case.
+    Flags: ({ value, data }) => (value ? element("span", { className: "flags" }, value.split(", ").map((flag, at) =>
+      element("a", { className: "badge", key: flag, href: data.cases[at], "data-go": "yes" }, flag))) : element("span", { className: "dim" }, "–")),
   });
 })();

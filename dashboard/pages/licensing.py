@@ -170,6 +170,7 @@ def _row(row: dict[str, Any]) -> dict[str, Any]:
         "first_seen": _minute(row["first_seen"]),
         "last_seen": _minute(row["last_seen"]),
         "review": ", ".join(flag["rule"].replace("_", " ").capitalize() for flag in flags),
+        "cases": [f"/licensing/{flag['case']}" for flag in flags],
         "evidence": "; ".join(spelled(flag["evidence"]) for flag in flags),
     }
 

@@ -46,6 +46,17 @@ def note(answer: Any) -> str:
     return str(answer["licensing-note"]["children"])
 
 
+def test_the_flags_of_a_row_lead_to_their_cases(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each to its own: one about a key has the case of the key."""
+    cases = {"unlicensed": "invoice_pro.install.00000000deadbeef", "shared_key": "invoice_pro.key.0000000000000009"}
+    flags = [{"rule": rule, "case": case, "evidence": "in words"} for rule, case in cases.items()]
+    answer = {"rows": [{**ROW, "flags": flags}], "next_cursor": None}
+    monkeypatch.setattr(licensing, "installs", lambda *args, **more: answer)
+    (row,) = fill(visit("licensing"), "licensing-rows")["licensing-grid"]["rowData"]
+    assert row["review"] == "Unlicensed, Shared key"
+    assert row["cases"] == [f"/licensing/{case}" for case in cases.values()]
+
+
 def test_short_pages_are_joined_to_one(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until there are no others. Then nothing more is offered."""
     answered(monkeypatch, 3, 4)

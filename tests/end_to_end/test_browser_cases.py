@@ -86,6 +86,16 @@ def opened(page: Page, system: System, case: str) -> None:
     expect(page.locator(".timeline")).to_contain_text("Flag unlicensed raised")
 
 
+def test_a_flagged_install_leads_to_its_case(system: System, browser: Browser) -> None:
+    """From its row on the page Installs. Opening the case is in the access log."""
+    page = logged_in(browser, system, "fay", user(system, "fay"))
+    page.goto(f"{system.dashboard}/licensing/installs")
+    page.locator("#licensing-grid").get_by_role("link", name="Unlicensed").click()
+    expect(page.locator(".timeline")).to_contain_text("Flag unlicensed raised")
+    looked = system.run("access", "list").stdout.decode().splitlines()
+    assert [case for line in looked if " fay " in line and (case := page.url.rpartition("/")[2]) in line]
+
+
 def test_a_list_that_was_empty_fills_again(system: System, browser: Browser) -> None:
     """From rows to no rows and back, then to other pages and back: each shows its content, and no script fails."""
     page = logged_in(browser, system, "dan", user(system, "dan"))

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from warehouse.cases.subjects import Subject
 from warehouse.engine import Engine
 from warehouse.licensing.findings import GRADES, SEVERITIES
 from warehouse.licensing.flags import Flag, flag_of
@@ -152,6 +153,7 @@ def told(flag: Flag, spelled: Spelled) -> Row:
     """Return a flag as the read API tells it."""
     return {
         "rule": flag.rule,
+        "case": str(Subject(flag.module, 0 if flag.key else flag.install, flag.key)),
         "severity": flag.severity,
         "grade": flag.grade,
         "since": spelled(flag.since),

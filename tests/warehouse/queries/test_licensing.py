@@ -152,8 +152,13 @@ def test_only_flagged_installs_are_unsealed(engine: Engine, monkeypatch: pytest.
     assert ids(found) == flagged
     assert [f"{install:016x}" for _, install in asked] == flagged
     assert {flag["rule"] for page in found for row in page for flag in row["flags"]} == {"unlicensed"}
-    raise_flags(engine, [flag(int(flagged[0], 16), "lapsed")], "another rule")
+    raise_flags(engine, [flag(int(flagged[0], 16), "shared_key", key=9)], "another rule")
     assert license_flags.flags(engine, {"limit": "1"})["installs"] == len(flagged)
+    (row, *_), *_ = pages(engine, flag="shared_key")
+    assert {each["rule"]: each["case"] for each in row["flags"]} == {
+        "unlicensed": f"invoice_pro.install.{flagged[0]}",
+        "shared_key": f"invoice_pro.key.{9:016x}",
+    }
 
 
 def test_what_is_too_old_is_not_shown(engine: Engine) -> None:
