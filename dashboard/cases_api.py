@@ -35,9 +35,7 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
 
 def register(routes: Blueprint, casework: Casework, arguments: Callable[[], dict[str, str]], *, seconds: bool) -> None:
     """Add the paths. Times are rounded to the hour, or with `seconds` to the second."""
-
-    def spelled(moment: datetime) -> str:
-        return f"{moment:%Y-%m-%dT%H:%M:%SZ}" if seconds else f"{moment:%Y-%m-%dT%H:00:00Z}"
+    spelled = _spelling(seconds=seconds)
 
     @routes.get(CASES)
     def get_cases() -> Response:
@@ -55,7 +53,7 @@ def register(routes: Blueprint, casework: Casework, arguments: Callable[[], dict
     def get_case(case: str) -> Response:
         if arguments():
             raise QueryError("unknown_field", "query", "this path has no parameters")
-        return json_answer(200, _opened(casework.open(person(), "api case", case), spelled))
+        return json_answer(200, answer_of(casework.open(person(), "api case", case), seconds=seconds))
 
     @routes.post(CASE)
     def post_case(case: str) -> Response:
@@ -128,6 +126,11 @@ def _bad_cursor() -> NoReturn:
 Spelled = Callable[[datetime], str]
 
 
+def _spelling(*, seconds: bool) -> Spelled:
+    """Return how times are written: to the hour, or with `seconds` to the second."""
+    return lambda moment: f"{moment:%Y-%m-%dT%H:%M:%SZ}" if seconds else f"{moment:%Y-%m-%dT%H:00:00Z}"
+
+
 def _case(case: Case, spelled: Spelled) -> dict[str, Any]:
     subject, held = case.subject, bool(case.evidence.rules)
     return {
@@ -164,8 +167,9 @@ def _revision(made: Revision, spelled: Spelled) -> dict[str, Any]:
     }
 
 
-def _opened(opened: Opened, spelled: Spelled) -> dict[str, Any]:
-    known = opened.dossier
+def answer_of(opened: Opened, *, seconds: bool) -> dict[str, Any]:
+    """Return the answer about a case. Raises `Unreadable`."""
+    known, spelled = opened.dossier, _spelling(seconds=seconds)
     if known.unreadable:
         raise Unreadable(known.unreadable)
     return {

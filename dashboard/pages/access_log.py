@@ -18,7 +18,8 @@ MOST = 5000
 CHANNELS = {
     "page": "Page", "csv": "CSV file", "api installs": "API, installs", "api flags": "API, flags",
     "narrow questions": "API, metrics", "cases": "Page, cases", "cases csv": "CSV file, cases", "case": "Page, case",
-    "case changed": "Case changed", "case undone": "Case, undone", "key looked up": "Key looked up",
+    "case json": "JSON file, case", "case changed": "Case changed", "case undone": "Case, undone",
+    "key looked up": "Key looked up",
     "keys looked up": "Keys looked up", "api cases": "API, cases", "api case": "API, case",
 }  # fmt: skip
 TEXT = {"filter": "agTextColumnFilter", "floatingFilter": True}

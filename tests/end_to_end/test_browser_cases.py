@@ -96,6 +96,18 @@ def test_a_flagged_install_leads_to_its_case(system: System, browser: Browser) -
     assert [case for line in looked if " fay " in line and (case := page.url.rpartition("/")[2]) in line]
 
 
+def test_a_case_is_taken_along(system: System, browser: Browser) -> None:
+    """Its file is what the read API answers, and is in the access log."""
+    case = listed(system)[0]["case"]
+    page = logged_in(browser, system, "gil", user(system, "gil"))
+    opened(page, system, case)
+    with page.expect_download() as file:
+        page.get_by_role("button", name="Download the case as JSON").click()
+    assert json.loads(file.value.path().read_text()) == system.read(f"{CASES}/{case}", role="licensing")[1]
+    looked = system.run("access", "list").stdout.decode().splitlines()
+    assert [line for line in looked if " gil " in line and "case json" in line]
+
+
 def test_a_list_that_was_empty_fills_again(system: System, browser: Browser) -> None:
     """From rows to no rows and back, then to other pages and back: each shows its content, and no script fails."""
     page = logged_in(browser, system, "dan", user(system, "dan"))
