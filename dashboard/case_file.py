@@ -13,7 +13,7 @@ from warehouse.cases.listing import Case
 MOST = 100_000
 COLUMNS = (
     "case", "module", "state", "reopened", "assignee", "rules", "severity", "grade", "installs_in_question", "at_once",
-    "days",
+    "days", "score",
     "since", "changed",
 )  # fmt: skip
 
@@ -31,6 +31,6 @@ def _line(case: Case) -> list[Any]:
     return [
         str(case.subject), case.subject.module, case.state, "yes" if case.reopened else "", no_formula(case.assignee),
         " ".join(case.evidence.rules), case.severity, GRADES.get(case.evidence.grade, ""), case.installs,
-        case.evidence.reach, case.days,
+        case.evidence.reach, case.days, case.score,
         f"{case.since:%Y-%m-%d}" if case.evidence.rules else "", f"{case.touched:%Y-%m-%d}",
     ]  # fmt: skip

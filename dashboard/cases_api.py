@@ -148,6 +148,7 @@ def _case(case: Case, spelled: Spelled) -> dict[str, Any]:
         "installs": case.installs,
         "reach": case.evidence.reach,
         "days": case.days,
+        "score": case.score,
         "since": spelled(case.since) if held else None,
         "raised": spelled(case.raised) if held else None,
         "touched": spelled(case.touched),

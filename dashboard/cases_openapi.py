@@ -27,6 +27,7 @@ _CASE: dict[str, Schema] = {
     "installs": {**_NUMBER, "description": "Installs in question: those with a flag that holds."},
     "reach": {**_NUMBER, "description": "Installs that the flags are about."},
     "days": {**_NUMBER, "description": "From the first to the last report that supports a flag, at least."},
+    "score": {**_NUMBER, "description": "grade (1 to 3) × reach × days, both ends included"},
     "since": {**_TIME, "type": ["string", "null"]},
     "raised": {**_TIME, "type": ["string", "null"]},
     "touched": _TIME,

@@ -33,7 +33,7 @@ def opened(in_question: dict[int, int], others: dict[int, int]) -> Opened:
     of, rest = ([reported(*one) for one in each.items()] for each in (in_question, others))
     known = Dossier(flags, {9: None}, False, of, rest, [], {2}, "on 10 days, at most 3 on one day")
     held = Evidence(("shared_key",), 3, "claimed")
-    case = Case(KEY, "open", "", 0, False, "warning", held, len(in_question), tuple(in_question), 9, NOW, NOW, NOW)
+    case = Case(KEY, "open", "", 0, False, "warning", held, len(in_question), tuple(in_question), 9, 81, NOW, NOW, NOW)
     return Opened(case, known, [])
 
 

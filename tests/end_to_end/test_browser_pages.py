@@ -84,7 +84,9 @@ def test_what_changed_and_who_is_new_and_lost(page: Page, system: System) -> Non
     for name, value in week.items():
         if name in ("new", "lost") and value is not None:
             expect(page.locator(f"#week-{name}-value")).to_have_text(count(value))
-    changes = [float(row[4].removesuffix(" points").replace("−", "-")) for row in rows_of(page, "movers")]
+    rows = rows_of(page, "movers")
+    assert all((row[2] == "too few") == (row[4] == "–") for row in rows)
+    changes = [float(row[4].removesuffix(" points").replace("−", "-")) for row in rows if row[4] != "–"]
     assert changes == sorted(changes, key=lambda points: -abs(points))
     page.locator("#movers-body a").first.click()
     page.wait_for_url(re.compile("/(feature|versions|platforms)[?]"))

@@ -23,7 +23,7 @@ WORK = (OPEN, DISPUTED, CONTACTED, WATCHING)
 GRADES = ("claimed", "registry", "recorded")  # by strength
 SEVERITIES = ("notice", "warning", "critical")
 SORTS = {
-    "worst": "severity DESC, days DESC",
+    "worst": "score DESC",
     "newest": "raised DESC",
     "oldest": "since",
     "reach": "reach DESC",
@@ -53,11 +53,11 @@ SELECT module, if(now.4 != 0, 0, flagged) AS install, now.4 AS key,
     groupUniqArrayIf(flagged, holds) AS installs,
     toUInt32(greatest(maxIf(now.7, holds), length(installs))) AS reach,
     maxIf(dateDiff('day', now.3, now.8), holds) AS days,
+    maxIf(indexOf({_array(GRADES)}, now.6) * (dateDiff('day', now.3, now.8) + 1), holds) * reach AS score,
     max(holds AND now.1 = 'paused') AS paused
 FROM (
     SELECT module, install AS flagged, rule,
-        argMax((event, at, since, key, severity::String, grade::String, reach, until),
-            revision) AS now,
+        argMax((event, at, since, key, severity::String, grade::String, reach, until), revision) AS now,
         now.1 != 'cleared' AS holds,
         if(countIf(event = 'raised') = 0, min(at), maxIf(at, event = 'raised')) AS raised_at
     FROM license_flags WHERE {{where}} GROUP BY module, install, rule
@@ -75,7 +75,7 @@ _GREW = f"""notEmpty(rules) AND (NOT hasAll(made.6, rules) OR reach >= 2 * great
     OR grade > indexOf({_array(GRADES)}, made.8) OR (made.4 = '{RESOLVED}' AND raised > made.2))"""
 CASES = f"""
 SELECT module::String AS module, install, key, rules, severity, grade, since, raised,
-    greatest(flags.touched, made.2) AS touched, installs, reach, days, made.1 AS revision, made.3 AS who,
+    greatest(flags.touched, made.2) AS touched, installs, reach, days, score, made.1 AS revision, made.3 AS who,
     made.5 AS assignee, made.4 IN {_array(sorted(CLOSED))} AND {_GREW} AS reopened,
     multiIf(
         made.4 IN {_array(sorted(CLOSED))} AND NOT reopened, made.4,
@@ -89,7 +89,7 @@ FROM ({_BY_SUBJECT}) AS flags LEFT JOIN ({_DECIDED}) AS decided USING (module, i
 """  # noqa: S608
 _COLUMNS = (
     "module, install, key, rules, severity, grade, since, raised, touched, length(installs), "
-    f"arraySlice(arraySort(installs), 1, {MOST_NAMED}), reach, days, revision, "
+    f"arraySlice(arraySort(installs), 1, {MOST_NAMED}), reach, days, score, revision, "
     "assignee, reopened, state"
 )
 # Of all rows, before the page is cut out of them.
@@ -100,9 +100,9 @@ _TOTALS = "count() OVER (), uniqExactArray(installs) OVER (), countIf(key != 0) 
 class Case:
     """A case as the list shows it. `raised` is when the last of its flags was raised, `touched` the last change of all.
 
-    `evidence` are the flags that hold, `days` those from the first to the last report that supports one of them.
-    `installs` is the number of installs that have one, `some_installs` are the first of them, or of a case without such
-    a flag its install.
+    `score` is grade (1 to 3) × reach × days, both ends included; `days` are those from the first to the last report
+    that supports a flag. `evidence` are the flags that hold. `installs` is the number of installs that have one,
+    `some_installs` are the first of them, or of a case without such a flag its install.
     """
 
     subject: Subject
@@ -115,6 +115,7 @@ class Case:
     installs: int
     some_installs: tuple[int, ...]
     days: int
+    score: int
     since: datetime
     raised: datetime
     touched: datetime
@@ -175,14 +176,14 @@ def _cases(where: str, decided: str = "") -> str:
 
 def _case(row: tuple[Any, ...]) -> Case:
     (
-        module, install, key, rules, severity, grade, since, raised, touched, installs, some, reach, days,
+        module, install, key, rules, severity, grade, since, raised, touched, installs, some, reach, days, score,
         revision, assignee, reopened, state,
     ) = row  # fmt: skip
     evidence = Evidence(tuple(rules), reach, GRADES[grade - 1] if grade else "")
     return Case(
         Subject(module, install, key), state, assignee, revision, bool(reopened),
         SEVERITIES[severity - 1] if severity else "", evidence, installs,
-        tuple(some) or ((install,) if install else ()), days,
+        tuple(some) or ((install,) if install else ()), days, score,
         _aware(since), _aware(raised), _aware(touched),
     )  # fmt: skip
 

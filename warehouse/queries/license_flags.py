@@ -50,8 +50,8 @@ ORDER BY module, rule, key, subject LIMIT {{limit:UInt32}}
 def flags(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> Row:
     """Return the rules with the number of installs that each flags, a page of flags, and the incidents.
 
-    `{"rows": [rule, ...], "flags": [...], "installs": int, "next_cursor": str, "incidents": [...]}`; the last page has no
-    cursor. With `id` also `history`, the events of that install's flags. `installs` are those of the flags on all
+    `{"rows": [rule, ...], "flags": [...], "installs": int, "next_cursor": str, "incidents": [...]}`; the last page has
+    no cursor. With `id` also `history`, the events of that install's flags. `installs` are those of the flags on all
     pages, each once. `args`: `module`, `flag`, `severity`, `grade`, `state`, `id` and `key` (pseudonyms), `limit`,
     `cursor`. Raises `QueryError` and `EngineError`.
     """

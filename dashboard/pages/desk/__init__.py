@@ -30,8 +30,9 @@ from warehouse.cases.listing import PARAMETERS
 from warehouse.queries.metrics import QueryError
 
 ORDER = (
-    "Worst is the highest severity, and then the most days from the first to the last report that supports a flag. The "
-    "days are written anew when they have doubled. Silence does not count."
+    "Worst is the largest product of grade (self-reported 1, registry 2, recorded by us 3), installs at once, and the "
+    "days from the first to the last report that supports a flag. Silence does not count. The days are written anew "
+    "when they have doubled."
 )
 
 

@@ -76,7 +76,7 @@ def _of_each_module(
     folded = counts[1].get((OTHER, OTHER), 0)
     found = []
     for module in dict.fromkeys(module for module, _ in counts[0] if module != OTHER):
-        now, before = ({name: n for (of, name), n in one.items() if of == module and n is not None} for one in counts)
+        now, before = ({name: n for (own, name), n in one.items() if own == module and n is not None} for one in counts)
         of_module = totals[1].get(module), totals[0].get(module)
         changes = compared(kind, f"{module}'s {of}", before, now, of_module, folded)
         found += [replace(change, module=module) for change in changes]

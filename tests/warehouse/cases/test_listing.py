@@ -161,13 +161,13 @@ def listing(engine: Engine, home: Home) -> dict[str, Any]:
 
 
 def test_the_list_has_an_order_filters_and_a_total(tmp_path: Path) -> None:
-    """Worst is severity, then the days of reports: silence does not count.
+    """Worst is grade × reach × the days of reports: silence does not count.
 
     The installs of a key are one case. The total counts cases, installs and keys.
     """
     found = done_in("embedded", tmp_path, listing)
-    assert found["worst"] == [3, 900, 9, 8, 7, 6, 5, 4, 10]
-    assert found["days"] == [3, 5, 9, 8, 7, 6, 5, 4, 2]
+    assert found["worst"] == [900, 5, 4, 3, 9, 8, 7, 6, 10]
+    assert found["days"] == [5, 5, 4, 3, 9, 8, 7, 6, 2]
     assert found["pages"] == [found["worst"][:4], found["worst"][4:8]]
     assert found["oldest"] == [10, 9, 8, 7, 6, 5, 900, 4, 3] or found["oldest"][:5] == [10, 9, 8, 7, 6]
     assert found["all"] == 10
@@ -176,6 +176,6 @@ def test_the_list_has_an_order_filters_and_a_total(tmp_path: Path) -> None:
     assert (found["dismissed"], found["module"], found["mine"]) == ([2], [], [])
     assert found["errors"] == ["state", "sort", "query", "module", "grade", "key"]
     assert found["last"] == {3: 3, 4: 4, 5: 5}
-    assert (found["key"], found["keys"]) == ([[900], [3], [5, 4], []], [3, 900])
+    assert (found["key"], found["keys"]) == ([[900], [3], [5, 4], []], [900, 3])
     assert found["known"] == [(77, "invoice_pro", 1, None), (78, "invoice_pro", 2, None)]
     assert (found["total"].cases, found["total"].installs, found["total"].keys) == (9, 11, 1)
