@@ -48,11 +48,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         super().handle_exit(sig, frame)
 
     def set_accept_enabled(self, enabled: bool) -> None:
-        """As gunicorn, and close the port of a worker that stops."""
+        """As gunicorn, and close the port of a worker that stops. Who had connected before is answered."""
         super().set_accept_enabled(enabled)
-        if not self.alive:
-            for listener in self.sockets:
-                listener.close()
+        if self.alive:
+            return
+        for listener in self.sockets:
+            connections = -1
+            while connections != self.nr_conns:
+                connections = self.nr_conns
+                self.accept(listener)
+            listener.close()
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]
