@@ -97,7 +97,7 @@ def _read_sent(stream: IO[bytes], length: int | None) -> bytes:
             size += more
     except Exception as error:  # an error of gunicorn: broken chunks, a closed connection
         raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body could not be read")) from error
-    if size > LIMIT or (length or 0) > LIMIT:
+    if max(size, length or 0) > LIMIT:
         raise _too_large()
     if length is not None and size < length:
         raise Refused(Rejected(Reason.BAD_REQUEST, detail="the body is shorter than its Content-Length"))

@@ -15,7 +15,8 @@ from core.access_log import AccessLogError
 from core.fields import FIELDS
 from core.license_keys import key_hash
 from dashboard.case_words import STATES
-from dashboard.casework import Casework, Decision, NoSuchCase, Person
+from dashboard.casework import Casework, Decision, NoSuchCase
+from dashboard.data_source import asker
 from dashboard.formatting import moment
 from dashboard.login import token_matches
 from dashboard.pages.case.installs import LONGEST_KEY
@@ -61,9 +62,9 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
         try:
             if request.form.get("one"):
                 ((name, revision),) = seen.items()
-                made = casework.decide(_user(), name, revision, decision)
+                made = casework.decide(asker(), name, revision, decision)
                 return redirect(f"/licensing/{name}?{urlencode({'done': 1, 'undo': made.change})}", 303)
-            outcome = casework.decide_all(_user(), seen, decision)
+            outcome = casework.decide_all(asker(), seen, decision)
         except Conflict as conflict:
             return _conflict(conflict, note)
         except NoSuchCase:
@@ -80,7 +81,7 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
     @server.post(UNDO)
     def undo() -> AnyResponse:
         try:
-            outcome = casework.undo(_user(), request.form.get("change", ""))
+            outcome = casework.undo(asker(), request.form.get("change", ""))
         except (EngineError, AccessLogError):
             return _page(503, "Nothing was undone", "ClickHouse or the access log does not answer. Try again.")
         if not outcome.done and outcome.conflicts:
@@ -98,7 +99,7 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
             text = "Enter a license key, or its SHA-256: 64 hexadecimal digits."
             return _page(422, "This is neither a key nor its hash", text, to=_case(name))
         try:
-            found = casework.look_up(_user(), name, given)
+            found = casework.look_up(asker(), name, given)
         except NoSuchCase:
             return _page(404, "There is no such case", "It was erased with its install, or forgotten.")
         except (EngineError, AccessLogError):
@@ -117,7 +118,7 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
                 return _page(422, "No key was looked up", text)
             hashes.append(given)
         try:
-            found = casework.find_keys(_user(), hashes)
+            found = casework.find_keys(asker(), hashes)
         except AccessLogError:
             return _page(503, "No key was looked up", "The access log does not answer. Try again.")
         return redirect(address({"state": "all", "key": found}), 303)
@@ -131,10 +132,6 @@ def register(server: Flask, casework: Casework, webhook: Webhook | None = None) 
         except AccessLogError:
             return _page(503, "Nothing was sent", "The access log does not answer. Try again.")
         return _page(200, "A test event was sent", f"The receiver: {became}.")
-
-
-def _user() -> Person:
-    return Person(current_user.name, current_user.role)
 
 
 def _hash_of(text: str) -> str | None:

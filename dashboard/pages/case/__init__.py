@@ -10,8 +10,8 @@ from flask_login import current_user
 
 from dashboard import messages
 from dashboard.cases_api import answer_of
-from dashboard.casework import NoSuchCase, Person
-from dashboard.data_source import DataSource
+from dashboard.casework import NoSuchCase
+from dashboard.data_source import DataSource, asker
 from dashboard.icons import icon
 from dashboard.pages.case.evidence import evidence
 from dashboard.pages.case.installs import compared, installs, key_look_up
@@ -51,7 +51,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     def case(pathname: str | None, search: str) -> Instead | tuple[Any, ...]:
         name = _name(pathname)
         try:
-            opened = data.casework.open(_user(), "case", name)
+            opened = data.casework.open(asker(), "case", name)
         except NoSuchCase:
             return Instead(messages.no_such_case())
         seconds = data.k == 1
@@ -78,7 +78,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     def file(_clicks: int, pathname: str | None) -> Instead | tuple[dict[str, Any]]:
         name = _name(pathname)
         try:
-            opened = data.casework.open(_user(), "case json", name)
+            opened = data.casework.open(asker(), "case json", name)
         except NoSuchCase:
             return Instead(messages.no_such_case())
         content = json.dumps(answer_of(opened, seconds=data.k == 1), indent=2, ensure_ascii=False)
@@ -89,7 +89,3 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
 
 def _name(pathname: str | None) -> str:
     return (pathname or "").strip("/").rpartition("/")[2]
-
-
-def _user() -> Person:
-    return Person(current_user.name, current_user.role)

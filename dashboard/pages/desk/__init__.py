@@ -14,8 +14,7 @@ from dashboard import freshness, messages
 from dashboard.cards import heading
 from dashboard.case_file import MOST, csv_of
 from dashboard.case_words import grades, states
-from dashboard.casework import Person
-from dashboard.data_source import DataSource
+from dashboard.data_source import DataSource, asker
 from dashboard.grids import csv_name, download
 from dashboard.pages.desk.choices import choices
 from dashboard.pages.desk.keys import found as found_keys
@@ -98,7 +97,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         given, number = _query(search)
         now = datetime.now(UTC)
         seen = noted(data.visits, current_user.name, "cases", now)
-        found, total = data.casework.list(_user(), "cases", given, seen=seen, after=(number - 1) * PAGE_ROWS)
+        found, total = data.casework.list(asker(), "cases", given, seen=seen, after=(number - 1) * PAGE_ROWS)
         shown = messages.no_cases() if not found else table(found, seen, data.casework.last_reports(found))
         back = urlencode({**given, **({"page": number} if number > 1 else {})})
         return (
@@ -135,7 +134,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     def export(_clicks: int, search: str) -> Instead | tuple[dict[str, Any]]:
         given, _ = _query(search)
         seen = noted(data.visits, current_user.name, "cases", datetime.now(UTC))
-        found, total = data.casework.list(_user(), "cases csv", given, seen=seen, limit=MOST)
+        found, total = data.casework.list(asker(), "cases csv", given, seen=seen, limit=MOST)
         if total.cases > len(found):
             return Instead(messages.warning(f"These are {total.cases} cases: a file has at most {MOST}.", []))
         name = csv_name("cases", None, given.get("module", ""))
@@ -156,10 +155,6 @@ def _keys(data: DataSource, pseudonyms: str) -> list[Any]:
         return [key_search(is_open=False)]
     numbers = [int(key, 16) for key in pseudonyms.split(",")]
     return [key_search(is_open=True), found_keys(numbers, data.casework.known_keys(numbers))]
-
-
-def _user() -> Person:
-    return Person(current_user.name, current_user.role)
 
 
 def _query(search: str | None) -> tuple[dict[str, str], int]:

@@ -55,7 +55,7 @@ def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
 def _versions(data: DataSource, periods: Periods, search: str) -> list[Change]:
     """The versions of each module, by the latest report of each install."""
     counts = at_once(*(partial(_by_module_and_version, data, one) for one in periods))
-    totals = [_by_module(data, one) for one in periods]
+    totals = [_counts(data, "installs", one.args(by="module", grain="period")) for one in periods]
     return [
         replace(
             change,
@@ -81,11 +81,6 @@ def _of_each_module(
         changes = compared(kind, f"{module}'s {of}", before, now, of_module, folded)
         found += [replace(change, module=module) for change in changes]
     return found
-
-
-def _by_module(data: DataSource, chosen: Filters) -> dict[str, int | None]:
-    rows = data.ask("installs", chosen.args(by="module", grain="period"))["rows"]
-    return {row["key"]: row["value"] for row in rows}
 
 
 def _by_module_and_version(data: DataSource, chosen: Filters) -> PairCounts:
