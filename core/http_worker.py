@@ -11,7 +11,7 @@ import msgspec
 from gunicorn.http import errors
 from gunicorn.http.unreader import SocketUnreader
 
-from core import hang_up
+from core import hang_up, logs
 from core.http_server import Worker
 
 # Far more threads than run simultaneously: a slow client holds one for up to `REQUEST_SECONDS`.
@@ -73,6 +73,7 @@ class TimeLimitedWorker(Worker):
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: Exception) -> None:
         """Respond to a request that could not be read. gunicorn's own response is HTML and may be a 500."""
+        id = logs.new_request()
         status, title, reason = _REFUSALS.get(type(exc), _BAD_REQUEST)
         detail = "the request is not valid HTTP, or is too long"
         body = msgspec.json.encode(
@@ -81,7 +82,8 @@ class TimeLimitedWorker(Worker):
         self.log.info("rejected a request: %s", type(exc).__name__)
         head = (
             f"HTTP/1.1 {status} {title}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-            f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n\r\n"
+            f"Content-Length: {len(body)}\r\nCache-Control: no-store\r\n"
+            f"{logs.HEADER}: {id}\r\n\r\n"
         )
         try:
             client.sendall(head.encode() + body)

@@ -62,6 +62,13 @@ class Sparingly(logging.Filter):
         return True
 
 
+def new_request() -> str:
+    """Return the id of a request that begins. The log lines of this thread have it from now on."""
+    id = os.urandom(8).hex()
+    _request.set(id)
+    return id
+
+
 def with_request_ids(wsgi_app: Any, headers: Iterable[tuple[str, str]] = ()) -> Any:
     """Wrap `wsgi_app` to add a new id for each request to its log lines and response. Also adds `headers` to responses.
 
@@ -70,8 +77,7 @@ def with_request_ids(wsgi_app: Any, headers: Iterable[tuple[str, str]] = ()) -> 
     always = list(headers)
 
     def wrapped(environ: Any, start_response: Any) -> Any:
-        id = os.urandom(8).hex()
-        _request.set(id)
+        id = new_request()
 
         def start(status: str, given: list[tuple[str, str]], *exc_info: Any) -> Any:
             return start_response(status, [*given, *always, (HEADER, id)], *exc_info)

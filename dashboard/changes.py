@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dashboard.formatting import share
-from dashboard.significance import distance
+from dashboard.significance import beyond_chance, distance
 from warehouse.queries.small_groups import OTHER
 
-NOTABLE = 2.0  # standard errors
 MOSTLY = 0.6  # of a change is on one version
 Part = tuple[int, int]  # installs, of
 
@@ -78,8 +77,10 @@ def compared(
 
 
 def movers(changes: Iterable[Change], most: int) -> list[Change]:
-    """The changes that are more than chance, the strongest first."""
-    found = [change for change in changes if change.strength >= NOTABLE]
+    """The changes that are more than chance among so many, the strongest first."""
+    compared = list(changes)
+    least = beyond_chance(len(compared))
+    found = [change for change in compared if change.strength >= least]
     return sorted(found, key=lambda change: (-change.strength, change.name))[:most]
 
 

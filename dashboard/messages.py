@@ -229,6 +229,12 @@ def no_cases() -> html.Div:
     return _empty("No cases", "No case matches these filters. Cases come from flags; nobody has to open them.")
 
 
+def page_after_the_last(first: str) -> html.Div:
+    """For the address of a page of a list that has fewer. `first` is the address of its first page."""
+    onward = html.P(dcc.Link("Go to the first", href=first))
+    return _empty("No such page", "The list of these filters has fewer pages.", onward)
+
+
 def no_such_case() -> html.Div:
     """For the address of a case that there is not."""
     text = "It never had a flag, it was erased with its install, or it was forgotten."

@@ -1,6 +1,7 @@
 """Whether a difference of two shares is more than chance. Pure."""
 
 from math import sqrt
+from statistics import NormalDist
 
 Z95 = 1.96
 
@@ -14,9 +15,14 @@ def interval(part: int, of: int) -> tuple[float, float]:
 
 
 def distance(part: int, of: int, other_part: int, other_of: int) -> float:
-    """How far two shares are apart, in standard errors; from 2 on it is seldom chance. 0 where nothing is known."""
+    """How far two shares are apart, in standard errors. 0 where nothing is known."""
     if not of or not other_of:
         return 0.0
     pooled = (part + other_part) / (of + other_of)
     error = sqrt(pooled * (1 - pooled) * (1 / of + 1 / other_of)) if 0 < pooled < 1 else 0.0
     return (part / of - other_part / other_of) / error if error else 0.0
+
+
+def beyond_chance(compared: int) -> float:
+    """The distance that chance alone passes in 5% of cases with any of so many comparisons (Bonferroni)."""
+    return NormalDist().inv_cdf(1 - 0.025 / max(compared, 1))

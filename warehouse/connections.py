@@ -67,11 +67,13 @@ class Connections:
         self._files.close()
 
     @contextlib.contextmanager
-    def client(self, account: ServerUser | None = None, *, database: str = "", probe: bool = False) -> Iterator[Any]:
+    def client(
+        self, account: ServerUser | None = None, *, database: str = "", seconds: int | None = None
+    ) -> Iterator[Any]:
         """Return a client for this thread alone: a connection of the embedded engine runs one statement at a time.
 
-        `database` selects a database other than Pharos's own. `probe` gives up after `PROBE_SECONDS`. Raises
-        `ContentError` and `EngineError` for failures in the block.
+        `database` selects a database other than Pharos's own. `seconds` is how long to wait for a server's answer,
+        `QUERY_SECONDS` if it is not given. Raises `ContentError` and `EngineError` for failures in the block.
         """
         import clickhouse_connect.driver.exceptions as driver
 
@@ -82,7 +84,9 @@ class Connections:
                 with self._idle_lock:
                     client = self._idle[account].pop() if self._idle.get(account) else None
             if client is None:
-                client = self._connect(database or self.database, PROBE_SECONDS if probe else QUERY_SECONDS, account)
+                client = self._connect(database or self.database, seconds or QUERY_SECONDS, account)
+            if not self.embedded:
+                client.timeout = _timeout(seconds or QUERY_SECONDS)
             yield client
         except Cancelled:
             with contextlib.suppress(Exception):
@@ -160,7 +164,7 @@ class Connections:
             password=password,
             database=database,
             settings=PINNED,
-            connect_timeout=5,
+            connect_timeout=PROBE_SECONDS,
             send_receive_timeout=seconds,
             autogenerate_session_id=False,
             dedicated_pool=True,
@@ -194,6 +198,17 @@ class Connections:
     def _kill(self, mark: str) -> None:
         with self.client() as client:
             client.command("KILL QUERY WHERE Settings['log_comment'] = {mark:String} ASYNC", {"mark": mark})
+
+
+def seconds_to_answer(limit: int) -> int:
+    """How long to wait for the answer of a server that ends the statement itself after `limit` seconds."""
+    return min(QUERY_SECONDS, limit + PROBE_SECONDS)
+
+
+def _timeout(seconds: int) -> Any:
+    from urllib3 import Timeout
+
+    return Timeout(connect=PROBE_SECONDS, read=seconds)
 
 
 def _pin_where_known(client: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from core.home import Home, HomeError
 from core.settings import Settings
 from warehouse.cancellation import Gone, cancelled_when
-from warehouse.connections import Connections
+from warehouse.connections import Connections, seconds_to_answer
 from warehouse.create_users import create_users
 from warehouse.errors import ContentError, EngineError, Trouble
 from warehouse.identifiers import on_cluster, quoted
@@ -141,14 +141,17 @@ class Engine:
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
     ) -> list[tuple[Any, ...]]:
         """Return the rows of a SELECT. ClickHouse binds the parameters (`{name:Type}`). Raises `EngineError`."""
-        with self._client() as client:
+        with self._client(seconds=_seconds(settings)) as client:
             return _rows(client, sql, parameters, settings)
 
     def query_until(
         self, gone: Gone, sql: str, parameters: Mapping[str, Any] | None, settings: Mapping[str, Any]
     ) -> list[tuple[Any, ...]]:
         """Like `query`, but ends the statement as soon as `gone` returns True. Raises `Cancelled` and `EngineError`."""
-        with self._client() as client, cancelled_when(gone, partial(self._connections.cancel, client)):
+        with (
+            self._client(seconds=_seconds(settings)) as client,
+            cancelled_when(gone, partial(self._connections.cancel, client)),
+        ):
             return _rows(client, sql, parameters, {**settings, **({} if self.embedded else CANCELLABLE)})
 
     def query_each(
@@ -219,8 +222,8 @@ class Engine:
         return True
 
     def version(self) -> str:
-        """ClickHouse's version. Raises `EngineError` when it does not answer within `PROBE_SECONDS`."""
-        with self._client(database="default", probe=True) as client:
+        """ClickHouse's version. Raises `EngineError` when it does not answer soon."""
+        with self._client(database="default", seconds=seconds_to_answer(0)) as client:
             return str(client.query("SELECT version()").result_rows[0][0])
 
     def has_database(self) -> bool:
@@ -234,8 +237,14 @@ class Engine:
         with self._client(database="default") as client:
             client.command(f"CREATE DATABASE IF NOT EXISTS {quoted(self.database)}{self.on_cluster}")
 
-    def _client(self, *, database: str = "", probe: bool = False) -> AbstractContextManager[Any]:
-        return self._connections.client(database=database, probe=probe)
+    def _client(self, *, database: str = "", seconds: int | None = None) -> AbstractContextManager[Any]:
+        return self._connections.client(database=database, seconds=seconds)
+
+
+def _seconds(settings: Mapping[str, Any] | None) -> int | None:
+    """How long to wait for the answer of a SELECT with a limit; None without one."""
+    limit = (settings or {}).get("max_execution_time")
+    return seconds_to_answer(limit) if limit else None
 
 
 def _rows(
@@ -264,5 +273,5 @@ class _AsUser(Engine):
     def close(self) -> None:
         """Do nothing: the owner of the engine closes it."""
 
-    def _client(self, *, database: str = "", probe: bool = False) -> AbstractContextManager[Any]:
-        return self._connections.client(self._account, database=database, probe=probe)
+    def _client(self, *, database: str = "", seconds: int | None = None) -> AbstractContextManager[Any]:
+        return self._connections.client(self._account, database=database, seconds=seconds)

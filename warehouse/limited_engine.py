@@ -37,10 +37,10 @@ class _Threads:
         self._all: int | None = None
 
     @contextmanager
-    def share(self, engine: Engine) -> Iterator[dict[str, int]]:
+    def share(self, engine: Engine, limits: Mapping[str, Any]) -> Iterator[dict[str, int]]:
         """Count a question as one that runs. Yields the setting of its threads, if it has to share them."""
         if self._all is None:
-            self._all = _all_threads(engine)
+            self._all = _all_threads(engine, limits)
         with self._lock:
             self._running += 1
             share = max(1, self._all // self._running)
@@ -51,11 +51,12 @@ class _Threads:
                 self._running -= 1
 
 
-def _all_threads(engine: Engine) -> int:
+def _all_threads(engine: Engine, limits: Mapping[str, Any]) -> int:
     """The threads of a statement that is alone; 1 where a profile does not let Pharos choose fewer."""
     found = engine.query(
         "SELECT getSetting('max_threads')::UInt64 FROM system.settings "
-        "WHERE name = 'max_threads' AND NOT readonly AND isNull(min)"
+        "WHERE name = 'max_threads' AND NOT readonly AND isNull(min)",
+        settings=limits,
     )
     return int(found[0][0]) if found else 1
 
@@ -120,7 +121,7 @@ class LimitedEngine(Engine):
         }
         gone = self._asker()
         try:
-            with self._threads.share(self._engine) as share:
+            with self._threads.share(self._engine, limits) as share:
                 if gone is None:
                     return self._engine.query(sql, parameters, share | limits)
                 return self._engine.query_until(gone, sql, parameters, share | limits)
@@ -135,5 +136,5 @@ class LimitedEngine(Engine):
         """ClickHouse's version. Raises `EngineError` when it does not answer soon."""
         return self._engine.version()
 
-    def _client(self, *, database: str = "", probe: bool = False) -> AbstractContextManager[Any]:
-        return self._engine._client(database=database, probe=probe)
+    def _client(self, *, database: str = "", seconds: int | None = None) -> AbstractContextManager[Any]:
+        return self._engine._client(database=database, seconds=seconds)

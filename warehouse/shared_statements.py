@@ -53,5 +53,5 @@ class SharedStatements(Engine):
         asked = (self._account, sql, repr(parameters), repr(settings))
         return list(self._kept.get(asked, lambda: self._engine.query(sql, parameters, settings)))
 
-    def _client(self, *, database: str = "", probe: bool = False) -> AbstractContextManager[Any]:
-        return self._engine._client(database=database, probe=probe)
+    def _client(self, *, database: str = "", seconds: int | None = None) -> AbstractContextManager[Any]:
+        return self._engine._client(database=database, seconds=seconds)

@@ -51,6 +51,7 @@ def hold(client: Client, case: Case, behind_nginx: bool = False) -> None:
         return
     assert answer is not None
     assert answer.status == expected["status"], answer
+    assert behind_nginx or len(answer.headers["x-request-id"]) == 16
     assert ("www-authenticate" in answer.headers) is (answer.status == 401)
     assert ("allow" in answer.headers) is (answer.status == 405)
     if answer.status >= 400 and answer.body:  # none for HEAD

@@ -23,6 +23,7 @@ from core.credentials import CACHE_SECONDS
 from core.fields import json_schema
 from core.home import Home
 from core.settings import Settings
+from tests.collector.abuse import parsed
 from tests.collector.json_schema import satisfies
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
@@ -308,6 +309,15 @@ def test_a_refused_request_is_found_in_the_log_by_its_id(live: Collector) -> Non
     assert (line["status"], line["reason"]) == (422, "unknown_field")
     assert "jane" not in live.log.read_text()
     assert live.post(beacon()).headers["x-request-id"] != id
+
+
+def test_a_request_that_is_not_http_is_found_in_the_log_by_its_id(live: Collector) -> None:
+    """Its log line has its own id, not that of an earlier request of the same thread."""
+    answer = parsed(live.raw(b"POST /v1/beacons HTTP/1.1\r\nHost: a\r\nContent-Length: jane\r\n\r\n"))
+    assert answer is not None
+    id = answer.headers["x-request-id"]
+    (line,) = [json.loads(line) for line in live.log.read_text().splitlines() if id in line]
+    assert line["message"] == "rejected a request: InvalidHeader"
 
 
 def test_only_the_operator_is_told_what_waits(live: Collector) -> None:

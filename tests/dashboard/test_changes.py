@@ -1,5 +1,6 @@
 """What changed: differences of shares beyond chance, projections, and a release beside earlier ones."""
 
+import random
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -31,6 +32,20 @@ def test_only_changes_beyond_chance_are_movers() -> None:
     assert movers([small], 5) == []
     assert movers([small, clear, clearer], 5) == [clearer, clear]
     assert movers([small, clear, clearer], 1) == [clearer]
+
+
+def test_among_many_changes_chance_makes_larger_ones() -> None:
+    """What is clear alone may be the luckiest of many. Chance alone tells of a mover in about 5% of periods."""
+    clear, small = change((50, 100), (64, 100)), change((50, 100), (51, 100))
+    assert movers([clear], 5) == [clear]
+    assert movers([clear, *[small] * 200], 5) == []
+    rng = random.Random(7)
+
+    def users() -> tuple[int, int]:
+        return sum(rng.random() < 0.4 for _ in range(200)), 200
+
+    told = sum(bool(movers([change(users(), users()) for _ in range(40)], 5)) for _ in range(200))
+    assert 1 <= told <= 20
 
 
 def found(before: dict[str, int], now: dict[str, int], folded: int | None) -> list[tuple[str, int, bool]]:

@@ -248,7 +248,8 @@ def test_data_says_what_arrived(page: Page) -> None:
 def test_nothing_is_wider_than_the_window(page: Page, system: System, width: int) -> None:
     """Tables scroll in their cards."""
     page.set_viewport_size({"width": width, "height": 900})
-    for path in ("/", "/features", "/versions?module=invoice_pro", "/platforms", "/drop?php_series.lt=8.1", "/data"):
+    paths = ("/", "/features", "/versions?module=invoice_pro", "/platforms", "/drop?php_series.lt=8.1", "/data")
+    for path in (*paths, f"/?php={'8' * 4000}"):
         page.goto(f"{system.dashboard}{path}")
         page.wait_for_load_state("networkidle")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -16,6 +16,7 @@ from core.settings import Settings
 from tests.end_to_end.system import free_ports
 from warehouse import connections
 from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.limited_engine import LimitedEngine
 
 SECRET = "a-secret-password"
 
@@ -103,6 +104,20 @@ def test_a_server_that_hangs_is_waited_for_once(tmp_path: Path, hung: int, monke
     began = time.monotonic()
     assert failure(engine).since == trouble.since
     assert time.monotonic() - began < 7
+
+
+def test_a_question_with_a_limit_waits_little_longer_than_that(
+    tmp_path: Path, hung: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that works would have ended it. Others still wait for the full timeout, on the same connections."""
+    monkeypatch.setattr(connections, "PROBE_SECONDS", 1)
+    engine = engine_at(hung, tmp_path)
+    began = time.monotonic()
+    with pytest.raises(EngineError, match="does not answer"):
+        LimitedEngine(engine, 1).query("SELECT 1")
+    assert time.monotonic() - began < 30  # and not the minute of a query
+    assert engine.trouble is not None
+    assert engine.trouble.message == "does not answer (timed out)"
 
 
 def test_who_only_asks_whether_it_is_there_waits_no_minute(

@@ -16,7 +16,7 @@ from dashboard.case_file import MOST, csv_of
 from dashboard.case_words import grades, states
 from dashboard.data_source import DataSource, asker
 from dashboard.grids import csv_name, download
-from dashboard.pages.desk.choices import choices
+from dashboard.pages.desk.choices import address, choices
 from dashboard.pages.desk.keys import found as found_keys
 from dashboard.pages.desk.keys import search as key_search
 from dashboard.pages.desk.outcome import outcome
@@ -98,7 +98,10 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         now = datetime.now(UTC)
         seen = noted(data.visits, current_user.name, "cases", now)
         found, total = data.casework.list(asker(), "cases", given, seen=seen, after=(number - 1) * PAGE_ROWS)
-        shown = messages.no_cases() if not found else table(found, seen, data.casework.last_reports(found))
+        if found:
+            shown = table(found, seen, data.casework.last_reports(found))
+        else:
+            shown = messages.page_after_the_last(address(given)) if number > 1 else messages.no_cases()
         back = urlencode({**given, **({"page": number} if number > 1 else {})})
         return (
             choices(given),

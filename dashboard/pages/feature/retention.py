@@ -31,14 +31,14 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     ]
     note = (
         "A row for each week: installs that first used the feature in it, and the share of them that used it in "
-        "each week after. Empty: the week is not over"
+        "that week (0) and in each week after. Empty: the week is not over"
     )
     if data.k > 1:
         note += (
             f", {fewer(data.k)} of them used it, or all but so few did. Of a week with few installs mostly 100% is left"
         )
     note += "."
-    columns = ("First used in the week of", *(f"+{number}" for number in range(weeks)))
+    columns = ("First used in the week of", *map(str, range(weeks)))
     return heat_map("Share of the first users by weeks after", columns, rows, [api_call("retention", args)], note)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from dashboard import filters, messages
-from dashboard.changes import NOTABLE, strongest_of_each
+from dashboard.changes import strongest_of_each
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
 from dashboard.formatting import days
@@ -33,9 +33,9 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         for one in sorted(found, key=lambda one: -abs(one.points))
     ]
     note = (
-        f"The clearest changes of features, versions and platforms, up to {MOST} of each and all of more than "
-        f"{NOTABLE:.0f} standard errors, the largest first: {days(periods[0].start, periods[0].end)} beside "
-        f"{days(periods[1].start, periods[1].end)}."
+        f"The clearest changes of features, versions and platforms, up to {MOST} of each and none that chance "
+        f"explains (5% for all of a kind together), the largest first: {days(periods[0].start, periods[0].end)} "
+        f"beside {days(periods[1].start, periods[1].end)}."
     )
     calls = [
         api_call(metric, one.args(grain="period", **asked))

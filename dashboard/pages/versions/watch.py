@@ -19,13 +19,12 @@ from dashboard.formatting import count, day, share
 from dashboard.pages.versions.newest import newest
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
-from dashboard.significance import distance, interval
+from dashboard.significance import beyond_chance, distance, interval
 from dashboard.tables import points
 from warehouse.queries.small_groups import OTHER
 
 CHART = "release_watch"
 DAYS = 14  # complete days of feature use
-NOTABLE = 2.0
 MOST_FEATURES = 3
 
 
@@ -111,7 +110,8 @@ def _features(data: DataSource, chosen: Filters, version: str, today: date) -> s
         rest, of_rest = everywhere.get(feature, 0) - number, of_all - of_here
         if number > 0 and rest >= data.k and of_rest >= data.k:
             found.append((distance(number, of_here, rest, of_rest), feature, number / of_here - rest / of_rest))
-    notable = sorted((one for one in found if abs(one[0]) > NOTABLE), key=lambda one: -abs(one[0]))[:MOST_FEATURES]
+    least = beyond_chance(len(found))
+    notable = sorted((one for one in found if abs(one[0]) > least), key=lambda one: -abs(one[0]))[:MOST_FEATURES]
     if not notable:
         return f"In the last {DAYS} complete days its installs use no feature clearly more or less than the others."
     words = ", ".join(f"{feature} ({points(change)})" for _, feature, change in notable)
