@@ -1,7 +1,7 @@
 """A rule and what it finds: the evidence, piece by piece, each with its grade. Pure."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -40,6 +40,13 @@ class Finding:
         """The grade of the weakest necessary piece."""
         return max((piece.grade for piece in self.pieces if piece.necessary), key=GRADES.index)
 
+    def begun(self, since: datetime) -> "Finding":
+        """Return the same finding with an earlier start."""
+        was, told = span(self.since, self.until), span(since, self.until)
+        return replace(
+            self, since=since, pieces=tuple(replace(each, text=each.text.replace(was, told)) for each in self.pieces)
+        )
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -55,6 +62,8 @@ class Rule:
     find: Callable[[Install, Terms], Finding | None] | None = None
     # Whether an incident of the vendor may cause it.
     guarded: bool = field(default=False)
+    # Whether it judges only the last days: then a flag that holds keeps its start.
+    windowed: bool = field(default=False)
 
     def severity_of(self, grade: Grade) -> str:
         """Return the severity of a flag: one step lower if it rests on a claim."""

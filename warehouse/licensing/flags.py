@@ -78,6 +78,8 @@ def event(
         if before is None or not before.open:
             return None
         return _next(before, CLEARED, now, why or "the evidence no longer holds")
+    if before is not None and before.open and BY_NAME[rule].windowed and before.since < finding.since:
+        finding = finding.begun(before.since)
     grade = finding.grade
     pieces = msgspec.json.encode([{"text": each.text, "grade": each.grade} for each in finding.pieces]).decode()
     made = Flag(

@@ -56,6 +56,29 @@ def test_the_last_report_is_written_anew_when_the_days_have_doubled() -> None:
     assert changed.evidence == "reported from 2026-11-23 to at least 2026-12-01 (claimed)"
 
 
+def test_a_flag_of_the_last_days_keeps_its_start() -> None:
+    """Its rule sees a start that moves on with the days: a revision each day would show when the install reported."""
+    flag, revisions = None, 0
+    for day in range(90):
+        since, until = NOW + timedelta(days=max(0, day - 30)), NOW + timedelta(days=day)
+        finding = Finding(since, until, (Piece(f"reported {span(since, until)}", "claimed"),))
+        made = event(("invoice_pro", 1), "shared_key", finding, flag, disputed=False, now=until)
+        flag, revisions = made or flag, revisions + bool(made)
+    assert flag is not None
+    assert flag.since == NOW
+    assert flag.evidence == f"reported {span(NOW, NOW + timedelta(days=64))} (claimed)"
+    assert revisions == 8  # the first, and with 1, 2, 4, 8, 16, 32 and 64 days
+    # An earlier start is told, and one of a flag that was cleared does not come back.
+    late = Finding(NOW - timedelta(days=3), NOW, (Piece("reported", "claimed"),))
+    earlier = event(("invoice_pro", 1), "shared_key", late, flag, disputed=False, now=NOW)
+    assert earlier is not None
+    assert earlier.since == late.since
+    cleared = event(("invoice_pro", 1), "shared_key", None, flag, disputed=False, now=NOW)
+    again = event(("invoice_pro", 1), "shared_key", FINDING, cleared, disputed=False, now=NOW)
+    assert again is not None
+    assert again.since == FINDING.since
+
+
 def test_a_dispute_pauses_and_its_end_resumes() -> None:
     """A paused flag keeps up with its evidence and stays paused."""
     paused = follow(FINDING, raised(), disputed=True)

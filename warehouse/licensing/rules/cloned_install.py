@@ -37,4 +37,5 @@ CLONED_INSTALL = Rule(
     "One install id reports from several networks on the same day, again and again.",
     ("a server with several uplinks that takes turns", "a cluster of one customer that shares its database"),
     find,
+    windowed=True,
 )

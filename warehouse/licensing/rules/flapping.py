@@ -34,4 +34,5 @@ FLAPPING = Rule(
     ("a license check that often times out", "a key that is entered and removed for a test", "a restored backup"),
     find,
     guarded=True,
+    windowed=True,
 )

@@ -152,4 +152,5 @@ SHARED_KEY = Rule(
         "staging copies beyond the allowance",
         "a license for several installs that the registry has for one",
     ),
+    windowed=True,
 )
