@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, current_app, g, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import MethodNotAllowed
 
@@ -197,6 +197,9 @@ def blueprint(
     @routes.get("/api/", defaults={"rest": ""})
     @routes.get("/api/<path:rest>")
     def get_nothing(rest: str) -> Response:
+        others = set(current_app.url_map.bind("").allowed_methods(request.path)) - {"GET", "HEAD"}
+        if "POST" in others:
+            raise MethodNotAllowed(others)
         raise _Problem(404, "not_found", "", "the read API has no such path")
 
     @routes.get("/healthz")

@@ -231,6 +231,13 @@ def test_nothing_is_changed_by_what_another_site_can_send(app: Flask, visit: Vis
     assert {"/login", "/logout", "/_dash-update-component"} <= set(tried)
 
 
+def test_a_path_that_is_only_posted_to_says_so(app: Flask) -> None:
+    """A GET of it is no unknown path."""
+    answer = app.test_client().get("/api/v1/licensing/keys", headers={"Authorization": "Bearer x"})
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "OPTIONS, POST")
+    assert app.test_client().get("/api/v1/licensing/key").status_code == 404
+
+
 def test_an_address_that_is_no_page_is_404(visit: Visit) -> None:
     """An unknown address gets a 404 page."""
     answer = visit("product").get("/nothing")
