@@ -133,6 +133,39 @@ def test_a_null_is_no_answer_to_who_is_there(kind: str, tmp_path: Path) -> None:
     assert recovered == true == 0
 
 
+RARE = {"5.6.40": "debian", "7.0.33": "ubuntu", "7.1.2": "debian"}
+
+
+def play_conditions(played: Played) -> tuple[list[str], list[str]]:
+    """Return which rare versions of PHP conditions tell of, and which with the system of their install."""
+    # The second one is folded with the rare ones.
+    common = [(php, system) for php in ("8.2.12",) * 20 + ("8.1.27",) * 6 for system in ("debian", "ubuntu")]
+    sent = [
+        beacon(sent_at=f"{yesterday()}T09:00:00Z", server={"os": {"name": system}}, platform={"php": php})
+        for php, system in [*common, *RARE.items()]
+    ]
+    played.load(sent)
+    ask = played.asker(Role.PRODUCT)
+
+    def told(php: str, **filters: str) -> bool:
+        span = {"from": str(yesterday()), "to": str(yesterday()), "grain": "period"}
+        answer = ask("installs", **span, **filters, **{"php.in": f"8.2.12,{php}"})
+        return answer["rows"][0]["value"] is not None
+
+    assert told("5.6.39")
+    assert all(told("5.6.39", os=system) for system in ("debian", "ubuntu"))
+    there = [php for php in RARE if not told(php)]
+    placed = [php for php in RARE if [told(php, os=system) for system in ("debian", "ubuntu")].count(False) == 1]
+    return there, placed
+
+
+def test_a_condition_tells_nothing_more_of_the_install_of_a_rare_value(kind: str, tmp_path: Path) -> None:
+    """That the value exists can be found out, as documented; with other filters nothing else of its install."""
+    there, placed = played(kind, tmp_path, play_conditions)
+    assert there == list(RARE)
+    assert placed == []
+
+
 def play_difference(played: Played) -> tuple[int, int, int, int]:
     sent = fleet(yesterday())
     played.load(sent)

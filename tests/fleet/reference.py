@@ -102,7 +102,8 @@ def metric(
     grow in steps of k, and uses are not told. With `hide_open`, nothing of the usage plane is told of those days.
 
     A filter tells what a grouping by it tells: in a bucket in which none of the filters is a row of its own, grouped
-    under the others, nothing is told. A condition is told where it is a union of such rows, `(other)` being one.
+    under the others, nothing is told. A condition is told where it is a union of such rows, `(other)` being one, of all
+    installs of the module.
     """
     hide_open = hide_open and "license_source" not in (*(by or "").split(","), *(filters or {}))
     sent = beacons if isinstance(beacons, Sent) else Sent(beacons)
@@ -159,16 +160,19 @@ class Question:
         return self.beacons.once(("named", self._asked, *filters.items()), lambda: self._find_named(filters))
 
     def _find_named(self, filters: Mapping[str, str]) -> set[str]:
+        def folded(dimension: str) -> dict[str, list[str]]:
+            of_module = {name: wanted for name, wanted in filters.items() if name == "module"}
+            groups, told = self._groups(dimension, of_module), self.told(dimension, of_module)
+            return {bucket: [str(key) for key in groups[bucket] if key not in rows] for bucket, rows in told.items()}
+
         named: set[str] = set()
         for name, wanted in filters.items():
             dimension, _, operation = name.partition(".")
             others = {other: value for other, value in filters.items() if other != name}
-            found = self._groups(dimension, others)
-            for bucket, rows in self._told(found, others).items():
-                folded = [key for key in found[bucket] if key not in rows]
-                if operation:
-                    holds = [versions.meets(dimension, operation, str(key), wanted) for key in folded]
-                    if rows and (all(holds) or not any(holds)):
+            for bucket, rows in self.told(dimension, others).items():
+                if operation and rows:
+                    holds = [versions.meets(dimension, operation, key, wanted) for key in folded(dimension)[bucket]]
+                    if all(holds) or not any(holds):
                         named.add(bucket)
                 elif wanted in rows:
                     named.add(bucket)

@@ -281,6 +281,23 @@ def test_a_condition_that_splits_what_is_folded_is_not_told() -> None:
     assert told(**{"php.ge": "7"}) == 13
 
 
+def test_a_condition_is_told_whatever_other_filters_leave_of_what_is_folded() -> None:
+    """A null would tell which system the install of a rare value runs."""
+    common = [(os, "8.3") for os in ("debian", "ubuntu") for _ in range(9)] + [("ubuntu", "8.2")] * 3
+
+    def told(*rare: tuple[str, str], **filters: str) -> int | None:
+        sent = [*common, *rare]
+        beacons = [
+            (SUNDAY, beacon(number, php=php, server={"os": {"name": os}})) for number, (os, php) in enumerate(sent)
+        ]
+        return reference.metric(beacons, "installs", SUNDAY, SUNDAY, "period", None, filters, k=3)[0]["value"]  # type: ignore[no-any-return]
+
+    guess = {"php.in": "8.1,8.3", "os": "debian"}
+    assert told(**guess) == 9
+    assert told(("ubuntu", "8.1"), **guess) is None
+    assert told(("debian", "8.1"), **guess) is None
+
+
 def test_a_beacon_belongs_to_its_utc_day() -> None:
     """One o'clock at night east of Greenwich is still the day before."""
     stated = [{"sent_at": f"2026-11-22T{time}"} for time in ("01:00:00+02:00", "23:00:00-05:00", "00:00:00Z")]

@@ -183,8 +183,8 @@ class _Question:
     def _named(self, query: MetricQuery, buckets: set[str]) -> set[str]:
         """Those of the buckets in which a grouping by one of the filters, under the others, has its value as a row.
 
-        A condition has its value there if it holds for all that is folded, or for none of it: two conditions then
-        never differ by less than a row.
+        A condition has its value there if it holds for all that is folded of the module, or for none of it. Whatever
+        the other filters are, so that they tell nothing of an install whose value is folded.
         """
         named: set[str] = set() if query.filters and self._k > 1 else buckets
         if query.metric == "feature_uses":
@@ -199,21 +199,23 @@ class _Question:
                 if row.value is not None:
                     told.setdefault(row.bucket, set()).add(row.key)
             if dimensions.is_condition(name):
-                named |= self._not_split(grouping, told, name, value) if told else set()
+                named |= self._not_split(grouping, name, value) & told.keys() if told else set()
             else:
                 named |= {bucket for bucket, rows in told.items() if value in rows}
         return named
 
-    def _not_split(self, query: MetricQuery, told: Mapping[str, set[str]], name: str, value: str) -> set[str]:
-        """The buckets in which a condition holds for all keys that are in no row of their own, or for none of them."""
+    def _not_split(self, query: MetricQuery, name: str, value: str) -> set[str]:
+        """The buckets in which a condition holds for all keys of the module without a row of their own, or for none."""
         (dimension,) = query.dimensions
+        query = replace(query, filters={name: value for name, value in query.filters.items() if name == "module"})
+        self._grouping(query)
         known = {dimensions.roll_up(dimension, text) for text in self._texts(query, dimensions.source(dimension))}
         named = set()
         for bucket, keys in self._folded.get(_grouping(query), {}).items():
             holds = {key in known and dimensions.matches(name, value, key) for key in keys}
             if len(holds) < 2:
                 named.add(bucket)
-        return named & told.keys()
+        return named
 
     def _reader(self, query: MetricQuery) -> Engine:
         return self._engine.as_user(ServerUser.LICENSING if query.of_license_plane else ServerUser.PRODUCT)
