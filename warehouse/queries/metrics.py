@@ -4,7 +4,7 @@
 either: a filter tells no more than a grouping has rows for.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, date, timedelta
 from functools import partial
