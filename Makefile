@@ -3,6 +3,8 @@
 # The Python to use; without one deploy/venv.sh looks for the newest that is suitable.
 PYTHON ?=
 BIN := .venv/bin
+# Without bytecode on disk, each process of Pharos and of the tests compiles all of its modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run demo screenshots test lint bench fleet faults cluster soak wheel sbom packages constraints clean
 
