@@ -154,12 +154,12 @@ def answers(engine: Engine, home: Home) -> list[dict[str, Any]]:
     once = SharedStatements(engine)  # as a page asks: k hides what the same statements tell
     exact = [ask(once, name, args, Terms(k, catalog=CATALOG), TODAY, last_day) for k in (1, K) for name, args in ASKED]
     each = [pair for k in (1, 40) for pair in one_by_one(once, Terms(k, catalog=CATALOG), last_day)]
-    each += [pair for k in (1, 40) for pair in side_by_side(engine, k)]
+    each += [pair for k in (1, 40) for pair in side_by_side(once, k)]
     with sampled_beyond(1000):
-        sampled = [ask(engine, *ASKED[number], Terms(1, catalog=CATALOG), TODAY, last_day) for number in SAMPLED]
-        each += [*one_by_one(engine, Terms(1, catalog=CATALOG), last_day), *side_by_side(engine, K)]
+        sampled = [ask(once, *ASKED[number], Terms(1, catalog=CATALOG), TODAY, last_day) for number in SAMPLED]
+        each += [*one_by_one(once, Terms(1, catalog=CATALOG), last_day), *side_by_side(once, K)]
     with patch.object(group_counts, "MOST_TEXTS", 2):
-        each += rare_texts(engine)
+        each += rare_texts(once)
     return [*exact, *sampled, {"each": each}]
 
 
@@ -183,14 +183,13 @@ def side_by_side(engine: Engine, k: int) -> Iterator[tuple[Any, Any]]:
     """The latest values of each dimension, counted together with those of the others, and alone."""
     for filters in (FILTERS[0], FILTERS[2], FILTERS[3], FILTERS[4]):
         for open_from in (None, END - timedelta(days=2)):
-            shared = SharedStatements(engine)
             for name in DIMENSIONS:
                 args = {"from": "2028-03-10", "by": name, "grain": "period", "count": "latest"} | filters
                 query = metrics.parse("installs", args, END)
                 alone = metrics.answer(engine, query, k, open_from=open_from)["rows"]
                 for beside in (DIMENSIONS, (name, "php_series", "os_release")):
                     together = replace(query, side_by_side=tuple(beside))
-                    yield metrics.answer(shared, together, k, open_from=open_from)["rows"], alone
+                    yield metrics.answer(engine, together, k, open_from=open_from)["rows"], alone
 
 
 def rare_texts(engine: Engine) -> Iterator[tuple[Any, Any]]:
