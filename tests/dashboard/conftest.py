@@ -119,6 +119,11 @@ def app(settings: Settings, home: Home, engine: EmptyEngine, credentials: Creden
 @pytest.fixture
 def visit(app: Flask, credentials: Credentials) -> Callable[[str | None], FlaskClient]:
     """Return a browser in which a user is logged in, or nobody. `test_login.py` tests the login itself."""
+    return visits(app, credentials)
+
+
+def visits(app: Flask, credentials: Credentials) -> Callable[[str | None], FlaskClient]:
+    """Return what `visit` is, for an app."""
 
     def visit(name: str | None) -> FlaskClient:
         client = app.test_client()
