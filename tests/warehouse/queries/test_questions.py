@@ -25,6 +25,7 @@ from tests.fleet.questions import History
 from tests.warehouse.test_engine import done_in
 from warehouse import migrate
 from warehouse.engine import Engine
+from warehouse.limited_engine import LimitedEngine
 from warehouse.queries import group_counts, metrics
 from warehouse.queries.dimensions import SERIES
 from warehouse.queries.questions import Terms, adoption_of_each_version, ask, drop_of_each_module, first_use
@@ -151,7 +152,7 @@ def answers(engine: Engine, home: Home) -> list[dict[str, Any]]:
     for part in (splits[:half], splits[half:]):  # what comes later is of earlier days, too
         insert_batch(engine, "usage", str(uuid.uuid4()), [encode(split.usage) for split in part])
     last_day = TODAY - timedelta(days=1)
-    once = SharedStatements(engine)  # as a page asks: k hides what the same statements tell
+    once = SharedStatements(LimitedEngine(engine, 60))  # as a page asks: k hides what the same statements tell
     exact = [ask(once, name, args, Terms(k, catalog=CATALOG), TODAY, last_day) for k in (1, K) for name, args in ASKED]
     each = [pair for k in (1, 40) for pair in one_by_one(once, Terms(k, catalog=CATALOG), last_day)]
     each += [pair for k in (1, 40) for pair in side_by_side(once, k)]
