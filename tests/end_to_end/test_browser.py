@@ -92,8 +92,7 @@ def test_product_is_refused_the_licensing_page(system: System, browser: Browser)
     assert answer is not None
     assert answer.status == 403
     assert "unknown-shop" not in page.content()
-    admin = logged_in(browser, system, "admin", PASSWORD)
-    admin.goto(f"{system.dashboard}/licensing/installs")
+    admin = logged_in(browser, system, "admin", PASSWORD, "/licensing/installs")
     expect(admin.locator("body")).to_contain_text("unknown-shop")
 
 
@@ -130,8 +129,7 @@ def test_a_feature_is_called_as_the_catalog_calls_it(system: System, browser: Br
         'purpose = "To see it go"\nowner = "Invoice team"\n'
     )
     system.drain()
-    page = logged_in(browser, system, "admin", PASSWORD)
-    page.goto(f"{system.dashboard}/features")
+    page = logged_in(browser, system, "admin", PASSWORD, "/features")
     cell = page.locator('.ag-cell[col-id="feature"]').filter(has_text="PDF export")
     expect(cell).to_contain_text("invoice.pdf_export")
     cell.hover()
