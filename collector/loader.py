@@ -30,7 +30,9 @@ from collector.spool.rejections import Rejection
 from core.fields import example
 from warehouse import freshness, install_data, retention
 from warehouse.engine import ContentError, Engine, EngineError
+from warehouse.licensing import states_key
 from warehouse.licensing.judge import Judge
+from warehouse.licensing.state_codec import OtherKey
 from warehouse.migrate import MigrationError, migrate
 from warehouse.plane_tables import Plane as RowPlane
 from warehouse.server_users import ServerUser
@@ -110,8 +112,10 @@ class Loader:
         while not stop.is_set():
             try:
                 if not migrated:
+                    states_key.require(self._engine)
                     if applied := migrate(self._engine):
                         log.info("applied %s", ", ".join(applied))
+                    states_key.claim(self._engine)
                     fill(self._engine)
                     self._filled_at = self._steady()
                     migrated = True
@@ -123,7 +127,8 @@ class Loader:
                 log.warning("loading failed, will retry in %.1f s: %s", wait, why, exc_info=not known)
                 with suppress(Unavailable, EngineError):
                     self._spool.note_trouble(self._clock(), why)
-                    self._tell_freshness(self._clock(), why)
+                    if not isinstance(error, OtherKey):  # the database is that of another home
+                        self._tell_freshness(self._clock(), why)
                 stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311
                 wait = min(wait * 2, BACKOFF_SECONDS[1])
                 continue

@@ -66,7 +66,7 @@ RIGHTS = {
 
 def kept(settings: Settings) -> list[tuple[str, str]]:
     """What is stored about installs, and for how long."""
-    untold = ("freshness_by_loader", "migrations", "rejections")
+    untold = ("freshness_by_loader", "license_states_key", "migrations", "rejections")
     return [(kept.what, kept.how_long) for kept in kept_under(settings) if kept.where not in untold]
 
 

@@ -25,7 +25,7 @@ from pharos.context import become_home_owner
 from warehouse import retention
 from warehouse.engine import Engine, EngineError
 from warehouse.export_socket import ExportClient
-from warehouse.licensing import addresses, state_rows
+from warehouse.licensing import addresses, state_rows, states_key
 from warehouse.licensing.addresses import Concentration
 from warehouse.plane_tables import PLANES
 from warehouse.server_users import ServerUser
@@ -352,6 +352,7 @@ def _states(engine: Engine) -> Check:
     """Unseal what an install reported, if any did: this needs the key with which the loader seals."""
     reader = engine.as_user(ServerUser.LICENSING)
     try:
+        states_key.require(reader)
         found = state_rows.after(reader, ("", 0), 1)
         state_rows.read(reader, found)
     except EngineError as error:

@@ -27,6 +27,7 @@ from pharos.backup import Progress
 from pharos.manifest import BackupError, Manifest
 from warehouse import export, install_data, month_tables
 from warehouse.engine import Engine, EngineError
+from warehouse.licensing import states_key
 from warehouse.migrate import MigrationError, sql_files
 from warehouse.plane_tables import Plane
 
@@ -76,6 +77,8 @@ def _restore(settings: Settings, whole: Manifest, folder: Path, decisions: Kept 
         if whole.fingerprint:
             put(home.fingerprint, whole.fingerprint.encode())
         if engine is not None:
+            if whole.fingerprint:
+                states_key.claim(engine)
             _tables(whole, folder, engine, attempt, progress)
             if month_tables.USED_AFTER not in whole.migrations:
                 month_tables.fill_used(engine)
@@ -129,8 +132,10 @@ def _require_empty(home: Home, engine: Engine | None) -> None:
     for entry in sorted(home.path.iterdir()):
         if entry.name not in passed_over and entry.suffix != ".lock":
             raise BackupError(f"{home.path} is in use: it holds {entry.name}; a restore needs a new home")
-    if engine is not None and not export.is_empty(engine):
-        raise BackupError(f"the database {engine.database} contains rows: a restore needs an empty database")
+    if engine is not None:
+        if not export.is_empty(engine):
+            raise BackupError(f"the database {engine.database} contains rows: a restore needs an empty database")
+        states_key.forget(engine)
 
 
 @contextlib.contextmanager

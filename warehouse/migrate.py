@@ -27,6 +27,7 @@ _SHARDING = {
     "license_registry": "key",
     "license_beacons_per_hour": "cityHash64(hour)",
     "license_incidents": "cityHash64(module)",
+    "license_states_key": "one",
     "sealed_months": "who",
     "rights_requests": "id",
 }

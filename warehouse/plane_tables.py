@@ -18,6 +18,7 @@ LICENSE = frozenset(
         "license_registry",
         "license_flags",
         "license_incidents",
+        "license_states_key",
         "owner_statements",
         "retired_license_installs",
         "installs_per_day_by_license_source",  # until it is dropped

@@ -132,6 +132,7 @@ KEPT = (
     Kept("progress and health of each loader", "freshness_by_loader", "7 days", time="written"),
     Kept("counts of rejected beacons and requests", "rejections", "13 months", time="day"),
     Kept("beacons of development keys", "development_beacons", "24 hours", time="received"),
+    Kept("which key seals the license reports", "license_states_key", "always"),
     Kept("applied migrations", "migrations", "always"),
     Kept("accesses to the license plane", "access.sqlite", "13 months"),
     Kept("events that wait for the webhook", "dashboard.sqlite", "until they are sent, at most a day"),

@@ -57,6 +57,8 @@ GRANTS: dict[ServerUser, tuple[Grant, ...]] = {
         ("SELECT", "license_registry", ()),
         ("SELECT", "license_flags", ()),
         ("SELECT", "license_incidents", ()),
+        # Whether the reports can be read with the key of this process.
+        ("SELECT", "license_states_key", ()),
     ),
     ServerUser.LOADER: (
         ("INSERT", "usage_beacons", ()),

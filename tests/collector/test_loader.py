@@ -23,7 +23,7 @@ from tests.collector.rows import row, rows
 from warehouse import install_data
 from warehouse.engine import ContentError, Engine, EngineError
 from warehouse.licensing import state_rows
-from warehouse.licensing.state_codec import Seal
+from warehouse.licensing.state_codec import OtherKey, Seal
 from warehouse.server_users import ServerUser
 
 NOON = 1_795_348_800.0
@@ -280,6 +280,8 @@ def test_a_loader_that_cannot_load_says_so_where_it_can(spool: Spool, engine: Fa
     spool.store(rows(*range(20)), NOON)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("collector.loader.migrate", lambda engine: [])
+        patch.setattr("collector.loader.states_key.require", lambda engine: None)
+        patch.setattr("collector.loader.states_key.claim", lambda engine: None)
         loader(spool, engine).run(stop)
     (told,) = engine.told
     assert (told["waiting"], told["sealed"], told["trouble"]) == (20, 1, "the table license_states is not there")
@@ -290,6 +292,23 @@ def test_a_loader_that_cannot_load_says_so_where_it_can(spool: Spool, engine: Fa
     drain(spool, engine)
     assert (engine.told[-1]["waiting"], engine.told[-1]["trouble"]) == (0, "")
     assert spool.loading().since is None
+
+
+def test_a_loader_with_another_key_leaves_the_database_as_it_is(spool: Spool, engine: FakeEngine) -> None:
+    """It migrates nothing and writes nothing, also not why. Its collector says why, and keeps the beacons."""
+    stop = threading.Event()
+
+    def refuse(engine: Engine) -> None:
+        stop.set()
+        raise OtherKey("the database is of another home")
+
+    spool.store(rows(*range(20)), NOON)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("collector.loader.states_key.require", refuse)
+        patch.setattr("collector.loader.migrate", lambda engine: pytest.fail("it migrates"))
+        loader(spool, engine).run(stop)
+    assert (engine.told, engine.inserts, spool.stats().beacons) == ([], 0, 20)
+    assert spool.loading().why == "the database is of another home"
 
 
 def test_a_beacon_that_is_twice_in_a_batch_is_counted_once(tmp_path: Path, engine: FakeEngine) -> None:

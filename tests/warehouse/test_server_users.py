@@ -34,7 +34,7 @@ LICENSE = (
     "license_sightings", "license_sources_by_month", "license_states", "sightings_by_install", "license_keys",
     "license_cases",
     "owner_statements", "license_registry", "license_flags", "license_incidents",
-    "license_beacons_per_hour",
+    "license_beacons_per_hour", "license_states_key",
 )  # fmt: skip
 RIGHTS = (
     "install_states", "rights_requests", "sealed_beacons", "sealed_months", "retired_usage_installs",

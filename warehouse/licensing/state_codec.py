@@ -79,6 +79,10 @@ class Unreadable(EngineError):
     """A sealed state cannot be read."""
 
 
+class OtherKey(Unreadable):
+    """What is sealed is sealed under another key than that of this process, or is damaged."""
+
+
 def encode(state: State) -> bytes:
     """Return a state as bytes. Equal states have equal bytes."""
     values: dict[str | int, int] = {}
@@ -201,14 +205,30 @@ class Seal:
 
     def unseal(self, module: str, install: int, sealed: bytes) -> State:
         """Return the state that was sealed for a module on an install. Raises `Unreadable`."""
-        try:
-            clear = self._cipher(module, install).decrypt(sealed[:NONCE], sealed[NONCE:], None)
-        except (InvalidTag, ValueError):
-            raise Unreadable(
-                "a state was sealed under another key, or is damaged: PHAROS_STATES_KEY must be set to what is in "
-                "states.key in the collector's home"
-            ) from None
+        clear = self._opened(module, install, sealed)
         return decode(clear[LENGTH : LENGTH + int.from_bytes(clear[:LENGTH])])
+
+    def opens(self, module: str, install: int, sealed: bytes) -> bool:
+        """Return whether a state was sealed under this key."""
+        try:
+            self._opened(module, install, sealed)
+        except OtherKey:
+            return False
+        return True
+
+    @property
+    def fingerprint(self) -> str:
+        """A value that identifies the key without revealing it."""
+        return derive(self._key, "fingerprint").hex()
+
+    def _opened(self, module: str, install: int, sealed: bytes) -> bytes:
+        try:
+            return self._cipher(module, install).decrypt(sealed[:NONCE], sealed[NONCE:], None)
+        except (InvalidTag, ValueError):
+            raise OtherKey(
+                "a state was sealed under another key, or is damaged: PHAROS_STATES_KEY must be set to what is in "
+                "states.key in the home that filled the database"
+            ) from None
 
     def _cipher(self, module: str, install: int) -> AESGCM:
         return AESGCM(hmac.digest(self._key, install.to_bytes(8) + module.encode(), hashlib.sha256))
