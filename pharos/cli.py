@@ -313,11 +313,15 @@ def demo(installs: int, days: int, seed: int) -> None:
     """Fill a separate home with a synthetic fleet, then serve it."""
     from collector.country import lookup
     from pharos.demo import fill
+    from warehouse.engine import EngineError
 
     settings = load_settings()
     lookup(settings)  # a database that cannot be read stops the start before the fleet is made
     with click.progressbar(length=installs * days, label="a synthetic fleet", file=sys.stderr) as bar:
-        fill(settings, open_home(settings), seed, installs, days, datetime.now(UTC).date(), bar.update)
+        try:
+            fill(settings, open_home(settings), seed, installs, days, datetime.now(UTC).date(), bar.update)
+        except EngineError as error:
+            fail(str(error))
     _serve(settings)
 
 

@@ -14,6 +14,9 @@ from pharos.imports import Importer
 from pharos.synthetic_fleet import beacons
 from pharos.synthetic_licenses import Licenses
 from pharos.synthetic_vendor import VENDOR, catalog, country
+from warehouse import export
+from warehouse.engine import Engine
+from warehouse.licensing import states_key
 
 
 def fill(
@@ -21,11 +24,13 @@ def fill(
 ) -> None:
     """Store the fleet's beacons of the `days` up to `today`. A second call changes nothing.
 
-    Raises `HomeError` for a home with other data.
+    Raises `HomeError` for a home or a database with other data, and `EngineError`.
     """
     mark = home.synthetic
     if home.spool.exists() and not mark.exists():
         raise HomeError(f"{home.path} contains real data: the demo needs a separate home")
+    if settings.clickhouse_url:
+        _require_own_database(settings, home)
     # Write the mark before the first beacon, so that synthetic data is never shown as real. With the day in the mark an
     # interrupted fill continues with the same fleet, whose beacons are then duplicates.
     if not mark.exists():
@@ -48,3 +53,14 @@ def fill(
     with closing(Spool(home.spool)) as spool:
         spool.store_licenses([encode(rows_of.row(row, now)) for row in licenses.registry()])
     mark.write_text(end)
+
+
+def _require_own_database(settings: Settings, home: Home) -> None:
+    """Raise `HomeError` if the database of the settings has rows of another home."""
+    with closing(Engine(settings, home)) as engine:
+        other = states_key.is_of_another(engine) if home.synthetic.exists() else export.has_rows(engine)
+    if other:
+        raise HomeError(
+            f"the database {engine.database} of PHAROS_CLICKHOUSE_URL contains other data: the demo needs an empty "
+            "database, or no PHAROS_CLICKHOUSE_URL"
+        )

@@ -9,7 +9,7 @@ beacons are loaded during an export. What came before is exported from the aggre
 counted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
@@ -131,11 +131,7 @@ class EngineTables:
     def contents(self) -> Contents:
         """Return the contents of the database, with all rows inserted before the call. Raises `EngineError`."""
         engine = self._engine
-        there = {
-            name
-            for server in engine.servers
-            for (name,) in server.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
-        }
+        there = _tables(engine.servers)
         if "migrations" not in there:
             return Contents(engine.version(), {}, [])
         migrations = dict(engine.query("SELECT DISTINCT name, sha256 FROM migrations"))
@@ -198,7 +194,25 @@ class EngineTables:
 def is_empty(engine: Engine) -> bool:
     """Migrate the database of each server, and return whether none has rows yet. Raises `EngineError`."""
     migrate(engine)
-    return not any(engine.of(table).query(f"SELECT 1 FROM {table} LIMIT 1") for table in TABLES)  # noqa: S608
+    return not has_rows(engine)
+
+
+def has_rows(engine: Engine) -> bool:
+    """Return whether the database of a server has rows. Changes nothing. Raises `EngineError`."""
+    there = _tables(server for server in engine.servers if server.has_database())
+    return any(
+        engine.of(table).query(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608
+        for table in TABLES
+        if table in there
+    )
+
+
+def _tables(servers: Iterable[Engine]) -> set[str]:
+    return {
+        name
+        for server in servers
+        for (name,) in server.query("SELECT name FROM system.tables WHERE database = currentDatabase()")
+    }
 
 
 def counted(engine: Engine) -> tuple[int, int]:
