@@ -74,7 +74,11 @@ def _backup_lock(home: Home) -> contextlib.AbstractContextManager[object]:
 
 @contextlib.contextmanager
 def _cleared_on_error(folder: Path) -> Iterator[None]:
-    """Create a private folder, and empty it if the body fails: a partial backup is useless and confidential."""
+    """Create a private folder, and empty it if the body fails: a partial backup is useless and confidential.
+
+    It then removes a folder that was not there before.
+    """
+    new = not folder.exists()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(folder.iterdir()):
@@ -91,6 +95,9 @@ def _cleared_on_error(folder: Path) -> Iterator[None]:
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 entry.unlink(missing_ok=True)
+        if new:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
         if isinstance(error, OSError | sqlite3.Error):
             raise BackupError(f"the backup cannot be written: {getattr(error, 'strerror', '') or error}") from None
         raise

@@ -7,20 +7,25 @@ import resource
 import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.home import Home
+from core.settings import Settings
 from pharos import manifest
 from pharos import restore as restoring
 from pharos.backup import Progress
 from tests.collector.sample import beacon
-from tests.end_to_end.system import clickhouse_url
+from tests.end_to_end.system import clickhouse_url, free_ports
 from tests.pharos_cli.command import PHAROS, environment, pharos
 from tests.pharos_cli.homes import fill, in_a_process, settings
 from warehouse.engine import Engine
+from warehouse.licensing import states_key
+from warehouse.migrate import migrate
 from warehouse.month_tables import USED_AFTER
 
 SECRET = "the root secret of these tests, forty-odd letters"
@@ -155,6 +160,26 @@ def test_a_database_on_a_server_that_holds_rows_is_left_alone(whole: Path, tmp_p
     assert {path.suffix for path in (tmp_path / "home").iterdir()} == {".lock"}
 
 
+@pytest.mark.server
+def test_an_empty_database_becomes_that_of_the_restored_home(whole: Path, tmp_path: Path) -> None:
+    """Also after another home has started with it, which loads nothing any more."""
+    url, cluster = clickhouse_url("server"), os.environ.get("CLICKHOUSE_CLUSTER", "")
+    other = Settings(clickhouse_url=url, clickhouse_cluster=cluster)
+    home = Home(tmp_path / "other")
+    home.root_secret(other)
+    with closing(Engine(other, home)) as engine:
+        migrate(engine)
+        states_key.claim(engine)
+        done = pharos(
+            tmp_path / "home", "restore", str(whole), PHAROS_CLICKHOUSE_URL=url, PHAROS_CLICKHOUSE_CLUSTER=cluster
+        )
+        assert done.returncode == 0, done.stderr
+        assert states_key.is_of_another(engine)
+    for word in ("migrate", "recount"):
+        done = pharos(tmp_path / "home", word, PHAROS_CLICKHOUSE_URL=url, PHAROS_CLICKHOUSE_CLUSTER=cluster)
+        assert done.returncode == 0, done.stderr
+
+
 def test_a_secret_that_was_a_setting_must_be_given_again(tmp_path: Path) -> None:
     """A restore needs the same `PHAROS_SECRET`, which is not in the backup."""
     given = json.dumps(beacon()).encode()
@@ -236,4 +261,16 @@ def test_a_full_disk_leaves_no_backup(tmp_path: Path, most: int) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(b"pharos: the backup cannot be written: ")
     assert len(done.stderr.splitlines()) == 1
-    assert list((tmp_path / "backup").iterdir()) == []
+    assert not (tmp_path / "backup").exists()
+
+
+def test_a_backup_without_clickhouse_leaves_no_folder(tmp_path: Path) -> None:
+    """A folder that was there before stays, empty."""
+    home, (port,) = tmp_path / "home", free_ports(1)
+    pharos(home, "keys", "new")
+    (tmp_path / "before").mkdir()
+    for name in ("new", "before"):
+        done = pharos(home, "backup", str(tmp_path / name), PHAROS_CLICKHOUSE_URL=f"http://127.0.0.1:{port}/pharos")
+        assert done.returncode == 1, done.stdout
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "before").iterdir()) == []
