@@ -65,6 +65,7 @@ def serve() -> None:
 
 def _serve(settings: Settings) -> NoReturn:
     from collector.country import lookup
+    from collector.spool import Spool
     from pharos.serve import hold_home
     from pharos.serve import serve as run
 
@@ -75,6 +76,7 @@ def _serve(settings: Settings) -> NoReturn:
     _check_bind("DASHBOARD", settings.dashboard_bind)
     lookup(settings)
     watch(settings, home)
+    Spool(home.spool).close()  # the parts start at the same time, and none may find it half made
     _begin_service()
     # Print the new credentials immediately: only hashes are stored, so a later failure would lose them.
     for line in _first_start(settings, home):

@@ -49,7 +49,7 @@ def require_tables(home: Home) -> None:
     """
     if home.engine.exists() or not home.spool.exists():
         return
-    with closing(Spool(home.spool, only_read=True)) as spool:
+    with closing(Spool(home.spool)) as spool:  # for writing: a collector that starts may not have made its tables yet
         loaded = spool.loading().loaded
     if loaded:
         raise HomeError(

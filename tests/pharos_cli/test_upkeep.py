@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import sqlite3
 import ssl
 import subprocess
 import threading
@@ -12,12 +13,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from collector.spool import Spool
+from collector.spool import Loading, Spool
 from core.home import Home
 from core.outbox import Outbox
+from pharos.cli import cli
+from pharos.context import require_tables
 from tests.collector.mmdb import mmdb
 from tests.collector.sample import beacon
+from tests.end_to_end.system import free_ports
 from tests.pharos_cli.command import pharos
 
 
@@ -135,6 +140,44 @@ def test_a_lost_folder_of_the_engine_stops_the_dashboard(tmp_path: Path) -> None
     (home / "clickhouse").mkdir()
     done = pharos(home, "dashboard", PHAROS_DASHBOARD_BIND="198.51.100.1:8050")
     assert "198.51.100.1:8050 cannot be used" in done.stderr  # the next check: the folder is no fault any more
+
+
+HALF_MADE = {
+    "an empty file": "",
+    "without tables": "PRAGMA journal_mode = WAL; PRAGMA user_version = 0;",
+    "a table without its row": "PRAGMA journal_mode = WAL;"
+    "CREATE TABLE loading (one INTEGER PRIMARY KEY CHECK (one = 1), loaded INTEGER NOT NULL DEFAULT 0, fresh_to REAL, "
+    "since REAL, why TEXT, written REAL NOT NULL DEFAULT 0);",
+}
+
+
+@pytest.mark.parametrize("script", HALF_MADE.values(), ids=HALF_MADE)
+def test_a_half_made_spool_does_not_stop_the_dashboard(tmp_path: Path, script: str) -> None:
+    """A collector that starts at the same time may still be making it. Nothing was loaded then."""
+    home = Home(tmp_path / "home")
+    home.spool.touch(mode=0o600)
+    with closing(sqlite3.connect(home.spool, isolation_level=None)) as db:
+        db.executescript(script)
+    require_tables(home)
+
+
+def test_serve_makes_the_spool_before_it_starts_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Collector and dashboard start at the same time, and both use it."""
+    home = tmp_path / "home"
+    made: list[Loading] = []
+
+    def run(*_: object) -> int:
+        with closing(Spool(home / "spool.sqlite", only_read=True)) as spool:
+            made.append(spool.loading())
+        return 0
+
+    monkeypatch.setattr("pharos.serve.serve", run)
+    monkeypatch.setattr("pharos.cli._begin_service", lambda: None)
+    for name, port in zip(("COLLECTOR", "DASHBOARD"), free_ports(2), strict=True):
+        monkeypatch.setenv(f"PHAROS_{name}_BIND", f"127.0.0.1:{port}")
+    monkeypatch.setenv("PHAROS_HOME", str(home))
+    assert CliRunner().invoke(cli, ["serve"]).exit_code == 0
+    assert [each.loaded for each in made] == [0]
 
 
 def test_the_doctor_says_that_a_certificate_is_not_trusted(tmp_path: Path) -> None:
