@@ -125,12 +125,20 @@ class Judging:
             self._place = START
         if self._place == START:
             self._read_before = state_rows.read_before(self._reader)
+            self._judge.unreadable.clear()
         pairs = state_rows.after(self._reader, self._place, MOST)
         self._judge.judge(pairs, leave, write=self._read_before is not None)
         if len(pairs) < MOST:
             if self._read_before is not None:
-                state_rows.delete(self._engine, self._read_before)
+                state_rows.delete(self._engine, self._read_before, self._judge.unreadable)
+            self._note_unreadable(len(self._judge.unreadable))
             self._place, self._pass_at = None, self._steady() + PASS_SECONDS
             return False
         self._place = pairs[-1]
         return True
+
+    def _note_unreadable(self, installs: int) -> None:
+        """Log how many installs have reports that no page and no rule can read, and record it for `pharos doctor`."""
+        if installs:
+            log.warning("license reports of %d installs cannot be read and are left out", installs)
+        self._spool.note_unreadable(installs)

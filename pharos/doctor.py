@@ -259,7 +259,7 @@ def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
         client = ExportClient(home, ANSWER_SECONDS)
         yield _retention(client.retention_faults, None)
         yield _addresses(client.concentration)
-        yield Check("states", True, EMBEDDED_STATES)
+        yield _told_states(home, EMBEDDED_STATES)
         return
     if home.engine.exists() and find_spec("chdb") is None:
         yield Check("engine", False, "the embedded ClickHouse is not installed: pip install 'pharos[embedded]'")
@@ -269,7 +269,7 @@ def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
     yield Check("grants", True, EMBEDDED)
     yield Check("retention", True, f"the embedded engine {state}")
     yield Check("addresses", True, f"the embedded engine {state}")
-    yield Check("states", True, EMBEDDED_STATES)
+    yield _told_states(home, EMBEDDED_STATES)
 
 
 def _server(settings: Settings, home: Home) -> Iterator[Check]:
@@ -285,7 +285,7 @@ def _server(settings: Settings, home: Home) -> Iterator[Check]:
             yield _grants(engine)
             yield _retention(lambda: retention.faults(engine), settings)
             yield _addresses(lambda: addresses.concentration(engine))
-            yield _states(engine)
+            yield _states(engine, home)
     except EngineError as error:
         yield Check("engine", False, str(error))
     finally:
@@ -348,7 +348,7 @@ def _addresses(concentration: Callable[[], Concentration]) -> Check:
     )
 
 
-def _states(engine: Engine) -> Check:
+def _states(engine: Engine, home: Home) -> Check:
     """Unseal what an install reported, if any did: this needs the key with which the loader seals."""
     reader = engine.as_user(ServerUser.LICENSING)
     try:
@@ -357,7 +357,20 @@ def _states(engine: Engine) -> Check:
         state_rows.read(reader, found)
     except EngineError as error:
         return Check("states", False, str(error))
-    return Check("states", True, "license reports can be read" if found else "no license report is sealed yet")
+    return _told_states(home, "license reports can be read" if found else "no license report is sealed yet")
+
+
+def _told_states(home: Home, message: str) -> Check:
+    """Warn if the last pass of the loader of this home could not read the license reports of some installs."""
+    unreadable = 0
+    with contextlib.suppress(sqlite3.Error, OSError), contextlib.closing(Spool(home.spool, only_read=True)) as spool:
+        unreadable = spool.unreadable()
+    if unreadable:
+        message = (
+            f"warning: license reports of {unreadable} installs cannot be read and are left out: they were sealed "
+            "under another key, or are damaged; they are deleted after 30 days"
+        )
+    return Check("states", True, message)
 
 
 def _running(dashboard: Bind) -> Check:

@@ -146,11 +146,12 @@ def _license_differences(engine: Engine) -> list[str]:
     first = date(now.year - 1, now.month, 1)
     of_states: dict[tuple[date, str, str], tuple[int, int]] = {}
     lacking: Counter[str] = Counter()
+    unreadable: set[Pair] = set()
     place: Pair = ("", 0)
     while pairs := state_rows.after(engine.of(state_rows.TABLE), place, PORTION):
         place = pairs[-1]
         keys: set[tuple[str, int, int]] = set()
-        for (module, install), state in state_rows.read(engine.of(state_rows.TABLE), pairs).items():
+        for (module, install), state in state_rows.read(engine.of(state_rows.TABLE), pairs, unreadable).items():
             found: dict[tuple[date, str], int] = {}
             for (report, _), days in state.seen.items():
                 keys |= {(module, report.key, install)} if report.key else set()
@@ -172,12 +173,18 @@ def _license_differences(engine: Engine) -> list[str]:
         (month, module, source): figure
         for month, module, source, *figure in engine.of(SOURCES).query(_SOURCES, {"first": first})
     }
-    return [
+    differing = [
         f"license sources, {month} {module} {source}: the rows say {of_rows}, the aggregate {of_aggregate}"
         for month, module, source in sorted(of_states.keys() | counted.keys())
         if (of_rows := of_states.get((month, module, source), (0, 0)))
         != (of_aggregate := tuple(counted.get((month, module, source), (0, 0))))
-    ] + [f"license keys, {module}: {number} keys of installs are missing" for module, number in lacking.items()]
+    ]
+    differing += [
+        f"license keys, {module}: {number} keys of installs are missing" for module, number in lacking.items()
+    ]
+    if unreadable:
+        differing.append(f"license reports of {len(unreadable)} installs cannot be read: the aggregate counts them")
+    return differing
 
 
 def _compared(keys: tuple[str, ...], rows: str, aggregate: str) -> str:

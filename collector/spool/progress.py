@@ -82,6 +82,15 @@ class Progress(Database):
         with self.transaction():
             self.db.execute("UPDATE loading SET since = coalesce(since, ?), why = ?", (now, why))
 
+    def unreadable(self) -> int:
+        """Return how many installs had license reports that the last pass over all installs could not read."""
+        return int(self.db.execute("SELECT unreadable FROM loading").fetchone()[0])
+
+    def note_unreadable(self, installs: int) -> None:
+        """Record how many installs have license reports that cannot be read."""
+        with self.transaction():
+            self.db.execute("UPDATE loading SET unreadable = ?", (installs,))
+
     def last(self) -> int:
         """Return the number of the newest beacon ever stored."""
         row = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'beacons'").fetchone()

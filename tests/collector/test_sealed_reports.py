@@ -24,7 +24,7 @@ from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
 from tests.warehouse.engines import engine_at
 from warehouse import install_data
 from warehouse.engine import ContentError, Engine, EngineError
-from warehouse.licensing import state_rows
+from warehouse.licensing import state_rows, states_key
 from warehouse.licensing.judge import Judge
 from warehouse.licensing.state_codec import encode as encoded
 from warehouse.licensing.states import SOME_TIME, State, trimmed
@@ -222,7 +222,7 @@ def test_a_pass_that_is_killed_loses_and_doubles_nothing(
     age(engine, 24)
     delete = state_rows.delete
 
-    def killed(engine: Engine, before: datetime) -> None:
+    def killed(engine: Engine, before: datetime, unreadable: object) -> None:
         raise EngineError("killed")
 
     monkeypatch.setattr(state_rows, "delete", killed)
@@ -277,8 +277,46 @@ def test_the_wrong_key_is_named(engine: Engine) -> None:
     rows = reports([2])
     insert_batch(engine, "license", "rows", rows)
     engine.__dict__["seal"] = type(engine.seal).of_root(b"another")
-    with pytest.raises(EngineError, match="sealed under another key, or is damaged"):
+    with pytest.raises(EngineError, match=r"sealed under another key: .* PHAROS_STATES_KEY must be set"):
         state_rows.read(engine, list(states(rows)))
+
+
+def test_a_report_that_cannot_be_read_stops_nothing(
+    engine: Engine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is left out and counted, stays for 30 days, and can be erased. The pass writes all others anew."""
+    states_key.claim(engine)
+    rows = reports([2])
+    insert_batch(engine, "license", "rows", rows)
+    (foreign, both, *others) = sorted(states(rows))
+    own = engine.seal
+    engine.__dict__["seal"] = type(own).of_root(b"another")
+    kept = {pair: state for pair, state in states(reports([3])).items() if pair in (foreign, both)}
+    state_rows.insert(engine, kept, "of another home")
+    engine.__dict__["seal"] = own
+    unreadable: set[state_rows.Pair] = set()
+    read = state_rows.read(engine, list(states(rows)), unreadable)
+    assert {pair: encoded(trimmed(state, NOW)) for pair, state in read.items()} == said(rows)
+    assert unreadable == {foreign, both}
+
+    age(engine, 24)
+    pass_over(engine, tmp_path)
+    settled(engine)
+    assert stored(engine, rows) == said(rows)
+    of_others = ", ".join(str(install) for _, install in others)
+    assert count(engine, f"written < now() - INTERVAL 3 HOUR AND install IN ({of_others})") == 0
+    assert count(engine, f"written < now() - INTERVAL 3 HOUR AND install = {foreign[1]}") == 2
+    assert "license reports of 2 installs cannot be read" in caplog.text
+    assert Spool(tmp_path / "spool").unreadable() == 2
+
+    install_data.erase(engine, {"license": [both[1]]})
+    assert count(engine, f"install = {both[1]}") == 0
+    age(engine, 31 * 24)
+    pass_over(engine, tmp_path)
+    settled(engine)
+    unreadable.clear()
+    assert state_rows.read(engine, list(states(rows)), unreadable).keys() == {foreign, *others}
+    assert not unreadable
 
 
 def test_an_install_that_was_erased_is_not_sealed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -279,6 +279,18 @@ def test_the_doctor_warns_of_a_key_that_is_bound_to_no_module(tmp_path: Path) ->
     assert "ok   keys         warning: " in pharos(home, "doctor").stdout
 
 
+def test_the_doctor_warns_of_license_reports_that_cannot_be_read(tmp_path: Path) -> None:
+    """It says how many installs have such reports, as the last pass of the loader found. It is no failure."""
+    home = Home(tmp_path / "home")
+    with closing(Spool(home.spool)) as spool:
+        assert (
+            "ok   states       embedded: sealed with the root secret of this home" in pharos(home.path, "doctor").stdout
+        )
+        spool.note_unreadable(3)
+    told = pharos(home.path, "doctor").stdout
+    assert "ok   states       warning: license reports of 3 installs cannot be read and are left out: " in told
+
+
 def test_the_doctor_looks_at_the_webhook(tmp_path: Path) -> None:
     """An event that waits for more than two hours is a failure, with the receiver's last answer."""
     home = Home(tmp_path / "home")

@@ -94,7 +94,7 @@ def test_the_readers_logins_are_enough_for_a_dashboard(engine: Engine, tmp_path:
         query = metrics.parse("installs", {"grain": "period"}, datetime.now(UTC).date())
         assert metrics.answer(reader, query, 5)["rows"][0]["value"] == 10
         assert len(licensing.installs(reader, {})["rows"]) == 10
-        assert doctor._states(reader).ok
+        assert doctor._states(reader, Home(tmp_path / "dashboard")).ok
         assert len(health.loaders(reader)) <= 1
         assert health.beacons_per_hour(reader, datetime.now(UTC))[0] is not None
         assert install_data.requests(reader) == []
@@ -118,7 +118,7 @@ def test_without_the_key_of_states_a_dashboard_says_which(engine: Engine, tmp_pa
         for said in (r"states\.key is missing", "sealed under another key"):
             with pytest.raises(Unreadable, match=f"{said}.*PHAROS_STATES_KEY"):
                 licensing.installs(alone, {})
-            check = doctor._states(alone)
+            check = doctor._states(alone, home)
             assert not check.ok
             assert "PHAROS_STATES_KEY" in check.message
             home.root_secret(settings)  # made by the dashboard, for its sessions

@@ -50,6 +50,8 @@ class Judge:
         self._modules: frozenset[str] = frozenset()
         self._cohorts: dict[tuple[str, str], Cohort] = {}
         self.incidents: list[Incident] = []
+        # The installs of which a report could not be read, until somebody clears it.
+        self.unreadable: set[Pair] = set()
 
     def take_changed(self) -> set[str]:
         """Return the modules whose incidents begin or end at another time than at the last call."""
@@ -81,7 +83,8 @@ class Judge:
         *,
         write: bool = False,
     ) -> int:
-        """Judge installs, and all holders of their keys; returns the number of events. `leave` are left alone.
+        """Judge installs, and all holders of their keys; returns the number of events. `leave` are left alone,
+        and what cannot be read.
 
         `loaded_at` is when the newest of their reports was loaded (`steady`): no flag is raised before the incidents
         are known up to then. `write` also writes the state of each install anew, as one row. Raises
@@ -92,9 +95,10 @@ class Judge:
         limits = self._thresholds
         states = {
             pair: state
-            for pair, parts in state_rows.read(self._reader, pairs).items()
+            for pair, parts in state_rows.read(self._reader, pairs, self.unreadable).items()
             if (state := trimmed(parts, now)).seen
         }
+        pairs = [pair for pair in pairs if pair in states or pair not in self.unreadable]
         known = {
             pair: state_facts.install(*pair, state, now, limits.cloned_networks, limits.cloned_days)
             for pair, state in states.items()

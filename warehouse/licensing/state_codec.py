@@ -79,6 +79,10 @@ class Unreadable(EngineError):
     """A sealed state cannot be read."""
 
 
+class Newer(Unreadable):
+    """A state was written by a newer version: whoever leaves it out would drop it."""
+
+
 class OtherKey(Unreadable):
     """What is sealed is sealed under another key than that of this process, or is damaged."""
 
@@ -149,7 +153,7 @@ def decode(encoded: bytes) -> State:
     """Return the state that was encoded. Raises `Unreadable`."""
     first = encoded[0] if encoded else 0
     if FORMAT < first < NO_FORMAT:
-        raise Unreadable("the state was written by a newer version")
+        raise Newer("the state was written by a newer version")
     try:
         if first == FORMAT:
             return _decoded(_decoder.decode(encoded[1:]))

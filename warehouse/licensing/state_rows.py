@@ -2,14 +2,15 @@
 
 import base64
 from collections.abc import Collection, Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from warehouse.engine import Engine
-from warehouse.licensing.state_codec import LEAST
-from warehouse.licensing.states import State, merged, times
+from warehouse.engine import PORTION, Engine
+from warehouse.licensing import states_key
+from warehouse.licensing.state_codec import LEAST, Newer, Unreadable
+from warehouse.licensing.states import ADDRESS_DAYS, State, merged, times
 from warehouse.statement_settings import UNLOGGED
 
 Pair = tuple[str, int]  # module and install
@@ -45,9 +46,14 @@ def insert(engine: Engine, states: Mapping[Pair, State], token: str, least: int 
         engine.of(KEYS).insert(KEYS, lines, f"{token} {KEYS}")
 
 
-def read(engine: Engine, pairs: Collection[Pair]) -> dict[Pair, State]:
-    """Return the states of these installs; one without rows is missing. Raises `EngineError`."""
+def read(engine: Engine, pairs: Collection[Pair], unreadable: set[Pair] | None = None) -> dict[Pair, State]:
+    """Return the states of these installs; one without rows is missing. Raises `EngineError`.
+
+    A row that cannot be read is left out, and its install added to `unreadable`. Raises `Unreadable` if the database
+    belongs to another key, and for a row of a newer version.
+    """
     found: dict[Pair, list[State]] = {}
+    left_out: set[Pair] = set()
     seal = engine.seal
     for module, installs in by_module(pairs).items():
         for install, sealed in engine.query_each(
@@ -57,8 +63,18 @@ def read(engine: Engine, pairs: Collection[Pair]) -> dict[Pair, State]:
             installs,
             {"module": module},
         ):
-            state = seal.unseal(module, install, base64.b64decode(sealed))
-            found.setdefault((module, install), []).append(state)
+            try:
+                state = seal.unseal(module, install, base64.b64decode(sealed))
+            except Newer:
+                raise
+            except Unreadable:
+                left_out.add((module, install))
+            else:
+                found.setdefault((module, install), []).append(state)
+    if left_out and states_key.recorded(engine) != seal.fingerprint:
+        raise states_key.other_key(engine)
+    if unreadable is not None:
+        unreadable |= left_out
     return {pair: states[0] if len(states) == 1 else merged(states) for pair, states in found.items()}
 
 
@@ -130,9 +146,18 @@ def read_before(engine: Engine) -> datetime | None:
     return before if due else None
 
 
-def delete(engine: Engine, before: datetime) -> None:
-    """Delete the rows that were written before a time. Does not wait for it. Raises `EngineError`."""
-    statement = f"ALTER TABLE {engine.of(TABLE).altered(TABLE)} DELETE WHERE written < '{before:%Y-%m-%d %H:%M:%S}'"
+def delete(engine: Engine, before: datetime, unreadable: Collection[Pair] = ()) -> None:
+    """Delete the rows that were written before a time. Does not wait for it. Raises `EngineError`.
+
+    The rows of `unreadable` installs stay for as long as addresses are kept, which they may have; of too many installs
+    to name, all rows stay.
+    """
+    condition = f"written < '{before:%Y-%m-%d %H:%M:%S}'"
+    if installs := {install for _, install in unreadable}:
+        named = f"install NOT IN ({', '.join(map(str, sorted(installs)))})" if len(installs) <= PORTION else "0"
+        oldest = before - timedelta(days=ADDRESS_DAYS)
+        condition += f" AND ({named} OR written < '{oldest:%Y-%m-%d %H:%M:%S}')"
+    statement = f"ALTER TABLE {engine.of(TABLE).altered(TABLE)} DELETE WHERE {condition}"
     engine.of(TABLE).command(statement, {**UNLOGGED, "mutations_sync": 0})
 
 
