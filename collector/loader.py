@@ -112,10 +112,9 @@ class Loader:
         while not stop.is_set():
             try:
                 if not migrated:
-                    states_key.require(self._engine)
                     if applied := migrate(self._engine):
                         log.info("applied %s", ", ".join(applied))
-                    states_key.claim(self._engine)
+                    self._claim()
                     fill(self._engine)
                     self._filled_at = self._steady()
                     migrated = True
@@ -127,13 +126,19 @@ class Loader:
                 log.warning("loading failed, will retry in %.1f s: %s", wait, why, exc_info=not known)
                 with suppress(Unavailable, EngineError):
                     self._spool.note_trouble(self._clock(), why)
-                    if not isinstance(error, OtherKey):  # the database is that of another home
-                        self._tell_freshness(self._clock(), why)
+                    self._tell_freshness(self._clock(), why)
                 stop.wait(wait * random.uniform(0.8, 1.2))  # noqa: S311
                 wait = min(wait * 2, BACKOFF_SECONDS[1])
                 continue
             if not busy:
                 stop.wait(PAUSE_SECONDS if self._pauses else POLL_SECONDS)
+
+    def _claim(self) -> None:
+        """Record whose database this is. A home with another root secret loads too, and the log says what that does."""
+        try:
+            states_key.claim(self._engine)
+        except OtherKey as error:
+            log.error("%s", error)
 
     def step(self) -> bool:
         """Load one batch and do due maintenance; returns whether more batches may be waiting."""

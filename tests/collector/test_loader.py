@@ -280,7 +280,6 @@ def test_a_loader_that_cannot_load_says_so_where_it_can(spool: Spool, engine: Fa
     spool.store(rows(*range(20)), NOON)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("collector.loader.migrate", lambda engine: [])
-        patch.setattr("collector.loader.states_key.require", lambda engine: None)
         patch.setattr("collector.loader.states_key.claim", lambda engine: None)
         loader(spool, engine).run(stop)
     (told,) = engine.told
@@ -294,21 +293,26 @@ def test_a_loader_that_cannot_load_says_so_where_it_can(spool: Spool, engine: Fa
     assert spool.loading().since is None
 
 
-def test_a_loader_with_another_key_leaves_the_database_as_it_is(spool: Spool, engine: FakeEngine) -> None:
-    """It migrates nothing and writes nothing, also not why. Its collector says why, and keeps the beacons."""
+def test_a_loader_with_another_key_says_so_and_loads(
+    spool: Spool, engine: FakeEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What its collector answered for is not left lying."""
     stop = threading.Event()
 
     def refuse(engine: Engine) -> None:
-        stop.set()
         raise OtherKey("the database is of another home")
 
+    def inserted(table: str) -> None:
+        stop.set()
+
     spool.store(rows(*range(20)), NOON)
+    engine.before = inserted
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("collector.loader.states_key.require", refuse)
-        patch.setattr("collector.loader.migrate", lambda engine: pytest.fail("it migrates"))
+        patch.setattr("collector.loader.migrate", lambda engine: [])
+        patch.setattr("collector.loader.states_key.claim", refuse)
         loader(spool, engine).run(stop)
-    assert (engine.told, engine.inserts, spool.stats().beacons) == ([], 0, 20)
-    assert spool.loading().why == "the database is of another home"
+    assert "the database is of another home" in caplog.text
+    assert engine.held("usage") == once(*range(20))
 
 
 def test_a_beacon_that_is_twice_in_a_batch_is_counted_once(tmp_path: Path, engine: FakeEngine) -> None:

@@ -49,8 +49,8 @@ def insert(engine: Engine, states: Mapping[Pair, State], token: str, least: int 
 def read(engine: Engine, pairs: Collection[Pair], unreadable: set[Pair] | None = None) -> dict[Pair, State]:
     """Return the states of these installs; one without rows is missing. Raises `EngineError`.
 
-    A row that cannot be read is left out, and its install added to `unreadable`. Raises `Unreadable` if the database
-    belongs to another key, and for a row of a newer version.
+    A row that cannot be read is left out, and its install added to `unreadable`. Raises `Unreadable` for a row of a
+    newer version, and without `unreadable` if no row can be read in a database that belongs to another key.
     """
     found: dict[Pair, list[State]] = {}
     left_out: set[Pair] = set()
@@ -71,10 +71,10 @@ def read(engine: Engine, pairs: Collection[Pair], unreadable: set[Pair] | None =
                 left_out.add((module, install))
             else:
                 found.setdefault((module, install), []).append(state)
-    if left_out and states_key.recorded(engine) != seal.fingerprint:
-        raise states_key.other_key(engine)
     if unreadable is not None:
         unreadable |= left_out
+    elif left_out and not found and states_key.recorded(engine) != seal.fingerprint:
+        raise states_key.other_key(engine)
     return {pair: states[0] if len(states) == 1 else merged(states) for pair, states in found.items()}
 
 

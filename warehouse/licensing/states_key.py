@@ -1,4 +1,4 @@
-"""The key of license reports that a database belongs to. A home with another root secret must not load into it."""
+"""The key of license reports that a database belongs to, so that a home with another root secret is told so."""
 
 import base64
 
@@ -73,7 +73,7 @@ def other_key(engine: Engine) -> OtherKey:
     return OtherKey(
         f"the license reports in the database {engine.of(TABLE).database} were sealed under another key: PHAROS_SECRET "
         "must be the root secret of the home that filled it, or PHAROS_STATES_KEY must be set to what is in states.key "
-        "in that home; a home with another root secret needs a database of its own"
+        "in that home; an install that reports to collectors with different root secrets counts twice"
     )
 
 
