@@ -202,7 +202,7 @@ def migrate(readers: Path | None) -> None:
     from warehouse.migrate import migrate as run
 
     settings = load_settings()
-    engine = Engine(settings, open_home(settings))
+    engine = Engine(settings, open_home(settings, existing=False))
     try:
         applied = run(engine)
         if readers:
@@ -226,7 +226,7 @@ def import_(files: tuple[str, ...]) -> None:
     from pharos.imports import Importer, open_lines
 
     settings = load_settings()
-    home = open_home(settings)
+    home = open_home(settings, existing=False)
     importer = Importer(Planes(home.root_secret(settings), lookup(settings)), home, watch(settings, home))
     for name in files:
 
@@ -319,7 +319,8 @@ def demo(installs: int, days: int, seed: int) -> None:
     lookup(settings)  # a database that cannot be read stops the start before the fleet is made
     with click.progressbar(length=installs * days, label="a synthetic fleet", file=sys.stderr) as bar:
         try:
-            fill(settings, open_home(settings), seed, installs, days, datetime.now(UTC).date(), bar.update)
+            today = datetime.now(UTC).date()
+            fill(settings, open_home(settings, existing=False), seed, installs, days, today, bar.update)
         except EngineError as error:
             fail(str(error))
     _serve(settings)

@@ -25,14 +25,15 @@ def load_settings() -> Settings:
     return Settings.from_environ(os.environ)
 
 
-def open_home(settings: Settings | None = None, *, service: bool = False, existing: bool = False) -> Home:
+def open_home(settings: Settings | None = None, *, service: bool = False, existing: bool = True) -> Home:
     """Open the home and close it to other users. Root continues as the user that owns the home.
 
-    Raises `HomeError`, also for a half restored home, and for none where it must be an `existing` one.
+    A `service` creates a missing home, as does a command whose home need not be an `existing` one.
+    Raises `HomeError`, also for a half restored home.
     """
     settings = settings or load_settings()
-    if existing and not settings.home.exists():
-        raise HomeError(f"there is no home at {settings.home.absolute()}: set PHAROS_HOME to that of Pharos")
+    if existing and not service:
+        require_home(settings)
     become_home_owner(settings, service=service)
     found = Home(settings.home)
     found.protect()
@@ -40,6 +41,12 @@ def open_home(settings: Settings | None = None, *, service: bool = False, existi
     if found.restoring.exists():
         raise HomeError(f"the restore into {found.path} did not finish: run the same pharos restore again")
     return found
+
+
+def require_home(settings: Settings) -> None:
+    """Raise `HomeError` if there is no home: with a new one in the wrong place, a command would succeed in vain."""
+    if not settings.home.exists():
+        raise HomeError(f"there is no home at {settings.home.absolute()}: set PHAROS_HOME to that of Pharos")
 
 
 def require_tables(home: Home) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from core.catalog import CatalogError, place, read
+from core.catalog import CatalogError, read
 from pharos.context import load_settings, open_home
 
 
@@ -24,7 +24,7 @@ def catalog_check(file: Path | None) -> None:
     """
     if file is None:
         settings = load_settings()
-        file = place(settings, open_home(settings))
+        file = Path(settings.catalog) if settings.catalog else open_home(settings).catalog
         if not settings.catalog and not file.exists():
             click.echo(f"{file} does not exist: every valid value is stored")
             return

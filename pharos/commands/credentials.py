@@ -25,13 +25,13 @@ def keys() -> None:
 @click.option("--development", is_flag=True, help="Its beacons are shown on the page Data and counted in no figure.")
 def keys_new(modules: tuple[str, ...], registry: bool, development: bool) -> None:
     """Create a key. Prints only the key, once."""
-    click.echo(_credentials().add_key(modules, registry=registry, development=development))
+    click.echo(_credentials(existing=False).add_key(modules, registry=registry, development=development))
 
 
 @keys.command("list")
 def keys_list() -> None:
     """List keys: id, time, modules."""
-    for key in _credentials(existing=True).keys():
+    for key in _credentials().keys():
         modules = " ".join(sorted(key.modules)) or "all modules"
         kind = "  registry" if key.registry else "  development" if key.development else ""
         click.echo(f"{key.id}  {key.created}  {modules}{kind}")
@@ -41,7 +41,7 @@ def keys_list() -> None:
 @click.argument("id")
 def keys_revoke(id: str) -> None:
     """Revoke a key. The collector rejects its beacons within a second."""
-    _credentials(existing=True).revoke_key(id)
+    _credentials().revoke_key(id)
 
 
 @click.group()
@@ -55,7 +55,8 @@ def users() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def users_add(name: str, role: str, password_stdin: bool) -> None:
     """Add a login. Prints its password, unless given on standard input."""
-    password = _credentials().add_user(name, Role(role), _given_password(name) if password_stdin else None)
+    given = _given_password(name) if password_stdin else None
+    password = _credentials(existing=False).add_user(name, Role(role), given)
     if not password_stdin:
         click.echo(password)
 
@@ -65,7 +66,7 @@ def users_add(name: str, role: str, password_stdin: bool) -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 def users_password(name: str, password_stdin: bool) -> None:
     """Change a password and end all sessions. Prints the password, unless given on standard input."""
-    password = _credentials(existing=True).change_password(name, _given_password(name) if password_stdin else None)
+    password = _credentials().change_password(name, _given_password(name) if password_stdin else None)
     if not password_stdin:
         click.echo(password)
 
@@ -73,7 +74,7 @@ def users_password(name: str, password_stdin: bool) -> None:
 @users.command("list")
 def users_list() -> None:
     """List logins: name, role, time."""
-    for user in _credentials(existing=True).users():
+    for user in _credentials().users():
         click.echo(f"{user.name}  {user.role}  {user.created}")
 
 
@@ -81,7 +82,7 @@ def users_list() -> None:
 @click.argument("name")
 def users_remove(name: str) -> None:
     """Remove a login, end its sessions and delete its saved views."""
-    home = open_home(load_settings(), existing=True)
+    home = open_home()
     credentials = Credentials(home.credentials)
     admins = {user.name for user in credentials.users() if user.role is Role.ADMIN}
     credentials.remove_user(name)
@@ -110,13 +111,13 @@ def tokens() -> None:
 )
 def tokens_new(role: str, days: int) -> None:
     """Create a token. Prints only the token, once. A token of the role build may report releases and nothing else."""
-    click.echo(_credentials().add_token(None if role == BUILD else Role(role), days or None))
+    click.echo(_credentials(existing=False).add_token(None if role == BUILD else Role(role), days or None))
 
 
 @tokens.command("list")
 def tokens_list() -> None:
     """List tokens: id, role, creation time, expiry, day of last use."""
-    for token in _credentials(existing=True).tokens():
+    for token in _credentials().tokens():
         expires = f"expires {token.expires}" if token.expires else "does not expire"
         used = f"last used {token.used}" if token.used else "never used"
         click.echo(f"{token.id}  {token.may}  {token.created}  {expires}  {used}")
@@ -126,7 +127,7 @@ def tokens_list() -> None:
 @click.argument("id")
 def tokens_revoke(id: str) -> None:
     """Revoke a token. It is rejected within a second."""
-    _credentials(existing=True).revoke_token(id)
+    _credentials().revoke_token(id)
 
 
 @click.group()
@@ -161,7 +162,7 @@ def access_verify() -> None:
 
 def _access_log() -> AccessLog:
     settings = load_settings()
-    return AccessLog.of(settings, open_home(settings, existing=True))
+    return AccessLog.of(settings, open_home(settings))
 
 
 def _given_password(name: str) -> str:
@@ -171,7 +172,7 @@ def _given_password(name: str) -> str:
     return password
 
 
-def _credentials(*, existing: bool = False) -> Credentials:
+def _credentials(*, existing: bool = True) -> Credentials:
     settings = load_settings()
     if not existing and not settings.home.exists():
         # In another folder the default home is a different one, and its credentials do not work elsewhere.

@@ -231,6 +231,7 @@ def test_another_secret_than_the_home_had_is_refused(whole: Path, tmp_path: Path
 def test_a_destination_that_cannot_be_is_refused(tmp_path: Path) -> None:
     """A backup into the home, beside other files, or without tables is refused. So is a backup of nothing."""
     home = tmp_path / "home"
+    home.mkdir()
     assert "contains nothing" in pharos(home, "backup", str(tmp_path / "new")).stderr
     pharos(home, "import", "-", given=json.dumps(beacon()).encode())
     assert "inside the home" in pharos(home, "backup", str(home / "backup")).stderr

@@ -66,6 +66,7 @@ def test_what_expires_is_listed(tmp_path: Path) -> None:
 
 def test_no_catalog_is_said_to_be_none(tmp_path: Path) -> None:
     """Without a catalog in the home the command says so. A given file must exist."""
+    (tmp_path / "home").mkdir()
     done = pharos(tmp_path / "home", "catalog", "check")
     assert done.returncode == 0
     assert "does not exist: every valid value" in done.stdout

@@ -72,16 +72,6 @@ def test_the_last_admin_is_missed(tmp_path: Path) -> None:
     assert "FAIL credentials" in pharos(tmp_path, "doctor").stdout
 
 
-@pytest.mark.parametrize(
-    "words", [("keys", "list"), ("keys", "revoke", "one"), ("users", "list"), ("tokens", "list"), ("access", "list")]
-)
-def test_a_list_makes_no_home(tmp_path: Path, words: tuple[str, ...]) -> None:
-    """What reads or takes back something names the missing home, and does not create one in the wrong place."""
-    done = pharos(tmp_path / "home", *words)
-    assert (done.returncode, f"there is no home at {tmp_path / 'home'}" in done.stderr) == (1, True)
-    assert not (tmp_path / "home").exists()
-
-
 def test_a_password_may_come_by_standard_input(tmp_path: Path) -> None:
     """A password from standard input is not printed. A weak one is refused with a reason."""
     add = ("users", "add", "jane", "--role", "admin", "--password-stdin")

@@ -28,6 +28,7 @@ from tests.pharos_cli.command import pharos
 
 def test_an_empty_spool_is_drained(tmp_path: Path) -> None:
     """`drain` returns at once if nothing waits."""
+    Home(tmp_path / "home")
     done = pharos(tmp_path / "home", "drain", "--timeout", "30")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
@@ -64,14 +65,19 @@ CHECKS = [
 
 def test_a_new_home_is_in_order(tmp_path: Path) -> None:
     """On a new home doctor prints one line per check, in order, and all pass."""
+    Home(tmp_path / "home")
     done = pharos(tmp_path / "home", "doctor")
     assert [line.split()[:2] for line in done.stdout.splitlines()] == [["ok", id] for id in CHECKS]
     assert done.returncode == 0  # stderr may hold a word of chDB's: it looks for cgroups, and a container may have none
 
 
 def test_the_doctor_makes_nothing(tmp_path: Path) -> None:
-    """Doctor creates neither a home nor files in it."""
-    assert pharos(tmp_path / "home", "doctor").returncode == 0
+    """Doctor creates neither a home nor files in it. Without a home it says so and stops."""
+    done = pharos(tmp_path / "home", "doctor")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:] == [
+        f"FAIL home         there is no home at {tmp_path / 'home'}: set PHAROS_HOME to that of Pharos"
+    ]
     assert not (tmp_path / "home").exists()
     pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
     pharos(tmp_path / "home", "keys", "new")
@@ -82,6 +88,29 @@ def test_the_doctor_makes_nothing(tmp_path: Path) -> None:
     assert "ok   spool        1 beacons to load" in done.stdout
     assert "ok   credentials  1 ingest keys" in done.stdout
     assert contents(tmp_path / "home") == before
+
+
+ERASE = "rights", "request", "erase", "5f0c1c0e-3b1e-4b7e-8f7a-6d5c4b3a2f1e"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("access", "list"), ("access", "verify"), ("backup", "BACKUP"), ("catalog", "check"), ("drain",),
+        ("keys", "list"), ("keys", "revoke", "one"), ("licenses", "export"), ("licenses", "import", "-"),
+        ("privacy", "affected", "--since", "2026-11-01", "--until", "2026-11-02"), ("privacy", "linkage"),
+        ("quarantine", "drop", "1"), ("quarantine", "list"), ("quarantine", "retry", "1"), ("recount",),
+        ("report", "--view", "v", "--out", "FILE"), ERASE, ("rights", "decisions"), ("rights", "list"),
+        ("rights", "status", "ticket"), ("tokens", "list"), ("tokens", "revoke", "one"), ("users", "list"),
+        ("users", "password", "ann"), ("users", "remove", "ann"),
+    ],
+)  # fmt: skip
+def test_a_command_makes_no_home_in_the_wrong_place(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """With a wrong PHAROS_HOME a command names the missing home: in a new one it would succeed in vain."""
+    done = pharos(tmp_path / "home", *words)
+    missing = f"pharos: there is no home at {tmp_path / 'home'}: set PHAROS_HOME to that of Pharos\n"
+    assert (done.returncode > 0, done.stdout, done.stderr) == (True, "", missing)
+    assert list(tmp_path.iterdir()) == []
 
 
 def contents(home: Path) -> dict[str, tuple[int, int, int]]:
@@ -185,6 +214,7 @@ def test_the_doctor_says_that_a_certificate_is_not_trusted(tmp_path: Path) -> No
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     make = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=DNS:localhost"
     subprocess.run([*make.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    Home(tmp_path / "home")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     server = http.server.ThreadingHTTPServer(("localhost", 0), http.server.BaseHTTPRequestHandler)
@@ -262,6 +292,7 @@ def test_the_doctor_looks_at_the_country_database(tmp_path: Path) -> None:
     """Doctor prints the age of the database, or its error."""
     file = tmp_path / "countries.mmdb"
     file.write_bytes(mmdb({"198.51.100.0/24": {"country": {"iso_code": "NL"}}}))
+    Home(tmp_path / "home")
     done = pharos(tmp_path / "home", "doctor", PHAROS_COUNTRY_DATABASE=str(file))
     assert "ok   country      data of 2026-11-01, " in done.stdout
     file.write_bytes(b"something else")
