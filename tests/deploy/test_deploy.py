@@ -197,6 +197,14 @@ def test_compose_loads_from_the_collector_s_spool() -> None:
     }
 
 
+def test_compose_gives_the_catalog_to_all_that_read_it() -> None:
+    """The collector stores by it, the loader judges by it, the dashboard shows its titles. Each can mount its folder."""
+    reading = [name for name in services() if "PHAROS_CATALOG" in environment(name)]
+    assert reading == ["collector", "loader", "dashboard"]
+    mounting = [name for name, text in services().items() if 'with a catalog "/etc/pharos:/etc/pharos:ro"' in text]
+    assert mounting == reading
+
+
 def stages() -> dict[str, str]:
     """The text of each stage of the Dockerfile."""
     found = re.split(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, flags=re.MULTILINE)[1:]
