@@ -25,12 +25,15 @@ ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in documented()}
 FILES = ("Caddyfile", "Dockerfile", "compose.yaml", "nginx.conf", "pharos.env.example", "pharos.service")
+# The secrets that compose has as files only where they are set.
+OPTIONAL = "PHAROS_SMTP_URL", "PHAROS_WEBHOOK_URL", "PHAROS_WEBHOOK_SECRET"
 SECRETS = (
     "PHAROS_SECRET",
     "PHAROS_STATES_KEY",
     "PHAROS_INGEST_KEY",
     "PHAROS_ADMIN_PASSWORD",
     "PHAROS_CLICKHOUSE_READERS",
+    *OPTIONAL,
 )
 
 
@@ -100,11 +103,16 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     """A second run changes nothing, and the folder keeps other users of the machine out."""
     made = made_secrets(tmp_path)
     first = {path.name: path.read_text() for path in made.iterdir()}
-    assert len(set(first.values())) == 4
+    optional = [name.removeprefix("PHAROS_").lower() for name in OPTIONAL]
+    assert [first.pop(name) for name in optional] == ["", "", ""]
+    assert len(set(first.values())) == len(first) == 4
     assert first["states_key"] == derive(first["root_secret"].encode(), STATES).hex()
     assert all(re.fullmatch("[0-9a-f]{64}", first[name]) for name in ("root_secret", "clickhouse_password"))
     assert made.stat().st_mode & 0o777 == 0o700
-    assert {path.name: path.read_text() for path in made_secrets(tmp_path).iterdir()} == first
+    assert {path.stat().st_mode & 0o777 for path in made.iterdir()} == {0o644}
+    (made / "smtp_url").write_text("smtp://mail.example.com")
+    again = {path.name: path.read_text() for path in made_secrets(tmp_path).iterdir()}
+    assert again == {**first, **dict.fromkeys(optional, ""), "smtp_url": "smtp://mail.example.com"}
 
 
 def test_compose_gives_each_service_settings_that_it_starts_with(tmp_path: Path) -> None:
@@ -125,6 +133,24 @@ def test_compose_gives_each_service_settings_that_it_starts_with(tmp_path: Path)
     assert dashboard.clickhouse_url == "http://clickhouse:8123/pharos"
     assert collector.trusted_proxies == dashboard.trusted_proxies == 1
     assert len(collector.secret) == 64
+    assert (dashboard.smtp_url, dashboard.webhook_url, dashboard.webhook_secret) == ("", "", "")
+
+
+def test_compose_takes_mail_and_webhook_from_files(tmp_path: Path) -> None:
+    """What an operator writes into the files that `secrets.sh` makes, and names in the env file, is in force."""
+    made, given = made_secrets(tmp_path), environment("dashboard")
+    values = (
+        "smtp://mail.example.com?from=pharos@example.com", "https://example.com/pharos", f"whsec_{'A' * 32}",
+    )  # fmt: skip
+    named = {}
+    for name, value in zip(OPTIONAL, values, strict=True):
+        file = name.removeprefix("PHAROS_").lower()
+        assert given[f"{name}_FILE"] == ""
+        assert file in secrets_of("dashboard")
+        (made / file).write_text(value)
+        named[f"{name}_FILE"] = str(made / file)
+    settings = Settings.from_environ(named)
+    assert (settings.smtp_url, settings.webhook_url, settings.webhook_secret) == values
 
 
 def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
@@ -136,10 +162,9 @@ def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
         "PHAROS_DASHBOARD_BIND",
         "PHAROS_CLICKHOUSE_URL",
         "PHAROS_LICENSE_CLICKHOUSE_URL",
-        "PHAROS_CLICKHOUSE_READERS",
         *SECRETS,
     }
-    assert passed == set(SETTINGS) - decided
+    assert passed == set(SETTINGS) - decided | {f"{name}_FILE" for name in OPTIONAL}
 
 
 def test_compose_keeps_secrets_where_they_are_needed() -> None:
@@ -149,7 +174,7 @@ def test_compose_keeps_secrets_where_they_are_needed() -> None:
         "migrate": ["clickhouse_url"],
         "collector": ["root_secret"],
         "loader": ["clickhouse_url"],
-        "dashboard": ["states_key"],
+        "dashboard": ["states_key", "smtp_url", "webhook_url", "webhook_secret"],
     }
     texts = services()
     assert "CLICKHOUSE" not in texts["collector"]
@@ -198,7 +223,7 @@ def test_compose_loads_from_the_collector_s_spool() -> None:
 
 
 def test_compose_gives_the_catalog_to_all_that_read_it() -> None:
-    """The collector stores by it, the loader judges by it, the dashboard shows its titles. Each can mount its folder."""
+    """Collector, loader and dashboard have the setting, and a comment that says how to mount the folder."""
     reading = [name for name in services() if "PHAROS_CATALOG" in environment(name)]
     assert reading == ["collector", "loader", "dashboard"]
     mounting = [name for name, text in services().items() if 'with a catalog "/etc/pharos:/etc/pharos:ro"' in text]
