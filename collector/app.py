@@ -20,13 +20,12 @@ from collector.rights import api
 from collector.rights.install_states import InstallStates
 from collector.spool import Spool, Unavailable
 from collector.validate import Reason, Rejected
-from core import client_address, parts
+from core import client_address, logs, parts
 from core.catalog import Catalog
 from core.credentials import Credentials, Role, bearer
 from core.fields import json_schema
 from core.home import Home
 from core.http_server import Worker
-from core.logs import place, with_request_ids
 from core.settings import Settings
 
 log = logging.getLogger("pharos.requests")
@@ -88,10 +87,7 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     @app.errorhandler(problems.Refused)
     def refused(error: problems.Refused) -> Response:
         metrics.REFUSED.labels(error.why.reason).inc()
-        status = problems.STATUS[error.why.reason]
-        log.info(
-            "refused: %s %s", status, error.why.reason, extra={"fields": {"status": status, "reason": error.why.reason}}
-        )
+        logs.refused(problems.STATUS[error.why.reason], error.why.reason, problems.for_log(error.why))
         return problems.answer(error)
 
     @app.errorhandler(HTTPException)
@@ -101,14 +97,14 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
         # Log only the type: the message and the traceback may contain private data.
-        log.error("a request failed: %s at %s", type(error).__name__, place(error))
+        log.error("a request failed: %s at %s", type(error).__name__, logs.place(error))
         return problems.answer(beacon_api.unavailable(Unavailable("the collector failed on this request")))
 
     def beacons_failed(error: Exception) -> Response:
         return refused(error) if isinstance(error, problems.Refused) else failed(error)
 
     in_front = beacon_api.in_front(app.wsgi_app, beacons, beacons_failed)
-    app.wsgi_app = with_request_ids(in_front, _HEADERS)  # type: ignore[method-assign]
+    app.wsgi_app = logs.with_request_ids(in_front, _HEADERS)  # type: ignore[method-assign]
     return app
 
 

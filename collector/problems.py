@@ -7,6 +7,7 @@ from flask import Response
 from werkzeug.exceptions import HTTPException
 
 from collector.validate import Reason, Rejected
+from core.fields import FIELDS, OBJECTS
 
 STATUS: dict[Reason, int] = {
     Reason.MALFORMED_JSON: 400,
@@ -84,6 +85,20 @@ def answer(refused: Refused) -> Response:
     if refused.why.reason is Reason.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return Response(body, status, headers, content_type="application/problem+json")
+
+
+def for_log(why: Rejected) -> str:
+    """Return what a log may say of a rejection beyond its reason, "" if nothing.
+
+    It is the text of a 503, which is about Pharos, or the path of a field of a beacon. Another field's name, and a
+    feature's, may be data.
+    """
+    if why.reason is Reason.UNAVAILABLE:
+        return why.detail
+    return why.path if why.path in _PATHS else ""
+
+
+_PATHS = frozenset({*OBJECTS, *(field.path for field in FIELDS)})
 
 
 def from_http(error: HTTPException) -> Response:

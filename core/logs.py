@@ -87,6 +87,12 @@ def with_request_ids(wsgi_app: Any, headers: Iterable[tuple[str, str]] = ()) -> 
     return wrapped
 
 
+def refused(status: int, reason: str, why: str = "") -> None:
+    """Log that this request was refused. `why` is text of Pharos, without any data of the request."""
+    message = f"refused: {status} {reason}" + (f": {why}" if why else "")
+    logging.getLogger("pharos.requests").info(message, extra={"fields": {"status": status, "reason": reason}})
+
+
 def place(error: Exception) -> str:
     """Return the file and line that raised an error: the only part of a traceback that cannot contain a secret."""
     trace = error.__traceback__

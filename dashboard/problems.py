@@ -5,6 +5,8 @@ from typing import Any
 import msgspec
 from flask import Response
 
+from core import logs
+
 TITLES = {
     400: "Bad Request",
     401: "Unauthorized",
@@ -28,7 +30,8 @@ class Problem(Exception):
 
 
 def problem_answer(error: Problem) -> Response:
-    """Return the answer for an error."""
+    """Return the answer for an error, and log it. A 503 is about Pharos: the log has its details too."""
+    logs.refused(error.status, error.reason, error.detail if error.status == 503 else "")
     body = {
         "type": "about:blank",
         "title": TITLES[error.status],

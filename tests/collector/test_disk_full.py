@@ -102,6 +102,7 @@ def test_a_nearly_full_disk_refuses_until_it_is_freed(disk: SmallDisk) -> None:
             wait_for(202)
             assert collector.request("GET", "/readyz").status == 200
         assert collector.processes() == before
+    assert "refused: 503 unavailable: the disk is nearly full: " in collector.log.read_text()
     assert spooled(collector.home) == ids(collector.home, answered)
 
 

@@ -306,9 +306,27 @@ def test_a_refused_request_is_found_in_the_log_by_its_id(live: Collector) -> Non
     answer = live.post(beacon({"email": "jane@example.com"}))
     id = answer.headers["x-request-id"]
     (line,) = [json.loads(line) for line in live.log.read_text().splitlines() if id in line]
-    assert (line["status"], line["reason"]) == (422, "unknown_field")
+    assert (line["status"], line["reason"], line["message"]) == (422, "unknown_field", "refused: 422 unknown_field")
     assert "jane" not in live.log.read_text()
     assert live.post(beacon()).headers["x-request-id"] != id
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"module": {"name": "invoice_pro", "version": "x y"}}, "refused: 422 bad_format: module.version"),
+        ({"features": {"jane": "x"}}, "refused: 422 wrong_type"),
+        ({"jane_doe": 1}, "refused: 422 unknown_field"),
+    ],
+)
+def test_the_log_names_a_field_of_a_beacon_and_no_other_name(
+    live: Collector, change: dict[str, Any], message: str
+) -> None:
+    """A vendor finds the wrong field in the log. A name that the sender chose is not there."""
+    id = live.post(beacon(change)).headers["x-request-id"]
+    (line,) = [json.loads(line) for line in live.log.read_text().splitlines() if id in line]
+    assert line["message"] == message
+    assert "jane" not in live.log.read_text()
 
 
 def test_a_request_that_is_not_http_is_found_in_the_log_by_its_id(live: Collector) -> None:

@@ -13,8 +13,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from core.credentials import Credentials, Role
+from core.logs import HEADER, JsonLine, with_request_ids
 from dashboard.app import MOST_BODY_BYTES
 from dashboard.permissions import CALLBACKS, EXTENSION
+from tests.dashboard.conftest import EmptyEngine
 
 Visit = Callable[[str | None], FlaskClient]
 # What stands in for any part of a call.
@@ -170,3 +172,44 @@ def test_a_failure_is_logged_by_its_place_alone(
     assert line.getMessage().startswith("a request failed: KeyError at test_hostile_requests.py:")
     assert "a secret" not in line.getMessage()
     assert line.exc_info is None
+
+
+def test_what_the_read_api_refuses_is_in_the_log_without_its_data(
+    app: Flask, engine: EmptyEngine, credentials: Credentials
+) -> None:
+    """A line has the id of the answer, status and reason. Only a 503 says more, because that is about Pharos."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonLine())
+    logger = logging.getLogger("pharos.requests")
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    app.wsgi_app = with_request_ids(app.wsgi_app)  # type: ignore[method-assign]
+    headers = {"Authorization": f"Bearer {credentials.add_token(Role.ADMIN)}"}
+    try:
+        client, path = app.test_client(), "/api/v1/metrics/installs"
+        answers = [
+            client.get(path, headers={"Authorization": "Bearer jane"}),
+            client.get(f"{path}?from=jane", headers=headers),
+            client.get(f"{path}?jane=1", headers=headers),
+        ]
+        engine.away = True
+        answers.append(client.get(path, headers=headers))
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [(line["message"], line["request"]) for line in lines] == [
+        (f"refused: {said}", answer.headers[HEADER])
+        for said, answer in zip(
+            (
+                "401 unauthorized",
+                "422 bad_format",
+                "422 unknown_field",
+                "503 unavailable: ClickHouse does not answer; beacons are still accepted",
+            ),
+            answers,
+            strict=True,
+        )
+    ]
+    assert "jane" not in written.getvalue()
