@@ -16,6 +16,8 @@ import msgspec
 
 HEADER = "X-Request-ID"
 MOST_A_SECOND = 10
+# They warn of each failure, also of a cancelled query. Pharos reports failures of ClickHouse itself.
+_DRIVERS = "clickhouse_connect", "urllib3"
 
 _request: ContextVar[str] = ContextVar("request", default="")
 
@@ -101,6 +103,12 @@ def place(error: Exception) -> str:
     return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"  # noqa: PTH119
 
 
+def quiet_drivers() -> None:
+    """Let a command that sets up no logging print its own error alone."""
+    for name in _DRIVERS:
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def config() -> dict[str, Any]:
     """Return the configuration for `logging.config.dictConfig` and gunicorn's `logconfig_dict`."""
     return {
@@ -118,8 +126,7 @@ def config() -> dict[str, Any]:
         "loggers": {
             "gunicorn.error": {"level": "INFO", "propagate": True},
             "gunicorn.access": {"level": "WARNING", "propagate": False},
-            # The driver warns of each failure, also of a cancelled query. Pharos reports failures of ClickHouse itself.
-            "clickhouse_connect": {"level": "ERROR"},
+            **{name: {"level": "ERROR"} for name in _DRIVERS},
             "pharos.requests": {"level": "INFO", "filters": ["sparingly"]},
         },
     }

@@ -55,6 +55,7 @@ def _begin_service() -> None:
 @click.version_option(package_name="pharos")
 def cli() -> None:
     """Telemetry collector and dashboard for vendors of licensed modules."""
+    logs.quiet_drivers()
 
 
 @cli.command()

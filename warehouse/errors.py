@@ -90,11 +90,13 @@ def _first_line(error: Exception) -> str:
     if problem := _certificate_problem(str(error)):
         return f"the certificate of the ClickHouse server is not trusted: {problem}"
     text = (str(error) or type(error).__name__).splitlines()[0]
-    if "HTTPConnectionPool" in text or "HTTPSConnectionPool" in text:
-        return "the ClickHouse server does not answer"
+    if _NO_ANSWER.search(text):
+        return f"the ClickHouse server does not answer{_reason(str(error))}"
     return _AROUND.sub("", text)[:300]
 
 
+# What urllib3 says, with the address.
+_NO_ANSWER = re.compile("HTTPS?ConnectionPool|Connection aborted")
 # The text that the driver and the server add around the message: codes, the server's version, its address.
 _AROUND = re.compile(
     r"^Received ClickHouse exception, code: \d+, server response: (Code: \d+\. )?(DB::Exception: )?"
@@ -116,14 +118,20 @@ def _describe(error: Exception) -> str:
         return f"answers with HTTP status {status[1]}"
     if problem := _certificate_problem(text):
         return f"is not asked: its certificate is not trusted ({problem})"
-    for sign, words in _SIGNS.items():
-        if sign in text:
-            return f"does not answer ({words})"
-    return "does not answer"
+    return f"does not answer{_reason(text)}"
+
+
+def _reason(text: str) -> str:
+    """Return why there is no answer, in parentheses; "" if that is unknown."""
+    return next((f" ({words})" for sign, words in _SIGNS.items() if sign in text), "")
 
 
 _SIGNS = {
     "Connection refused": "connection refused",
     "Failed to resolve": "unknown host name",
     "timed out": "timed out",
+    "Connection aborted": "connection closed",
+    # OpenSSL's words for an answer that is not TLS.
+    "wrong version number": "not HTTPS",
+    "record layer failure": "not HTTPS",
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.logs import HEADER, MOST_A_SECOND, JsonLine, Sparingly, with_request_ids
+from core.logs import HEADER, MOST_A_SECOND, JsonLine, Sparingly, config, with_request_ids
 
 
 @pytest.fixture
@@ -74,3 +74,11 @@ def test_a_flood_is_held_back_and_counted() -> None:
     now[0] = 1.1
     assert passes() == (True, 100 - MOST_A_SECOND)
     assert passes() == (True, 0)
+
+
+def test_a_service_logs_no_warning_of_the_driver() -> None:
+    """They repeat each failure of ClickHouse, with an address. Pharos says it itself."""
+    assert {name: config()["loggers"][name] for name in ("clickhouse_connect", "urllib3")} == {
+        "clickhouse_connect": {"level": "ERROR"},
+        "urllib3": {"level": "ERROR"},
+    }

@@ -229,6 +229,16 @@ def test_the_doctor_says_that_a_certificate_is_not_trusted(tmp_path: Path) -> No
     assert done.returncode == 1
 
 
+@pytest.mark.parametrize("words", [("migrate",), ("recount",), ("privacy", "linkage")])
+def test_a_server_that_is_away_is_one_line(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """It says why there is no answer, without the warnings of the driver."""
+    Home(tmp_path / "home")
+    (port,) = free_ports(1)
+    done = pharos(tmp_path / "home", *words, PHAROS_CLICKHOUSE_URL=f"http://127.0.0.1:{port}/pharos")
+    assert done.returncode > 0
+    assert done.stderr == "pharos: the ClickHouse server does not answer (connection refused)\n"
+
+
 def test_a_home_that_is_open_to_others_fails(tmp_path: Path) -> None:
     """A failing check is marked, the others still run, and the exit status is 1."""
     (tmp_path / "home").mkdir(mode=0o755)

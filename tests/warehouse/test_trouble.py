@@ -83,6 +83,36 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     assert failure(engine) == first
 
 
+def test_the_message_says_why_there_is_no_answer(tmp_path: Path, broken: int) -> None:
+    """A wrong host name, a closed port and a wrong scheme are different faults. No message has the address."""
+    (port,) = free_ports(1)
+    for url, why in {
+        f"http://127.0.0.1:{port}/pharos": "connection refused",
+        "http://nosuch.invalid:8123/pharos": "unknown host name",
+        f"https://127.0.0.1:{broken}/pharos": "not HTTPS",
+    }.items():
+        engine = Engine(Settings(home=tmp_path, clickhouse_url=url), Home(tmp_path))
+        with pytest.raises(EngineError) as caught:
+            engine.query("SELECT 1")
+        assert str(caught.value) == f"the ClickHouse server does not answer ({why})"
+        assert engine.trouble is not None
+        assert engine.trouble.message == f"does not answer ({why})"
+
+
+def test_a_server_that_closes_the_connection(tmp_path: Path) -> None:
+    """As one that expects HTTPS does. The message has no address either."""
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
+
+        def hang_up() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    listening.accept()[0].close()
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        assert failure(engine_at(listening.getsockname()[1], tmp_path)).message == "does not answer (connection closed)"
+        listening.shutdown(socket.SHUT_RDWR)
+
+
 def test_a_server_that_answers_nonsense(tmp_path: Path, broken: int) -> None:
     """The message has the status, and nothing of the response."""
     assert failure(engine_at(broken, tmp_path)).message == "answers with HTTP status 500"
