@@ -202,9 +202,9 @@ class Credentials:
             rows = db.execute(f"SELECT {_KEY_COLUMNS} FROM keys ORDER BY created, id").fetchall()  # noqa: S608
         return [_key(*row) for row in rows]
 
-    def revoke_key(self, id: str) -> None:
-        """Revoke an ingest key. Raises `CredentialError` for an unknown id."""
-        self._delete("keys", "id", id)
+    def revoke_key(self, given: str) -> None:
+        """Revoke the ingest key with this id or this secret. Raises `CredentialError` if there is none."""
+        self._revoke("keys", given)
 
     def key(self, key: str) -> IngestKey | None:
         """Return the ingest key with this secret, None if unknown."""
@@ -234,15 +234,9 @@ class Credentials:
             rows = db.execute("SELECT id, role, created, expires, used FROM tokens ORDER BY created, id").fetchall()
         return [_token(*row) for row in rows]
 
-    def revoke_token(self, id: str) -> None:
-        """Revoke a token. Raises `CredentialError` for an unknown id."""
-        self._delete("tokens", "id", id)
-
-    def revoke_secret(self, token: str) -> None:
-        """Revoke a token by its secret. Does nothing if it is gone."""
-        with self.connect() as db:
-            db.execute("DELETE FROM tokens WHERE hash = ?", (hashed(token),))
-        self._cached_at = float("-inf")
+    def revoke_token(self, given: str) -> None:
+        """Revoke the token with this id or this secret. Raises `CredentialError` if there is none."""
+        self._revoke("tokens", given)
 
     def token(self, token: str) -> Token | None:
         """Return the token with this secret, None if unknown or expired. Records its use once a day."""
@@ -309,10 +303,19 @@ class Credentials:
             right = _matches(row[0] if row else nobody, password)
         return self.user(name) if row and right else None
 
-    def _delete(self, table: str, column: str, value: str) -> None:
+    def id_of(self, secret: str) -> str:
+        """Return the id of a key or a token that exists."""
         with self.connect() as db:
-            if db.execute(f"DELETE FROM {table} WHERE {column} = ?", (value,)).rowcount == 0:  # noqa: S608
-                raise CredentialError(f"unknown {column} {value} in {table}")
+            ids = "SELECT id FROM keys WHERE hash = ?1 UNION ALL SELECT id FROM tokens WHERE hash = ?1"
+            (id,) = db.execute(ids, (hashed(secret),)).fetchone()
+        return str(id)
+
+    def _revoke(self, table: str, given: str) -> None:
+        with self.connect() as db:
+            found = db.execute(f"DELETE FROM {table} WHERE id = ? OR hash = ?", (given, hashed(given)))  # noqa: S608
+        if not found.rowcount:
+            # Without what was given: it may be a secret.
+            raise CredentialError(f"no such id or secret in {table}")
         self._cached_at = float("-inf")
 
     def _refresh(self, age: float) -> None:

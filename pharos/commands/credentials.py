@@ -24,8 +24,9 @@ def keys() -> None:
 @click.option("--registry", is_flag=True, help="Writes the license registry (PUT /v1/licenses), and posts no beacons.")
 @click.option("--development", is_flag=True, help="Its beacons are shown on the page Data and counted in no figure.")
 def keys_new(modules: tuple[str, ...], registry: bool, development: bool) -> None:
-    """Create a key. Prints only the key, once."""
-    click.echo(_credentials(existing=False).add_key(modules, registry=registry, development=development))
+    """Create a key. Prints only the key, once, and its id on stderr."""
+    credentials = _credentials(existing=False)
+    _print(credentials, credentials.add_key(modules, registry=registry, development=development))
 
 
 @keys.command("list")
@@ -38,10 +39,10 @@ def keys_list() -> None:
 
 
 @keys.command("revoke")
-@click.argument("id")
-def keys_revoke(id: str) -> None:
-    """Revoke a key. The collector rejects its beacons within a second."""
-    _credentials().revoke_key(id)
+@click.argument("key", metavar="ID")
+def keys_revoke(key: str) -> None:
+    """Revoke a key by its ID, or by the key itself. The collector rejects its beacons within a second."""
+    _credentials().revoke_key(key)
 
 
 @click.group()
@@ -110,8 +111,12 @@ def tokens() -> None:
     help="Days until it expires; 0: never.",
 )
 def tokens_new(role: str, days: int) -> None:
-    """Create a token. Prints only the token, once. A token of the role build may report releases and nothing else."""
-    click.echo(_credentials(existing=False).add_token(None if role == BUILD else Role(role), days or None))
+    """Create a token. Prints only the token, once, and its id on stderr.
+
+    A token of the role build may report releases and nothing else.
+    """
+    credentials = _credentials(existing=False)
+    _print(credentials, credentials.add_token(None if role == BUILD else Role(role), days or None))
 
 
 @tokens.command("list")
@@ -124,10 +129,10 @@ def tokens_list() -> None:
 
 
 @tokens.command("revoke")
-@click.argument("id")
-def tokens_revoke(id: str) -> None:
-    """Revoke a token. It is rejected within a second."""
-    _credentials().revoke_token(id)
+@click.argument("token", metavar="ID")
+def tokens_revoke(token: str) -> None:
+    """Revoke a token by its ID, or by the token itself. It is rejected within a second."""
+    _credentials().revoke_token(token)
 
 
 @click.group()
@@ -170,6 +175,11 @@ def _given_password(name: str) -> str:
     if weak := weakness(password, name):
         fail(f"the password is too weak: {weak}")
     return password
+
+
+def _print(credentials: Credentials, secret: str) -> None:
+    click.echo(secret)
+    click.echo(f"its id is {credentials.id_of(secret)}", err=True)
 
 
 def _credentials(*, existing: bool = True) -> Credentials:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ import click
 import msgspec
 
 from core import parts
-from core.credentials import Credentials, Role
+from core.credentials import CredentialError, Credentials, Role
 from core.home import put
 from core.settings import Bind
 from pharos.context import fail, load_settings, open_home
@@ -49,7 +50,8 @@ def report(name: str, owner: str, out: Path) -> None:
     except (OSError, HTTPException) as error:
         fail(f"the dashboard at {dashboard} does not answer: {type(error).__name__}")
     finally:
-        credentials.revoke_secret(token)
+        with suppress(CredentialError):  # somebody else was faster
+            credentials.revoke_token(token)
     if status != 200:
         fail(_reason(body))
     try:

@@ -14,14 +14,23 @@ def lines(home: Path, *words: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+def made(home: Path, *words: str) -> tuple[str, str]:
+    """Make a key or a token; return it, which stdout has alone, and its id."""
+    done = pharos(home, *words)
+    assert done.returncode == 0
+    (secret,) = done.stdout.splitlines()
+    return secret, done.stderr.removeprefix("its id is ").strip()
+
+
 def test_a_key_is_shown_once(tmp_path: Path) -> None:
     """`keys new` prints only the key. The list has its id and modules."""
-    (key,) = lines(tmp_path, "keys", "new", "--module", "bulk_mail", "--module", "invoice_pro")
-    (everywhere,) = lines(tmp_path, "keys", "new")
+    key, id = made(tmp_path, "keys", "new", "--module", "bulk_mail", "--module", "invoice_pro")
+    everywhere, _ = made(tmp_path, "keys", "new")
     known = Credentials(tmp_path / "credentials.sqlite")
     first, second = known.key(key), known.key(everywhere)
     assert first is not None
     assert second is not None
+    assert id == first.id
     listed = lines(tmp_path, "keys", "list")
     assert sorted(line.split()[0] for line in listed) == sorted([first.id, second.id])
     assert sorted(line.split(None, 2)[2] for line in listed) == ["all modules", "bulk_mail invoice_pro"]
@@ -32,7 +41,7 @@ def test_a_key_is_shown_once(tmp_path: Path) -> None:
 
 def test_a_development_key_is_listed_as_one(tmp_path: Path) -> None:
     """It begins in its own way. A key cannot be of two kinds."""
-    (key,) = lines(tmp_path, "keys", "new", "--development")
+    key, _ = made(tmp_path, "keys", "new", "--development")
     assert key.startswith("pdk_")
     (listed,) = lines(tmp_path, "keys", "list")
     assert listed.endswith("all modules  development")
@@ -43,13 +52,24 @@ def test_a_development_key_is_listed_as_one(tmp_path: Path) -> None:
 
 def test_a_token_is_printed_alone(tmp_path: Path) -> None:
     """`tokens new` prints only the token. The list has its id and role until it is revoked."""
-    (token,) = lines(tmp_path, "tokens", "new", "--role", "licensing")
+    token, id = made(tmp_path, "tokens", "new", "--role", "licensing")
     known = Credentials(tmp_path / "credentials.sqlite").token(token)
     assert known is not None
     (listed,) = lines(tmp_path, "tokens", "list")
-    assert listed.split()[:2] == [known.id, "licensing"]
+    assert listed.split()[:2] == [known.id, "licensing"] == [id, "licensing"]
     assert lines(tmp_path, "tokens", "revoke", known.id) == []
     assert lines(tmp_path, "tokens", "list") == []
+
+
+@pytest.mark.parametrize(("group", "more"), [("keys", ()), ("tokens", ("--role", "admin"))])
+def test_a_leaked_secret_is_revoked_as_it_is(tmp_path: Path, group: str, more: tuple[str, ...]) -> None:
+    """Who found a key or token need not know its id. An error does not repeat what may be a secret."""
+    secret, _ = made(tmp_path, group, "new", *more)
+    _, other = made(tmp_path, group, "new", *more)
+    assert lines(tmp_path, group, "revoke", secret) == []
+    assert [line.split()[0] for line in lines(tmp_path, group, "list")] == [other]
+    done = pharos(tmp_path, group, "revoke", secret)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"pharos: no such id or secret in {group}\n")
 
 
 def test_a_user_is_added_listed_and_removed(tmp_path: Path) -> None:
