@@ -6,12 +6,13 @@ The installs that wait are in memory only. A pass over all installs begins with 
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 
 import msgspec
 
-from collector.spool import Spool
+from collector.spool import Spool, Unavailable
 from warehouse.engine import Engine, EngineError
 from warehouse.licensing import key_holders, registry, state_rows
 from warehouse.licensing.judge import Judge
@@ -39,9 +40,15 @@ class Judging:
     """The installs that wait to be judged, for one loader."""
 
     def __init__(
-        self, spool: Spool, engine: Engine, judge: Judge, steady: Callable[[], float] = time.monotonic
+        self,
+        spool: Spool,
+        engine: Engine,
+        judge: Judge,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._spool, self._engine, self._judge, self._steady = spool, engine, judge, steady
+        self._spool, self._engine, self._judge, self._clock, self._steady = spool, engine, judge, clock, steady
+        self._failing = spool.judging_since() is not None
         self._reader = engine.as_user(ServerUser.LICENSING)
         self._waiting: dict[Pair, None] = {}  # in order, each once
         self._later: dict[Pair, None] = {}  # judged when no other install waits
@@ -86,10 +93,19 @@ class Judging:
         except EngineError as error:
             log.warning("judging licenses failed, will retry in %.0f s: %s", RETRY_SECONDS, error)
             self._ready_at = self._steady() + RETRY_SECONDS
+            self._note_failing(failing=True)
             return False
+        self._note_failing(failing=False)
         if judged:
             self._ready_at = self._steady() + max(PAUSE_SECONDS, self._steady() - began)
         return passing
+
+    def _note_failing(self, *, failing: bool) -> None:
+        """Record since when judging fails, or that it works again."""
+        if failing != self._failing:
+            with suppress(Unavailable):  # the next step tries again
+                self._spool.note_judging(self._clock() if failing else None)
+                self._failing = failing
 
     def _load_licenses(self) -> None:
         """Move the registry rows of the spool to ClickHouse, and note the installs that they concern."""

@@ -81,7 +81,7 @@ class Loader:
         self._spool = spool
         self._engine = engine
         self._clock, self._steady = clock, steady
-        self._judging = None if judge is None else Judging(spool, engine, judge, steady)
+        self._judging = None if judge is None else Judging(spool, engine, judge, clock, steady)
         self._id = spool.loader_id()
         self._store = RequestStore(spool)
         self._rights = RightsExecutor(self._store, engine, clock)

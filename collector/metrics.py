@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from collector.rights.request_store import RequestStore
 from collector.spool import Loading, Spool, Stats
 from core.home import Home
 from core.outbox import Outbox, OutboxError, Told
@@ -39,13 +40,16 @@ METRICS: list[Meaning] = []
 class _Read:
     """What a scrape reads: the spool, the progress of its loader, and the time (epoch seconds).
 
-    `outbox` is None without a webhook, or if the dashboard that sends has another home.
+    `pending` is when the oldest owner's request that waits was received, `judging` since when judging fails; None if
+    neither is so. `outbox` is None without a webhook, or if the dashboard that sends has another home.
     """
 
     stats: Stats
     loading: Loading
     free: int
     now: float
+    pending: int | None
+    judging: float | None
     outbox: Told | None
 
     def since(self, moment: float | None) -> float:
@@ -110,6 +114,18 @@ _read(
     lambda at: at.since(at.loading.since),
 )
 _read(
+    "pharos_judging_failing_seconds",
+    "gauge",
+    "how long judging licenses has been failing, so that no flag begins or ends; 0 while it works",
+    lambda at: at.since(at.judging),
+)
+_read(
+    "pharos_rights_oldest_pending_seconds",
+    "gauge",
+    "the age of the oldest owner's request that is not carried out; 0 if none waits",
+    lambda at: at.since(at.pending),
+)
+_read(
     "pharos_webhook_events",
     "gauge",
     "events that wait for the webhook's receiver, if the dashboard has the collector's home",
@@ -136,7 +152,15 @@ class _HomeFigures:
                 outbox = Outbox(self._home.dashboard).told_from_outside()
         spool = Spool(self._home.spool)
         try:
-            at = _Read(spool.stats(), spool.loading(), spool.free_bytes(), self._now, outbox)
+            at = _Read(
+                spool.stats(),
+                spool.loading(),
+                spool.free_bytes(),
+                self._now,
+                RequestStore(spool).oldest_pending(),
+                spool.judging_since(),
+                outbox,
+            )
         finally:
             spool.close()
         for metric, of in _READ:

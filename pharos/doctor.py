@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from collector.country import Countries, CountryError
+from collector.rights.request_store import RequestStore
 from collector.spool import Spool, Unavailable, check_space
 from core import parts
 from core.catalog import CatalogError, watch
@@ -31,6 +32,7 @@ from warehouse.plane_tables import PLANES
 from warehouse.server_users import ServerUser
 
 LATE_SECONDS = 300
+RIGHTS_LATE_SECONDS = 3600
 # The pauses of the webhook grow to an hour, and after a day an event is dropped.
 WEBHOOK_LATE_SECONDS = 2 * 3600
 ANSWER_SECONDS = 10.0
@@ -162,10 +164,11 @@ def _spool(home: Home) -> Iterator[Check]:
         yield Check("spool", True, "is created at the first start")
         yield Check("duplicates", True, "no ids yet")
         yield Check("quarantine", True, "nothing loaded yet")
+        yield Check("rights", True, "no requests yet")
         return
     try:
         with contextlib.closing(Spool(home.spool, only_read=True)) as spool:
-            stats, duplicates = spool.stats(), _duplicates(spool)
+            stats, duplicates, pending = spool.stats(), _duplicates(spool), RequestStore(spool).oldest_pending()
     except (sqlite3.Error, OSError) as error:
         yield Check("spool", False, f"{home.spool} cannot be read: {error}")
         return
@@ -174,6 +177,12 @@ def _spool(home: Home) -> Iterator[Check]:
     yield Check("spool", age < LATE_SECONDS, message)
     yield duplicates
     yield Check("quarantine", not stats.quarantined, f"{stats.quarantined} rows rejected by ClickHouse")
+    waited = 0 if pending is None else int(time.time() - pending)
+    yield Check(
+        "rights",
+        waited < RIGHTS_LATE_SECONDS,
+        "no owner's request waits" if pending is None else f"the oldest owner's request has waited for {waited} s",
+    )
 
 
 def _webhook(settings: Settings, home: Home) -> Check:

@@ -111,6 +111,11 @@ class RequestStore:
         found = self.spool.db.execute(f"SELECT {_COLUMNS} FROM requests WHERE state = 'pending' ORDER BY id")  # noqa: S608
         return [_request(row) for row in found]
 
+    def oldest_pending(self) -> int | None:
+        """Return when the oldest request that is not done was received (epoch seconds), None if there is none."""
+        found = self.spool.db.execute("SELECT min(received) FROM requests WHERE state = 'pending'").fetchone()
+        return None if found[0] is None else int(found[0])
+
     def ready(self, most: int) -> list[Request]:
         """Return the oldest requests whose earlier beacons are loaded, at most one of each install."""
         ready: dict[int, Request] = {}

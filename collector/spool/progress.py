@@ -91,6 +91,16 @@ class Progress(Database):
         with self.transaction():
             self.db.execute("UPDATE loading SET unreadable = ?", (installs,))
 
+    def judging_since(self) -> float | None:
+        """Return since when judging licenses fails (epoch seconds), None while it works."""
+        (since,) = self.db.execute("SELECT judging_since FROM loading").fetchone()
+        return None if since is None else float(since)
+
+    def note_judging(self, since: float | None) -> None:
+        """Record since when judging licenses fails, or None: it works."""
+        with self.transaction():
+            self.db.execute("UPDATE loading SET judging_since = ?", (since,))
+
     def last(self) -> int:
         """Return the number of the newest beacon ever stored."""
         row = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'beacons'").fetchone()

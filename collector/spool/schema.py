@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS identity (one INTEGER PRIMARY KEY CHECK (one = 1), lo
 CREATE TABLE IF NOT EXISTS limits (who TEXT PRIMARY KEY, minute INTEGER NOT NULL, beacons INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS loading (
     one INTEGER PRIMARY KEY CHECK (one = 1), loaded INTEGER NOT NULL DEFAULT 0, fresh_to REAL, since REAL, why TEXT,
-    written REAL NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0);
+    written REAL NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0, judging_since REAL);
 INSERT OR IGNORE INTO loading (one) VALUES (1);
 CREATE TABLE IF NOT EXISTS rejections (
     day TEXT NOT NULL, reason TEXT NOT NULL, field TEXT NOT NULL, times INTEGER NOT NULL,
@@ -45,4 +45,5 @@ ADDED = (
     ("batches", "sealed", "TEXT"),
     ("loading", "written", "REAL NOT NULL DEFAULT 0"),
     ("loading", "unreadable", "INTEGER NOT NULL DEFAULT 0"),
+    ("loading", "judging_since", "REAL"),
 )

@@ -7,12 +7,14 @@ from typing import cast
 import pytest
 
 import collector.loader
+from collector.judging import Judging
 from collector.loader import BACKOFF_SECONDS, Loader
 from collector.spool import Spool, Unavailable
 from tests.collector.rows import rows
 from tests.collector.test_loader import FakeEngine, once
 from warehouse import migrate
 from warehouse.engine import Engine, EngineError
+from warehouse.licensing.judge import Judge
 from warehouse.migrate import MigrationError
 
 NOON = 1_795_348_800.0
@@ -90,6 +92,36 @@ def test_since_when_outlives_the_loader(spool: Spool, clock: Clock) -> None:
     Loader(spool, cast(Engine, engine), clock.time, clock.time)._load(clock)
     state = spool.loading()
     assert (state.since, state.why) == (NOON, "another reason")
+
+
+class FakeJudge:
+    """Judges nothing, and fails until `back`."""
+
+    def __init__(self, clock: Clock, back: float) -> None:
+        self._clock, self._back = clock, back
+
+    def take_changed(self) -> set[str]:
+        if self._clock.now < self._back:
+            away()
+        return set()
+
+
+def test_since_when_judging_fails_is_known_until_it_works(
+    spool: Spool, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beacons are loaded meanwhile. A loader that is started again does not take that for the beginning."""
+    monkeypatch.setattr(Judging, "_pass", lambda self, leave: False)
+    engine = cast(Engine, FakeEngine())
+    assert spool.judging_since() is None
+    spool.store(rows(1), NOON)
+    judge = cast(Judge, FakeJudge(clock, NOON + (HOURS + 1) * 3600))
+    for _ in range(2):
+        Loader(spool, engine, clock.time, clock.time, judge)._load(clock)
+        clock._end += 1800
+        assert (spool.judging_since(), spool.stats().beacons, spool.loading().since) == (NOON, 0, None)
+    clock._end += 3600
+    Loader(spool, engine, clock.time, clock.time, judge)._load(clock)
+    assert spool.judging_since() is None
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,14 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from collector.metrics import METRICS
+from collector.rights.request_store import RequestStore
+from collector.spool import Spool
 from collector.validate import Reason
 from core.home import Home
 from core.outbox import Outbox
@@ -31,9 +34,12 @@ needs_promtool = pytest.mark.skipif(PROMTOOL is None, reason="promtool is not in
 
 @pytest.fixture(scope="module")
 def scrape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The metrics of a collector that has accepted, rejected and refused, beside a webhook with an event to send."""
+    """The metrics of a collector that has accepted, rejected and refused. An event and an owner's request wait."""
     home = Home(tmp_path_factory.mktemp("scraped") / "home")
     Outbox(home.dashboard).take([("one", "a case", b"{}")], 0, time.time() - 100)
+    with closing(Spool(home.spool)) as spool:
+        RequestStore(spool).add(b"ticket", 1, "erase", 1, time.time() - 200, lambda _: {"who": 1})
+        spool.note_judging(time.time() - 300)
     webhook = {"PHAROS_WEBHOOK_URL": "http://127.0.0.1:1/", "PHAROS_WEBHOOK_SECRET": f"whsec_{'QUJD' * 8}"}
     with Collector(home.path, PHAROS_INGEST_KEY=KEY, **webhook) as collector:
         collector.post([beacon(), beacon({"reason": "because"})])
@@ -50,9 +56,11 @@ def test_a_scrape_has_the_metrics_of_the_registry_and_no_other(scrape: str) -> N
     for each in METRICS:
         for labels in re.findall(rf"^{each.series}\{{(.*)\}} ", scrape, re.MULTILINE):
             assert set(re.findall(r'(\w+)="', labels)) == set(each.labels)
-    values = dict(re.findall(r"^(pharos_webhook_\w+) (\S+)$", scrape, re.MULTILINE))
+    values = dict(re.findall(r"^(pharos_\w+) (\S+)$", scrape, re.MULTILINE))
     assert float(values["pharos_webhook_events"]) == 1
     assert float(values["pharos_webhook_oldest_seconds"]) >= 100
+    assert float(values["pharos_rights_oldest_pending_seconds"]) >= 200
+    assert float(values["pharos_judging_failing_seconds"]) >= 300
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
@@ -120,6 +128,14 @@ CASES = {
     "PharosHeartbeatsDeferred": (
         ['pharos_heartbeats_deferred_total{instance="a"} 0+1x2400'],
         ['pharos_heartbeats_deferred_total{instance="a"} 7x2400'],
+    ),
+    "PharosJudgingFails": (
+        ['pharos_judging_failing_seconds{instance="a"} 0+60x2400'],
+        ['pharos_judging_failing_seconds{instance="a"} 1500x2400'],
+    ),
+    "PharosRightsRequestWaits": (
+        ['pharos_rights_oldest_pending_seconds{instance="a"} 0+60x2400'],
+        ['pharos_rights_oldest_pending_seconds{instance="a"} 600x2400'],
     ),
     "PharosWebhookWaits": (
         ['pharos_webhook_oldest_seconds{instance="a"} 0+60x2400'],

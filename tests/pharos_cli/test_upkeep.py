@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from collector.rights.request_store import RequestStore
 from collector.spool import Loading, Spool
 from core.home import Home
 from core.outbox import Outbox
@@ -52,6 +53,7 @@ CHECKS = [
     "spool",
     "duplicates",
     "quarantine",
+    "rights",
     "webhook",
     "space",
     "parts",
@@ -330,6 +332,21 @@ def test_the_doctor_warns_of_license_reports_that_cannot_be_read(tmp_path: Path)
         spool.note_unreadable(3)
     told = pharos(home.path, "doctor").stdout
     assert "ok   states       warning: license reports of 3 installs cannot be read and are left out: " in told
+
+
+def test_the_doctor_looks_at_owners_requests(tmp_path: Path) -> None:
+    """A request that nobody has carried out for an hour is a failure."""
+    home = Home(tmp_path / "home")
+    with closing(Spool(home.spool)) as spool:
+        RequestStore(spool).add(b"new", 1, "erase", 1, time.time() - 60, lambda _: {"who": 1})
+        assert "ok   rights       the oldest owner's request has waited for " in pharos(home.path, "doctor").stdout
+        RequestStore(spool).add(b"old", 2, "erase", 2, time.time() - 3700, lambda _: {"who": 2})
+        done = pharos(home.path, "doctor")
+        assert "FAIL rights       the oldest owner's request has waited for 37" in done.stdout
+        assert done.returncode == 1
+        requests = RequestStore(spool).pending()
+        RequestStore(spool).finish(requests, "failed", time.time())
+    assert "ok   rights       no owner's request waits\n" in pharos(home.path, "doctor").stdout
 
 
 def test_the_doctor_looks_at_the_webhook(tmp_path: Path) -> None:
