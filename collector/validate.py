@@ -91,10 +91,10 @@ def validate(value: Any) -> dict[str, Any]:
     except RecursionError:  # pragma: no cover - decode rejects such nesting
         raise Rejected(Reason.MALFORMED_JSON, detail="the body is nested too deep") from None
     beacon: dict[str, Any] = value
-    try:
-        msgspec.convert(beacon["sent_at"], datetime)
-    except msgspec.ValidationError:  # such as February 30
-        raise _bad_time() from None
+    if not _is_time(beacon["sent_at"]):  # such as February 30, and a leap second, which counts as the second before
+        beacon = {**beacon, "sent_at": _LEAP_SECOND.sub(r"\g<1>59", beacon["sent_at"])}
+        if not _is_time(beacon["sent_at"]):
+            raise _bad_time()
     if beacon.get("consent", {}).get("level") == "license":
         for path in CONSENT_FULL:
             if holds(beacon, path):
@@ -103,6 +103,14 @@ def validate(value: Any) -> dict[str, Any]:
     if address is not None and not _is_global(address):
         raise Rejected(Reason.BAD_FORMAT, "server.public_ip", "must be a global IPv4 or IPv6 address")
     return beacon
+
+
+def _is_time(text: str) -> bool:
+    try:
+        msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _respelled(value: Any, path: str = "") -> Any:
@@ -127,6 +135,7 @@ def _integer(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+_LEAP_SECOND = re.compile("^(.{17})60")
 _COUNTS = frozenset(field.path for field in FIELDS if field.kind == "counts")
 _INTEGERS = frozenset(field.path for field in FIELDS if field.kind == "integer")
 _OBJECTS_AND_COUNTS = _COUNTS.union(OBJECTS)

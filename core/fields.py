@@ -13,10 +13,10 @@ VERSION = "[0-9A-Za-z][0-9A-Za-z.+~_-]{0,31}"
 NAME = "[a-z0-9][a-z0-9._-]{0,31}"
 MODULE = "[a-z][a-z0-9_]{0,63}"
 FEATURE = "[a-z][a-z0-9_.]{0,63}"
-# RFC 3339 with zone, as far as a pattern can check. `date-time` checks the days of a month.
+# RFC 3339 with zone, as far as a pattern can check. `date-time` checks the days of a month. A leap second is `:60`.
 TIME = (
-    "(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
-    r"(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+    "(?!0000)[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[Tt](?:[01][0-9]|2[0-3]):[0-5][0-9]:(?:[0-5][0-9]|60)"
+    r"(?:\.[0-9]+)?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 # A public IPv4 address, including those reserved for documentation, which examples use. It may be mapped to IPv6,
 # because PHP reports it like that on a server that listens on both.

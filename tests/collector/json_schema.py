@@ -23,7 +23,8 @@ _ABOUT: dict[str, type] = {
 
 
 def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text.upper())  # RFC 3339 has t and z, too
+    # RFC 3339 has t and z, and leap seconds, too.
+    return datetime.fromisoformat(re.sub(r"^(.{17})60", r"\g<1>59", text.upper()))
 
 
 _FORMATS: dict[str, Any] = {"ipv4": IPv4Address, "ipv6": IPv6Address, "uuid": UUID, "date-time": _time}

@@ -72,11 +72,13 @@ def test_the_published_schema_accepts_it_too(path: str, accepted: Any) -> None:
         *((path, [], {}) for path in ("consent", "server", "platform", "features")),
         ("schema", 1.0, 1),
         ("features", {"bulk_email": 2.0, "a": 1, "b": -0.0}, {"bulk_email": 2, "a": 1, "b": 0}),
+        ("sent_at", "2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+        ("sent_at", "2017-01-01T05:29:60.5+05:30", "2017-01-01T05:29:59.5+05:30"),
         ("features", {"a": 4294967295.0}, {"a": 4294967295}),
     ],
 )
 def test_it_accepts_the_other_spelling(path: str, given: Any, stored: Any) -> None:
-    """PHP's empty array for an empty object, and `2.0` for 2, are what the format has in their place."""
+    """PHP's empty array, `2.0` and a leap second are what the format has in their place: {}, 2, the second before."""
     body = beacon({path: given})
     assert repr(value(validate(body), path)) == repr(stored)
     assert repr(value(body, path)) == repr(given)
