@@ -1,5 +1,6 @@
 """Saved views: an address of the dashboard with its filters, under a name. Kept in the home."""
 
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from core.sqlite import opened
 LOCK_SECONDS = 5.0
 LONGEST_NAME, LONGEST_SEARCH, LONGEST_ADDRESS = 64, 2000, 254
 MOST_OF_USER = 100
+# One address: a list, a name or a second address before or after it would have the mail sent to others too.
+_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]*\w")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS views (
@@ -76,7 +79,7 @@ class SavedViews:
         if view.search and not (view.search.startswith("?") and view.search.isprintable()):
             raise ViewError("the address is not valid")
         mail = view.mail.strip()
-        if mail and (len(mail) > LONGEST_ADDRESS or mail.count("@") != 1 or not mail.isprintable() or " " in mail):
+        if mail and (len(mail) > LONGEST_ADDRESS or not _ADDRESS.fullmatch(mail)):
             raise ViewError("the e-mail address is not valid")
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         with self._open() as db:

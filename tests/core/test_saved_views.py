@@ -48,7 +48,10 @@ def test_a_name_is_saved_once_and_found_by_it(views: SavedViews) -> None:
         View("paula", "a", "/", "?" + "x" * 2000),
         View("paula", "a", "/", "/evil.example"),
         View("paula", "a", "/", "?\n"),
-        View("paula", "a", "/", "", mail="nobody"),
+        *(
+            View("paula", "a", "/", "", mail=mail)
+            for mail in ("nobody", "victim@corp,other", "a@x.com,", "a@x.com;b", "a <b@x.com>", "@x.com", "a@", "a@x.")
+        ),
         View("paula", "a", "/", "", mail="a@b.example\nBcc: c@d.example"),
     ],
 )
