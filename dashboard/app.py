@@ -6,8 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from dash import Dash
+from dash.exceptions import DependencyException
 from flask import Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from core import client_address, logs
@@ -159,6 +160,11 @@ def _register_refusals(server: Flask) -> None:
 
     for status in REFUSALS:
         refuse(status)
+
+    @server.errorhandler(DependencyException)
+    def unknown_script(error: DependencyException) -> Any:
+        """A path of a script or a package that Dash does not have."""
+        return server.handle_user_exception(NotFound())
 
     @server.errorhandler(Exception)
     def failed(error: Exception) -> Any:

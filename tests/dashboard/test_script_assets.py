@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import logging
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -86,6 +87,13 @@ def test_the_first_page_with_a_grid_brings_the_script_of_grids(visit: Visit) -> 
         assert [one["url"] for one in answer.get("dist", [])] == wanted
         assert answer["response"]["loaded-scripts"]["data"] == loaded + wanted
     assert client.get(GRIDS).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["x/y.js", "dash/no_such_file.js", "dash_ag_grid/x.js"])
+def test_a_script_that_does_not_exist_is_404(visit: Visit, caplog: pytest.LogCaptureFixture, path: str) -> None:
+    """And no error in the log."""
+    assert visit("product").get(f"/_dash-component-suites/{path}").status_code == 404
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 def test_all_scripts_and_styles_come_from_here(visit: Visit) -> None:
