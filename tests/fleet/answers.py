@@ -39,11 +39,12 @@ class Oracle:
             assert answer["rows"] == self.rows(name, args), call
         else:
             getattr(self, f"_check_{name}")(args, answer)
+            counted.check_coverage(self._history(args), answer, self.k)
 
     def _history(self, args: Mapping[str, str]) -> History:
         module = args.get("module")
         if module not in self._histories:
-            self._histories[module] = History(self.sent, module)
+            self._histories[module] = History(self.sent, module, self.k)
         return self._histories[module]
 
     def _check_lifecycle(self, args: Mapping[str, str], answer: Mapping[str, Any]) -> None:

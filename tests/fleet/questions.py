@@ -42,17 +42,18 @@ def meets(beacon: reference.Beacon, filters: Mapping[str, str]) -> bool:
 
 
 class History:
-    """The beacons of a module, or of all."""
+    """The beacons of a module, or of all. `k` is the smallest group that is told."""
 
-    def __init__(self, beacons: Sequence[Dated], module: str | None = None) -> None:
+    def __init__(self, beacons: Sequence[Dated], module: str | None = None, k: int = 1) -> None:
+        self.k = k
         self.sent = [
             (day, beacon["install_id"], beacon) for day, beacon in beacons if module in (None, beacon["module"]["name"])
         ]
         self._active: dict[Any, dict[date, Installs]] = {}
 
     def since(self) -> date:
-        """The first day of the data."""
-        return min(day for day, _, _ in self.sent)
+        """The first day of the data: that of the k-th install. It never comes if there are fewer."""
+        return sorted([*self.first_days().values(), *[date.max] * self.k])[self.k - 1]
 
     def first_days(self, feature: str | None = None) -> dict[str, date]:
         """The first day of each install, or of its use of a feature."""
@@ -73,21 +74,29 @@ class History:
         return self._active[key].get(bucket, set())
 
 
+KINDS = ("new", "returning", "resurrected", "lost")
+
+
 def lifecycle(history: History, grain: Grain, bucket: date, filters: Mapping[str, str]) -> Row:
     """The row of one bucket; None where the data begin too late to know."""
+    found = {name: len(installs) for name, installs in in_bucket(history, grain, bucket, filters).items()}
+    return {"bucket": str(bucket), **dict.fromkeys(KINDS), **found}
+
+
+def in_bucket(history: History, grain: Grain, bucket: date, filters: Mapping[str, str]) -> dict[str, Installs]:
+    """The installs behind the row; only those active where the data begin too late to know."""
     before = preceding(grain, bucket)
     now, then, earliest = history.active(grain, bucket), history.active(grain, before), history.first_days()
     met = history.active(grain, bucket, filters)
-    row: Row = {"bucket": str(bucket), "active": len(met), "new": None, "returning": None, "resurrected": None}
-    row["lost"] = None
     if bucket <= first_day(grain, history.since()):
-        return row
+        return {"active": met}
     new = {install for install in met if first_day(grain, earliest[install]) == bucket}
-    return row | {
-        "new": len(new),
-        "returning": len(met & then),
-        "resurrected": len(met - new - then),
-        "lost": len(history.active(grain, before, filters) - now),
+    return {
+        "active": met,
+        "new": new,
+        "returning": met & then,
+        "resurrected": met - new - then,
+        "lost": history.active(grain, before, filters) - now,
     }
 
 
@@ -98,15 +107,19 @@ def retention(
     if bucket <= first_day(grain, history.since()):
         return None
     used = {"feature": feature} if feature else {}
-    began = {
-        install for install, day in history.first_days(feature).items() if first_day(grain, day) == bucket
-    } & history.active(grain, bucket, filters)
+    began = began_in(history, grain, bucket, filters, feature)
     active = []
     later = bucket
     while later <= last:
         active.append(len(began & history.active(grain, later, used)))
         later = following(grain, later)
     return {"bucket": str(bucket), "installs": len(began), "active": active}
+
+
+def began_in(history: History, grain: Grain, bucket: date, filters: Mapping[str, str], feature: str | None) -> Installs:
+    """The installs that began in a bucket."""
+    began = {install for install, day in history.first_days(feature).items() if first_day(grain, day) == bucket}
+    return began & history.active(grain, bucket, filters)
 
 
 Span = tuple[date, date]
@@ -119,8 +132,7 @@ def within(history: History, span: Span) -> list[tuple[date, str, reference.Beac
 
 def first_use(history: History, span: Span, filters: Mapping[str, str], feature: str, days: Sequence[int]) -> list[Row]:
     """The installs first seen in the span that used the feature at most so many days later."""
-    met = {install for _, install, beacon in within(history, span) if meets(beacon, filters)}
-    began = {one: day for one, day in history.first_days().items() if span[0] <= day <= span[1] and one in met}
+    began = first_seen(history, span, filters)
     used = history.first_days(feature)
     return [
         {"within": most, **part({one for one, day in began.items() if one in used and (used[one] - day).days <= most},
@@ -129,14 +141,79 @@ def first_use(history: History, span: Span, filters: Mapping[str, str], feature:
     ]  # fmt: skip
 
 
-def coverage(history: History, span: Span, filters: Mapping[str, str], *, features: bool = False) -> Row:
+def first_seen(history: History, span: Span, filters: Mapping[str, str]) -> dict[str, date]:
+    """The installs first seen in the span that meet the filters in it, with their first days."""
+    met = {install for _, install, beacon in within(history, span) if meets(beacon, filters)}
+    return {one: day for one, day in history.first_days().items() if span[0] <= day <= span[1] and one in met}
+
+
+def covered(history: History, span: Span, filters: Mapping[str, str], *, features: bool = False) -> dict[str, Installs]:
     """The installs that were active, and those of them that reported all dimensions of the filters (and features)."""
     sent = within(history, span)
     names = [name.partition(".")[0] for name in filters]
     active = {install for _, install, _ in sent}
     complete = {i for _, i, beacon in sent if all(reference.carried(beacon, name, "installs") for name in names)}
     reporting = {i for _, i, beacon in sent if beacon.get("features")}
-    return {"active": len(active), "answered": len(complete & reporting if features else complete)}
+    return {"active": active, "answered": complete & reporting if features else complete}
+
+
+def check_coverage(history: History, answer: Mapping[str, Any], k: int) -> None:
+    """The coverage of an answer is as counted or hidden, and leaves no group under k beside what the answer shows."""
+    if answer["from"] is None:
+        assert answer["coverage"] == {"active": None, "answered": None}
+        return
+    span = date.fromisoformat(answer["from"]), date.fromisoformat(answer["to"])
+    filters = {name: value for name, value in answer["filters"].items() if name != "module"}
+    found = covered(history, span, filters, features="feature" in answer)
+    if answer["metric"] == "drop":
+        found["answered"] = drop(history, span, filters).answered
+    compare(answer["coverage"], {name: len(installs) for name, installs in found.items()}, k)
+    told = {name: len(installs) for name, installs in found.items() if answer["coverage"][name] is not None}
+    numbers = _shown(history, answer, span, filters)
+    if "active" in told:
+        numbers.append(told.get("answered", 0))
+    for total in told.values():
+        assert k == 1 or not [number for number in numbers if 0 < abs(total - number) < k], (answer, numbers)
+
+
+def _shown(history: History, answer: Mapping[str, Any], span: Span, filters: Mapping[str, str]) -> list[int]:
+    """The installs of each group that the answer shows, and of the largest unions of such groups: their numbers."""
+    name, rows = answer["metric"], answer["rows"]
+    if name == "retention":
+        cohorts = [
+            began_in(history, answer["grain"], date.fromisoformat(row["bucket"]), filters, answer.get("feature"))
+            for row in rows
+            if row["installs"] is not None
+        ]
+        return [len(set().union(*cohorts))]
+    if name == "lifecycle":
+        buckets = [
+            {
+                kind: installs
+                for kind, installs in in_bucket(
+                    history, answer["grain"], date.fromisoformat(row["bucket"]), filters
+                ).items()
+                if row[kind] is not None
+            }
+            for row in rows
+        ]
+        return [
+            len(set().union(one.get("active", set()), more, *(after.get("new", set()) for after in buckets[n + 1 :])))
+            for n, one in enumerate(buckets)
+            for more in (
+                set(),
+                one.get("lost", set()) if n else set(),
+                buckets[n + 1].get("resurrected", set()) if n + 1 < len(buckets) else set(),
+            )
+        ]
+    if name == "upgrades":
+        return [
+            sum(row["installs"] for row in rows if row[end] == version)
+            for end in ("from", "to")
+            for version in {row[end] for row in rows}
+        ]
+    parts = [*rows, answer] if "of" in answer else rows
+    return [part[name] for part in parts for name in ("installs", "of") if part.get(name) is not None]
 
 
 def part(installs: Installs, of: Installs) -> Row:

@@ -42,18 +42,20 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 def _of_module(data: DataSource, chosen: Filters) -> tuple[bool, StaticHtml]:
     """Whether it is told how many installs are hurt, and the figures."""
     answer = data.question("drop", chosen.args())
-    coverage = answer["coverage"]
     upgrading = answer["still_upgrading"]
     return answer["share"] is not None, facts(
         ("Installs hurt", *_part(answer, data.k, f"of {chosen.module}, {days(chosen.start, chosen.end)}")),
         ("Of those that still upgrade", *_part(upgrading, data.k, "changed their version within six months")),
-        (
-            "Answered",
-            "–" if coverage["answered"] is None else count(coverage["answered"]),
-            "too few to say of how many" if coverage["active"] is None else
-            f"of {plural(coverage['active'], 'active install')}; the others do not report it",
-        ),
-    )  # fmt: skip
+        ("Answered", *_answered(answer["coverage"])),
+    )
+
+
+def _answered(coverage: dict[str, int | None]) -> tuple[str, str]:
+    answered, active = coverage["answered"], coverage["active"]
+    shown = "–" if answered is None else count(answered)
+    if active is not None:
+        return shown, f"of {plural(active, 'active install')}; the others do not report it"
+    return shown, "too few to say of how many" if answered is None else "the others are too few to show"
 
 
 def _part(part: dict[str, Any], k: int, hint: str) -> tuple[str, str]:

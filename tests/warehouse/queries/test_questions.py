@@ -73,7 +73,6 @@ ASKED += [
     ("first_use", {"module": "edges", "feature": "edge", "from": "2028-01-10"}),
     ("first_use", {"module": "edges", "feature": "edge", "from": "2028-01-31", "to": "2028-03-30", "php": "8.2.12"}),
     ("first_use", {"module": "edges", "feature": "no_such_feature", "from": "2028-01-31"}),
-    ("first_use", {"module": "no_such_module", "feature": "edge"}),
     ("adoption", {"module": "invoice_pro", "version": "4.0.0"}),
     ("adoption", {"module": "invoice_pro", "version": "4.0.0", "to": "2028-02-29", "days": "366"}),
     ("adoption", {"module": "invoice_pro", "version_series": "3.2", "php_series.ge": "8.1", "days": "60"}),
@@ -104,9 +103,25 @@ ASKED += [
     ),
     ("drop", {"module": "edges", "php_series.ge": "8.2", "from": "2028-02-28", "to": "2028-03-01"}),
     ("drop", {"module": "edges", "version.ge": "1.10", "from": "2028-02-27", "to": "2028-02-29"}),
-    ("lifecycle", {"module": "no_such_module"}),
+    *(
+        (name, {"module": module, "from": "2028-01-03", **feature})
+        for module in ("no_such_module", "few", "slow")
+        for name, feature in (("lifecycle", {}), ("retention", {}), ("first_use", {"feature": "edge"}))
+    ),
     ("lifecycle", {"php": "no-such-version"}),
 ]
+# Of the module `near` 23 installs are active in this span: 3 are older than it, the others are new, and one of all
+# reports no PHP. What an answer shows and what is active besides:
+NEAR = {"module": "near", "from": "2028-01-24"}
+BESIDE = [
+    (("lifecycle", NEAR), {"active": None, "answered": None}),
+    (("retention", NEAR), {"active": None, "answered": None}),
+    (("first_use", NEAR | {"feature": "edge"}), {"active": None, "answered": None}),
+    (("drop", NEAR | {"php_series.lt": "9"}), {"active": None, "answered": 22}),
+    (("adoption", {"module": "near", "version": "1.0"}), {"active": 25, "answered": 25}),
+    (("together", NEAR), {"active": 23, "answered": 23}),
+]
+ASKED += [asked for asked, _ in BESIDE]
 
 
 # These are also asked of a sample.
@@ -124,7 +139,10 @@ def fleet() -> list[reference.Beacon]:
 
 
 def edges() -> Iterator[reference.Beacon]:
-    """Upgrades within a day, returns, and days at the borders of weeks, months and February."""
+    """Upgrades within a day, returns, and days at the borders of weeks, months and February.
+
+    A module has fewer than k installs, one has its first install four weeks before the others, and one is `near`.
+    """
     days = {
         "leap day": ["2028-02-29"],
         "both borders": ["2028-02-01", "2028-02-29", "2028-03-01", "2028-03-31"],
@@ -141,6 +159,21 @@ def edges() -> Iterator[reference.Beacon]:
                     install_id=install, sent_at=f"{day}T10:00:00Z", module={"name": "edges", "version": version},
                     features={"edge": int(day > "2028-02-01"), "other": 1},
                 )  # fmt: skip
+    for module, first, later in (("few", "2028-01-10", K - 2), ("slow", "2028-01-12", 2 * K)):
+        for number in range(later):
+            for day in (first if number == 0 else "2028-02-09", "2028-02-22"):
+                yield beacon(
+                    install_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"{module} {number}")), sent_at=f"{day}T10:00:00Z",
+                    module={"name": module, "version": "1.0"}, features={"edge": 1},
+                )  # fmt: skip
+    seen = [*[["2028-01-05"]] * 2, *[["2028-01-05", "2028-01-25"]] * 3, *[["2028-02-08"]] * 20]
+    for number, dates in enumerate(seen):
+        for day in dates:
+            sent = beacon(
+                install_id=str(uuid.uuid5(uuid.NAMESPACE_OID, f"near {number}")), sent_at=f"{day}T10:00:00Z",
+                module={"name": "near", "version": "1.0"}, features={"edge": 1},
+            )  # fmt: skip
+            yield {name: value for name, value in sent.items() if name != "platform" or number < 24}
 
 
 def answers(engine: Engine, home: Home) -> list[dict[str, Any]]:
@@ -216,7 +249,7 @@ class Told:
 
     answers: list[dict[str, Any]]
     beacons: reference.Sent
-    histories: dict[str | None, History] = field(default_factory=dict)
+    histories: dict[tuple[str | None, int], History] = field(default_factory=dict)
 
     def of(self, number: int, k: int) -> dict[str, Any]:
         """The answer to a question."""
@@ -234,10 +267,10 @@ class Told:
         chosen = [one for one in self.beacons if pseudonyms[one[1]["install_id"]] < 2**64 // divisor]
         return answer, History(chosen, ASKED[number][1].get("module")), divisor
 
-    def history(self, args: Mapping[str, str]) -> History:
+    def history(self, args: Mapping[str, str], k: int = 1) -> History:
         """What was sent of the module that is asked for."""
-        module = args.get("module")
-        return self.histories.setdefault(module, self.histories.get(module) or History(self.beacons, module))
+        key = args.get("module"), k
+        return self.histories.setdefault(key, self.histories.get(key) or History(self.beacons, *key))
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -255,23 +288,21 @@ def asked(name: str) -> list[Any]:
     return [pytest.param(n, id=str(args)) for n, (question, args) in enumerate(ASKED) if question == name]
 
 
-def check(told: Told, number: int, rows: list[Any]) -> None:
-    """The answer with k = 1 has exactly these rows; with k = 5 some figures are hidden."""
+def check(told: Told, number: int, rows: list[Any], few: list[Any] | None = None) -> None:
+    """The answer with k = 1 has exactly these rows; with k = 5, of these or of the rows `few`, some are hidden."""
     assert told.of(number, 1)["rows"] == rows
-    counted.compare(told.of(number, K)["rows"], rows, K)
+    counted.compare(told.of(number, K)["rows"], rows if few is None else few, K)
     check_coverage(told, number)
 
 
 def check_coverage(told: Told, number: int) -> None:
     """The answer says what it is about, and how many installs answered."""
     name, args = ASKED[number]
-    features = name == "together" or "feature" in args
     for k in (1, K):
         answer = told.of(number, k)
         assert (answer["k"], answer["exact"], answer["metric"]) == (k, True, name)
         assert answer["filters"] == {one: args[one] for one in answer["filters"]}
-        expected = counted.coverage(told.history(args), span_of(answer), answer["filters"], features=features)
-        counted.compare(answer["coverage"], expected, k)
+        counted.check_coverage(told.history(args, k), answer, k)
 
 
 def span_of(answer: Mapping[str, Any]) -> tuple[date, date]:
@@ -291,16 +322,15 @@ def buckets(answer: Mapping[str, Any]) -> list[date]:
 def test_lifecycle(told: Told, number: int) -> None:
     """New, returning, resurrected and lost installs of each bucket."""
     args, answer = ASKED[number][1], told.of(number, 1)
-    rows = []
-    for bucket in buckets(answer):
-        if args.get("module") == "no_such_module":
-            rows.append(
-                {"bucket": str(bucket), "active": 0, **dict.fromkeys(("new", "returning", "resurrected", "lost"))}
-            )
-        else:
-            rows.append(counted.lifecycle(told.history(args), answer["grain"], bucket, conditions(args)))
-    check(told, number, rows)
-    for shown, row in zip(told.of(number, K)["rows"], rows, strict=True):
+    rows, few = (
+        [
+            counted.lifecycle(told.history(args, k), answer["grain"], bucket, conditions(args))
+            for bucket in buckets(answer)
+        ]
+        for k in (1, K)
+    )
+    check(told, number, rows, few)
+    for shown, row in zip(told.of(number, K)["rows"], few, strict=True):
         if row["new"] is not None:
             assert not counted.discloses(shown, row, ("returning", "lost"), K)
             assert not counted.discloses(shown, row, ("new", "returning", "resurrected"), K)
@@ -310,14 +340,17 @@ def test_lifecycle(told: Told, number: int) -> None:
 def test_retention(told: Told, number: int) -> None:
     """How many of the installs that began in a bucket were active in each one after it."""
     args, answer = ASKED[number][1], told.of(number, 1)
-    rows = []
-    for bucket in buckets(answer):
-        last = date.fromisoformat(answer["to"])
-        row = counted.retention(
-            told.history(args), answer["grain"], bucket, last, conditions(args), args.get("feature")
-        )
-        rows += [row] if row else []
-    check(told, number, rows)
+    last = date.fromisoformat(answer["to"])
+    rows, few = (
+        [
+            counted.retention(
+                told.history(args, k), answer["grain"], bucket, last, conditions(args), args.get("feature")
+            )
+            for bucket in buckets(answer)
+        ]
+        for k in (1, K)
+    )
+    check(told, number, *([row for row in found if row] for found in (rows, few)))
     for shown in told.of(number, K)["rows"]:
         rest = [shown["installs"] - active for active in shown["active"] if active is not None]
         assert not [one for one in rest if 0 < one < K]
@@ -326,15 +359,45 @@ def test_retention(told: Told, number: int) -> None:
 @pytest.mark.parametrize("number", asked("first_use"))
 def test_first_use(told: Told, number: int) -> None:
     """The installs first seen in whole weeks that ended 28 days ago, and how many used it within so many days."""
-    args, answer = ASKED[number][1], told.of(number, 1)
-    if args.get("module") == "no_such_module":
-        assert (answer["rows"], answer["from"]) == ([], None)
-        return
-    history, (start, end) = told.history(args), span_of(answer)
-    assert counted.first_day(answer["grain"], history.since()) < start
-    assert counted.following(answer["grain"], counted.first_day(answer["grain"], end)) == end + timedelta(days=1)
-    assert end + timedelta(days=28) < TODAY
-    check(told, number, counted.first_use(history, (start, end), conditions(args), args["feature"], first_use.WITHIN))
+    args = ASKED[number][1]
+    for k in (1, K):
+        answer, history = told.of(number, k), told.history(args, k)
+        if history.since() == date.max:
+            assert (answer["rows"], answer["from"]) == ([], None)
+            continue
+        start, end = span_of(answer)
+        assert counted.first_day(answer["grain"], history.since()) < start
+        assert counted.following(answer["grain"], counted.first_day(answer["grain"], end)) == end + timedelta(days=1)
+        assert end + timedelta(days=28) < TODAY
+        rows = counted.first_use(history, (start, end), conditions(args), args["feature"], first_use.WITHIN)
+        counted.compare(answer["rows"], rows, k)
+    check_coverage(told, number)
+
+
+@pytest.mark.parametrize("name", ["lifecycle", "retention", "first_use"])
+def test_a_module_of_few_installs_looks_like_one_that_does_not_exist(told: Told, name: str) -> None:
+    """Neither that it is there, nor when it began."""
+    of = {args["module"]: n for n, (asked, args) in enumerate(ASKED) if asked == name and "from" in args
+          and args.get("module") in ("few", "no_such_module")}  # fmt: skip
+    few, none = ({**told.of(of[module], K), "filters": {}} for module in ("few", "no_such_module"))
+    assert {**few, "fresh_to": ""} == {**none, "fresh_to": ""}
+    assert told.of(of["few"], 1) != told.of(of["few"], K)
+
+
+@pytest.mark.parametrize(("asked", "coverage"), [pytest.param(*case, id=case[0][0]) for case in BESIDE])
+def test_coverage_tells_no_few_beside_the_figures(told: Told, asked: tuple[str, Any], coverage: Any) -> None:
+    """20 of 23 installs are new, or 22 of 23 answer: that is shown, and 23 is not. Of 25 there are 5 besides."""
+    number = ASKED.index(asked)
+    assert told.of(number, 1)["coverage"]["active"] == (25 if asked[0] == "adoption" else 23)
+    assert told.of(number, K)["coverage"] == coverage
+
+
+@pytest.mark.parametrize(("k", "first"), [(1, "2028-01-17"), (K, "2028-02-14")])
+def test_data_begin_when_k_installs_have_reported(told: Told, k: int, first: str) -> None:
+    """One install four weeks before the others does not show."""
+    asked = {"module": "slow", "from": "2028-01-03"}
+    assert told.of(ASKED.index(("retention", asked)), k)["rows"][0]["bucket"] == first
+    assert told.of(ASKED.index(("first_use", asked | {"feature": "edge"})), k)["from"] == first
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -385,9 +448,7 @@ def test_adoption(told: Told, number: int) -> None:
         assert answer["released_by"] == ("catalog" if declared else "reports" if released else None)
         counted.compare(answer["rows"], rows, k)
         assert not [row for row in answer["rows"] if row["installs"] and 0 < row["of"] - row["installs"] < k]
-        if rows:
-            expected = counted.coverage(told.history(args), span_of(answer), answer["filters"])
-            counted.compare(answer["coverage"], expected, k)
+    check_coverage(told, number)
 
 
 @pytest.mark.parametrize("number", asked("upgrades"))
@@ -462,9 +523,7 @@ def test_drop(told: Told, number: int) -> None:
     assert {row.pop("feature"): row for row in answer["features"]} == used
     for row in few["features"]:
         counted.compare(row, used[row.pop("feature")], K)
-    for k in (1, K):
-        active = counted.coverage(told.history(args), span_of(answer), {})["active"]
-        counted.compare(told.of(number, k)["coverage"], {"active": active, "answered": len(truth.answered)}, k)
+    check_coverage(told, number)
 
 
 def test_what_is_asked_at_once_is_what_each_question_answers(told: Told) -> None:
@@ -494,7 +553,9 @@ def test_a_sample_answers_for_all(told: Told) -> None:
         seen.add(divisor)
         assert answer["exact"] is False
         filters, span = conditions(args), span_of(answer)
-        expected = scaled(counted.coverage(history, span, filters, features=name == "together"), divisor)
+        features = name in ("together", "first_use")
+        covered = counted.covered(history, span, filters, features=features)
+        expected = {one: len(installs) * divisor for one, installs in covered.items()}
         if name == "lifecycle":
             rows = [counted.lifecycle(history, answer["grain"], bucket, filters) for bucket in buckets(answer)]
         elif name == "retention":
@@ -503,7 +564,6 @@ def test_a_sample_answers_for_all(told: Told) -> None:
             )
             rows = [row for row in found if row]
         elif name == "first_use":
-            expected = scaled(counted.coverage(history, span, filters, features=True), divisor)
             rows = counted.first_use(history, span, filters, args["feature"], first_use.WITHIN)
         elif name == "adoption":
             version = "version", args["version"]

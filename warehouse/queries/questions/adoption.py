@@ -51,7 +51,8 @@ def answer(reader: Reader) -> dict[str, Any]:
     if found.first is None:
         return {**reader.answer([], {"active": None, "answered": None}, **found.released), "from": None}
     reader = reader.within(*found.first)
-    return reader.answer(found.rows, reader.coverage(), **found.released)
+    coverage = reader.coverage([row[name] for row in found.rows for name in ("installs", "of")])
+    return reader.answer(found.rows, coverage, **found.released)
 
 
 def of_each_version(reader: Reader, versions: Sequence[str]) -> dict[str, dict[str, Any]]:

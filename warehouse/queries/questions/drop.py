@@ -65,10 +65,11 @@ def answer(reader: Reader) -> dict[str, Any]:
     rows.sort(key=lambda row: (-(row["installs"] or 0), row["version"]))
     if folded.other:
         rows.append(_row(reader, OTHER, *folded.other))
+    whole = reader.part(total.hit, total.hit + total.others)
     return reader.answer(
         rows,
-        reader.coverage(total.hit + total.others),
-        **reader.part(total.hit, total.hit + total.others),
+        reader.coverage([whole["of"]], answered=total.hit + total.others),
+        **whole,
         still_upgrading=_still_upgrading(reader, total),
         features=_features(reader, total, features),
         suppressed=folded.number,

@@ -45,7 +45,7 @@ def answer(reader: Reader) -> dict[str, Any]:
         {"within": days, **reader.part_if(installs, of)}
         for days, installs in zip(WITHIN, shown(used, of, reader.terms.k), strict=True)
     ]
-    return reader.answer(rows, reader.coverage())
+    return reader.answer(rows, reader.coverage([row[name] for row in rows for name in ("installs", "of")]))
 
 
 def shown(used: Sequence[int], of: int, k: int) -> list[int | None]:

@@ -1,6 +1,6 @@
 """`lifecycle`: the installs of each week or month that are new, return, come back, or are lost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -52,7 +52,28 @@ def answer(reader: Reader) -> dict[str, Any]:
         }
         active, known = groups.pop("active"), activity.known(bucket, since, grain)
         rows.append(row(bucket, active, groups if known else {}, reader))
-    return reader.answer(rows, reader.coverage())
+    return reader.answer(rows, reader.coverage(_sums(rows)))
+
+
+def _sums(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the shown numbers that add up to those of installs which were active in the span.
+
+    An install that is active in a bucket is not new in a later one, not lost in it, and does not come back in the next.
+    """
+    found = []
+    for number, one in enumerate(rows):
+        active = _added_up([one], "active") + _added_up(rows[number + 1 :], "new")
+        found += [active, active + _added_up(rows[number + 1 : number + 2], "resurrected")]
+        if number:  # those lost in the first bucket were active before the span
+            found.append(active + _added_up([one], "lost"))
+    # An install that pauses is in these twice: they are too high by the number of pauses.
+    began = _added_up(rows[:1], "active") + _added_up(rows[1:], "new") + _added_up(rows[1:], "resurrected")
+    ended = _added_up(rows[-1:], "active") + _added_up(rows[1:], "lost")
+    return [*found, began, ended]
+
+
+def _added_up(rows: Sequence[Mapping[str, Any]], kind: str) -> int:
+    return sum(row[kind] or 0 for row in rows)
 
 
 def row(bucket: date, active: int, groups: Mapping[str, int], reader: Reader) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Reads what the questions need from ClickHouse, and puts their answers together."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
@@ -8,7 +8,7 @@ from typing import Any
 
 from core.catalog import Catalog
 from warehouse.engine import Engine
-from warehouse.queries import dimensions, metrics, month_bits, sampling, shard_sums
+from warehouse.queries import dimensions, metrics, sampling, shard_sums
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.group_counts import texts_sql
 from warehouse.queries.metric_query import MetricQuery
@@ -105,31 +105,48 @@ class Reader:
         return self.question.filters[name] in keys or bool(self.told(**changes))
 
     def since(self) -> date | None:
-        """Return the first day of the data of the module, or of all modules."""
+        """Return the day on which the data of the module, or of all modules, begin: k installs have reported by then.
+
+        It is None if fewer ever did, so a module of few installs looks like one that does not exist.
+        """
+        k = self.terms.k
         values = self.values(self.question.installs(filters=self.question.module))
-        where = values.condition("module", "module") if self.question.module else "1"
-        first = month_bits.first_day("days")
+        module = values.condition("module", "module") if self.question.module else "1"
+        earliest = (
+            f"SELECT install, first_day FROM installs WHERE {module}{values.chosen()} "  # noqa: S608
+            f"ORDER BY first_day LIMIT 1 BY install LIMIT {k}"
+        )
         ((found, number),) = self.query(
-            f"SELECT min({first}), count() FROM installs_by_month "  # noqa: S608
-            f"WHERE {where} AND month = (SELECT min(month) FROM installs_by_month WHERE {where})",
+            "SELECT greatest(max(first_day), (SELECT min(month) FROM installs_by_month))::Date, count() FROM "  # noqa: S608
+            f"(SELECT first_day FROM ({self.of_each_shard(earliest)}) ORDER BY first_day LIMIT {k})",
             values.parameters,
         )
-        day: date | None = found if number else None
+        day: date | None = found if number == k else None
         return day
 
-    def coverage(self, answered: int | None = None) -> dict[str, int | None]:
+    def coverage(self, numbers: Iterable[int | None], answered: int | None = None) -> dict[str, int | None]:
         """Return how many installs were active in the span, and how many of them answered.
 
         By default, those answered that reported a value of each dimension that the filters name, and some feature if
-        the question is about features.
+        the question is about features. `numbers` are those that the answer shows of installs that answered, also added
+        up where no install is in two of them. What would disclose by one of these how few others there are is hidden.
         """
-        k = self.terms.k
         active, complete = self._coverage() if self.told(filters=self.question.module) else (0, 0)
         answered = min(active, complete if answered is None else answered)
+        shown = [number for number in numbers if number is not None]
+        tells_active, tells_answered = self._tells(active, shown), self._tells(answered, shown)
+        if tells_active and not hiding.part(answered, active, self.terms.k):
+            tells_answered = False
         return {
-            "active": self.count(active) if active >= k or k == 1 else None,
-            "answered": self.count(answered) if hiding.part(answered, active, k) else None,
+            "active": self.count(active) if tells_active else None,
+            "answered": self.count(answered) if tells_answered else None,
         }
+
+    def _tells(self, installs: int, shown: Sequence[int]) -> bool:
+        """Return whether the number of installs may be told beside shown numbers of some of them."""
+        k, count = self.terms.k, self.count(installs)
+        near = any(0 < abs(count - number) < k * self.divisor for number in shown)
+        return k == 1 or (installs >= k and not near)
 
     def _coverage(self) -> tuple[int, int]:
         question = self.question

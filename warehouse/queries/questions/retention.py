@@ -44,7 +44,7 @@ def answer(reader: Reader) -> dict[str, Any]:
         if activity.known(bucket, since, grain):
             counts = found.get(past.position(bucket), ()) if str(bucket) in told else ()
             rows.append(row(bucket, (counts or [0] * len(buckets))[: len(buckets) - number], reader))
-    return reader.answer(rows, reader.coverage())
+    return reader.answer(rows, reader.coverage([sum(each["installs"] or 0 for each in rows)]))
 
 
 def row(bucket: date, counts: Sequence[int], reader: Reader) -> dict[str, Any]:

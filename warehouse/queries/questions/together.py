@@ -49,7 +49,8 @@ def answer(reader: Reader) -> dict[str, Any]:
         rows.append({"features": pair, "installs": reader.count(both), "expected": round(expected, 1)})
     rows.sort(key=lambda row: (-row["installs"], row["features"]))
     shown = reader.count(of) if of >= reader.terms.k else None
-    return reader.answer(rows, reader.coverage(), of=shown, suppressed=suppressed)
+    coverage = reader.coverage([shown, *(row["installs"] for row in rows)])
+    return reader.answer(rows, coverage, of=shown, suppressed=suppressed)
 
 
 def _hides(both: int, users: int, others: int, of: int, k: int) -> bool:

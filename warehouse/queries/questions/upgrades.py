@@ -1,6 +1,7 @@
 """`upgrades`: from which version of a module to which one installs went, and after how many days."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -51,7 +52,20 @@ def answer(reader: Reader) -> dict[str, Any]:
             before, after = (OTHER, OTHER) if row.key == OTHER else row.key.split(BETWEEN)
             median = None if row.key == OTHER else paths[row.key][1]
             rows.append({"from": before, "to": after, "installs": reader.count(row.installs), "median_days": median})
-    return reader.answer(rows, reader.coverage(), suppressed=sum(row.folded for row in told))
+    return reader.answer(rows, reader.coverage(_sums(rows)), suppressed=sum(row.folded for row in told))
+
+
+def _sums(rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Return the shown numbers of installs, and those of paths that begin or end with the same version, added up.
+
+    An install goes up from a version once, and to a version once.
+    """
+    added: Counter[tuple[str, str]] = Counter()
+    for row in rows:
+        for end in ("from", "to"):
+            if row[end] != OTHER:
+                added[end, row[end]] += row["installs"]
+    return [*(row["installs"] for row in rows), *added.values()]
 
 
 class _Steps:
