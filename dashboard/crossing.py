@@ -1,6 +1,7 @@
 """Two dimensions crossed as a heat map: for each value of one, the shares of the values of the other."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard.charts.bars import Row, known_rows
@@ -11,6 +12,7 @@ from dashboard.formatting import count, fewer
 from dashboard.links import link
 from dashboard.tables import heat_map
 from warehouse.queries import dimensions
+from warehouse.queries.questions import hiding
 from warehouse.queries.small_groups import OTHER
 
 MOST_ROWS, MOST_COLUMNS = 14, 10
@@ -29,19 +31,30 @@ def crossed(data: DataSource, chosen: Filters, by: str, other: str, path: str, s
     of_rows = {row["key"]: row["value"] for row in known_rows(data.ask("installs", alone)["rows"])}
     downwards = _ordered(by, [one for one, _ in cells], cells, 0)[:MOST_ROWS]
     across = _ordered(other, [two for _, two in cells], cells, 1)[:MOST_COLUMNS]
+    told: Counter[str] = Counter()
+    for (one, _), number in cells.items():
+        told[one] += number
+    untold = unnumbered(told, of_rows, data.k)
     rows = []
     for one in downwards:
-        told = sum(number for (first, _), number in cells.items() if first == one)
-        total = max(told, of_rows.get(one, 0))  # with those whose groups are too small to show
+        total = told[one] if one in untold else max(told[one], of_rows.get(one, 0))
         parts = [cells[one, two] / total if (one, two) in cells else None for two in across]
-        rows.append((f"{one} ({count(total)})", parts))
+        rows.append((one if one in untold else f"{one} ({count(total)})", parts))
     few = f"{fewer(data.k)} installs, or none" if data.k > 1 else "none"
     note = f"Shares of all installs of each row, by their latest report. Empty: {few}."
     note += f" {count(rest)} installs are in groups too small to show." if rest else ""
+    if untold.intersection(downwards):
+        note += " A row has no number where too few installs are outside its cells: its shares are of those inside."
     columns = (DIMENSIONS[by], *across)
     links = [[link(path, search, {by: one, other: two}) for two in across] for one in downwards]
     caption = f"{DIMENSIONS[by]} by {DIMENSIONS[other]}"
     return heat_map(caption, columns, rows, [api_call("installs", each) for each in (args, alone)], note, links)
+
+
+def unnumbered(told: Mapping[str, int], of_rows: Mapping[str, int], k: int) -> set[str]:
+    """The rows whose number would disclose, beside the sum of their cells, how few installs are outside. Pure."""
+    outside = {one: of_rows[one] - inside for one, inside in told.items() if of_rows.get(one, 0) > inside}
+    return hiding.hidden(outside, [tuple(outside)], k)
 
 
 def read(rows: Sequence[Row]) -> tuple[dict[tuple[str, str], int], int]:

@@ -191,9 +191,9 @@ def _check_drawn(shown: list[list[str]], rows: list[list[str]], header: list[str
 def _check_rows(card: Card, rows: list[list[str]], oracle: Oracle) -> None:
     found = [[_number(cell) for cell in row] for row in rows]
     if card.name in ("platforms-crossed", "versions-php"):
-        cells = crossed(card)
-        for first, *shares in found:
-            label = str(first)
+        cells = crossed(card, K)
+        for (first, *_), (_, *shares) in zip(rows, found, strict=True):
+            label = first.removeprefix("'")
             for column, told in zip(card.columns[1:], shares, strict=True):
                 assert told == cells.get((label, str(column))), (card.name, label, column)
         assert found

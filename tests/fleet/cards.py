@@ -283,12 +283,21 @@ _EXPECTED = {
 SUBSETS = ("versions-in-use", "feature-version", "feature-php_series", "feature-whmcs_series")
 
 
-def crossed(card: Card) -> dict[tuple[str, str], float]:
-    """The share of each value of the second dimension among all installs of one of the first."""
+def crossed(card: Card, k: int) -> dict[tuple[str, str], float]:
+    """The share of each value of the second dimension among all installs of one of the first.
+
+    A number of all that would tell fewer than k beside the cells is left out, and the next ones until k are left out.
+    """
     cells = {tuple(row["keys"]): row["value"] for row in card.known(0) if OTHER not in row["keys"]}
     of: dict[str, int] = {}
     for (one, _), number in cells.items():
         of[one] = of.get(one, 0) + number
-    for row in card.known(1):
-        of[row["key"]] = max(of.get(row["key"], 0), row["value"])
-    return {(f"{one} ({count(of[one])})", two): round(number / of[one], 4) for (one, two), number in cells.items()}
+    rests = {row["key"]: row["value"] - of[row["key"]] for row in card.known(1) if row["key"] in of}
+    smallest_first = sorted((rest, one) for one, rest in rests.items() if rest > 0)
+    few = [one for rest, one in smallest_first if rest < k]
+    while few and len(few) < len(smallest_first) and (len(few) < 2 or sum(rests[one] for one in few) < k):
+        few.append(smallest_first[len(few)][1])
+    labels = {one: one if one in few else f"{one} ({count(told + max(rests.get(one, 0), 0))})"
+              for one, told in of.items()}  # fmt: skip
+    of = {one: told if one in few else told + max(rests.get(one, 0), 0) for one, told in of.items()}
+    return {(labels[one], two): round(number / of[one], 4) for (one, two), number in cells.items()}
