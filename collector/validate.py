@@ -5,7 +5,7 @@ contains the invalid value: it may be an e-mail address.
 """
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import ip_address
@@ -91,10 +91,8 @@ def validate(value: Any) -> dict[str, Any]:
     except RecursionError:  # pragma: no cover - decode rejects such nesting
         raise Rejected(Reason.MALFORMED_JSON, detail="the body is nested too deep") from None
     beacon: dict[str, Any] = value
-    if not _is_time(beacon["sent_at"]):  # such as February 30, and a leap second, which counts as the second before
-        beacon = {**beacon, "sent_at": _LEAP_SECOND.sub(r"\g<1>59", beacon["sent_at"])}
-        if not _is_time(beacon["sent_at"]):
-            raise _bad_time()
+    if _moment(beacon["sent_at"]) is None:  # such as February 30, and a leap second
+        beacon = {**beacon, "sent_at": _before_leap_second(beacon["sent_at"])}
     if beacon.get("consent", {}).get("level") == "license":
         for path in CONSENT_FULL:
             if holds(beacon, path):
@@ -105,12 +103,23 @@ def validate(value: Any) -> dict[str, Any]:
     return beacon
 
 
-def _is_time(text: str) -> bool:
+def _moment(text: str) -> datetime | None:
     try:
-        msgspec.convert(text, datetime)
+        return msgspec.convert(text, datetime)
     except msgspec.ValidationError:
-        return False
-    return True
+        return None
+
+
+def _before_leap_second(text: str) -> str:
+    """Return the time of the second before a leap second, which is the last of a day in UTC. Raises `Rejected`."""
+    before = f"{text[:17]}59{text[19:]}"
+    moment = _moment(before) if text[17:19] == "60" else None
+    if moment is None:
+        raise _bad_time()
+    minutes = moment.hour * 60 + moment.minute - (moment.utcoffset() or timedelta()) // timedelta(minutes=1)
+    if minutes % 1440 != 1439:
+        raise _bad_time()
+    return before
 
 
 def _respelled(value: Any, path: str = "") -> Any:
@@ -135,7 +144,6 @@ def _integer(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-_LEAP_SECOND = re.compile("^(.{17})60")
 _COUNTS = frozenset(field.path for field in FIELDS if field.kind == "counts")
 _INTEGERS = frozenset(field.path for field in FIELDS if field.kind == "integer")
 _OBJECTS_AND_COUNTS = _COUNTS.union(OBJECTS)

@@ -1,7 +1,7 @@
 """A minimal validator for JSON Schema 2020-12, to check beacons against the published schema."""
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 from uuid import UUID
@@ -23,8 +23,11 @@ _ABOUT: dict[str, type] = {
 
 
 def _time(text: str) -> datetime:
-    # RFC 3339 has t and z, and leap seconds, too.
-    return datetime.fromisoformat(re.sub(r"^(.{17})60", r"\g<1>59", text.upper()))
+    # RFC 3339 has t and z, too, and a leap second at the end of a day in UTC.
+    time = datetime.fromisoformat(re.sub(r"^(.{17})60", r"\g<1>59", text.upper()))
+    if text[17:19] == "60" and (time.replace(year=2000) - (time.utcoffset() or timedelta())).strftime("%H%M") != "2359":
+        raise ValueError(text)
+    return time
 
 
 _FORMATS: dict[str, Any] = {"ipv4": IPv4Address, "ipv6": IPv6Address, "uuid": UUID, "date-time": _time}
