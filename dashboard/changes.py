@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dashboard.formatting import share
-from dashboard.significance import beyond_chance, distance
+from dashboard.significance import beyond_chance, distance, distance_of_changes
 from warehouse.queries.small_groups import OTHER
 
-MOSTLY = 0.6  # of a change is on one version
 Part = tuple[int, int]  # installs, of
 
 
@@ -93,23 +92,57 @@ def strongest_of_each(changes: Iterable[Change], most: int) -> list[Change]:
 
 
 def sentence(change: Change) -> str:
-    """`bulk_email fell from 41% to 33% of bulk_mailer's installs, mostly on 4.0.0`."""
+    """`bulk_email fell from 41% to 33% of bulk_mailer's installs, above all on 4.0.0`."""
     before, now = change.shares
     if change.at_most:
         return f"{change.name} rose to {share(now)} of {change.of}, from too few to show"
     moved = "rose" if now > before else "fell"
-    where = f", mostly on {change.where}" if change.where else ""
+    where = f", above all on {change.where}" if change.where else ""
     return f"{change.name} {moved} from {share(before)} to {share(now)} of {change.of}{where}"
 
 
-def mostly(before: float, versions: Mapping[str, Part], points: float) -> str:
-    """The version on which most of a change of a share happened; empty if there is none.
+@dataclass(frozen=True)
+class Users:
+    """The users of a feature, and the installs, by version. The users of a version without a figure are `at_most`."""
 
-    `versions` has users and installs of each version now. `before` is the share of the period of comparison.
+    users: Mapping[str, int]
+    installs: Mapping[str, int]
+    at_most: int = 0
+
+    def of(self, version: str) -> Part:
+        """The users of a version, or the most that they can be, and its installs."""
+        installs = self.installs[version]
+        return min(self.users.get(version, self.at_most), installs), installs
+
+    def known(self, version: str) -> bool:
+        """Whether the users of a version are told exactly."""
+        return version in self.users or not self.at_most
+
+    def others(self, version: str) -> Part:
+        """The users and the installs of all other versions of which both are known."""
+        parts = [self.of(one) for one in self.installs if one != version and self.known(one)]
+        return sum(users for users, _ in parts), sum(installs for _, installs in parts)
+
+
+def changed_above_all(before: Users, now: Users, points: float) -> str:
+    """The version whose share changed clearly more than that of the other versions together; empty if there is none.
+
+    A version without installs before is compared by its share now. `points` is the change over all versions.
     """
-    installs = sum(of for _, of in versions.values())
-    if not installs:
-        return ""
-    parts = {version: users - before * of for version, (users, of) in versions.items() if version != OTHER}
-    version = max(parts, key=lambda one: parts[one] if points > 0 else -parts[one], default="")
-    return version if version and parts[version] / (points * installs) > MOSTLY else ""
+    found = {}
+    for version in now.installs:
+        # The most that they can be would be a rise now, and a fall before.
+        exact = now if points > 0 else before
+        if not now.others(version)[1] or (version in exact.installs and not exact.known(version)):
+            continue
+        users, of = now.of(version)
+        if version not in before.installs:
+            apart = distance(users, of, *now.others(version))
+        else:
+            then, of_then = before.of(version)
+            own = users / of - then / of_then
+            apart = distance_of_changes((then, of_then), (users, of), before.others(version), now.others(version))
+            apart = apart if own * points > 0 else 0
+        found[version] = apart if points > 0 else -apart
+    version = max(found, key=found.__getitem__, default="")
+    return version if version and found[version] >= beyond_chance(len(found)) else ""

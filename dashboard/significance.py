@@ -23,6 +23,21 @@ def distance(part: int, of: int, other_part: int, other_of: int) -> float:
     return (part / of - other_part / other_of) / error if error else 0.0
 
 
+def distance_of_changes(
+    before: tuple[int, int], now: tuple[int, int], other_before: tuple[int, int], other_now: tuple[int, int]
+) -> float:
+    """How far two changes of shares are apart, in standard errors. 0 where nothing is known.
+
+    Each share has one success and one failure more, so that 0 of few has an error, too (Agresti and Caffo 2000).
+    """
+    parts = (now, before, other_now, other_before)
+    if not all(of for _, of in parts):
+        return 0.0
+    shares = [(part + 1) / (of + 2) for part, of in parts]
+    error = sqrt(sum(share * (1 - share) / (of + 2) for share, (_, of) in zip(shares, parts, strict=True)))
+    return (shares[0] - shares[1] - (shares[2] - shares[3])) / error
+
+
 def beyond_chance(compared: int) -> float:
     """The distance that chance alone passes in 5% of cases with any of so many comparisons (Bonferroni)."""
     return NormalDist().inv_cdf(1 - 0.025 / max(compared, 1))

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from dashboard.changes import Change, compared, mostly, movers, sentence
+from dashboard.changes import Change, Users, changed_above_all, compared, movers, sentence
 from dashboard.projection import project
 from dashboard.releases import Release, band, verdict
 from dashboard.significance import distance, interval
@@ -19,9 +19,9 @@ def change(before: tuple[int, int], now: tuple[int, int], kind: str = "Feature",
 
 
 def test_a_change_is_told_in_a_sentence() -> None:
-    """The sentence has both shares, whose they are, and where most of it happened."""
+    """The sentence has both shares, whose they are, and the version on which it happened above all."""
     told = sentence(change((82, 200), (66, 200), where="4.0.0"))
-    assert told == "bulk_email fell from 41% to 33% of bulk_mailer's installs, mostly on 4.0.0"
+    assert told == "bulk_email fell from 41% to 33% of bulk_mailer's installs, above all on 4.0.0"
     assert sentence(change((1, 10), (5, 10), "PHP")) == "bulk_email rose from 10% to 50% of bulk_mailer's installs"
 
 
@@ -94,21 +94,65 @@ def test_what_is_new_is_told_in_a_sentence() -> None:
     assert told == "bulk_email rose to 62% of bulk_mailer's installs, from too few to show"
 
 
+Parts = dict[str, tuple[int, int]]  # users and installs by version
+
+
+def users(parts: Parts, folded: Parts, at_most: int) -> Users:
+    """The users of a feature by version; those of the `folded` versions are too few to be told."""
+    installs = {version: of for version, (_, of) in (parts | folded).items()}
+    return Users({version: number for version, (number, _) in parts.items()}, installs, at_most)
+
+
 @pytest.mark.parametrize(
-    ("versions", "expected"),
+    ("before", "now", "points", "expected"),
     [
-        ({}, ""),
-        ({"4.0.0": (10, 50), "3.2.0": (25, 50)}, "4.0.0"),
-        ({"4.0.0": (20, 50), "3.2.0": (20, 50)}, ""),
-        ({"(other)": (0, 50), "3.2.0": (25, 50)}, ""),
+        ({}, {}, -0.1, ""),
+        # It fell by as much on both.
+        ({"3.3.1": (30, 118), "3.3.0": (69, 241)}, {"3.3.1": (32, 211), "3.3.0": (31, 155)}, -0.11, ""),
+        # It fell on one of them.
+        ({"4.0.0": (60, 118), "3.3.0": (69, 241)}, {"4.0.0": (20, 211), "3.3.0": (44, 155)}, -0.11, "4.0.0"),
+        # It rose on the others: they are clearly apart, but not in the direction of the change.
+        ({"4.0.0": (40, 200), "3.3.0": (40, 200)}, {"4.0.0": (40, 200), "3.3.0": (80, 200)}, -0.1, ""),
+        # The share of each stayed: there are more installs on the version whose share is low.
+        ({"4.0.0": (10, 100), "3.3.0": (90, 300)}, {"4.0.0": (30, 300), "3.3.0": (30, 100)}, -0.1, ""),
+        # Without installs before, the share now is compared.
+        ({"3.3.0": (80, 200)}, {"4.0.0": (5, 100), "3.3.0": (40, 100)}, -0.2, "4.0.0"),
+        ({"3.3.0": (80, 200)}, {"4.0.0": (38, 100), "3.3.0": (40, 100)}, -0.1, ""),
+        ({"3.3.0": (80, 200)}, {"4.0.0": (90, 100), "3.3.0": (40, 100)}, 0.2, "4.0.0"),
+        ({"3.3.0": (80, 200)}, {"4.0.0": (90, 100)}, 0.2, ""),
+        # Few installs are chance.
+        ({"4.0.0": (5, 8), "3.3.0": (69, 241)}, {"4.0.0": (2, 9), "3.3.0": (44, 155)}, -0.01, ""),
     ],
 )
-def test_a_change_is_mostly_on_the_version_that_has_most_of_it(
-    versions: dict[str, tuple[int, int]], expected: str
+def test_a_change_is_above_all_on_the_version_that_changed_unlike_the_others(
+    before: Parts, now: Parts, points: float, expected: str
 ) -> None:
-    """Half of the installs used it before; the version is named only if most of the loss is there."""
-    users, installs = sum(one for one, _ in versions.values()), sum(of for _, of in versions.values())
-    assert mostly(0.5, versions, users / installs - 0.5 if installs else -0.1) == expected
+    """A version is named if its own share changed beyond chance as the whole did, and clearly more than the others'."""
+    assert changed_above_all(users(before, {}, 0), users(now, {}, 0), points) == expected
+
+
+def test_chance_alone_names_a_version_seldom() -> None:
+    """Four versions on which a feature fell alike: in about 5% of periods one of them is named."""
+    rng = random.Random(7)
+
+    def drawn(part: float, of: int) -> Users:
+        sizes = {f"3.{number}": of for number in range(4)}
+        return Users({version: sum(rng.random() < part for _ in range(of)) for version in sizes}, sizes)
+
+    named = [changed_above_all(drawn(0.3, 60), drawn(0.2, 80), -0.1) for _ in range(400)]
+    assert 1 <= sum(map(bool, named)) <= 20
+
+
+def test_a_version_with_too_few_users_is_compared_by_the_most_that_they_can_be() -> None:
+    """Where none used it on a release any more, the release is named though its figure is folded; a rise is not."""
+    before = users({"4.0.0": (40, 100), "3.3.0": (80, 200)}, {}, 0)
+    broken = users({"3.3.0": (80, 200)}, {"4.0.0": (0, 100)}, 6)
+    assert changed_above_all(before, broken, -0.1) == "4.0.0"
+    assert changed_above_all(before, replace(broken, at_most=38), -0.1) == ""
+    assert changed_above_all(broken, before, 0.1) == "4.0.0"
+    assert changed_above_all(replace(broken, at_most=38), before, 0.1) == ""
+    risen = users({"3.3.0": (20, 200)}, {"4.0.0": (0, 100)}, 90)
+    assert changed_above_all(users({"3.3.0": (20, 200), "4.0.0": (10, 100)}, {}, 0), risen, 0.1) == ""
 
 
 def test_an_interval_contains_its_share_and_narrows() -> None:

@@ -36,7 +36,29 @@ def test_what_is_new_rose_from_nothing(visit: Visit, monkeypatch: pytest.MonkeyP
     )
     assert ["invoice_pro 4.0.0", OF, 0, 0.6, 0.6] in rows
     assert [REMINDERS, OF, 0, 0.6, 0.6] in rows
-    assert f"{REMINDERS} rose from 0% to 60% of {OF}, mostly on 4.0.0" in said
+    assert f"{REMINDERS} rose from 0% to 60% of {OF}, above all on 4.0.0" in said
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "blamed"), [((31, 155), (32, 211), False), ((44, 155), (13, 211), True)], ids=["alike", "on one"]
+)
+def test_a_release_is_blamed_only_for_what_fell_on_it(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, old: tuple[int, int], new: tuple[int, int], blamed: bool
+) -> None:
+    """It has more installs than before, and with them most of the fall: that alone is no reason."""
+
+    def period(back: int, old: tuple[int, int], new: tuple[int, int]) -> list[Beacon]:
+        sent: list[Beacon] = []
+        for version, (users, of) in {"3.3.0": old, "3.3.1": new}.items():
+            names = [f"{version} {number}" for number in range(of)]
+            sent += [*beacons(names[:users], back, version, [EXPORT]), *beacons(names[users:], back, version)]
+        return sent
+
+    begun = beacons(range(9), 55, "3.3.0")
+    _, said = moved(visit("product"), monkeypatch, begun, period(40, (69, 241), (30, 118)), period(5, old, new))
+    assert f"{EXPORT} fell from " in said
+    assert ("above all on 3.3.1" in said) == blamed
+    assert ("above all on" in said) == blamed
 
 
 def test_what_may_have_been_folded_rose_from_too_few(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:

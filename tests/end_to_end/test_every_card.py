@@ -69,7 +69,7 @@ COUNTRIES = {
 }  # fmt: skip
 MOVED = re.compile(
     r"(?P<what>.+) (?P<moved>rose|fell) (from (?P<before>\S+) )?to (?P<now>\S+) "
-    r"of (?P<of>the installs|\S+ installs( that matched the filters)?)(, mostly on \S+|, from too few to show)?\."
+    r"of (?P<of>the installs|\S+ installs( that matched the filters)?)(, above all on \S+|, from too few to show)?\."
 )
 # Cards that name no call: what the collectors rejected is in no figure.
 WITHOUT_CALLS = ("data-rejected",)

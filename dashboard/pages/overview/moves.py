@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from dashboard import filters
-from dashboard.changes import Change, compared, mostly
+from dashboard.changes import Change, Users, changed_above_all, compared
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import EVERY_DIMENSION, DataSource
 from dashboard.display_names import DIMENSIONS
@@ -31,15 +31,24 @@ def read(data: DataSource, chosen: Filters, search: str) -> list[Change] | None:
 
 
 def located(data: DataSource, chosen: Filters, change: Change) -> Change:
-    """A change of a feature with the version on which most of it happened."""
+    """A change of a feature with the version on which its share changed clearly more than on the others."""
     periods = chosen.compared(filters.today())
     if change.kind != "Feature" or change.at_most or periods is None:
         return change
-    of_module = replace(periods[0], module=change.module)
-    active = _counts(data, "installs", of_module.base(by="version", grain="period"))
-    users = _counts(data, "feature_installs", of_module.args(by="version", grain="period", feature=change.name))
-    versions = {version: (users[version], of) for version, of in active.items() if version in users}
-    return replace(change, where=mostly(change.shares[0], versions, change.points))
+    now, before = (
+        _users(data, replace(period, module=change.module), change.name, users)
+        for period, (users, _) in zip(periods, (change.now, change.before), strict=True)
+    )
+    return replace(change, where=changed_above_all(before, now, change.points))
+
+
+def _users(data: DataSource, chosen: Filters, feature: str, total: int) -> Users:
+    """The users of a feature by version, who are so many in all."""
+    installs = _counts(data, "installs", chosen.base(by="version", grain="period"))
+    users = _counts(data, "feature_installs", chosen.args(by="version", grain="period", feature=feature))
+    at_most = users.pop(OTHER, 0) if users else total
+    installs.pop(OTHER, None)
+    return Users(users, installs, at_most)
 
 
 def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
