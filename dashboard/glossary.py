@@ -83,12 +83,13 @@ TERMS: dict[str, Term] = {
     "adoption_since_release": Term(
         "Adoption of a release",
         "The share of a module's active installs of a day that report the version, by days since its release. The day "
-        "of the release is that of the catalog, or else the first day on which enough installs reported it.",
+        "of the release is that of the catalog, or else the first day on which enough installs reported it. It ends on "
+        "the day before a higher version came out.",
     ),
     "release_watch": Term(
         "Release watch",
-        "The newest release beside earlier ones at the same age. It is called faster or slower only if the 95% "
-        "interval of its share is beyond all of theirs.",
+        "The newest release beside earlier ones at the same age, as long as no higher version was out. It is called "
+        "faster or slower only if the 95% interval of its share is beyond all of theirs.",
     ),
     "new": Term("New installs", "Installs whose first beacon ever arrived in the week."),
     "returning": Term("Active before, too", "Installs that were active in the week and in the week before."),

@@ -1,7 +1,7 @@
 """The releases of a module, and how the newest one compares with earlier ones at the same age."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ from core import versions
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters
-from dashboard.formatting import count, share
+from dashboard.formatting import count, day, plural, share
 from dashboard.significance import interval
 from warehouse.queries.small_groups import OTHER
 
@@ -21,7 +21,10 @@ BEGINNING = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Release:
-    """A version, the day of its release, and its adoption: (installs, of) by days since then; None is unknown."""
+    """A version, the day of its release, and its adoption: (installs, of) by days since then; None is unknown.
+
+    The adoption of a release that was replaced ends on the day before a higher version came out.
+    """
 
     version: str
     released: date
@@ -57,8 +60,23 @@ def newest(data: DataSource, chosen: Filters) -> list[Release]:
     ordered = sorted((name for name in names if not _is_prerelease(name)), key=_order, reverse=True)
     args = {name: value for name, value in adoption_args(chosen, "").items() if value}
     answers = data.adoption_of_each_version(args, ordered[:MOST_COMPARED])
-    found = [release for name, answer in answers.items() if (release := _read(data, name, answer))]
+    found = until_replaced(release for name, answer in answers.items() if (release := _read(data, name, answer)))
     return sorted(found, key=lambda release: (release.released, _order(release.version)), reverse=True)
+
+
+def until_replaced(releases: Iterable[Release]) -> list[Release]:
+    """Each release as long as no higher version came out after it: from then on installs leave it."""
+    known = list(releases)
+    found = []
+    for one in known:
+        later = (
+            other.released
+            for other in known
+            if other.released > one.released and _order(other.version) > _order(one.version)
+        )
+        replaced = min(later, default=None)
+        found.append(replace(one, adoption=one.adoption[: (replaced - one.released).days]) if replaced else one)
+    return found
 
 
 def adoption_args(chosen: Filters, version: str) -> dict[str, str]:
@@ -99,12 +117,15 @@ def verdict(release: Release, earlier: Sequence[Release]) -> str:
     part, of = release.adoption[age] or (0, 1)
     low, high = interval(part, of)
     said = (
-        f"{age} days after its release, {release.version} is on {share(part / of)} of the installs "
-        f"that reported on that day ({count(part)} of {count(of)}; 95% interval {share(low)} to {share(high)})."
+        f"On {day(release.released + timedelta(days=age))}, {age} days after its release, {release.version} is on "
+        f"{share(part / of)} of the installs that reported on that day "
+        f"({count(part)} of {count(of)}; 95% interval {share(low)} to {share(high)})."
     )
     known = [value for one in earlier if age < len(one.curve) and (value := one.curve[age]) is not None]
+    before = plural(len(earlier), "release")
+    reached = f"Of the {before} before, {len(known)} reached that age before a higher version came out"
     if len(known) < LEAST_EARLIER:
-        return f"{said} Too few earlier releases are known at this age for a verdict: {len(known)}."
+        return f"{said} {reached}: too few for a verdict."
     least, most = min(known), max(known)
     if low > most:
         judged = "It takes hold faster than each of them."
@@ -116,7 +137,7 @@ def verdict(release: Release, earlier: Sequence[Release]) -> str:
         judged = "It is above all of them, but by so few installs that this may be chance."
     else:
         judged = "It takes hold as they did."
-    return f"{said} The {len(known)} releases before had {share(least)} to {share(most)} at that age. {judged}"
+    return f"{said} {reached}, with {share(least)} to {share(most)}. {judged}"
 
 
 def _order(version: str) -> tuple[Any, ...]:

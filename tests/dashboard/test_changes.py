@@ -8,10 +8,11 @@ import pytest
 
 from dashboard.changes import Change, Users, changed_above_all, compared, movers, sentence
 from dashboard.projection import project
-from dashboard.releases import Release, band, verdict
+from dashboard.releases import Release, band, until_replaced, verdict
 from dashboard.significance import distance, interval
 
 MONDAY = date(2026, 11, 23)
+DAY = timedelta(days=1)
 
 
 def change(before: tuple[int, int], now: tuple[int, int], kind: str = "Feature", where: str = "") -> Change:
@@ -212,7 +213,8 @@ def test_a_release_is_judged_beside_earlier_ones_at_its_age(share: int, judged: 
     told = verdict(release("4.0", 1, 5, share), EARLIER)
     assert judged in told
     assert "95% interval" in told
-    assert "The 3 releases before had 20% to 24% at that age." in told
+    assert "Of the 3 releases before, 3 reached that age before a higher version came out, with 20% to 24%." in told
+    assert told.startswith("On 25 Nov 2026, 2 days after its release, 4.0 is on ")
 
 
 @pytest.mark.parametrize(("share", "judged"), [(10, "below all of them"), (35, "above all of them")])
@@ -224,9 +226,26 @@ def test_a_release_on_few_installs_may_be_outside_by_chance(share: int, judged: 
 
 def test_no_verdict_without_enough_to_compare_with() -> None:
     """Fewer than two earlier releases, or none with that age, give no verdict; nor does a release without figures."""
-    assert "Too few earlier releases" in verdict(release("4.0", 1, 5, 20), EARLIER[:1])
-    assert "Too few earlier releases" in verdict(release("4.0", 1, 5, 20, 30), EARLIER)
+    assert "too few for a verdict" in verdict(release("4.0", 1, 5, 20), EARLIER[:1])
+    assert "too few for a verdict" in verdict(release("4.0", 1, 5, 20, 30), EARLIER)
+    assert "Of the 3 releases before, 0 reached" in verdict(release("4.0", 1, 5, 20, 30), EARLIER)
     assert "too few installs" in verdict(Release("4.0", MONDAY, [None]), EARLIER)
+
+
+def test_a_release_is_compared_until_it_is_replaced() -> None:
+    """3.1 came out on the second day of 3.0: its share after that is that of a release that installs leave."""
+    replaced, next_one = release("3.0", 10, 20, 8, 3), replace(release("3.1", 5, 30), released=MONDAY + DAY * 2)
+    assert [one.curve for one in until_replaced([replaced, next_one])] == [[0.1, 0.2], [0.05, 0.3]]
+    told = verdict(release("4.0", 1, 5, 20), [*until_replaced([replaced, next_one]), *EARLIER[:2]])
+    assert "Of the 4 releases before, 2 reached that age" in told
+    assert until_replaced([]) == []
+
+
+def test_a_patch_of_an_older_version_replaces_none() -> None:
+    """Nor does a version that came out on the same day. One that came out before does not end it either."""
+    newest, patch = release("3.3", 10, 20, 30), replace(release("3.2.9", 1, 2), released=MONDAY + DAY)
+    same_day = release("3.4", 1, 2)
+    assert [len(one.curve) for one in until_replaced([newest, patch, same_day])] == [3, 2, 2]
 
 
 def test_the_band_goes_as_far_as_two_releases() -> None:

@@ -48,3 +48,24 @@ def test_filters_that_are_not_applied_are_named(visit: Visit, region: str, filte
     assert (SAID in told) == bool(said)
     assert said in told
     assert "4.0.0" in str(filled)
+
+
+def test_a_release_that_was_replaced_ends_with_its_successor(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its line ends, the note says so, and beyond that age nothing is compared with it."""
+    older = RELEASED - timedelta(days=4)
+
+    def adoption(_data: Any, _args: Mapping[str, str], versions: Sequence[str]) -> dict[str, Any]:
+        rows = [{"share": 0.5, "installs": 20, "of": 40}] * 9
+        days = {"4.0.0": RELEASED, "3.3.0": older}
+        return {name: {"released": str(days[name]), "released_by": "catalog", "rows": rows} for name in versions}
+
+    monkeypatch.setattr(DataSource, "adoption_of_each_version", adoption)
+    client, search = visit("product"), "?module=invoice_pro"
+    filled = fill(client, "adoption_since_release", search)
+    assert filled["adoption_since_release-shown"]["data"]["rows"][3:5] == [[3, 0.5, 0.5], [4, 0.5, None]]
+    assert "3.3.0 (released" in str(filled)
+    assert "50% after 3 days" in str(filled)
+    assert "A line ends on the day before a higher version came out" in str(filled)
+    assert "Of the 1 release before, 0 reached that age before a higher version came out" in str(
+        fill(client, "watch", search)
+    )

@@ -166,10 +166,23 @@ def _to_drop(card: Card, oracle: Oracle) -> list[list[Cell]]:
 
 
 def _curves(card: Card) -> dict[str, list[float | None]]:
-    return {
-        args["version"]: [None if row["share"] is None else row["installs"] / row["of"] for row in answer["rows"]]
-        for _, args, answer in card.calls
-    }
+    """The share of each release by day since it came out, up to the day before a higher version did."""
+    released = {args["version"]: date.fromisoformat(answer["released"]) for _, args, answer in card.calls}
+    curves = {}
+    for _, args, answer in card.calls:
+        version = args["version"]
+        later = [
+            (day - released[version]).days
+            for other, day in released.items()
+            if day > released[version] and _numbers(other) > _numbers(version)
+        ]
+        rows = answer["rows"][: min(later, default=None)]
+        curves[version] = [None if row["share"] is None else row["installs"] / row["of"] for row in rows]
+    return curves
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
 
 
 def _ages(columns: Sequence[Sequence[float | None]]) -> list[list[Cell]]:

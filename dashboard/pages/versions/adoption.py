@@ -32,8 +32,12 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
             for one in found
             if one.age >= 0
         ]
-        note = "Share of the module's active installs of each day. The day of a release is that of the catalog, or the "
-        note += f"first day on which {data.k} installs reported it."
-        note = f"{note} {not_applied(chosen.conditions)}".strip()
+        note = (
+            "Share of the module's active installs of each day. The day of a release is that of the catalog, or the "
+            f"first day on which {data.k} installs reported it. A line ends on the day before a higher version came "
+            f"out: from then on installs leave it. {not_applied(chosen.conditions)}"
+        )
         summary = f"Adoption since the release: {'; '.join(words)}."
-        return chart_values(DrawnChart(CHARTS[CHART].figure(curves), summary, note, table_by_age(curves, calls)))
+        return chart_values(
+            DrawnChart(CHARTS[CHART].figure(curves), summary, note.strip(), table_by_age(curves, calls))
+        )

@@ -68,7 +68,10 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         chosen, (release, *earlier) = asked
         around = of_module.band(earlier, max(release.age, 0))
         curve = release.curve[: max(release.age, 0) + 1]
-        grey = f"Grey: from the lowest to the highest of the {len(earlier)} releases before, at the same age."
+        grey = (
+            f"Grey: from the lowest to the highest of the {len(earlier)} releases before at the same age, of each "
+            "up to the day before a higher version came out. It ends where only one of them is left."
+        )
         note = " ".join(filter(None, (grey if around else "", not_applied(chosen.conditions))))
         figure = CHARTS[CHART].figure(release.version, curve, around)
         low, high = [low for low, _ in around], [high for _, high in around]
