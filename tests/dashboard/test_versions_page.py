@@ -69,3 +69,41 @@ def test_a_release_that_was_replaced_ends_with_its_successor(visit: Visit, monke
     assert "Of the 1 release before, 0 reached that age before a higher version came out" in str(
         fill(client, "watch", search)
     )
+
+
+FEATURES = ["f1", "f2", "f3"]
+
+
+@pytest.mark.parametrize(
+    ("on_release", "said"),
+    [
+        # Of 100 installs on the release and on 3.3.0; on 3.3.0 each feature has 50 users.
+        ({"f1": 50, "f2": 45, "f3": 55}, "use none of the 3 features with figures clearly more or less"),
+        ({"f1": 50, "f2": 5, "f3": 55}, "lower versions in 1 of the 3 features with figures: f2 (−45 points)."),
+        ({"f1": 50, "f3": 90}, "in 2 of the 3 features with figures: f2 (−50 points), f3 (+40 points)."),
+        # What is folded may be f2: 8 installs used a or b.
+        ({"f1": 50, "f3": 55, "a": 4, "b": -4}, "in 1 of the 3 features with figures: f2 (−42 points or lower)."),
+        ({}, "no feature has figures both of its installs and of those on lower versions."),
+    ],
+    ids=["alike", "one fell", "one is gone", "folded", "nothing is known"],
+)
+def test_features_of_a_release_are_told_with_how_many_are_compared(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, on_release: dict[str, int], said: str
+) -> None:
+    """A feature that broke has no row on the release: it is told with the most users that it can have there."""
+
+    def fleet(version: str, back: int, users: Mapping[str, int]) -> list[Any]:
+        """100 installs: each feature is used by so many of the first of them, or below 0 of the last."""
+        used = {name: set(range(100)[:most] if most > 0 else range(100)[most:]) for name, most in users.items()}
+        return [
+            one
+            for number in range(100)
+            for one in beacons([f"{version} {number}"], back, version, [name for name in used if number in used[name]])
+        ]
+
+    sent = [*fleet("3.3.0", 5, dict.fromkeys(FEATURES, 50)), *fleet("4.0.0", 5, on_release)]
+    count_from([*beacons(range(40), 20, "3.3.0", FEATURES), *sent], monkeypatch)
+    told = str(fill(visit("product"), "watch", "?module=invoice_pro"))
+    assert said in told
+    assert "In the last 10 complete days" in told
+    assert "fell silent in the last whole week is not told" in told

@@ -8,6 +8,7 @@ from dash import Output, html
 from dashboard import filters
 from dashboard import releases as of_module
 from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
+from dashboard.changes import compared, movers
 from dashboard.charts.bars import known_rows
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.series import first
@@ -15,11 +16,12 @@ from dashboard.charts.tables import table_by_age
 from dashboard.conditions import not_applied
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
-from dashboard.formatting import count, day, share
+from dashboard.formatting import count, day, plural, share, withheld
 from dashboard.pages.versions.newest import newest
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
-from dashboard.significance import beyond_chance, distance, interval
+from dashboard.releases import Release
+from dashboard.significance import interval
 from dashboard.tables import points
 from warehouse.queries.small_groups import OTHER
 
@@ -55,7 +57,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
             f"{release.version} was released on {day(release.released)}.",
             of_module.verdict(release, earlier),
             _silent(data, chosen, release.version, today),
-            _features(data, chosen, release.version, today),
+            _features(data, chosen, release, today),
             not_applied(chosen.conditions),
         ]
         return ([html.Li(sentence) for sentence in said if sentence],)
@@ -87,7 +89,7 @@ def _silent(data: DataSource, chosen: Filters, version: str, today: date) -> str
     args = {"module": chosen.module, "grain": "week", **span}
     here, everywhere = (_lost(data.question("lifecycle", {**args, **more})) for more in ({"version": version}, {}))
     if here is None or everywhere is None:
-        return "Too few of its installs fell silent in the last whole week to give a figure."
+        return f"How many of its installs fell silent in the last whole week is {withheld(data.k)}."
     low, high = interval(*here)
     return (
         f"Of its {count(here[1])} installs of the week before, {share(here[0] / here[1])} fell silent in the last "
@@ -102,25 +104,31 @@ def _lost(answer: dict[str, Any]) -> tuple[int, int] | None:
     return None if lost is None or not of else (lost, of)
 
 
-def _features(data: DataSource, chosen: Filters, version: str, today: date) -> str:
-    """The features that its installs use clearly more or less than the module's other installs."""
+def _features(data: DataSource, chosen: Filters, release: Release, today: date) -> str:
+    """The features that its installs use clearly more or less than those on lower versions, since it came out."""
     end = min(chosen.end, today - timedelta(days=1))
-    span = {"from": (end - timedelta(days=DAYS - 1)).isoformat(), "to": end.isoformat(), "module": chosen.module}
-    here, of_here = _used(data, {**span, "version": version})
-    everywhere, of_all = _used(data, span)
-    found = []
-    for feature, number in here.items():
-        rest, of_rest = everywhere.get(feature, 0) - number, of_all - of_here
-        if number > 0 and rest >= data.k and of_rest >= data.k:
-            found.append((distance(number, of_here, rest, of_rest), feature, number / of_here - rest / of_rest))
-    least = beyond_chance(len(found))
-    notable = sorted((one for one in found if abs(one[0]) > least), key=lambda one: -abs(one[0]))[:MOST_FEATURES]
+    days = min(DAYS, (end - release.released).days + 1)
+    if days < 1:
+        return ""
+    span = {"from": (end - timedelta(days=days - 1)).isoformat(), "to": end.isoformat(), "module": chosen.module}
+    here, of_here, folded = _used(data, {**span, "version": release.version})
+    lower, of_lower, _ = _used(data, {**span, "version.lt": release.version})
+    # From the share on the release to that on the lower versions: what no install of the release uses is there, too.
+    found = compared("Feature", "", here, lower, (of_here, of_lower), folded)
+    during = "On the last complete day" if days == 1 else f"In the last {days} complete days"
+    if not found:
+        return f"{during} no feature has figures both of its installs and of those on lower versions."
+    notable = movers(found, MOST_FEATURES)
+    of = f"of the {plural(len(found), 'feature')} with figures"
     if not notable:
-        return f"In the last {DAYS} complete days its installs use no feature clearly more or less than the others."
-    words = ", ".join(f"{feature} ({points(change)})" for _, feature, change in notable)
-    return f"In the last {DAYS} complete days its installs differ from the others in: {words}."
+        return f"{during} its installs use none {of} clearly more or less than those on lower versions."
+    words = ", ".join(f"{one.name} ({points(-one.points)}{' or lower' if one.at_most else ''})" for one in notable)
+    return f"{during} its installs differ clearly from those on lower versions in {len(notable)} {of}: {words}."
 
 
-def _used(data: DataSource, args: dict[str, str]) -> tuple[dict[str, int], int]:
-    rows = known_rows(data.ask("feature_installs", {**args, "by": "feature", "grain": "period"})["rows"])
-    return {row["key"]: row["value"] for row in rows if row["key"] and row["key"] != OTHER}, data.total(args) or 0
+def _used(data: DataSource, args: dict[str, str]) -> tuple[dict[str, int], int | None, int | None]:
+    """The users of each feature, the installs, and how many the users of another feature are at most, if known."""
+    rows = data.ask("feature_installs", {**args, "by": "feature", "grain": "period"})["rows"]
+    users = {row["key"]: row["value"] for row in known_rows(rows) if row["key"]}
+    folded = users.pop(OTHER, 0) if users and len(known_rows(rows)) == len(rows) else None
+    return users, data.total({**args, "count": "reported"}), folded
