@@ -51,13 +51,7 @@ def _over_time(
 ) -> Figure:
     """A solid line through complete buckets; a dotted line and hollow points for incomplete ones."""
     several = len(line.buckets) > 1
-    solid = [None if part else value for value, part in zip(line.values, line.incomplete, strict=True)]
-    dotted: list[float | None] = [None] * len(line.buckets)
-    for index, part in enumerate(line.incomplete):
-        if part:
-            for near in (index - 1, index, index + 1):
-                if 0 <= near < len(dotted):
-                    dotted[near] = line.values[near]
+    solid, dotted = _solid_and_dotted(line)
     lonely = [_is_lonely(solid, index) for index in range(len(solid))]
     marked = [len(line.buckets) <= 31 or part or alone for part, alone in zip(line.incomplete, lonely, strict=True)]
     x = [bucket.isoformat() for bucket in line.buckets]
@@ -80,7 +74,7 @@ def _over_time(
         {**stroke, "y": solid, "line": {"color": ACCENT, "width": 2}},
     ]
     if before:
-        data.insert(1, _behind(before, x[: len(before.buckets)], grain))
+        data[1:1] = _behind(before, x[: len(before.buckets)], grain)
     known = [*line.values, *(before.values if before else ())]
     highest = max((value for value in known if value is not None), default=0)
     alone = line.buckets[0]
@@ -99,21 +93,37 @@ def _over_time(
     layout = {
         **LAYOUT, "height": 280, "margin": {"l": 4, "r": 12, "t": 12, "b": 4}, "xaxis": xaxis, "yaxis": yaxis,
         "shapes": [*_shades(line, grain), *release_marks.lines(releases)],
-        "annotations": release_marks.labels(releases),
+        "annotations": release_marks.labels(releases, (line.buckets[-1] - line.buckets[0]).days),
     }  # fmt: skip
     return {"data": data, "layout": {**layout, "hovermode": "closest", "hoverdistance": 60}}
 
 
-def _behind(before: Line, x: Sequence[str], grain: str) -> Figure:
-    """The line of the period of comparison, over the buckets `x` of the period itself."""
+def _solid_and_dotted(line: Line) -> tuple[list[float | None], list[float | None]]:
+    """The line through complete buckets, and that to and from incomplete ones."""
+    solid = [None if part else value for value, part in zip(line.values, line.incomplete, strict=True)]
+    dotted: list[float | None] = [None] * len(line.buckets)
+    for index, part in enumerate(line.incomplete):
+        if part:
+            for near in (index - 1, index, index + 1):
+                if 0 <= near < len(dotted):
+                    dotted[near] = line.values[near]
+    return solid, dotted
+
+
+def _behind(before: Line, x: Sequence[str], grain: str) -> list[Figure]:
+    """The lines of the period of comparison, over the buckets `x` of the period itself."""
     hover = [
-        f"{_bucket(bucket, grain)}<br>{plural(int(value or 0), 'install')}"
-        for bucket, value in zip(before.buckets, before.values, strict=True)
+        f"{_bucket(bucket, grain)}<br>{plural(int(value or 0), 'install')}{' of a part' if part else ''}"
+        for bucket, value, part in zip(before.buckets, before.values, before.incomplete, strict=True)
     ]
-    return {
-        "type": "scatter", "mode": "lines", "x": x, "y": before.values, "text": hover,
-        "hovertemplate": "%{text}<extra></extra>", "line": {"color": GREY, "width": 1.5},
-    }  # fmt: skip
+    return [
+        {
+            "type": "scatter", "mode": "lines", "x": x, "y": y, "text": hover,
+            "hovertemplate": "%{text}<extra></extra>", "line": {"color": GREY, "width": 1.5, "dash": dash},
+        }
+        for y, dash in zip(_solid_and_dotted(before), ("solid", "dot"), strict=True)
+        if any(value is not None for value in y)
+    ]  # fmt: skip
 
 
 def _area(x: Sequence[str], values: Sequence[float | None]) -> dict[str, list[Any]]:

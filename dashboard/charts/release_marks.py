@@ -12,6 +12,7 @@ from dashboard.formatting import day as shown_day
 # What a note calls them.
 MARKS = "Dotted marks: releases"
 MOST_MARKS = 12  # more of them hide the figures; then only the newest are marked
+LETTERS = 100  # of labels fit beside each other on an axis, on a narrow screen fewer
 
 
 def released(catalog: Catalog, module: str, start: date, end: date) -> list[Release]:
@@ -35,15 +36,24 @@ def lines(releases: Sequence[Release]) -> list[Figure]:
     ]  # fmt: skip
 
 
-def labels(releases: Sequence[Release]) -> list[Figure]:
-    """The versions at the tops of the lines, or how many modules released; the hover text has the modules."""
-    return [
-        {"x": day.isoformat(), "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "top", "showarrow": False,
-         "text": ", ".join(each.version for each in group) if len({each.module for each in group}) == 1
-         else f"{len(group)} releases",
-         "hovertext": ", ".join(f"{each.module} {each.version}" for each in group), "font": {"size": 11}}
-        for day, group in ((day, list(found)) for day, found in groupby(releases, key=lambda each: each.released))
-    ]  # fmt: skip
+def labels(releases: Sequence[Release], days: int) -> list[Figure]:
+    """The versions at the tops of the lines, or how many modules released; the hover text has the modules.
+
+    On an axis of so many days a label that would reach into the next one is left out; the newest one is there.
+    """
+    found: list[Figure] = []
+    room = None
+    for day, each in reversed([(day, list(same)) for day, same in groupby(releases, key=lambda one: one.released)]):
+        one_module = len({one.module for one in each}) == 1
+        text = ", ".join(one.version for one in each) if one_module else f"{len(each)} releases"
+        if room is None or len(text) * days / LETTERS <= (room - day).days:
+            room = day
+            named = ", ".join(f"{one.module} {one.version}" for one in each)
+            found.append(
+                {"x": day.isoformat(), "y": 1, "yref": "paper", "xanchor": "left", "yanchor": "top",
+                 "showarrow": False, "text": text, "hovertext": named, "font": {"size": 11}}
+            )  # fmt: skip
+    return found[::-1]
 
 
 def in_words(releases: Sequence[Release]) -> str:
@@ -51,6 +61,7 @@ def in_words(releases: Sequence[Release]) -> str:
     if not releases:
         return ""
     modules = {each.module for each in releases}
-    named = [f"{each.version if len(modules) == 1 else f'{each.module} {each.version}'} on "
+    of = f" of {releases[0].module}" if len(modules) == 1 else ""
+    named = [f"{each.version if of else f'{each.module} {each.version}'} on "
              f"{shown_day(each.released)}" for each in releases]  # fmt: skip
-    return f"{MARKS} ({', '.join(named)})."
+    return f"{MARKS}{of} ({', '.join(named)})."

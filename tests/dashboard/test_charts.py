@@ -195,6 +195,18 @@ def test_the_line_is_dotted_only_to_what_is_incomplete() -> None:
     assert "so far" in points["text"][-1]
 
 
+def test_the_line_of_the_period_of_comparison_is_dotted_likewise() -> None:
+    """A week that is only partly in that period is no drop of the grey line."""
+    now = line([], date(2026, 11, 10), date(2026, 11, 22), "week", TODAY, ALWAYS, k=5)
+    before = line([], date(2026, 10, 28), date(2026, 11, 9), "week", TODAY, ALWAYS, k=5)
+    before.values[:] = [40, 50, 6]
+    figure = over_time.installs_per_bucket(now, "week", before)
+    solid, dotted = figure["data"][1:3]
+    assert (solid["y"], solid["line"]["dash"]) == ([None, 50, None], "solid")
+    assert (dotted["y"], dotted["line"]["dash"]) == ([40, 50, 6], "dot")
+    assert dotted["text"][2].endswith("6 installs of a part")
+
+
 def test_adoption_is_a_share_of_the_installs_of_its_bucket() -> None:
     """If either value is missing, adoption is a gap and not a division by zero."""
     whole = days(buckets(d19=50, d20=40, d22=None), 19, 22)

@@ -84,11 +84,25 @@ def test_marks_are_those_of_the_period_and_the_newest(tmp_path: Path) -> None:
     releases.report([Release("b", "9", date(2026, 11, 15))])
     catalog = Catalog(reported=releases.reported())
     marked = released(catalog, "a", date(2026, 11, 3), date(2026, 11, 5))
-    assert [each["text"] for each in labels(marked)] == ["1.2", "1.3", "1.4"]
+    assert [each["text"] for each in labels(marked, 2)] == ["1.2", "1.3", "1.4"]
     assert [each["x0"] for each in lines(marked)] == ["2026-11-03", "2026-11-04", "2026-11-05"]
     both = released(catalog, "", date(2026, 11, 1), date(2026, 11, 30))
     assert len(both) == MOST_MARKS
-    assert "2 releases" in [each["text"] for each in labels(both)]
+    assert "2 releases" in [each["text"] for each in labels(both, 9)]
     assert "b 9 on 15 Nov 2026" in in_words(both)
+    assert in_words(marked).startswith("Dotted marks: releases of a (1.2 on 3 Nov 2026, ")
     assert released(Catalog(), "", date(2026, 11, 1), date(2026, 11, 30)) == []
-    assert (lines([]), labels([]), in_words([])) == ([], [], "")
+    assert (lines([]), labels([], 29), in_words([])) == ([], [], "")
+
+
+@pytest.mark.parametrize(
+    ("days", "shown"), [(28, ["1.0.0", "1.0.1", "1.1.0"]), (200, ["1.0.0", "1.1.0"]), (365, ["1.0.0", "1.1.0"])]
+)
+def test_labels_that_would_overlap_are_left_out(days: int, shown: list[str]) -> None:
+    """On a long axis the newest of them is there. The line of each stays."""
+    marked = [
+        Release("a", version, date(2026, *day))
+        for version, day in (("1.0.0", (8, 1)), ("1.0.1", (11, 1)), ("1.1.0", (11, 8)))
+    ]
+    assert [each["text"] for each in labels(marked, days)] == shown
+    assert len(lines(marked)) == 3

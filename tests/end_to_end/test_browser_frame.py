@@ -193,7 +193,7 @@ def test_a_release_is_marked(page: Page, system: System) -> None:
     """What a build server reported is on the time axis, and in words."""
     page.goto(f"{system.dashboard}/?module=invoice_pro")
     expect(page.locator("#installs_per_bucket .annotation")).to_have_text("1.1.1")
-    expect(page.locator("#installs_per_bucket-note")).to_contain_text("Dotted marks: releases (1.1.1 on")
+    expect(page.locator("#installs_per_bucket-note")).to_contain_text("Dotted marks: releases of invoice_pro (1.1.1 on")
 
 
 def test_what_was_rejected_is_told_by_reason_and_field(page: Page, system: System) -> None:
