@@ -222,6 +222,14 @@ class DataSource:
         rows = self.ask("installs", {**args, "grain": "period"})["rows"]
         return int(rows[0]["value"]) if rows and rows[0]["value"] is not None else None
 
+    def compared(self, chosen: Filters) -> tuple[Filters, Filters] | None:
+        """The complete days of a period, and those to compare them with if their first week has figures.
+
+        Installs that reported for the first time during the period of comparison would show as growth.
+        """
+        periods = chosen.compared(today())
+        return periods if periods and self.total(periods[1].beginning.args()) else None
+
     def divisor(self, args: Mapping[str, str]) -> int | None:
         """n if one in n installs is counted because the period has so many install-days, None if all are."""
         sampled = self.ask("installs", {**args, "grain": "period"}).get("sampled")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs
 
+from dashboard.formatting import day
 from warehouse.queries import dimensions, metrics
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.metric_query import one_of
@@ -48,8 +49,9 @@ class Filters:
 
     @property
     def before(self) -> "Filters":
-        """The previous period of the same length."""
-        return replace(self, start=self.start - timedelta(days=self.days), end=self.start - DAY)
+        """The period of the same length right before; for less than a week, the same weekdays of the week before."""
+        back = timedelta(days=max(self.days, 7))
+        return replace(self, start=self.start - back, end=self.end - back)
 
     @property
     def beginning(self) -> "Filters":
@@ -85,6 +87,15 @@ class Filters:
         Both are counted over all reports. Without conditions the parameters are those of `args`.
         """
         return self.args(**more, **({"count": "reported"} if self.conditions else {}))
+
+
+def before_in_words(before: Filters) -> str:
+    """A period of comparison in words: `the 28 days before`, `the same days last year`."""
+    if before.days == 1:
+        return day(before.end)
+    if before.compare == "year":
+        return "the same days last year"
+    return "the same days of the week before" if before.days < 7 else f"the {before.days} days before"
 
 
 def unfiltered(chosen: Filters) -> Filters:

@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.charts.registry import CHARTS
 from dashboard.display_names import DIMENSIONS
-from dashboard.filters import Filters, read
+from dashboard.filters import Filters, before_in_words, read
 from dashboard.glossary import TERMS
 from warehouse.queries import dimensions
 from warehouse.queries.metrics import QueryError
@@ -108,6 +108,23 @@ def test_only_complete_days_are_compared() -> None:
     assert (before.start.isoformat(), before.end.isoformat()) == ("2025-11-21", "2025-11-27")
     assert compared("?from=2026-11-28&to=2026-11-28") is None
     assert compared("?compare=off") is None
+
+
+@pytest.mark.parametrize(
+    ("search", "expected", "words"),
+    [
+        ("?from=2026-11-26&to=2026-11-26", ("2026-11-19", "2026-11-19"), "19 Nov 2026"),
+        ("?from=2026-11-23&to=2026-11-27", ("2026-11-16", "2026-11-20"), "the same days of the week before"),
+        ("?range=7d", ("2026-11-14", "2026-11-20"), "the 7 days before"),
+        ("?range=28d", ("2026-10-03", "2026-10-30"), "the 28 days before"),
+        ("?range=28d&compare=year", ("2025-10-31", "2025-11-27"), "the same days last year"),
+    ],
+)
+def test_few_days_are_compared_with_the_same_weekdays(search: str, expected: tuple[str, str], words: str) -> None:
+    """A Sunday is calmer than a Monday. From seven days on it is the period right before."""
+    _, before = compared(search) or pytest.fail("no comparison")
+    assert (before.start.isoformat(), before.end.isoformat()) == expected
+    assert before_in_words(before) == words
 
 
 def test_every_dimension_and_chart_is_in_the_glossary() -> None:

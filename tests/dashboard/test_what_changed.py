@@ -1,14 +1,18 @@
 """What changed on Today: what is new takes part, and no figure is claimed of what was too few before."""
 
 from collections.abc import Callable
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
+from dashboard import filters
+from dashboard.charts.series import first as monday
+from dashboard.formatting import day, days
 from dashboard.pages.overview import lifecycle
 from tests.dashboard.conftest import fill
-from tests.dashboard.counted import beacons, count_from
+from tests.dashboard.counted import YESTERDAY, beacons, count_from
 from tests.fleet.reference import Beacon
 
 Visit = Callable[[str | None], FlaskClient]
@@ -23,6 +27,50 @@ def moved(client: FlaskClient, monkeypatch: pytest.MonkeyPatch, *sent: list[Beac
     search = "module=invoice_pro"
     shown = fill(client, "movers", overview_told=search).get("movers-shown", {"data": {"rows": []}})
     return shown["data"]["rows"], str(fill(client, "changed", overview_told=search))
+
+
+def a_day(back: int) -> date:
+    return YESTERDAY - timedelta(days=back)
+
+
+FLEET = ((range(30), 55), (range(20), 27), (range(40), 20))
+
+
+@pytest.mark.parametrize(
+    ("sent", "first", "last", "told"),
+    [
+        (FLEET, 27, 0, "40 installs were active, 33.3% more than in the 28 days before (30)."),
+        (FLEET, 28, 1, f"{days(a_day(28), a_day(1))}: 40 installs were active, 33.3% more than in the 28 days before"),
+        (FLEET, 20, 20, f"{day(a_day(20))}: 40 installs were active, 100.0% more than on {day(a_day(27))} (20)."),
+        (FLEET, 21, 19, "40 installs were active, 100.0% more than on the same days of the week before (20)."),
+        (FLEET, 55, 28, "30 installs were active. There is nothing complete to compare with."),
+        (FLEET[1:], 20, 0, "40 installs were active. There is nothing complete to compare with."),
+    ],
+    ids=["until yesterday", "past", "a day", "some days", "nothing before", "too little before"],
+)
+def test_days_are_named_and_compared_by_one_rule(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, sent: Any, first: int, last: int, told: str
+) -> None:
+    """The sentence and the chart compare with the same days, or both with none."""
+    count_from([one for installs, back in sent for one in beacons(installs, back, "3.3.0")], monkeypatch)
+    monkeypatch.setattr(lifecycle, "last_weeks", lambda *_: [])
+    client, search = visit("product"), f"from={a_day(first)}&to={a_day(last)}"
+    assert told in str(fill(client, "changed", overview_told=search))
+    note = str(fill(client, "installs_per_bucket", f"?{search}")["installs_per_bucket-note"])
+    assert ("Grey line" in note) == ("than" in told)
+
+
+def test_a_week_that_is_not_the_last_one_is_named(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last whole week of a past range has its dates."""
+    count_from(beacons(range(40), 20, "3.3.0"), monkeypatch)
+    this = monday(filters.today(), "week")
+    for weeks, told in ((1, "In the last whole week"), (3, "In the week ")):
+        start = this - timedelta(weeks=weeks)
+        week = {"bucket": str(start), "new": 26, "lost": 6}
+        monkeypatch.setattr(lifecycle, "last_weeks", lambda *_, week=week: [week])
+        said = str(fill(visit("product"), "changed", overview_told=""))
+        named = f"{told}{days(start, start + timedelta(days=6))}" if weeks > 1 else told
+        assert f"{named} 26 installs were new and 6 were lost" in said
 
 
 def test_what_is_new_rose_from_nothing(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:

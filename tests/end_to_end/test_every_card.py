@@ -422,7 +422,7 @@ def test_against_the_last_period_and_last_year(page: Page, system: System, oracl
     then = end - timedelta(days=28)
     a_year_ago = _a_year_before(start)
     for option, words, first, last in (
-        ("Previous period", "the previous 28 days", then - timedelta(days=27), then),
+        ("Previous period", "the 28 days before", then - timedelta(days=27), then),
         ("Same period last year", "the same days last year", a_year_ago, a_year_ago + timedelta(days=27)),
     ):
         page.get_by_role("combobox", name="Compare with").or_(page.get_by_label("Compare with")).first.click()

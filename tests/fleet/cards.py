@@ -120,7 +120,8 @@ def _in_use(card: Card, oracle: Oracle) -> list[list[Cell]]:
     args = dict(card.args(0))
     start, end = date.fromisoformat(args["from"]), date.fromisoformat(args["to"])
     days = end - start + timedelta(days=1)
-    span = {"from": str(start - days), "to": str(start - timedelta(days=1))}
+    back = max(days, timedelta(days=7))
+    span = {"from": str(start - back), "to": str(end - back)}
     now, then = (
         {row["key"]: row["value"] for row in rows if row["value"] is not None and row["key"]}
         for rows in (card.answer(0)["rows"], oracle.rows("installs", args | span))

@@ -7,7 +7,7 @@ from dash import Input, html
 from dashboard.cards import FigureText, figure_card, figure_outputs, figure_values
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import EVERY_DIMENSION, DataSource
-from dashboard.filters import Filters, today
+from dashboard.filters import Filters, before_in_words, today
 from dashboard.formatting import count, days, plural, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.question_limit import at_once
@@ -52,13 +52,9 @@ def _change(data: DataSource, chosen: Filters) -> FigureText:
     if compared is None:
         return FigureText("–", "no comparison" if chosen.compare == "off" else "no day of the range is over")
     complete, before = compared
-    if chosen.compare == "year":
-        period = "the same days last year"
-    else:
-        period = "the previous day" if before.days == 1 else f"the previous {before.days} days"
+    period = before_in_words(before)
     now, then = data.total(complete.args()), data.total(before.args())
-    # Installs that reported for the first time during the period of comparison would show as growth.
-    if not (now and then and data.total(before.beginning.args())):
+    if not (now and then and data.compared(chosen)):
         return FigureText("–", f"no complete figure for {period}")
     return FigureText(f"{now / then - 1:+.1%}".replace("-", "−"), f"vs. {period} ({count(then)})")
 

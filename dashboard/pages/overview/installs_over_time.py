@@ -34,7 +34,7 @@ def drawn(data: DataSource, chosen: Filters) -> DrawnChart:
     over_time = _line(data, chosen)
     before = _before(data, chosen, len(over_time.buckets))
     notes = [gaps.in_days(gaps.silent_days(data.received(chosen), chosen.start, chosen.end, filters.today()))]
-    if any(over_time.incomplete):
+    if any(over_time.incomplete) or (before and any(before.line.incomplete)):
         notes.append(f"Hollow points and dotted lines: the {chosen.grain} is not over, or only partly in the range.")
     if any(over_time.small):
         notes.append(f"A break without a grey band: no installs, or {fewer(data.k)}.")
@@ -48,9 +48,9 @@ def drawn(data: DataSource, chosen: Filters) -> DrawnChart:
     releases = data.releases(chosen)
     notes.append(in_words(releases))
     known = [int(value) for value in over_time.values if value is not None]
-    summary = f"Active installs per {chosen.grain}, {days(chosen.start, chosen.end)}: " + (
-        f"from {count(min(known))} to {count(max(known))}, last {count(known[-1])}." if known else "too few to show."
-    )
+    said = f"from {count(min(known))} to {count(max(known))}, last {count(known[-1])}" if known[1:] else ""
+    said = said or (count(known[0]) if known else "too few to show")
+    summary = f"Active installs per {chosen.grain}, {days(chosen.start, chosen.end)}: {said}."
     return DrawnChart(
         CHARTS[CHART].figure(over_time, chosen.grain, before.line if before else None, releases),
         summary,
@@ -73,7 +73,7 @@ class _Before:
 
 def _before(data: DataSource, chosen: Filters, buckets: int) -> _Before | None:
     """The period of comparison, if its buckets can be laid over those of the period, and any of them has a figure."""
-    compared = chosen.compared(filters.today())
+    compared = data.compared(chosen)
     if compared is None:
         return None
     complete, before = compared

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboard import filters, messages
+from dashboard import messages
 from dashboard.changes import strongest_of_each
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
@@ -16,7 +16,7 @@ MOST = 5  # of features, of versions, and of platforms
 
 def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
     changes = moves.read(data, chosen, search)
-    periods = chosen.compared(filters.today())
+    periods = data.compared(chosen)
     if changes is None or periods is None:
         return Instead(messages.nothing_to_compare())
     found = strongest_of_each(changes, MOST)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from dashboard import filters
 from dashboard.changes import Change, Users, changed_above_all, compared
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import EVERY_DIMENSION, DataSource
@@ -23,8 +22,8 @@ PairCounts = Mapping[Pair, int | None]  # installs by module and feature, or by 
 
 def read(data: DataSource, chosen: Filters, search: str) -> list[Change] | None:
     """All changes; None without a comparison, or without complete figures for it. Raises like `DataSource.ask`."""
-    periods = chosen.compared(filters.today())
-    if periods is None or not data.total(periods[1].beginning.args()):
+    periods = data.compared(chosen)
+    if periods is None:
         return None
     found = at_once(*(partial(each, data, periods, search) for each in (_features, _versions, _platforms)))
     return [change for changes in found for change in changes]
@@ -32,7 +31,7 @@ def read(data: DataSource, chosen: Filters, search: str) -> list[Change] | None:
 
 def located(data: DataSource, chosen: Filters, change: Change) -> Change:
     """A change of a feature with the version on which its share changed clearly more than on the others."""
-    periods = chosen.compared(filters.today())
+    periods = data.compared(chosen)
     if change.kind != "Feature" or change.at_most or periods is None:
         return change
     now, before = (

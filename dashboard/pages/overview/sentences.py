@@ -1,14 +1,16 @@
 """What changed, in three to five sentences. Each leads to its proof."""
 
+from datetime import date, timedelta
 from typing import Any
 
 from dash import Output, dcc, html
 
 from dashboard import filters
 from dashboard.changes import Change, sentence, strongest_of_each
+from dashboard.charts.series import first
 from dashboard.data_source import DataSource
-from dashboard.filters import Filters
-from dashboard.formatting import count, plural
+from dashboard.filters import DAY, Filters, before_in_words
+from dashboard.formatting import count, days, plural
 from dashboard.links import link
 from dashboard.pages.overview import lifecycle, moves
 from dashboard.permissions import Callbacks, Page
@@ -51,19 +53,21 @@ def _active(data: DataSource, chosen: Filters) -> str:
     periods = chosen.compared(filters.today())
     if periods is None:
         return ""
+    period, before = periods
     now, then = (data.total(one.args()) for one in periods)
-    days = "day" if periods[0].days == 1 else f"{periods[0].days} days"
     if not now:
         return ""
     active = f"{plural(now, 'install')} {_was(now)} active"
-    if not then or not data.total(periods[1].beginning.args()):
-        return f"{active} in the last {days} that are over. There is nothing to compare with yet."
-    before = "the same days last year" if chosen.compare == "year" else f"the {days} before"
+    if period.end < filters.today() - DAY:
+        active = f"{days(period.start, period.end)}: {active}"
+    if not then or not data.compared(chosen):
+        return f"{active}. There is nothing complete to compare with."
+    than = f"{'in' if before.days >= 7 else 'on'} {before_in_words(before)}"
     if now == then:
-        return f"{active}, as many as in {before}."
+        return f"{active}, as many as {than}."
     more = "more" if now > then else "fewer"
     percent = f"{abs(now / then - 1):.1%}"
-    return f"{active}, {percent} {more} than in {before} ({count(then)})."
+    return f"{active}, {percent} {more} than {than} ({count(then)})."
 
 
 def _was(number: int) -> str:
@@ -71,13 +75,16 @@ def _was(number: int) -> str:
 
 
 def _week(data: DataSource, chosen: Filters, search: str) -> Any:
-    """The new and the lost installs of the last whole week."""
+    """The new and the lost installs of the last whole week of the range."""
     weeks = lifecycle.last_weeks(data, chosen)
     if not weeks or weeks[-1]["new"] is None or weeks[-1]["lost"] is None:
         return ""
     last = weeks[-1]
     new, lost = last["new"], last["lost"]
-    text = f"In the last whole week {plural(new, 'install')} {_was(new)} new and {count(lost)} {_was(lost)} lost"
+    start = date.fromisoformat(last["bucket"])
+    is_last = start + timedelta(weeks=1) == first(filters.today(), "week")
+    week = "In the last whole week" if is_last else f"In the week {days(start, start + timedelta(days=6))}"
+    text = f"{week} {plural(new, 'install')} {_was(new)} new and {count(lost)} {_was(lost)} lost"
     return [dcc.Link(text, href=f"{link('/', search)}#lifecycle"), "."]
 
 
