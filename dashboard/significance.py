@@ -23,6 +23,11 @@ def distance(part: int, of: int, other_part: int, other_of: int) -> float:
     return (part / of - other_part / other_of) / error if error else 0.0
 
 
+def may_be_chance(part: int, of: int, other_part: int, other_of: int) -> bool:
+    """Whether chance alone may explain the difference of two shares: it does so in 5% of cases with more than this."""
+    return abs(distance(part, of, other_part, other_of)) < Z95
+
+
 def distance_of_changes(
     before: tuple[int, int], now: tuple[int, int], other_before: tuple[int, int], other_now: tuple[int, int]
 ) -> float:

@@ -16,6 +16,7 @@ from dashboard.regions import Instead, fill, region
 from dashboard.static_html import StaticHtml, static
 
 FEW = "too few"
+GREY_CHANGES = "Grey changes: chance may explain them."
 # What a card shows while another part of the page says why there is nothing.
 NOTHING = Instead("")
 
@@ -38,9 +39,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Change:
-    """A difference of two shares, from -1 to 1; None is unknown."""
+    """A difference of two shares, from -1 to 1; None is unknown. It is grey if it may be `chance`."""
 
     points: float | None
+    chance: bool = False
 
 
 Cell = str | int | None | Linked | Part | Change
@@ -205,7 +207,7 @@ def _cell(cell: Cell) -> Any:
     if isinstance(cell, Part):
         return _part(cell)
     if isinstance(cell, Change):
-        return points(cell.points)
+        return html.Span(points(cell.points), className="dim") if cell.chance else points(cell.points)
     if cell is None:
         return html.Span(FEW, className="dim")
     return cell if isinstance(cell, str) else count(cell)

@@ -44,10 +44,11 @@
         module ? element("span", { className: "dim module-name" }, module) : null);
       return data && data.href ? element("a", { href: data.href, "data-go": "yes" }, name) : name;
     },
-    Points: ({ value }) => {
+    // A change that chance may explain is grey.
+    Points: ({ value, data }) => {
       if (typeof value !== "number") return element("span", { className: "dim" }, value === "too few" ? "–" : value);
       const points = (value * 100).toFixed(1).replace(/\.0$/, "").replace("-", "−");
-      return element("span", { className: "number" }, Number(value.toFixed(3)) > 0 ? "+" + points : points);
+      return element("span", { className: "number" + (data && data.chance ? " dim" : "") }, Number(value.toFixed(3)) > 0 ? "+" + points : points);
     },
     // The line has a title for those who do not see it. A week without a figure is a gap.
     Trend: ({ value }) => {

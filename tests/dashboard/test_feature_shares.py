@@ -35,13 +35,26 @@ def test_on_features_it_is_of_the_installs_that_matched(visit: Visit) -> None:
     """The share, its change and its trend; the note says of which installs, and the card names the call for them."""
     client = visit("admin")
     row = fill(client, "features-rows", VERSION)["features-grid"]["getRowsResponse"]["rowData"][0]
-    assert (row["installs"], row["adoption"], row["change"]) == (30, 0.75, 0.5)
+    assert (row["installs"], row["adoption"], row["change"], row["chance"]) == (30, 0.75, 0.5, False)
     trends = fill(client, "features-history", VERSION)["features-history"]["data"]["rows"]
     assert max(share or 0 for share in trends["invoice_pro/invoice.pdf_export"]["trend"]) <= 1
     assert f"40 {MATCHED} on some day." in fill(client, "features", VERSION)["features-note"]["children"]
     assert "40 active installs." in fill(client, "features", "module=invoice_pro")["features-note"]["children"]
     calls = fill(client, "features-table", VERSION)["features-shown"]["data"]["calls"]
     assert "count=reported" in calls[2]
+
+
+@pytest.mark.parametrize(("used", "chance"), [(14, True), (30, False)])
+def test_a_change_that_chance_may_explain_is_marked(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, used: int, chance: bool
+) -> None:
+    """From 10 of 40 installs to 14 of 40 is chance, to 30 is not. The note says what grey is."""
+    sent = [*beacons(range(40), 55, "3.3.0"), *beacons(range(10), 40, "3.3.0", EXPORT)]
+    count_from([*sent, *beacons(range(40), 20, "3.3.0"), *beacons(range(used), 5, "3.3.0", EXPORT)], monkeypatch)
+    client = visit("admin")
+    row = fill(client, "features-rows", "module=invoice_pro")["features-grid"]["getRowsResponse"]["rowData"][0]
+    assert (row["installs"], row["chance"]) == (used, chance)
+    assert "Grey changes: chance may explain them." in fill(client, "features", "")["features-note"]["children"]
 
 
 def test_on_the_page_of_a_feature_it_is_of_the_installs_that_matched(visit: Visit) -> None:

@@ -77,6 +77,15 @@ def test_differences_are_told_in_points() -> None:
     assert [points(one) for one in (0.034, -0.08, 0.0001, None)] == ["+3.4 points", "−8 points", "no change", "–"]
 
 
+@pytest.mark.parametrize("chance", [False, True])
+def test_a_change_that_may_be_chance_is_grey(chance: bool) -> None:
+    """Its number is the same, in the table and in the file."""
+    body, _, shown = table("Versions", ("Version", "Change"), [("4.0.0", Change(0.0767, chance))], [])
+    assert texts(body)[-1] == "+7.7 points"
+    assert shown["rows"] == [["4.0.0", 0.0767]]
+    assert ("'className': 'dim'" in str(body.html)) == chance
+
+
 def test_a_link_keeps_the_filters_and_changes_some() -> None:
     """A change to nothing removes a parameter. Nothing filters by `(other)`."""
     search = "?module=x&php_series.lt=8.0&range=90d"

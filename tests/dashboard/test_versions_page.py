@@ -71,6 +71,22 @@ def test_a_release_that_was_replaced_ends_with_its_successor(visit: Visit, monke
     )
 
 
+@pytest.mark.parametrize(("installs", "grey"), [(20, True), (32, False)])
+def test_a_change_of_a_version_may_be_chance(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, installs: int, grey: bool
+) -> None:
+    """From 16 of 40 installs to 20 of 40 it may be; to 32 of 40 it is not. The note says what grey is."""
+    sent = [*beacons(range(16), 40, "4.0.0"), *beacons(range(16, 40), 40, "3.3.0")]
+    sent += [*beacons(range(installs), 5, "4.0.0"), *beacons(range(installs, 40), 5, "3.3.0")]
+    count_from([*beacons(range(40), 55, "3.3.0"), *sent], monkeypatch)
+    filled = fill(visit("product"), "versions-in-use", "?module=invoice_pro")
+    version, number, part, change = filled["versions-in-use-shown"]["data"]["rows"][0][:4]
+    assert (version, number, part) == ("4.0.0", installs, installs / 40)
+    assert change == pytest.approx(part - 0.4)
+    assert ("'dim'" in str(filled["versions-in-use-body"])) == grey
+    assert "Grey changes: chance may explain them." in str(filled["versions-in-use-note"])
+
+
 FEATURES = ["f1", "f2", "f3"]
 
 

@@ -13,6 +13,7 @@ from dashboard.formatting import count, days, plural
 from dashboard.pages.features import csv_file, rows, table
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
+from dashboard.tables import GREY_CHANGES
 from warehouse.queries.small_groups import OTHER
 
 
@@ -51,7 +52,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         note = (
             f"{plural(len(found.features), 'feature')}, {days(chosen.start, chosen.end)}, {count(total)} "
             f"{base_in_words(chosen.conditions)}. Shares are of those with the feature's module. Rarely used: by under "
-            f"{rows.RARE:.0%} of them, candidates to drop. {messages.precision(data, chosen)}"
+            f"{rows.RARE:.0%} of them, candidates to drop. {GREY_CHANGES} {messages.precision(data, chosen)}"
         ).strip()
         if found.folded:
             note += f" {OTHER}: all features that too few installs used to show separately."

@@ -13,6 +13,7 @@ from dashboard.display_names import display_name
 from dashboard.filters import Filters
 from dashboard.links import link
 from dashboard.question_limit import at_once
+from dashboard.significance import may_be_chance
 from warehouse.queries.small_groups import OTHER
 
 Row = dict[str, Any]
@@ -74,7 +75,7 @@ def read(data: DataSource, chosen: Filters, search: str | None = None, *, histor
         rare = "Rarely used" if adoption is not None and adoption < RARE else ""
         figures |= {
             "adoption": FEW if adoption is None else adoption,
-            "change": changes.get(pair, FEW),
+            **changes.get(pair, {}),
             **past.get(row_id(*pair), {}),
             "href": link("/feature", search, {"name": feature, "module": module}),
         }
@@ -127,19 +128,31 @@ def share_of(part: int | None, of: int | None) -> float | None:
     return None if part is None or not of else min(part / of, 1)
 
 
-def _changes(data: DataSource, chosen: Filters) -> dict[Pair, float]:
-    """The difference of each share from the period of comparison. Both are of complete days."""
+def _changes(data: DataSource, chosen: Filters) -> dict[Pair, Row]:
+    """The difference of each share from the period of comparison, of complete days, and whether it may be chance."""
     compared = chosen.compared(filters.today())
     if compared is None:
         return {}
-    now, before = at_once(*(partial(_shares, data, period) for period in compared))
-    return {pair: new - old for pair, new in now.items() if new is not None and (old := before.get(pair)) is not None}
+    now, before = at_once(*(partial(_parts, data, period) for period in compared))
+    return {
+        pair: {
+            "change": used / of - before[pair][0] / before[pair][1],
+            "chance": may_be_chance(used, of, *before[pair]),
+        }
+        for pair, (used, of) in now.items()
+        if pair in before
+    }
 
 
-def _shares(data: DataSource, chosen: Filters) -> dict[Pair, float | None]:
+def _parts(data: DataSource, chosen: Filters) -> dict[Pair, tuple[int, int]]:
+    """The users of each feature, and the installs of its module, where both are known."""
     modules = base_by_module(data, chosen)
-    used = pairs(data, "feature_installs", chosen)
-    return {pair: share_of(number, modules.get(pair[0])) for pair, number in used.items()}
+    users = pairs(data, "feature_installs", chosen)
+    return {
+        pair: (min(number, of), of)
+        for pair, number in users.items()
+        if number is not None and (of := modules.get(pair[0]))
+    }
 
 
 def _by_bucket(
@@ -200,6 +213,7 @@ def _row(module: str, feature: str, title: str, about: str, hint: str, figures: 
         "about": about,
         "adoption": FEW,
         "change": FEW,
+        "chance": False,
         "trend": [],
         "installs": FEW,
         "uses": FEW,

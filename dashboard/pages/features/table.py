@@ -27,7 +27,8 @@ COLUMNS = [
                          "filters, of those that matched them on some day",
     },
     {"field": "change", "headerName": "Change", "minWidth": 74, "flex": 1, "cellRenderer": "Points",
-     "type": "rightAligned", "headerTooltip": "Difference of the share from the period of comparison, in points"},
+     "type": "rightAligned", "headerTooltip": "Difference of the share from the period of comparison, in points; grey: "
+                                              "chance may explain it"},
     {"colId": "trend", "headerName": "12 weeks", "minWidth": 104, "flex": 1, "cellRenderer": "Trend", "sortable": False,
      "valueGetter": {"function": "featureHistory(params).trend"},
      "headerTooltip": "The share by week, in the last 12 weeks that are over"},

@@ -8,7 +8,8 @@ from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
 from dashboard.links import filter_link, link
 from dashboard.regions import Instead
-from dashboard.tables import NOTHING, Cell, Change, Linked, Part, TableCard, table
+from dashboard.significance import may_be_chance
+from dashboard.tables import GREY_CHANGES, NOTHING, Cell, Change, Linked, Part, TableCard, table
 from warehouse.queries.small_groups import OTHER
 
 MOST = 15
@@ -21,11 +22,10 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     if not installs:
         return Instead(messages.too_few(data.k))
     compared = chosen.compared(filters.today())
-    now, before = (_shares(of_module.reported(data, one)) for one in compared) if compared else ({}, {})
+    now, before = (of_module.reported(data, one) for one in compared) if compared else ({}, {})
     total = sum(installs.values())
     rows: list[tuple[Cell, ...]] = []
     for version, number in list(installs.items())[:MOST]:
-        change = now[version] - before[version] if version in now and version in before else None
         run = Linked("what they run", filter_link("/platforms", search, "version", version))
         drop = link("/drop", search, {"version.le": version}) if version != OTHER else ""
         rows.append(
@@ -33,21 +33,25 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
                 version,
                 number,
                 Part(number / total),
-                Change(change),
+                _change(version, now, before),
                 run if run.href else "",
                 Linked("drop?", drop) if drop else "",
             )
         )
-    note = "By the latest report of each install, newest version first."
+    note = f"By the latest report of each install, newest version first. {GREY_CHANGES}"
     note += f" {len(installs) - MOST} older versions are not listed." if len(installs) > MOST else ""
     columns = ("Version", "Installs", "Share", "Change", "Platform", "Up to this version")
     calls = [api_call("installs", of_module.args_of(chosen, "version"))]
     return table("Versions in use", columns, rows, calls, note)
 
 
-def _shares(installs: dict[str, int]) -> dict[str, float]:
-    total = sum(installs.values())
-    return {version: number / total for version, number in installs.items()} if total else {}
+def _change(version: str, now: dict[str, int], before: dict[str, int]) -> Change:
+    """The change of a version's share. The arguments are the installs by version of both periods."""
+    if version not in now or version not in before:
+        return Change(None)
+    parts = now[version], sum(now.values()), before[version], sum(before.values())
+    part, of, part_before, of_before = parts
+    return Change(part / of - part_before / of_before, may_be_chance(*parts))
 
 
 CARD = TableCard("versions-in-use", "Who is on which version", _read)
