@@ -44,7 +44,7 @@ FLEET = ((range(30), 55), (range(20), 27), (range(40), 20))
         (FLEET, 20, 20, f"{day(a_day(20))}: 40 installs were active, 100.0% more than on {day(a_day(27))} (20)."),
         (FLEET, 21, 19, "40 installs were active, 100.0% more than on the same days of the week before (20)."),
         (FLEET, 55, 28, "30 installs were active. There is nothing complete to compare with."),
-        (FLEET[1:], 20, 0, "40 installs were active. There is nothing complete to compare with."),
+        (FLEET[1:], 20, 0, "40 installs were active in the last 21 days. There is nothing complete to compare with."),
     ],
     ids=["until yesterday", "past", "a day", "some days", "nothing before", "too little before"],
 )
@@ -69,7 +69,7 @@ def test_a_week_that_is_not_the_last_one_is_named(visit: Visit, monkeypatch: pyt
         week = {"bucket": str(start), "new": 26, "lost": 6}
         monkeypatch.setattr(lifecycle, "last_weeks", lambda *_, week=week: [week])
         said = str(fill(visit("product"), "changed", overview_told=""))
-        named = f"{told}{days(start, start + timedelta(days=6))}" if weeks > 1 else told
+        named = f"{told}{days(start, start + timedelta(days=6))}," if weeks > 1 else told
         assert f"{named} 26 installs were new and 6 were lost" in said
 
 

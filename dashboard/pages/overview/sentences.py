@@ -58,10 +58,12 @@ def _active(data: DataSource, chosen: Filters) -> str:
     if not now:
         return ""
     active = f"{plural(now, 'install')} {_was(now)} active"
-    if period.end < filters.today() - DAY:
+    past = period.end < filters.today() - DAY
+    if past:
         active = f"{days(period.start, period.end)}: {active}"
     if not then or not data.compared(chosen):
-        return f"{active}. There is nothing complete to compare with."
+        when = "" if past else f" in the last {plural(period.days, 'day') if period.days > 1 else 'day'}"
+        return f"{active}{when}. There is nothing complete to compare with."
     than = f"{'in' if before.days >= 7 else 'on'} {before_in_words(before)}"
     if now == then:
         return f"{active}, as many as {than}."
@@ -83,7 +85,7 @@ def _week(data: DataSource, chosen: Filters, search: str) -> Any:
     new, lost = last["new"], last["lost"]
     start = date.fromisoformat(last["bucket"])
     is_last = start + timedelta(weeks=1) == first(filters.today(), "week")
-    week = "In the last whole week" if is_last else f"In the week {days(start, start + timedelta(days=6))}"
+    week = "In the last whole week" if is_last else f"In the week {days(start, start + timedelta(days=6))},"
     text = f"{week} {plural(new, 'install')} {_was(new)} new and {count(lost)} {_was(lost)} lost"
     return [dcc.Link(text, href=f"{link('/', search)}#lifecycle"), "."]
 
