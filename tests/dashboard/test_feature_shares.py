@@ -1,11 +1,13 @@
 """Shares of features under filters: an install that upgrades within the range counts in both parts of a share."""
 
 from collections.abc import Callable
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
 
 from dashboard.pages.overview import lifecycle
+from dashboard.pages.overview.moves import PLATFORMS
 from tests.dashboard.conftest import fill
 from tests.dashboard.counted import beacons, count_from
 
@@ -82,6 +84,16 @@ def test_today_tells_its_change_among_the_installs_that_matched(visit: Visit) ->
     client = visit("admin")
     said = str(fill(client, "changed", overview_told=VERSION))
     assert f"rose from 25% to 75% of invoice_pro's {MATCHED}\"" in said
-    rows = fill(client, "movers", overview_told=VERSION)["movers-shown"]["data"]["rows"]
-    assert [EXPORT[0], f"invoice_pro's {MATCHED}", 0.25, 0.75, 0.5] in rows
+    shown = fill(client, "movers", overview_told=VERSION)["movers-shown"]["data"]
+    assert [EXPORT[0], f"invoice_pro's {MATCHED}", 0.25, 0.75, 0.5] in shown["rows"]
+    asked = [(call["by"], call.get("count")) for call in map(_parameters, shown["calls"])]
+    assert asked[::2] == asked[1::2]
+    assert asked[::2] == [
+        ("module,feature", None), ("module,version", "latest"), ("module", "reported"), ("module", "latest"),
+        *((dimension, "latest") for dimension in PLATFORMS),
+    ]  # fmt: skip
     assert "of invoice_pro's installs\"" in str(fill(client, "changed", overview_told="module=invoice_pro"))
+
+
+def _parameters(call: str) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(call).query))

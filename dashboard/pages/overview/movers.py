@@ -4,7 +4,7 @@ from typing import Any
 
 from dashboard import messages
 from dashboard.changes import strongest_of_each
-from dashboard.data_source import DataSource, api_call
+from dashboard.data_source import DataSource
 from dashboard.filters import Filters
 from dashboard.formatting import days
 from dashboard.pages.overview import moves
@@ -37,17 +37,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         f"explains (5% for all of a kind together), the largest first: {days(periods[0].start, periods[0].end)} "
         f"beside {days(periods[1].start, periods[1].end)}."
     )
-    calls = [
-        api_call(metric, one.args(grain="period", **asked))
-        for metric, asked in (
-            ("feature_installs", {"by": "module,feature"}),
-            ("installs", {"by": "module,version", "count": "latest"}),
-            ("installs", {"by": "php_series", "count": "latest"}),
-        )
-        for one in periods
-    ]
     columns = ("What", "Share of", "Before", "Now", "Change")
-    return table("What changed most", columns, rows, calls, note)
+    return table("What changed most", columns, rows, moves.calls(periods), note)
 
 
 CARD = TableCard("movers", "What changed most", _read)

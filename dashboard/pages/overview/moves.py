@@ -7,7 +7,7 @@ from typing import Any
 
 from dashboard.changes import Change, Users, changed_above_all, compared
 from dashboard.charts.bars import known_rows
-from dashboard.data_source import EVERY_DIMENSION, DataSource
+from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.links import link
@@ -27,6 +27,23 @@ def read(data: DataSource, chosen: Filters, search: str) -> list[Change] | None:
         return None
     found = at_once(*(partial(each, data, periods, search) for each in (_features, _versions, _platforms)))
     return [change for changes in found for change in changes]
+
+
+def calls(periods: Periods) -> list[str]:
+    """The calls of the read API for all that is compared, and for the installs that it is a share of."""
+    found = (api_call(*one) for both in zip(*map(_questions, periods), strict=True) for one in both)
+    return list(dict.fromkeys(found))  # without filters the totals are the same
+
+
+def _questions(period: Filters) -> list[tuple[str, dict[str, str]]]:
+    latest = {"grain": "period", "count": "latest"}
+    return [
+        ("feature_installs", period.args(by="module,feature", grain="period")),
+        ("installs", period.args(by="module,version", **latest)),
+        ("installs", period.base(by="module", grain="period")),
+        ("installs", period.args(by="module", grain="period")),
+        *(("installs", period.args(by=dimension, **latest)) for dimension in PLATFORMS),
+    ]
 
 
 def located(data: DataSource, chosen: Filters, change: Change) -> Change:
