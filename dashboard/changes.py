@@ -124,20 +124,23 @@ class Users:
         return sum(users for users, _ in parts), sum(installs for _, installs in parts)
 
 
-def changed_above_all(before: Users, now: Users, points: float) -> str:
+def changed_above_all(before: Users, now: Users, points: float, since: Mapping[str, Users]) -> str:
     """The version whose share changed clearly more than that of the other versions together; empty if there is none.
 
-    A version without installs before is compared by its share now. `points` is the change over all versions.
+    A version without installs before is compared by its share now, or of the days `since` it came out, if they are
+    given. `points` is the change over all versions.
     """
     found = {}
     for version in now.installs:
+        is_new = version not in before.installs
+        today = since.get(version, now) if is_new else now
         # The most that they can be would be a rise now, and a fall before.
-        exact = now if points > 0 else before
-        if not now.others(version)[1] or (version in exact.installs and not exact.known(version)):
+        exact = today if points > 0 else before
+        if version not in today.installs or (version in exact.installs and not exact.known(version)):
             continue
-        users, of = now.of(version)
-        if version not in before.installs:
-            apart = distance(users, of, *now.others(version))
+        users, of = today.of(version)
+        if is_new:
+            apart = distance(users, of, *today.others(version))
         else:
             then, of_then = before.of(version)
             own = users / of - then / of_then

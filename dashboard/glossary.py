@@ -26,7 +26,8 @@ TERMS: dict[str, Term] = {
     ),
     "change": Term(
         "Change",
-        "The difference from the period of comparison, in percent. Both periods have the same number of complete days.",
+        "The difference from the period of comparison, in percent. Both periods have the same number of complete days. "
+        "Fewer than seven days are compared with the same days of the week before.",
     ),
     "share": Term(
         "Share", "A part of the installs that report a value. Installs that do not report it count neither way."

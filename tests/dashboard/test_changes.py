@@ -129,7 +129,17 @@ def test_a_change_is_above_all_on_the_version_that_changed_unlike_the_others(
     before: Parts, now: Parts, points: float, expected: str
 ) -> None:
     """A version is named if its own share changed beyond chance as the whole did, and clearly more than the others'."""
-    assert changed_above_all(users(before, {}, 0), users(now, {}, 0), points) == expected
+    assert changed_above_all(users(before, {}, 0), users(now, {}, 0), points, {}) == expected
+
+
+def test_a_new_version_is_compared_over_the_days_since_it_came_out() -> None:
+    """In three days few use what they use once a month, on any version: that is no fall on the new one."""
+    before, now = users({"3.3.0": (80, 200)}, {}, 0), users({"3.3.0": (50, 200), "4.0.0": (3, 100)}, {}, 0)
+    assert changed_above_all(before, now, -0.1, {}) == "4.0.0"
+    assert changed_above_all(before, now, -0.1, {"4.0.0": users({"3.3.0": (8, 200), "4.0.0": (3, 100)}, {}, 0)}) == ""
+    assert changed_above_all(before, now, -0.1, {"4.0.0": users({"3.3.0": (8, 200)}, {}, 0)}) == ""
+    broken = users({"3.3.0": (40, 200), "4.0.0": (3, 100)}, {}, 0)
+    assert changed_above_all(before, now, -0.1, {"4.0.0": broken}) == "4.0.0"
 
 
 def test_chance_alone_names_a_version_seldom() -> None:
@@ -140,7 +150,7 @@ def test_chance_alone_names_a_version_seldom() -> None:
         sizes = {f"3.{number}": of for number in range(4)}
         return Users({version: sum(rng.random() < part for _ in range(of)) for version in sizes}, sizes)
 
-    named = [changed_above_all(drawn(0.3, 60), drawn(0.2, 80), -0.1) for _ in range(400)]
+    named = [changed_above_all(drawn(0.3, 60), drawn(0.2, 80), -0.1, {}) for _ in range(400)]
     assert 1 <= sum(map(bool, named)) <= 20
 
 
@@ -148,12 +158,12 @@ def test_a_version_with_too_few_users_is_compared_by_the_most_that_they_can_be()
     """Where none used it on a release any more, the release is named though its figure is folded; a rise is not."""
     before = users({"4.0.0": (40, 100), "3.3.0": (80, 200)}, {}, 0)
     broken = users({"3.3.0": (80, 200)}, {"4.0.0": (0, 100)}, 6)
-    assert changed_above_all(before, broken, -0.1) == "4.0.0"
-    assert changed_above_all(before, replace(broken, at_most=38), -0.1) == ""
-    assert changed_above_all(broken, before, 0.1) == "4.0.0"
-    assert changed_above_all(replace(broken, at_most=38), before, 0.1) == ""
+    assert changed_above_all(before, broken, -0.1, {}) == "4.0.0"
+    assert changed_above_all(before, replace(broken, at_most=38), -0.1, {}) == ""
+    assert changed_above_all(broken, before, 0.1, {}) == "4.0.0"
+    assert changed_above_all(replace(broken, at_most=38), before, 0.1, {}) == ""
     risen = users({"3.3.0": (20, 200)}, {"4.0.0": (0, 100)}, 90)
-    assert changed_above_all(users({"3.3.0": (20, 200), "4.0.0": (10, 100)}, {}, 0), risen, 0.1) == ""
+    assert changed_above_all(users({"3.3.0": (20, 200), "4.0.0": (10, 100)}, {}, 0), risen, 0.1, {}) == ""
 
 
 def test_an_interval_contains_its_share_and_narrows() -> None:

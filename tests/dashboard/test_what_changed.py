@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from core.catalog import Catalog
 from dashboard import filters
 from dashboard.charts.series import first as monday
 from dashboard.formatting import day, days
@@ -107,6 +108,19 @@ def test_a_release_is_blamed_only_for_what_fell_on_it(
     assert f"{EXPORT} fell from " in said
     assert ("above all on 3.3.1" in said) == blamed
     assert ("above all on" in said) == blamed
+
+
+@pytest.mark.parametrize("released", [None, a_day(2)])
+def test_a_new_release_is_blamed_only_for_its_own_days(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, released: date | None
+) -> None:
+    """The feature is used once a month: who has the release for two days has hardly used it on it."""
+    monkeypatch.setattr(Catalog, "releases", lambda *_: {"4.0.0": released} if released else {})
+    sent = [*beacons(range(200), 55, "3.3.0", [EXPORT]), *beacons(range(100), 20, "3.3.0", [EXPORT])]
+    sent += [*beacons(range(100, 200), 20, "3.3.0"), *beacons(range(100, 200), 2, "4.0.0")]
+    _, said = moved(visit("product"), monkeypatch, sent, beacons(range(100), 2, "3.3.0"))
+    assert f"{EXPORT} fell from 100% to 50% of {OF}" in said
+    assert ("above all on 4.0.0" in said) == (released is None)
 
 
 def test_what_may_have_been_folded_rose_from_too_few(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:

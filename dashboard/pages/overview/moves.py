@@ -51,11 +51,18 @@ def located(data: DataSource, chosen: Filters, change: Change) -> Change:
     periods = data.compared(chosen)
     if change.kind != "Feature" or change.at_most or periods is None:
         return change
+    period, earlier = (replace(one, module=change.module) for one in periods)
     now, before = (
-        _users(data, replace(period, module=change.module), change.name, users)
-        for period, (users, _) in zip(periods, (change.now, change.before), strict=True)
+        _users(data, one, change.name, users) for one, (users, _) in ((period, change.now), (earlier, change.before))
     )
-    return replace(change, where=changed_above_all(before, now, change.points))
+    released = data.catalog().releases(change.module)
+    # Over all days of the period, fewer days on a new version would look like less use.
+    since = {
+        version: _users(data, replace(period, start=released[version]), change.name, change.now[0])
+        for version in now.installs.keys() - before.installs.keys()
+        if period.start < released.get(version, period.start) <= period.end
+    }
+    return replace(change, where=changed_above_all(before, now, change.points, since))
 
 
 def _users(data: DataSource, chosen: Filters, feature: str, total: int) -> Users:
