@@ -15,7 +15,7 @@ from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.static_html import StaticHtml, static
 
-FEW = "too few"
+NOT_TOLD = "not told"
 GREY_CHANGES = "Grey changes: chance may explain them."
 # What a card shows while another part of the page says why there is nothing.
 NOTHING = Instead("")
@@ -32,7 +32,7 @@ class Linked:
 
 @dataclass(frozen=True)
 class Part:
-    """A share with a bar; None is too few to show."""
+    """A share with a bar; None is not told."""
 
     share: float | None
 
@@ -209,13 +209,13 @@ def _cell(cell: Cell) -> Any:
     if isinstance(cell, Change):
         return html.Span(points(cell.points), className="dim") if cell.chance else points(cell.points)
     if cell is None:
-        return html.Span(FEW, className="dim")
+        return html.Span(NOT_TOLD, className="dim")
     return cell if isinstance(cell, str) else count(cell)
 
 
 def _part(part: Part) -> Any:
     if part.share is None:
-        return html.Span(FEW, className="dim")
+        return html.Span(NOT_TOLD, className="dim")
     bar = html.Span(html.Span(style={"width": f"{min(part.share, 1) * 100:.1f}%"}), className="share-bar")
     return html.Span([bar, html.Span(share(part.share), className="number")], className="share")
 

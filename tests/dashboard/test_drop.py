@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 from dashboard import filters
 from dashboard.data_source import DataSource
 from dashboard.filters import read
-from dashboard.pages.drop import modules
+from dashboard.pages.drop import modules, versions
 from dashboard.pages.drop.trend import drawn
 from dashboard.regions import Instead
 from tests.dashboard.conftest import fill
@@ -21,21 +21,32 @@ TODAY = filters.today()
 
 
 class Hurt:
-    """Answers that two modules are installed, and that 7 of 9 installs of each would be hurt."""
+    """Answers that some modules are installed, and that 7 of 9 installs of each would be hurt, or that it is untold."""
 
     k = 5
 
+    def __init__(self, *untold: str) -> None:
+        self.untold = untold
+
     def ask(self, metric: str, args: Mapping[str, str]) -> dict[str, Any]:
-        return {"rows": [{"key": name, "value": 9} for name in ("invoice_pro", "ticket_ai")]}
+        return {"rows": [{"key": name, "value": 9} for name in (*self.untold, "invoice_pro", "ticket_ai")]}
 
     def drop_of_each_module(self, args: Mapping[str, str], names: Sequence[str]) -> dict[str, Any]:
-        part = {"installs": 7, "of": 9, "share": 7 / 9}
-        return {name: {**part, "still_upgrading": part} for name in names}
+        parts = {name: _part(None if name in self.untold else 7, 9) for name in names}
+        return {name: {**part, "still_upgrading": part} for name, part in parts.items()}
+
+    def question(self, name: str, args: Mapping[str, str]) -> dict[str, Any]:
+        versions = {"3.2.1": 7, "3.1.0": 6, "3.3.1": None, "(other)": 5}
+        return {"rows": [{"version": version, **_part(number, 9)} for version, number in versions.items()]}
 
 
-def by_module(search: str) -> Instead | tuple[Any, ...]:
+def _part(installs: int | None, of: int) -> dict[str, Any]:
+    return {"installs": installs, "of": of, "share": None if installs is None else installs / of}
+
+
+def by_module(search: str, *untold: str) -> Instead | tuple[Any, ...]:
     chosen = read(search, TODAY, TODAY - timedelta(days=90))
-    return modules._read(cast("DataSource", Hurt()), chosen, search)
+    return modules._read(cast("DataSource", Hurt(*untold)), chosen, search)
 
 
 @pytest.mark.parametrize("condition", ["version.le=3.2.0", "version_series=3.2", "version=3.2.0&php_series.lt=8.0"])
@@ -55,7 +66,31 @@ def test_a_platform_is_that_of_every_module() -> None:
     _, note, shown = cast("tuple[Any, ...]", by_module("?module=invoice_pro&php_series.lt=8.0"))
     assert [row[0] for row in shown["rows"]] == ["invoice_pro", "ticket_ai"]
     assert "one module" not in note
-    assert "or what differs from a group that is shown, has fewer than 5 installs." in note
+    assert "that would tell a group of fewer than 5 installs" in note
+
+
+def test_what_is_not_told_is_called_so_and_comes_last() -> None:
+    """It may be a large number: it is never said to be small. The largest module is the first of these."""
+    found = cast("tuple[Any, ...]", by_module("?php_series.le=7.4", "bulk_mailer", "domain_tools"))
+    body, _, shown = found
+    assert [row[0] for row in shown["rows"]] == ["invoice_pro", "ticket_ai", "bulk_mailer", "domain_tools"]
+    assert str(body.to_plotly_json()).count("not told") == 6
+    assert "too few" not in str(body)
+
+
+def test_versions_that_a_condition_on_the_version_leaves_out_are_not_listed() -> None:
+    """They have no installs hurt by definition. Other conditions leave out none."""
+
+    def listed(condition: str) -> list[str]:
+        chosen = read(f"?module=invoice_pro&{condition}", TODAY, TODAY - timedelta(days=90))
+        _, note, shown = cast("tuple[Any, ...]", versions._read(cast("DataSource", Hurt()), chosen, ""))
+        assert ("Not told: none, or fewer than 5." in note) == ("3.3.1" in str(shown["rows"]))
+        return [row[0] for row in shown["rows"]]
+
+    assert listed("version.le=3.2.1") == ["3.2.1", "3.1.0", "(other)"]
+    assert listed("version_series=3.2") == ["3.2.1", "(other)"]
+    assert listed("version=3.1.0&php_series.lt=8.1") == ["3.1.0", "(other)"]
+    assert listed("php_series.lt=8.1") == ["3.2.1", "3.1.0", "3.3.1", "(other)"]
 
 
 def report_php(monkeypatch: pytest.MonkeyPatch, **installs: int) -> None:

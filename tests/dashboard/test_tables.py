@@ -59,7 +59,7 @@ def test_a_table_and_its_file_have_the_same_rows(number: int) -> None:
     assert note == "a note"
     assert shown["rows"] == [["4.0.0", 1234, 0.4567, -0.0812], ["(other)", None, None, None]][:number]
     assert shown["calls"] == ["/api"]
-    told = ["4.0.0", "1\u202f234", "46%", "−8.1 points", "(other)", "too few", "too few", "–"][: 4 * number]
+    told = ["4.0.0", "1\u202f234", "46%", "−8.1 points", "(other)", "not told", "not told", "–"][: 4 * number]
     assert texts(body) == ["Versions", "Version", "Installs", "Share", "Change", *told]
 
 

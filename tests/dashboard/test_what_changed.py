@@ -152,3 +152,17 @@ def test_what_was_not_told_at_all_is_not_compared(visit: Visit, monkeypatch: pyt
     )
     assert rows == []
     assert EXPORT not in said
+
+
+def test_a_hidden_figure_of_the_last_week_is_not_called_small() -> None:
+    """Under a filter it may be a large number."""
+    monday = {"bucket": "2026-11-23", "returning": None}
+    assert lifecycle._figure([monday, monday], "returning", 5).hint == "not told, 23 – 29 Nov 2026"
+
+
+def test_a_hidden_share_of_licensed_installs_says_why(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The card does not claim that there are none."""
+    count_from(beacons(range(9), 5, "3.3.0", license={"status": "expired"}), monkeypatch)
+    told = fill(visit("product"), "overview-figures")
+    assert told["licensed_installs-value"]["children"] == "–"
+    assert told["licensed_installs-hint"]["children"].startswith("not told: none, or it would tell a group of fewer")

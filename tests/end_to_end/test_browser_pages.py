@@ -85,7 +85,7 @@ def test_what_changed_and_who_is_new_and_lost(page: Page, system: System) -> Non
         if name in ("new", "lost") and value is not None:
             expect(page.locator(f"#week-{name}-value")).to_have_text(count(value))
     rows = rows_of(page, "movers")
-    assert all((row[2] == "too few") == (row[4] == "–") for row in rows)
+    assert all((row[2] == "not told") == (row[4] == "–") for row in rows)
     changes = [float(row[4].removesuffix(" points").replace("−", "-")) for row in rows if row[4] != "–"]
     assert changes == sorted(changes, key=lambda points: -abs(points))
     page.locator("#movers-body a").first.click()
@@ -116,8 +116,8 @@ def test_which_features_are_used_and_which_keep_their_users(page: Page, system: 
     assert [(row["within"], row["of"]) for row in soon["rows"]] == [(days, soon["rows"][0]["of"]) for days in WITHIN]
     shown = [(row[1], row[2]) for row in rows_of(page, "feature-first_use")]
     told = [(row["installs"], row["share"]) for row in soon["rows"]]
-    assert shown == [(count(number), share(part)) if number else ("too few", "too few") for number, part in told]
-    assert shown[0][0] != "too few"
+    assert shown == [(count(number), share(part)) if number else ("not told", "not told") for number, part in told]
+    assert shown[0][0] != "not told"
     expect(page.locator("#feature-first_use-note")).to_contain_text(f"Of the {count(soon['rows'][0]['of'])} installs")
     assert rows_of(page, "feature-version")
     expect(page.locator("#adoption_per_bucket-summary")).to_contain_text("Adoption of invoice.pdf_export")
@@ -241,7 +241,7 @@ def test_data_says_what_arrived(page: Page) -> None:
     assert {MODULE, "bulk_mailer"} <= {row[0] for row in rows_of(page, "data-days")}
     fields = {row[0]: row[2] for row in rows_of(page, "data-reported")}
     assert fields["Module version"] == "100%"
-    assert fields["Country"] == "too few"
+    assert fields["Country"] == "not told"
 
 
 @pytest.mark.parametrize("width", [390, 1440])

@@ -59,6 +59,7 @@ ADDRESSES = {
     "/platforms?country=DE&range=7d": ["platforms-country", "platforms-os_release"],
     "/platforms?rows=os_release&columns=database_series&range=90d": ["platforms-os_release", "platforms-crossed"],
     f"/drop?module={MODULE}&php_series.lt=8.1": ["share_to_drop", "drop-modules", "drop-versions", "drop-ends"],
+    f"/drop?module={MODULE}&version.le=3.2.1": ["drop-versions"],
     "/drop?php_series.lt=8.1": ["share_to_drop", "drop-modules", "drop-ends"],
     "/data": ["data-days", "data-reported"],
 }  # fmt: skip
@@ -184,7 +185,7 @@ def _check_drawn(shown: list[list[str]], rows: list[list[str]], header: list[str
                 for least in (number - 0.00005, number, number + 0.00005):  # files have one more digit of a share
                     wanted |= {share(least), points(least)}
             if not cell:
-                wanted |= {"too few", "–", ""}
+                wanted |= {"not told", "–", ""}
             assert text in wanted, (column, text, cell)
 
 

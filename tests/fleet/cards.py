@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from dashboard.countries import countries
 from dashboard.formatting import count
+from tests.fleet import versions
 from tests.fleet.answers import Oracle
 from tests.fleet.reference import OTHER
 
@@ -219,7 +220,13 @@ def _modules_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:
 
 
 def _versions_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:
-    return [[row["version"], row["installs"], row["of"], row["share"]] for row in card.answer(0)["rows"][:20]]
+    asked = {name: value for name, value in card.args(0).items() if name.partition(".")[0] == "version"}
+    rows = [
+        [row["version"], row["installs"], row["of"], row["share"]] for row in card.answer(0)["rows"]
+        if row["version"] == OTHER
+        or all(versions.meets("version", name.partition(".")[2], row["version"], each) for name, each in asked.items())
+    ]  # fmt: skip
+    return rows[:20]
 
 
 def _features_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:

@@ -36,7 +36,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         known = [row["value"] for row in groups if row["key"]]
         number = min(sum(known), active) if known or data.k == 1 else None
         rows.append((DIMENSIONS[field], number, Part(None if number is None else number / active)))
-    few = f" Too few: none reports it, or {fewer(data.k)}." if data.k > 1 else ""
+    few = f" Not told: none reports it, or {fewer(data.k)}." if data.k > 1 else ""
     note = f"By the latest report of each install in the range.{few}"
     return table("Installs that report each field", ("Field", "Installs", "Share of active"), rows, calls, note)
 

@@ -55,7 +55,7 @@ def _answered(coverage: dict[str, int | None]) -> tuple[str, str]:
     shown = "–" if answered is None else count(answered)
     if active is not None:
         return shown, f"of {plural(active, 'active install')}; the others do not report it"
-    return shown, "too few to say of how many" if answered is None else "the others are too few to show"
+    return shown, "not told of how many" if answered is None else "the others are too few to show"
 
 
 def _part(part: dict[str, Any], k: int, hint: str) -> tuple[str, str]:

@@ -89,7 +89,7 @@ def _figures(data: DataSource, shown: Shown) -> html.Dl:
         (
             "Share of the module's installs",
             "–" if now is None else share(now),
-            "too few" if installs is None or active is None else f"{count(installs)} of {count(active)} {of}, "
+            "not told" if installs is None or active is None else f"{count(installs)} of {count(active)} {of}, "
             f"{days(chosen.start, chosen.end)}",
         ),
         ("Change", points(change), "from the period of comparison, both of complete days"),

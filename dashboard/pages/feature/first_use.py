@@ -34,7 +34,10 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         "days yet and are left out."
     )
     if any(row["installs"] is None for row in answer["rows"]):
-        note += f" Too few: {fewer(data.k)} of them used it, or all but so few did."
+        note += (
+            f" Not told: it, or its difference from another row or from all, would tell a group of {fewer(data.k)} "
+            "installs."
+        )
     columns = ("After the first report", "Installs that used it", "Share")
     return table("First use after install", columns, rows, [api_call("first_use", args)], note)
 

@@ -8,7 +8,7 @@ from dashboard.cards import FigureText, figure_card, figure_outputs, figure_valu
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import EVERY_DIMENSION, DataSource
 from dashboard.filters import Filters, before_in_words, today
-from dashboard.formatting import count, days, plural, share
+from dashboard.formatting import count, days, plural, share, withheld
 from dashboard.permissions import Callbacks, Page
 from dashboard.question_limit import at_once
 from dashboard.regions import fill, loading, region
@@ -74,5 +74,5 @@ def _licensed(data: DataSource, chosen: Filters) -> FigureText:
     rows = data.ask("installs", args, side_by_side=EVERY_DIMENSION)["rows"]
     licensed = next((row["value"] for row in known_rows(rows) if row["key"] == "licensed"), None)
     if not total or licensed is None:
-        return FigureText("–", "of active installs")
+        return FigureText("–", withheld(data.k) if data.k > 1 else "no install reported it")
     return FigureText(share(licensed / total), f"{plural(licensed, 'install')} reported licensed last")

@@ -50,6 +50,6 @@ def _figure(weeks: list[dict[str, Any]], name: str, k: int) -> FigureText:
     start = date.fromisoformat(last["bucket"])
     week = days(start, start + timedelta(days=6))
     if last[name] is None:
-        return FigureText("–", f"too few, {week}" if k > 1 else week)
+        return FigureText("–", f"not told, {week}" if k > 1 else week)
     then = "" if before[name] is None else f"; {count(before[name])} the week before"
     return FigureText(count(last[name]), f"{week}{then}")
