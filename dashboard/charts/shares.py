@@ -7,7 +7,7 @@ from typing import Any
 from dashboard.charts.palette import colors
 from dashboard.charts.style import ACCENT, GREY, LAYOUT, Figure
 from dashboard.formatting import day, share
-from dashboard.projection import Projection
+from dashboard.projection import Course
 
 _X: dict[str, Any] = {
     "type": "date", "tickformat": "%-d %b<br>%Y", "nticks": 6, "automargin": True, "fixedrange": True,
@@ -63,7 +63,7 @@ def share_by_version(weeks: Sequence[date], shares: Mapping[str, Sequence[float 
 
 
 def share_to_drop(
-    points: Sequence[tuple[date, float | None]], projection: Projection | None, threshold: float, until: date | None
+    points: Sequence[tuple[date, float | None]], course: Course | None, threshold: float, until: date | None
 ) -> Figure:
     """A share by week, how it goes on if it falls as it did (dotted, until `until`), and the threshold (dashed)."""
     x = [week.isoformat() for week, _ in points]
@@ -75,11 +75,11 @@ def share_to_drop(
         }
     ]  # fmt: skip
     end = points[-1][0] if points else None
-    if projection and until and end:
+    if course and until and end:
         ahead = [end + timedelta(days=(until - end).days * step // 20) for step in range(21)]
         data.append({
             "type": "scatter", "mode": "lines", "x": [one.isoformat() for one in ahead],
-            "y": [projection.on(one) for one in ahead], "hoverinfo": "skip",
+            "y": [course.on(one) for one in ahead], "hoverinfo": "skip",
             "line": {"color": ACCENT, "width": 2, "dash": "dot"},
         })  # fmt: skip
         x = [*x, until.isoformat()]

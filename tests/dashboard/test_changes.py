@@ -3,6 +3,7 @@
 import random
 from dataclasses import replace
 from datetime import date, timedelta
+from math import exp, log
 
 import pytest
 
@@ -182,12 +183,14 @@ def test_a_falling_share_has_the_day_on_which_it_is_under_the_threshold() -> Non
     """16% that halves each week is under 2% a little more than three weeks later."""
     projection = project(weeks(*(0.16 * 2**number for number in range(6, -1, -1))))
     assert projection is not None
-    assert projection.share == pytest.approx(0.16)
-    assert projection.per_week == pytest.approx(0.5)
-    under = projection.under(0.02)
-    assert under is not None
-    assert 20 <= (under - projection.last).days <= 22
-    assert projection.on(under) <= 0.0201
+    assert projection.falls
+    for course in (projection.lowest, projection.likeliest, projection.highest):  # no week is off its course
+        assert course.share == pytest.approx(0.16)
+        assert course.per_week == pytest.approx(0.5)
+        under = course.under(0.02)
+        assert under is not None
+        assert 20 <= (under - course.last).days <= 22
+        assert course.on(under) <= 0.0201
 
 
 @pytest.mark.parametrize("shares", [[], [0.1], [0.1] * 5, [0.1, None, None, None, None, None, 0.05]])
@@ -201,10 +204,25 @@ def test_a_share_that_does_not_fall_has_no_day() -> None:
     for shares in ([0.1] * 8, [0.1 + number / 100 for number in range(8)], [0.1 - number / 1e6 for number in range(8)]):
         projection = project(weeks(*shares))
         assert projection is not None
-        assert projection.under(0.02) is None
+        assert projection.likeliest.under(0.02) is None
     low = project(weeks(*[0.01] * 8))
     assert low is not None
-    assert low.under(0.02) == low.last
+    assert low.likeliest.under(0.02) == low.likeliest.last
+
+
+def test_a_projection_knows_how_sure_it_is() -> None:
+    """The 95% interval of a slope of least squares: of 1, 2, 3, 5, 4, 6 it is 0.94 and 2.776 times 0.167 around it."""
+    projection = project(weeks(*(exp(number) for number in (1, 2, 3, 5, 4, 6))))
+    assert projection is not None
+    slopes = [log(course.per_week) for course in (projection.lowest, projection.likeliest, projection.highest)]
+    assert slopes == pytest.approx([0.4803, 0.9429, 1.4053], abs=0.0005)
+    assert projection.rises
+    assert not projection.falls
+    unclear = project(weeks(0.05, 0.04, 0.05, 0.03, 0.05, 0.04, 0.05))
+    assert unclear is not None
+    assert unclear.likeliest.per_week < 1 + 1e-3
+    assert not unclear.falls
+    assert not unclear.rises
 
 
 def release(version: str, *shares: int, of: int = 1000) -> Release:

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import permutations
 from typing import Any, cast
+from urllib.parse import urlencode
 
 import pytest
 from flask.testing import FlaskClient
@@ -142,6 +144,34 @@ def test_a_condition_that_is_told_offers_nothing_else(visit: Visit, monkeypatch:
     assert "an answer of its own" not in told
 
 
+ORDERS = list(permutations({"php_series.lt": "8.0", "whmcs_series.lt": "9.0", "database_series": "mysql-8.0"}.items()))
+
+
+@pytest.mark.parametrize("asked", ORDERS)
+def test_the_whole_does_not_depend_on_the_order_of_the_filters(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, asked: Sequence[tuple[str, str]]
+) -> None:
+    """It is the installs that report what all filters are about; of three things, all active installs, by that name."""
+    old, new = {"php": "7.4.1", "whmcs": "8.12.1"}, {"php": "8.1.1", "whmcs": "8.12.1"}
+    sent = [
+        *beacons(range(20), 8, "3.3.0", platform={**old, "database": "mysql-8.0.36"}),
+        *beacons(range(20, 50), 8, "3.3.0", platform=new),
+        *beacons(range(50, 60), 8, "3.3.0", platform={"php": "8.1.1"}),
+    ]
+    count_from(sent, monkeypatch)
+    client = visit("product")
+    all_three = str(fill(client, "drop-hurt", "?" + urlencode(asked)))
+    assert "20 of 60 active installs" in all_three
+    assert "the share is of all active installs" in all_three
+    two = "?" + urlencode([one for one in asked if one[0] != "database_series"])
+    told = str(fill(client, "drop-hurt", two))
+    assert "20 of 50 installs" in told
+    assert "of 60 active installs; the others do not report it" in told
+    shown = fill(client, "share_to_drop", two)["share_to_drop-shown"]["data"]
+    assert 0.4 in [share for _, share in shown["rows"]]
+    assert "by=php_series,whmcs_series&" in shown["calls"][1]
+
+
 def trend(*shares: float | None) -> tuple[str, int]:
     """What the card says of shares by week, and how many lines its chart has."""
     monday = date(2026, 3, 2)
@@ -153,10 +183,31 @@ def test_weeks_before_a_later_version_are_no_part_of_the_trend() -> None:
     """All installs are hurt until something later is out. The trend is that of the weeks since then."""
     slower = [0.8**number for number in range(1, 7)]
     slow = [0.9 * 0.95**number for number in range(14)]
-    less = "each week's share is 20% smaller than the one before"
+    fell = "In the last 6 weeks the share fell from about 80% to 26%. If it goes on so, it is under 2.0% in "
     for before in ([], [None], [1.0] * 10, [None, 1.0, 1.0, None]):
-        assert f"as in the last 6 weeks ({less}), the share is" in trend(*before, *slower)[0]
-    assert "as in the last 13 weeks (each week's share is 5.0% smaller" in trend(1.0, *slow)[0]
+        assert trend(*before, *slower)[0].startswith(fell)
+    assert trend(1.0, *slow)[0].startswith("In the last 13 weeks the share fell from about 85% to 46%.")
+
+
+@pytest.mark.parametrize(
+    ("off", "said", "lines"),
+    [
+        (0.0, "If it goes on so, it is under 2.0% in July 2026.", 2),
+        (0.05, "If it goes on so, it is under 2.0% between June and August 2026 (95% interval).", 2),
+        (0.22, "it is under 2.0% in May 2026 at the earliest, and perhaps not within two years (95% interval).", 2),
+        (0.5, "No clear trend: in the last 9 weeks the share neither fell nor rose by more than chance explains.", 1),
+    ],
+)
+def test_a_forecast_is_as_wide_as_the_weeks_are_uneven(off: float, said: str, lines: int) -> None:
+    """Weeks that go up and down leave several months, or no trend at all: then nothing is drawn ahead."""
+    found, drawn_lines = trend(*(0.1 * 0.92**number * (1 + off * (-1) ** number) for number in range(9)))
+    assert found.endswith(said), found
+    assert drawn_lines == lines
+
+
+def test_a_share_that_rises_has_no_forecast() -> None:
+    """It is said that it rises."""
+    assert trend(*(0.1 * 1.1**number for number in range(9))) == ("The share rises: it is not expected under 2.0%.", 1)
 
 
 @pytest.mark.parametrize("later", [0, 1, 5])

@@ -174,14 +174,11 @@ def test_a_share_to_drop_goes_on_dotted_until_it_is_low(number: int) -> None:
     found = drawn(list(shares), [])
     assert len(found.shown.rows) == number
     assert len(found.figure["data"]) == (1 if number == 1 else 2)
-    less = "each week's share is 10.0% smaller than the one before"
-    assert (f"in the last 12 weeks ({less})" in found.note) == (number == 12)
+    assert ("In the last 12 weeks the share fell from about 20% to 6.3%." in found.note) == (number == 12)
     unknown = [(MONDAYS[0] - timedelta(weeks=back), None) for back in (2, 1)]
     assert drawn([*unknown, *shares], []).figure == found.figure  # weeks before the first are not drawn
     slow = drawn([(monday, 0.2 * 0.993**index) for index, monday in enumerate(MONDAYS)], [])
-    assert slow.note.endswith(
-        "(each week's share is 0.7% smaller than the one before), the share is still 8.9% in two years."
-    )
+    assert slow.note.endswith("If it goes on so, it is under 2.0% in more than two years.")
     assert slow.figure["data"][1]["x"][-1] < str(MONDAYS[-1] + timedelta(days=200))  # years ahead would hide the past
     assert share_to_drop([], None, 0.02, None)["data"][0]["x"] == []
     assert project([]) is None

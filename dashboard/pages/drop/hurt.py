@@ -12,7 +12,7 @@ from dashboard.data_source import DataSource
 from dashboard.filters import Filters, unfiltered
 from dashboard.formatting import count, days, plural, share, withheld
 from dashboard.links import link
-from dashboard.pages.drop import suggestions
+from dashboard.pages.drop import reporting, suggestions
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.static_html import StaticHtml, static
@@ -67,24 +67,27 @@ def _part(part: dict[str, Any], k: int, hint: str) -> tuple[str, str]:
 def _of_all(data: DataSource, chosen: Filters) -> tuple[bool, StaticHtml]:
     """The same without a module, of installs by their latest report. What still upgrades is a question about one."""
     hit = data.total(chosen.args(count="latest"))
-    dimension = dimension_of(next(iter(chosen.conditions)))
-    reported = unfiltered(chosen).args(by=dimension, grain="period", count="latest")
-    answered = sum(row["value"] for row in known_rows(data.ask("installs", reported)["rows"]) if row["key"])
+    of = sum(reporting.by_bucket(data, reporting.args_of(chosen, grain="period")).values())
     active = data.total(unfiltered(chosen).args())
-    return bool(hit and answered), facts(
+    return bool(hit and of), facts(
         (
             "Installs hurt",
-            share(hit / answered) if hit and answered else "–",
-            f"{count(hit)} of {plural(answered, 'install')}, {days(chosen.start, chosen.end)}" if hit and answered
+            share(hit / of) if hit and of else "–",
+            f"{count(hit)} of {plural(of, reporting.word(chosen))}, {days(chosen.start, chosen.end)}" if hit and of
             else withheld(data.k) if data.k > 1 else "no installs",
         ),
         ("Of those that still upgrade", "–", "choose a module: versions are those of one module"),
-        (
-            "Answered",
-            count(min(answered, active or answered)),
-            f"of {plural(active, 'active install')}; the others do not report it" if active else "",
-        ),
+        _answered(of, active) if reporting.all_asked(chosen)
+        else ("Answered", "–", "not counted for filters by more than two things: the share is of all active installs"),
     )  # fmt: skip
+
+
+def _answered(answered: int, active: int | None) -> tuple[str, str, str]:
+    return (
+        "Answered",
+        count(min(answered, active or answered)),
+        f"of {plural(active, 'active install')}; the others do not report it" if active else "",
+    )
 
 
 def _onward(data: DataSource, chosen: Filters, search: str) -> list[StaticHtml]:

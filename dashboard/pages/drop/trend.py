@@ -1,4 +1,4 @@
-"""The share that would be hurt by week, and when it falls under 2% if it goes on so."""
+"""The share that would be hurt by week, and in which months it falls under 2% if it goes on so."""
 
 from datetime import date, timedelta
 from itertools import dropwhile
@@ -8,18 +8,17 @@ from dash import html
 
 from dashboard import filters, messages
 from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
-from dashboard.charts.bars import known_rows
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.series import first
 from dashboard.charts.tables import table_by_date
 from dashboard.data_source import DataSource, api_call
-from dashboard.filters import Filters, unfiltered
+from dashboard.filters import Filters
 from dashboard.formatting import day, share
+from dashboard.pages.drop import reporting
 from dashboard.permissions import Callbacks, Page
-from dashboard.projection import MOST_DAYS, Projection, project
+from dashboard.projection import Projection, project
 from dashboard.regions import Instead, fill
 from dashboard.tables import NOTHING
-from warehouse.queries.dimensions import dimension_of
 
 CHART = "share_to_drop"
 WEEKS, RECENT = 26, 13
@@ -46,17 +45,14 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
 
 def _by_week(data: DataSource, chosen: Filters, today: date) -> tuple[list[tuple[date, float | None]], list[str]]:
-    """The share of the installs by their latest report in each whole week, of those that report the dimensions."""
+    """The share of the installs by their latest report in each whole week, of those that `reporting` counts."""
     last = first(min(chosen.end, today - timedelta(days=1)) + timedelta(days=1), "week")
     begin = last - timedelta(weeks=WEEKS)
     span = {"from": begin.isoformat(), "to": (last - timedelta(days=1)).isoformat()}
-    dimension = dimension_of(next(iter(chosen.conditions)))
     hurt = chosen.args(grain="week", count="latest") | span
-    asked = unfiltered(chosen).args(by=dimension, grain="week", count="latest") | span
+    asked = reporting.args_of(chosen, grain="week") | span
     hit = {row["bucket"]: row["value"] for row in data.ask("installs", hurt)["rows"]}
-    of: dict[str, int] = {}
-    for row in known_rows(data.ask("installs", asked)["rows"]):
-        of[row["bucket"]] = of.get(row["bucket"], 0) + row["value"]
+    of = reporting.by_bucket(data, asked)
     weeks = [begin + timedelta(weeks=number) for number in range(WEEKS)]
     points = [(week, _share(hit.get(week.isoformat()), of.get(week.isoformat()))) for week in weeks]
     return points, [api_call("installs", hurt), api_call("installs", asked)]
@@ -67,33 +63,47 @@ def _share(part: int | None, of: int | None) -> float | None:
 
 
 def drawn(points: list[tuple[date, float | None]], calls: list[str]) -> DrawnChart:
-    """The chart of a share by week, with the date in words."""
+    """The chart of a share by week, with the months in words."""
     points = list(dropwhile(lambda point: point[1] is None, points))  # there were no data yet
     # Until something later is out, all installs are hurt: that says nothing of how fast they leave.
     falling = list(dropwhile(lambda point: point[1] is None or point[1] >= 1, points))[-RECENT:]
     projection = project(falling)
-    under = projection.under(THRESHOLD) if projection else None
     known = [(week, value) for week, value in points if value is not None]
-    said = outlook(projection, under, known[-1][1], len(falling))
-    falls = projection is not None and projection.per_week < 1
-    until = under or (known[-1][0] + timedelta(weeks=WEEKS) if falls else None)
-    figure = CHARTS[CHART].figure(points, projection, THRESHOLD, until)
+    said = outlook(projection, known[-1][1], len(falling))
+    ahead = projection.likeliest if projection and projection.falls else None
+    until = ahead and (ahead.under(THRESHOLD) or known[-1][0] + timedelta(weeks=WEEKS))
+    figure = CHARTS[CHART].figure(points, ahead, THRESHOLD, until)
     summary = f"Share by week, from {share(known[0][1])} in the week of {day(known[0][0])} to {share(known[-1][1])}."
     shown = table_by_date({"Share": [value for _, value in points]}, [week for week, _ in points], calls)
     return DrawnChart(figure, f"{summary} {said}", said, shown)
 
 
-def outlook(projection: Projection | None, under: date | None, last: float, weeks: int) -> str:
-    """What the projection through so many weeks says, in a sentence."""
+def outlook(projection: Projection | None, last: float, weeks: int) -> str:
+    """What the projection through so many weeks says, in a sentence or two."""
     if last < THRESHOLD:
         return f"The share is under {share(THRESHOLD)} already."
     if projection is None:
         return "There are too few whole weeks to say how it goes on."
-    if projection.per_week >= 1:
-        return f"The share does not fall: it is not expected under {share(THRESHOLD)}."
-    less = f"each week's share is {share(1 - projection.per_week)} smaller than the one before"
-    trend = f"If it goes on as in the last {weeks} weeks ({less})"
-    if under is None:
-        ahead = projection.last + timedelta(days=MOST_DAYS)
-        return f"{trend}, the share is still {share(projection.on(ahead))} in two years."
-    return f"{trend}, the share is under {share(THRESHOLD)} in {under:%B %Y} (about {day(under)})."
+    if projection.rises:
+        return f"The share rises: it is not expected under {share(THRESHOLD)}."
+    if not projection.falls:
+        return (
+            f"No clear trend: in the last {weeks} weeks the share neither fell nor rose by more than chance explains."
+        )
+    course = projection.likeliest
+    first = share(course.on(course.last - timedelta(weeks=weeks - 1)))
+    fell = f"In the last {weeks} weeks the share fell from about {first} to {share(course.share)}."
+    return f"{fell} If it goes on so, it is under {share(THRESHOLD)} {_when(projection)}."
+
+
+def _when(projection: Projection) -> str:
+    """The months in which the share falls under the threshold, as the 95% interval of the trend has them."""
+    earliest, latest = (course.under(THRESHOLD) for course in (projection.lowest, projection.highest))
+    if earliest is None:
+        return "in more than two years"
+    if latest is None:
+        return f"in {earliest:%B %Y} at the earliest, and perhaps not within two years (95% interval)"
+    if (earliest.year, earliest.month) == (latest.year, latest.month):
+        return f"in {latest:%B %Y}"
+    year = "" if earliest.year == latest.year else f" {earliest.year}"
+    return f"between {earliest:%B}{year} and {latest:%B %Y} (95% interval)"
