@@ -4,6 +4,9 @@ from math import sqrt
 from statistics import NormalDist
 
 Z95 = 1.96
+# What tables of differences say of a row, each for itself.
+CLEAR, MAY_BE_CHANCE = "yes", "may be chance"
+CHANCE_NOTE = "Grey: chance may explain it (the difference is within 1.96 standard errors)."
 
 
 def interval(part: int, of: int) -> tuple[float, float]:
@@ -41,6 +44,18 @@ def distance_of_changes(
     shares = [(part + 1) / (of + 2) for part, of in parts]
     error = sqrt(sum(share * (1 - share) / (of + 2) for share, (_, of) in zip(shares, parts, strict=True)))
     return (shares[0] - shares[1] - (shares[2] - shares[3])) / error
+
+
+def together(both: int, expected: float, users: int, of: int) -> float:
+    """How far the installs that use two features are from those that chance would make, in standard errors.
+
+    The standard error is that of the hypergeometric distribution: `users` of `of` installs use the one feature, and
+    `expected` says how many use the other.
+    """
+    if not users or of < 2:
+        return 0.0
+    error = sqrt(max(expected * (1 - users / of) * (1 - expected / users) * of / (of - 1), 0))
+    return (both - expected) / error if error else 0.0
 
 
 def beyond_chance(compared: int) -> float:

@@ -100,15 +100,25 @@ def table_outputs(name: str) -> list[Output]:
 
 
 def table(
-    caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]], calls: Sequence[str], note: str = ""
+    caption: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    calls: Sequence[str],
+    note: str = "",
+    *,
+    clear: int | None = None,
 ) -> tuple[Any, ...]:
     """A table as the outputs of its card take it.
 
     The first column has the headings of the rows. `caption` is for screen readers, `calls` are those of the read API.
+    The rows after the first `clear` ones are dimmed.
     """
     body = [
-        html.Tr([html.Th(_cell(first), scope="row"), *(html.Td(_cell(cell), className=_class(cell)) for cell in rest)])
-        for first, *rest in rows
+        html.Tr(
+            [html.Th(_cell(first), scope="row"), *(html.Td(_cell(cell), className=_class(cell)) for cell in rest)],
+            className="dim" if clear is not None and number >= clear else "",
+        )
+        for number, (first, *rest) in enumerate(rows)
     ]
     shown = ShownTable(columns, [[_value(cell) for cell in row] for row in rows], calls)
     looks = [_class(cell) for cell in rows[0]] if rows else [""] * len(columns)

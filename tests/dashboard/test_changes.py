@@ -3,14 +3,15 @@
 import random
 from dataclasses import replace
 from datetime import date, timedelta
-from math import exp, log
+from math import exp, log, sqrt
 
 import pytest
 
 from dashboard.changes import Change, Users, changed_above_all, compared, movers, sentence
+from dashboard.pages.drop.features import beyond_chance
 from dashboard.projection import project
 from dashboard.releases import Release, band, until_replaced, verdict
-from dashboard.significance import distance, interval
+from dashboard.significance import Z95, distance, interval, together
 
 MONDAY = date(2026, 11, 23)
 DAY = timedelta(days=1)
@@ -173,6 +174,27 @@ def test_an_interval_contains_its_share_and_narrows() -> None:
     assert interval(0, 10)[0] == 0
     assert interval(10, 10)[1] == pytest.approx(1)
     assert distance(5, 0, 5, 10) == distance(0, 10, 0, 10) == 0
+
+
+@pytest.mark.parametrize(("both", "clear"), [(32, False), (36, False), (38, True), (44, True), (20, True), (24, False)])
+def test_features_go_together_beyond_chance(both: int, clear: bool) -> None:
+    """Of 300 installs 90 use the one and 100 the other: chance makes 30 of both, give or take twice 3.75."""
+    found = together(both, 30.0, 90, 300)
+    assert found == pytest.approx((both - 30) / sqrt(90 * (1 / 3) * (2 / 3) * 210 / 299))
+    assert (abs(found) > Z95) == clear
+    assert together(5, 5.0, 5, 5) == together(0, 0.0, 0, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("installs", "share_of_others", "clear"),
+    [(6, 0.16, False), (20, 0.16, True), (20, None, True), (6, None, True), (5, 0.1, False), (36, None, False)],
+)
+def test_a_feature_of_the_installs_hurt_is_clear_or_may_be_chance(
+    installs: int, share_of_others: float | None, clear: bool
+) -> None:
+    """A share of the others that is not told is that of four of them, or says nothing if it may be that of all."""
+    row = {"installs": installs, "share": installs / 36, "share_of_others": share_of_others}
+    assert beyond_chance(row, {"installs": 36, "of": 319}, 5) == clear
 
 
 def weeks(*shares: float | None) -> list[tuple[date, float | None]]:

@@ -63,6 +63,15 @@ def test_a_table_and_its_file_have_the_same_rows(number: int) -> None:
     assert texts(body) == ["Versions", "Version", "Installs", "Share", "Change", *told]
 
 
+@pytest.mark.parametrize(("clear", "dimmed"), [(None, 0), (0, 2), (1, 1), (2, 0)])
+def test_rows_that_chance_may_explain_are_dimmed(clear: int | None, dimmed: int) -> None:
+    """Those after the clear ones."""
+    rows: list[tuple[str]] = [("one",), ("other",)]
+    body, _, shown = table("Features", ("Feature",), rows, [], clear=clear)
+    assert str(body.html).count("'className': 'dim'") == dimmed
+    assert shown["rows"] == [["one"], ["other"]]
+
+
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_heat_map_has_a_cell_for_each_share(number: int) -> None:
     """A hidden share is an empty cell, and a share over 1 is no deeper than 1."""

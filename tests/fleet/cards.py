@@ -230,17 +230,31 @@ def _versions_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:
 
 
 def _features_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:
-    rows = card.answer(0)["features"][:12]
-    return [
-        [None, one := row["share"], other := row["share_of_others"],
-         None if None in (one, other) else round(one - other, 4)] for row in rows
-    ]  # fmt: skip
+    answer, rows = card.answer(0), []
+    hurt, others = answer["installs"], (answer["of"] or 0) - (answer["installs"] or 0)
+    for row in answer["features"][:12]:
+        one, other = row["share"], row["share_of_others"]
+        used = oracle.k - 1 if other is None else round(other * others)
+        least = row["installs"] / hurt - used / others
+        both = (row["installs"] + used) / (hurt + others)
+        chance = 1.96 * (both * (1 - both) * (1 / hurt + 1 / others)) ** 0.5
+        hidden = other is None and one * others > others - oracle.k
+        difference = None if None in (one, other) else round(one - other, 4)
+        rows.append([None, one, other, difference, "yes" if least > chance and not hidden else "may be chance"])
+    return sorted(rows, key=lambda row: row[-1] != "yes")
 
 
 def _together(card: Card, oracle: Oracle) -> list[list[Cell]]:
-    rows = card.answer(0)["rows"][:10]
-    times = (f"{row['installs'] / row['expected']:.1f} ×" for row in rows)
-    return [[None, row["installs"], round(row["expected"]), text] for row, text in zip(rows, times, strict=True)]
+    answer, rows = card.answer(0), []
+    users = oracle.rows("feature_installs", {**card.args(0), "grain": "period", "by": "none"})[0]["value"]
+    for row in answer["rows"][:10]:
+        both, chance, of = row["installs"], row["expected"], answer["of"]
+        other = chance * of / users  # the users of the other feature
+        variance = users * (other / of) * (1 - other / of) * (of - users) / (of - 1)
+        clear = (both - chance) ** 2 > 1.96**2 * variance
+        times = f"{both / chance:.1f} ×"
+        rows.append([None, both, round(chance), times, "yes" if clear else "may be chance"])
+    return sorted(rows, key=lambda row: row[-1] != "yes")
 
 
 def _first_use(card: Card, oracle: Oracle) -> list[list[Cell]]:

@@ -6,8 +6,10 @@ from dashboard import filters, messages
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import display_name
 from dashboard.filters import Filters
+from dashboard.formatting import fewer
 from dashboard.links import link
 from dashboard.regions import Instead
+from dashboard.significance import CHANCE_NOTE, CLEAR, MAY_BE_CHANCE, Z95, distance
 from dashboard.tables import NOTHING, Change, Linked, Part, TableCard, table
 
 MOST = 12
@@ -19,18 +21,37 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     if not chosen.module:
         return Instead(messages.choose_module())
     catalog, today = data.catalog(), filters.today()
+    answer = data.question("drop", chosen.args())
+    found = [(row, beyond_chance(row, answer, data.k)) for row in answer["features"][:MOST]]
+    found.sort(key=lambda one: not one[1])
     rows = []
-    for row in data.question("drop", chosen.args())["features"][:MOST]:
+    for row, clear in found:
         name = display_name(catalog, "feature", row["feature"], today)
         linked = Linked(name.title or name.name, link("/feature", search, {"name": row["feature"]}))
         others = row["share_of_others"]
         more = None if row["share"] is None or others is None else row["share"] - others
-        rows.append((linked, Part(row["share"]), Part(others), Change(more)))
+        rows.append((linked, Part(row["share"]), Part(others), Change(more), CLEAR if clear else MAY_BE_CHANCE))
     if not rows:
         return Instead(messages.no_difference(data.k))
-    columns = ("Feature", "Share of the hurt", "Share of the others", "Difference")
-    note = "Shares of the installs that used it in the range."
-    return table("Features of the installs hurt", columns, rows, [api_call("drop", chosen.args())], note)
+    columns = ("Feature", "Share of the hurt", "Share of the others", "Difference", "More than chance")
+    note = f"Shares of the installs that used it in the range. {CHANCE_NOTE}"
+    if any(row["share_of_others"] is None for row, _ in found):
+        note += f" Not told: none of the others, or {fewer(data.k)}, used it, or all but so few."
+    calls = [api_call("drop", chosen.args())]
+    return table("Features of the installs hurt", columns, rows, calls, note, clear=sum(clear for _, clear in found))
+
+
+def beyond_chance(row: dict[str, Any], answer: dict[str, Any], k: int) -> bool:
+    """Whether chance would seldom make the share of the installs hurt so much higher than that of the others.
+
+    Where the share of the others is not told, it is taken for the highest that it can be.
+    """
+    hurt, others = answer["installs"], answer["of"] - answer["installs"]
+    share = row["share_of_others"]
+    used = round(others * share) if share is not None else k - 1
+    if share is None and row["share"] * others > others - k:  # all of the others but a few may use it, too
+        return False
+    return distance(row["installs"], hurt, used, others) > Z95
 
 
 CARD = TableCard("drop-features", "Features that they use more than others", _read)

@@ -18,6 +18,13 @@ class Shown:
     chosen: Filters
 
 
+def used_by(data: DataSource, shown: Shown) -> int | None:
+    """The installs that used the feature in the range; None if not told. Raises `QueryError` and `EngineError`."""
+    args = shown.chosen.args(feature=shown.feature, grain="period", by="none")
+    rows = data.ask("feature_installs", args)["rows"]
+    return rows[0]["value"] if rows else None
+
+
 def read(data: DataSource, search: str) -> Shown | None:
     """The feature of the address; None without one. Without a module it is that of most of the feature's installs.
 

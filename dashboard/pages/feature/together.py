@@ -6,9 +6,11 @@ from dashboard import filters, messages
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import display_name
 from dashboard.filters import Filters
+from dashboard.formatting import fewer, plural
 from dashboard.links import link
-from dashboard.pages.feature.chosen import read
+from dashboard.pages.feature.chosen import read, used_by
 from dashboard.regions import Instead
+from dashboard.significance import CHANCE_NOTE, CLEAR, MAY_BE_CHANCE, Z95, together
 from dashboard.tables import NOTHING, Linked, TableCard, table
 
 MOST = 10
@@ -20,19 +22,34 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         return NOTHING
     args = shown.chosen.args(feature=shown.feature)
     catalog, today = data.catalog(), filters.today()
+    answer, users = data.question("together", args), used_by(data, shown)
+    found = [(row, beyond_chance(row, users, answer["of"])) for row in answer["rows"][:MOST]]
+    found.sort(key=lambda one: not one[1])
     rows = []
-    for row in data.question("together", args)["rows"][:MOST]:
+    for row, clear in found:
         (other,) = (name for name in row["features"] if name != shown.feature)
         name = display_name(catalog, "feature", other, today)
         linked = Linked(name.title or other, link("/feature", search, {"name": other}))
         times = f"{row['installs'] / row['expected']:.1f} ×" if row["expected"] else "–"
-        rows.append((linked, row["installs"], round(row["expected"]), times))
+        rows.append((linked, row["installs"], round(row["expected"]), times, CLEAR if clear else MAY_BE_CHANCE))
     if not rows:
         return Instead(messages.too_few(data.k))
-    columns = ("Feature", "Installs that use both", "By chance", "Times chance")
-    note = "By chance: as many as would use both if neither feature said anything about the other. "
-    note += "1.0 × is chance; more means that the two go together."
-    return table("Used together", columns, rows, [api_call("together", args)], note)
+    columns = ("Feature", "Installs that use both", "By chance", "Times chance", "Other than chance")
+    note = (
+        "By chance: as many as would use both if neither feature said anything about the other. 1.0 × is chance; more "
+        f"means that the two go together, less that they do not. {CHANCE_NOTE}"
+    )
+    if answer["suppressed"]:
+        note += (
+            f" Not listed: {plural(answer['suppressed'], 'pair')} that would tell a group of {fewer(data.k)} installs."
+        )
+    calls = [api_call("together", args)]
+    return table("Used together", columns, rows, calls, note, clear=sum(clear for _, clear in found))
+
+
+def beyond_chance(row: dict[str, Any], users: int | None, of: int | None) -> bool:
+    """Whether chance would seldom make so many, or so few, installs use both."""
+    return bool(users and of) and abs(together(row["installs"], row["expected"], users or 0, of or 0)) > Z95
 
 
 CARD = TableCard("feature-together", "Used together with", _read)
