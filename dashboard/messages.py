@@ -152,6 +152,14 @@ def nothing_dropped() -> html.Div:
     return _empty("Nothing chosen yet", "Choose a suggestion, or add a filter such as PHP below 8.0.")
 
 
+def no_filter_by_feature() -> html.Div:
+    """For the page of what would be dropped, with a filter that it cannot apply."""
+    return _empty(
+        "What if we drop… takes no filter by feature",
+        "Remove it. The page Feature says who uses a feature, by version and platform.",
+    )
+
+
 def choose_module() -> html.Div:
     """For a question about one module."""
     return _empty("Choose a module", "Versions and features are those of one module.")
@@ -193,6 +201,15 @@ def too_young(days: int, k: int) -> html.Div:
     )
 
 
+def no_first_users(weeks: int, least: int) -> html.Div:
+    """For a feature without a week that tells whether it keeps its users."""
+    few = f" in which at least {least} installs first used it" if least > 1 else " with first users"
+    return _empty(
+        "Too early or too few to show",
+        f"It takes a week{few}, after the first {weeks} weeks of the data: before, most had used it already.",
+    )
+
+
 def no_difference(k: int) -> html.Div:
     """For features that the installs hurt do not use more than the others."""
     few = f" Features that {fewer(k)} of them use are hidden." if k > 1 else ""
@@ -202,6 +219,15 @@ def no_difference(k: int) -> html.Div:
 def no_features() -> html.Div:
     """For active installs that used no feature."""
     return _empty("No feature use to show", "The installs of this range reported no feature use that can be shown.")
+
+
+def no_use(feature: str, k: int) -> html.Div:
+    """For a feature without figures. Whether few use it or it does not exist must not be told apart."""
+    few = f", or {fewer(k)} installs," if k > 1 else ""
+    return _empty(
+        f'No figures for the feature "{feature}"',
+        f"No install{few} reported it in this range. Choose other days, or another feature on the page Features.",
+    )
 
 
 def no_feature_selected() -> html.Div:

@@ -151,6 +151,9 @@ def _by_week(card: Card, oracle: Oracle) -> list[list[Cell]]:
     rows: list[list[Cell]] = []
     for week, installs in sorted(weeks.items()):
         of = sum(installs.values())
+        if set(installs) == {OTHER}:
+            rows.append([week, *(None for _ in card.columns[1:])])
+            continue
         shares = [installs.get(key, 0) / of for key in named]
         rest = [max(1 - sum(shares), 0)] if OTHER in card.columns else []
         rows.append([week, *(round(each, 4) for each in (*shares, *rest))])
@@ -262,7 +265,7 @@ def _first_use(card: Card, oracle: Oracle) -> list[list[Cell]]:
 
 
 def _retention(card: Card, oracle: Oracle) -> list[list[Cell]]:
-    found = [row for row in card.answer(0)["rows"] if row["installs"]]
+    found = [row for row in card.answer(0)["rows"][4:] if row["installs"] and row["installs"] >= 2 * oracle.k]
     weeks = len(card.columns) - 1
     return [
         [None, *([part(number, row["installs"]) for number in row["active"]] + [None] * weeks)[:weeks]] for row in found

@@ -9,10 +9,11 @@ from dashboard.cards import heading
 from dashboard.conditions import base_in_words
 from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
+from dashboard.empty_ranges import why_empty
 from dashboard.formatting import count, days, decimal, share
-from dashboard.links import link
+from dashboard.links import link, parameter
 from dashboard.pages.feature import adoption, by_value, first_use, retention, together
-from dashboard.pages.feature.chosen import Shown, read
+from dashboard.pages.feature.chosen import Shown, read, used_by
 from dashboard.pages.features.rows import base_by_module, pairs, share_of
 from dashboard.permissions import Callbacks, Page
 from dashboard.question_limit import at_once
@@ -53,8 +54,10 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         shown = read(data, search)
         if shown is None:
             return Instead(messages.no_feature_selected())
-        if not shown.chosen.module:
-            return Instead(messages.too_few(data.k))
+        if not data.total(shown.chosen.base()):
+            return Instead(why_empty(data, shown.chosen))
+        if not shown.chosen.module or not used_by(data, shown):
+            return Instead(messages.no_use(shown.feature, data.k))
         return _named(data, shown, search), _figures(data, shown)
 
     adoption.register(page, callbacks, data, search)
@@ -70,9 +73,17 @@ def _named(data: DataSource, shown: Shown, search: str) -> html.Div:
     name = display_name(data.catalog(), "feature", shown.feature, filters.today())
     about = f" {name.about.removeprefix(f'{name.name}: ')}." if name.title else ""
     all_features = dcc.Link("All features", href=link("/features", search, {"name": ""}))
-    return html.Div(
-        [html.P([html.Strong(name.label), f" of {shown.chosen.module}.{about} ", all_features], className="named-line")]
-    )
+    line = [html.Strong(name.label), f" of {shown.chosen.module}.{about} ", *_unchosen(shown, search), all_features]
+    return html.Div([html.P(line, className="named-line")])
+
+
+def _unchosen(shown: Shown, search: str) -> list[Any]:
+    """Which other modules have the feature, if the address names none: the figures are those of one."""
+    if parameter(search, "module"):
+        return []
+    said = f"No module is chosen: these are the figures of {shown.chosen.module}, where most installs use it. "
+    links = [part for one in shown.others for part in (dcc.Link(one, link("/feature", search, {"module": one})), " ")]
+    return [said, *(["It is also in: ", *links] if links else [])]
 
 
 def _figures(data: DataSource, shown: Shown) -> html.Dl:

@@ -52,4 +52,9 @@ def _table(data: DataSource, shown: Shown, search: str, dimension: str) -> Inste
     calls = api_call("feature_installs", users), api_call("installs", base)
     columns = (TITLES[dimension], "Used it", "Installs", "Share")
     note = "An install counts under each value that it reported in the range. Newest first."
+    if dimension == "version":
+        note = (
+            "Use while on the version. An install counts under each version that it reported in the range. Installs "
+            "ran them for different numbers of days, so their shares do not compare. Newest first."
+        )
     return table(f"Use by {TITLES[dimension]}", columns, rows, calls, note)

@@ -16,6 +16,7 @@ class Shown:
 
     feature: str
     chosen: Filters
+    others: tuple[str, ...] = ()  # modules that have it, too, if the address names none
 
 
 def used_by(data: DataSource, shown: Shown) -> int | None:
@@ -34,10 +35,11 @@ def read(data: DataSource, search: str) -> Shown | None:
     if not feature:
         return None
     dimensions.parse_filter("feature", feature)
+    others: list[str] = []
     if not chosen.module:
         rows = known_rows(
             data.ask("feature_installs", chosen.args(by="module", feature=feature, grain="period"))["rows"]
         )
-        named = [str(row["key"]) for row in rows if row["key"] and row["key"] != OTHER]
-        chosen = replace(chosen, module=named[0] if named else "")
-    return Shown(feature, chosen)
+        first, *others = [str(row["key"]) for row in rows if row["key"] and row["key"] != OTHER] or [""]
+        chosen = replace(chosen, module=first)
+    return Shown(feature, chosen, tuple(others))
