@@ -144,6 +144,32 @@ def test_a_condition_that_is_told_offers_nothing_else(visit: Visit, monkeypatch:
     assert "an answer of its own" not in told
 
 
+def test_a_filter_by_feature_is_refused_in_a_sentence(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says that it takes none, in place of the figures."""
+    report_php(monkeypatch, v7_4=20)
+    told = fill(visit("product"), "drop", "?feature=invoice.fax_copy&module=invoice_pro")
+    assert "What if we drop… takes no filter by feature" in str(told["drop-message"])
+    assert told["drop-content"]["style"] == {"display": "none"}
+
+
+def test_a_range_without_beacons_has_one_message_and_no_forecast(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The suggestions say that there are none. The trend, of weeks before the range, is not shown."""
+    report_php(monkeypatch, v7_4=20, v8_1=30)
+    for search in ("?php_series.lt=8.1&from=2031-01-01&to=2031-01-31", "?from=2031-01-01&to=2031-01-31"):
+        assert "No beacons in this range" in str(fill(visit("product"), "drop-offers", search))
+        told = fill(visit("product"), "drop", search)
+        assert told["drop-message"]["children"] == ""
+        assert told["drop-content"]["style"] == {"display": "none"}
+
+
+def test_ends_of_life_have_the_small_series_too(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one row, after the others: the shares add up."""
+    report_php(monkeypatch, v7_2=3, v7_4=20, v8_0=4, v8_1=23)
+    rows = fill(visit("product"), "drop-ends")["drop-ends-shown"]["data"]["rows"]
+    assert [(row[0], row[2]) for row in rows] == [("PHP 7.4", 0.4), ("PHP 8.1", 0.46), ("PHP (other)", 0.14)]
+    assert rows[-1][1] == "several series"
+
+
 ORDERS = list(permutations({"php_series.lt": "8.0", "whmcs_series.lt": "9.0", "database_series": "mysql-8.0"}.items()))
 
 

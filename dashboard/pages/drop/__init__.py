@@ -8,9 +8,11 @@ from dashboard import freshness, messages
 from dashboard.cards import heading
 from dashboard.conditions import all_in_words
 from dashboard.data_source import DataSource
+from dashboard.filters import unfiltered
 from dashboard.pages.drop import ends, features, hurt, modules, suggestions, trend, versions
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
+from dashboard.tables import NOTHING
 
 PARTS = (suggestions, hurt, trend)
 CARDS = (modules.CARD, ends.CARD, versions.CARD, features.CARD)
@@ -41,6 +43,10 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     @fill(callbacks, page, "drop", [Output("drop-what", "children")], search)
     def drop(search: str) -> Instead | tuple[Any]:
         chosen = data.chosen(search)
+        if "feature" in chosen.conditions:
+            return Instead(messages.no_filter_by_feature())
+        if not data.total(unfiltered(chosen).args()):
+            return NOTHING  # the suggestions say why
         if not chosen.conditions:
             return Instead(messages.nothing_dropped())
         return (f"If we drop {all_in_words(chosen.conditions)}{f' for {chosen.module}' if chosen.module else ''}:",)

@@ -13,6 +13,7 @@ from dashboard.pages.drop import suggestions
 from dashboard.regions import Instead
 from dashboard.tables import Cell, Part, TableCard, table
 from warehouse.queries import dimensions
+from warehouse.queries.small_groups import OTHER
 
 
 def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
@@ -32,7 +33,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
 
 
 def _rows(data: DataSource, chosen: Filters, dimension: str, product: Ends, today: date) -> list[tuple[Cell, ...]]:
-    """The series that installs report, oldest first, whatever is dropped."""
+    """The series that installs report, oldest first, whatever is dropped; the small ones last, in one row."""
     found = {
         str(row["key"]): int(row["value"])
         for row in known_rows(
@@ -44,7 +45,11 @@ def _rows(data: DataSource, chosen: Filters, dimension: str, product: Ends, toda
     named = sorted(
         (one for one in found if dimensions.order(dimension, one)[0]), key=lambda one: dimensions.order(dimension, one)
     )
-    return [(f"{product.title} {one}", until(product.ends.get(one), today), Part(found[one] / total)) for one in named]
+    rows: list[tuple[Cell, ...]] = [
+        (f"{product.title} {one}", until(product.ends.get(one), today), Part(found[one] / total)) for one in named
+    ]
+    rest = total - sum(found[one] for one in named)
+    return [*rows, (f"{product.title} {OTHER}", "several series", Part(rest / total))] if rest else rows
 
 
 def _args(chosen: Filters, dimension: str) -> dict[str, str]:
