@@ -34,5 +34,6 @@ def test_today_is_shown_where_it_is_asked_for() -> None:
     assert "tax_helper" in with_today
     assert "today" not in without.lower()
     yesterday = TODAY - timedelta(days=1)
+    assert "The 14 days up to the end of the range, whatever its length." in without
     for text in (with_today, without):
         assert f"{yesterday.day} {yesterday:%b}" in text

@@ -32,6 +32,30 @@ def _fleet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(DataSource, "question", lambda *_: {"rows": []})
 
 
+def test_a_module_that_is_not_known_has_one_message(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page says so once, in place of its cards; so does a range without beacons."""
+    monkeypatch.setattr(DataSource, "modules", lambda _: ["invoice_pro"])
+    assert 'No figures for the module "nope"' in str(fill(visit("product"), "versions", "?module=nope"))
+    before = "?module=invoice_pro&from=2024-01-01&to=2024-01-28"
+    for search, said in ((before, "No beacons in this range"), ("?module=invoice_pro", "Versions of invoice_pro")):
+        assert said in str(fill(visit("product"), "versions", search))
+
+
+def test_a_week_in_which_the_largest_version_is_folded_has_no_shares(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but two installs run 4.0.0, and nothing else is told beside them: that is not "(other) 100%"."""
+    back = (YESTERDAY + timedelta(days=1)).weekday() + 2  # the Friday of the last whole week
+    earlier = [*beacons(range(40), back + 7, "3.3.0"), *beacons(range(40, 60), back + 7, "4.0.0")]
+    count_from([*earlier, *beacons(range(40), back, "4.0.0"), *beacons(range(60, 62), back, "3.3.0")], monkeypatch)
+    told = fill(visit("product"), "share_by_version", "?module=invoice_pro")
+    shown = told["share_by_version-shown"]["data"]
+    assert [row[1:] for row in shown["rows"]] == [[0.6667, 0.3333], [None, None]]
+    assert shown["columns"] == ["Week", "3.3", "4.0"]
+    assert told["share_by_version-summary"]["children"] == "Shares in the last whole week: not told."
+    assert "An empty week is not told: all installs are in (other)" in told["share_by_version-note"]["children"]
+
+
 @pytest.mark.parametrize("region", NOTED)
 @pytest.mark.parametrize(
     ("filters", "said"),

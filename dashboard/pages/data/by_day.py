@@ -32,8 +32,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     rows = [(module, parts(installs[module], columns)) for module in largest]
     few = f", or of {fewer(data.k)} installs" if data.k > 1 else ""
     note = (
-        "Installs that reported on the day, as a share of the module's busiest day here. Empty: no beacons of the "
-        f"module{few}."
+        f"The {DAYS} days up to the end of the range, whatever its length. Installs that reported on the day, as a "
+        f"share of the module's busiest day here. Empty: no beacons of the module{few}."
     )
     if today in columns:
         note += " Today is not over."

@@ -7,6 +7,8 @@ from dash import Dash, Input, Output, html
 from dashboard import freshness
 from dashboard.cards import chart_card, heading
 from dashboard.data_source import DataSource
+from dashboard.empty_ranges import why_empty
+from dashboard.filters import unfiltered
 from dashboard.module_choice import ask_for_module
 from dashboard.pages.versions import adoption, by_week, in_use, upgrades, watch, what_they_run
 from dashboard.permissions import Callbacks, Page
@@ -39,9 +41,11 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     @fill(callbacks, page, "versions", [Output("versions-of", "children")], search)
     def versions(search: str) -> Instead | tuple[Any]:
         chosen = data.chosen(search)
-        return (
-            (f"Versions of {chosen.module}",) if chosen.module else Instead(ask_for_module(data, search, "/versions"))
-        )
+        if not chosen.module:
+            return Instead(ask_for_module(data, search, "/versions"))
+        if not data.total(unfiltered(chosen).args()):
+            return Instead(why_empty(data, chosen))
+        return (f"Versions of {chosen.module}",)
 
     for part in PARTS:
         part.register(page, callbacks, data, search)

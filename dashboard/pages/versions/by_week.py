@@ -34,25 +34,35 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
 
 def _shares(data: DataSource, chosen: Filters, today: date) -> tuple[dict[str, list[float | None]], list[date], str]:
-    """The share of each series by whole week, the oldest series first, the weeks, and the call."""
+    """The share of each series by whole week, the oldest series first, the weeks, and the call.
+
+    A week in which a small group and the largest one are told as `(other)`, and nothing beside it, has no shares.
+    """
     installs, weeks, call = installs_by_week(data, chosen, "version_series", today)
-    totals = {week: sum(by_week.get(week, 0) for by_week in installs.values()) for week in weeks}
+    told = {week for key, by_week in installs.items() if key != OTHER for week in by_week}
+    totals = {week: sum(by_week.get(week, 0) for by_week in installs.values()) if week in told else 0 for week in weeks}
     return stacked(installs, totals), weeks, call
 
 
 def stacked(installs: dict[str, dict[date, int]], totals: dict[date, int]) -> dict[str, list[float | None]]:
-    """Shares of each week, for the largest series of all weeks in their order; the others are in `(other)`."""
+    """Shares of each week, for the largest series of all weeks in their order; the others are in `(other)`.
+
+    A week with a total of 0 has none.
+    """
     size = {key: sum(weeks.values()) for key, weeks in installs.items() if key != OTHER}
     named = sorted(
         sorted(size, key=size.__getitem__)[-len(PALETTE) :], key=lambda one: dimensions.order("version", one)
     )
     weeks = sorted(totals)
     found: dict[str, list[float | None]] = {
-        key: [installs[key].get(week, 0) / totals[week] for week in weeks] for key in named
+        key: [installs[key].get(week, 0) / totals[week] if totals[week] else None for week in weeks] for key in named
     }
-    rest = [1 - sum(values[number] or 0 for values in found.values()) for number in range(len(weeks))]
-    if any(part > 0.0001 for part in rest):
-        found[OTHER] = [max(part, 0) for part in rest]
+    rest = [
+        max(1 - sum(values[number] or 0 for values in found.values()), 0) if totals[week] else None
+        for number, week in enumerate(weeks)
+    ]
+    if any((part or 0) > 0.0001 for part in rest):
+        found[OTHER] = rest
     return found
 
 
@@ -62,5 +72,9 @@ def _drawn(shares: dict[str, list[float | None]], weeks: list[date], call: str) 
     note = (
         "Whole weeks. An install counts once, under its latest report in the week. Versions by their first two numbers."
     )
+    if any(all(values[number] is None for values in shares.values()) for number in range(len(weeks))):
+        note += (
+            f" An empty week is not told: all installs are in {OTHER}, because a small group must not be told apart."
+        )
     figure, shown = CHARTS[CHART].figure(weeks, shares), table_by_date(shares, weeks, [call])
-    return DrawnChart(figure, f"Shares in the last whole week: {words}.", note, shown)
+    return DrawnChart(figure, f"Shares in the last whole week: {words or 'not told'}.", note, shown)
