@@ -203,10 +203,11 @@ def too_young(days: int, k: int) -> html.Div:
 
 def no_first_users(weeks: int, least: int) -> html.Div:
     """For a feature without a week that tells whether it keeps its users."""
-    few = f" in which at least {least} installs first used it" if least > 1 else " with first users"
+    some = f"at least {least} installs" if least > 1 else "an install"
     return _empty(
-        "Too early or too few to show",
-        f"It takes a week{few}, after the first {weeks} weeks of the data: before, most had used it already.",
+        "No week to show",
+        f"A week is shown if {some} first used the feature in it. The first {weeks} weeks of the data are left out: "
+        "most of their installs had used it before.",
     )
 
 

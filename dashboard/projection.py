@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from math import exp, log, sqrt
 
 LEAST_POINTS = 6
@@ -63,9 +64,12 @@ def project(points: Sequence[tuple[date, float | None]]) -> Projection | None:
     middle, mean = sum(weeks) / len(weeks), sum(logs) / len(logs)
     spread = sum((x - middle) ** 2 for x in weeks)
     slope = sum((x - middle) * (y - mean) for x, y in zip(weeks, logs, strict=True)) / spread
-    left = sum((y - mean - slope * (x - middle)) ** 2 for x, y in zip(weeks, logs, strict=True))
-    freedom = len(known) - 2
-    half = _T95[min(len(known) - LEAST_POINTS, len(_T95) - 1)] * sqrt(left / freedom / spread)
+    left = [y - mean - slope * (x - middle) for x, y in zip(weeks, logs, strict=True)]
+    squares = sum(one * one for one in left)
+    # A week resembles the one before, because most installs are the same: then so many weeks say less.
+    alike = min(max(sum(one * other for one, other in pairwise(left)) / squares, 0), 0.9) if squares else 0.0
+    error = sqrt(squares / (len(known) - 2) / spread * (1 + alike) / (1 - alike))
+    half = _T95[min(len(known) - LEAST_POINTS, len(_T95) - 1)] * error
 
     def course(slope: float) -> Course:
         return Course(last, exp(mean - slope * middle), exp(slope))

@@ -5,8 +5,8 @@ from statistics import NormalDist
 
 Z95 = 1.96
 # What tables of differences say of a row, each for itself.
-CLEAR, MAY_BE_CHANCE = "yes", "may be chance"
-CHANCE_NOTE = "Grey: chance may explain it (the difference is within 1.96 standard errors)."
+CLEAR = {True: "yes", False: "no"}
+CHANCE_NOTE = "Grey, not clear: chance may explain it (the difference is within 1.96 standard errors)."
 
 
 def interval(part: int, of: int) -> tuple[float, float]:

@@ -240,6 +240,10 @@ def test_a_projection_knows_how_sure_it_is() -> None:
     assert slopes == pytest.approx([0.4803, 0.9429, 1.4053], abs=0.0005)
     assert projection.rises
     assert not projection.falls
+    alike = project(weeks(*(exp(number) for number in (1, 2.4, 3.6, 4.6, 5.4, 6))))  # by less and less
+    assert alike is not None
+    slopes = [log(course.per_week) for course in (alike.lowest, alike.likeliest, alike.highest)]
+    assert slopes == pytest.approx([0.7601, 1.0, 1.2399], abs=0.0005)
     unclear = project(weeks(0.05, 0.04, 0.05, 0.03, 0.05, 0.04, 0.05))
     assert unclear is not None
     assert unclear.likeliest.per_week < 1 + 1e-3

@@ -60,13 +60,13 @@ def test_the_first_weeks_of_the_data_are_no_cohorts() -> None:
 @pytest.mark.parametrize(
     ("k", "installs", "said"),
     [
-        (5, (90, 70, 60, 50), "It takes a week in which at least 10 installs first used it, after the first 4 weeks"),
+        (5, (90, 70, 60, 50), "A week is shown if at least 10 installs first used the feature in it."),
         (
             5,
             (90, 70, 60, 50, 9),
-            "It takes a week in which at least 10 installs first used it, after the first 4 weeks",
+            "A week is shown if at least 10 installs first used the feature in it.",
         ),
-        (1, (90, 70, 60, 50, 0), "It takes a week with first users, after the first 4 weeks of the data"),
+        (1, (90, 70, 60, 50, 0), "A week is shown if an install first used the feature in it."),
     ],
 )
 def test_without_later_weeks_it_says_so(k: int, installs: tuple[int, ...], said: str) -> None:
@@ -74,6 +74,7 @@ def test_without_later_weeks_it_says_so(k: int, installs: tuple[int, ...], said:
     found = kept(FirstUsers(k, *installs))
     assert isinstance(found, Instead)
     assert said in str(found.message)
+    assert "The first 4 weeks of the data are left out" in str(found.message)
 
 
 @pytest.mark.parametrize(

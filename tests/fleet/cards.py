@@ -243,7 +243,7 @@ def _features_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:
         chance = 1.96 * (both * (1 - both) * (1 / hurt + 1 / others)) ** 0.5
         hidden = other is None and one * others > others - oracle.k
         difference = None if None in (one, other) else round(one - other, 4)
-        rows.append([None, one, other, difference, "yes" if least > chance and not hidden else "may be chance"])
+        rows.append([None, one, other, difference, "yes" if least > chance and not hidden else "no"])
     return sorted(rows, key=lambda row: row[-1] != "yes")
 
 
@@ -256,7 +256,7 @@ def _together(card: Card, oracle: Oracle) -> list[list[Cell]]:
         variance = users * (other / of) * (1 - other / of) * (of - users) / (of - 1)
         clear = (both - chance) ** 2 > 1.96**2 * variance
         times = f"{both / chance:.1f} ×"
-        rows.append([None, both, round(chance), times, "yes" if clear else "may be chance"])
+        rows.append([None, both, round(chance), times, "yes" if clear else "no"])
     return sorted(rows, key=lambda row: row[-1] != "yes")
 
 

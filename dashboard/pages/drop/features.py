@@ -9,7 +9,7 @@ from dashboard.filters import Filters
 from dashboard.formatting import fewer
 from dashboard.links import link
 from dashboard.regions import Instead
-from dashboard.significance import CHANCE_NOTE, CLEAR, MAY_BE_CHANCE, Z95, distance
+from dashboard.significance import CHANCE_NOTE, CLEAR, Z95, distance
 from dashboard.tables import NOTHING, Change, Linked, Part, TableCard, table
 
 MOST = 12
@@ -30,11 +30,11 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         linked = Linked(name.title or name.name, link("/feature", search, {"name": row["feature"]}))
         others = row["share_of_others"]
         more = None if row["share"] is None or others is None else row["share"] - others
-        rows.append((linked, Part(row["share"]), Part(others), Change(more), CLEAR if clear else MAY_BE_CHANCE))
+        rows.append((linked, Part(row["share"]), Part(others), Change(more), CLEAR[clear]))
     if not rows:
         return Instead(messages.no_difference(data.k))
-    columns = ("Feature", "Share of the hurt", "Share of the others", "Difference", "More than chance")
-    note = f"Shares of the installs that used it in the range. {CHANCE_NOTE}"
+    columns = ("Feature", "Of the hurt", "Of the others", "Difference", "Clear")
+    note = f"Shares of the installs hurt, and of the others, that used it in the range. {CHANCE_NOTE}"
     if any(row["share_of_others"] is None for row, _ in found):
         note += f" Not told: none of the others, or {fewer(data.k)}, used it, or all but so few."
     calls = [api_call("drop", chosen.args())]

@@ -37,7 +37,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     rows.sort(key=lambda row: -(row[1] or 0))  # what is not told stays in the order of the modules' sizes
     notes = [f"The {MOST} largest of {len(names)} modules."] if len(names) > MOST else []
     notes += ["Versions are those of one module: other modules are not listed."] if of_versions else []
-    notes += [NOT_TOLD.format(few=fewer(data.k))] if data.k > 1 else []
+    if any(number is None or upgrading.share is None for _, number, _, upgrading in rows):
+        notes.append(NOT_TOLD.format(few=fewer(data.k)))
     columns = ("Module", "Installs hurt", "Share", "Of those that still upgrade")
     calls = [api_call("drop", chosen.args(module=name)) for name in names[:MOST]]
     return table("Installs hurt by module", columns, rows, calls, " ".join(notes))

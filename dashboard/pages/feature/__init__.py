@@ -82,8 +82,8 @@ def _unchosen(shown: Shown, search: str) -> list[Any]:
     if parameter(search, "module"):
         return []
     said = f"No module is chosen: these are the figures of {shown.chosen.module}, where most installs use it. "
-    links = [part for one in shown.others for part in (dcc.Link(one, link("/feature", search, {"module": one})), " ")]
-    return [said, *(["It is also in: ", *links] if links else [])]
+    links = [part for one in shown.others for part in (", ", dcc.Link(one, link("/feature", search, {"module": one})))]
+    return [said, *(["It is also in ", *links[1:], ". "] if links else [])]
 
 
 def _figures(data: DataSource, shown: Shown) -> html.Dl:

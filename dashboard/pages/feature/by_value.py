@@ -8,6 +8,7 @@ from dashboard import messages
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import DIMENSIONS as TITLES
+from dashboard.formatting import withheld
 from dashboard.links import filter_link
 from dashboard.pages.feature.chosen import Shown, read
 from dashboard.pages.features.rows import share_of
@@ -57,4 +58,6 @@ def _table(data: DataSource, shown: Shown, search: str, dimension: str) -> Inste
             "Use while on the version. An install counts under each version that it reported in the range. Installs "
             "ran them for different numbers of days, so their shares do not compare. Newest first."
         )
+    if any(row[1] is None for row in rows):
+        note += f" {withheld(data.k).capitalize()}."
     return table(f"Use by {TITLES[dimension]}", columns, rows, calls, note)

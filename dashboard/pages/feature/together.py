@@ -10,7 +10,7 @@ from dashboard.formatting import fewer, plural
 from dashboard.links import link
 from dashboard.pages.feature.chosen import read, used_by
 from dashboard.regions import Instead
-from dashboard.significance import CHANCE_NOTE, CLEAR, MAY_BE_CHANCE, Z95, together
+from dashboard.significance import CHANCE_NOTE, CLEAR, Z95, together
 from dashboard.tables import NOTHING, Linked, TableCard, table
 
 MOST = 10
@@ -31,10 +31,10 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         name = display_name(catalog, "feature", other, today)
         linked = Linked(name.title or other, link("/feature", search, {"name": other}))
         times = f"{row['installs'] / row['expected']:.1f} ×" if row["expected"] else "–"
-        rows.append((linked, row["installs"], round(row["expected"]), times, CLEAR if clear else MAY_BE_CHANCE))
+        rows.append((linked, row["installs"], round(row["expected"]), times, CLEAR[clear]))
     if not rows:
         return Instead(messages.too_few(data.k))
-    columns = ("Feature", "Installs that use both", "By chance", "Times chance", "Other than chance")
+    columns = ("Feature", "Installs that use both", "By chance", "Times chance", "Clear")
     note = (
         "By chance: as many as would use both if neither feature said anything about the other. 1.0 × is chance; more "
         f"means that the two go together, less that they do not. {CHANCE_NOTE}"
