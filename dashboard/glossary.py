@@ -124,7 +124,8 @@ TERMS: dict[str, Term] = {
         "joins them.",
     ),
     "hidden": Term(
-        "Too few installs",
-        "A figure of fewer installs than the smallest group is not shown, so that nobody can be recognized by it.",
+        "Not told, too few",
+        "A figure of fewer installs than the smallest group is not shown, so that nobody can be recognized by it. Nor "
+        "is a larger one that would tell such a group, as what is left of a total: what is not told may be large.",
     ),
 }

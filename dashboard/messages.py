@@ -152,6 +152,11 @@ def nothing_dropped() -> html.Div:
     return _empty("Nothing chosen yet", "Choose a suggestion, or add a filter such as PHP below 8.0.")
 
 
+def nothing_to_suggest() -> html.Div:
+    """For a range in which no platform is reported, or none that can be shown."""
+    return _empty("Nothing to suggest", "No install of this range reports a platform that can be shown.")
+
+
 def no_filter_by_feature() -> html.Div:
     """For the page of what would be dropped, with a filter that it cannot apply."""
     return _empty(

@@ -29,7 +29,7 @@ REGIONS = {
     "feature": ("feature", "feature-freshness"),
     "versions": ("versions", "watch", "share_by_version", "versions-freshness"),
     "platforms": ("platforms-php_series", "platforms-crossed", "platforms-freshness"),
-    "drop": ("drop-offers", "drop-freshness"),
+    "drop": ("drop", "drop-offers", "drop-freshness"),
     "data": ("data", "data-days", "data-freshness"),
     "desk": ("desk-rows", "desk-freshness"),
     "licensing": ("licensing-rows", "licensing-flags", "licensing-freshness"),

@@ -8,11 +8,11 @@ from dashboard import freshness, messages
 from dashboard.cards import heading
 from dashboard.conditions import all_in_words
 from dashboard.data_source import DataSource
+from dashboard.empty_ranges import why_empty
 from dashboard.filters import unfiltered
 from dashboard.pages.drop import ends, features, hurt, modules, suggestions, trend, versions
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
-from dashboard.tables import NOTHING
 
 PARTS = (suggestions, hurt, trend)
 CARDS = (modules.CARD, ends.CARD, versions.CARD, features.CARD)
@@ -46,7 +46,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
         if "feature" in chosen.conditions:
             return Instead(messages.no_filter_by_feature())
         if not data.total(unfiltered(chosen).args()):
-            return NOTHING  # the suggestions say why
+            return Instead(why_empty(data, chosen))
         if not chosen.conditions:
             return Instead(messages.nothing_dropped())
         return (f"If we drop {all_in_words(chosen.conditions)}{f' for {chosen.module}' if chosen.module else ''}:",)

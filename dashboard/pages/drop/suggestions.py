@@ -4,10 +4,10 @@ from typing import Any
 
 from dash import Output, html
 
+from dashboard import messages
 from dashboard.charts.bars import known_rows
 from dashboard.conditions import database_thresholds, in_words, thresholds
 from dashboard.data_source import DataSource
-from dashboard.empty_ranges import why_empty
 from dashboard.filters import Filters, unfiltered
 from dashboard.links import link
 from dashboard.permissions import Callbacks, Page
@@ -41,7 +41,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
     def suggest(search: str) -> Instead | tuple[Any]:
         chosen = data.chosen(search)
         lines = [line for dimension in DIMENSIONS for line in _line(search, chosen, data, dimension)]
-        return (lines,) if lines else Instead(why_empty(data, chosen))
+        return (lines,) if lines else Instead(messages.nothing_to_suggest())
 
 
 def _line(search: str, chosen: Filters, data: DataSource, dimension: str) -> list[StaticHtml]:
