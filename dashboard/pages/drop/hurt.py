@@ -46,16 +46,16 @@ def _of_module(data: DataSource, chosen: Filters) -> tuple[bool, StaticHtml]:
     return answer["share"] is not None, facts(
         ("Installs hurt", *_part(answer, data.k, f"of {chosen.module}, {days(chosen.start, chosen.end)}")),
         ("Of those that still upgrade", *_part(upgrading, data.k, "changed their version within six months")),
-        ("Answered", *_answered(answer["coverage"])),
+        _covered(answer["coverage"]),
     )
 
 
-def _answered(coverage: dict[str, int | None]) -> tuple[str, str]:
+def _covered(coverage: dict[str, int | None]) -> tuple[str, str, str]:
     answered, active = coverage["answered"], coverage["active"]
     shown = "–" if answered is None else count(answered)
     if active is not None:
-        return shown, f"of {plural(active, 'active install')}; the others do not report it"
-    return shown, "not told of how many" if answered is None else "the others are too few to show"
+        return "Answered", shown, f"of {plural(active, 'active install')}; the others do not report it"
+    return "Answered", shown, "not told of how many" if answered is None else "the others are too few to show"
 
 
 def _part(part: dict[str, Any], k: int, hint: str) -> tuple[str, str]:
