@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.logs import HEADER, MOST_A_SECOND, JsonLine, Sparingly, config, with_request_ids
+from core.logs import HEADER, MOST_A_SECOND, JsonLine, Sparingly, _request, config, with_request_ids
 
 
 @pytest.fixture
@@ -17,7 +17,9 @@ def written() -> Iterator[tuple[logging.Logger, io.StringIO]]:
     handler.setFormatter(JsonLine())
     logger = logging.Logger("pharos.test")
     logger.addHandler(handler)
+    token = _request.set("")  # a test before may have asked an app in this thread
     yield logger, stream
+    _request.reset(token)
     handler.close()
 
 

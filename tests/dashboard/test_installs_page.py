@@ -127,6 +127,8 @@ def test_no_beacon_yet_is_asked_of_all_installs(
     answered(monkeypatch, 0, 1)
     query = engine.query
     monkeypatch.setattr(
-        engine, "query", lambda sql, *more: [("m", 1)] if "FROM license_states" in sql else query(sql, *more)
+        engine,
+        "query",
+        lambda sql, *more, **options: [("m", 1)] if "FROM license_states" in sql else query(sql, *more, **options),
     )
     assert "No matching installs" in str(fill(visit("licensing"), "licensing-rows"))
