@@ -109,7 +109,8 @@ def test_which_features_are_used_and_which_keep_their_users(page: Page, system: 
     cell.get_by_role("link").click()
     page.wait_for_url("**/feature?*")
     expect(page.locator("#feature-figures")).to_contain_text(wanted)
-    expect(page.locator("#feature-retention-body td.warm").first).to_be_visible()
+    # All installs but a few are older than the data: nobody knows whether the feature keeps its users.
+    expect(page.locator("#feature-retention-message")).to_contain_text("The first 4 weeks of the data are left out")
     assert rows_of(page, "feature-together")
     status, soon = system.read("/api/v1/metrics/first_use", module=MODULE, feature="invoice.pdf_export", to=SPAN["to"])
     assert status == 200
