@@ -32,8 +32,9 @@ def open_home(settings: Settings | None = None, *, service: bool = False, existi
     Raises `HomeError`, also for a half restored home.
     """
     settings = settings or load_settings()
-    if existing and not service:
-        require_home(settings)
+    if existing and not service and not settings.home.exists():
+        # In a new one in the wrong place, a command would succeed in vain.
+        raise HomeError(f"there is no home at {settings.home.absolute()}: set PHAROS_HOME to that of Pharos")
     become_home_owner(settings, service=service)
     found = Home(settings.home)
     found.protect()
@@ -41,12 +42,6 @@ def open_home(settings: Settings | None = None, *, service: bool = False, existi
     if found.restoring.exists():
         raise HomeError(f"the restore into {found.path} did not finish: run the same pharos restore again")
     return found
-
-
-def require_home(settings: Settings) -> None:
-    """Raise `HomeError` if there is no home: with a new one in the wrong place, a command would succeed in vain."""
-    if not settings.home.exists():
-        raise HomeError(f"there is no home at {settings.home.absolute()}: set PHAROS_HOME to that of Pharos")
 
 
 def require_tables(home: Home) -> None:

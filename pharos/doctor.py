@@ -22,7 +22,7 @@ from core.outbox import Outbox, OutboxError
 from core.owner import user_name
 from core.settings import Bind, SettingError, Settings
 from pharos.checks import Check
-from pharos.context import become_home_owner, require_home
+from pharos.context import become_home_owner
 from warehouse import retention
 from warehouse.engine import Engine, EngineError
 from warehouse.export_socket import ExportClient
@@ -49,17 +49,13 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
         yield Check("config", False, str(error))
         return
     try:
-        require_home(settings)
         become_home_owner(settings)
     except HomeError as error:
         yield Check("home", False, str(error))
         return
-    except PermissionError:
-        yield Check("home", False, f"{settings.home} cannot be read: a folder above it is closed to this user")
-        return
     home = Home(settings.home, make=False)
-    yield _home(home)
-    if not home.path.is_dir():
+    yield (found := _home(home))
+    if not found.ok and not os.path.isdir(home.path):  # noqa: PTH112 - never raises
         return
     yield _secret(settings, home)
     yield _credentials(home)
@@ -74,6 +70,13 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
 
 
 def _home(home: Home) -> Check:
+    place = _existing(home)
+    if place != home.path:
+        if not os.access(place, os.W_OK | os.X_OK):
+            return Check("home", False, f"{home.path} cannot be created: {place} is not writable")
+        return Check(
+            "home", True, f"warning: {home.path} is not there yet. If Pharos has run before, PHAROS_HOME is wrong"
+        )
     if not home.path.is_dir():
         return Check("home", False, f"{home.path} is not a folder")
     if not os.access(home.path, os.W_OK | os.X_OK):
@@ -87,6 +90,15 @@ def _home(home: Home) -> Check:
         user = user_name(owner)
         return Check("home", False, f"{', '.join(foreign)} in {home.path} do not belong to {user}: chown -R {user} it")
     return Check("home", True, str(home.path))
+
+
+def _existing(home: Home) -> Path:
+    """The home, or the folder in which it will be created."""
+    for path in (home.path, *home.path.parents):
+        with contextlib.suppress(PermissionError):
+            if path.exists():
+                return path
+    return Path("/")
 
 
 def _secret(settings: Settings, home: Home) -> Check:
@@ -205,7 +217,7 @@ def _webhook(settings: Settings, home: Home) -> Check:
 
 def _space(home: Home) -> Check:
     try:
-        check_space(home.path)
+        check_space(_existing(home))
     except Unavailable as error:
         return Check("space", False, str(error))
     return Check("space", True, "enough")

@@ -36,7 +36,7 @@ def licenses_import(file: Path) -> None:
     Importing a file again changes nothing. Invalid lines are reported and left out.
     """
     settings = load_settings()
-    home = open_home(settings)
+    home = open_home(settings, existing=False)
     rows_of = LicenseRows(home.root_secret(settings))
     imported = rejected = 0
     waiting: list[bytes] = []
