@@ -112,17 +112,23 @@ class Reader:
         k = self.terms.k
         values = self.values(self.question.installs(filters=self.question.module))
         module = values.condition("module", "module") if self.question.module else "1"
-        earliest = (
-            f"SELECT install, first_day FROM installs WHERE {module}{values.chosen()} "  # noqa: S608
-            f"ORDER BY first_day LIMIT 1 BY install LIMIT {k}"
+        # Of a day with more than k installs, k are enough.
+        began = (
+            f"SELECT first_day, groupUniqArray({k})(install) AS some FROM installs "  # noqa: S608
+            f"WHERE {module}{values.chosen()} GROUP BY first_day"
         )
-        ((found, number),) = self.query(
-            "SELECT greatest(max(first_day), (SELECT min(month) FROM installs_by_month))::Date, count() FROM "  # noqa: S608
-            f"(SELECT first_day FROM ({self.of_each_shard(earliest)}) ORDER BY first_day LIMIT {k})",
+        found = self.query(
+            "SELECT greatest(first_day, (SELECT min(month) FROM installs_by_month))::Date, some "  # noqa: S608
+            f"FROM ({self.of_each_shard(began)}) ORDER BY first_day",
             values.parameters,
         )
-        day: date | None = found if number == k else None
-        return day
+        reported: set[int] = set()
+        since: date
+        for since, installs in found:
+            reported.update(installs)
+            if len(reported) >= k:
+                return since
+        return None
 
     def coverage(self, numbers: Iterable[int | None], answered: int | None = None) -> dict[str, int | None]:
         """Return how many installs were active in the span, and how many of them answered.
