@@ -175,7 +175,7 @@ def test_a_backup_is_one_at_a_time_and_can_be_broken_off(embedded: System, tmp_p
     backup.send_signal(signal.SIGINT)
     backup.communicate(timeout=30)
     assert backup.returncode == 1
-    assert list((tmp_path / "backup").iterdir()) == []
+    assert not (tmp_path / "backup").exists()
     os.kill(owner(embedded), signal.SIGCONT)
     assert embedded.run("backup", "--with-secret", str(tmp_path / "backup")).returncode == 0
     over_it = embedded.run("restore", str(tmp_path / "backup"))
