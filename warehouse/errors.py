@@ -95,8 +95,8 @@ def _first_line(error: Exception) -> str:
     return _AROUND.sub("", text)[:300]
 
 
-# What urllib3 says, with the address.
-_NO_ANSWER = re.compile("HTTPS?ConnectionPool|Connection aborted")
+# What urllib3 says, with the address, of its pools and of those of `ClosableConnections`.
+_NO_ANSWER = re.compile(r"Pool\(host=|Connection aborted")
 # The text that the driver and the server add around the message: codes, the server's version, its address.
 _AROUND = re.compile(
     r"^Received ClickHouse exception, code: \d+, server response: (Code: \d+\. )?(DB::Exception: )?"

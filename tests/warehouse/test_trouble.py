@@ -10,12 +10,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from urllib3 import PoolManager
+from urllib3.exceptions import HTTPError
 
 from core.home import Home
 from core.settings import Settings
 from tests.end_to_end.system import free_ports
 from warehouse import connections
+from warehouse.closable_connections import ClosableConnections
 from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.errors import Failures
 from warehouse.limited_engine import LimitedEngine
 
 SECRET = "a-secret-password"
@@ -148,6 +152,17 @@ def test_a_question_with_a_limit_waits_little_longer_than_that(
     assert time.monotonic() - began < 30  # and not the minute of a query
     assert engine.trouble is not None
     assert engine.trouble.message == "does not answer (timed out)"
+
+
+def test_a_connection_that_was_open_is_described_without_its_address(hung: int) -> None:
+    """The pools of such a connection have a name of their own, which the error begins with."""
+    pools = PoolManager()
+    ClosableConnections(pools)
+    with pytest.raises(HTTPError) as caught:
+        pools.request("GET", f"http://127.0.0.1:{hung}", timeout=0.2, retries=False)
+    assert "127.0.0.1" in str(caught.value)
+    raised = Failures().failed(OSError(f"Error {caught.value}"), datetime.now(UTC))
+    assert str(raised) == "the ClickHouse server does not answer (timed out)"
 
 
 def test_who_only_asks_whether_it_is_there_waits_no_minute(
