@@ -1,13 +1,18 @@
-"""Installs by week and by one dimension: each counts once a week, under the value of its latest report in it."""
+"""Whole weeks, and installs by week and by one dimension: each once a week, under the value of its latest report."""
 
 from datetime import date, timedelta
 
 from dashboard.charts.bars import known_rows
 from dashboard.charts.series import first
 from dashboard.data_source import DataSource, api_call
-from dashboard.filters import Filters
+from dashboard.filters import DAY, Filters
 
 LEAST_WEEKS = 13
+
+
+def after_whole_weeks(chosen: Filters, today: date) -> date:
+    """The Monday after the last week of the range that is over."""
+    return first(min(chosen.end + DAY, today), "week")
 
 
 def installs_by_week(
@@ -17,9 +22,9 @@ def installs_by_week(
 
     Only whole weeks, at least `LEAST_WEEKS` of them. Raises `QueryError` and `EngineError`.
     """
-    last = first(min(chosen.end, today - timedelta(days=1)) + timedelta(days=1), "week")
+    last = after_whole_weeks(chosen, today)
     begin = min(first(chosen.start, "week"), last - timedelta(weeks=LEAST_WEEKS))
-    span = {"from": begin.isoformat(), "to": (last - timedelta(days=1)).isoformat()}
+    span = {"from": begin.isoformat(), "to": (last - DAY).isoformat()}
     args = chosen.args(by=dimension, grain="week", count="latest") | span
     found: dict[str, dict[date, int]] = {}
     for row in known_rows(data.ask("installs", args)["rows"]):

@@ -8,7 +8,7 @@ from math import exp, log, sqrt
 import pytest
 
 from dashboard.changes import Change, Users, changed_above_all, compared, movers, sentence
-from dashboard.pages.drop.features import beyond_chance
+from dashboard.pages.drop.features import is_clear
 from dashboard.projection import project
 from dashboard.releases import Release, band, until_replaced, verdict
 from dashboard.significance import Z95, distance, interval, together
@@ -194,7 +194,7 @@ def test_a_feature_of_the_installs_hurt_is_clear_or_may_be_chance(
 ) -> None:
     """A share of the others that is not told is that of four of them, or says nothing if it may be that of all."""
     row = {"installs": installs, "share": installs / 36, "share_of_others": share_of_others}
-    assert beyond_chance(row, {"installs": 36, "of": 319}, 5) == clear
+    assert is_clear(row, {"installs": 36, "of": 319}, 5) == clear
 
 
 def weeks(*shares: float | None) -> list[tuple[date, float | None]]:

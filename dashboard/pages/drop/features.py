@@ -22,7 +22,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         return Instead(messages.choose_module())
     catalog, today = data.catalog(), filters.today()
     answer = data.question("drop", chosen.args())
-    found = [(row, beyond_chance(row, answer, data.k)) for row in answer["features"][:MOST]]
+    found = [(row, is_clear(row, answer, data.k)) for row in answer["features"][:MOST]]
     found.sort(key=lambda one: not one[1])
     rows = []
     for row, clear in found:
@@ -41,7 +41,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     return table("Features of the installs hurt", columns, rows, calls, note, clear=sum(clear for _, clear in found))
 
 
-def beyond_chance(row: dict[str, Any], answer: dict[str, Any], k: int) -> bool:
+def is_clear(row: dict[str, Any], answer: dict[str, Any], k: int) -> bool:
     """Whether chance would seldom make the share of the installs hurt so much higher than that of the others.
 
     Where the share of the others is not told, it is taken for the highest that it can be.

@@ -9,7 +9,6 @@ from dash import html
 from dashboard import filters, messages
 from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
 from dashboard.charts.registry import CHARTS
-from dashboard.charts.series import first
 from dashboard.charts.tables import table_by_date
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
@@ -19,6 +18,7 @@ from dashboard.permissions import Callbacks, Page
 from dashboard.projection import Projection, project
 from dashboard.regions import Instead, fill
 from dashboard.tables import NOTHING
+from dashboard.weekly import after_whole_weeks
 
 CHART = "share_to_drop"
 WEEKS, RECENT = 26, 13
@@ -46,7 +46,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
 def _by_week(data: DataSource, chosen: Filters, today: date) -> tuple[list[tuple[date, float | None]], list[str]]:
     """The share of the installs by their latest report in each whole week, of those that `reporting` counts."""
-    last = first(min(chosen.end, today - timedelta(days=1)) + timedelta(days=1), "week")
+    last = after_whole_weeks(chosen, today)
     begin = last - timedelta(weeks=WEEKS)
     span = {"from": begin.isoformat(), "to": (last - timedelta(days=1)).isoformat()}
     hurt = chosen.args(grain="week", count="latest") | span

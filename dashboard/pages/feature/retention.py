@@ -4,15 +4,14 @@ from datetime import date, timedelta
 from typing import Any
 
 from dashboard import filters, messages
-from dashboard.charts.series import first
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
 from dashboard.formatting import count, day, fewer
 from dashboard.pages.feature.chosen import read
 from dashboard.regions import Instead
 from dashboard.tables import NOTHING, TableCard, heat_map
+from dashboard.weekly import after_whole_weeks
 
-DAY = timedelta(days=1)
 WEEKS = 12  # shown
 UNSURE = 4  # whole weeks from the beginning of the data on, in which old users look like first users
 
@@ -21,7 +20,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     shown = read(data, search)
     if shown is None:
         return NOTHING
-    begin = first(min(chosen.end, filters.today() - DAY) + DAY, "week") - timedelta(weeks=UNSURE + WEEKS)
+    begin = after_whole_weeks(shown.chosen, filters.today()) - timedelta(weeks=UNSURE + WEEKS)
     args = shown.chosen.args(feature=shown.feature, grain="week") | {"from": begin.isoformat()}
     # The rows begin with the first whole week of the data, or with older data before it: then none of them is needed.
     rows_of_weeks = data.question("retention", args)["rows"][UNSURE:]

@@ -23,7 +23,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     args = shown.chosen.args(feature=shown.feature)
     catalog, today = data.catalog(), filters.today()
     answer, users = data.question("together", args), used_by(data, shown)
-    found = [(row, beyond_chance(row, users, answer["of"])) for row in answer["rows"][:MOST]]
+    found = [(row, is_clear(row, users, answer["of"])) for row in answer["rows"][:MOST]]
     found.sort(key=lambda one: not one[1])
     rows = []
     for row, clear in found:
@@ -47,7 +47,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     return table("Used together", columns, rows, calls, note, clear=sum(clear for _, clear in found))
 
 
-def beyond_chance(row: dict[str, Any], users: int | None, of: int | None) -> bool:
+def is_clear(row: dict[str, Any], users: int | None, of: int | None) -> bool:
     """Whether chance would seldom make so many, or so few, installs use both."""
     return bool(users and of) and abs(together(row["installs"], row["expected"], users or 0, of or 0)) > Z95
 

@@ -7,16 +7,15 @@ from dash import html
 
 from dashboard import filters
 from dashboard.cards import FigureText, figure_card, figure_outputs, figure_values
-from dashboard.charts.series import first
 from dashboard.data_source import DataSource
-from dashboard.filters import Filters
+from dashboard.filters import DAY, Filters
 from dashboard.formatting import count, days
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import NOTHING
+from dashboard.weekly import after_whole_weeks
 
 CARDS = {"new": "New installs", "returning": "Active before, too", "resurrected": "Came back", "lost": "Lost installs"}
-DAY = timedelta(days=1)
 
 
 def layout() -> html.Div:
@@ -39,7 +38,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
 def last_weeks(data: DataSource, chosen: Filters) -> list[dict[str, Any]]:
     """The last two whole weeks of the range's end, the last one last. Raises `QueryError` and `EngineError`."""
-    end = first(min(chosen.end, filters.today() - DAY) + DAY, "week")
+    end = after_whole_weeks(chosen, filters.today())
     span = {"from": (end - timedelta(weeks=2)).isoformat(), "to": (end - DAY).isoformat(), "grain": "week"}
     rows: list[dict[str, Any]] = data.question("lifecycle", chosen.args() | span)["rows"]
     return rows

@@ -11,7 +11,6 @@ from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
 from dashboard.changes import compared, movers
 from dashboard.charts.bars import known_rows
 from dashboard.charts.registry import CHARTS
-from dashboard.charts.series import first
 from dashboard.charts.tables import table_by_age
 from dashboard.conditions import not_applied
 from dashboard.data_source import DataSource, api_call
@@ -23,6 +22,7 @@ from dashboard.regions import Instead, fill, region
 from dashboard.releases import Release
 from dashboard.significance import interval
 from dashboard.tables import points
+from dashboard.weekly import after_whole_weeks
 from warehouse.queries.small_groups import OTHER
 
 CHART = "release_watch"
@@ -84,7 +84,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
 def _silent(data: DataSource, chosen: Filters, version: str, today: date) -> str:
     """How many installs of the release fell silent in the last whole week, beside those of all versions."""
-    last = first(min(chosen.end, today - timedelta(days=1)) + timedelta(days=1), "week")
+    last = after_whole_weeks(chosen, today)
     span = {"from": (last - timedelta(weeks=2)).isoformat(), "to": (last - timedelta(days=1)).isoformat()}
     args = {"module": chosen.module, "grain": "week", **span}
     here, everywhere = (_lost(data.question("lifecycle", {**args, **more})) for more in ({"version": version}, {}))
