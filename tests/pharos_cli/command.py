@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.processes import command
+
 PHAROS = [sys.executable, "-m", "pharos"]
 
 
@@ -16,7 +18,5 @@ def environment(home: Path, settings: dict[str, str]) -> dict[str, str]:
 
 def pharos(home: Path, *words: str, given: bytes = b"", **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command and return its result. `given` is its standard input."""
-    done = subprocess.run(
-        [*PHAROS, *words], input=given, capture_output=True, env=environment(home, settings), timeout=60, check=False
-    )
+    done = command(words, environment(home, settings), given)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
