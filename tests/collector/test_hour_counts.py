@@ -24,7 +24,7 @@ Hours = dict[datetime, tuple[int, int]]
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    engine = engine_at(clickhouse_url(request.param), tmp_path)
+    engine = engine_at(clickhouse_url(request.param), tmp_path, empty=True)
     yield engine
     engine.close()
 

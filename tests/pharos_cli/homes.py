@@ -11,6 +11,7 @@ from core.home import Home
 from core.settings import Settings
 from tests import processes
 from tests.end_to_end.beacons import beacon
+from tests.migrated import give_tables, made
 from tests.warehouse.test_engine import rows
 from warehouse.engine import Engine
 from warehouse.migrate import migrate
@@ -18,6 +19,7 @@ from warehouse.migrate import migrate
 
 def in_a_process(work: Callable[..., Any], *arguments: Any) -> int:
     """Call a function in a new process; return the exit status."""
+    made()
     process = processes.process(work, *arguments)
     process.start()
     process.join(120)
@@ -35,6 +37,8 @@ def fill(home: Path, url: str, loaded: int, spooled: int) -> None:
     found = Home(home)
     found.root_secret(settings(home))
     Credentials(found.credentials).add_key()
+    if not url:
+        give_tables(found)
     engine, spool = Engine(settings(home, url), found), Spool(found.spool)
     migrate(engine)
     spool.store(rows([beacon() for _ in range(loaded)]), 1e9)

@@ -19,6 +19,7 @@ from core.fields import DIMENSIONS, columns
 from core.home import Home
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
+from tests.migrated import made
 from tests.processes import apart
 from tests.warehouse.engines import engine_at
 from warehouse import migrate, recount
@@ -30,13 +31,18 @@ pytestmark = pytest.mark.parametrize("kind", ENGINES)
 Work = Callable[[Engine, Home], Any]
 
 
-def done_in(kind: str, folder: Path, work: Work, seconds: float = 600) -> Any:
-    """Return the result of `work`, run in a separate process: chDB must not be forked."""
-    return apart(_with_engine, seconds, clickhouse_url(kind), folder, work)
+def done_in(kind: str, folder: Path, work: Work, seconds: float = 600, *, empty: bool = False) -> Any:
+    """Return the result of `work`, run in a separate process: chDB must not be forked.
+
+    An embedded engine has its tables already, unless it is to be `empty`.
+    """
+    if kind == "embedded" and not empty:
+        made()
+    return apart(_with_engine, seconds, clickhouse_url(kind), folder, work, empty)
 
 
-def _with_engine(url: str, folder: Path, work: Work) -> Any:
-    home, engine = Home(folder / "home"), engine_at(url, folder)
+def _with_engine(url: str, folder: Path, work: Work, empty: bool) -> Any:
+    home, engine = Home(folder / "home"), engine_at(url, folder, empty=empty)
     try:
         return work(engine, home)
     finally:
@@ -61,7 +67,7 @@ def migrated_twice(engine: Engine, home: Home) -> tuple[list[str], list[str]]:
 
 def test_all_sql_files_apply_once(kind: str, tmp_path: Path) -> None:
     """An empty database gets every file, a migrated one none."""
-    first, second = done_in(kind, tmp_path, migrated_twice)
+    first, second = done_in(kind, tmp_path, migrated_twice, empty=True)
     assert (sorted(first), second) == ([name for name, _ in migrate.sql_files()], [])
 
 
@@ -242,7 +248,7 @@ def loaders_told(engine: Engine, home: Home) -> Any:
 
 def test_a_loader_tells_how_it_is_doing(kind: str, tmp_path: Path) -> None:
     """A loader reports what waits, since when and why. Reports of older versions can be read."""
-    behind, after = done_in(kind, tmp_path, loaders_told)
+    behind, after = done_in(kind, tmp_path, loaders_told, empty=True)
     assert len(behind) == len(after) == 2
     assert (behind[0].waiting, behind[0].oldest, behind[0].fresh_to) == (9, *[datetime.fromtimestamp(1.5e9, UTC)] * 2)
     assert behind[0].trouble == "the table differs from what the migrations create"

@@ -63,8 +63,8 @@ def made_fresh(engine: Engine, _: Home) -> tuple[list[str], Tables, int]:
 
 def test_a_new_database_is_as_the_numbered_files_make_it(kind: str, tmp_path: Path) -> None:
     """`fresh.sql` makes what the files that it stands for make, also when a kill in between repeats it."""
-    names, expected = done_in(kind, tmp_path / "numbered", made_by_numbered_files)
-    applied, found, kills = done_in(kind, tmp_path / "fresh", made_fresh)
+    names, expected = done_in(kind, tmp_path / "numbered", made_by_numbered_files, empty=True)
+    applied, found, kills = done_in(kind, tmp_path / "fresh", made_fresh, empty=True)
     assert found == expected
     assert applied == names == [name for name, _ in migrate.sql_files()]
     assert kills >= len(found) // 2
