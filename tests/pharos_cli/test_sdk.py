@@ -11,6 +11,7 @@ import pytest
 
 from core.fields import FIELDS
 from pharos import sdk
+from tests.pharos_cli.command import pharos
 from warehouse.retention import KEPT
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ def run_php(code: str) -> str:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "pharos", "sdk", *arguments], capture_output=True, text=True)
+    return pharos(Path("unused"), "sdk", *arguments)
 
 
 def test_it_writes_two_files_in_the_vendors_namespace(tmp_path: Path) -> None:
@@ -118,9 +119,8 @@ def test_the_file_is_written_for_php_7_4() -> None:
 
 def test_the_data_sheet_has_every_field() -> None:
     """The sheet names each field of a beacon once, the level that sends it, and what is kept how long."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pharos", "datasheet", "--vendor", "Acme"], capture_output=True, text=True, check=True
-    )
+    done = pharos(Path("unused"), "datasheet", "--vendor", "Acme")
+    assert done.returncode == 0
     rows = re.findall(r"^\| `([^`]+)` \| (.+) \| (.+) \| (.+) \|$", done.stdout, re.MULTILINE)
     assert [row[0] for row in rows] == [field.path for field in FIELDS]
     assert [row[2] == "full" for row in rows] == [field.full for field in FIELDS]
