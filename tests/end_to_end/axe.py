@@ -7,6 +7,8 @@ from playwright.sync_api import Page
 
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (1440, 390)
+# What a color scheme changes. All else is checked in the light one.
+OF_COLORS = ("color-contrast", "link-in-text-block")
 
 
 def violations(page: Page, *rules: str) -> list[str]:
