@@ -11,15 +11,24 @@ from tests.end_to_end.system import DATABASES, drop_databases
 
 TESTS = Path(__file__).parent
 
-# Files in these folders wait for processes, browsers or engines, the slowest first. Each file is run by one worker, and
-# a slow file that begins last would be all that is left to do.
-SLOWEST_FIRST = ("end_to_end", "faults", "pharos_cli", "client_php", "warehouse", "deploy", "collector", "fleet")
+# These files, and those in these folders, wait for processes, browsers or engines, the slowest first. Each file is run
+# by one worker, and a slow file that begins last would be all that is left to do.
+SLOWEST_FIRST = (
+    "end_to_end/test_browser_pages.py", "end_to_end/test_browser_frame.py", "end_to_end/test_browser_filters.py",
+    "end_to_end/test_every_card.py", "end_to_end", "collector/rights", "faults", "pharos_cli", "client_php",
+    "warehouse", "deploy", "collector", "fleet",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the slow files. Within a file, the order stays."""
-    ranks = {name: rank for rank, name in enumerate(SLOWEST_FIRST)}
-    items.sort(key=lambda item: ranks.get(item.path.relative_to(TESTS).parts[0], len(ranks)))
+    items.sort(key=lambda item: rank(item.path))
+
+
+def rank(path: Path) -> int:
+    """The place of a file among the slow ones, by the longest name that it has there."""
+    named = (str(each) for each in (path.relative_to(TESTS), *path.relative_to(TESTS).parents))
+    return next((SLOWEST_FIRST.index(name) for name in named if name in SLOWEST_FIRST), len(SLOWEST_FIRST))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
