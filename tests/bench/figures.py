@@ -23,12 +23,14 @@ from tests.bench import estimates, months
 from tests.bench.installs import fill_states
 from tests.end_to_end.system import AVAILABLE, clickhouse_url
 from warehouse.engine import Engine
+from warehouse.limited_engine import LimitedEngine
 from warehouse.migrate import migrate
 from warehouse.queries import metrics, questions
 
 SIZES = (1, 10)
 DAYS, DAYS_KEPT = 90, 390
 ROUNDS = 9
+SECONDS = 60
 K = 5
 ESTIMATES = 200
 # {ago} days ago, {installs} installs reported. A fifth of them changed their PHP, their module, or both in these days.
@@ -180,8 +182,9 @@ def _report(engine: Engine, millions: int) -> None:
     _space(engine, millions, DAYS)
     print(f"{'':38}{'p50 ms':>10}{'p95 ms':>10}{'p50 x':>10}")
     today = datetime.now(UTC).date()
+    asked = LimitedEngine(engine, SECONDS)  # as the read API does: ClickHouse compiles nothing
     for name, (metric, arguments) in QUESTIONS.items():
-        took = seconds(partial(_ask, engine, metric, arguments, today))
+        took = seconds(partial(_ask, asked, metric, arguments, today))
         p50, p95 = statistics.median(took), took[-1]
         print(f"{name:38}{p50 * 1000:10.0f}{p95 * 1000:10.0f}{p50 / floor:10.0f}", flush=True)
     print(estimates.measure(engine, ESTIMATES, K, today), flush=True)
