@@ -66,6 +66,11 @@ class Engine:
         return self._connections.embedded
 
     @property
+    def origin(self) -> "Engine":
+        """The engine itself, or the one whose statements this one shares."""
+        return self
+
+    @property
     def trouble(self) -> Trouble | None:
         """The current failure; None once a statement has succeeded."""
         return self._connections.failures.trouble

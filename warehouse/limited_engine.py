@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from typing import Any
 
+from warehouse.at_once import PARTS
 from warehouse.cancellation import Gone
 from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.licensing.state_codec import Seal
@@ -26,7 +27,7 @@ class LimitExceeded(EngineError):
 
 
 class _Threads:
-    """ClickHouse's threads, shared out among the questions that run at the same time.
+    """ClickHouse's threads, shared out among the questions, and the parts of one, that run at the same time.
 
     A statement on all threads takes a sixth more CPU than on one, which others then wait for.
     """
@@ -43,7 +44,7 @@ class _Threads:
             self._all = _all_threads(engine, limits)
         with self._lock:
             self._running += 1
-            share = max(1, self._all // self._running)
+            share = max(1, self._all // max(self._running, PARTS.get()))
         try:
             yield {"max_threads": share} if share < self._all else {}
         finally:

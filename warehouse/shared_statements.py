@@ -1,4 +1,4 @@
-"""An engine that runs each statement once: for the figures of a page, all of which are asked at the same moment."""
+"""An engine that runs each statement once: for one question, or for all that a page asks at the same moment."""
 
 import math
 from collections.abc import Mapping
@@ -16,7 +16,8 @@ Asked = tuple[str, str, str, str]
 class SharedStatements(Engine):
     """An engine whose every SELECT runs once, however many threads need its rows. It keeps them as long as it lives.
 
-    Whether a group may be shown depends on other groups, so the questions of a page share most of their statements.
+    Whether a group may be shown depends on other groups, so the questions of a page share most of their statements, and
+    the parts of a question some of them.
     Connections, state and limits are those of the engine that it is made of.
     """
 
@@ -31,6 +32,11 @@ class SharedStatements(Engine):
     def embedded(self) -> bool:
         """Whether the engine runs in this process."""
         return self._engine.embedded
+
+    @property
+    def origin(self) -> Engine:
+        """The engine that it is made of."""
+        return self._engine.origin
 
     @property
     def trouble(self) -> Trouble | None:

@@ -63,6 +63,10 @@ class EmptyEngine(Engine):
             return [(0,)]
         if "module NOT IN {without" in sql:
             return [(0, 0)]
+        if sql.startswith("SELECT sumForEach("):  # of the question `lifecycle`
+            return [([], [], [], [], [])]
+        if sql.startswith("SELECT countIf(first_use"):
+            return [(0, 0, 0, 0, 0)]
         return [(None, 0)] if sql.startswith("SELECT min(") else []
 
     def version(self) -> str:

@@ -9,6 +9,7 @@ import pytest
 from core.home import Home
 from tests.end_to_end.system import ENGINES
 from tests.warehouse.test_engine import done_in
+from warehouse.at_once import at_once
 from warehouse.engine import Engine
 from warehouse.errors import Cancelled
 from warehouse.limited_engine import NOT_COMPILED, LimitedEngine, LimitExceeded
@@ -63,13 +64,14 @@ def threads(engine: Engine, home: Home) -> list[int]:
         found += [one.query(THREADS)[0][0] for one in (limited, limited.as_user(ServerUser.PRODUCT))]
         with pytest.raises(Cancelled):
             other.result(60)
+    found += at_once(*[lambda: limited.query(THREADS)[0][0]] * 2)
     return [*found, limited.query(THREADS)[0][0], engine.query(THREADS)[0][0]]
 
 
 def test_questions_share_the_threads(kind: str, tmp_path: Path) -> None:
-    """A question that runs beside another one has half of ClickHouse's threads, whoever asks; alone it has all."""
+    """A question that runs beside another one, or a part of it, has half of ClickHouse's threads; alone it has all."""
     *beside, alone, every = done_in(kind, tmp_path, threads)
-    assert beside == [max(1, every // 2)] * 2
+    assert beside == [max(1, every // 2)] * 4
     assert alone == every
 
 

@@ -217,7 +217,8 @@ class _Statement(LatestReports):
 
     def counts_by_day(self) -> str:
         """Return the groups of `reported` by day. It counts the bits of each day, which is faster than sets of days."""
-        rows = self._bits_of_installs(["month"], f"groupBitOr({self.of_span(self._days())}) AS found")
+        days = month_bits.paired(f"groupBitOr({self.of_span(self._days())})")
+        rows = self._bits_of_installs(["month"], f"{days} AS found")
         if self._query.metric != "feature_uses":
             return self._bits_counted(rows)
         uses = (
@@ -287,7 +288,12 @@ class _Statement(LatestReports):
         return found
 
     def _key_number(self) -> str:
-        """Return the SQL of a number that stands for the key of a row; the key itself where keys have no numbers."""
+        """Return the SQL of a number that stands for the key of a row; the key itself where keys have no numbers.
+
+        With 32 bits, ClickHouse groups by it and an install faster than with 64.
+        """
+        if not self._query.dimensions:
+            return "0::UInt32"
         if not self._numbers:
             return self._reported_key()
         parts = []
@@ -295,10 +301,12 @@ class _Statement(LatestReports):
             texts = self._texts(dimensions.source(name))
             pairs = [(text, numbers.get(dimensions.roll_up(name, text), 0)) for text in texts]
             parts.append(self.transformed("feature" if name == "feature" else self._text(name), pairs, "UInt32"))
-        return f"({f' * {MOST_TEXTS} + '.join(parts)})::UInt64"
+        return f"({f' * {MOST_TEXTS} + '.join(parts)})::UInt32"
 
     def _key_of(self, number: str) -> str:
         """Return the SQL of the key that `_key_number` stands for."""
+        if not self._query.dimensions:
+            return key_sql([])
         if not self._numbers:
             return number
         return key_sql([self.named(*each) for each in zip(self._parts(number), self._numbers, strict=True)])
@@ -309,14 +317,16 @@ class _Statement(LatestReports):
         return [f"intDiv({number}, {MOST_TEXTS})", last] if len(self._numbers) > 1 else [last]
 
     def _bits_counted(self, rows: str) -> str:
-        """Return the groups by day of `rows`: (number, install, month, found), a row for each install of a month."""
-        counted = ", ".join(f"countIf(bitTest(found, {position}))" for position in range(31))
+        """Return the groups by day of `rows`: (number, install, month, found), a row for each install of a month.
+
+        `found` are its days, `paired`.
+        """
         earlier = "if(bucket < {open_from:Date}, everybody, 0)" if self._open_from else "0"
         return (
             f"SELECT month + pair.1 AS bucket, {self._key_of('number')} AS key, month, pair.2 AS everybody, "  # noqa: S608
             f"{earlier}::UInt64 AS earlier, 0::UInt64 AS amount, 0::Float64 AS squares FROM (SELECT number, month, "
             f"arrayJoin(arrayFilter(pair -> pair.2 > 0, "
-            f"arrayZip(range(31), [{counted}]))) AS pair FROM ({rows}) GROUP BY number, month)"
+            f"arrayZip(range(32), {month_bits.counted_by_day('found')}))) AS pair FROM ({rows}) GROUP BY number, month)"
         )
 
     def _days(self) -> str:

@@ -10,6 +10,7 @@ from datetime import UTC, date, timedelta
 from functools import partial
 from typing import Any
 
+from warehouse.at_once import at_once
 from warehouse.engine import Engine
 from warehouse.queries import dimensions, disclosure, sampling, side_by_side
 from warehouse.queries.bucket_groups import BucketGroups
@@ -20,6 +21,7 @@ from warehouse.queries.group_counts import texts_sql
 from warehouse.queries.metric_query import COUNTS, DEFAULT_DAYS, GRAINS, METRICS, MOST_DAYS, MetricQuery, parse
 from warehouse.queries.small_groups import OTHER, Row, fold, ordered, round_down, withheld
 from warehouse.server_users import ServerUser
+from warehouse.shared_statements import SharedStatements
 
 __all__ = [
     "COUNTS", "DEFAULT_DAYS", "GRAINS", "LICENSE_DIMENSIONS", "METRICS", "MOST_DAYS", "MetricQuery", "QueryError",
@@ -53,6 +55,7 @@ def answer(
     """
     if withhold and (condition := next(filter(dimensions.is_condition, query.filters), None)):
         raise QueryError("out_of_range", condition, "conditions are not answered with PHAROS_DISCLOSURE=strict")
+    engine = SharedStatements(engine)
     fresh = fresh_to(engine)  # first: no figure is older than the time that the answer states
     question = _Question(engine, query, k, open_from, hide_open=hide_open)
     query = replace(query, divisor=question.divisor(query), established=withhold is not None)
@@ -159,7 +162,11 @@ class _Question:
         if self._k > 1 and query.filters and not (query.by or self._about or query.metric == "feature_uses"):
             rows = self._of_groupings(query)
         else:
-            rows = [row for row in self._fold(query) if row.value is not None]
+            if query.filters and self._k > 1 and not self._groupings:  # no other one of this answer asks for it
+                found, _ = at_once(partial(self._fold, query), partial(self._first_check, query))
+            else:
+                found = self._fold(query)
+            rows = [row for row in found if row.value is not None]
             named = self._named(query, {row.bucket for row in rows})
             rows = [row for row in rows if row.bucket in named]
         told = {row.bucket for row in rows}
@@ -187,9 +194,7 @@ class _Question:
         the other filters are, so that they tell nothing of an install whose value is folded.
         """
         named: set[str] = set() if query.filters and self._k > 1 else buckets
-        if query.metric == "feature_uses":
-            # Which groups are large depends on installs alone, and they are counted faster than uses.
-            query = replace(self._told_days(query), metric="feature_installs")
+        query = self._of_installs(query)
         for name, value in _checked(query):
             if buckets <= named:
                 break
@@ -203,6 +208,19 @@ class _Question:
             else:
                 named |= {bucket for bucket, rows in told.items() if value in rows}
         return named
+
+    def _first_check(self, query: MetricQuery) -> None:
+        """Read the grouping that `_named` looks at first."""
+        query = self._of_installs(query)
+        name, _ = _checked(query)[0]
+        self._grouping(_by_filter(query, name))
+
+    def _of_installs(self, query: MetricQuery) -> MetricQuery:
+        """The question whose groupings say which filters may be told."""
+        if query.metric != "feature_uses":
+            return query
+        # Which groups are large depends on installs alone, and they are counted faster than uses.
+        return replace(self._told_days(query), metric="feature_installs")
 
     def _not_split(self, query: MetricQuery, name: str, value: str) -> set[str]:
         """The buckets in which a condition holds for all keys of the module without a row of their own, or for none."""

@@ -7,6 +7,13 @@ from datetime import date, timedelta
 
 EVERY_DAY = 0xFFFFFFFF
 MOST_BUCKETS = 60
+# Of three weeks with one between: their days, and the bit after each of them.
+_DAYS = sum(0b111_1111 << 14 * number for number in range(3))
+_AFTER = sum(1 << 14 * number + 7 for number in range(3))
+# The factor that moves bits which are a week apart, the first of them bit 7, side by side, the first of them bit 37.
+_SIDE_BY_SIDE = sum(1 << 6 * number for number in range(6))
+# Two counters in a number, in steps of one.
+_BOTH = 1 << 32 | 1
 
 
 def position(grain: str, origin: date, day: date) -> int:
@@ -62,9 +69,10 @@ def in_weeks(origin: date, days: str) -> tuple[str, str]:
 
 def weeks(word: str, first: str) -> str:
     """Return the weeks that have some of the days; both arguments are as `in_weeks` returns them."""
-    # A month has days of at most six weeks. A lambda, because ClickHouse takes longer to analyze six times the same.
-    in_week = f"bitShiftLeft((bitAnd(bitShiftRight({word}, 7 * week), 127) != 0)::UInt64, week)"
-    return f"bitShiftLeft(arraySum(week -> {in_week}, range(6))::UInt64, {first})::UInt64"
+    # A month has days of at most six weeks. Seven bits that are not all 0, plus seven that are 1, carry one bit.
+    even, odd = (f"bitAnd(bitAnd({days}, {_DAYS}) + {_DAYS}, {_AFTER})" for days in (word, f"bitShiftRight({word}, 7)"))
+    gathered = f"bitAnd(bitShiftRight(({even} + {odd} * 128)::UInt64 * {_SIDE_BY_SIDE}, 37), 63)"
+    return f"bitShiftLeft({gathered}, {first})::UInt64"
 
 
 def last_in_week(word: str, first: str, week: str) -> str:
@@ -81,9 +89,30 @@ def bucket(grain: str, origin: date, day: str) -> str:
     return f"intDiv(toMonday({day}) - '{origin}'::Date, 7)"
 
 
-def counted(bits: str, positions: range) -> str:
-    """Return an array: how many rows have each of the bits."""
-    return f"[{', '.join(f'countIf(bitTest({bits}, {one}))' for one in positions)}]"
+def counted(bits: str, positions: range, installs: str) -> str:
+    """Return an array: the installs of all rows that have each of the bits, given those of a row.
+
+    It is short, because ClickHouse takes longer to analyze a sum for each bit than to add up few rows.
+    """
+    has = f"bitTest({bits}, bit)"
+    return f"sumForEach(arrayMap(bit -> if({has}, {installs}, 0), range({positions.start}, {positions.stop})))"
+
+
+def paired(days: str) -> str:
+    """Return a month's days for `counted_by_day`: a number with the last half of them above a gap of 16 bits."""
+    return f"({days} + bitAnd({days}, {0xFFFF << 16}) * {0xFFFF})::UInt64"
+
+
+def counted_by_day(days: str) -> str:
+    """Return an array: how many rows have each day of a month, and a 0. `days` are as `paired` returns them.
+
+    Each sum has two counts, in half the time of two `countIf`.
+    """
+    sums = ", ".join(f"sum(bitAnd(bitShiftRight({days}, {one}), {_BOTH}))" for one in range(16))
+    first, last = (
+        f"arrayMap(both -> {half}, sums)" for half in (f"bitAnd(both, {EVERY_DAY})", "bitShiftRight(both, 32)")
+    )
+    return f"arrayMap(sums -> arrayConcat({first}, {last}), [[{sums}]])[1]"
 
 
 def last_position(days: str) -> str:

@@ -34,7 +34,7 @@ def divisor(engine: Engine, query: MetricQuery) -> int:
     disclose how many installs match.
     """
     reader = engine.as_user(ServerUser.LICENSING if query.of_license_plane else ServerUser.PRODUCT)
-    kept = _install_days.setdefault(engine, KeptResults(KEPT_SECONDS))
+    kept = _install_days.setdefault(engine.origin, KeptResults(KEPT_SECONDS))
 
     def install_days(sql: str, parameters: dict[str, Any]) -> int:
         return kept.get((sql, frozenset(parameters.items())), lambda: int(reader.query(sql, parameters)[0][0]))

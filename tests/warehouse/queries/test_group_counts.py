@@ -17,6 +17,7 @@ from warehouse.engine import Engine
 from warehouse.migrate import migrate
 from warehouse.queries import metrics
 from warehouse.queries.metric_query import GRAINS
+from warehouse.queries.questions import Terms, ask
 
 ASKED = [
     ("installs", {}),
@@ -61,3 +62,18 @@ def test_nothing_is_counted_where_nothing_was_reported(kind: str, tmp_path: Path
         assert (
             found[f"one installs {ASKED[1][1]} {grain}"] == found[f"one installs {ASKED[3][1]} {grain}"] == {"8.2": 1}
         )
+
+
+def covered(engine: Engine, _home: Home) -> list[dict[str, int]]:
+    """Ask two questions about features: of three installs one uses it, one reports it unused, one reports none."""
+    migrate(engine)
+    sent = [beacon(install_id=str(uuid.uuid4()), features=features) for features in ({"pdf": 2}, {"pdf": 0}, {})]
+    insert_batch(engine, "usage", str(uuid.uuid4()), [row.usage for row in rows(sent)])
+    today = datetime.now(UTC).date()
+    return [ask(engine, "together", args, Terms(1), today, today)["coverage"] for args in ({}, {"php_series.ge": "5"})]
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_who_reports_a_feature_answers(kind: str, tmp_path: Path) -> None:
+    """Whether it uses the feature or not."""
+    assert done_in(kind, tmp_path, covered) == [{"active": 3, "answered": 2}] * 2

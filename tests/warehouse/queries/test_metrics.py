@@ -1,9 +1,9 @@
 """What may be asked of the read API, and why the rest may not."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -227,7 +227,7 @@ class Lopsided(Engine):
     """Whatever is asked: 97 installs say "x", and three say "y"."""
 
     def __init__(self) -> None:
-        self.asked, self.cluster = 0, ""
+        self.asked, self.cluster, self.database = 0, "", "pharos"
 
     def as_user(self, account: Any) -> Any:
         return self
@@ -273,16 +273,19 @@ class _Asked(Exception):
     """The engine was asked a second time."""
 
 
-class _Once:
+class _Once(Engine):
     """An engine that answers the first statement, which must be about freshness."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.cluster, self.database = "", "pharos"
 
     def as_user(self, account: Any) -> "_Once":
         return self
 
-    def query(self, sql: str, *_: Any, **__: Any) -> list[tuple[Any, ...]]:
+    def query(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+    ) -> list[tuple[Any, ...]]:
         self.asked.append(sql)
         if len(self.asked) > 1:
             raise _Asked
@@ -291,16 +294,16 @@ class _Once:
 
 def test_no_figure_is_older_than_what_its_answer_states() -> None:
     """Every answer reads how fresh the figures are before it reads the figures: what is loaded in between is more."""
-    once = cast(Engine, (engine := _Once()))
-    asked: dict[str, Callable[[], Any]] = {name: partial(answer, once, parse(name, {}, TODAY), 5) for name in METRICS}
+    engine = _Once()
+    asked: dict[str, Callable[[], Any]] = {name: partial(answer, engine, parse(name, {}, TODAY), 5) for name in METRICS}
     given = {"module": "invoice_pro", "feature": "a.b"}
     for name, kind in QUESTIONS.items():
         condition = {"version": "1.0"} if name == "adoption" else {"php_series.lt": "8.0"}
         args = condition | {each: given[each] for each in kind.required}
-        asked[name] = partial(ask, once, name, args, Terms(5), TODAY, TODAY)
+        asked[name] = partial(ask, engine, name, args, Terms(5), TODAY, TODAY)
     for name, question in asked.items():
         engine.asked.clear()
         with pytest.raises(_Asked):
             question()
         assert "FROM freshness_by_loader" in engine.asked[0], name
-        assert len(engine.asked) == 2
+        assert len(engine.asked) > 1

@@ -10,6 +10,7 @@ from warehouse.queries import metrics
 from warehouse.queries.questions import adoption, drop, first_use, lifecycle, retention, together, upgrades
 from warehouse.queries.questions.question import Question
 from warehouse.queries.questions.reader import Reader, Terms
+from warehouse.shared_statements import SharedStatements
 
 __all__ = ["QUESTIONS", "Terms", "adoption_of_each_version", "ask", "drop_of_each_module"]
 
@@ -49,6 +50,7 @@ def ask(
     """
     kind = QUESTIONS[name]
     question = kind.parse(args, today, last_day)
+    engine = SharedStatements(engine)
     fresh_to = metrics.fresh_to(engine)  # first: no figure is older than the time that the answer states
     return {**kind.answer(Reader(engine, question, terms)), "fresh_to": fresh_to}
 
@@ -63,6 +65,7 @@ def drop_of_each_module(
     if not modules:
         return {}
     question = drop.parse({**args, "module": modules[0]}, today, last_day)
+    engine = SharedStatements(engine)
     return drop.of_each_module(Reader(engine, replace(question, filters=question.conditions), terms), modules)
 
 
@@ -76,4 +79,5 @@ def adoption_of_each_version(
     if not versions:
         return {}
     question = adoption.parse({**args, "version": versions[0]}, today, last_day)
+    engine = SharedStatements(engine)
     return adoption.of_each_version(Reader(engine, replace(question, filters=question.module), terms), versions)

@@ -38,9 +38,9 @@ class Activity:
         return month_bits.position(self._grain, self.start, bucket)
 
     def counted(self, bits: str) -> str:
-        """Return an array: how many rows have the bit of each bucket."""
+        """Return an array: how many `installs` of all rows have the bit of each bucket."""
         first = self.position(self._question.start)
-        return month_bits.counted(bits, range(first, first + len(self.buckets)))
+        return month_bits.counted(bits, range(first, first + len(self.buckets)), "installs")
 
     def first_position(self) -> str:
         """Return the position of the first bucket of a row of `installs`; 0 if it is before the span."""
@@ -53,9 +53,10 @@ class Activity:
         that meets the filters. `first_bucket` is the bit of the first day, 0 before the span.
         """
         first = f"if(first_day < '{self.start}'::Date, 0, bitShiftLeft(1::UInt64, {self.first_position()}))"
+        matched = "bitAnd(active, groupBitOr(fits))" if self._question.conditions else "active"
         return (
             f"SELECT *, {first}::UInt64 AS first_bucket "  # noqa: S608
-            "FROM (SELECT install, groupBitOr(seen) AS active, bitAnd(active, groupBitOr(fits)) AS matched, "
+            f"FROM (SELECT install, groupBitOr(seen) AS active, {matched} AS matched, "
             f"min(first) AS first_day FROM ({' UNION ALL '.join(self._parts())}) GROUP BY install HAVING active != 0)"
         )
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from core.catalog import Catalog
 from core.versions import series
+from warehouse.at_once import at_once
 from warehouse.queries import dimensions, month_bits
 from warehouse.queries.dimensions import QueryError
 from warehouse.queries.questions.question import EVER, Arguments, Question
@@ -47,7 +49,7 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
 def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     name, version = _version(reader.question)
-    found = _since_release(reader, _by_day(reader, name), name, version)
+    found = _since_release(reader, _by_day(reader, name), name, version, covered=True)
     if found.first is None:
         return {**reader.answer([], {"active": None, "answered": None}, **found.released), "from": None}
     reader = reader.within(*found.first)
@@ -75,8 +77,13 @@ class _Found:
     rows: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _since_release(reader: Reader, days: Mapping[date, Day], name: str, version: str) -> _Found:
-    """Return the shares; no days for a version that is not released, or that fewer than k installs have."""
+def _since_release(
+    reader: Reader, days: Mapping[date, Day], name: str, version: str, *, covered: bool = False
+) -> _Found:
+    """Return the shares; no days for a version that is not released, or that fewer than k installs have.
+
+    `covered`: the coverage of these days is asked for, too, at the same time.
+    """
     question = reader.question
     declared = release(reader.terms.catalog, question.filters["module"], name, version)
     released = declared or min((day for day, one in days.items() if one.all_on >= reader.terms.k), default=None)
@@ -84,7 +91,8 @@ def _since_release(reader: Reader, days: Mapping[date, Day], name: str, version:
     if released is None or released > question.end:
         return _Found(said)
     end = min(question.end, released + timedelta(days=question.options["days"] - 1))
-    told = reader.within(released, end).is_told(name)
+    within = reader.within(released, end)
+    told, *_ = at_once(partial(within.is_told, name), *([within.covered] if covered else []))
     if not told and not declared:
         return _Found(said)
     rows = []
@@ -118,14 +126,14 @@ def _by_day(reader: Reader, name: str) -> dict[date, Day]:
         if other != name
     )
     rows = (
-        f"SELECT install, month, groupBitOr(if({fits or 1}, {days}, 0)::UInt32) AS active, "  # noqa: S608
-        f"groupBitOr(if({has}, {days}, 0)::UInt32) AS all_on, "
-        f"groupBitOr(if({has} AND {fits or 1}, {days}, 0)::UInt32) AS on_version FROM installs_by_month "
+        f"SELECT install, month, {_paired_or(f'if({fits or 1}, {days}, 0)')} AS active, "  # noqa: S608
+        f"{_paired_or(f'if({has}, {days}, 0)')} AS all_on, "
+        f"{_paired_or(f'if({has} AND {fits or 1}, {days}, 0)')} AS on_version FROM installs_by_month "
         f"WHERE month <= {{last_month:Date}} AND {values.condition('module', 'module')}{values.chosen()} "
         "GROUP BY install, month"
     )
     names = ("active", "on_version", "all_on")
-    columns = ", ".join(f"{month_bits.counted(bits, _MONTH)} AS {bits}_by_day" for bits in names)
+    columns = ", ".join(f"{month_bits.counted_by_day(bits)} AS {bits}_by_day" for bits in names)
     sql = f"SELECT month, {columns} FROM ({rows}) GROUP BY month"  # noqa: S608
     found = reader.query(
         reader.added_up(sql, ("month",), [f"{name}_by_day" for name in names], "sumForEach"), values.parameters
@@ -138,6 +146,11 @@ def _by_day(reader: Reader, name: str) -> dict[date, Day]:
     }
 
 
+def _paired_or(days: str) -> str:
+    """Return the days of all rows of a group, `paired`."""
+    return month_bits.paired(f"groupBitOr(({days})::UInt32)")
+
+
 def _by_day_of_each(reader: Reader, versions: Sequence[str]) -> dict[str, dict[date, Day]]:
     """Return the same for each version, with one statement. There are no other filters than the module."""
     question = reader.question
@@ -146,12 +159,12 @@ def _by_day_of_each(reader: Reader, versions: Sequence[str]) -> dict[str, dict[d
     where = f"month <= {{last_month:Date}} AND {values.condition('module', 'module')}{values.chosen()}"
     named = f"version IN {{{values.parameter(list(versions))}:Array(String)}}"
     parts = (
-        f"SELECT '' AS name, install, month, groupBitOr({days}) AS on_days FROM installs_by_month "  # noqa: S608
+        f"SELECT '' AS name, install, month, {_paired_or(days)} AS on_days FROM installs_by_month "  # noqa: S608
         f"WHERE {where} GROUP BY name, install, month",
-        f"SELECT version::String AS name, install, month, groupBitOr({days}) AS on_days FROM installs_by_month "  # noqa: S608
+        f"SELECT version::String AS name, install, month, {_paired_or(days)} AS on_days FROM installs_by_month "  # noqa: S608
         f"WHERE {where} AND {named} GROUP BY name, install, month",
     )
-    counted = f"{month_bits.counted('on_days', _MONTH)} AS by_day"
+    counted = f"{month_bits.counted_by_day('on_days')} AS by_day"
     sql = f"SELECT name, month, {counted} FROM ({' UNION ALL '.join(parts)}) GROUP BY name, month"  # noqa: S608
     rows = reader.query(reader.added_up(sql, ("name", "month"), ("by_day",), "sumForEach"), values.parameters)
     installs = {

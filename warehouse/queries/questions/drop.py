@@ -3,15 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from itertools import groupby
 from typing import Any
 
+from warehouse.at_once import at_once
 from warehouse.queries import dimensions, month_bits
 from warehouse.queries.dimensions import QueryError
 from warehouse.queries.questions import hiding
 from warehouse.queries.questions.question import Arguments, Question
 from warehouse.queries.questions.reader import Reader
-from warehouse.queries.reported_values import ReportedValues
+from warehouse.queries.reported_values import RANK_BITS, ReportedValues
 from warehouse.queries.small_groups import OTHER
 
 SUMMARY = "Installs that dropping support would hurt: in all, by module version, and the features that they use more"
@@ -54,11 +56,14 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
 def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     k = reader.terms.k
-    versions: dict[str, Counts] = {}
-    features: dict[str, tuple[int, int]] = {}
-    if reader.told(count="latest"):
-        versions = _by_version(reader)
-        features = _by_feature(reader)
+    told, versions, features, _ = at_once(
+        partial(reader.told, count="latest"),
+        partial(_by_version, reader),
+        partial(_by_feature, reader),
+        reader.covered,
+    )
+    if not told:
+        versions, features = {}, {}
     total = sum(versions.values(), Counts())
     folded = hiding.fold({version: (one.hit, one.others) for version, one in versions.items()}, k)
     rows = [_row(reader, version, *parts) for version, parts in folded.shown.items()]
@@ -155,11 +160,12 @@ def _by_feature(reader: Reader) -> dict[str, tuple[int, int]]:
     latest, parameters = _latest(reader)
     chosen = reader.values(question.installs()).chosen()
     used = month_bits.span("used", question.start, question.end)
+    # The statement begins with the months that tell who still upgrades.
     counts = (
-        "SELECT feature, countIf(hit) AS hits, countIf(NOT hit) AS others FROM ("  # noqa: S608
-        "SELECT feature::String AS feature, install FROM features_by_month "
+        "SELECT feature, uniqExactIf(install, hit) AS hits, uniqExactIf(install, NOT hit) AS others FROM ("  # noqa: S608
+        "SELECT feature, install FROM features_by_month "
         f"WHERE module = {{of_module:String}} AND {used} != 0{chosen} "
-        "AND month BETWEEN {first_month:Date} AND {last_month:Date} GROUP BY feature, install) AS uses "
+        f"AND month BETWEEN '{question.start.replace(day=1)}'::Date AND {{last_month:Date}}) AS uses "
         f"INNER JOIN ({latest}) AS installs USING (install) GROUP BY feature"
     )
     found = reader.query(
@@ -193,7 +199,7 @@ def _latest(reader: Reader, *by: str) -> tuple[str, dict[str, Any]]:
     sql = (
         f"SELECT {within}, latest_version AS version, {' AND '.join(met)} AS hit, upgrading FROM ("  # noqa: S608
         f"SELECT {within}, {', '.join(columns)}, {_latest_of(values, 'version', 'latest_version')}, "
-        f"uniqExactIf(version, {lately} != 0) > 1 AS upgrading "
+        f"uniqUpToIf(1)(version, {lately} != 0) > 1 AS upgrading "
         f"FROM (SELECT *, {in_span} AS seen FROM installs_by_month WHERE {values.in_span('days')}{module}) "
         f"GROUP BY {within} HAVING max(seen) != 0) WHERE {answers}"
     )
@@ -207,5 +213,5 @@ def _upgrades_from(end: date) -> date:
 def _latest_of(values: ReportedValues, dimension: str, name: str) -> str:
     """Return the column of the latest text for a dimension; of those of a day the highest."""
     day = f"toUInt64(toUInt16({month_bits.last_day('seen')}))"
-    text = f"{dimensions.source(dimension)}::String"
-    return f"argMaxIf({text}, ({day}, {values.place(dimension)}), seen != 0) AS {name}"
+    place = f"bitShiftLeft({day}, {2 * RANK_BITS}) + {values.place(dimension)}"
+    return f"argMaxIf({dimensions.source(dimension)}::String, {place}, seen != 0) AS {name}"

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
+from warehouse.at_once import at_once
 from warehouse.queries import dimensions, month_bits
 from warehouse.queries.dimensions import QueryError
 from warehouse.queries.questions import activity, hiding, whole_buckets
@@ -40,7 +42,8 @@ def answer(reader: Reader) -> dict[str, Any]:
     if not known:
         return {**reader.answer([], {"active": None, "answered": None}), "from": None}
     reader = reader.within(known[0], question.end)
-    used, of = _counts(reader) if reader.told() else ([0] * len(WITHIN), 0)
+    told, counts, _ = at_once(reader.told, partial(_counts, reader), reader.covered)
+    used, of = counts if told else ([0] * len(WITHIN), 0)
     rows = [
         {"within": days, **reader.part_if(installs, of)}
         for days, installs in zip(WITHIN, shown(used, of, reader.terms.k), strict=True)

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
+from warehouse.at_once import at_once
 from warehouse.queries.questions import activity, hiding, whole_buckets
 from warehouse.queries.questions.activity import Activity
 from warehouse.queries.questions.question import Arguments, Question
@@ -33,17 +35,12 @@ def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     grain = reader.question.options["grain"]
     past = Activity(reader, grain)
-    told = reader.told(start=past.start, grain=grain)
-    counts = {name: [0] * len(past.buckets) for name in _COUNTED}
-    if told:
-        names = [f"{name}_installs" for name in _COUNTED]
-        columns = ", ".join(
-            f"{past.counted(bits)} AS {name}" for name, bits in zip(names, _COUNTED.values(), strict=True)
-        )
-        sql = f"SELECT {columns} FROM (SELECT *, bitShiftLeft(active, 1) AS before FROM ({past.installs()}))"  # noqa: S608
-        (found,) = reader.query(reader.added_up(sql, (), names, "sumForEach"), past.parameters)
-        counts = dict(zip(_COUNTED, found, strict=True))
-    since = reader.since()
+    told, counts, since, _ = at_once(
+        partial(reader.told, start=past.start, grain=grain),
+        partial(_counts, reader, past),
+        reader.since,
+        reader.covered,
+    )
     rows = []
     for number, (before, bucket) in enumerate(pairwise([past.start, *past.buckets])):
         # The lost were active in the bucket before, the others in this one.
@@ -53,6 +50,18 @@ def answer(reader: Reader) -> dict[str, Any]:
         active, known = groups.pop("active"), activity.known(bucket, since, grain)
         rows.append(row(bucket, active, groups if known else {}, reader))
     return reader.answer(rows, reader.coverage(_sums(rows)))
+
+
+def _counts(reader: Reader, past: Activity) -> dict[str, Sequence[int]]:
+    """Return the installs of each kind, and the active ones, by bucket."""
+    names = [f"{name}_installs" for name in _COUNTED]
+    columns = ", ".join(f"{past.counted(bits)} AS {name}" for name, bits in zip(names, _COUNTED.values(), strict=True))
+    # Most installs have the history of many others.
+    histories = f"SELECT matched, active, first_bucket, count() AS installs FROM ({past.installs()}) GROUP BY ALL"  # noqa: S608
+    sql = f"SELECT {columns} FROM (SELECT *, bitShiftLeft(active, 1) AS before FROM ({histories}))"  # noqa: S608
+    (found,) = reader.query(reader.added_up(sql, (), names, "sumForEach"), past.parameters)
+    nobody = [0] * len(past.buckets)
+    return {name: counts or nobody for name, counts in zip(_COUNTED, found, strict=True)}
 
 
 def _sums(rows: Sequence[Mapping[str, Any]]) -> list[int]:

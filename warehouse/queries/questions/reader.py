@@ -80,17 +80,18 @@ class Reader:
 
         return ReportedValues(query, texts)
 
-    def told(self, feature: str | None = None, **changes: Any) -> set[str]:
+    def told(self, feature: str | None = None, **changes: Any) -> dict[str, int]:
         """Return the buckets in which the metric `installs` may tell the number of installs that meet the filters.
 
         A question tells nothing of other installs. With a feature, these are its users. `changes` are to the metric:
-        its `start`, `grain`, `count` or `filters`.
+        its `start`, `grain`, `count` or `filters`. Each bucket has its number, which is that of all installs, whether
+        they are `established` or not.
         """
         query = self.question.installs(**changes)
         if feature:
             query = replace(query, metric="feature_installs", filters={**query.filters, "feature": feature})
         rows = metrics.answer(self._engine, query, self.terms.k)["rows"]
-        return {row["bucket"] for row in rows if row["value"] is not None}
+        return {row["bucket"]: row["value"] for row in rows if row["value"] is not None}
 
     def is_told(self, name: str, **changes: Any) -> bool:
         """Return whether `told` names the bucket of the whole span.
@@ -130,14 +131,17 @@ class Reader:
                 return since
         return None
 
-    def coverage(self, numbers: Iterable[int | None], answered: int | None = None) -> dict[str, int | None]:
+    def coverage(
+        self, numbers: Iterable[int | None], answered: int | None = None, found: tuple[int, int] | None = None
+    ) -> dict[str, int | None]:
         """Return how many installs were active in the span, and how many of them answered.
 
         By default, those answered that reported a value of each dimension that the filters name, and some feature if
         the question is about features. `numbers` are those that the answer shows of installs that answered, also added
         up where no install is in two of them. What would disclose by one of these how few others there are is hidden.
+        `found` are the two numbers, where they are known.
         """
-        active, complete = self._coverage() if self.told(filters=self.question.module) else (0, 0)
+        active, complete = found or self.covered()
         answered = min(active, complete if answered is None else answered)
         shown = [number for number in numbers if number is not None]
         tells_active, tells_answered = self._tells(active, shown), self._tells(answered, shown)
@@ -154,21 +158,30 @@ class Reader:
         near = any(0 < abs(count - number) < k * self.divisor for number in shown)
         return k == 1 or (installs >= k and not near)
 
-    def _coverage(self) -> tuple[int, int]:
+    def covered(self) -> tuple[int, int]:
+        """Return how many installs were active in the span, and how many answered; 0 if the former are not told."""
         question = self.question
+        told = self.told(filters=question.module)
+        if not told:
+            return 0, 0
+        features = "feature" in question.options
+        if not (question.conditions or features or self.terms.established) and self.divisor == 1:
+            (installs,) = told.values()
+            return installs, installs
         values = self.values(question.installs(filters=question.module))
         module = [values.condition("module", "module")] if question.module else []
         names = sorted(map(dimension_of, question.conditions))
         complete = [f"{values.rolled_up(name, dimensions.source(name))} != ''" for name in names]
-        features = "feature" in question.options
+        # Most installs that report features use one. The table of features is read for the others.
+        uses = f"{values.of_span('used')} != 0"
         parts = [
-            f"SELECT install, 1 AS active, {' AND '.join(complete) or 1} AS reports, {int(not features)} AS uses "  # noqa: S608
+            f"SELECT install, 1 AS active, {' AND '.join(complete) or 1} AS reports, {uses if features else 1} AS uses "  # noqa: S608
             f"FROM installs_by_month WHERE {' AND '.join([values.in_span('days'), *module])}"
         ]
         if features:
             parts.append(
                 "SELECT install, 0 AS active, 0 AS reports, 1 AS uses FROM features_by_month "  # noqa: S608
-                f"WHERE {' AND '.join([values.in_span('reported'), *module])}"
+                f"WHERE {' AND '.join([values.in_span('reported'), f'NOT ({uses})', *module])}"
             )
         sql = (
             "SELECT countIf(active) AS all_active, countIf(active AND reports AND uses) AS answered "  # noqa: S608

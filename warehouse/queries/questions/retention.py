@@ -2,8 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import partial
 from typing import Any
 
+from warehouse.at_once import at_once
+from warehouse.queries import month_bits
 from warehouse.queries.questions import activity, hiding, whole_buckets
 from warehouse.queries.questions.activity import Activity
 from warehouse.queries.questions.question import EVER, Arguments, Question
@@ -27,24 +30,30 @@ def answer(reader: Reader) -> dict[str, Any]:
     grain = reader.question.options["grain"]
     past = Activity(reader, grain)
     buckets = past.buckets
-    found: dict[int, Sequence[int]] = {}
-    told = reader.told(reader.question.options.get("feature"), grain=grain)
-    if told:
-        later = ", ".join(f"countIf(bitTest(later, {number}))" for number in range(len(buckets)))
-        # The first position makes bit 0 of each install its first bucket.
-        sql = (
-            f"SELECT position, [{later}] AS installs FROM (SELECT toUInt8({past.first_position()}) AS position, "  # noqa: S608
-            f"bitShiftRight(active, position) AS later FROM ({past.installs()}) "
-            "WHERE bitAnd(matched, first_bucket) != 0) GROUP BY position"
-        )
-        found = dict(reader.query(reader.added_up(sql, ("position",), ("installs",), "sumForEach"), past.parameters))
-    since = reader.since()
+    told, found, since, _ = at_once(
+        partial(reader.told, reader.question.options.get("feature"), grain=grain),
+        partial(_counts, reader, past),
+        reader.since,
+        reader.covered,
+    )
     rows = []
     for number, bucket in enumerate(buckets):
         if activity.known(bucket, since, grain):
             counts = found.get(past.position(bucket), ()) if str(bucket) in told else ()
             rows.append(row(bucket, (counts or [0] * len(buckets))[: len(buckets) - number], reader))
     return reader.answer(rows, reader.coverage([sum(each["installs"] or 0 for each in rows)]))
+
+
+def _counts(reader: Reader, past: Activity) -> dict[int, Sequence[int]]:
+    """Return by the first bucket of installs: how many were active in it, and in each one after it."""
+    later = month_bits.counted("later", range(len(past.buckets)), "installs")
+    # The first position makes bit 0 of each install its first bucket.
+    sql = (
+        f"SELECT position, {later} AS counts FROM (SELECT toUInt8({past.first_position()}) AS position, "  # noqa: S608
+        f"bitShiftRight(active, position) AS later, count() AS installs FROM ({past.installs()}) "
+        "WHERE bitAnd(matched, first_bucket) != 0 GROUP BY position, later) GROUP BY position"
+    )
+    return dict(reader.query(reader.added_up(sql, ("position",), ("counts",), "sumForEach"), past.parameters))
 
 
 def row(bucket: date, counts: Sequence[int], reader: Reader) -> dict[str, Any]:

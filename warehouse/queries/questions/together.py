@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from typing import Any
 
+from warehouse.at_once import at_once
 from warehouse.queries import dimensions, month_bits
 from warehouse.queries.questions import hiding
 from warehouse.queries.questions.question import Arguments, Question
@@ -15,7 +17,8 @@ DEFAULT_DAYS = 30
 # Those that most installs use. Each is a bit of a number.
 MOST_FEATURES = 64
 
-# Installs by pair of bits. Those that report features have the bit `_REPORTS`, all have the bit `_ALL`.
+# Installs by pair of bits, those of a feature by its bit twice. All have the bit `_ALL`, and those that report features
+# have `_REPORTS` with it.
 _Counts = dict[tuple[int, int], int]
 _REPORTS, _ALL = MOST_FEATURES, MOST_FEATURES + 1
 
@@ -30,17 +33,17 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
 def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     feature = reader.question.options["feature"]
-    names = _features(reader) if reader.told() else []
-    counts = _counts(reader, names) if names else {}
+    told, names = at_once(reader.told, partial(_features, reader))
+    counts = _counts(reader, names) if told and names else {}
     # The number of installs that report features may be told if the others are nobody, or at least k.
     active, report = counts.get((_ALL, _ALL), 0), counts.get((_REPORTS, _ALL), 0)
     of = report if hiding.part(report, active, reader.terms.k) else active
     rows: list[dict[str, Any]] = []
     suppressed = 0
     for (one, other), both in counts.items():
-        if other >= _REPORTS or feature not in (None, names[one], names[other]):
+        if one == other or other == _ALL or feature not in (None, names[one], names[other]):
             continue
-        users, others = counts[one, _REPORTS], counts[other, _REPORTS]
+        users, others = counts[one, one], counts[other, other]
         if _hides(both, users, others, of, reader.terms.k):
             suppressed += 1
             continue
@@ -49,7 +52,9 @@ def answer(reader: Reader) -> dict[str, Any]:
         rows.append({"features": pair, "installs": reader.count(both), "expected": round(expected, 1)})
     rows.sort(key=lambda row: (-row["installs"], row["features"]))
     shown = reader.count(of) if of >= reader.terms.k else None
-    coverage = reader.coverage([shown, *(row["installs"] for row in rows)])
+    # Without conditions, they are those that the shares are of.
+    found = (active, report) if counts and not reader.question.conditions else None
+    coverage = reader.coverage([shown, *(row["installs"] for row in rows)], found=found)
     return reader.answer(rows, coverage, of=shown, suppressed=suppressed)
 
 
@@ -61,17 +66,20 @@ def _hides(both: int, users: int, others: int, of: int, k: int) -> bool:
 
 
 def _features(reader: Reader) -> list[str]:
-    """Return the features that most installs used, that of the question first."""
+    """Return the features that most installs used, that of the question among them."""
     question = reader.question
     values = reader.values(question.installs())
     module = f" AND {values.condition('module', 'module')}" if question.module else ""
+    used = f"FROM features_by_month WHERE {values.in_span('used')}{module}"
+    # As few as that are bits in any order, and no installs need to be counted for it.
+    several = f"SELECT feature::String AS name FROM (SELECT feature {used} GROUP BY feature) LIMIT {MOST_FEATURES + 1}"  # noqa: S608
+    names = sorted(name for (name,) in reader.query(several, values.parameters))
+    if len(names) <= MOST_FEATURES:
+        return names
     first = values.parameter(question.options["feature"] or "")
-    users = (
-        "SELECT feature::String AS name, uniqExact(install) AS users FROM features_by_month "  # noqa: S608
-        f"WHERE {values.in_span('used')}{module} GROUP BY name"
-    )
+    users = f"SELECT feature, uniqExact(install) AS users {used} GROUP BY feature"
     found = reader.query(
-        f"SELECT name, users FROM ({reader.added_up(users, ('name',), ('users',))}) "  # noqa: S608
+        f"SELECT feature::String AS name, users FROM ({reader.added_up(users, ('feature',), ('users',))}) "  # noqa: S608
         f"ORDER BY name = {{{first}:String}} DESC, users DESC, name LIMIT {MOST_FEATURES}",
         values.parameters,
     )
@@ -83,7 +91,7 @@ def _counts(reader: Reader, names: list[str]) -> _Counts:
     question = reader.question
     values = reader.values(question.installs())
     module = f" AND {values.condition('module', 'module')}" if question.module else ""
-    bits = values.transformed("feature::String", [(name, 1 << bit) for bit, name in enumerate(names)], "UInt64")
+    bits = values.transformed("feature", [(name, 1 << bit) for bit, name in enumerate(names)], "UInt64")
     used = month_bits.span("used", question.start, question.end)
     fits = "".join(
         f" AND {values.condition(name, dimensions.source(dimensions.dimension_of(name)))}"
@@ -99,14 +107,14 @@ def _counts(reader: Reader, names: list[str]) -> _Counts:
         "SELECT groupBitOr(features) AS mask, max(reports) AS reporting FROM "  # noqa: S608
         f"({' UNION ALL '.join(parts)}) GROUP BY install HAVING max(fits)"
     )
-    sets = (
-        f"SELECT arrayConcat(bitPositionsToArray(mask), if(reporting, [{_REPORTS}, {_ALL}], [{_ALL}])) AS bits, "  # noqa: S608
-        f"count() AS installs FROM ({masks}) GROUP BY mask, reporting"
-    )
+    sets = f"SELECT mask, reporting, count() AS installs FROM ({masks}) GROUP BY mask, reporting"  # noqa: S608
+    ones = f"arrayConcat(bitPositionsToArray(mask), if(reporting, [{_REPORTS}, {_ALL}], [{_ALL}]))"
+    not_below = f"bitPositionsToArray(bitAnd(mask, bitShiftLeft({2**64 - 1}::UInt64, one)))"
+    others = f"if(one < {MOST_FEATURES}, {not_below}, [{_ALL}])"
+    # A pair is one number of 16 bits: ClickHouse has an array of these, and looks for none.
     pairs = (
-        "SELECT one, other, sum(installs) AS both FROM (SELECT one, installs, "  # noqa: S608
-        f"arrayJoin(arrayFilter(bit -> bit > one OR bit = {_ALL}, bits)) AS other "
-        f"FROM (SELECT bits, installs, arrayJoin(bits) AS one FROM ({sets}))) GROUP BY one, other"
+        f"SELECT (one * {_ALL + 1} + arrayJoin({others}))::UInt16 AS pair, sum(installs) AS both "  # noqa: S608
+        f"FROM (SELECT mask, installs, arrayJoin({ones}) AS one FROM ({sets})) GROUP BY pair"
     )
-    found = reader.query(reader.added_up(pairs, ("one", "other"), ("both",)), values.parameters)
-    return {(one, other): installs for one, other, installs in found}
+    found = reader.query(reader.added_up(pairs, ("pair",), ("both",)), values.parameters)
+    return {divmod(pair, _ALL + 1): installs for pair, installs in found}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from warehouse.at_once import at_once
 from warehouse.queries import dimensions, month_bits
 from warehouse.queries.bucket_select import BETWEEN
 from warehouse.queries.metric_query import one_of
@@ -32,10 +33,10 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
 
 def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
-    paths: dict[str, tuple[int, int]] = {}
     steps = _Steps(reader)
-    if reader.told():
-        paths = steps.paths()
+    told_of, paths, _ = at_once(reader.told, steps.paths, reader.covered)
+    if not told_of:
+        paths = {}
     k = reader.terms.k
     sizes = {path: installs for path, (installs, _) in list(paths.items())[:MOST_PATHS]}
     large = [Group(path, installs, installs) for path, installs in sizes.items() if installs >= k]
