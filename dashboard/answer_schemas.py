@@ -37,6 +37,10 @@ _INSTALLS: Schema = {
 }
 _SHARE: Schema = {"type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "installs / of"}
 _PART = {"installs": _INSTALLS, "of": _INSTALLS, "share": _SHARE}
+_BOUNDS = {
+    "at_least": {**_INSTALLS, "description": "`installs`. Where that is null: those of the rows that meet it."},
+    "at_most": {**_INSTALLS, "description": "`installs`. Where that is null: those of `(other)` in addition."},
+}
 
 # What every answer about installs has.
 _COMMON: dict[str, Schema] = {
@@ -156,6 +160,7 @@ QUESTIONS: dict[str, Schema] = {
         ("sampled",),
         **_QUESTION,
         **_PART,
+        **_BOUNDS,
         still_upgrading=closed(**_PART),
         suppressed=_SUPPRESSED,
         rows=rows(version=_TEXT, **_PART),

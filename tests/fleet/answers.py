@@ -100,6 +100,7 @@ class Oracle:
         found = counted.drop(self._history(args), _span(answer), _conditions(args))
         whole = counted.part(found.hit, found.answered)
         counted.compare({name: answer[name] for name in whole}, whole, self.k)
+        counted.check_bounds(answer, found, self.k)
         counted.compare(answer["still_upgrading"], counted.part(found.hit, found.upgrading), self.k)
         if answer["rows"]:
             assert sum(row["of"] for row in answer["rows"]) == len(found.answered)

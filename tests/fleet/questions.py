@@ -10,6 +10,7 @@ from itertools import combinations, pairwise
 from typing import Any, Literal
 
 from tests.fleet import reference, versions
+from tests.fleet.groups import OTHER, Group, Key, fold
 from tests.fleet.reference import Dated, Row
 
 Grain = Literal["week", "month"]
@@ -293,17 +294,28 @@ def together(history: History, span: Span, filters: Mapping[str, str]) -> tuple[
 class Drop:
     """Who meets a condition, by the latest values, of those that report what it is about."""
 
+    values: dict[Key, Group] | None
     hit: Installs
     answered: Installs
     upgrading: Installs
     versions: dict[str, Installs]
     users: dict[str, Installs]
 
+    def bounds(self, k: int) -> Row:
+        """How many meet it by what values of at least k installs tell. Of three dimensions no values are told."""
+        if len(self.answered) < k or self.values is None:
+            return {"at_least": None, "at_most": None}
+        told = fold(self.values, k)
+        folded = len(told.pop(OTHER, Group()).installs)
+        met = sum(len(group.installs) for group in told.values() if group.installs <= self.hit)
+        return {"at_least": met, "at_most": met + folded}
+
 
 def drop(history: History, span: Span, filters: Mapping[str, str]) -> Drop:
     """The installs behind the answer."""
     seen: dict[str, list[Dated]] = {}
-    found = Drop(set(), set(), set(), {}, {})
+    names = sorted({name.partition(".")[0] for name in filters})
+    found = Drop({} if len(names) < 3 else None, set(), set(), set(), {}, {})
     for day, install, beacon in within(history, span):
         seen.setdefault(install, []).append((day, beacon))
         for name, count in beacon.get("features", {}).items():
@@ -314,6 +326,9 @@ def drop(history: History, span: Span, filters: Mapping[str, str]) -> Drop:
         if not all(values.values()):
             continue
         found.answered.add(install)
+        if found.values is not None:
+            (first, *more) = (value for name in names for value in reference.last(reports, name))
+            found.values.setdefault((first, more[0]) if more else first, Group()).installs.add(install)
         (version,) = reference.last(reports, "version")
         found.versions.setdefault(version, set()).add(install)
         if all(reference.meets(values[name], name, wanted) for name, wanted in filters.items()):
@@ -323,6 +338,18 @@ def drop(history: History, span: Span, filters: Mapping[str, str]) -> Drop:
         ran.setdefault(install, set()).add(beacon["module"]["version"])
     found.upgrading = {install for install, names in ran.items() if len(names) > 1} & found.answered
     return found
+
+
+def check_bounds(answer: Mapping[str, Any], found: Drop, k: int) -> None:
+    """The bounds are the number, or what the values of at least k installs tell of it."""
+    bounds = {name: answer[name] for name in ("at_least", "at_most")}
+    if answer["installs"] is not None:
+        assert bounds == dict.fromkeys(bounds, answer["installs"])
+    elif answer["of"] is None:
+        assert bounds == {"at_least": None, "at_most": None}
+    else:
+        assert answer["of"] == len(found.answered)
+        assert bounds == found.bounds(k)
 
 
 def compare(told: Any, counted: Any, k: int) -> int:

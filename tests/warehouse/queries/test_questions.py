@@ -45,6 +45,7 @@ FILTERS: list[dict[str, str]] = [
     {"database_series.ge": "mariadb-10.6"},
 ]
 DIMENSIONS = (*(name for name in reference.PATHS if name not in ("module", "license_source")), *SERIES)
+WHOLE = ("installs", "of", "share", "at_least", "at_most", "still_upgrading")
 RELEASED = date(2028, 1, 20)
 CATALOG = Catalog(
     entries={
@@ -204,7 +205,7 @@ def one_by_one(engine: Engine, terms: Terms, last_day: date) -> Iterator[tuple[A
         at_once = drop_of_each_module(engine, args, modules, terms, TODAY, last_day)
         for module, found in at_once.items():
             own = ask(engine, "drop", {**args, "module": module}, terms, TODAY, last_day)
-            yield from ((found[name], own[name]) for name in ("installs", "of", "share", "still_upgrading"))
+            yield from ((found[name], own[name]) for name in WHOLE)
     for module, versions in (("invoice_pro", ["4.0.0", "3.2.1", "2.9.4", "99"]), ("edges", ["1.9", "1.10"])):
         given = {"module": module, "to": "2028-03-20"}
         at_once = adoption_of_each_version(engine, given, versions, terms, TODAY, last_day)
@@ -500,6 +501,9 @@ def test_drop(told: Told, number: int) -> None:
     whole = counted.part(truth.hit, truth.answered)
     assert {name: answer[name] for name in whole} == whole
     counted.compare({name: few[name] for name in whole}, whole, K)
+    for shown, k in ((answer, 1), (few, K)):
+        counted.check_bounds(shown, truth, k)
+    assert few["of"] or len(truth.answered) < K or not few["coverage"]["active"]
     assert answer["still_upgrading"] == counted.part(truth.hit, truth.upgrading)
     counted.compare(few["still_upgrading"], counted.part(truth.hit, truth.upgrading), K)
     rows = {version: counted.part(truth.hit, installs) for version, installs in truth.versions.items()}

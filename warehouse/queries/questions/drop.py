@@ -22,6 +22,8 @@ DEFAULT_DAYS = 30
 # An install still upgrades if it reported two versions of the module within these days, up to `to`.
 UPGRADE_DAYS = 183
 MOST_FEATURES = 20
+# A condition by more dimensions has no bounds: no metric is grouped by so many.
+MOST_BOUNDED = 2
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,15 @@ class Counts:
     def parts(self) -> tuple[int, ...]:
         """The four numbers."""
         return self.hit, self.others, self.hit_upgrading, self.others_upgrading
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Of so many installs at least and at most so many meet the condition, as far as is told."""
+
+    least: int
+    most: int
+    of: int
 
 
 def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
@@ -70,10 +81,14 @@ def answer(reader: Reader) -> dict[str, Any]:
     rows.sort(key=lambda row: (-(row["installs"] or 0), row["version"]))
     if folded.other:
         rows.append(_row(reader, OTHER, *folded.other))
-    whole = reader.part(total.hit, total.hit + total.others)
+    bounds = None if _is_told(reader, total) else _bounds(reader).get(reader.question.filters["module"])
+    whole = _whole(reader, total, bounds)
     return reader.answer(
         rows,
-        reader.coverage([whole["of"]], answered=total.hit + total.others),
+        reader.coverage(
+            [whole["of"], whole["at_least"], whole["at_most"]],
+            answered=bounds.of if bounds else total.hit + total.others,
+        ),
         **whole,
         still_upgrading=_still_upgrading(reader, total),
         features=_features(reader, total, features),
@@ -82,7 +97,7 @@ def answer(reader: Reader) -> dict[str, Any]:
 
 
 def of_each_module(reader: Reader, modules: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the members `installs`, `of`, `share` and `still_upgrading` of the answer for each module.
+    """Return the members of the answer that are about all versions, but for `features`, for each module.
 
     The question of `reader` names no module. Raises `EngineError`.
     """
@@ -92,13 +107,27 @@ def of_each_module(reader: Reader, modules: Sequence[str]) -> dict[str, dict[str
     counts = _by_module(reader)
     told = {module for module, one in alone.items() if one.is_told("module", count="latest")}
     found = {module: counts.get(module, Counts()) if module in told else Counts() for module in modules}
+    bounds = {} if all(_is_told(reader, one) for one in found.values()) else _bounds(reader)
     return {
         module: {
-            **reader.part(one.hit, one.hit + one.others),
+            **_whole(reader, one, bounds.get(module)),
             "still_upgrading": _still_upgrading(reader, one),
         }
         for module, one in found.items()
     }  # fmt: skip
+
+
+def _is_told(reader: Reader, total: Counts) -> bool:
+    return hiding.part(total.hit, total.hit + total.others, reader.terms.k)
+
+
+def _whole(reader: Reader, total: Counts, bounds: Bounds | None) -> dict[str, Any]:
+    """Return the members that say how many installs meet the condition, or between which numbers that is."""
+    part = reader.part(total.hit, total.hit + total.others)
+    if bounds is None:
+        return {**part, "at_least": part["installs"], "at_most": part["installs"]}
+    of, least, most = map(reader.count, (bounds.of, bounds.least, bounds.most))
+    return {**part, "of": of, "at_least": least, "at_most": most}
 
 
 def _row(reader: Reader, version: str, hit: int, others: int) -> dict[str, Any]:
@@ -143,6 +172,35 @@ def _by_module(reader: Reader) -> dict[str, Counts]:
     return _counts(reader, "module", *_latest(reader, "module"))
 
 
+def _bounds(reader: Reader) -> dict[str, Bounds]:
+    """Return the bounds for each module that has a row of its own.
+
+    They are what the rows of `installs` by the dimensions of the condition, with `count=latest` and without filters
+    but the module, tell of it: the installs of the rows that meet it, and those of `(other)` in addition.
+    """
+    if len(set(map(dimensions.dimension_of, reader.question.conditions))) > MOST_BOUNDED:
+        return {}
+    named = reader.keys("module", filters={})
+    by = "module", "value", "hit"
+    sql, parameters = _latest(reader, "module", since=reader.question.start)
+    groups = f"SELECT {', '.join(by)}, count() AS installs FROM ({sql}) GROUP BY {', '.join(by)}"  # noqa: S608
+    found = reader.query(
+        "SELECT module, sumIf(installs, large) AS in_rows, sumIf(installs, large AND hit) AS met, "  # noqa: S608
+        "sumIf(installs, NOT large) AS folded, minIf((installs, value, hit), large) AS smallest "
+        f"FROM (SELECT *, installs >= {{k:UInt64}} AND NOT has(value, '{OTHER}') AS large "
+        f"FROM ({reader.added_up(groups, by, ('installs',))})) GROUP BY module",
+        {**parameters, "k": reader.terms.k},
+    )
+    bounds = {}
+    for module, in_rows, met, folded, (installs, _, meets) in found:
+        of = in_rows + folded
+        if 0 < folded < reader.terms.k:  # then the smallest row is folded, too
+            met, folded = met - installs * meets, folded + installs
+        if module in named and of >= reader.terms.k:
+            bounds[module] = Bounds(met, met + folded, of)
+    return bounds
+
+
 def _counts(reader: Reader, key: str, sql: str, parameters: Mapping[str, Any]) -> dict[str, Counts]:
     counts = (
         f"SELECT {key}, countIf(hit) AS hits, countIf(NOT hit) AS others, "  # noqa: S608
@@ -175,16 +233,18 @@ def _by_feature(reader: Reader) -> dict[str, tuple[int, int]]:
     return {feature: (hit, others) for feature, hit, others in found}
 
 
-def _latest(reader: Reader, *by: str) -> tuple[str, dict[str, Any]]:
-    """Return a SELECT of (by, install, version, hit, upgrading), with parameters: a row for each install that answers.
+def _latest(reader: Reader, *by: str, since: date | None = None) -> tuple[str, dict[str, Any]]:
+    """Return a SELECT of (by, install, version, value, hit, upgrading), with parameters.
 
+    It has a row for each install that answers. `value` has its value for each dimension of the condition.
     `by` is the module, if the question names none: an install then has a row for each of its modules.
 
-    One GROUP BY of the months that tell whether an install still upgrades. An install counts under its latest values,
-    as with `count=latest` of the metrics; it answers if it has one for each dimension of the condition.
+    One GROUP BY of the months that tell whether an install still upgrades, which are those from `since` on. An install
+    counts under its latest values, as with `count=latest` of the metrics; it answers if it has one for each dimension
+    of the condition.
     """
     question = reader.question
-    since = _upgrades_from(question.end)
+    since = since or _upgrades_from(question.end)
     values = reader.values(question.installs(start=min(since, question.start)))
     in_span, lately = (month_bits.span("days", first, question.end) for first in (question.start, since))
     texts: dict[str, str] = {}  # the latest text that is reported for each dimension
@@ -193,15 +253,16 @@ def _latest(reader: Reader, *by: str) -> tuple[str, dict[str, Any]]:
         texts[dimension] = f"text_{number}"
         columns.append(_latest_of(values, dimension, f"text_{number}"))
         met += [values.condition(name, f"text_{number}") for name in names]
-    answers = " AND ".join(f"{values.rolled_up(dimension, text)} != ''" for dimension, text in texts.items())
+    rolled_up = [values.rolled_up(dimension, text) for dimension, text in texts.items()]
     within = ", ".join((*by, "install"))
     module = f" AND {values.condition('module', 'module')}" if question.module else ""
     sql = (
-        f"SELECT {within}, latest_version AS version, {' AND '.join(met)} AS hit, upgrading FROM ("  # noqa: S608
+        f"SELECT {within}, latest_version AS version, [{', '.join(rolled_up)}] AS value, "  # noqa: S608
+        f"{' AND '.join(met)} AS hit, upgrading FROM ("
         f"SELECT {within}, {', '.join(columns)}, {_latest_of(values, 'version', 'latest_version')}, "
         f"uniqUpToIf(1)(version, {lately} != 0) > 1 AS upgrading "
         f"FROM (SELECT *, {in_span} AS seen FROM installs_by_month WHERE {values.in_span('days')}{module}) "
-        f"GROUP BY {within} HAVING max(seen) != 0) WHERE {answers}"
+        f"GROUP BY {within} HAVING max(seen) != 0) WHERE NOT has(value, '')"
     )
     return sql, values.parameters
 

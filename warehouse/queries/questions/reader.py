@@ -100,10 +100,13 @@ class Reader:
         differ in this filter alone, they have this statement in common.
         """
         others = {other: value for other, value in self.question.filters.items() if other != name}
-        query = replace(self.question.installs(filters=others, **changes), by=name)
+        return self.question.filters[name] in self.keys(name, filters=others, **changes) or bool(self.told(**changes))
+
+    def keys(self, name: str, **changes: Any) -> set[str]:
+        """Return the values of a dimension with a row of their own in the metric `installs`. Changes as for `told`."""
+        query = replace(self.question.installs(**changes), by=name)
         rows = metrics.answer(self._engine, query, self.terms.k)["rows"]
-        keys = {row["key"] for row in rows if row["value"] is not None}
-        return self.question.filters[name] in keys or bool(self.told(**changes))
+        return {row["key"] for row in rows if row["value"] is not None}
 
     def since(self) -> date | None:
         """Return the day on which the data of the module, or of all modules, begin: k installs have reported by then.
