@@ -23,6 +23,11 @@ def share(part: float) -> str:
     return f"{part:.1%}" if part < 0.1 and part else f"{part:.0%}"
 
 
+def shares(least: float, most: float) -> str:
+    """`45%`, or `4.5% to 12%` of two shares."""
+    return share(least) if least == most else f"{share(least)} to {share(most)}"
+
+
 def coverage(answered: int, active: int) -> str:
     """`498 of 551 active installs report it.`"""
     return f"{count(answered)} of {plural(active, 'active install')} report it."

@@ -147,6 +147,17 @@ def too_few(k: int) -> html.Div:
     )
 
 
+def not_told(k: int) -> html.Div:
+    """For what is about installs of which it is not told how many they are."""
+    if k == 1:
+        return too_few(k)
+    return _empty(
+        "Not told",
+        f"How many installs meet the filters is not told: none, or it would tell a group of {fewer(k)} installs. "
+        "A narrower question, such as PHP 7.4 in place of PHP up to 7.4, may be answered.",
+    )
+
+
 def nothing_dropped() -> html.Div:
     """For the page of what would be dropped, without a filter."""
     return _empty("Nothing chosen yet", "Choose a suggestion, or add a filter such as PHP below 8.0.")

@@ -5,8 +5,8 @@ from datetime import date, timedelta
 from typing import Any
 
 from dashboard.charts.palette import colors
-from dashboard.charts.style import ACCENT, GREY, LAYOUT, Figure
-from dashboard.formatting import day, share
+from dashboard.charts.style import ACCENT, ACCENT_PALE, GREY, LAYOUT, Figure
+from dashboard.formatting import day, share, shares
 from dashboard.projection import Course
 
 _X: dict[str, Any] = {
@@ -63,17 +63,28 @@ def share_by_version(weeks: Sequence[date], shares: Mapping[str, Sequence[float 
 
 
 def share_to_drop(
-    points: Sequence[tuple[date, float | None]], course: Course | None, threshold: float, until: date | None
+    points: Sequence[tuple[date, tuple[float, float] | None]],
+    course: Course | None,
+    threshold: float,
+    until: date | None,
 ) -> Figure:
-    """A share by week, how it goes on if it falls as it did (dotted, until `until`), and the threshold (dashed)."""
+    """A share by week, how it goes on if it falls as it did (dotted, until `until`), and the threshold (dashed).
+
+    Of each week there are two shares: where they differ, the share is between them, and a band is drawn in its place.
+    """
     x = [week.isoformat() for week, _ in points]
-    hover = [f"week of {day(week)}<br>{share(value or 0)} of installs" for week, value in points]
+    least, most = ([bounds and bounds[number] for _, bounds in points] for number in (0, 1))
+    told = [bounds[0] if bounds and bounds[0] == bounds[1] else None for _, bounds in points]
+    hover = [f"week of {day(week)}<br>{shares(*(bounds or (0, 0)))} of installs" for week, bounds in points]
     data: list[Figure] = [
         {
-            "type": "scatter", "mode": "lines+markers", "x": x, "y": [value for _, value in points], "text": hover,
+            "type": "scatter", "mode": "lines+markers", "x": x, "y": told, "text": hover,
             "hovertemplate": "%{text}<extra></extra>", "line": {"color": ACCENT, "width": 2}, "marker": {"size": 5},
         }
     ]  # fmt: skip
+    if told != most:
+        edge = {**data[0], "line": {"color": ACCENT, "width": 1}, "marker": {"size": 4}}
+        data += [{**edge, "y": most}, {**edge, "y": least, "fill": "tonexty", "fillcolor": ACCENT_PALE}]
     end = points[-1][0] if points else None
     if course and until and end:
         ahead = [end + timedelta(days=(until - end).days * step // 20) for step in range(21)]
@@ -83,7 +94,7 @@ def share_to_drop(
             "line": {"color": ACCENT, "width": 2, "dash": "dot"},
         })  # fmt: skip
         x = [*x, until.isoformat()]
-    highest = max([value for _, value in points if value is not None], default=0)
+    highest = max([each for each in most if each is not None], default=0)
     limit = {
         "type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": threshold, "y1": threshold,
         "line": {"color": GREY, "width": 1.5, "dash": "dash"},

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from dashboard import filters
 from dashboard.data_source import DataSource
 from dashboard.filters import read
-from dashboard.pages.drop import modules, versions
+from dashboard.pages.drop import features, hurt, modules, versions
 from dashboard.pages.drop.trend import drawn
 from dashboard.regions import Instead
 from tests.dashboard.conftest import fill
@@ -27,28 +27,35 @@ class Hurt:
 
     k = 5
 
-    def __init__(self, *untold: str) -> None:
-        self.untold = untold
+    def __init__(self, *untold: str, bounds: tuple[int, int] | tuple[None, None] = (None, None)) -> None:
+        self.untold, self.bounds = untold, bounds
 
     def ask(self, metric: str, args: Mapping[str, str]) -> dict[str, Any]:
         return {"rows": [{"key": name, "value": 9} for name in (*self.untold, "invoice_pro", "ticket_ai")]}
 
     def drop_of_each_module(self, args: Mapping[str, str], names: Sequence[str]) -> dict[str, Any]:
         parts = {name: _part(None if name in self.untold else 7, 9) for name in names}
-        return {name: {**part, "still_upgrading": part} for name, part in parts.items()}
+        bounds = {name: self.bounds if name in self.untold else (7, 7) for name in names}
+        return {
+            name: {**part, **dict(zip(("at_least", "at_most"), bounds[name], strict=True)), "still_upgrading": part}
+            for name, part in parts.items()
+        }
 
     def question(self, name: str, args: Mapping[str, str]) -> dict[str, Any]:
         versions = {"3.2.1": 7, "3.1.0": 6, "3.3.1": None, "(other)": 5}
-        return {"rows": [{"version": version, **_part(number, 9)} for version, number in versions.items()]}
+        rows = [{"version": version, **_part(number, 9)} for version, number in versions.items()]
+        whole = self.drop_of_each_module(args, [args["module"]])[args["module"]]
+        coverage = {"active": 12, "answered": 9}
+        return {**whole, "coverage": coverage, "rows": rows if whole["installs"] else [], "features": []}
 
 
 def _part(installs: int | None, of: int) -> dict[str, Any]:
     return {"installs": installs, "of": of, "share": None if installs is None else installs / of}
 
 
-def by_module(search: str, *untold: str) -> Instead | tuple[Any, ...]:
+def by_module(search: str, hurt: Hurt | None = None) -> Instead | tuple[Any, ...]:
     chosen = read(search, TODAY, TODAY - timedelta(days=90))
-    return modules._read(cast("DataSource", Hurt(*untold)), chosen, search)
+    return modules._read(cast("DataSource", hurt or Hurt()), chosen, search)
 
 
 @pytest.mark.parametrize("condition", ["version.le=3.2.0", "version_series=3.2", "version=3.2.0&php_series.lt=8.0"])
@@ -73,12 +80,25 @@ def test_a_platform_is_that_of_every_module() -> None:
 
 def test_what_is_not_told_is_called_so_and_comes_last() -> None:
     """It may be a large number: it is never said to be small. The largest module is the first of these."""
-    found = cast("tuple[Any, ...]", by_module("?php_series.le=7.4", "bulk_mailer", "domain_tools"))
+    found = cast("tuple[Any, ...]", by_module("?php_series.le=7.4", Hurt("bulk_mailer", "domain_tools")))
     body, note, shown = found
-    assert "Not told: none, or a number, small or large, that would tell a group of fewer than 5 installs." in note
+    assert note == "Not told: none, or a number, small or large, that would tell a group of fewer than 5 installs."
     assert [row[0] for row in shown["rows"]] == ["invoice_pro", "ticket_ai", "bulk_mailer", "domain_tools"]
     assert str(body.to_plotly_json()).count("not told") == 6
     assert "too few" not in str(body)
+
+
+def test_a_number_that_is_not_told_has_bounds() -> None:
+    """The table then has two numbers and two shares of each module. They are the same where the number is told."""
+    found = cast("tuple[Any, ...]", by_module("?php_series.le=7.4", Hurt("bulk_mailer", bounds=(3, 6))))
+    _, note, shown = found
+    assert shown["columns"][1:5] == ("Hurt, at least", "Hurt, at most", "Share, at least", "Share, at most")
+    assert [row[:5] for row in shown["rows"]] == [
+        ["invoice_pro", 7, 7, 0.7778, 0.7778],
+        ["ticket_ai", 7, 7, 0.7778, 0.7778],
+        ["bulk_mailer", 3, 6, 0.3333, 0.6667],
+    ]
+    assert "At least, at most: of the installs in (other)" in note
 
 
 def test_versions_that_a_condition_on_the_version_leaves_out_are_not_listed() -> None:
@@ -112,29 +132,67 @@ def report_php(monkeypatch: pytest.MonkeyPatch, **installs: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("installs", "offered"),
+    ("installs", "between", "offered"),
     [
-        ({"v7_3": 3, "v8_1": 30, "v8_3": 3}, []),
-        ({"v7_3": 3, "v7_4": 20, "v8_1": 30, "v8_3": 3}, ["PHP 7.4"]),
-        ({"v5_6": 9, "v7_3": 3, "v7_4": 20, "v8_1": 30, "v8_3": 3}, ["PHP 5.6", "PHP 7.4"]),
+        ({"v7_3": 3, "v8_1": 30, "v8_3": 3}, ("0% to 17%", "0 to 6 of 36 installs", 6), []),
+        ({"v7_3": 3, "v7_4": 20, "v8_1": 30, "v8_3": 3}, ("36% to 46%", "20 to 26 of 56 installs", 6), ["PHP 7.4"]),
+        (
+            {"v5_6": 9, "v7_3": 3, "v7_4": 20, "v8_1": 30, "v8_3": 3},
+            ("45% to 54%", "29 to 35 of 65 installs", 6),
+            ["PHP 5.6", "PHP 7.4"],
+        ),
     ],
 )
-def test_a_condition_that_is_not_told_leads_to_values_that_are(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch, installs: dict[str, int], offered: list[str]
+def test_a_condition_that_is_not_told_has_bounds_and_leads_to_values_that_are(
+    visit: Visit,
+    monkeypatch: pytest.MonkeyPatch,
+    installs: dict[str, int],
+    between: tuple[str, str, int],
+    offered: list[str],
 ) -> None:
     """A condition that splits a folded group is not told. The page offers the values that it covers and that are."""
     report_php(monkeypatch, **installs)
     client = visit("product")
+    share, numbers, folded = between
     asked = str(fill(client, "drop-hurt", "?php_series.lt=8.0"))
-    assert "it would tell a group of fewer than 5 installs" in asked
+    assert f"'{share}'" in asked
+    assert numbers in asked
+    assert f"of the {folded} in (other) it is not told who is hurt" in asked
     assert ("Each of these has an answer of its own:" in asked) == bool(offered)
     for name in ("PHP 5.6", "PHP 7.3", "PHP 7.4", "PHP 8.1"):
         assert (name in asked) == (name in offered)
+    trend = fill(client, "share_to_drop", "?php_series.lt=8.0")["share_to_drop-shown"]["data"]
+    assert trend["columns"] == ["Week", "Share, at least", "Share, at most"]
+    assert trend["rows"]
+    assert all(f"{least:.0%} to {most:.0%}" == share for _, least, most in trend["rows"])
     for name in offered:
         series = name.removeprefix("PHP ")
         assert f"'/drop?php_series={series}'" in asked
         told = str(fill(client, "drop-hurt", f"?php_series={series}"))
         assert f"{installs[f'v{series}'.replace('.', '_')]} of {sum(installs.values())} installs" in told
+
+
+def test_the_cards_of_a_module_say_that_its_number_is_not_told() -> None:
+    """None of them says that there are no such installs, or that they are few."""
+    search = "?module=invoice_pro&php_series.lt=8.0"
+    chosen = read(search, TODAY, TODAY - timedelta(days=90))
+    data = cast("DataSource", Hurt("invoice_pro", bounds=(3, 6)))
+    told, figures = hurt._of_module(data, chosen)
+    assert not told
+    assert "'33% to 67%'" in str(figures)
+    assert "3 to 6 of 9 installs, of invoice_pro" in str(figures)
+    for card in (versions, features):
+        found = card._read(data, chosen, search)
+        assert isinstance(found, Instead)
+        assert "How many installs meet the filters is not told" in str(found.message)
+
+
+def test_none_is_told_where_all_values_are(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No value is in `(other)`, and none meets the filters: that is 0%."""
+    report_php(monkeypatch, v8_1=20, v8_3=30)
+    told = str(fill(visit("product"), "drop-hurt", "?php_series.lt=8.0"))
+    assert "'0%'" in told
+    assert "0 of 50 installs" in told
 
 
 def test_a_condition_that_is_told_offers_nothing_else(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,10 +257,11 @@ def test_the_whole_does_not_depend_on_the_order_of_the_filters(
     assert "by=php_series,whmcs_series&" in shown["calls"][1]
 
 
-def trend(*shares: float | None) -> tuple[str, int]:
-    """What the card says of shares by week, and how many lines its chart has."""
+def trend(*shares: float | tuple[float, float] | None) -> tuple[str, int]:
+    """What the card says of shares by week, or of two each between which the share is, and the lines of its chart."""
     monday = date(2026, 3, 2)
-    chart = drawn([(monday + timedelta(weeks=number), share) for number, share in enumerate(shares)], [])
+    bounds = [(share, share) if isinstance(share, float) else share for share in shares]
+    chart = drawn([(monday + timedelta(weeks=number), each) for number, each in enumerate(bounds)], [])
     return chart.note, len(chart.figure["data"])
 
 
@@ -235,6 +294,16 @@ def test_a_forecast_is_as_wide_as_the_weeks_are_uneven(off: float, said: str, li
 def test_a_share_that_rises_has_no_forecast() -> None:
     """It is said that it rises."""
     assert trend(*(0.1 * 1.1**number for number in range(9))) == ("The share rises: it is not expected under 2.0%.", 1)
+
+
+def test_weeks_with_bounds_are_a_band_without_a_forecast() -> None:
+    """Six weeks that are told are enough for a forecast, whatever there is beside them."""
+    between = [(0.05, 0.09)] * 3
+    said, lines = trend(0.1, *between, 0.09)
+    assert said.startswith("In some weeks it is told only between which shares it is")
+    assert lines == 3  # the share, and both edges of the band
+    falling = [0.9 * 0.8**number for number in range(6)]
+    assert "If it goes on so, it is under 2.0% in" in trend(*between, *falling)[0]
 
 
 @pytest.mark.parametrize("later", [0, 1, 5])

@@ -16,7 +16,7 @@ from dashboard.crossing import read
 from dashboard.links import filter_link, link, parameter
 from dashboard.pages.data.by_day import parts
 from dashboard.pages.drop.ends import until
-from dashboard.pages.drop.trend import drawn
+from dashboard.pages.drop.trend import Point, drawn
 from dashboard.pages.feature.retention import cells
 from dashboard.pages.versions.by_week import stacked
 from dashboard.projection import project
@@ -179,14 +179,14 @@ def test_other_is_grey_and_no_two_versions_share_a_color() -> None:
 @pytest.mark.parametrize("number", [1, 12])
 def test_a_share_to_drop_goes_on_dotted_until_it_is_low(number: int) -> None:
     """With a projection there is a dotted line to the day; the sentence under the chart names the month."""
-    shares = [(monday, 0.2 * 0.9**index) for index, monday in enumerate(MONDAYS[:number])]
+    shares: list[Point] = [(monday, (0.2 * 0.9**index,) * 2) for index, monday in enumerate(MONDAYS[:number])]
     found = drawn(list(shares), [])
     assert len(found.shown.rows) == number
     assert len(found.figure["data"]) == (1 if number == 1 else 2)
     assert ("In the last 12 weeks the share fell from about 20% to 6.3%." in found.note) == (number == 12)
-    unknown = [(MONDAYS[0] - timedelta(weeks=back), None) for back in (2, 1)]
+    unknown: list[Point] = [(MONDAYS[0] - timedelta(weeks=back), None) for back in (2, 1)]
     assert drawn([*unknown, *shares], []).figure == found.figure  # weeks before the first are not drawn
-    slow = drawn([(monday, 0.2 * 0.993**index) for index, monday in enumerate(MONDAYS)], [])
+    slow = drawn([(monday, (0.2 * 0.993**index,) * 2) for index, monday in enumerate(MONDAYS)], [])
     assert slow.note.endswith("If it goes on so, it is under 2.0% in more than two years.")
     assert slow.figure["data"][1]["x"][-1] < str(MONDAYS[-1] + timedelta(days=200))  # years ahead would hide the past
     assert share_to_drop([], None, 0.02, None)["data"][0]["x"] == []

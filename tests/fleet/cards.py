@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from dashboard.countries import countries
 from dashboard.formatting import count
-from tests.fleet import versions
-from tests.fleet.answers import Oracle
+from tests.fleet import reference, versions
+from tests.fleet.answers import OWN, Oracle
 from tests.fleet.reference import OTHER
 
 Cell = str | float | None
@@ -161,13 +161,26 @@ def _by_week(card: Card, oracle: Oracle) -> list[list[Cell]]:
 
 
 def _to_drop(card: Card, oracle: Oracle) -> list[list[Cell]]:
-    hit = {row["bucket"]: row["value"] for row in card.answer(0)["rows"]}
-    of: dict[str, int] = {}
+    wanted = {name: value for name, value in card.args(0).items() if name not in OWN}
+    names = sorted({name.partition(".")[0] for name in wanted})
+    weeks: dict[str, dict[tuple[str, ...], int]] = {}
     for row in card.known(1):
-        of[row["bucket"]] = of.get(row["bucket"], 0) + row["value"]
-    rows: list[list[Cell]] = [[week, part(number, of.get(week))] for week, number in sorted(hit.items())]
-    first = next(number for number, (_, share) in enumerate(rows) if share is not None)
-    return rows[first:]
+        key = tuple(row["keys"]) if "keys" in row else (row["key"],)
+        weeks.setdefault(row["bucket"], {})[key] = row["value"]
+    rows: list[list[Cell]] = []
+    for row in sorted(card.answer(0)["rows"], key=lambda row: row["bucket"]):
+        told = weeks.get(row["bucket"], {})
+        met = sum(
+            number for key, number in told.items() if OTHER not in key and all(
+                reference.meets({key[names.index(name.partition(".")[0])]}, name, value)
+                for name, value in wanted.items()
+            )
+        )  # fmt: skip
+        most = met + sum(number for key, number in told.items() if OTHER in key)
+        bounds = [met, most] if row["value"] is None else [row["value"], row["value"]]
+        rows.append([row["bucket"], *(part(number, sum(told.values())) for number in bounds)])
+    first = next(number for number, (_, share, _) in enumerate(rows) if share is not None)
+    return [row[: len(card.columns)] for row in rows[first:]]
 
 
 def _curves(card: Card) -> dict[str, list[float | None]]:
@@ -215,11 +228,18 @@ def _watch(card: Card, oracle: Oracle) -> list[list[Cell]]:
 
 
 def _modules_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:
+    named = [bound for bound in ("at_least", "at_most") if "at least" in str(card.columns) or bound == "at_least"]
     rows = [
-        [args["module"], answer["installs"], answer["share"], answer["still_upgrading"]["share"]]
+        [
+            args["module"],
+            *(answer[bound] for bound in named),
+            *(part(answer[bound], answer["of"]) for bound in named),
+            answer["still_upgrading"]["share"],
+        ]
         for _, args, answer in card.calls
     ]
-    return sorted(rows, key=lambda row: -(row[1] or 0))
+    assert len(named) == 2 or all(answer["at_least"] == answer["at_most"] for _, _, answer in card.calls)
+    return sorted(rows, key=lambda row: (-(row[1] or 0), -(row[len(named)] or 0)))
 
 
 def _versions_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:

@@ -20,8 +20,10 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         return NOTHING
     if not chosen.module:
         return Instead(messages.choose_module())
-    catalog, today = data.catalog(), filters.today()
     answer = data.question("drop", chosen.args())
+    if answer["installs"] is None:
+        return Instead(messages.not_told(data.k))
+    catalog, today = data.catalog(), filters.today()
     found = [(row, is_clear(row, answer, data.k)) for row in answer["features"][:MOST]]
     found.sort(key=lambda one: not one[1])
     rows = []

@@ -10,7 +10,7 @@ from dashboard.charts.bars import known_rows
 from dashboard.conditions import in_words
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters, unfiltered
-from dashboard.formatting import count, days, plural, share, withheld
+from dashboard.formatting import count, days, plural, shares, withheld
 from dashboard.links import link
 from dashboard.pages.drop import reporting, suggestions
 from dashboard.permissions import Callbacks, Page
@@ -42,12 +42,18 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 def _of_module(data: DataSource, chosen: Filters) -> tuple[bool, StaticHtml]:
     """Whether it is told how many installs are hurt, and the figures."""
     answer = data.question("drop", chosen.args())
-    upgrading = answer["still_upgrading"]
+    upgrading, within = answer["still_upgrading"], f"of {chosen.module}, {days(chosen.start, chosen.end)}"
     return answer["share"] is not None, facts(
-        ("Installs hurt", *_part(answer, data.k, f"of {chosen.module}, {days(chosen.start, chosen.end)}")),
-        ("Of those that still upgrade", *_part(upgrading, data.k, "changed their version within six months")),
+        ("Installs hurt", *_hurt(data.k, answer["at_least"], answer["at_most"], answer["of"], "install", within)),
+        (
+            "Of those that still upgrade",
+            *_hurt(
+                data.k, upgrading["installs"], upgrading["installs"], upgrading["of"], "install",
+                "changed their version within six months",
+            ),
+        ),
         _covered(answer["coverage"]),
-    )
+    )  # fmt: skip
 
 
 def _covered(coverage: dict[str, int | None]) -> tuple[str, str, str]:
@@ -58,26 +64,29 @@ def _covered(coverage: dict[str, int | None]) -> tuple[str, str, str]:
     return "Answered", shown, "not told of how many" if answered is None else "the others are too few to show"
 
 
-def _part(part: dict[str, Any], k: int, hint: str) -> tuple[str, str]:
-    if part["share"] is None:
+def _hurt(k: int, least: int | None, most: int | None, of: int | None, word: str, within: str) -> tuple[str, str]:
+    """A share, or the two shares between which it is, and what it means."""
+    if least is None or most is None or not of:
         return "–", withheld(k) if k > 1 else "no installs"
-    return share(part["share"]), f"{count(part['installs'])} of {plural(part['of'], 'install')}, {hint}"
+    numbers, unsure = count(least), ""
+    if least != most:
+        numbers += f" to {count(most)}"
+        unsure = f": of the {count(most - least)} in {OTHER} it is not told who is hurt"
+    return shares(least / of, most / of), f"{numbers} of {plural(of, word)}, {within}{unsure}"
 
 
 def _of_all(data: DataSource, chosen: Filters) -> tuple[bool, StaticHtml]:
     """The same without a module, of installs by their latest report. What still upgrades is a question about one."""
     hit = data.total(chosen.args(count="latest"))
-    of = sum(reporting.by_bucket(data, reporting.args_of(chosen, grain="period")).values())
+    reported = reporting.by_bucket(data, chosen, reporting.args_of(chosen, grain="period"))
+    (counted,) = reported.values() or [reporting.NONE]
     active = data.total(unfiltered(chosen).args())
-    return bool(hit and of), facts(
-        (
-            "Installs hurt",
-            share(hit / of) if hit and of else "–",
-            f"{count(hit)} of {plural(of, reporting.word(chosen))}, {days(chosen.start, chosen.end)}" if hit and of
-            else withheld(data.k) if data.k > 1 else "no installs",
-        ),
+    least, most = (hit, hit) if hit else counted.between or (None, None)
+    within = days(chosen.start, chosen.end)
+    return bool(hit and counted.of), facts(
+        ("Installs hurt", *_hurt(data.k, least, most, counted.of, reporting.word(chosen), within)),
         ("Of those that still upgrade", "–", "choose a module: versions are those of one module"),
-        _answered(of, active) if reporting.all_asked(chosen)
+        _answered(counted.of, active) if reporting.all_asked(chosen)
         else ("Answered", "–", "not counted for filters by more than two things: the share is of all active installs"),
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The installs hurt by module."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from dashboard import messages
@@ -10,15 +11,18 @@ from dashboard.formatting import fewer
 from dashboard.links import link
 from dashboard.pages.drop.versions import OF_VERSIONS
 from dashboard.regions import Instead
-from dashboard.tables import NOTHING, Linked, Part, TableCard, table
+from dashboard.tables import NOTHING, Cell, Linked, Part, TableCard, table
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.small_groups import OTHER
 
 MOST = 12  # modules
-NOT_TOLD = (
-    "Not told: none, or a number, small or large, that would tell a group of {few} installs. These modules come last, "
-    "the largest first. A narrower question, such as PHP 7.4 in place of PHP up to 7.4, may be answered."
+COLUMNS = ("Module", "Installs hurt", "Share", "Of those that still upgrade")
+COLUMNS_BETWEEN = ("Module", "Hurt, at least", "Hurt, at most", "Share, at least", "Share, at most", COLUMNS[-1])
+BETWEEN = (
+    f"At least, at most: of the installs in {OTHER}, whose values {{few}} report, it is not told who is hurt. "
+    "A narrower question, such as PHP 7.4 in place of PHP up to 7.4, may have one number."
 )
+NOT_TOLD = "Not told: none, or a number, small or large, that would tell a group of {few} installs."
 
 
 def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
@@ -28,20 +32,30 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     if of_versions and not chosen.module:
         return Instead(messages.choose_module())
     names = [chosen.module] if of_versions else _active(data, chosen)
-    rows = []
     args = {name: value for name, value in chosen.args().items() if name != "module"}
-    for name, answer in data.drop_of_each_module(args, names[:MOST]).items():
-        upgrading = answer["still_upgrading"]["share"]
-        linked = Linked(name, link("/drop", search, {"module": name}))
-        rows.append((linked, answer["installs"], Part(answer["share"]), Part(upgrading)))
-    rows.sort(key=lambda row: -(row[1] or 0))  # what is not told stays in the order of the modules' sizes
+    answers = list(data.drop_of_each_module(args, names[:MOST]).items())
+    answers.sort(key=lambda one: (-(one[1]["at_least"] or 0), -(one[1]["at_most"] or 0)))
+    columns, rows = _told(answers, search)
     notes = [f"The {MOST} largest of {len(names)} modules."] if len(names) > MOST else []
     notes += ["Versions are those of one module: other modules are not listed."] if of_versions else []
-    if any(number is None or upgrading.share is None for _, number, _, upgrading in rows):
+    if len(columns) > len(COLUMNS):
+        notes.append(BETWEEN.format(few=fewer(data.k)))
+    if any(cell is None or cell == Part(None) for row in rows for cell in row):
         notes.append(NOT_TOLD.format(few=fewer(data.k)))
-    columns = ("Module", "Installs hurt", "Share", "Of those that still upgrade")
     calls = [api_call("drop", chosen.args(module=name)) for name in names[:MOST]]
     return table("Installs hurt by module", columns, rows, calls, " ".join(notes))
+
+
+def _told(answers: Sequence[tuple[str, dict[str, Any]]], search: str) -> tuple[Sequence[str], list[tuple[Cell, ...]]]:
+    """The columns and rows: with a number and a share, or where one is not told, with two of each."""
+    between = any(answer["at_least"] != answer["at_most"] for _, answer in answers)
+    rows = []
+    for name, answer in answers:
+        numbers = [answer[bound] for bound in (("at_least", "at_most") if between else ("at_least",))]
+        shares = [Part(number / answer["of"] if number is not None and answer["of"] else None) for number in numbers]
+        linked = Linked(name, link("/drop", search, {"module": name}))
+        rows.append((linked, *numbers, *shares, Part(answer["still_upgrading"]["share"])))
+    return COLUMNS_BETWEEN if between else COLUMNS, rows
 
 
 def _active(data: DataSource, chosen: Filters) -> list[str]:

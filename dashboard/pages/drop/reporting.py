@@ -1,13 +1,38 @@
 """The installs that report what the filters are about: the whole of which those hurt are a part."""
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from dashboard.charts.bars import known_rows
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters, unfiltered
+from warehouse.queries import dimensions
 from warehouse.queries.dimensions import dimension_of
+from warehouse.queries.small_groups import OTHER
 
 MOST_DIMENSIONS = 2  # that the read API groups by
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The installs that report what the filters are about, and how many of them meet these at least and at most.
+
+    Of the installs in `(other)` it is not told whether they do. `between` is None where no value is told.
+    """
+
+    of: int
+    between: tuple[int, int] | None
+
+    def shares(self, told: int | None) -> tuple[float, float] | None:
+        """The two shares between which the share is that meets the filters: of a number that is told, the same ones."""
+        numbers = self.between if told is None else (told, told)
+        if not numbers or not self.of:
+            return None
+        least, most = (min(number / self.of, 1) for number in numbers)
+        return least, most
+
+
+NONE = Reported(0, None)
 
 
 def all_asked(chosen: Filters) -> bool:
@@ -26,19 +51,29 @@ def args_of(chosen: Filters, **more: str) -> dict[str, str]:
     return unfiltered(chosen).args(by=by, count="latest", **more)
 
 
-def by_bucket(data: DataSource, args: dict[str, str]) -> dict[str, int]:
+def by_bucket(data: DataSource, chosen: Filters, args: dict[str, str]) -> dict[str, Reported]:
     """The installs of each bucket, whichever order the filters have. Raises `QueryError` and `EngineError`."""
-    installs: dict[str, int] = {}
+    found: dict[str, Reported] = {}
     for row in known_rows(data.ask("installs", args)["rows"]):
-        if args["by"] == "none" or all(_keys(row)):
-            installs[row["bucket"]] = installs.get(row["bucket"], 0) + row["value"]
-    return installs
+        if not all_asked(chosen):
+            found[row["bucket"]] = Reported(row["value"], None)
+        elif all(keys := row.get("keys") or [row["key"]]):
+            before = found.get(row["bucket"], Reported(0, (0, 0)))
+            least, most = before.between or (0, 0)
+            if OTHER in keys:
+                most += row["value"]
+            elif _meets(keys, chosen):
+                least, most = least + row["value"], most + row["value"]
+            found[row["bucket"]] = Reported(before.of + row["value"], (least, most))
+    return found
+
+
+def _meets(keys: Sequence[str], chosen: Filters) -> bool:
+    reported = dict(zip(_dimensions(chosen), keys, strict=True))
+    return all(
+        dimensions.matches(name, value, reported[dimension_of(name)]) for name, value in chosen.conditions.items()
+    )
 
 
 def _dimensions(chosen: Filters) -> list[str]:
     return sorted(set(map(dimension_of, chosen.conditions)))
-
-
-def _keys(row: dict[str, Any]) -> list[str]:
-    keys: list[str] = row.get("keys") or [row["key"]]
-    return keys

@@ -12,7 +12,7 @@ from dashboard.charts.registry import CHARTS
 from dashboard.charts.tables import table_by_date
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
-from dashboard.formatting import day, share
+from dashboard.formatting import day, share, shares
 from dashboard.pages.drop import reporting
 from dashboard.permissions import Callbacks, Page
 from dashboard.projection import Projection, project
@@ -23,6 +23,10 @@ from dashboard.weekly import after_whole_weeks
 CHART = "share_to_drop"
 WEEKS, RECENT = 26, 13
 THRESHOLD = 0.02
+BETWEEN = "In some weeks it is told only between which shares it is, because of the installs in (other): no forecast."
+
+# A week, and the two shares between which the share is; None is not told.
+Point = tuple[date, tuple[float, float] | None]
 
 
 def layout() -> html.Section:
@@ -39,12 +43,12 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         if not chosen.conditions:
             return NOTHING
         points, calls = _by_week(data, chosen, filters.today())
-        if not any(value for _, value in points):
+        if not any(bounds and bounds[1] for _, bounds in points):
             return Instead(messages.too_few(data.k))
         return chart_values(drawn(points, calls))
 
 
-def _by_week(data: DataSource, chosen: Filters, today: date) -> tuple[list[tuple[date, float | None]], list[str]]:
+def _by_week(data: DataSource, chosen: Filters, today: date) -> tuple[list[Point], list[str]]:
     """The share of the installs by their latest report in each whole week, of those that `reporting` counts."""
     last = after_whole_weeks(chosen, today)
     begin = last - timedelta(weeks=WEEKS)
@@ -52,29 +56,32 @@ def _by_week(data: DataSource, chosen: Filters, today: date) -> tuple[list[tuple
     hurt = chosen.args(grain="week", count="latest") | span
     asked = reporting.args_of(chosen, grain="week") | span
     hit = {row["bucket"]: row["value"] for row in data.ask("installs", hurt)["rows"]}
-    of = reporting.by_bucket(data, asked)
-    weeks = [begin + timedelta(weeks=number) for number in range(WEEKS)]
-    points = [(week, _share(hit.get(week.isoformat()), of.get(week.isoformat()))) for week in weeks]
+    reported = reporting.by_bucket(data, chosen, asked)
+    points: list[Point] = []
+    for week in (begin + timedelta(weeks=number) for number in range(WEEKS)):
+        bucket = week.isoformat()
+        points.append((week, reported.get(bucket, reporting.NONE).shares(hit.get(bucket))))
     return points, [api_call("installs", hurt), api_call("installs", asked)]
 
 
-def _share(part: int | None, of: int | None) -> float | None:
-    return None if part is None or not of else min(part / of, 1)
-
-
-def drawn(points: list[tuple[date, float | None]], calls: list[str]) -> DrawnChart:
+def drawn(points: list[Point], calls: list[str]) -> DrawnChart:
     """The chart of a share by week, with the months in words."""
     points = list(dropwhile(lambda point: point[1] is None, points))  # there were no data yet
+    known = [(week, bounds) for week, bounds in points if bounds]
+    told = [(week, bounds[0] if bounds and bounds[0] == bounds[1] else None) for week, bounds in points]
     # Until something later is out, all installs are hurt: that says nothing of how fast they leave.
-    falling = list(dropwhile(lambda point: point[1] is None or point[1] >= 1, points))[-RECENT:]
+    falling = list(dropwhile(lambda point: point[1] is None or point[1] >= 1, told))[-RECENT:]
     projection = project(falling)
-    known = [(week, value) for week, value in points if value is not None]
-    said = outlook(projection, known[-1][1], len(falling))
+    between = any(least != most for _, (least, most) in known)
+    (first, began), (last, ended) = known[0], known[-1]
+    said = BETWEEN if between and not projection else outlook(projection, ended[1], len(falling))
     ahead = projection.likeliest if projection and projection.falls else None
-    until = ahead and (ahead.under(THRESHOLD) or known[-1][0] + timedelta(weeks=WEEKS))
+    until = ahead and (ahead.under(THRESHOLD) or last + timedelta(weeks=WEEKS))
     figure = CHARTS[CHART].figure(points, ahead, THRESHOLD, until)
-    summary = f"Share by week, from {share(known[0][1])} in the week of {day(known[0][0])} to {share(known[-1][1])}."
-    shown = table_by_date({"Share": [value for _, value in points]}, [week for week, _ in points], calls)
+    summary = f"Share by week, from {shares(*began)} in the week of {day(first)} to {shares(*ended)}."
+    columns = ("Share, at least", "Share, at most") if between else ("Share",)
+    values = {name: [bounds and bounds[number] for _, bounds in points] for number, name in enumerate(columns)}
+    shown = table_by_date(values, [week for week, _ in points], calls)
     return DrawnChart(figure, f"{summary} {said}", said, shown)
 
 

@@ -24,7 +24,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     answer = data.question("drop", chosen.args())
     found = [row for row in answer["rows"] if _may_be_dropped(row["version"], chosen)]
     if not found:
-        return Instead(messages.too_few(data.k))
+        return Instead(messages.not_told(data.k))
     rows = [(row["version"], row["installs"], row["of"], Part(row["share"])) for row in found[:MOST]]
     columns = ("Version", "Installs hurt", "Of", "Share")
     notes = [f"The {MOST} versions with the most installs hurt."] if len(found) > MOST else []
