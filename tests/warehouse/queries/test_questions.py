@@ -188,7 +188,7 @@ def answers(engine: Engine, home: Home) -> list[dict[str, Any]]:
     last_day = TODAY - timedelta(days=1)
     once = SharedStatements(LimitedEngine(engine, 60))  # as a page asks: k hides what the same statements tell
     exact = [ask(once, name, args, Terms(k, catalog=CATALOG), TODAY, last_day) for k in (1, K) for name, args in ASKED]
-    each = [pair for k in (1, 40) for pair in one_by_one(once, Terms(k, catalog=CATALOG), last_day)]
+    each = [pair for k in (1, K, 40) for pair in one_by_one(once, Terms(k, catalog=CATALOG), last_day)]
     each += [pair for k in (1, 40) for pair in side_by_side(once, k)]
     with sampled_beyond(1000):
         sampled = [ask(once, *ASKED[number], Terms(1, catalog=CATALOG), TODAY, last_day) for number in SAMPLED]

@@ -124,7 +124,7 @@ def _is_told(reader: Reader, total: Counts) -> bool:
 def _whole(reader: Reader, total: Counts, bounds: Bounds | None) -> dict[str, Any]:
     """Return the members that say how many installs meet the condition, or between which numbers that is."""
     part = reader.part(total.hit, total.hit + total.others)
-    if bounds is None:
+    if bounds is None or part["installs"] is not None:
         return {**part, "at_least": part["installs"], "at_most": part["installs"]}
     of, least, most = map(reader.count, (bounds.of, bounds.least, bounds.most))
     return {**part, "of": of, "at_least": least, "at_most": most}
