@@ -101,9 +101,9 @@ def metric(
     Each bucket of the span has a row; one without installs looks as one of fewer than k. From `open_from` on counts
     grow in steps of k, and uses are not told. With `hide_open`, nothing of the usage plane is told of those days.
 
-    A filter tells what a grouping by it tells: in a bucket in which none of the filters is a row of its own, grouped
-    under the others, nothing is told. A condition is told where it is a union of such rows, `(other)` being one, of all
-    installs of the module.
+    A filter tells what a grouping by it tells: in a bucket in which one of the filters is no row of its own, grouped
+    under the others, nothing is told. The module is such a filter only where it is the only one. A condition is told
+    where it is a union of such rows, `(other)` being one, of all installs of the module.
     """
     hide_open = hide_open and "license_source" not in (*(by or "").split(","), *(filters or {}))
     sent = beacons if isinstance(beacons, Sent) else Sent(beacons)
@@ -156,7 +156,7 @@ class Question:
         return told
 
     def _named(self, filters: Mapping[str, str]) -> set[str]:
-        """The buckets in which one of the filters is a row, or several, grouped by its dimension under the others."""
+        """The buckets in which each filter is a row, or several, grouped by its dimension under the others."""
         return self.beacons.once(("named", self._asked, *filters.items()), lambda: self._find_named(filters))
 
     def _find_named(self, filters: Mapping[str, str]) -> set[str]:
@@ -165,18 +165,20 @@ class Question:
             groups, told = self._groups(dimension, of_module), self.told(dimension, of_module)
             return {bucket: [str(key) for key in groups[bucket] if key not in rows] for bucket, rows in told.items()}
 
-        named: set[str] = set()
-        for name, wanted in filters.items():
+        def is_named(name: str, wanted: str, bucket: str, rows: Mapping[Key, int]) -> bool:
             dimension, _, operation = name.partition(".")
-            others = {other: value for other, value in filters.items() if other != name}
-            for bucket, rows in self.told(dimension, others).items():
-                if operation and rows:
-                    holds = [versions.meets(dimension, operation, key, wanted) for key in folded(dimension)[bucket]]
-                    if all(holds) or not any(holds):
-                        named.add(bucket)
-                elif wanted in rows:
-                    named.add(bucket)
-        return named
+            if not operation or not rows:
+                return wanted in rows
+            holds = [versions.meets(dimension, operation, key, wanted) for key in folded(dimension)[bucket]]
+            return all(holds) or not any(holds)
+
+        found = []
+        for name, wanted in filters.items():
+            if name != "module" or len(filters) == 1:
+                others = {other: value for other, value in filters.items() if other != name}
+                told = self.told(name.partition(".")[0], others)
+                found.append({bucket for bucket, rows in told.items() if is_named(name, wanted, bucket, rows)})
+        return set.intersection(*found)
 
     def _groups(self, by: str | None, filters: Mapping[str, str]) -> dict[str, dict[Key, Group]]:
         """Everything that counts, by bucket and key."""

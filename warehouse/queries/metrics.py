@@ -146,7 +146,6 @@ class _Question:
     def __init__(self, engine: Engine, query: MetricQuery, k: int, open_from: date | None, *, hide_open: bool) -> None:
         self._engine, self._k, self._open_from, self._hide_open = engine, k, open_from, hide_open
         self._groupings: dict[_Grouping, list[Row]] = {}
-        self._counted: dict[_Grouping, set[str]] = {}  # the buckets that have groups, small ones too
         # The keys by bucket that are in no row of their own. Kept for the dimensions that conditions are about.
         self._folded: dict[_Grouping, dict[str, set[str]]] = {}
         self._about = {dimension_of(name) for name in query.filters if dimensions.is_condition(name)}
@@ -173,30 +172,26 @@ class _Question:
         return ordered([*rows, *(withheld(bucket) for bucket in buckets(query) if bucket not in told)])
 
     def _of_groupings(self, query: MetricQuery) -> list[Row]:
-        """The totals under the filters: each is a row of a grouping by one of them, or may not be told."""
-        rows: dict[str, Row] = {}
-        wanted = set(buckets(query))
+        """The totals under the filters: each is a row of the groupings by all of them, or may not be told."""
+        told: list[dict[str, Row]] = []
         for name, value in _checked(query):
-            if rows.keys() >= wanted:
+            rows = self._grouping(_by_filter(query, name))
+            told.append({row.bucket: row for row in rows if row.value is not None and row.key == value != OTHER})
+            if not told[-1]:
                 break
-            grouping = _by_filter(query, name)
-            for row in self._grouping(grouping):
-                if row.value is not None and row.key == value != OTHER:
-                    rows.setdefault(row.bucket, replace(row, key=""))
-            # Where nobody is in any of its groups, other groupings have no row either.
-            wanted &= self._counted.get(_grouping(grouping), wanted)
-        return list(rows.values())
+        first, *others = told
+        return [replace(row, key="") for bucket, row in first.items() if all(bucket in other for other in others)]
 
     def _named(self, query: MetricQuery, buckets: set[str]) -> set[str]:
-        """Those of the buckets in which a grouping by one of the filters, under the others, has its value as a row.
+        """Those of the buckets in which each of the filters is a row of the grouping by it, under the others.
 
-        A condition has its value there if it holds for all that is folded of the module, or for none of it. Whatever
-        the other filters are, so that they tell nothing of an install whose value is folded.
+        A condition is rows of that grouping if it holds for all that is folded of the module, or for none of it.
+        Whatever the other filters are, so that they tell nothing of an install whose value is folded.
         """
-        named: set[str] = set() if query.filters and self._k > 1 else buckets
+        named = buckets
         query = self._of_installs(query)
-        for name, value in _checked(query):
-            if buckets <= named:
+        for name, value in _checked(query) if self._k > 1 else ():
+            if not named:
                 break
             grouping = _by_filter(query, name)
             told: dict[str, set[str]] = {}
@@ -204,9 +199,10 @@ class _Question:
                 if row.value is not None:
                     told.setdefault(row.bucket, set()).add(row.key)
             if dimensions.is_condition(name):
-                named |= self._not_split(grouping, name, value) & told.keys() if told else set()
+                named = named & told.keys()
+                named = named and named & self._not_split(grouping, name, value)
             else:
-                named |= {bucket for bucket, rows in told.items() if value in rows}
+                named = named & {bucket for bucket, rows in told.items() if value in rows}
         return named
 
     def _first_check(self, query: MetricQuery) -> None:
@@ -269,7 +265,6 @@ class _Question:
         name_small = query.by in self._about
         groups = BucketGroups(reader, query, texts, self._k, self._open_from, name_small=name_small)
         found = groups.buckets()
-        self._counted[_grouping(query)] = {bucket.start for bucket in found}
         rows = fold(found, self._k, groups.merge)
         if name_small:
             told = {(row.bucket, row.key) for row in rows}
@@ -291,11 +286,9 @@ def _as_reported(query: MetricQuery) -> MetricQuery:
 
 
 def _checked(query: MetricQuery) -> list[tuple[str, str]]:
-    """The filters in the order in which they are looked at.
-
-    The module last: all tables are ordered by it, and the groupings by other filters keep it.
-    """
-    return sorted(query.filters.items(), key=lambda each: (each[0] == "module", each))
+    """The filters whose groupings must tell their values: all but the module, which these keep, or it alone."""
+    filters = sorted(query.filters.items())
+    return [one for one in filters if one[0] != "module"] or filters
 
 
 def _by_filter(query: MetricQuery, name: str) -> MetricQuery:

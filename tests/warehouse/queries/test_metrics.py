@@ -243,13 +243,32 @@ class Lopsided(Engine):
         return [(TODAY, 3, 0, 0, 0.0, 100, 0, 0, 0.0)] if "has({buckets" in sql else [(None, 0)]
 
 
-@pytest.mark.parametrize(("filters", "asked"), [(0, 1), (1, 1), (2, 4), (3, 12), (13, MOST_GROUPINGS)])
+class Alike(Lopsided):
+    """Whatever is asked: 97 installs say "x", and no others do."""
+
+    def query(self, sql: str, *given: Any) -> list[tuple[Any, ...]]:
+        found = super().query(sql, *given)
+        return [(TODAY, [("x", 97, 0, 0, 0.0)], 0, [], 0, 0, 0, 0.0)] if "groupArrayIf" in sql else found
+
+
+@pytest.mark.parametrize(("filters", "asked"), [(1, 1), (2, 4), (3, 12), (13, MOST_GROUPINGS)])
 def test_the_questions_of_one_answer_are_bounded(filters: int, asked: int) -> None:
-    """Each grouping that may tell of the filters is asked for once; what is not found out by then is withheld."""
+    """Each grouping that must tell of the filters is asked for once; what is not found out by then is withheld."""
+    engine = Alike()
+    dimensions = [name for name in DIMENSIONS if name not in ("license_source", "module")][:filters]
+    told = answer(engine, parse("installs", dict.fromkeys(dimensions, "x"), TODAY), 5)
+    assert engine.asked == asked
+    shown = [row["value"] for row in told["rows"] if row["bucket"] == str(TODAY)]
+    assert shown == ([None] if asked == MOST_GROUPINGS else [97])
+
+
+@pytest.mark.parametrize("filters", [0, 1, 2, 13])
+def test_one_grouping_that_does_not_tell_is_enough(filters: int) -> None:
+    """No other one is asked for then."""
     engine = Lopsided()
     dimensions = [name for name in DIMENSIONS if name != "license_source"][:filters]
     told = answer(engine, parse("installs", dict.fromkeys(dimensions, "x"), TODAY), 5)
-    assert engine.asked == asked
+    assert engine.asked == max(filters, 1)
     assert [row["value"] for row in told["rows"] if row["bucket"] == str(TODAY)] == ([None] if filters else [100])
 
 

@@ -45,12 +45,26 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Bounds:
-    """Of so many installs at least and at most so many meet the condition, as far as is told."""
+class Values:
+    """The installs of a module by the values that the condition is about, as a grouping by these tells them.
 
-    least: int
-    most: int
-    of: int
+    `met` has those of the rows that meet the condition. `folded` and `folded_met` have those in `(other)`.
+    """
+
+    counts: Counts
+    met: int
+    folded: int
+    folded_met: int
+
+    @property
+    def of(self) -> int:
+        """The installs that answer."""
+        return self.counts.hit + self.counts.others
+
+    def tells(self, condition: str, k: int) -> bool:
+        """Return whether the one filter that there is may be told: `_may_tell`, as the rows and `(other)` have it."""
+        whole = self.folded_met in ((0, self.folded) if dimensions.is_condition(condition) else (0,))
+        return k == 1 or (whole and self.counts.hit >= k)
 
 
 def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
@@ -67,13 +81,13 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
 def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     k = reader.terms.k
-    told, versions, features, _ = at_once(
-        partial(reader.told, count="latest"),
+    may_tell, versions, features, _ = at_once(
+        partial(_may_tell, reader),
         partial(_by_version, reader),
         partial(_by_feature, reader),
         reader.covered,
     )
-    if not told:
+    if not may_tell:
         versions, features = {}, {}
     total = sum(versions.values(), Counts())
     folded = hiding.fold({version: (one.hit, one.others) for version, one in versions.items()}, k)
@@ -81,13 +95,15 @@ def answer(reader: Reader) -> dict[str, Any]:
     rows.sort(key=lambda row: (-(row["installs"] or 0), row["version"]))
     if folded.other:
         rows.append(_row(reader, OTHER, *folded.other))
-    bounds = None if _is_told(reader, total) else _bounds(reader).get(reader.question.filters["module"])
-    whole = _whole(reader, total, bounds)
+    values = None
+    if not _is_told(reader, total):
+        values = _values(reader, reader.question.start).get(reader.question.filters["module"])
+    whole = _whole(reader, total, values)
     return reader.answer(
         rows,
         reader.coverage(
             [whole["of"], whole["at_least"], whole["at_most"]],
-            answered=bounds.of if bounds else total.hit + total.others,
+            answered=values.of if values else total.hit + total.others,
         ),
         **whole,
         still_upgrading=_still_upgrading(reader, total),
@@ -104,30 +120,40 @@ def of_each_module(reader: Reader, modules: Sequence[str]) -> dict[str, dict[str
     alone = {module: reader.with_filter("module", module) for module in modules}
     if reader.divisor > 1:  # for each module another sample may answer, or all installs
         return {module: answer(one) for module, one in alone.items()}
-    counts = _by_module(reader)
-    told = {module for module, one in alone.items() if one.is_told("module", count="latest")}
-    found = {module: counts.get(module, Counts()) if module in told else Counts() for module in modules}
-    bounds = {} if all(_is_told(reader, one) for one in found.values()) else _bounds(reader)
+    values = _values(reader)
+    first, *more = reader.question.conditions
+    if more:
+        told = {module for module, one in alone.items() if _may_tell(one)}
+    else:
+        told = {module for module, one in values.items() if one.tells(first, reader.terms.k)}
+    found = {module: values[module].counts if module in values.keys() & told else Counts() for module in modules}
     return {
         module: {
-            **_whole(reader, one, bounds.get(module)),
+            **_whole(reader, one, values.get(module)),
             "still_upgrading": _still_upgrading(reader, one),
         }
         for module, one in found.items()
     }  # fmt: skip
 
 
+def _may_tell(reader: Reader) -> bool:
+    """Return whether the filters may be told of the module. Without k, nobody who meets them is a number, too."""
+    return reader.terms.k == 1 or bool(reader.told(count="latest"))
+
+
 def _is_told(reader: Reader, total: Counts) -> bool:
     return hiding.part(total.hit, total.hit + total.others, reader.terms.k)
 
 
-def _whole(reader: Reader, total: Counts, bounds: Bounds | None) -> dict[str, Any]:
+def _whole(reader: Reader, total: Counts, values: Values | None) -> dict[str, Any]:
     """Return the members that say how many installs meet the condition, or between which numbers that is."""
     part = reader.part(total.hit, total.hit + total.others)
-    if bounds is None or part["installs"] is not None:
+    if values is None or part["installs"] is not None:
         return {**part, "at_least": part["installs"], "at_most": part["installs"]}
-    of, least, most = map(reader.count, (bounds.of, bounds.least, bounds.most))
-    return {**part, "of": of, "at_least": least, "at_most": most}
+    part = reader.part_if(None, values.of)
+    if len(set(map(dimensions.dimension_of, reader.question.conditions))) > MOST_BOUNDED:
+        return {**part, "at_least": None, "at_most": None}
+    return {**part, "at_least": reader.count(values.met), "at_most": reader.count(values.met + values.folded)}
 
 
 def _row(reader: Reader, version: str, hit: int, others: int) -> dict[str, Any]:
@@ -164,52 +190,48 @@ def _features(reader: Reader, total: Counts, features: Mapping[str, tuple[int, i
     return rows[:MOST_FEATURES]
 
 
-def _by_version(reader: Reader) -> dict[str, Counts]:
-    return _counts(reader, "version", *_latest(reader))
+def _values(reader: Reader, since: date | None = None) -> dict[str, Values]:
+    """Return for each module of k installs that answer, and with a row of its own, what its values tell.
 
-
-def _by_module(reader: Reader) -> dict[str, Counts]:
-    return _counts(reader, "module", *_latest(reader, "module"))
-
-
-def _bounds(reader: Reader) -> dict[str, Bounds]:
-    """Return the bounds for each module that has a row of its own.
-
-    They are what the rows of `installs` by the dimensions of the condition, with `count=latest` and without filters
-    but the module, tell of it: the installs of the rows that meet it, and those of `(other)` in addition.
+    They are the rows of `installs` by the dimensions of the condition, with `count=latest` and without filters but the
+    module. With `since` as in `_latest`.
     """
-    if len(set(map(dimensions.dimension_of, reader.question.conditions))) > MOST_BOUNDED:
-        return {}
-    named = reader.keys("module", filters={})
-    by = "module", "value", "hit"
-    sql, parameters = _latest(reader, "module", since=reader.question.start)
-    groups = f"SELECT {', '.join(by)}, count() AS installs FROM ({sql}) GROUP BY {', '.join(by)}"  # noqa: S608
+    by, columns = ("module", "value", "hit"), ("installs", "still")
+    sql, parameters = _latest(reader, "module", since=since)
+    groups = (
+        f"SELECT {', '.join(by)}, count() AS installs, countIf(upgrading) AS still FROM ({sql}) "  # noqa: S608
+        f"GROUP BY {', '.join(by)}"
+    )
     found = reader.query(
-        "SELECT module, sumIf(installs, large) AS in_rows, sumIf(installs, large AND hit) AS met, "  # noqa: S608
-        "sumIf(installs, NOT large) AS folded, minIf((installs, value, hit), large) AS smallest "
+        "SELECT module, sumIf(installs, hit) AS hits, sumIf(installs, NOT hit) AS others, "  # noqa: S608
+        "sumIf(still, hit) AS hits_upgrading, sumIf(still, NOT hit) AS others_upgrading, "
+        "sumIf(installs, large AND hit) AS met, sumIf(installs, NOT large) AS folded, "
+        "sumIf(installs, NOT large AND hit) AS folded_met, minIf((installs, value, hit), large) AS smallest "
         f"FROM (SELECT *, installs >= {{k:UInt64}} AND NOT has(value, '{OTHER}') AS large "
-        f"FROM ({reader.added_up(groups, by, ('installs',))})) GROUP BY module",
+        f"FROM ({reader.added_up(groups, by, columns)})) GROUP BY module",
         {**parameters, "k": reader.terms.k},
     )
-    bounds = {}
-    for module, in_rows, met, folded, (installs, _, meets) in found:
-        of = in_rows + folded
+    named = reader.keys("module", filters={})
+    values = {}
+    for module, *counts, met, folded, folded_met, (installs, _, meets) in found:
         if 0 < folded < reader.terms.k:  # then the smallest row is folded, too
-            met, folded = met - installs * meets, folded + installs
-        if module in named and of >= reader.terms.k:
-            bounds[module] = Bounds(met, met + folded, of)
-    return bounds
+            met, folded, folded_met = met - installs * meets, folded + installs, folded_met + installs * meets
+        one = Values(Counts(*counts), met, folded, folded_met)
+        if module in named and one.of >= reader.terms.k:
+            values[module] = one
+    return values
 
 
-def _counts(reader: Reader, key: str, sql: str, parameters: Mapping[str, Any]) -> dict[str, Counts]:
+def _by_version(reader: Reader) -> dict[str, Counts]:
+    sql, parameters = _latest(reader)
     counts = (
-        f"SELECT {key}, countIf(hit) AS hits, countIf(NOT hit) AS others, "  # noqa: S608
+        "SELECT version, countIf(hit) AS hits, countIf(NOT hit) AS others, "  # noqa: S608
         "countIf(hit AND upgrading) AS hits_upgrading, "
-        f"countIf(NOT hit AND upgrading) AS others_upgrading FROM ({sql}) GROUP BY {key}"
+        f"countIf(NOT hit AND upgrading) AS others_upgrading FROM ({sql}) GROUP BY version"
     )
     columns = ("hits", "others", "hits_upgrading", "others_upgrading")
-    found = reader.query(reader.added_up(counts, (key,), columns), parameters)
-    return {name: Counts(*counts) for name, *counts in found}
+    found = reader.query(reader.added_up(counts, ("version",), columns), parameters)
+    return {version: Counts(*counts) for version, *counts in found}
 
 
 def _by_feature(reader: Reader) -> dict[str, tuple[int, int]]:

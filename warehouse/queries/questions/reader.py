@@ -94,13 +94,14 @@ class Reader:
         return {row["bucket"]: row["value"] for row in rows if row["value"] is not None}
 
     def is_told(self, name: str, **changes: Any) -> bool:
-        """Return whether `told` names the bucket of the whole span.
+        """Return whether `told` names the bucket of the whole span, given the name of a filter beside the module.
 
-        It does if the dimension of the filter `name` has a row of its value under the other filters. Where questions
-        differ in this filter alone, they have this statement in common.
+        Where questions differ in this filter alone, they have the statement of the grouping by it in common.
         """
         others = {other: value for other, value in self.question.filters.items() if other != name}
-        return self.question.filters[name] in self.keys(name, filters=others, **changes) or bool(self.told(**changes))
+        if others.keys() <= {"module"}:
+            return self.question.filters[name] in self.keys(name, filters=others, **changes)
+        return bool(self.told(**changes))
 
     def keys(self, name: str, **changes: Any) -> set[str]:
         """Return the values of a dimension with a row of their own in the metric `installs`. Changes as for `told`."""
