@@ -58,6 +58,7 @@
     const turn = new Promise((resolve) => (begin = resolve));
     const own = { begin, inView: () => inView(body), top: () => top(body), end: () => (ending.abort(), begin()) };
     asked.set(body.output, own);
+    await window.dash_clientside.pharos.shown(); // before that, a new page is nowhere
     if (!own.inView()) {
       waiting.push(own);
       sendRestSoon();

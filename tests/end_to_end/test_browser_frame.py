@@ -277,6 +277,32 @@ def test_what_is_in_view_is_asked_for_first(page: Page) -> None:
     wait_for(lambda: begun("installs_by_whmcs_series"), "the rest")
 
 
+# What React does: it subscribes to the state, and looks at it whenever it is told of a change.
+CHANGES = """() => new Promise((done) => {
+  const [store] = window.dash_stores;
+  const told = { alone: 0, typed: 0 };
+  let during = "alone";
+  const end = store.subscribe(() => (told[during] += 1));
+  const change = () => { for (let times = 0; times < 200; times += 1) store.dispatch({ type: "TEST" }); };
+  change();
+  setTimeout(() => {
+    during = "typed";
+    document.addEventListener("keydown", change, { once: true });
+    document.dispatchEvent(new KeyboardEvent("keydown"));
+    end();
+    done(told);
+  }, 50);
+})"""
+
+
+@in_the_browser
+def test_react_is_told_of_many_changes_at_once(page: Page) -> None:
+    """Except of those that a user makes, which an input must show before the next one."""
+    told = page.evaluate(CHANGES)
+    assert told["alone"] < 10  # those of the page itself come on top
+    assert told["typed"] == 200
+
+
 @in_the_browser
 def test_a_newer_filter_ends_the_requests_of_the_one_before(page: Page) -> None:
     """Nobody waits for them any more. The page shows the newer one, and no error."""
