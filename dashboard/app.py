@@ -22,7 +22,18 @@ from core.releases import Releases
 from core.saved_views import SavedViews, View
 from core.sessions import Sessions
 from core.settings import Settings
-from dashboard import account, app_shell, desk_forms, login, messages, permissions, public_page, router, script_assets
+from dashboard import (
+    account,
+    app_shell,
+    desk_forms,
+    early_answers,
+    login,
+    messages,
+    permissions,
+    public_page,
+    router,
+    script_assets,
+)
 from dashboard.alerts import alert_of
 from dashboard.casework import Casework
 from dashboard.data_source import DataSource
@@ -114,6 +125,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         server.preprocess_request()
     _register_headers(server, dash_app)
     script_assets.register(server)
+    early_answers.register(server, questions)
     senders: list[Digests | Webhook] = [webhook] if webhook else []
     if settings.smtp_url:
         address = settings.dashboard_url

@@ -72,6 +72,11 @@ class QuestionLimit:
                 self._running[asker] += 1
             return free
 
+    def is_waited_for(self) -> bool:
+        """Return whether a question waits for a turn."""
+        with self._changed:
+            return bool(self._waiting)
+
     def leave(self, asker: str) -> None:
         """End a turn."""
         with self._changed:
