@@ -28,6 +28,8 @@ SOURCE_INSTALL = "source_install"
 # A beacon's sent time is trusted from `OLDEST` ago to `NEWEST` ahead. Otherwise its clock is wrong, or it was delayed.
 OLDEST = timedelta(days=7)
 NEWEST = timedelta(minutes=10)
+# A beacon of the day before that arrives within this time was on its way at midnight, or its clock is slow.
+PROMPT = timedelta(minutes=10)
 _TURNS, _GOLDEN = 65536, 40503
 
 
@@ -88,6 +90,9 @@ class Planes:
 
         `address` is the address of the connection ("" for an import). `now` is the time of receipt (UTC). `epoch` is
         the epoch of the install (`InstallState`). `keep_date` trusts any `sent_at`; imports use it.
+
+        A license row is `received` if a connection delivered it on the day that it states. What was delivered later may
+        be true, but the collector did not see it on that day.
         """
         # Three pieces of one HMAC reveal nothing about each other: a duplicate id for the spool and one for each plane.
         duplicate = self._beacon.digest(_uuid(beacon["beacon_id"]))
@@ -114,6 +119,7 @@ class Planes:
             "time": time.replace(tzinfo=None).isoformat(" ", "milliseconds"),
             **_columns(_LICENSE, beacon),
             "key": self._license_keys.pseudonym(key_hash) if key_hash else 0,
+            "received": int(address != "" and (keep_date or _is_prompt(time, now))),
             "ip": address,
             "ip_claim": "" if not claim or (claim := canonical(claim)) == address else claim,
             "country": country,
@@ -203,6 +209,11 @@ def _time(sent_at: str, now: datetime) -> tuple[datetime, bool]:
     except OverflowError:  # year 1 in a zone ahead of UTC, or year 9999 in a zone behind UTC
         return datetime.min.replace(tzinfo=UTC), True
     return sent, not now - OLDEST <= sent <= now + NEWEST
+
+
+def _is_prompt(time: datetime, now: datetime) -> bool:
+    """Return whether a beacon arrived on the day (UTC) that it states, or so soon after that it may be midnight's."""
+    return time.date() == now.date() or now - PROMPT <= time <= now
 
 
 def sent_year(beacon: dict[str, Any]) -> int:

@@ -8,12 +8,13 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from typing import Any
 
 import msgspec
 
 from collector.planes import SOURCE_INSTALL
 from warehouse.engine import Engine
-from warehouse.install_data import SOURCES
+from warehouse.install_data import LATE, SOURCES
 from warehouse.statement_settings import UNLOGGED
 
 # While a loader of the version before runs, it inserts further counts to rename.
@@ -47,10 +48,17 @@ def counts(rows: Iterable[bytes]) -> list[bytes]:
                 "country": row.get("country", ""),
                 "days": 1 << day.day - 1,
                 "own_name": int(name != 0),
-                "keyed": 2 if row.get("key") else 1,
+                "keyed": _keyed(row),
             }
             found.add(msgspec.json.encode(count))
     return sorted(found)
+
+
+def _keyed(row: dict[str, Any]) -> int:
+    """Return 2 with a license key, 1 without, and `LATE` if it was delivered on another day than it states."""
+    if row.get("ip") and row.get("received") == 0:
+        return LATE
+    return 2 if row.get("key") else 1
 
 
 def _day(time: str) -> date | None:

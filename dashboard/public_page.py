@@ -51,6 +51,8 @@ MADE: tuple[tuple[str, Field], ...] = (
     ("sent_at", Field("time", "time", "The time with milliseconds.", license="time")),
     ("", Field("address of the connection", "address", "The IP address that the beacon came from.",
                license="ip")),
+    ("", Field("received", "integer", "Whether the collector received the beacon on the day that it states.",
+               license="received")),
     ("", Field("country", "string", "The country of the address, if the collector can look it up. The usage plane "
                "stores only the country.", usage="country", license="country")),
 )  # fmt: skip

@@ -33,6 +33,8 @@ TABLES: dict[Plane, tuple[str, ...]] = {
 }
 # It identifies an install by a pseudonym of its own; in rows from before that pseudonym, by that of the license plane.
 SOURCES = "license_sources_by_month"
+# `keyed` of a row whose reports were delivered on other days than they state.
+LATE = 3
 STATEMENTS = "owner_statements"
 SEALED, SEALED_MONTHS = "sealed_beacons", "sealed_months"
 # The tables of restricted installs, which name them by `who`.

@@ -76,8 +76,8 @@ def test_the_usage_row_has_its_columns_and_no_others() -> None:
 def test_the_license_row_has_its_columns_and_no_others() -> None:
     """Time, module, license and address; no operating system, no platform, no features."""
     assert set(split(beacon()).license) == {
-        "install", "source_install", "beacon", "time", "module", "version", "status", "source", "key", "ip", "ip_claim",
-        "country",
+        "install", "source_install", "beacon", "time", "module", "version", "status", "source", "key", "received", "ip",
+        "ip_claim", "country",
     }  # fmt: skip
 
 
@@ -233,6 +233,27 @@ def test_an_unbelievable_date_counts_on_the_day_of_receipt(sent_at: str) -> None
 def test_an_import_keeps_any_date(sent_at: str) -> None:
     """A back-filled beacon keeps its date however old."""
     assert time_of(sent_at, keep_date=True) == (sent_at[:10], f"{sent_at[:10]} {sent_at[11:19]}.000", False)
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "now", "received"),
+    [
+        ("2026-11-22T00:00:00Z", NOW, 1),
+        ("2026-11-22T10:10:00Z", NOW, 1),
+        ("2026-11-21T23:59:59Z", NOW, 0),
+        ("2026-11-16T10:00:00Z", NOW, 0),
+        ("2025-11-16T10:00:00Z", NOW, 1),  # not believed: it has the time of receipt
+        ("2026-11-21T23:55:00Z", NOW.replace(hour=0, minute=4), 1),
+        ("2026-11-22T00:01:00Z", NOW.replace(day=21, hour=23, minute=55), 0),
+    ],
+)
+def test_a_license_row_says_whether_it_was_received_on_the_day_that_it_states(
+    sent_at: str, now: datetime, received: int
+) -> None:
+    """What arrives later is a claim: the collector did not see it on that day. So is an import."""
+    made = PLANES.split(beacon({"sent_at": sent_at}), SOURCE, now)
+    assert made.license["received"] == received
+    assert PLANES.split(beacon({"sent_at": sent_at}), "", now, keep_date=True).license["received"] == 0
 
 
 def test_the_next_heartbeat_is_half_a_day_to_a_day_and_a_half_ahead() -> None:

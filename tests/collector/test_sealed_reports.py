@@ -43,10 +43,12 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     engine.close()
 
 
-def reports(days: Sequence[int], address: str = "203.0.113.9") -> list[bytes]:
-    """Return the license rows of all installs on some days ago."""
+def reports(days: Sequence[int], address: str = "203.0.113.9", *, late: bool = False) -> list[bytes]:
+    """Return the license rows of all installs on some days ago, received on these days or now."""
     return [
-        encode(PLANES.split(beacon(install_id=install, sent_at=sent.isoformat()), address, NOW, keep_date=True).license)
+        encode(
+            PLANES.split(beacon(install_id=install, sent_at=sent.isoformat()), address, NOW, keep_date=not late).license
+        )
         for install in INSTALLS
         for sent in (NOW - timedelta(days=day) for day in days)
     ]
@@ -97,7 +99,7 @@ def test_a_batch_becomes_a_row_for_each_install(engine: Engine, tmp_path: Path) 
         assert batch is not None
         insert_batch(engine, "license", str(batch.id("license")), spool.rows(batch, "license"))
         Loader(spool, engine).load(batch)
-    assert stored(engine, reports([3, 2, 1])) == said(reports([3, 2, 1]))
+    assert stored(engine, reports([3, 2, 1])) == said(reports([3, 2, 1], late=True))
     assert count(engine, "1", "license_sightings") == count(engine, "1", "sightings_by_install") == 0
     assert count(engine) <= 6 * len(INSTALLS)
     assert sizes(engine) == {12 + 256 + 16}, "a report of a batch takes little room"

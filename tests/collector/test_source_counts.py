@@ -20,6 +20,7 @@ from tests.end_to_end.system import ENGINES, wait_for
 from tests.warehouse.test_engine import done_in
 from warehouse import install_data
 from warehouse.engine import Engine
+from warehouse.install_data import LATE
 from warehouse.migrate import migrate
 from warehouse.queries import linkage, metrics
 from warehouse.recount import differences
@@ -49,6 +50,8 @@ def test_a_count_has_no_id_of_its_report() -> None:
     assert not {value for value in split.license.values() if isinstance(value, int) and value > 2} & {*count.values()}
     (count,) = (msgspec.json.decode(line) for line in counts([encode({**split.license, "key": 0})]))
     assert count["keyed"] == 1
+    (count,) = (msgspec.json.decode(line) for line in counts([encode({**split.license, "received": 0})]))
+    assert count["keyed"] == LATE
 
 
 def test_no_value_and_no_number_joins_the_counts_to_other_tables() -> None:

@@ -66,10 +66,10 @@ def version_before(engine: Engine, installs: list[str]) -> None:
 
 
 def _without_receipt(row: Row) -> Row:
-    """The version before did not store the day of receipt."""
-    usage = msgspec.json.decode(row.usage)
-    del usage["received"]
-    return Row(row.seen, encode(usage), row.license)
+    """The version before did not store the day of receipt, nor whether a report arrived on its day."""
+    usage, license = msgspec.json.decode(row.usage), msgspec.json.decode(row.license)
+    del usage["received"], license["received"]
+    return Row(row.seen, encode(usage), encode(license))
 
 
 def unmatched(engine: Engine) -> int:

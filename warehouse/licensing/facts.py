@@ -15,13 +15,17 @@ EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Run:
-    """Consecutive reports with the same status, key and source, from the first to the last of them."""
+    """Consecutive reports with the same status, key and source, from the first to the last of them.
+
+    `received` are the first and the last of those that a connection delivered on the day that they state.
+    """
 
     status: str
     key: int
     source: str
     since: datetime
     until: datetime
+    received: tuple[datetime, datetime] | None = None
 
 
 @dataclass(frozen=True)
@@ -93,17 +97,18 @@ class Incident:
 
 @dataclass(frozen=True)
 class Install:
-    """A module on an install. `runs` are in order; `received` is whether a connection delivered the last report.
+    """A module on an install. `runs` are in order.
 
-    `networks` are the networks of each day of the last 30 that has at least `cloned_networks` of them.
+    `networks` are the networks of each day of the last 30 that has at least `cloned_networks` of them, `received` those
+    of the reports that a connection delivered on the day that they state.
     """
 
     module: str
     install: int
     version: str
-    received: bool
     runs: tuple[Run, ...]
     networks: Mapping[date, frozenset[int]] = field(default_factory=dict)
+    received: Mapping[date, frozenset[int]] = field(default_factory=dict)
 
     @property
     def last(self) -> Run:
@@ -113,13 +118,17 @@ class Install:
 
 @dataclass(frozen=True)
 class Holder:
-    """An install that reports a key: since when, on which of the last 30 days, and from which places (hashes)."""
+    """An install that reports a key: since when, on which of the last 30 days, and from which places (hashes).
+
+    `met` is the first report that a connection delivered on the day that it states, `received` the days of such.
+    """
 
     install: int
     first: datetime
     days: frozenset[date]
     places: frozenset[int] = frozenset()
-    received: bool = True
+    met: datetime | None = None
+    received: frozenset[date] = frozenset()
 
 
 @dataclass(frozen=True)

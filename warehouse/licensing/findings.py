@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
-from warehouse.licensing.facts import Install, Terms
+from warehouse.licensing.facts import Install, Run, Terms, days
 
 # `recorded`: the collector saw it itself. `registry`: the vendor said so. `claimed`: a module said so, or an import.
 Grade = Literal["recorded", "registry", "claimed"]
@@ -26,7 +26,7 @@ class Piece:
 class Finding:
     """What a rule found. `since` is the start of the present run, `key` the subject if it is a key.
 
-    `until` is the last report that supports it.
+    `until` is the last report that supports it. What is recorded has the times of what the collector received.
     """
 
     since: datetime
@@ -71,9 +71,16 @@ class Rule:
         return SEVERITIES[max(step, 0)]
 
 
-def received(install: Install) -> Grade:
-    """Return the grade of what an install sent: recorded if a connection delivered it, else claimed (an import)."""
-    return "recorded" if install.received else "claimed"
+def reported(runs: Sequence[Run], least: int) -> tuple[datetime, datetime, Grade]:
+    """Return from when to when an install reported these runs, and the grade of that.
+
+    It is recorded from the first to the last report that a connection delivered on the day that it states, if at least
+    `least` days lie between them. Otherwise the days are what the module or an import says.
+    """
+    received = [run.received for run in runs if run.received]
+    if received and days(received[0][0], received[-1][1]) >= least:
+        return received[0][0], received[-1][1], "recorded"
+    return runs[0].since, runs[-1].until, "claimed"
 
 
 def span(since: datetime, until: datetime) -> str:

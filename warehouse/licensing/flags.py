@@ -78,7 +78,7 @@ def event(
         if before is None or not before.open:
             return None
         return _next(before, CLEARED, now, why or "the evidence no longer holds")
-    if before is not None and before.open and BY_NAME[rule].windowed and before.since < finding.since:
+    if before is not None and before.open and _keeps_start(before, finding):
         finding = finding.begun(before.since)
     grade = finding.grade
     pieces = msgspec.json.encode([{"text": each.text, "grade": each.grade} for each in finding.pieces]).decode()
@@ -97,6 +97,14 @@ def event(
     if made.fingerprint != before.fingerprint:
         return _next(made, PAUSED if disputed else CHANGED, now, _difference(before, made), before.revision)
     return None
+
+
+def _keeps_start(before: Flag, finding: Finding) -> bool:
+    """Return whether a flag that judges the last days keeps its start. What is recorded does not begin with a claim."""
+    told = msgspec.json.decode(before.pieces)
+    is_claim = bool(told) and told[0]["grade"] == "claimed"
+    claimed_before = is_claim and finding.pieces[0].grade != "claimed"
+    return BY_NAME[before.rule].windowed and before.since < finding.since and not claimed_before
 
 
 def _next(flag: Flag, kind: str, now: datetime, why: str, revision: int | None = None) -> Flag:

@@ -22,8 +22,8 @@ MOST_A_DAY = 100
 class Report(NamedTuple):
     """What a beacon says about the license. `key` is a pseudonym, 0 for none.
 
-    `received` is whether a connection delivered it. The order of the fields decides which of two reports of one second
-    counts as the later one.
+    `received` is whether a connection delivered it on the day that it states: otherwise that day is a claim. The order
+    of the fields decides which of two reports of one second counts as the later one.
     """
 
     status: str

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 
 from warehouse.engine import Engine
-from warehouse.install_data import SOURCES
+from warehouse.install_data import LATE, SOURCES
 from warehouse.licensing import incidents
 from warehouse.licensing.facts import AWAY, Cohort
 from warehouse.licensing.incidents import Turn
@@ -20,13 +20,14 @@ _DAYS_OF_ROW = "arrayMap(bit -> toUInt16(month) + bit, bitPositionsToArray(days)
 def cohorts(engine: Engine, now: datetime) -> dict[tuple[str, str], Cohort]:
     """Return by module and version the installs that have reported `licensed` for two days or more, and with a key.
 
-    An install that was seen once proves nothing about its version. Raises `EngineError`.
+    An install that was seen once proves nothing about its version, and neither does what arrived on another day than it
+    states. Raises `EngineError`.
     """
     found = engine.query(
         "SELECT module, latest.1 AS version, countIf(latest.2 > 0), countIf(latest.2 = 2), countIf(latest.2 = 0) FROM ("  # noqa: S608
         f"SELECT module::String AS module, install, max({_DAYS_OF_ROW}[-1]) AS last, "
         f"argMax((version::String, keyed), ({_DAYS_OF_ROW}[-1], keyed, version)) AS latest "
-        f"FROM {SOURCES} WHERE {LICENSED} AND month >= {{month:Date}} GROUP BY module, install "
+        f"FROM {SOURCES} WHERE {LICENSED} AND keyed != {LATE} AND month >= {{month:Date}} GROUP BY module, install "
         f"HAVING last >= {{day:UInt32}} AND last >= min({_DAYS_OF_ROW}[1]) + 2"
         ") GROUP BY module, version",
         {"month": _month(now), "day": (now - timedelta(days=ADDRESS_DAYS)).date().toordinal() - EPOCH},

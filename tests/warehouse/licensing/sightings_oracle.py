@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from warehouse.engine import Engine
 from warehouse.licensing.facts import Holder, Install, Run
@@ -15,19 +16,10 @@ _NETWORK = (
     f"cityHash64(if(position({_ADDRESS}, ':') > 0, hex(substring(IPv6StringToNumOrDefault({_ADDRESS}), 1, 4)), "
     f"arrayStringConcat(arraySlice(splitByChar('.', {_ADDRESS}), 1, 2), '.')))"
 )
-# A run begins where a report differs from the one before, and ends where it differs from the one after.
-_RUNS = """
-SELECT module, install, sightings[-1].5, sightings[-1].6,
-    arrayFilter((each, n) -> n = 1 OR (each.2, each.3, each.4) != (sightings[n - 1].2, sightings[n - 1].3,
-        sightings[n - 1].4), sightings, arrayEnumerate(sightings)) AS begins,
-    arrayMap(each -> each.1, arrayFilter((each, n) -> n = length(sightings) OR (each.2, each.3, each.4) !=
-        (sightings[n + 1].2, sightings[n + 1].3, sightings[n + 1].4), sightings, arrayEnumerate(sightings))) AS ends
-FROM (
-    SELECT module, install, arraySort(groupArray((toUnixTimestamp(toDateTime(time)), status::String, key,
-        source::String, version::String, received))) AS sightings
-    FROM license_sightings
-    WHERE {where} GROUP BY module, install
-)
+_SIGHTINGS = """
+SELECT install, groupArray((toUnixTimestamp(toDateTime(time)), status::String, key, source::String, version::String,
+    received))
+FROM license_sightings WHERE {where} GROUP BY install
 """
 _NETWORKS = f"""
 SELECT module, install, groupArray((day, networks)) AS seen
@@ -48,27 +40,43 @@ def installs(engine: Engine, pairs: Collection[Pair], now: datetime, networks: i
     The networks are told where an install has at least `networks` of them a day, on at least `days` days.
     """
     found: dict[Pair, Install] = {}
-    since = _text(now - timedelta(days=ADDRESS_DAYS))
     for module, numbers in _by_module(pairs).items():
-        parameters = {"module": module}
-        places = {
-            install: {day: frozenset(seen) for day, seen in by_day}
-            for _, install, by_day in engine.query_each(
-                _NETWORKS.replace("{where}", _ASKED),
-                "installs",
-                numbers,
-                {**parameters, "since": since, "networks": networks, "days": days},
-            )
-        }
-        for _, install, version, received, begins, ends in engine.query_each(
-            _RUNS.replace("{where}", _ASKED), "installs", numbers, parameters
+        parameters = {
+            "module": module, "since": _text(now - timedelta(days=ADDRESS_DAYS)), "networks": networks, "days": days,
+        }  # fmt: skip
+        every, received = (
+            {
+                install: {day: frozenset(seen) for day, seen in by_day}
+                for _, install, by_day in engine.query_each(
+                    _NETWORKS.replace("{where}", where), "installs", numbers, parameters
+                )
+            }
+            for where in (_ASKED, f"{_ASKED} AND received = 1")
+        )
+        for install, sightings in engine.query_each(
+            _SIGHTINGS.replace("{where}", _ASKED), "installs", numbers, {"module": module}
         ):
-            runs = tuple(
-                Run(status, key, source, _time(first), _time(last))
-                for (first, status, key, source, *_), last in zip(begins, ends, strict=True)
+            seen = sorted(map(tuple, sightings))
+            found[module, install] = Install(
+                module, install, seen[-1][4], _runs(seen), every.get(install, {}), received.get(install, {})
             )
-            found[module, install] = Install(module, install, version, bool(received), runs, places.get(install, {}))
     return found
+
+
+def _runs(sightings: Sequence[tuple[Any, ...]]) -> tuple[Run, ...]:
+    """Return the runs: one begins where a report differs from the one before."""
+    runs: list[list[tuple[Any, ...]]] = []
+    for one in sightings:
+        if not runs or runs[-1][-1][1:4] != one[1:4]:
+            runs.append([])
+        runs[-1].append(one)
+    made = []
+    for run in runs:
+        received = [_time(time) for time, *_, is_received in run if is_received]
+        ends = (min(received), max(received)) if received else None
+        _, status, key, source, *_ = run[0]
+        made.append(Run(status, key, source, _time(run[0][0]), _time(run[-1][0]), ends))
+    return tuple(made)
 
 
 def holders(engine: Engine, keys: Collection[Key], now: datetime) -> dict[Key, list[Holder]]:
@@ -86,17 +94,20 @@ def holders(engine: Engine, keys: Collection[Key], now: datetime) -> dict[Key, l
             {"module": module},
         ):
             of_key.setdefault(install, set()).add(key)
-        for install, key, first, days, places, received in engine.query_each(
+        for install, key, first, days, places, met, received in engine.query_each(
             "SELECT install, argMax(key, (time, beacon)) AS latest, toUnixTimestamp(toDateTime(min(time))), "
             "groupUniqArrayIf(toDate(time), time >= {since:DateTime}), "
             f"groupUniqArrayIf(cityHash64({_ADDRESS}), time >= {{since:DateTime}} AND (ip != '' OR ip_claim != '')), "
-            f"min(received) FROM license_sightings WHERE {_ASKED} GROUP BY install",
+            "toUnixTimestamp(toDateTime(minIf(time, received = 1))), "
+            "groupUniqArrayIf(toDate(time), time >= {since:DateTime} AND received = 1) "
+            f"FROM license_sightings WHERE {_ASKED} GROUP BY install",
             "installs",
             of_key,
             {"module": module, "since": since},
         ):
             if key in of_key[install]:
-                holder = Holder(install, _time(first), frozenset(days), frozenset(places), bool(received))
+                seen = _time(met) if met else None
+                holder = Holder(install, _time(first), frozenset(days), frozenset(places), seen, frozenset(received))
                 found.setdefault((module, key), []).append(holder)
     return found
 

@@ -68,6 +68,11 @@ def test_a_flag_of_the_last_days_keeps_its_start() -> None:
     assert flag.since == NOW
     assert flag.evidence == f"reported {span(NOW, NOW + timedelta(days=64))} (claimed)"
     assert revisions == 8  # the first, and with 1, 2, 4, 8, 16, 32 and 64 days
+    # What is recorded does not begin with a claim.
+    seen = Finding(NOW + timedelta(days=80), NOW + timedelta(days=89), (Piece("reported", "recorded"),))
+    recorded = event(("invoice_pro", 1), "shared_key", seen, flag, disputed=False, now=NOW)
+    assert recorded is not None
+    assert recorded.since == seen.since
     # An earlier start is told, and one of a flag that was cleared does not come back.
     late = Finding(NOW - timedelta(days=3), NOW, (Piece("reported", "claimed"),))
     earlier = event(("invoice_pro", 1), "shared_key", late, flag, disputed=False, now=NOW)

@@ -10,7 +10,7 @@ import pytest
 
 from core.settings import Settings
 from warehouse.licensing.facts import EVER, Cohort, Entry, Holder, Incident, Install, Registered, Run, Terms
-from warehouse.licensing.findings import Finding, Piece, span
+from warehouse.licensing.findings import Finding, Piece, in_words, span
 from warehouse.licensing.rules import BY_NAME, RULES, shared_key
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -23,9 +23,18 @@ def ago(days: float) -> datetime:
 
 
 def install(*spans: tuple[Any, ...], **more: Any) -> Install:
-    """Return an install with runs of (status, from, to, key), in days ago."""
-    runs = tuple(Run(status, key[0] if key else 0, "whmcs", ago(begin), ago(end)) for status, begin, end, *key in spans)
-    return replace(Install("invoice_pro", 1, "3.2.1", True, runs), **more)
+    """Return an install with runs of (status, from, to, key), in days ago, all received on its day."""
+    runs = tuple(
+        Run(status, key[0] if key else 0, "whmcs", ago(begin), ago(end), (ago(begin), ago(end)))
+        for status, begin, end, *key in spans
+    )
+    return replace(Install("invoice_pro", 1, "3.2.1", runs), **more)
+
+
+def late(one: Install, *received: tuple[float, float] | None) -> Install:
+    """Return the install with only these days of each run received on the day that they state, in days ago."""
+    runs = zip(one.runs, received, strict=True)
+    return replace(one, runs=tuple(replace(run, received=at and (ago(at[0]), ago(at[1]))) for run, at in runs))
 
 
 def terms(**more: Any) -> Terms:
@@ -73,7 +82,7 @@ def test_an_unknown_key_needs_a_registry_of_the_module() -> None:
     finding = found("unknown_key", one, **registry(entry()))
     assert finding is not None
     assert finding.grade == "registry"
-    assert found("unknown_key", replace(one, received=False), **registry(entry())).grade == "claimed"  # type: ignore[union-attr]
+    assert found("unknown_key", late(one, None), **registry(entry())).grade == "claimed"  # type: ignore[union-attr]
     changing = install(*((LICENSED, day, day, 1000 + day) for day in range(5, -1, -1)))
     assert found("unknown_key", changing, **registry(entry())).since == ago(5)  # type: ignore[union-attr]
     assert found("unknown_key", install((LICENSED, 9, 2, OTHER), (LICENSED, 1, 0, KEY)), **registry(entry())) is None
@@ -155,7 +164,7 @@ def test_the_key_of_another_module() -> None:
 
 def holder(number: int, begin: float, end: int, place: int | None = None) -> Holder:
     days = frozenset((NOW - timedelta(days=n)).date() for n in range(end, int(begin) + 1))
-    return Holder(number, ago(begin), days, frozenset({place if place is not None else 100 + number}))
+    return Holder(number, ago(begin), days, frozenset({place if place is not None else 100 + number}), ago(begin), days)
 
 
 def in_question(holders: Sequence[Holder], *entries: Entry) -> set[int]:
@@ -235,6 +244,68 @@ def test_a_source_that_the_catalog_does_not_declare() -> None:
     assert found("unauthorized_source", one) is None
     assert found("unauthorized_source", one, sources=frozenset({"whmcs"})) is None
     assert found("unauthorized_source", one, sources=frozenset({"shop"})) is not None
+
+
+CLAIMED = {
+    "unknown_key": (install((LICENSED, 9, 0, OTHER)), registry(entry())),
+    "missing_key": (install((LICENSED, 9, 0)), {"cohorts": {("invoice_pro", "3.2.1"): Cohort(20, 20)}}),
+    "dead_key": (install((LICENSED, 50, 0, KEY)), registry(entry(), entry("revoked", 9))),
+    "wrong_module": (install((LICENSED, 9, 0, KEY)), registry(entry(), module="ticket_ai")),
+}
+
+
+@pytest.mark.parametrize("rule", CLAIMED)
+def test_days_that_nobody_received_are_a_claim(rule: str) -> None:
+    """Recorded are the days from the first to the last report that arrived on its day, if they are enough alone."""
+    one, more = CLAIMED[rule]
+    begun, needed = (9, 6) if rule == "dead_key" else (9, 2)
+    told = found(rule, one, **more)
+    assert told is not None
+    assert told.pieces[0].grade == "recorded"
+    for received in (None, (1, 0), (50, 50)):
+        claimed = found(rule, late(one, (0, 0) if rule == "dead_key" and received == (1, 0) else received), **more)
+        assert claimed is not None
+        if rule == "dead_key" and received == (1, 0):
+            assert (claimed.since.date(), claimed.grade) == (NOW.date(), "registry")
+            continue
+        assert (claimed.grade, claimed.since, claimed.until) == ("claimed", ago(begun), NOW)
+        assert "(recorded)" not in in_words(claimed.pieces)
+    weaker = found(rule, late(one, (needed + 1, 1)), **more)
+    assert weaker is not None
+    assert (weaker.pieces[0].grade, weaker.since, weaker.until) == ("recorded", ago(needed + 1), ago(1))
+    assert span(ago(needed + 1), ago(1)) in weaker.pieces[0].text
+
+
+def test_a_shared_key_is_recorded_on_days_of_receipt_alone() -> None:
+    """Posts of one moment that state days of a week are a claim: of the owner nothing is recorded."""
+    moment = [
+        replace(each, met=NOW, received=frozenset({NOW.date()}))
+        for each in (holder(1, 4, 0), holder(2, 6, 0), holder(3, 6, 0))
+    ]
+    known = Registered((entry(),))
+    claimed = shared_key.find(KEY, moment, known, terms())
+    assert {finding.grade for finding in claimed.values()} == {"claimed"}
+    assert {finding.pieces[-1].grade for finding in claimed.values()} == {"claimed"}
+    # An owner whom the collector knows for longer is not in question, whatever the others say of themselves.
+    owner = replace(holder(1, 4, 0), met=ago(4))
+    assert set(shared_key.find(KEY, [owner, *moment[1:]], known, terms())) == {2, 3}
+    # What two of them sent later adds no day to what was received.
+    days = frozenset(ago(day).date() for day in range(4))
+    later = [replace(each, received=days, met=ago(3)) for each in (holder(2, 20, 0), holder(3, 20, 0))]
+    recorded = shared_key.find(KEY, [holder(1, 29, 0), *later], known, terms())
+    assert {finding.pieces[0].grade for finding in recorded.values()} == {"recorded"}
+    assert {finding.since.date() for finding in recorded.values()} == {ago(3).date()}
+
+
+def test_a_cloned_install_is_recorded_on_days_of_receipt_alone() -> None:
+    """Networks of days that nobody received are a claim."""
+    networks = {ago(day).date(): frozenset({1, 2, 3}) for day in range(6)}
+    one = install((LICENSED, 9, 0, KEY), networks=networks)
+    assert found("cloned_install", one).grade == "claimed"  # type: ignore[union-attr]
+    four = {day: networks[day] for day in sorted(networks)[-4:]}
+    recorded = found("cloned_install", replace(one, received=four))
+    assert recorded is not None
+    assert (recorded.grade, recorded.since.date()) == ("recorded", ago(3).date())
 
 
 TIMELESS = re.compile(r"\b(since|is|has|have|itself reports|claims|sends|knows|names|declares|allows)\b")

@@ -41,8 +41,10 @@ def engine(tmp_path_factory: pytest.TempPathFactory, now: datetime) -> Iterator[
     fleet, planes = labelled.fleet(11, now, each=2), Planes(SECRET)
     play(fleet, engine, folder)
     lines = []
+    drawn = random.Random(5)
     for address, beacon in (each for install in fleet.installs for each in install.beacons):
         row = planes.split(beacon, address, now, keep_date=True).license
+        row["received"] = int(drawn.random() < 0.8)  # some were delivered days later
         del row[SOURCE_INSTALL]
         lines.append(encode({**row, "counted": 1, "in_state": 1}))
     engine.insert("license_sightings", lines, "the same in clear")
@@ -84,10 +86,10 @@ def facts(states: Mapping[Pair, State], now: datetime) -> dict[Pair, Install]:
     }
 
 
-def days_of_networks(install: Install) -> list[list[date]]:
+def days_of_networks(by_day: Mapping[date, frozenset[int]]) -> list[list[date]]:
     """Return the days of each network. The networks themselves are named differently."""
     days: dict[int, list[date]] = {}
-    for day, networks in sorted(install.networks.items()):
+    for day, networks in sorted(by_day.items()):
         for network in networks:
             days.setdefault(network, []).append(day)
     return sorted(days.values())
@@ -103,12 +105,9 @@ def test_installs_are_known_as_from_the_sightings(engine: Engine, states: dict[P
     assert any(len(install.runs) > 3 for install in found.values())
     for pair, install in found.items():
         expected = wanted[pair]
-        assert (install.runs, install.version, install.received) == (
-            expected.runs,
-            expected.version,
-            expected.received,
-        )
-        assert days_of_networks(install) == days_of_networks(expected)
+        assert (install.runs, install.version) == (expected.runs, expected.version)
+        assert days_of_networks(install.networks) == days_of_networks(expected.networks)
+        assert days_of_networks(install.received) == days_of_networks(expected.received)
 
 
 def test_holders_of_a_key_are_known_as_from_the_sightings(
@@ -136,7 +135,8 @@ def told(holders: list[Holder]) -> list[tuple[object, ...]]:
             each.first,
             sorted(each.days),
             sorted(sorted(other.install for other in holders if place in other.places) for place in each.places),
-            each.received,
+            each.met,
+            sorted(each.received),
         )
         for each in holders
     )
@@ -258,13 +258,15 @@ def test_networks_are_told_where_several_recur() -> None:
 
 
 def test_a_holder_has_the_days_and_places_of_thirty_days() -> None:
-    """Its first report may be older. It counts as received if all its reports are."""
+    """Its first report may be older. It has the days apart on which a report arrived on the day that it states."""
     key, holder = state_facts.holder(1, at_places((40, "198.51.100.7"), (2, "203.0.113.9"), (1, "203.0.113.9")), NOON)
-    assert (key, holder.first, holder.received) == (7, NOON - timedelta(days=40), True)
+    assert (key, holder.first, holder.met) == (7, NOON - timedelta(days=40), NOON - timedelta(days=40))
+    assert holder.received == holder.days
     assert holder.days == {(NOON - timedelta(days=day)).date() for day in (1, 2)}
     _, neighbor = state_facts.holder(2, at_places((1, "203.0.113.9")), NOON)
     assert holder.places == neighbor.places
     imported = of_report(int(NOON.timestamp()), LICENSED._replace(received=False), Place("", "203.0.113.9"))
     _, both = state_facts.holder(1, merged([at_places((1, "203.0.113.9")), imported]), NOON)
-    assert not both.received
+    assert both.days - both.received == {NOON.date()}
+    assert both.met == NOON - timedelta(days=1)
     assert both.places == holder.places

@@ -1,34 +1,43 @@
 """`cloned_install`: one install id on several servers at once."""
 
 from collections import Counter
-from datetime import UTC, datetime, time
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
 
+from core.thresholds import Thresholds
 from warehouse.licensing.facts import Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule, received, span
+from warehouse.licensing.findings import Finding, Grade, Piece, Rule, span
 
 
 def find(install: Install, terms: Terms) -> Finding | None:
     """Judge the days on which the install reported from several recurring networks."""
-    limits = terms.thresholds
-    seen = Counter(network for networks in install.networks.values() for network in networks)
-    recurring = {network for network, times in seen.items() if times >= min(limits.cloned_days, 2)}
-    days = sorted(day for day, found in install.networks.items() if len(found & recurring) >= limits.cloned_networks)
-    if len(days) < limits.cloned_days:
+    found = _clones(install.received, terms.thresholds)
+    grade: Grade = "recorded" if found else "claimed"
+    found = found or _clones(install.networks, terms.thresholds)
+    if not found:
         return None
-    networks = max(len(install.networks[day] & recurring) for day in days)
-    since, until = (datetime.combine(day, time(), UTC) for day in (days[0], days[-1]))
+    since, until = (datetime.combine(day, time(), UTC) for day in (min(found), max(found)))
     return Finding(
         since,
         until,
         (
             Piece(
-                f"one install id reported from at least {limits.cloned_networks} networks on the same day, on at least "
-                f"{limits.cloned_days} days {span(since, until)}",
-                received(install),
+                f"one install id reported from at least {terms.thresholds.cloned_networks} networks on the same day, "
+                f"on at least {terms.thresholds.cloned_days} days {span(since, until)}",
+                grade,
             ),
         ),
-        reach=networks,
+        reach=max(found.values()),
     )
+
+
+def _clones(seen: Mapping[date, frozenset[int]], limits: Thresholds) -> dict[date, int]:
+    """Return the days with several recurring networks, and how many each of them has; none if they are too few."""
+    times = Counter(network for networks in seen.values() for network in networks)
+    recurring = {network for network, number in times.items() if number >= min(limits.cloned_days, 2)}
+    days = {day: len(networks & recurring) for day, networks in seen.items()}
+    many = {day: number for day, number in days.items() if number >= limits.cloned_networks}
+    return many if len(many) >= limits.cloned_days else {}
 
 
 CLONED_INSTALL = Rule(

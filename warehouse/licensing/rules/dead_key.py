@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from warehouse.licensing import facts
 from warehouse.licensing.facts import Install, Registered, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule, received, span
+from warehouse.licensing.findings import Finding, Grade, Piece, Rule, span
 from warehouse.licensing.rules.unknown_key import LICENSED
 
 
@@ -18,15 +18,20 @@ def find(install: Install, terms: Terms) -> Finding | None:
     state, died = dead
     limits = terms.thresholds
     grace = limits.expired_key_days if state == "expired" else limits.dead_key_days
-    until = run[-1].until
-    if until < died + timedelta(days=grace):
+    begun, until = next(each.since for each in run if each.key == run[-1].key), run[-1].until
+    grade: Grade = "claimed"
+    late = died + timedelta(days=grace)
+    if until < late:
         return None
-    since = max(died, next(each.since for each in run if each.key == run[-1].key))
+    received = [each.received for each in run if each.key == run[-1].key and each.received]
+    if received and received[-1][1] >= late:
+        begun, until, grade = received[0][0], received[-1][1], "recorded"
+    since = max(died, begun)
     return Finding(
         since,
         until,
         (
-            Piece(f"the install claimed a license with this key {span(since, until)}", received(install)),
+            Piece(f"the install claimed a license with this key {span(since, until)}", grade),
             Piece(_told(known, died), "registry"),
         ),
     )

@@ -2,7 +2,7 @@
 
 from warehouse.licensing import facts
 from warehouse.licensing.facts import Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule, received, span
+from warehouse.licensing.findings import Finding, Piece, Rule, reported, span
 from warehouse.licensing.rules.unknown_key import LICENSED
 
 
@@ -20,15 +20,15 @@ def find(install: Install, terms: Terms) -> Finding | None:
         found.append(run)
     if not found or facts.days(found[-1].since, found[0].until) < limits.missing_key_days:
         return None
-    since, until = found[-1].since, found[0].until
+    since, until, grade = reported(found[::-1], limits.missing_key_days)
     return Finding(
         since,
         until,
         (
-            Piece(f"the install claimed a license and sent no key {span(since, until)}", received(install)),
+            Piece(f"the install claimed a license and sent no key {span(since, until)}", grade),
             Piece(
                 f"at least {limits.missing_key_percent}% of the installs of version {install.version} sent one then",
-                received(install),
+                grade,
             ),
         ),
     )

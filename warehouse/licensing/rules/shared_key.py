@@ -1,18 +1,19 @@
 """`shared_key`: more installs use a key at the same time than its license allows. The subject is the key."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 from warehouse.licensing.facts import Holder, Registered, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule, span
+from warehouse.licensing.findings import Finding, Grade, Piece, Rule, span
 
 # An install that reports weekly is active in between.
 GAP = timedelta(days=7)
 # What a key without an entry in the registry is taken to allow, beside a staging copy.
 ASSUMED = 1
 ASSUMED_COPIES = 1
+_NEVER = datetime.max.replace(tzinfo=UTC)
 UNTOLD = "several installs were seen first on the same day: it cannot be told which is the owner's"
 
 
@@ -22,9 +23,13 @@ class _Site:
 
     holders: list[Holder]
 
-    @property
     def first(self) -> datetime:
+        """Return when it first reported, as it says itself or an import does."""
         return min(holder.first for holder in self.holders)
+
+    def met(self) -> datetime:
+        """Return when a connection first delivered a report on the day that it stated."""
+        return min(holder.met or _NEVER for holder in self.holders)
 
     def active(self) -> set[date]:
         """Return the days on which the site uses the key: from the first to the last report of a stretch."""
@@ -56,33 +61,38 @@ def allowance(installs: int | None, copies: int) -> str:
 def find(key: int, holders: Sequence[Holder], known: Registered | None, terms: Terms) -> dict[int, Finding]:
     """Return the finding for each install in question.
 
-    The install that was seen first is the probable owner and is not in question, if it was alone on its day.
+    The install that was seen first is the probable owner and is not in question, if it was alone on its day. So is the
+    one that says so of itself: what is imported, or sent later, may show who had the key before.
     """
-    most, crowd = allowed(known), _crowd(holders, known)
-    if most is None or crowd is None or len(crowd.days) <= terms.thresholds.shared_key_days:
+    most, days = allowed(known), terms.thresholds.shared_key_days
+    crowd = _crowd(received(holders), known)
+    grade: Grade = "recorded" if crowd and len(crowd.days) > days else "claimed"
+    if grade == "claimed":
+        crowd = _crowd(holders, known)
+    if most is None or crowd is None or len(crowd.days) <= days:
         return {}
     involved, reach = crowd.sites, crowd.most
-    owner = _owner(involved)
+    met, told = _earliest(involved, _Site.met), _earliest(involved, _Site.first)
+    untold = (met or told) if grade == "claimed" else met
     since, until = (datetime.combine(day, time(), UTC) for day in (crowd.days[0], crowd.days[-1]))
     limit = (
         Piece(f"the registry allowed {allowance(known.now.max_installs, known.now.copies)}", "registry")
         if known
         else Piece(f"the registry had no such key, and {most} installs were taken to be allowed", "claimed")
     )
-    through = all(holder.received for site in involved for holder in site.holders)
     pieces = (
         Piece(
             f"more than {most} installs at different addresses used this key on the same days, on more than "
-            f"{terms.thresholds.shared_key_days} days {span(since, until)}",
-            "recorded" if through else "claimed",
+            f"{days} days {span(since, until)}",
+            grade,
         ),
         limit,
-        *([] if owner else [Piece(UNTOLD, "recorded" if through else "claimed", necessary=False)]),
+        *([] if untold else [Piece(UNTOLD, grade, necessary=False)]),
     )
     return {
         holder.install: Finding(since, until, pieces, key, reach)
         for site in involved
-        if site is not owner
+        if site not in (met, told)
         for holder in site.holders
     }
 
@@ -122,10 +132,15 @@ def measured(holders: Sequence[Holder], known: Registered | None) -> str:
     )
 
 
-def _owner(sites: Sequence[_Site]) -> _Site | None:
+def received(holders: Sequence[Holder]) -> list[Holder]:
+    """Return the holders with the days on which a connection delivered what they reported."""
+    return [replace(holder, days=holder.received) for holder in holders]
+
+
+def _earliest(sites: Sequence[_Site], seen: Callable[[_Site], datetime]) -> _Site | None:
     """Return the site that was seen first, None if another one was seen first on the same day."""
-    owner = min(sites, key=lambda site: site.first)
-    return owner if sum(site.first.date() == owner.first.date() for site in sites) == 1 else None
+    owner = min(sites, key=seen)
+    return owner if sum(seen(site).date() == seen(owner).date() for site in sites) == 1 else None
 
 
 def _sites(holders: Sequence[Holder]) -> list[_Site]:

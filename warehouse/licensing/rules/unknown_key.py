@@ -2,7 +2,7 @@
 
 from warehouse.licensing import facts
 from warehouse.licensing.facts import Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule, received, span
+from warehouse.licensing.findings import Finding, Piece, Rule, reported, span
 
 LICENSED = frozenset({"licensed"})
 
@@ -18,14 +18,14 @@ def find(install: Install, terms: Terms) -> Finding | None:
         found.append(run)
     if not found or facts.days(found[-1].since, found[0].until) < terms.thresholds.unknown_key_days:
         return None
-    since, until = found[-1].since, found[0].until
+    since, until, grade = reported(found[::-1], terms.thresholds.unknown_key_days)
     several = len({run.key for run in found}) > 1
     keys = "keys that change" if several else "a license key"
     return Finding(
         since,
         until,
         (
-            Piece(f"the install sent {keys} {span(since, until)}", received(install)),
+            Piece(f"the install sent {keys} {span(since, until)}", grade),
             Piece(
                 f"the registry of {install.module} had {'none of them' if several else 'no such key'} then", "registry"
             ),

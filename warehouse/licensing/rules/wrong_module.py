@@ -2,7 +2,7 @@
 
 from warehouse.licensing import facts
 from warehouse.licensing.facts import Install, Terms
-from warehouse.licensing.findings import Finding, Piece, Rule, received, span
+from warehouse.licensing.findings import Finding, Piece, Rule, reported, span
 from warehouse.licensing.rules.unknown_key import LICENSED
 
 
@@ -12,16 +12,17 @@ def find(install: Install, terms: Terms) -> Finding | None:
     modules = terms.registry.get(run[-1].key, {}) if run and run[-1].key else {}
     if not modules or install.module in modules:
         return None
-    since, until = next(each.since for each in run if each.key == run[-1].key), run[-1].until
-    if facts.days(since, until) < terms.thresholds.unknown_key_days:
+    found = run[next(place for place, each in enumerate(run) if each.key == run[-1].key) :]
+    if facts.days(found[0].since, found[-1].until) < terms.thresholds.unknown_key_days:
         return None
+    since, until, grade = reported(found, terms.thresholds.unknown_key_days)
     return Finding(
         since,
         until,
         (
             Piece(
                 f"the install claimed a license of {install.module} with this key {span(since, until)}",
-                received(install),
+                grade,
             ),
             Piece(f"the registry had the key only for {', '.join(sorted(modules))} then", "registry"),
         ),
