@@ -26,6 +26,10 @@ LICENSES = 2000
 PAUSE_SECONDS = 1.0
 PASS_SECONDS = 86400.0
 RETRY_SECONDS = 5.0
+# An install with imported reports is judged this long after the last of them was loaded, or of another install: in the
+# middle of an import it looks as on a day long ago. An import that does not end delays that by `HOLD_SECONDS` at most.
+QUIET_SECONDS = 10.0
+HOLD_SECONDS = 3600.0
 START: Pair = ("", 0)
 
 log = logging.getLogger("pharos.judging")
@@ -34,6 +38,7 @@ log = logging.getLogger("pharos.judging")
 class _Row(msgspec.Struct):
     module: str
     install: int
+    ip: str = ""  # an import has none
 
 
 class Judging:
@@ -52,6 +57,8 @@ class Judging:
         self._reader = engine.as_user(ServerUser.LICENSING)
         self._waiting: dict[Pair, None] = {}  # in order, each once
         self._later: dict[Pair, None] = {}  # judged when no other install waits
+        self._held: dict[Pair, None] = {}  # judged when an import is loaded
+        self._imported_at = self._held_since = float("-inf")
         self._noted_at = self._ready_at = self._pass_at = float("-inf")
         self._place: Pair | None = None
         # Up to when the present pass deletes the states that it has written anew; None if it only judges.
@@ -60,7 +67,7 @@ class Judging:
     @property
     def waiting(self) -> int:
         """The number of installs that wait."""
-        return len(self._waiting) + len(self._later)
+        return len(self._waiting) + len(self._later) + len(self._held)
 
     @property
     def passing(self) -> bool:
@@ -72,7 +79,13 @@ class Judging:
         self._noted_at = self._steady()
         for row in rows:
             found = msgspec.json.decode(row, type=_Row)
-            self._waiting[found.module, found.install] = None
+            if found.ip:
+                self._waiting[found.module, found.install] = None
+                continue
+            if not self._held:
+                self._held_since = self._noted_at
+            self._held[found.module, found.install] = None
+            self._imported_at = self._noted_at
 
     def note_installs(self, installs: Collection[int]) -> None:
         """Note installs whose owner stated something, for every module that they have. Raises `EngineError`."""
@@ -81,13 +94,15 @@ class Judging:
     def step(self, leave: Collection[int]) -> bool:
         """Load waiting registry rows and judge waiting installs; returns whether the pass goes on.
 
-        Leaves the installs `leave` alone. A failure does not delay beacons.
+        Leaves the installs `leave` alone, and raises and clears no flag of those of an import that is being loaded. A
+        failure does not delay beacons.
         """
         if self._steady() < self._ready_at:
             return False
         began = self._steady()
         try:
             self._load_licenses()
+            self._release()
             judged = self._judge_waiting(leave)
             passing = not judged and self._pass(leave)
         except EngineError as error:
@@ -99,6 +114,13 @@ class Judging:
         if judged:
             self._ready_at = self._steady() + max(PAUSE_SECONDS, self._steady() - began)
         return passing
+
+    def _release(self) -> None:
+        """Let the installs of an import wait like others, once it is loaded or has lasted too long."""
+        now = self._steady()
+        if now - self._imported_at >= QUIET_SECONDS or now - self._held_since >= HOLD_SECONDS:
+            self._waiting |= self._held
+            self._held.clear()
 
     def _note_failing(self, *, failing: bool) -> None:
         """Record since when judging fails, or that it works again."""
@@ -128,7 +150,7 @@ class Judging:
         if not waiting:
             return False
         pairs = list(islice(waiting, MOST))
-        self._judge.judge(pairs, leave, self._noted_at)
+        self._judge.judge(pairs, leave, self._noted_at, held=self._held)
         for pair in pairs:
             del waiting[pair]
         return True
@@ -143,7 +165,7 @@ class Judging:
             self._read_before = state_rows.read_before(self._reader)
             self._judge.unreadable.clear()
         pairs = state_rows.after(self._reader, self._place, MOST)
-        self._judge.judge(pairs, leave, write=self._read_before is not None)
+        self._judge.judge(pairs, leave, held=self._held, write=self._read_before is not None)
         if len(pairs) < MOST:
             if self._read_before is not None:
                 state_rows.delete(self._engine, self._read_before, self._judge.unreadable)

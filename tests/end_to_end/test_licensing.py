@@ -185,7 +185,8 @@ def test_the_registry_decides_about_keys(system: System) -> None:
     wait_for(lambda: len(flags(system, module="domain_tools")) == len(expected), "the flags", 30)
     for rule, name in expected.items():
         (flag,) = flags(system, module="domain_tools", flag=rule)
-        assert flag["grade"] == "registry"
+        # One post states all these days. A single report of today is enough for a key that has always been dead.
+        assert flag["grade"] == ("registry" if rule == "dead_key" else "claimed")
         (row,) = system.read(INSTALLS, role="licensing", flag=rule, module="domain_tools")[1]["rows"]
         assert row["key"] == asked_key(system, "admin", keys[name])[1]["key"]
     # The vendor revokes the good key: dead since today, so no flag; then takes the revocation of the other back.

@@ -81,10 +81,11 @@ class Judge:
         leave: Collection[int] = (),
         loaded_at: float = float("-inf"),
         *,
+        held: Collection[Pair] = (),
         write: bool = False,
     ) -> int:
         """Judge installs, and all holders of their keys; returns the number of events. `leave` are left alone,
-        and what cannot be read.
+        and what cannot be read. The flags of `held` stay as they are.
 
         `loaded_at` is when the newest of their reports was loaded (`steady`): no flag is raised before the incidents
         are known up to then. `write` also writes the state of each install anew, as one row. Raises
@@ -113,7 +114,9 @@ class Judge:
         gone = install_data.retired(self._engine, "license", {install for (_, install), _ in found}) | set(leave)
         if write:
             self._write_states({pair: state for pair, state in states.items() if pair[1] not in gone})
-        return self._write({key: finding for key, finding in found.items() if key[0][1] not in gone}, now)
+        return self._write(
+            {key: finding for key, finding in found.items() if key[0][1] not in gone and key[0] not in held}, now
+        )
 
     def _terms(self, known: dict[Pair, Install], now: datetime) -> Terms:
         keys = {run.key for install in known.values() for run in install.runs if run.key}
