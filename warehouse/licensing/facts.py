@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from core.thresholds import Thresholds
 
 UNLICENSED, LAPSED = frozenset({"unlicensed", "invalid"}), frozenset({"expired", "suspended"})
+LICENSED = frozenset({"licensed"})
 AWAY = UNLICENSED | LAPSED
 UNKNOWN = "unknown"
 DEAD = frozenset({"expired", "suspended", "revoked"})
@@ -118,7 +119,8 @@ class Install:
 
 @dataclass(frozen=True)
 class Holder:
-    """An install that reports a key: since when, on which of the last 30 days, and from which places (hashes).
+    """An install that reports a key: since when it reports, on which of the last 30 days it claimed a license with the
+    key, and from which places (hashes).
 
     `met` is the first report that a connection delivered on the day that it states, `received` the days of such.
     """

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, ip_address
 from itertools import groupby
 from operator import itemgetter
 
-from warehouse.licensing.facts import Holder, Install, Run
+from warehouse.licensing.facts import LICENSED, UNKNOWN, Holder, Install, Run
 from warehouse.licensing.states import ADDRESS_DAYS, DAY, Report, State, first_time, last_time, moments, times
 
 _EPOCH = date(1970, 1, 1)
@@ -30,12 +30,20 @@ def install(module: str, number: int, state: State, now: datetime, networks: int
 
 
 def holder(number: int, state: State, now: datetime) -> tuple[int, Holder]:
-    """Return the key of an install's latest report, and the install as a holder of it."""
+    """Return the key of an install's latest report, and the install as a holder of it.
+
+    It has the days on which it claimed a license with that key: none if it does not claim one now. `unknown` changes
+    neither.
+    """
     (first, latest), recent = _ends(state), _recent(now)
+    known = [(last_time(days), report.status) for (report, _), days in state.seen.items() if report.status != UNKNOWN]
+    claims = bool(known) and max(known)[1] in LICENSED
     days: set[date] = set()
     received: set[date] = set()
     places: set[int] = set()
     for (report, place), seen in state.seen.items():
+        if not claims or report.status not in LICENSED or report.key != latest[2]:
+            continue
         found = {_date(last // DAY) for _, last in times(seen) if last >= recent}
         days |= found
         if report.received:

@@ -31,6 +31,7 @@ FROM (
 )
 GROUP BY module, install HAVING length(seen) >= {{days:UInt32}}
 """
+_PLACE = f"if(ip != '' OR ip_claim != '', cityHash64({_ADDRESS}), 0)"
 _ASKED = "module = {module:String} AND install IN {installs:Array(UInt64)}"
 
 
@@ -94,20 +95,27 @@ def holders(engine: Engine, keys: Collection[Key], now: datetime) -> dict[Key, l
             {"module": module},
         ):
             of_key.setdefault(install, set()).add(key)
-        for install, key, first, days, places, met, received in engine.query_each(
-            "SELECT install, argMax(key, (time, beacon)) AS latest, toUnixTimestamp(toDateTime(min(time))), "
-            "groupUniqArrayIf(toDate(time), time >= {since:DateTime}), "
-            f"groupUniqArrayIf(cityHash64({_ADDRESS}), time >= {{since:DateTime}} AND (ip != '' OR ip_claim != '')), "
+        for install, key, status, first, met, *claimed in engine.query_each(
+            "SELECT install, argMax(key, (time, beacon)) AS latest, "
+            "argMaxIf(status::String, (time, beacon), status != 'unknown'), toUnixTimestamp(toDateTime(min(time))), "
             "toUnixTimestamp(toDateTime(minIf(time, received = 1))), "
-            "groupUniqArrayIf(toDate(time), time >= {since:DateTime} AND received = 1) "
+            f"groupUniqArrayIf((key, toDate(time), {_PLACE}, received), "
+            "status = 'licensed' AND time >= {since:DateTime}) "
             f"FROM license_sightings WHERE {_ASKED} GROUP BY install",
             "installs",
             of_key,
             {"module": module, "since": since},
         ):
             if key in of_key[install]:
-                seen = _time(met) if met else None
-                holder = Holder(install, _time(first), frozenset(days), frozenset(places), seen, frozenset(received))
+                seen = [each for each in claimed[0] if each[0] == key and status == "licensed"]
+                holder = Holder(
+                    install,
+                    _time(first),
+                    frozenset(day for _, day, *_ in seen),
+                    frozenset(place for _, _, place, _ in seen if place),
+                    _time(met) if met else None,
+                    frozenset(day for _, day, _, is_received in seen if is_received),
+                )
                 found.setdefault((module, key), []).append(holder)
     return found
 

@@ -257,6 +257,20 @@ def test_networks_are_told_where_several_recur() -> None:
     assert state_facts.install("invoice_pro", 1, state, NOON, 4, 1).networks == {}
 
 
+@pytest.mark.parametrize("status", ["trial", "unknown", "invalid", "expired"])
+def test_an_install_holds_a_key_on_the_days_on_which_it_claims_a_license_with_it(status: str) -> None:
+    """A sample key for all trials is shared by none. An unknown status says nothing, and another key is another one."""
+    always = [of_report(int((NOON - timedelta(days=ago)).timestamp()), LICENSED, NOWHERE) for ago in range(9, 3, -1)]
+    other = LICENSED._replace(status=status)
+    later = [of_report(int((NOON - timedelta(days=ago)).timestamp()), other, NOWHERE) for ago in range(3, -1, -1)]
+    assert state_facts.holder(1, merged(later), NOON)[1].days == frozenset()
+    key, holder = state_facts.holder(1, merged([*always, *later]), NOON)
+    claimed = frozenset({(NOON - timedelta(days=ago)).date() for ago in range(9, 3, -1)} if status == "unknown" else ())
+    assert (key, holder.days, holder.received) == (7, claimed, claimed)
+    new = of_report(int(NOON.timestamp()) + 1, LICENSED._replace(key=8), NOWHERE)
+    assert state_facts.holder(1, merged([*always, new]), NOON)[1].days == {NOON.date()}
+
+
 def test_a_holder_has_the_days_and_places_of_thirty_days() -> None:
     """Its first report may be older. It has the days apart on which a report arrived on the day that it states."""
     key, holder = state_facts.holder(1, at_places((40, "198.51.100.7"), (2, "203.0.113.9"), (1, "203.0.113.9")), NOON)

@@ -3,9 +3,8 @@
 from datetime import datetime, timedelta
 
 from warehouse.licensing import facts
-from warehouse.licensing.facts import Install, Registered, Terms
+from warehouse.licensing.facts import LICENSED, Install, Registered, Terms
 from warehouse.licensing.findings import Finding, Grade, Piece, Rule, span
-from warehouse.licensing.rules.unknown_key import LICENSED
 
 
 def find(install: Install, terms: Terms) -> Finding | None:

@@ -1,9 +1,8 @@
 """`unauthorized_source`: the license comes from a source that the catalog does not declare."""
 
 from warehouse.licensing import facts
-from warehouse.licensing.facts import Install, Terms
+from warehouse.licensing.facts import LICENSED, Install, Terms
 from warehouse.licensing.findings import Finding, Piece, Rule, span
-from warehouse.licensing.rules.unknown_key import LICENSED
 
 
 def find(install: Install, terms: Terms) -> Finding | None:

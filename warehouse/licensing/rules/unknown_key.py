@@ -1,10 +1,8 @@
 """`unknown_key`: an install claims a license with a key that the module's registry does not know."""
 
 from warehouse.licensing import facts
-from warehouse.licensing.facts import Install, Terms
+from warehouse.licensing.facts import LICENSED, Install, Terms
 from warehouse.licensing.findings import Finding, Piece, Rule, reported, span
-
-LICENSED = frozenset({"licensed"})
 
 
 def find(install: Install, terms: Terms) -> Finding | None:

@@ -1,9 +1,8 @@
 """`wrong_module`: an install claims a license with a key that was sold for another module."""
 
 from warehouse.licensing import facts
-from warehouse.licensing.facts import Install, Terms
+from warehouse.licensing.facts import LICENSED, Install, Terms
 from warehouse.licensing.findings import Finding, Piece, Rule, reported, span
-from warehouse.licensing.rules.unknown_key import LICENSED
 
 
 def find(install: Install, terms: Terms) -> Finding | None:
