@@ -50,4 +50,7 @@ class Thresholds:
         10, whole(1, 100), "Incident guard: more than this percent of a module's installs turn from licensed in a day."
     )
     incident_installs: int = setting(10, whole(2, 10**6), "Incident guard: least installs that turn.")
-    incident_days: int = _days(14, "Incident guard: an incident is over after this many days at the latest.")
+    incident_days: int = _days(
+        14,
+        "Incident guard: an incident is over after this many days, a slow one so long after its last turn.",
+    )

@@ -48,7 +48,7 @@ def flags_content(answer: Row) -> tuple[list[html.Li], list[html.Li], str]:
 
 def _incident(incident: Row) -> html.Li:
     until = f" to {incident['until']}" if incident["until"] else ", and it lasts"
-    said = f"{incident['affected']} of {incident['installs']} installs turned from licensed at once"
+    said = f"{incident['affected']} of {incident['installs']} installs turned from licensed"
     return html.Li(f"Incident of {incident['module']}, {incident['since']}{until}: {said}. It raises no flags.")
 
 

@@ -16,8 +16,11 @@ from typing import Any
 DAYS = 60
 MODULES = ("invoice_pro", "ticket_ai", "domain_tools", "site_builder")
 OUTAGE_MODULE, LONG_OUTAGE_MODULE, NO_REGISTRY = "backup_suite", "chat_desk", "free_theme"
+# All of it loses its license, as local keys run out.
+LOCAL_KEYS_MODULE = "tax_rates"
 SOURCE = "whmcs-addon-modules"
 VERSION = "3.2.1"
+SAMPLE_KEY = hashlib.sha256(b"0000-0000").hexdigest()
 # A version that does not send its key.
 KEYLESS_VERSION = "1.0.4"
 
@@ -344,6 +347,15 @@ def long_outage(world: World) -> None:
         world.report(install, ago, "unlicensed" if hit and 1 < ago <= 7 else "licensed", key, address)
 
 
+def local_keys_run_out(world: World) -> None:
+    """The license server is down for two weeks, and each module notices when its local key runs out."""
+    module = LOCAL_KEYS_MODULE
+    install, key, address = world.install(module), world.key(module), world.address()
+    at = world.random.randrange(15)
+    for ago in world.daily(DAYS):
+        world.report(install, ago, "licensed" if ago > at else "invalid", key, address)
+
+
 def dual_stack(world: World) -> None:
     module = world.module()
     install, key, addresses = world.install(module), world.key(module), (world.address(), world.address6())
@@ -401,6 +413,13 @@ def new_customer(world: World) -> None:
 
 def trial(world: World) -> None:
     _runs((world.random.randrange(1, 30), 0, "trial"))(world, world.install(world.module()), None)
+
+
+def sample_key(world: World) -> None:
+    """All trials of a module send the key that its manual has."""
+    install, address = world.install(NO_REGISTRY), world.address()
+    for ago in world.daily(world.random.randrange(5, 30)):
+        world.report(install, ago, "trial", SAMPLE_KEY, address)
 
 
 def trial_then_bought(world: World) -> None:
@@ -555,6 +574,8 @@ HONEST: dict[str, Kind] = {
     "wrong clock": clock_skew,
     "new key after a renewal": new_key_after_renewal,
     "key late in the registry": key_registered_late,
+    "trial with a sample key": sample_key,
+    "vendor's outage as local keys run out": local_keys_run_out,
 }
 
 

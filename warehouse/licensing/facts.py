@@ -87,13 +87,17 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Incident:
-    """Many installs of a module that turned from licensed at once. `until` is None while it lasts."""
+    """Many installs of a module that turned from licensed at once, or most of them within weeks.
+
+    `until` is None while it lasts. `last` is the latest turn of the slow kind.
+    """
 
     module: str
     since: datetime
     until: datetime | None
     affected: int
     installs: int
+    last: datetime | None = None
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,24 @@
 """Incidents of the vendor: when many installs of a module turn from licensed at once, none of them is to blame. Pure.
 
-A license server that is down makes innocent modules report `unlicensed`. What began in an incident raises no flag while
-it lasts, and counts anew from its end.
+A license server that is down makes innocent modules report `unlicensed`: many at once, or one after the other, as their
+local keys run out. What began in an incident raises no flag while it lasts, and counts anew from its end.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from core.thresholds import Thresholds
 from warehouse.licensing.facts import Incident
 
 # Turns have no time but their day: any 24 hours lie within two days.
 WINDOW = timedelta(days=2)
+# Local keys run out within two weeks or so. If more than half of a module turn in that time, it is not the customers.
+SLOW_WINDOW = timedelta(days=21)
+SLOW_SHARE = 0.5
+SLOW_INSTALLS = 3
 END_OF_DAY = timedelta(days=1, seconds=-1)
 # An incident is over when less than this share of its installs has not returned.
 AWAY_SHARE = 0.5
@@ -58,38 +64,53 @@ def find(turns: Mapping[str, Sequence[Turn]], installs: Mapping[str, int], thres
         total = installs.get(module, 0)
         least = max(thresholds.incident_installs, total * thresholds.incident_percent // 100 + 1)
         ordered = sorted(of_module, key=lambda turn: turn.at)
-        first = end = 0
-        while first < len(ordered):
-            while end < len(ordered) and ordered[end].at < ordered[first].at + WINDOW:
-                end += 1
-            window = ordered[first:end] if end - first >= least else []
-            if len({turn.install for turn in window}) < least:
-                first += 1
-                continue
-            incident = _incident(module, window, total, thresholds)
-            found.append(incident)
-            ends = incident.until or datetime.max.replace(tzinfo=window[0].at.tzinfo)
-            while first < len(ordered) and ordered[first].at <= ends:
-                first += 1
+        at_once = _apart(ordered, WINDOW, least, partial(_incident, module, total, thresholds))
+        rest = [turn for turn in ordered if within(turn.at, module, at_once) is None]
+        most = max(SLOW_INSTALLS, int(total * SLOW_SHARE) + 1)
+        found += at_once + _apart(rest, SLOW_WINDOW, most, partial(_incident, module, total, thresholds, slow=True))
     return found
 
 
-def _incident(module: str, window: Sequence[Turn], total: int, thresholds: Thresholds) -> Incident:
+def _apart(
+    ordered: Sequence[Turn], width: timedelta, least: int, incident: Callable[[Sequence[Turn]], Incident]
+) -> list[Incident]:
+    """Return the incidents of `least` installs within `width`, each of which begins after the one before has ended."""
+    found: list[Incident] = []
+    there: Counter[int] = Counter()  # the installs of the turns from `first` to `end`
+    end = 0
+    for first, turn in enumerate(ordered):
+        while end < len(ordered) and ordered[end].at < turn.at + width:
+            there[ordered[end].install] += 1
+            end += 1
+        if len(there) >= least and (not found or (found[-1].until and turn.at > found[-1].until)):
+            found.append(incident(ordered[first:end]))
+        there[turn.install] -= 1
+        if not there[turn.install]:
+            del there[turn.install]
+    return found
+
+
+def _incident(
+    module: str, total: int, thresholds: Thresholds, window: Sequence[Turn], *, slow: bool = False
+) -> Incident:
     since, last = window[0].at, window[-1].at
-    longest = since + timedelta(days=thresholds.incident_days)
     returns = sorted(turn.back for turn in window if turn.back is not None)
     enough = int(len(window) * (1 - AWAY_SHARE)) + 1
     until = max(returns[enough - 1], last) + END_OF_DAY if len(returns) >= enough else None
     affected = len({turn.install for turn in window})
-    return Incident(module, since, min(until, longest) if until else None, affected, max(total, affected))
+    found = Incident(module, since, until, affected, max(total, affected), last if slow else None)
+    return replace(found, until=min(until, _longest(found, thresholds))) if until else found
+
+
+def _longest(incident: Incident, thresholds: Thresholds) -> datetime:
+    """Return until when an incident lasts at most. A slow one has begun when its last install has turned."""
+    return (incident.last or incident.since) + timedelta(days=thresholds.incident_days)
 
 
 def ended(incident: Incident, now: datetime, thresholds: Thresholds) -> Incident:
     """Return the incident, over if it has lasted for as long as one may."""
-    longest = incident.since + timedelta(days=thresholds.incident_days)
-    if incident.until is None and longest <= now:
-        return Incident(incident.module, incident.since, longest, incident.affected, incident.installs)
-    return incident
+    longest = _longest(incident, thresholds)
+    return replace(incident, until=longest) if incident.until is None and longest <= now else incident
 
 
 def within(moment: datetime, module: str, incidents: Iterable[Incident]) -> Incident | None:
@@ -105,6 +126,13 @@ def within(moment: datetime, module: str, incidents: Iterable[Incident]) -> Inci
 
 
 def since_incidents(since: datetime, module: str, incidents: Iterable[Incident]) -> datetime | None:
-    """Return from when a run counts: from the end of the incident in which it began; None while that lasts."""
-    incident = within(since, module, incidents)
-    return since if incident is None else incident.until
+    """Return from when a run counts: from the end of the incident in which it began; None while that lasts.
+
+    If another incident is under way then, from the end of that one.
+    """
+    for incident in sorted(incidents, key=lambda one: one.since):
+        if within(since, module, [incident]):
+            if incident.until is None:
+                return None
+            since = incident.until
+    return since

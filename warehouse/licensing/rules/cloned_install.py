@@ -44,7 +44,11 @@ CLONED_INSTALL = Rule(
     "cloned_install",
     "critical",
     "One install id reports from several networks on the same day, again and again.",
-    ("a server with several uplinks that takes turns", "a cluster of one customer that shares its database"),
+    (
+        "a server with several uplinks that takes turns",
+        "a cluster of one customer that shares its database",
+        "a restored backup or a test copy that runs beside the original",
+    ),
     find,
     windowed=True,
 )

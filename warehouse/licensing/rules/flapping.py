@@ -31,7 +31,12 @@ FLAPPING = Rule(
     "flapping",
     "warning",
     "The reported license comes and goes.",
-    ("a license check that often times out", "a key that is entered and removed for a test", "a restored backup"),
+    (
+        "a license check that often times out",
+        "an outage of the vendor's license server, now and then",
+        "a key that is entered and removed for a test",
+        "a restored backup",
+    ),
     find,
     guarded=True,
     windowed=True,

@@ -15,7 +15,12 @@ LAPSED = Rule(
     "lapsed",
     "warning",
     "The module has reported for weeks that its license ran out or was suspended.",
-    ("a renewal under way", "an invoice in dispute", "a customer who left and has not removed the module"),
+    (
+        "a renewal under way",
+        "an invoice in dispute",
+        "a customer who left and has not removed the module",
+        "an outage of the vendor's license server",
+    ),
     find,
     guarded=True,
 )

@@ -28,6 +28,7 @@ UNLICENSED = Rule(
     "critical",
     "The module has reported for days that it has no valid license.",
     (
+        "an outage of the vendor's license server",
         "a new customer who has not entered the key yet",
         "a firewall that blocks the license check",
         "a test system that nobody uses",
