@@ -73,13 +73,17 @@ SCHEMAS: dict[str, Schema] = {
     },
     "Decision": {
         "type": "object",
+        "description": "At least one of `state`, `assignee`, `note` and `undo` is given.",
         "additionalProperties": False,
         "required": ["revision"],
         "properties": {
             "revision": {**_NUMBER, "description": "The newest that you saw; 409 if there is a newer one."},
             "state": {"enum": [*STATES, None]},
             "assignee": {**_MAYBE, "description": "A user; an empty text for nobody."},
-            "note": {**_TEXT, "maxLength": MOST_NOTE},
+            "note": {
+                **_TEXT, "maxLength": MOST_NOTE,
+                "description": "No control characters but tabs and line ends; none that change the direction of text.",
+            },
             "undo": {**_TEXT, "description": "The `change` to take back, in place of the other members."},
         },
     },

@@ -1,5 +1,6 @@
 """Work on the cases of the license plane: reading and deciding. The access log records all of it, before any answer."""
 
+import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,6 +20,8 @@ from warehouse.engine import Engine
 from warehouse.queries.metrics import QueryError
 
 MOST_BULK = 200
+# Characters with which a text reads other than it is stored: overrides, embeddings and isolates of its direction.
+BIDI = frozenset(chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ class Casework:
         """Write the next revision of a case, if its newest is still `seen`. Raises `Conflict`."""
         self._check(decision)
         case = self._case(name)
+        if decision.state is None and decision.assignee is None and not decision.note.strip():
+            raise QueryError("missing_field", "state", "or the assignee or a note must be given")
         before = revisions.latest(self._engine, [case.subject]).get(case.subject)
         # What the page shows as disputed may be stored as open: the dispute may end.
         kept = before.state if before and not case.reopened else revisions.OPEN
@@ -179,6 +184,10 @@ class Casework:
             raise QueryError("bad_format", "assignee", "must be a user with the role licensing or admin")
         if len(decision.note) > MOST_NOTE:
             raise QueryError("out_of_range", "note", f"must have at most {MOST_NOTE} characters")
+        if any((unicodedata.category(each) == "Cc" and each not in "\t\r\n") or each in BIDI for each in decision.note):
+            raise QueryError(
+                "bad_format", "note", "must have no control characters, and none that turn the text around"
+            )
 
     def _note(self, person: Person, what: str, question: Mapping[str, str], rows: int) -> None:
         asked = {name: value for name, value in question.items() if value}

@@ -73,6 +73,9 @@ def test_the_counts_and_links_are_those_of_the_tables() -> None:
     assert "Self-reported" in told
     assert "Claimed" not in told
     assert case.dossier.users == "3"
+    # How long it was at the last change of the flag is not said beside that.
+    assert "Reported for at least" not in shown(head(case))
+    assert "Reported for at least" in shown(head(replace(case, dossier=replace(case.dossier, measured=""))))
 
 
 def test_what_was_cleared_is_folded_away_below_what_holds() -> None:

@@ -308,6 +308,11 @@ def test_the_read_api_decides_and_refuses(system: System) -> None:
     status, lost = call(system, f"{CASES}/{case}", token, {"revision": told["revision"], "state": "dismissed"})
     assert (status, lost["reason"], lost["change"]["change"]) == (409, "conflict", made["change"])
     assert call(system, f"{CASES}/{case}", token, {"revision": 1, "note": "x" * 2001})[1]["path"] == "note"
+    for wrong in ("a\x00b", "a\x1bb", "a\u202eb", "a\u2066b"):
+        refused = call(system, f"{CASES}/{case}", token, {"revision": 1, "note": wrong})
+        assert (refused[0], refused[1]["reason"], refused[1]["path"]) == (422, "bad_format", "note")
+    status, refused = call(system, f"{CASES}/{case}", token, {"revision": made["revision"]})
+    assert (status, refused["reason"]) == (422, "missing_field"), "nothing was decided"
     assert call(system, f"{CASES}/{case}", token, {"revision": 1, "state": "guilty"})[1]["path"] == "state"
     assert call(system, f"{CASES}/{case}", token, {"revision": 1, "assignee": "nobody at all"})[1]["path"] == "assignee"
     status, undone = call(system, f"{CASES}/{case}", token, {"revision": 0, "undo": made["change"]})

@@ -113,7 +113,8 @@ def dossier(engine: Engine, subject: Subject) -> Dossier:
     ]
     events = sorted(events, key=lambda event: event.at, reverse=True)[:MOST_EVENTS]
     entries, has_registry = registered(reader, keys), subject.module in registry.modules(reader)
-    measured = _measured(reader, subject) if subject.key and not states.unreadable else ""
+    pieces = [flag.pieces[0] for flag in sorted(newest.values(), key=lambda flag: (flag.event != "cleared", flag.at))]
+    measured = _measured(reader, subject, pieces[-1][1]) if subject.key and pieces and not states.unreadable else ""
     cases = _with_case(reader, subject.module, [report.install for report in (*installs, *others)])
     return Dossier(
         list(newest.values()),
@@ -180,15 +181,15 @@ def _holders(reader: Engine, module: str, keys: Iterable[int]) -> set[int]:
     return {install for (install,) in rows}
 
 
-def _measured(reader: Engine, subject: Subject) -> str:
-    """Return what the reports show now; a flag's evidence is of when it last changed."""
+def _measured(reader: Engine, subject: Subject, grade: str) -> str:
+    """Return what the reports show now; a flag's evidence is of when it last changed. `grade` is that of its days."""
     key = (subject.module, subject.key)
     try:
         holders = key_holders.holders(reader, [key], datetime.now(UTC)).get(key, [])
     except Unreadable as error:
         return f"What the reports of the last 30 days show cannot be read: {error}."
     known = registry.history(reader, [subject.key]).get(subject.key, {}).get(subject.module)
-    return shared_key.measured(holders, known)
+    return shared_key.measured(shared_key.received(holders) if grade == "recorded" else holders, known)
 
 
 def _with_case(reader: Engine, module: str, installs: Iterable[int]) -> set[int]:
@@ -219,7 +220,7 @@ def _flag_events(history: Sequence[Flagged]) -> list[Event]:
     """Return the flags' events. One about a key happens to all its installs at once, and is told once."""
     found: dict[tuple[datetime, str, str], Event] = {}
     for flag in history:
-        why = "" if flag.event == "raised" else f": {flag.why}"
+        why = "" if flag.event == "raised" else f": {flag.why.removeprefix('changed: ')}"
         text = f"Flag {flag.rule.replace('_', ' ')} {flag.event}{why}"
         found.setdefault((flag.at, flag.rule, flag.event), Event(flag.at, "flag", text))
     return list(found.values())

@@ -33,7 +33,8 @@ def head(opened: Opened) -> html.Div:
             ),
             *([("At once", f"{case.evidence.reach} installs")] if case.evidence.reach != case.installs else []),
             ("Since", day(case.since.date())),
-            ("Reported for at least", plural(case.days, "day")),
+            # What is measured now of a shared key says more, and stands in the evidence.
+            *([] if opened.dossier.measured else [("Reported for at least", plural(case.days, "day"))]),
         ]
     facts.append(("Assigned to", case.assignee or "nobody"))
     return html.Div(

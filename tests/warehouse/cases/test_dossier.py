@@ -58,7 +58,8 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     load(engine, {str(number): rows for number, rows in enumerate(batches)})
     one, two = pseudonyms([1, 2])
     shared = flag(two, "shared_key", key=key, reach=3)
-    raise_flags(engine, [flag(one), shared], "flags")
+    longer = flag(one, event="changed", revision=2, at=NOW, why="changed: the number of days")
+    raise_flags(engine, [flag(one), longer, shared], "flags")
     yield engine
     engine.close()
 
@@ -83,6 +84,13 @@ def test_an_install_is_told_with_what_changed(engine: Engine) -> None:
         (f"Status licensed → unlicensed, key {key} → no key", NOW - timedelta(days=5) + timedelta(hours=1)),
         ("First connection from the network 198.51.0.0/16 in 30 days", NOW - timedelta(days=4)),
     ]
+
+
+def test_a_change_of_a_flag_is_told_once(engine: Engine) -> None:
+    """With what has changed."""
+    (one,) = pseudonyms([1])
+    told = [event.text for event in dossier(engine, Subject(MODULE, one, 0)).events if event.kind == "flag"]
+    assert told == ["Flag unlicensed changed: the number of days", "Flag unlicensed raised"]
 
 
 def test_a_key_is_told_with_all_who_had_it(engine: Engine, key: int) -> None:
