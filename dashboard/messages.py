@@ -147,14 +147,14 @@ def too_few(k: int) -> html.Div:
     )
 
 
-def not_told(k: int) -> html.Div:
-    """For what is about installs of which it is not told how many they are."""
+def not_told(k: int, *, condition: bool) -> html.Div:
+    """For what is about installs of which it is not told how many they are. A `condition` may cover several values."""
     if k == 1:
         return too_few(k)
+    narrower = " A narrower question, such as PHP 7.4 in place of PHP up to 7.4, may be answered." if condition else ""
     return _empty(
         "Not told",
-        f"How many installs meet the filters is not told: none, or it would tell a group of {fewer(k)} installs. "
-        "A narrower question, such as PHP 7.4 in place of PHP up to 7.4, may be answered.",
+        f"How many installs meet the filters is not told: none, or it would tell a group of {fewer(k)} installs.{narrower}",
     )
 
 

@@ -11,6 +11,7 @@ from dashboard.links import link
 from dashboard.regions import Instead
 from dashboard.significance import CHANCE_NOTE, CLEAR, Z95, distance
 from dashboard.tables import NOTHING, Change, Linked, Part, TableCard, table
+from warehouse.queries.dimensions import is_condition
 
 MOST = 12
 
@@ -22,7 +23,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         return Instead(messages.choose_module())
     answer = data.question("drop", chosen.args())
     if answer["installs"] is None:
-        return Instead(messages.not_told(data.k))
+        return Instead(messages.not_told(data.k, condition=any(map(is_condition, chosen.conditions))))
     catalog, today = data.catalog(), filters.today()
     found = [(row, is_clear(row, answer, data.k)) for row in answer["features"][:MOST]]
     found.sort(key=lambda one: not one[1])

@@ -9,7 +9,7 @@ from dashboard.formatting import fewer
 from dashboard.regions import Instead
 from dashboard.tables import NOTHING, Part, TableCard, table
 from warehouse.queries import dimensions
-from warehouse.queries.dimensions import dimension_of
+from warehouse.queries.dimensions import dimension_of, is_condition
 from warehouse.queries.small_groups import OTHER
 
 MOST = 20
@@ -24,7 +24,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     answer = data.question("drop", chosen.args())
     found = [row for row in answer["rows"] if _may_be_dropped(row["version"], chosen)]
     if not found:
-        return Instead(messages.not_told(data.k))
+        return Instead(messages.not_told(data.k, condition=any(map(is_condition, chosen.conditions))))
     rows = [(row["version"], row["installs"], row["of"], Part(row["share"])) for row in found[:MOST]]
     columns = ("Version", "Installs hurt", "Of", "Share")
     notes = [f"The {MOST} versions with the most installs hurt."] if len(found) > MOST else []
