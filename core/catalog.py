@@ -26,7 +26,11 @@ MODES = ("open", "declared")
 _FIELDS: dict[Kind, str] = {"module": "module.name", "feature": "features", "source": "license.source"}
 PATTERNS = {kind: next(each.pattern for each in FIELDS if each.path == path) for kind, path in _FIELDS.items()}
 # The keys that not every kind of entry may have.
-_KINDS_WITH: dict[str, tuple[Kind, ...]] = {"title": ("module", "feature"), "releases": ("module",)}
+_KINDS_WITH: dict[str, tuple[Kind, ...]] = {
+    "title": ("module", "feature"),
+    "module": ("feature",),
+    "releases": ("module",),
+}
 SOON = timedelta(days=30)
 CHECK_SECONDS = 1.0
 
@@ -46,7 +50,8 @@ class CatalogError(Exception):
 class Entry:
     """A value that may be stored. `expires` is its last day (UTC), `title` its display name.
 
-    `releases` are the release dates of a module's versions.
+    `module` is the module of a feature, empty if it may be of any. `releases` are the release dates of a module's
+    versions.
     """
 
     kind: Kind
@@ -56,6 +61,7 @@ class Entry:
     title: str = ""
     expires: date | None = None
     releases: Mapping[str, date] = field(default_factory=dict)
+    module: str = ""
 
     def expired(self, today: date) -> bool:
         """Whether it is no longer stored."""
@@ -167,13 +173,15 @@ def _problems(kind: Kind, table: dict[str, Any]) -> list[str]:
     found = []
     known = [key for key in tuple(Entry.__annotations__)[1:] if kind in _KINDS_WITH.get(key, PATTERNS)]
     found += [f"has an unknown key {key}; known are {', '.join(known)}" for key in table if key not in known]
-    for key in ("name", "purpose", "owner", "title"):
+    for key in ("name", "purpose", "owner", "title", "module"):
         if key not in table:
-            found += [] if key == "title" else [f"has no {key}"]
+            found += [] if key in _KINDS_WITH else [f"has no {key}"]
         elif not isinstance(table[key], str) or not table[key].strip() or not table[key].isprintable():
             found.append(f"{key} must be a line of text")
     if not found and not re.fullmatch(PATTERNS[kind], table["name"], re.ASCII):
         found.append(f"its name must match {PATTERNS[kind]}")
+    if not found and "module" in table and not re.fullmatch(PATTERNS["module"], table["module"], re.ASCII):
+        found.append(f"its module must match {PATTERNS['module']}")
     if "expires" in table and not _is_date(table["expires"]):
         found.append("expires must be a date, as 2027-06-30, without quotes")
     releases = table.get("releases", {})

@@ -94,7 +94,7 @@ TITLES = {
     "invoice.pdf_export": "PDF export", "invoice.credit_note": "Credit notes", "invoice.fax_copy": "Fax copies",
     "bulk_email": "Bulk e-mail", "domain.whois": "Whois lookup", "ticket.suggest_reply": "Suggested replies",
 }  # fmt: skip
-DECLARED_ONLY = "invoice.qr_code"  # a feature of the catalog that nobody uses
+DECLARED_ONLY = ("invoice_pro", "invoice.qr_code")  # a module's feature in the catalog that nobody uses
 
 
 def season(day: dt.date) -> float:
@@ -120,8 +120,13 @@ def catalog(end: dt.date) -> str:
         parts.append(
             f'[[module]]\nname = "{module}"\npurpose = "Demonstration"\nowner = "Demo"\nreleases = {{ {days} }}'
         )
-    for feature, title in {**TITLES, DECLARED_ONLY: "QR codes"}.items():
-        parts.append(f'[[feature]]\nname = "{feature}"\ntitle = "{title}"\npurpose = "Demonstration"\nowner = "Demo"')
+    titled = [(module, feature) for module, features in FEATURES.items() for feature in features if feature in TITLES]
+    for module, feature in [*titled, DECLARED_ONLY]:
+        title = TITLES.get(feature, "QR codes")
+        parts.append(
+            f'[[feature]]\nname = "{feature}"\nmodule = "{module}"\ntitle = "{title}"\n'
+            'purpose = "Demonstration"\nowner = "Demo"'
+        )
     return "\n\n".join(parts) + "\n"
 
 

@@ -25,6 +25,7 @@ owner = "Invoice team"
 
 [[feature]]
 name = "invoice.pdf_export"
+module = "invoice_pro"
 purpose = "To decide about the old engine"
 owner = "Invoice team"
 expires = 2026-11-22
@@ -79,6 +80,7 @@ def test_an_entry_says_all_about_itself(tmp_path: Path) -> None:
     assert (module.title, module.owner, module.expires) == ("Invoice Pro", "Invoice team", None)
     assert module.releases == {"3.2.0": date(2026, 8, 1), "3.2.1": date(2026, 9, 15)}
     assert (feature.title, feature.purpose, feature.expires) == ("", "To decide about the old engine", TODAY)
+    assert (feature.module, module.module) == ("invoice_pro", "")
 
 
 @pytest.mark.parametrize(
@@ -114,6 +116,9 @@ def test_an_entry_says_all_about_itself(tmp_path: Path) -> None:
         (ENTRY + "expires = 2026-11-22T00:00:00Z\n", "line 1: feature x: expires must be a date"),
         (ENTRY + "expires = 2026\n", "line 1: feature x: expires must be a date"),
         (ENTRY + "releases = {}\n", "line 1: feature x: has an unknown key releases; known are name, purpose, owner"),
+        (ENTRY + "module = 7\n", "line 1: feature x: module must be a line of text"),
+        (ENTRY + 'module = "x.y"\n', "line 1: feature x: its module must match [a-z][a-z0-9_]{0,63}"),
+        (MODULE + 'module = "y"\n', "line 1: module x: has an unknown key module"),
         (MODULE + 'releases = ["3.2"]\n', "line 1: module x: releases must be versions with dates"),
         (MODULE + 'releases = { "3.2" = "2026-08-01" }\n', "line 1: module x: releases must be versions with dates"),
         (MODULE + "releases = { 3.2 = 2026-08-01 }\n", "line 1: module x: releases must be versions with dates"),

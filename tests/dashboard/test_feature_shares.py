@@ -6,6 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from flask.testing import FlaskClient
 
+from core.home import Home
+from dashboard.pages.features.rows import UNSEEN
 from dashboard.pages.overview import lifecycle
 from dashboard.pages.overview.moves import PLATFORMS
 from tests.dashboard.conftest import fill
@@ -57,6 +59,35 @@ def test_a_change_that_chance_may_explain_is_marked(
     row = fill(client, "features-rows", "module=invoice_pro")["features-grid"]["getRowsResponse"]["rowData"][0]
     assert (row["installs"], row["chance"]) == (used, chance)
     assert "Grey changes: chance may explain them." in fill(client, "features", "")["features-note"]["children"]
+
+
+CATALOG = "".join(
+    f'[[feature]]\nname = "{name}"\npurpose = "why"\nowner = "who"\n{module}'
+    for name, module in (
+        ("invoice.qr", 'module = "invoice_pro"\n'), ("ticket.sla", 'module = "ticket_ai"\n'),
+        ("ticket.auto_tag", ""), ("anything", ""),
+    )
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("search", "unseen"),
+    [
+        ("", [("invoice_pro", "invoice.qr"), ("ticket_ai", "ticket.sla"), ("", "anything")]),
+        ("module=invoice_pro", [("invoice_pro", "invoice.qr"), ("", "anything")]),
+        ("module=ticket_ai", [("ticket_ai", "ticket.sla"), ("", "anything")]),
+        (VERSION, []),
+    ],
+)
+def test_a_declared_feature_without_figures_is_listed_under_its_module(
+    visit: Visit, home: Home, monkeypatch: pytest.MonkeyPatch, search: str, unseen: list[tuple[str, str]]
+) -> None:
+    """The module is that of the catalog. Without one, what only another module's installs used is not this one's."""
+    ticket = {"module": {"name": "ticket_ai", "version": "1.0"}}
+    count_from([*FLEET, *beacons(range(9), 5, "", ["ticket.auto_tag"], **ticket)], monkeypatch)
+    home.catalog.write_text(CATALOG)
+    rows = fill(visit("admin"), "features-rows", search)["features-grid"]["getRowsResponse"]["rowData"]
+    assert [(row["module"], row["feature"]) for row in rows if row["hint"] == UNSEEN] == unseen
 
 
 def test_on_the_page_of_a_feature_it_is_of_the_installs_that_matched(visit: Visit) -> None:

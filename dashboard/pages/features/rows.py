@@ -1,11 +1,12 @@
 """The rows of the features table: each feature of each module, as a share of the module's installs. Read, sorted."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
 
+from core.catalog import Catalog
 from dashboard import filters
 from dashboard.charts.series import first
 from dashboard.data_source import DataSource
@@ -80,12 +81,28 @@ def read(data: DataSource, chosen: Filters, search: str | None = None, *, histor
             "href": link("/feature", search, {"name": feature, "module": module}),
         }
         found.features.append(_row(module, feature, name.title, name.about, name.mark or rare, figures))
-    seen = {row["feature"] for row in found.features}
-    for kind, feature in catalog.entries:
-        if kind == "feature" and feature not in seen and not chosen.conditions:
-            name = display_name(catalog, "feature", feature, today)
-            found.features.append(_row("", feature, name.title, name.about, name.mark or UNSEEN, {}))
+    for module, feature in _unseen(data, chosen, catalog, installs.keys()):
+        name = display_name(catalog, "feature", feature, today)
+        found.features.append(_row(module, feature, name.title, name.about, name.mark or UNSEEN, {}))
     return FeatureRows(ordered(found.features, BY_MODULE), found.folded)
+
+
+def _unseen(data: DataSource, chosen: Filters, catalog: Catalog, seen: Collection[Pair]) -> list[Pair]:
+    """The declared features without figures, of the chosen module or of all. Under conditions there are none.
+
+    Where the catalog names no module, a feature with figures is of the modules that have them. One without is of any:
+    its module is empty.
+    """
+    if chosen.conditions:
+        return []
+    declared = [(entry.module, name) for (kind, name), entry in catalog.entries.items() if kind == "feature"]
+    named = [pair for pair in declared if pair[0] and pair not in seen and chosen.module in ("", pair[0])]
+    known = {feature for _, feature in seen}
+    of_any = [pair for pair in declared if not pair[0] and pair[1] not in known]
+    if of_any and chosen.module:
+        everywhere = {feature for _, feature in pairs(data, "feature_installs", replace(chosen, module=""))}
+        of_any = [pair for pair in of_any if pair[1] not in everywhere]
+    return [*named, *of_any]
 
 
 def histories(data: DataSource, chosen: Filters) -> dict[str, Row]:
