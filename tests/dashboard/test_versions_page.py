@@ -56,6 +56,23 @@ def test_a_week_in_which_the_largest_version_is_folded_has_no_shares(
     assert "An empty week is not told: all installs are in (other)" in told["share_by_version-note"]["children"]
 
 
+def test_a_version_that_may_be_folded_in_a_week_is_not_told_there(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the week in which 3 installs run 3.2 it is in `(other)`. In the week without it nobody runs it."""
+    back = (YESTERDAY + timedelta(days=1)).weekday() + 2  # the Friday of the last whole week
+    sent = [*beacons(range(40), back + 14, "4.0.0"), *beacons(range(40, 60), back + 14, "3.2.0")]
+    sent += [*beacons(range(40), back + 7, "4.0.0"), *beacons(range(40, 43), back + 7, "3.2.0")]
+    sent += [*beacons(range(50, 53), back + 7, "2.0.0"), *beacons(range(40), back, "4.0.0")]
+    count_from(sent, monkeypatch)
+    told = fill(visit("product"), "share_by_version", "?module=invoice_pro")
+    shown = told["share_by_version-shown"]["data"]
+    assert shown["columns"] == ["Week", "3.2", "4.0", "(other)"]
+    assert [row[1:] for row in shown["rows"]] == [[0.3333, 0.6667, 0], [None, 0.8696, 0.1304], [0, 1, 0]]
+    assert "A version without a share in a week is in (other), or no install runs it." in str(told)
+    assert "An empty week" not in str(told)
+
+
 @pytest.mark.parametrize("region", NOTED)
 @pytest.mark.parametrize(
     ("filters", "said"),

@@ -154,9 +154,9 @@ def _by_week(card: Card, oracle: Oracle) -> list[list[Cell]]:
         if set(installs) == {OTHER}:
             rows.append([week, *(None for _ in card.columns[1:])])
             continue
-        shares = [installs.get(key, 0) / of for key in named]
-        rest = [max(1 - sum(shares), 0)] if OTHER in card.columns else []
-        rows.append([week, *(round(each, 4) for each in (*shares, *rest))])
+        shares = [installs.get(key, None if OTHER in installs else 0) for key in named]
+        rest = [max(of - sum(each or 0 for each in shares), 0)] if OTHER in card.columns else []
+        rows.append([week, *(part(each, of) for each in (*shares, *rest))])
     return rows
 
 

@@ -47,16 +47,21 @@ def _shares(data: DataSource, chosen: Filters, today: date) -> tuple[dict[str, l
 def stacked(installs: dict[str, dict[date, int]], totals: dict[date, int]) -> dict[str, list[float | None]]:
     """Shares of each week, for the largest series of all weeks in their order; the others are in `(other)`.
 
-    A week with a total of 0 has none.
+    A week with a total of 0 has none. A series that a week does not name has none either if the week has an `(other)`,
+    which may hold it; otherwise nobody runs it.
     """
     size = {key: sum(weeks.values()) for key, weeks in installs.items() if key != OTHER}
     named = sorted(
         sorted(size, key=size.__getitem__)[-len(PALETTE) :], key=lambda one: dimensions.order("version", one)
     )
     weeks = sorted(totals)
-    found: dict[str, list[float | None]] = {
-        key: [installs[key].get(week, 0) / totals[week] if totals[week] else None for week in weeks] for key in named
-    }
+    folded = installs.get(OTHER, {})
+
+    def part(key: str, week: date) -> float | None:
+        known = totals[week] and (week in installs[key] or week not in folded)
+        return installs[key].get(week, 0) / totals[week] if known else None
+
+    found: dict[str, list[float | None]] = {key: [part(key, week) for week in weeks] for key in named}
     rest = [
         max(1 - sum(values[number] or 0 for values in found.values()), 0) if totals[week] else None
         for number, week in enumerate(weeks)
@@ -72,7 +77,10 @@ def _drawn(shares: dict[str, list[float | None]], weeks: list[date], call: str) 
     note = (
         "Whole weeks. An install counts once, under its latest report in the week. Versions by their first two numbers."
     )
-    if any(all(values[number] is None for values in shares.values()) for number in range(len(weeks))):
+    told = [[part is not None for part in week] for week in zip(*shares.values(), strict=True)]
+    if any(any(week) and not all(week) for week in told):
+        note += f" A version without a share in a week is in {OTHER}, or no install runs it."
+    if not all(map(any, told)):
         note += (
             f" An empty week is not told: all installs are in {OTHER}, because a small group must not be told apart."
         )
