@@ -5,8 +5,8 @@ from datetime import date, datetime, timedelta
 THIN = "\N{NARROW NO-BREAK SPACE}"  # no locale reads it as a decimal separator, and no line ends within a number
 
 
-def count(number: int) -> str:
-    """`12 345`, with a narrow space."""
+def count(number: float) -> str:
+    """`12 345`, with a narrow space; decimals stay as they are."""
     return f"{number:,}".replace(",", THIN)
 
 

@@ -3,7 +3,7 @@
 A report has what the cards of the page show: it runs the page's own callbacks for the view's address.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +17,7 @@ from core.saved_views import View, ViewError
 from dashboard import formatting
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.release_marks import MARKS
+from dashboard.charts.tables import Unit
 from dashboard.data_source import DataSource, asking_as
 from dashboard.display_names import DIMENSIONS
 from dashboard.filter_bar import SIGNS
@@ -25,9 +26,13 @@ from dashboard.glossary import TERMS
 from dashboard.permissions import Callbacks, Page, Registered, page_at
 from dashboard.regions import HIDDEN
 from dashboard.report_pictures import line_picture
+from dashboard.static_html import StaticHtml
+from dashboard.tables import points
 from warehouse.queries.metrics import QueryError
 
 Values = dict[tuple[str, str], Any]  # by component and property
+# The inputs of the cards that have the address. The second has it once the first figures of Today are there.
+ADDRESS = frozenset({("url", "search"), ("overview-told", "value")})
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class Card:
 
     title: str
     about: str = ""
-    figures: list[tuple[str, str, str]] = field(default_factory=list)  # label, value, hint
+    figures: list[tuple[str, ...]] = field(default_factory=list)  # label, value, hint
+    sentences: list[str] = field(default_factory=list)
     summary: str = ""
     note: str = ""
     columns: list[str] = field(default_factory=list)
@@ -88,19 +94,33 @@ class Report:
                 if values[f"{page.name}-content", "style"] == HIDDEN:
                     yield Card(page.title, instead=_said(values[f"{page.name}-message", "children"]))
                     return
-        for callback in self._callbacks.of(page):
+        for callback in _as_on_page(self._callbacks.of(page), layout):
             names = [str(one.component_id) for one in callback.outputs]
             shown = [name.removesuffix("-shown") for name in names if name.endswith("-shown")]
             figures = [name.removesuffix("-value") for name in names if name.endswith("-value")]
-            if not (shown or figures) or ("url", "search") not in map(_spelled, callback.inputs):
+            said = [name.removesuffix("-said") for name in names if name.endswith("-said")]
+            facts = any(name.endswith(("-figures", "-body")) for name in names)
+            if not (shown or figures or said or facts) or not ADDRESS.intersection(map(_spelled, callback.inputs)):
                 continue
             values = _run(callback, view)
             if values.get((f"{names[-1].removesuffix('-card')}-card", "style"), {}) == HIDDEN:
                 continue
             if figures:
                 yield Card("Figures", figures=[_figure(layout, name, values) for name in figures])
+            if told := _facts(values):
+                yield Card("Figures", figures=told)
+            for name in said:
+                yield _words(layout, name, values)
             for name in shown:
                 yield _card(layout, name, values)
+
+
+def _as_on_page(callbacks: Sequence[Registered], layout: Component) -> list[Registered]:
+    """The callbacks in the order of what they fill. Those that ask the most are registered last."""
+    places = {str(getattr(one, "id", "")): number for number, one in enumerate(layout._traverse())}
+    return sorted(
+        callbacks, key=lambda one: min(places.get(str(each.component_id), len(places)) for each in one.outputs)
+    )
 
 
 def _spelled(one: Any) -> tuple[str, str]:
@@ -109,9 +129,24 @@ def _spelled(one: Any) -> tuple[str, str]:
 
 def _run(callback: Registered, view: View) -> Values:
     """The values that a callback sets for the address of a view."""
-    given = {("url", "search"): view.search, ("url", "pathname"): view.path}
+    given = {**dict.fromkeys(ADDRESS, view.search), ("url", "pathname"): view.path}
     results = callback.function(*(given.get(_spelled(one)) for one in callback.inputs))
     return dict(zip(map(_spelled, callback.outputs), results, strict=True))
+
+
+def _words(layout: Component, name: str, values: Values) -> Card:
+    """A card of sentences, or the message in their place."""
+    title, said = text_of(layout[f"{name}-title"]), values[f"{name}-said", "children"]
+    if not isinstance(said, list):
+        return Card(title, instead=text_of(values[f"{name}-message", "children"]))
+    return Card(title, sentences=[text_of(each, "") for each in said])
+
+
+def _facts(values: Values) -> list[tuple[str, ...]]:
+    """The label, the value and the hint of each figure card that `tables.facts` has drawn."""
+    children = [one for value in values.values() for one in (value if isinstance(value, list) else [value])]
+    drawn = [one.html for one in children if isinstance(one, StaticHtml) and one.html[0] == "dl"]
+    return [(label[-1], *(part[-1] for part in said[2:])) for _, _, *cards in drawn for _, _, label, said in cards]
 
 
 def _card(layout: Component, name: str, values: Values) -> Card:
@@ -119,7 +154,7 @@ def _card(layout: Component, name: str, values: Values) -> Card:
     shown = values[f"{name}-shown", "data"]
     if instead or not isinstance(shown, dict):
         return Card(title, instead=instead or "Nothing to show.")
-    rows = shown["rows"]
+    rows, units = shown["rows"], [shown["units"].get(column) for column in shown["columns"]]
     bars = [row[-1] or 0 for row in rows] if "Share" in shown["columns"][-1:] else []
     return Card(
         title,
@@ -127,7 +162,7 @@ def _card(layout: Component, name: str, values: Values) -> Card:
         summary=text_of(values.get((f"{name}-summary", "children"))),
         note=text_of(values.get((f"{name}-note", "children"))).replace(MARKS, "Releases"),  # the picture has no marks
         columns=list(shown["columns"]),
-        rows=[[_cell(value) for value in row] for row in rows],
+        rows=[[_cell(*cell) for cell in zip(row, units, strict=True)] for row in rows],
         bars=bars,
         picture=line_picture(rows) if "Date" in shown["columns"][:1] else "",
     )
@@ -147,12 +182,12 @@ def _said(message: Component) -> str:
     return " ".join(text if text.endswith(".") else f"{text}." for text in texts)
 
 
-def text_of(content: Any) -> str:
-    """The text of a component."""
+def text_of(content: Any, between: str = " ") -> str:
+    """The text of a component, with `between` between the texts of its parts."""
     if isinstance(content, Component):
         content = getattr(content, "children", None)
     if isinstance(content, (list, tuple)):
-        return " ".join(filter(None, map(text_of, content)))
+        return between.join(filter(None, (text_of(each, between) for each in content)))
     return "" if content is None or isinstance(content, Component) else str(content)
 
 
@@ -166,9 +201,9 @@ def filters_in_words(chosen: Filters) -> list[str]:
     return [*found, *([COMPARISONS[chosen.compare]] if chosen.compare != "off" else [])]
 
 
-def _cell(value: str | float | None) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, float):
-        return f"−{formatting.share(-value)}" if value < 0 else formatting.share(value)
-    return formatting.count(value) if isinstance(value, int) else value
+def _cell(value: str | float | None, unit: Unit | None) -> str:
+    if value is None or isinstance(value, str):
+        return "–" if value is None else value
+    if unit == "points":
+        return points(value)
+    return formatting.share(value) if isinstance(value, float) and unit is None else formatting.count(value)

@@ -31,6 +31,11 @@ class Linked:
 
 
 @dataclass(frozen=True)
+class Offer(Linked):
+    """A cell that is only a link, without a figure or a name: its column is not in the file."""
+
+
+@dataclass(frozen=True)
 class Part:
     """A share with a bar; None is not told."""
 
@@ -120,7 +125,7 @@ def table(
         )
         for number, (first, *rest) in enumerate(rows)
     ]
-    shown = ShownTable(columns, [[_value(cell) for cell in row] for row in rows], calls)
+    shown = _shown(columns, rows, calls)
     looks = [_class(cell) for cell in rows[0]] if rows else [""] * len(columns)
     heads = [html.Th(title, scope="col", className=look) for title, look in zip(columns, looks, strict=True)]
     return _scrolled(caption, heads, body, "plain-table"), note, asdict(shown)
@@ -198,6 +203,21 @@ def _warm(part: float | None, href: str) -> html.Td:
         return html.Td("", className="cold")
     inside = anchor(share(part), href, refine=True) if href else share(part)
     return html.Td(inside, className="warm", style={"--part": f"{min(part, 1) * 100:.0f}%"})
+
+
+def _shown(columns: Sequence[str], rows: Sequence[Sequence[Cell]], calls: Sequence[str]) -> ShownTable:
+    """The table of the file, which has no columns of offers."""
+    kept = [number for number in range(len(columns)) if not any(isinstance(row[number], Offer) for row in rows)]
+    changes = {
+        columns[number] for number in kept for row in rows
+        if isinstance(cell := row[number], Change) and cell.points is not None
+    }  # fmt: skip
+    return ShownTable(
+        [columns[number] for number in kept],
+        [[_value(row[number]) for number in kept] for row in rows],
+        calls,
+        dict.fromkeys(sorted(changes), "points"),
+    )
 
 
 def _value(cell: Cell) -> str | float | None:

@@ -1,23 +1,28 @@
 """The tables behind the charts: the same figures as the chart draws, as numbers and ISO dates. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
+from typing import Literal
 
 from dashboard.charts.bars import Row
 from dashboard.charts.series import Line
+
+Unit = Literal["points", "number"]
 
 
 @dataclass(frozen=True)
 class ShownTable:
     """The figures that a card shows, as a table: texts, numbers, ISO dates, and None for a figure that is hidden.
 
-    `calls` are the paths of the read API that answer with these figures.
+    `calls` are the paths of the read API that answer with these figures. Numbers with decimals are shares, except in
+    the columns of `units`: there they are differences of shares (`points`) or plain numbers (`number`).
     """
 
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str | float | None]] = ()
     calls: Sequence[str] = ()
+    units: Mapping[str, Unit] = field(default_factory=dict)
 
 
 def table_of_bars(title: str, rows: Sequence[Row], total: int, calls: Sequence[str]) -> ShownTable:

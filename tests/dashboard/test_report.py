@@ -1,6 +1,8 @@
 """Reports of saved views: they show what the page's cards show, for the role that asks."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,9 +11,12 @@ from flask.testing import FlaskClient
 from core.credentials import Credentials, Role
 from core.home import Home
 from core.saved_views import SavedViews, View
+from dashboard.data_source import DataSource
 from dashboard.formatting import count
+from dashboard.pages.overview import lifecycle
 from dashboard.permissions import PAGES, VIEWS
 from dashboard.report_pictures import line_picture
+from tests.dashboard.counted import YESTERDAY, beacons, count_from
 from warehouse.queries import metrics
 
 Visit = Callable[[str | None], FlaskClient]
@@ -70,6 +75,60 @@ def test_what_cannot_be_reported_is_said(
     SavedViews(home.dashboard).save(view)
     answer = report(visit(None), credentials, "a")
     assert (answer.status_code, said in answer.json["detail"]) == (404, True), answer.json
+
+
+def test_a_report_has_the_sentences_and_the_units_of_the_page(
+    visit: Visit, home: Home, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Differences of shares are in points, and a link is no column."""
+
+    def adoption(_data: Any, _args: Any, versions: Sequence[str]) -> dict[str, Any]:
+        rows = [{"share": 0.5, "installs": 20, "of": 40}] * 9
+        return {
+            name: {"released": str(YESTERDAY - timedelta(days=9)), "released_by": "catalog", "rows": rows}
+            for name in versions
+        }
+
+    sent = [*beacons(range(10), 30, "4.0.0"), *beacons(range(10, 40), 30, "3.3.0"), *beacons(range(40), 55, "3.3.0")]
+    count_from([*sent, *beacons(range(19), 5, "4.0.0"), *beacons(range(19, 40), 5, "3.3.0")], monkeypatch)
+    monkeypatch.setattr(DataSource, "adoption_of_each_version", adoption)
+    monkeypatch.setattr(DataSource, "question", lambda *_: {"rows": []})
+    SavedViews(home.dashboard).save(View("admin", "v1", "/versions", "?module=invoice_pro"))
+    text = report(visit(None), credentials, "v1").text
+    assert "<h2>The newest release</h2>" in text
+    assert "<li>4.0.0 was released on" in text
+    assert "<td>+22.5 points</td>" in text
+    assert "<td>−22.5 points</td>" in text
+    assert "what they run" not in text
+    assert "drop?" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "search", "said"),
+    [
+        (
+            "/",
+            "",
+            ["<h2>What changed</h2>", "<li>30 installs were active, 25.0% fewer than in the 28 days before (40).</li>"],
+        ),
+        ("/features", "", ["<td>1.0</td>", "<td>no change</td>"]),
+        ("/feature", "?module=invoice_pro&name=a", ['installs<span class="value">100%</span>', "30 of 30 installs"]),
+    ],
+)
+def test_a_report_has_the_figures_of_every_kind_of_card(
+    visit: Visit, home: Home, credentials: Credentials, monkeypatch: pytest.MonkeyPatch,
+    path: str, search: str, said: list[str],
+) -> None:  # fmt: skip
+    """The sentences of Today, uses per install as a number, and the figures at the head of a feature's page."""
+    count_from([*beacons(range(40), 52, "4.0.0", ["a"]), *beacons(range(30), 5, "4.0.0", ["a"])], monkeypatch)
+    monkeypatch.setattr(lifecycle, "last_weeks", lambda *_: [])
+    monkeypatch.setattr(DataSource, "question", lambda *_: {"rows": [], "installs": None, "of": None})
+    SavedViews(home.dashboard).save(View("admin", "v1", path, search))
+    text = report(visit(None), credentials, "v1").text
+    for each in said:
+        assert each in text
+    titles = re.findall("<h2>(.*?)</h2>", text)
+    assert path != "/" or titles.index("What changed") < titles.index("Figures") < titles.index("What changed most")
 
 
 def test_only_an_admin_token_gets_reports(visit: Visit, home: Home, credentials: Credentials) -> None:

@@ -21,7 +21,7 @@ from dashboard.pages.feature.retention import cells
 from dashboard.pages.versions.by_week import stacked
 from dashboard.projection import project
 from dashboard.static_html import StaticHtml, static
-from dashboard.tables import Change, Linked, Part, heat_map, points, table
+from dashboard.tables import Change, Linked, Offer, Part, heat_map, points, table
 
 MONDAYS = [date(2026, 8, 31) + timedelta(weeks=number) for number in range(12)]
 
@@ -61,6 +61,21 @@ def test_a_table_and_its_file_have_the_same_rows(number: int) -> None:
     assert shown["calls"] == ["/api"]
     told = ["4.0.0", "1\u202f234", "46%", "−8.1 points", "(other)", "not told", "not told", "–"][: 4 * number]
     assert texts(body) == ["Versions", "Version", "Installs", "Share", "Change", *told]
+
+
+def test_a_link_that_names_nothing_is_no_column_of_the_file() -> None:
+    """The table shows it, also where a row has none. Of the other columns the file has the units."""
+    rows = [("4.0.0", Offer("drop?", "/drop"), Change(0.1)), ("(other)", Offer(""), Change(None))]
+    body, _, shown = table("Versions", ("Version", "Up to it", "Change"), rows, [])
+    assert (shown["columns"], shown["rows"]) == (["Version", "Change"], [["4.0.0", 0.1], ["(other)", None]])
+    assert shown["units"] == {"Change": "points"}
+    assert "drop?" in texts(body)
+
+
+def test_days_are_no_points() -> None:
+    """A dash among them has no unit."""
+    rows: list[tuple[Any, ...]] = [("3.3.0 → 4.0.0", 12), ("(other) → (other)", Change(None))]
+    assert table("Upgrades", ("From → to", "Days"), rows, [])[2]["units"] == {}
 
 
 @pytest.mark.parametrize(("clear", "dimmed"), [(None, 0), (0, 2), (1, 1), (2, 0)])

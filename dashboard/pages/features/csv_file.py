@@ -75,7 +75,7 @@ def shown(found: rows.FeatureRows, chosen: Filters) -> ShownTable:
     ]
     largest = [*found.features[:MOST_ROWS], *found.folded]
     cells = [[_number(row[field]) for field in _FIELDS] for row in largest]
-    return ShownTable(COLUMNS, cells, calls)
+    return ShownTable(COLUMNS, cells, calls, {"Change": "points", "Uses per install": "number"})
 
 
 def _number(value: Any) -> Any:

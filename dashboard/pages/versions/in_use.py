@@ -9,7 +9,7 @@ from dashboard.filters import Filters
 from dashboard.links import filter_link, link
 from dashboard.regions import Instead
 from dashboard.significance import may_be_chance
-from dashboard.tables import GREY_CHANGES, NOTHING, Cell, Change, Linked, Part, TableCard, table
+from dashboard.tables import GREY_CHANGES, NOTHING, Cell, Change, Offer, Part, TableCard, table
 from warehouse.queries.small_groups import OTHER
 
 MOST = 15
@@ -26,7 +26,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     total = sum(installs.values())
     rows: list[tuple[Cell, ...]] = []
     for version, number in list(installs.items())[:MOST]:
-        run = Linked("what they run", filter_link("/platforms", search, "version", version))
+        run = filter_link("/platforms", search, "version", version)
         drop = link("/drop", search, {"version.le": version}) if version != OTHER else ""
         rows.append(
             (
@@ -34,8 +34,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
                 number,
                 Part(number / total),
                 _change(version, now, before),
-                run if run.href else "",
-                Linked("drop?", drop) if drop else "",
+                Offer("what they run" if run else "", run),
+                Offer("drop?" if drop else "", drop),
             )
         )
     note = f"By the latest report of each install, newest version first. {GREY_CHANGES}"
