@@ -45,6 +45,8 @@ from warehouse.queries.questions import QUESTIONS, ask
 
 # Of the body of a POST, in bytes.
 MOST_BODY = 1024
+# Parameters that count as not given when they are empty. All others are filters.
+OPTIONAL = frozenset({"from", "to", "grain", "by", "count", "limit", "cursor", "days", "sort"})
 KEY_HASH = re.compile(next(field.pattern for field in FIELDS if field.path == "license.key_hash"), re.ASCII)
 
 log = logging.getLogger("pharos.api")
@@ -264,7 +266,11 @@ def _away(trouble: Trouble | None) -> str:
 
 
 def _arguments() -> dict[str, str]:
-    for name in request.args:
+    """Return the parameters. Raises `QueryError` for one that is given twice, and for a filter without a value."""
+    for name, value in request.args.items():
         if len(request.args.getlist(name)) > 1:
             raise QueryError("too_many_items", "query", "a parameter is given twice")
+        # A variable that is not set would otherwise select everything.
+        if not value and name not in OPTIONAL:
+            raise QueryError("bad_format", printable(name), "must not be empty")
     return request.args.to_dict()

@@ -1,11 +1,9 @@
 """The read API's paths for cases of the license plane: read them, and decide about them."""
 
-import base64
-import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, g, request
@@ -18,6 +16,7 @@ from warehouse.cases.dossier import Flagged, Reported
 from warehouse.cases.listing import DEFAULT_LIMIT, MOST, Case
 from warehouse.cases.revisions import Conflict, Revision
 from warehouse.licensing.state_codec import Unreadable
+from warehouse.queries import cursors
 from warehouse.queries.metrics import QueryError
 
 CASE = f"{CASES}/<case>"
@@ -40,13 +39,14 @@ def register(routes: Blueprint, casework: Casework, arguments: Callable[[], dict
     @routes.get(CASES)
     def get_cases() -> Response:
         given = arguments()
-        limit, after = _limit(given.pop("limit", "")), _after(given.pop("cursor", ""))
+        after, limit = _after(given), _limit(given.pop("limit", ""))
+        given.pop("cursor", "")
         found, total = casework.list(person(), "api cases", given, after=after, limit=limit)
         more = after + len(found) < total.cases
         return json_answer(200, {
             "cases": total.cases, "installs": total.installs, "keys": total.keys,
             "rows": [_case(case, spelled) for case in found],
-            **({"next_cursor": base64.urlsafe_b64encode(str(after + len(found)).encode()).decode()} if more else {}),
+            **({"next_cursor": cursors.cursor("cases", given, [after + len(found)])} if more else {}),
         })  # fmt: skip
 
     @routes.get(CASE)
@@ -109,18 +109,11 @@ def _limit(text: str) -> int:
     return int(text or DEFAULT_LIMIT)
 
 
-def _after(cursor: str) -> int:
-    try:
-        text = base64.urlsafe_b64decode(cursor.encode()).decode()
-    except (binascii.Error, ValueError):
-        _bad_cursor()
-    if text and not re.fullmatch(r"[0-9]{1,7}", text):
-        _bad_cursor()
-    return int(text or 0)
-
-
-def _bad_cursor() -> NoReturn:
-    raise QueryError("bad_format", "cursor", "must be a next_cursor from an answer")
+def _after(args: Mapping[str, str]) -> int:
+    place = ":".join(cursors.place("cases", args) or ["0"])
+    if not re.fullmatch(r"[0-9]{1,7}", place):
+        cursors.refuse()
+    return int(place)
 
 
 Spelled = Callable[[datetime], str]

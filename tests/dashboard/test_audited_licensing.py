@@ -14,7 +14,7 @@ from core.credentials import Credentials, Role
 from core.home import Home, derive
 from core.settings import Settings
 from tests.dashboard.conftest import call, fill, output_of
-from warehouse.queries import licensing
+from warehouse.queries import cursors, licensing
 
 Visit = Callable[[str | None], FlaskClient]
 ROW: dict[str, Any] = dict.fromkeys(("id", "module", "version", "status", "source", "key", "ip", "country"), "") | {
@@ -79,7 +79,7 @@ def test_the_read_api_is_a_look_of_its_token(app: Flask, credentials: Credential
     """The read API records the token's id and the filters, but no cursor, which contains a pseudonym."""
     token = credentials.add_token(Role.LICENSING)
     (known,) = credentials.tokens()
-    cursor = "aW52b2ljZV9wcm86NDI="
+    cursor = cursors.cursor("installs", {"flag": "lapsed"}, ["invoice_pro", 42])
     assert read(app, token, f"installs?flag=lapsed&limit=7&cursor={cursor}").status_code == 200
     assert read(app, token, "flags").status_code == 200
     flags, installs = log.entries(10)

@@ -17,6 +17,7 @@ from core.logs import HEADER, JsonLine, with_request_ids
 from dashboard.app import MOST_BODY_BYTES
 from dashboard.permissions import CALLBACKS, EXTENSION
 from tests.dashboard.conftest import EmptyEngine
+from warehouse.queries import cursors
 
 Visit = Callable[[str | None], FlaskClient]
 # What stands in for any part of a call.
@@ -131,6 +132,9 @@ def test_a_body_that_is_too_large_is_not_read(visit: Visit, path: str, kind: str
         "x",
         "=",
         "é",
+        *(cursors.cursor("installs", {}, place) for place in ([], [""], ["x"], ["x", -1], ["x", 1 << 64], ["x", 1, 1])),
+        cursors.cursor("flags", {}, ["x", 1]),
+        cursors.cursor("installs", {"module": "x"}, ["x", 1]),
     ],
 )
 def test_a_made_up_cursor_is_refused(visit: Visit, credentials: Credentials, cursor: str) -> None:
@@ -143,6 +147,58 @@ def test_a_made_up_cursor_is_refused(visit: Visit, credentials: Credentials, cur
     )
     assert answer.status_code == 422
     assert answer.get_json(force=True)["path"] == "cursor"
+
+
+@pytest.mark.parametrize("place", [[], ["x", "y", 1], ["x", "y", 1, -1], ["x" * 65, "y", 1, 1], ["x", "y", 1, 1 << 64]])
+def test_a_made_up_cursor_of_flags_is_refused(visit: Visit, credentials: Credentials, place: list[object]) -> None:
+    """As one of installs."""
+    headers = {"Authorization": f"Bearer {credentials.add_token(Role.ADMIN)}"}
+    query = {"cursor": cursors.cursor("flags", {}, place)}
+    answer = visit(None).get("/api/v1/licensing/flags", query_string=query, headers=headers)
+    assert (answer.status_code, answer.get_json(force=True)["path"]) == (422, "cursor")
+
+
+@pytest.mark.parametrize("path", ["installs", "flags", "cases"])
+def test_a_cursor_belongs_to_its_list_and_filters(visit: Visit, credentials: Credentials, path: str) -> None:
+    """With the other filters it would lead to an end that looks like that of the list. The limit may change."""
+    headers = {"Authorization": f"Bearer {credentials.add_token(Role.ADMIN)}"}
+    places: dict[str, list[object]] = {"installs": ["a", 1], "flags": ["a", "lapsed", 0, 1], "cases": [50]}
+
+    def status(name: str, module: str) -> int:
+        query = {"cursor": cursors.cursor(name, {"module": "a"}, places[path]), "module": module, "limit": "7"}
+        return visit(None).get(f"/api/v1/licensing/{path}", query_string=query, headers=headers).status_code
+
+    assert (status(path, "a"), status(path, "b"), status("other", "a")) == (200, 422, 422)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("metrics/installs", "php_series.lt"),
+        ("metrics/feature_uses", "module"),
+        ("metrics/lifecycle", "php.in"),
+        ("metrics/retention", "feature"),
+        ("licensing/installs", "status"),
+        ("licensing/flags", "flag"),
+        ("licensing/cases", "state"),
+        ("licensing/trends", "module"),
+    ],
+)
+def test_a_filter_without_a_value_is_refused(visit: Visit, credentials: Credentials, path: str, name: str) -> None:
+    """A shell variable that is not set must not select everything."""
+    headers = {"Authorization": f"Bearer {credentials.add_token(Role.ADMIN)}"}
+    answer = visit(None).get(
+        f"/api/v1/{path}?module=a&{name}=" if name != "module" else f"/api/v1/{path}?module=", headers=headers
+    )
+    problem = answer.get_json(force=True)
+    assert (answer.status_code, problem["reason"], problem["path"]) == (422, "bad_format", name)
+
+
+def test_other_parameters_without_a_value_are_not_given(visit: Visit, credentials: Credentials) -> None:
+    """Their defaults are no filters."""
+    headers = {"Authorization": f"Bearer {credentials.add_token(Role.ADMIN)}"}
+    for query in ("metrics/installs?from=&to=&grain=&by=&count=&limit=", "licensing/installs?limit=&cursor="):
+        assert visit(None).get(f"/api/v1/{query}", headers=headers).status_code == 200, query
 
 
 @pytest.mark.parametrize("module", ["x" * 65, "a\0b", "\x1b[31m"])

@@ -3,8 +3,7 @@
 A flag is a reason to review an install, not a verdict. Its evidence states what was seen and who says so.
 """
 
-import base64
-import binascii
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +15,7 @@ from warehouse.engine import Engine
 from warehouse.licensing.findings import GRADES, SEVERITIES
 from warehouse.licensing.flags import Flag, flag_of
 from warehouse.licensing.rules import BY_NAME, RULES
+from warehouse.queries import cursors
 from warehouse.queries.metrics import QueryError
 from warehouse.server_users import ServerUser
 
@@ -74,7 +74,7 @@ def flags(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> 
     ((installs,),) = reader.query(f"SELECT uniqExact(install) FROM ({CURRENT_FLAGS}) WHERE {where}", parameters)  # noqa: S608
     found = reader.query(
         _SUBJECTS.replace("{where}", where),
-        {**parameters, **_after(args.get("cursor", "")), "limit": limit + 1},
+        {**parameters, **_after(args), "limit": limit + 1},
     )
     more, found = len(found) > limit, found[:limit]
     return {
@@ -82,7 +82,7 @@ def flags(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> 
         "flags": [_flag(row, spelled) for row in found],
         "installs": installs,
         "incidents": _incidents(reader, spelled),
-        **({"next_cursor": _cursor(found[-1][:4])} if more else {}),
+        **({"next_cursor": cursors.cursor("flags", args, found[-1][:4])} if more else {}),
         **({"history": _history(reader, parameters["id"], spelled)} if id else {}),
     }
 
@@ -227,18 +227,12 @@ def second(moment: datetime) -> str:
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _cursor(place: Sequence[Any]) -> str:
-    return base64.urlsafe_b64encode(":".join(map(str, place)).encode()).decode()
-
-
-def _after(cursor: str) -> dict[str, Any]:
-    if not cursor:
+def _after(args: Mapping[str, str]) -> dict[str, Any]:
+    place = cursors.place("flags", args)
+    if place is None:
         return {"after_module": "", "after_rule": "", "after_key": 0, "after": 0}
-    try:
-        module, rule, key, subject = base64.urlsafe_b64decode(cursor.encode()).decode().split(":")
-        numbers = [int(each) for each in (key, subject) if each.isascii() and each.isdigit()]
-    except (binascii.Error, ValueError):
-        numbers = []
+    module, rule, *rest = place if len(place) == 4 else ("", "")
+    numbers = [int(each) for each in rest if re.fullmatch(r"[0-9]{1,20}", each)]
     if len(numbers) != 2 or max(numbers) >= 1 << 64 or len(module) > 64 or len(rule) > 64:
-        raise QueryError("bad_format", "cursor", "must be a next_cursor from an answer")
+        cursors.refuse()
     return {"after_module": module, "after_rule": rule, "after_key": numbers[0], "after": numbers[1]}

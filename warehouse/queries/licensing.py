@@ -3,8 +3,6 @@
 What an install reported is sealed. A status is found by unsealing, a bounded number of installs for each request.
 """
 
-import base64
-import binascii
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from warehouse.licensing.flags import Flag, by_pair, disputed, is_disputed
 from warehouse.licensing.flags import latest as latest_flags
 from warehouse.licensing.state_reports import Latest, latest
 from warehouse.licensing.state_rows import Pair
+from warehouse.queries import cursors
 from warehouse.queries.license_flags import (
     CURRENT_FLAGS,
     choice,
@@ -41,7 +40,7 @@ Row = dict[str, Any]
 REVIEWS = ("disputed",)
 _PARAMETERS = ("module", "status", "flag", "severity", "grade", "review", "key", "limit", "cursor")
 
-_CURSOR = re.compile(rf"(?P<module>{MODULE}):(?P<install>[0-9]{{1,20}})", re.ASCII)
+_PLACE = re.compile(rf"(?P<module>{MODULE}):(?P<install>[0-9]{{1,20}})", re.ASCII)
 
 
 def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) -> dict[str, Any]:
@@ -50,8 +49,8 @@ def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) 
     Times are rounded to the day, or with `seconds` to the second. Exact times would let a reader link a row to a figure
     that has just changed. `args`: `module`, `status` (comma-separated; `!licensed` excludes), `flag` (`any` for all),
     `severity`, `grade`, `review` (`disputed`), `key` (a pseudonym), `limit` (default 100, at most 1000), `cursor` (from
-    the previous page). The last page has no cursor; another may have fewer rows than `limit`, even none. Raises
-    `QueryError`, `EngineError`, and `Unreadable` without the key of the states.
+    the previous page, with the same filters). The last page has no cursor; another may have fewer rows than `limit`,
+    even none. Raises `QueryError`, `EngineError`, and `Unreadable` without the key of the states.
     """
     engine = engine.as_user(ServerUser.LICENSING)
     found, last = _matching(engine, _Asked.of(args))
@@ -63,7 +62,7 @@ def installs(engine: Engine, args: Mapping[str, str], *, seconds: bool = False) 
             _row(pair, report, flagged.get(pair, []), spelled, disputed=is_disputed(pair, statements))
             for pair, report in found.items()
         ],
-    } | ({"next_cursor": base64.urlsafe_b64encode(f"{last[0]}:{last[1]}".encode()).decode()} if last else {})
+    } | ({"next_cursor": cursors.cursor("installs", args, last)} if last else {})
 
 
 def any_install(engine: Engine) -> bool:
@@ -153,7 +152,7 @@ class _Asked:
             where.append("(module, install) IN (SELECT module, install FROM license_keys WHERE key IN ({key:UInt64}))")
         return cls(
             module_of(args), statuses, "".join(f" AND {each}" for each in where), parameters,
-            _after(args.get("cursor", "")), limit_of(args.get("limit", "")),
+            _after(args), limit_of(args.get("limit", "")),
         )  # fmt: skip
 
     def has(self, report: Latest) -> bool:
@@ -170,15 +169,13 @@ class _Asked:
         return conditions + self.where, {**parameters, **self.parameters}
 
 
-def _after(cursor: str) -> Pair:
-    if not cursor:
+def _after(args: Mapping[str, str]) -> Pair:
+    place = cursors.place("installs", args)
+    if place is None:
         return "", 0
-    try:
-        after = _CURSOR.fullmatch(base64.urlsafe_b64decode(cursor.encode()).decode())
-    except (binascii.Error, ValueError):
-        after = None
+    after = _PLACE.fullmatch(":".join(place))
     if after is None or int(after["install"]) >= 1 << 64:
-        raise QueryError("bad_format", "cursor", "must be a next_cursor from an answer")
+        cursors.refuse()
     return after["module"], int(after["install"])
 
 
