@@ -65,6 +65,30 @@ class LicenseRows:
         return str(decrypt(self._seal, base64.b64decode(sealed)))
 
 
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of a license: what `LicenseRows.row` takes as JSON."""
+    day = {"type": ["string", "null"], "format": "date"}
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["key_hash", "module", "state"],
+        "properties": {
+            "key_hash": {"type": "string", "pattern": f"^{_PATTERNS['license.key_hash']}$"},
+            "module": {"type": "string", "pattern": f"^{_PATTERNS['module.name']}$"},
+            "state": {"type": "string", "enum": list(STATES)},
+            "max_installs": _number_schema(1, "Absent or null: no limit."),
+            "copies": _number_schema(0, "Absent or null: 1."),
+            "source": {"type": ["string", "null"], "pattern": f"^{_PATTERNS['license.source']}$"},
+            "valid_from": day,
+            "valid_until": day,
+        },
+    }
+
+
+def _number_schema(least: int, absent: str) -> dict[str, Any]:
+    return {"type": ["integer", "null"], "minimum": least, "maximum": MOST_INSTALLS, "description": absent}
+
+
 def encode(row: Row) -> bytes:
     """Return a row for the spool."""
     return msgspec.json.encode(row)

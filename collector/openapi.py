@@ -2,14 +2,15 @@
 
 from typing import Any
 
-from collector import pace
+from collector import license_rows, pace
 from collector.problems import STATUS, TITLES
 from collector.rights import api
 from collector.validate import MAX_BATCH, Reason
 from core.fields import json_schema
 
-# Reasons that apply to every operation: requests rejected before routing, and failures.
+# Reasons that apply to every operation: requests rejected before routing, another method at its path, and failures.
 _ANY = (
+    Reason.METHOD_NOT_ALLOWED,
     Reason.BAD_REQUEST,
     Reason.URI_TOO_LONG,
     Reason.EXPECTATION_FAILED,
@@ -23,18 +24,7 @@ _BEACONS = (*_BODY, Reason.UNAUTHORIZED, Reason.MODULE_NOT_ALLOWED)
 def document() -> dict[str, Any]:
     """Return an OpenAPI 3.1 document."""
     beacon = {name: value for name, value in json_schema().items() if name != "$schema"}
-    beacon_or_batch = {
-        "oneOf": [
-            {"$ref": "#/components/schemas/Beacon"},
-            {
-                "type": "array",
-                "items": {"$ref": "#/components/schemas/Beacon"},
-                "minItems": 1,
-                "maxItems": MAX_BATCH,
-            },
-        ]
-    }
-    body = {"required": True, "content": {"application/json": {"schema": beacon_or_batch}}}
+    body = {"required": True, "content": {"application/json": {"schema": _one_or_many("Beacon", MAX_BATCH)}}}
     encoding = {
         "name": "Content-Encoding",
         "in": "header",
@@ -73,6 +63,22 @@ def document() -> dict[str, Any]:
                     "requestBody": body,
                     "responses": {
                         "200": _answer("The rows of both planes.", "Checked"),
+                        **_problems(*_BEACONS),
+                    },
+                }
+            },
+            "/v1/licenses": {
+                "put": {
+                    "summary": "Put licenses into the registry, one or a batch; idempotent, and history is kept",
+                    "operationId": "putLicenses",
+                    "security": [{"registryKey": []}],
+                    "parameters": [encoding],
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": _one_or_many("License", license_rows.MOST_ROWS)}},
+                    },
+                    "responses": {
+                        "202": _answer("At least one license is on disk.", "LicensesAccepted"),
                         **_problems(*_BEACONS),
                     },
                 }
@@ -117,7 +123,14 @@ def document() -> dict[str, Any]:
             ),
         },
         "components": {
-            "securitySchemes": {"ingestKey": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "ingestKey": {"type": "http", "scheme": "bearer"},
+                "registryKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A key of `pharos keys new --registry`.",
+                },
+            },
             "schemas": {
                 "Beacon": beacon,
                 "Rejection": _closed(
@@ -146,6 +159,11 @@ def document() -> dict[str, Any]:
                 ),
                 "Checked": _closed(
                     beacons={"type": "array", "items": {"type": "object"}},
+                    rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
+                ),
+                "License": license_rows.schema(),
+                "LicensesAccepted": _closed(
+                    accepted={"type": "integer", "minimum": 1},
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
                 ),
                 "RightsRequest": api.request_schema(),
@@ -177,6 +195,11 @@ def document() -> dict[str, Any]:
     }
 
 
+def _one_or_many(name: str, most: int) -> dict[str, Any]:
+    one = {"$ref": f"#/components/schemas/{name}"}
+    return {"oneOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": most}]}
+
+
 def _closed(optional: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]:
     return {
         "type": "object",
@@ -204,6 +227,7 @@ def _problems(*reasons: Reason) -> dict[str, Any]:
 _RETRY = {"Retry-After": {"required": True, "schema": {"type": "integer", "minimum": 1}}}
 _HEADERS = {
     401: {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}}},
+    405: {"Allow": {"required": True, "schema": {"type": "string"}}},
     429: _RETRY,
     503: _RETRY,
 }
