@@ -18,11 +18,13 @@
     monthName: ({ value }) => (/^\d{4}-\d{2}$/.test(value)
       ? new Date(value).toLocaleDateString("en-GB", { month: "short", year: "numeric", timeZone: "UTC" }).replace("Sept", "Sep")
       : value),
-    // Where there is no room for it, the column of modules gives way, and the names stay while the figures scroll.
+    // Where there is no room for it, the column of modules gives way, and the names stay while the figures scroll. The rows
+    // are not ordered by what has no header to say so.
     narrow: ({ api }) => {
       const narrow = document.getElementById("features-grid").clientWidth < 600;
       if (api.getColumn("module").isVisible() !== narrow) return;
-      api.applyColumnState({ state: [{ colId: "module", hide: narrow }, { colId: "feature", pinned: narrow ? "left" : null }] });
+      const module = { colId: "module", hide: narrow, ...(narrow ? { sort: null } : {}) };
+      api.applyColumnState({ state: [module, { colId: "feature", pinned: narrow ? "left" : null }] });
     },
   });
 

@@ -144,6 +144,10 @@ def test_a_phone_shows_shares_beside_names(page: Page) -> None:
     opened_on_phone(page, "Features")
     grid = page.locator("#features-grid")
     expect(grid.locator('[role=columnheader][col-id="module"]')).to_have_count(0)
+    # The order is that of the header that shows one.
+    expect(grid.locator('[role=columnheader][aria-sort="descending"]')).to_have_attribute("col-id", "adoption")
+    shares = [float(text.rstrip("%")) for text in grid.locator('.ag-row [col-id="adoption"] .number').all_inner_texts()]
+    assert shares == sorted(shares, reverse=True)
     row = grid.locator(".ag-pinned-left-cols-container .ag-row", has_text="PDF export")
     expect(row).to_contain_text(MODULE)
     share_ = grid.locator(
