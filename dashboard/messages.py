@@ -255,13 +255,14 @@ def no_feature_selected() -> html.Div:
 def none_to_review(module: str) -> html.Div:
     """For a license query without rows."""
     where = f' of the module "{module}"' if module else ""
-    return _empty("No matching installs", f"No install{where} reports the selected license status.")
+    text = f"No install{where} reports the selected license status. Flags are of installs with any status."
+    return _empty("No install with this status", text)
 
 
 def none_so_far(read: int, onward: str) -> html.Div:
     """For a part of the installs without rows, when there are others. `onward` is the address of the next part."""
     return _empty(
-        "No matching installs so far",
+        "No install with this status so far",
         f"None of the {count(read)} installs that were read reports the selected license status. A page reads no more.",
         html.P(dcc.Link("Read the next", href=onward)),
     )
