@@ -127,7 +127,7 @@ class BeaconApi:
 
     def check(self, environ: Environ) -> bytes:
         """Return the rows that `post` would store, and store nothing."""
-        now = datetime.now(UTC)
+        now, address = datetime.now(UTC), self._address(environ)
         key = self._authorized(environ)
         with request_body.read_json(environ) as value:
             beacons, rejected, many = validate_all(value, key)
@@ -135,8 +135,12 @@ class BeaconApi:
             if not beacons:
                 raise refused(rejected, many)
             self._ingestion.refresh()
-            processed, _ = self._ingestion.process(beacons, self._address(environ), now)
-            return msgspec.json.encode({"beacons": [_shown(each) for each in processed], "rejected": listed(rejected)})
+            processed, _ = self._ingestion.process(beacons, address, now)
+            shown = [
+                _shown(beacon, each, development_key=key.development)
+                for beacon, each in zip(beacons, processed, strict=True)
+            ]
+            return msgspec.json.encode({"beacons": shown, "rejected": listed(rejected), "address": address})
 
     def _authorized(self, environ: Environ) -> IngestKey:
         secret = bearer(environ.get("HTTP_AUTHORIZATION"))
@@ -234,17 +238,19 @@ def unavailable(error: Unavailable) -> Refused:
     return Refused(Rejected(Reason.UNAVAILABLE, detail=str(error)), {"Retry-After": str(RETRY_SECONDS)})
 
 
-def _shown(processed: Processed) -> dict[str, Any]:
+def _shown(beacon: dict[str, Any], processed: Processed, *, development_key: bool) -> dict[str, Any]:
     """Return the rows that would be stored, None after an objection or under a restriction.
 
-    Names that the catalog removes are only counted.
+    Of a development key no plane has a row: `development` is what the page Data would show. Names that the catalog
+    removes are only counted.
     """
-    open_to_planes = processed.row is not None and not processed.row.sealed
+    open_to_planes = processed.row is not None and not processed.row.sealed and not development_key
     return {
         "usage": processed.split.usage if open_to_planes else None,
         "license": processed.split.license if open_to_planes else None,
         "clock_skewed": processed.split.clock_skewed,
         **({"undeclared": processed.dropped} if processed.dropped else {}),
+        **({"development": development.checked(beacon, processed)} if development_key else {}),
     }
 
 

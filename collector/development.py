@@ -80,21 +80,35 @@ def _accepted(beacon: dict[str, Any], processed: Processed, key: str, received: 
             "undeclared",
             undeclared=removed,
         )
-    usage = {
-        column: value
-        for column, value in processed.split.usage.items()
-        if column not in _LEFT_OUT and value not in ("", {})
-    }
+    stored, license_only = _kept(beacon, processed)
     return Tried(
         str(uuid.uuid4()),
         received,
         key,
         "accepted",
         clock_skewed=processed.split.clock_skewed,
-        stored=msgspec.json.encode(usage).decode(),
-        license_only=[path for path in _LICENSE_ONLY if holds(beacon, path)],
+        stored=msgspec.json.encode(stored).decode(),
+        license_only=license_only,
         undeclared=removed,
     )
+
+
+def checked(beacon: dict[str, Any], processed: Processed) -> dict[str, Any] | None:
+    """Return what the row of a beacon would keep of it, None where it keeps nothing."""
+    if not _shown(processed) or processed.undeclared:
+        return None
+    stored, license_only = _kept(beacon, processed)
+    return {"stored": stored, "license_only": license_only}
+
+
+def _kept(beacon: dict[str, Any], processed: Processed) -> tuple[dict[str, Any], list[str]]:
+    """Return the values of the usage plane by column, and the fields that only the license plane stores."""
+    usage = {
+        column: value
+        for column, value in processed.split.usage.items()
+        if column not in _LEFT_OUT and value not in ("", {})
+    }
+    return usage, [path for path in _LICENSE_ONLY if holds(beacon, path)]
 
 
 def store(path: Path, rows: Sequence[Tried], limits: tuple[tuple[str, int], ...]) -> int:

@@ -158,8 +158,9 @@ def document() -> dict[str, Any]:
                     },
                 ),
                 "Checked": _closed(
-                    beacons={"type": "array", "items": {"type": "object"}},
+                    beacons={"type": "array", "items": _CHECKED},
                     rejected={"type": "array", "items": {"$ref": "#/components/schemas/Rejection"}},
+                    address={"type": "string", "description": "The address of the sender, as the collector sees it."},
                 ),
                 "License": license_rows.schema(),
                 "LicensesAccepted": _closed(
@@ -232,6 +233,24 @@ _HEADERS = {
     503: _RETRY,
 }
 _OBJECT = {"type": "object"}
+_ROW = {"type": ["object", "null"]}
+
+
+_CHECKED = _closed(
+    ("undeclared", "development"),
+    usage={**_ROW, "description": "The row of the usage plane."},
+    license={**_ROW, "description": "The row of the license plane."},
+    clock_skewed={"type": "boolean"},
+    undeclared={
+        "type": "object",
+        "additionalProperties": {"type": "integer"},
+        "description": "How many values the catalog removes, by kind.",
+    },
+    development={
+        **_ROW,
+        "description": "With a development key, of which no plane has a row: what the page Data would show.",
+    },
+)
 
 
 def _status(value: str) -> dict[str, Any]:

@@ -183,7 +183,7 @@ def _beacon(module: str) -> dict[str, Any]:
 
 
 def _address(collector: _Collector, plain: _Answer, spoofed: _Answer) -> Check:
-    seen, forged = (str(_license(answer).get("ip", "")) for answer in (plain, spoofed))
+    seen, forged = (_seen(answer) for answer in (plain, spoofed))
     proxies = "PHAROS_TRUSTED_PROXIES"
     if forged == SPOOFED:
         return Check("address", False, f"clients choose their own address: {proxies} is more than there are proxies")
@@ -200,9 +200,10 @@ def _is_global(address: str) -> bool:
         return False
 
 
-def _license(answer: _Answer) -> dict[str, Any]:
+def _seen(answer: _Answer) -> str:
+    """The address that the collector sees. One of an earlier version tells it only in the license row."""
     beacons = answer.json.get("beacons") or [{}]
-    return beacons[0].get("license") or {}
+    return str(answer.json.get("address") or (beacons[0].get("license") or {}).get("ip", ""))
 
 
 def _refusal(id: str, answer: _Answer, reason: str, more: str = "") -> Check:

@@ -72,6 +72,24 @@ def test_a_beacon_is_answered_and_kept_without_identifiers(home: Path) -> None:
     assert not [secret for secret in (*secrets, "my-shop") if secret in text]
 
 
+def test_check_shows_what_is_kept_of_a_beacon(home: Path) -> None:
+    """No plane has a row of it. Of an undeclared module nothing is kept."""
+    sent = beacon({"features": {"bulk_email": 3}})
+    (home / "catalog.toml").parent.mkdir(parents=True, exist_ok=True)
+    (home / "catalog.toml").write_text(CATALOG)
+    with Collector(home, PHAROS_INGEST_KEY=KEY) as collector:
+        key = development_key(home)
+        answer = collector.post([sent, beacon({"module.name": "other"})], path="/v1/beacons/check", key=key)
+        assert kept(home) == []
+        collector.post(sent, key=key)
+    checked, undeclared = answer.json["beacons"]
+    assert (checked["usage"], checked["license"]) == (undeclared["usage"], undeclared["license"]) == (None, None)
+    (row,) = kept(home)
+    assert checked["development"] == {"stored": json.loads(row["stored"]), "license_only": row["license_only"]}
+    assert undeclared["development"] is None
+    assert answer.json["address"] == "127.0.0.1"
+
+
 def test_what_is_rejected_is_kept_with_its_reason_and_field(home: Path) -> None:
     """Of a batch, alone, unreadable, and of a module that the key is not for. Made-up names are not kept."""
     with Collector(home, PHAROS_INGEST_KEY=KEY) as collector:
