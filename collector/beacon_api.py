@@ -19,7 +19,7 @@ from collector.group_commit import OverLimit, Stale, Writer
 from collector.ingestion import Ingestion, Processed
 from collector.metrics import ACCEPTED, BEACONS, CLOCK_SKEWED, DEFERRED, DUPLICATE, REASONS, UNDECLARED
 from collector.pace import Pace, deferred
-from collector.planes import Planes
+from collector.planes import Planes, legible
 from collector.problems import Refused
 from collector.rejections import Counting
 from collector.spool import Unavailable
@@ -246,8 +246,8 @@ def _shown(beacon: dict[str, Any], processed: Processed, *, development_key: boo
     """
     open_to_planes = processed.row is not None and not processed.row.sealed and not development_key
     return {
-        "usage": processed.split.usage if open_to_planes else None,
-        "license": processed.split.license if open_to_planes else None,
+        "usage": legible(processed.split.usage) if open_to_planes else None,
+        "license": legible(processed.split.license) if open_to_planes else None,
         "clock_skewed": processed.split.clock_skewed,
         **({"undeclared": processed.dropped} if processed.dropped else {}),
         **({"development": development.checked(beacon, processed)} if development_key else {}),

@@ -6,7 +6,7 @@ collector has these keys. Pure. The rows are JSON lines for ClickHouse.
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from typing import Any, Literal
@@ -25,6 +25,8 @@ from warehouse.plane_tables import Plane
 Name = Plane | Literal["source"]
 # In a license row, the pseudonym of the counts by source (`collector/source_counts.py`). No sighting is stored with it.
 SOURCE_INSTALL = "source_install"
+# The columns of keyed hashes of 64 bits.
+_HASHES = frozenset({"install", "beacon", "key", SOURCE_INSTALL})
 # A beacon's sent time is trusted from `OLDEST` ago to `NEWEST` ahead. Otherwise its clock is wrong, or it was delayed.
 OLDEST = timedelta(days=7)
 NEWEST = timedelta(minutes=10)
@@ -214,6 +216,16 @@ def _time(sent_at: str, now: datetime) -> tuple[datetime, bool]:
 def _is_prompt(time: datetime, now: datetime) -> bool:
     """Return whether a beacon arrived on the day (UTC) that it states, or so soon after that it may be midnight's."""
     return time.date() == now.date() or now - PROMPT <= time <= now
+
+
+def legible(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as an answer tells it: with its keyed hashes as 16 hexadecimal digits, null for none.
+
+    JavaScript and jq read a JSON number as a double, which changes most numbers of 64 bits.
+    """
+    return {
+        column: (f"{value:016x}" if value else None) if column in _HASHES else value for column, value in row.items()
+    }
 
 
 def sent_year(beacon: dict[str, Any]) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from collector.planes import encode
+from collector.planes import encode, legible
 from collector.rights import restriction
 from collector.rights.encryption import encrypt
 from collector.rights.exchange import Exchange
@@ -216,18 +216,21 @@ class RightsExecutor:
     def _access(self, request: Request) -> bytes:
         work, held = request.work, {}
         for plane in install_data.TABLES:
-            held[plane] = {
+            rows = {
                 table: self._rows(table, names(work, plane, table)) if request.held else []
                 for table in install_data.ALL_TABLES[plane]
             }
             aside = self._store.quarantined(plane, {work[plane]})
-            held[plane]["quarantine"] = [msgspec.json.decode(row) for _, row in aside]
+            rows["quarantine"] = [msgspec.json.decode(row) for _, row in aside]
+            held[plane] = _legible(rows)
+        sealed = restriction.sealed_rows(self._engine, work) if request.held else []
+        months = restriction.sealed_aggregates(self._engine, work) if request.held else {}
         return encrypt(
             bytes.fromhex(work["result_key"]),
             {
                 **held,
-                "sealed": restriction.sealed_rows(self._engine, work) if request.held else [],
-                "sealed_months": restriction.sealed_aggregates(self._engine, work) if request.held else {},
+                "sealed": [{plane: row and legible(row) for plane, row in rows.items()} for rows in sealed],
+                "sealed_months": _legible(months),
                 "decisions": work["decisions"],
             },
         )
@@ -247,6 +250,10 @@ class RightsExecutor:
             statements = install_data.STATEMENTS
             self._engine.of(statements).insert(statements, [encode(row)], work["batches"]["license"])
             self._stated.append(work["license"])
+
+
+def _legible(tables: dict[str, list[dict[str, Any]]]) -> dict[str, list[dict[str, Any]]]:
+    return {table: [legible(row) for row in rows] for table, rows in tables.items()}
 
 
 def _takes_deletion(request: Request) -> bool:

@@ -1,6 +1,7 @@
 """`POST /v1/beacons` and `/check` of a running collector: what is answered, and what is then on disk."""
 
 import json
+import re
 import sqlite3
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from collector.planes import legible
 from collector.validate import MAX_BATCH
 from tests.collector import abuse
 from tests.collector.live import KEY, Collector
@@ -135,7 +137,17 @@ def test_check_shows_exactly_what_is_then_stored(live: Collector) -> None:
     assert [each["clock_skewed"] for each in answer.json["beacons"]] == [False, False]
     assert spooled(live) == before
     assert counts(live.post(sent).json) == (2, 0, 1)
-    assert spooled(live)[len(before) :] == [(each["usage"], each["license"]) for each in answer.json["beacons"]]
+    stored = [tuple(map(legible, rows)) for rows in spooled(live)[len(before) :]]
+    assert stored == [(each["usage"], each["license"]) for each in answer.json["beacons"]]
+
+
+def test_check_has_no_number_that_a_client_reads_as_another(live: Collector) -> None:
+    """Keyed hashes are 16 hexadecimal digits: a double holds 53 bits. Without a license key there is none."""
+    (checked,) = live.post(beacon(drop=["license.key_hash"]), path="/v1/beacons/check").json["beacons"]
+    hashes = [checked["usage"][name] for name in ("install", "beacon")]
+    hashes += [checked["license"][name] for name in ("install", "beacon", "source_install")]
+    assert all(re.fullmatch("[0-9a-f]{16}", each) for each in hashes), hashes
+    assert checked["license"]["key"] is None
 
 
 def test_check_refuses_what_post_refuses(live: Collector) -> None:

@@ -264,7 +264,9 @@ def test_counts_by_source_follow_their_owner(collector: Collector) -> None:
         return found["result"] or {}
 
     held = asked("access")["license"]["license_sources_by_month"]
-    assert {(row["install"], row["own_name"]) for row in held} == {(name["source"], 1), (name["license"], 0)}
+    assert {(row["install"], row["own_name"]) for row in held} == {
+        (f"{name['source']:016x}", 1), (f"{name['license']:016x}", 0),
+    }  # fmt: skip
     asked("restrict")
     assert collector.count(counts) == 0
     asked("lift")
