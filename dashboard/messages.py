@@ -154,7 +154,8 @@ def not_told(k: int, *, condition: bool) -> html.Div:
     narrower = " A narrower question, such as PHP 7.4 in place of PHP up to 7.4, may be answered." if condition else ""
     return _empty(
         "Not told",
-        f"How many installs meet the filters is not told: none, or it would tell a group of {fewer(k)} installs.{narrower}",
+        f"How many installs meet the filters is not told: none, or it would tell a group of {fewer(k)} installs."
+        f"{narrower}",
     )
 
 
