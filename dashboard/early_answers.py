@@ -1,14 +1,15 @@
 """Begins to answer what a page will ask while its browser still loads the scripts that ask it.
 
 That takes a browser with an empty cache a second, in which the dashboard would wait. The page's own callbacks run, and
-what they return is thrown away: the figures stay with `DataSource`, for the same user and address.
+what they return is thrown away: the figures stay with `DataSource`, for the same user and address. They end when the
+browser closes the connection that it got the page by.
 """
 
 import contextlib
 import threading
 
 from dash.exceptions import PreventUpdate
-from flask import Flask, Response, copy_current_request_context, request
+from flask import Flask, Response, copy_current_request_context, g, request
 from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 
@@ -37,6 +38,7 @@ def register(server: Flask, questions: QuestionLimit) -> None:
 
 
 def _answer(asked: list[Registered], questions: QuestionLimit, asker: str) -> None:
+    g.early = True
     search = request.query_string.decode("latin-1")
     search = f"?{search}" if search else ""
     try:

@@ -105,7 +105,11 @@ TERMS: dict[str, Term] = {
     "feature_installs": Term("Installs of a feature", "Installs that used the feature at least once in the range."),
     "uses": Term("Uses", "How often a feature was used, summed over all installs."),
     "modules": Term("Modules", "Modules whose beacons arrived in the range."),
-    "licensed": Term("Licensed", "Installs whose latest report in the range says licensed, as a share of all."),
+    "licensed": Term(
+        "Licensed",
+        "Installs whose latest report in the range says licensed, as a share of all. Of all modules, an install with "
+        "several counts once, by the latest report of any of them: choose a module to see its own.",
+    ),
     "beacons_per_hour": Term("Beacons per hour", "Beacons by the hour in which they were sent, in UTC."),
     "development_key": Term(
         "Development key",

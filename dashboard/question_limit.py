@@ -121,9 +121,10 @@ def at_once(*questions: Callable[[], Any]) -> list[Any]:
 def client_gone() -> Callable[[], bool] | None:
     """Return a function that says whether the current request's client has disconnected.
 
-    None for a request that has no turn: its result may be cached for others, as that of `/readyz`.
+    None for a request that has no turn: its result may be cached for others, as that of `/readyz`. The answers that
+    begin with a page (`early`) have one.
     """
-    if not has_request_context() or "asker" not in g:
+    if not has_request_context() or not ("asker" in g or "early" in g):
         return None
     connection = request.environ.get("gunicorn.socket")
     return None if connection is None else partial(is_closed, connection)

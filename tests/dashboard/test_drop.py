@@ -92,7 +92,7 @@ def test_a_number_that_is_not_told_has_bounds() -> None:
     """The table then has two numbers and two shares of each module. They are the same where the number is told."""
     found = cast("tuple[Any, ...]", by_module("?php_series.le=7.4", Hurt("bulk_mailer", bounds=(3, 6))))
     _, note, shown = found
-    assert shown["columns"][1:5] == ("Hurt, at least", "Hurt, at most", "Share, at least", "Share, at most")
+    assert shown["columns"][1:5] == ["Hurt, at least", "Hurt, at most", "Share, at least", "Share, at most"]
     assert [row[:5] for row in shown["rows"]] == [
         ["invoice_pro", 7, 7, 0.7778, 0.7778],
         ["ticket_ai", 7, 7, 0.7778, 0.7778],

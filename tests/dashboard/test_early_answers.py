@@ -1,13 +1,16 @@
 """Answers that begin with the page, before its scripts ask for them."""
 
+import socket
 import threading
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
-from dashboard import question_limit
+from dashboard import early_answers, question_limit
 from tests.dashboard.conftest import EmptyEngine, fill
 from tests.end_to_end.system import wait_for
 
@@ -48,6 +51,22 @@ def test_a_page_is_asked_for_before_its_scripts_ask(visit: Visit, engine: Record
     assert engine.asked == asked
     fill(client, "overview-figures", "?range=90d&module=invoice_pro")
     assert len(engine.asked) > len(asked)
+
+
+def test_what_is_asked_ends_with_the_connection_that_the_page_was_got_by() -> None:
+    """Its callbacks know whether the browser is gone."""
+    gone: list[bool | None] = []
+
+    def asks(_search: str) -> None:
+        found = question_limit.client_gone()
+        gone.append(found and found())
+
+    callback: Any = SimpleNamespace(function=asks, inputs=["url"])
+    with socket.socket() as closed:
+        for connection in (closed, None):
+            with Flask("pharos").test_request_context("/", environ_overrides={"gunicorn.socket": connection}):
+                early_answers._answer([callback], question_limit.QuestionLimit(), "user product")
+    assert gone == [True, None]
 
 
 @pytest.mark.parametrize(

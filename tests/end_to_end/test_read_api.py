@@ -32,7 +32,7 @@ ASKED: list[tuple[str, dict[str, str]]] = [
     ("metrics/adoption", {**MODULE, "version": "none"}),
     ("metrics/upgrades", MODULE),
     ("metrics/together", {}),
-    ("metrics/drop", {**MODULE, "php_series.lt": "8.2"}),
+    ("metrics/drop", {**MODULE, "os": "ubuntu"}),
     ("licensing/installs", {"limit": "3"}),
     ("licensing/flags", {}),
     ("licensing/cases", {}),
