@@ -198,11 +198,10 @@ class _Question:
             for row in self._grouping(grouping):
                 if row.value is not None:
                     told.setdefault(row.bucket, set()).add(row.key)
-            if dimensions.is_condition(name):
-                named = named & told.keys()
-                named = named and named & self._not_split(grouping, name, value)
-            else:
-                named = named & {bucket for bucket, rows in told.items() if value in rows}
+            if not dimensions.is_condition(name):
+                named = {bucket for bucket in named if value in told.get(bucket, ())}
+            elif named := named & told.keys():
+                named &= self._not_split(grouping, name, value)
         return named
 
     def _first_check(self, query: MetricQuery) -> None:

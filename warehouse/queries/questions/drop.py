@@ -63,8 +63,8 @@ class Values:
 
     def tells(self, condition: str, k: int) -> bool:
         """Return whether the one filter that there is may be told: `_may_tell`, as the rows and `(other)` have it."""
-        whole = self.folded_met in ((0, self.folded) if dimensions.is_condition(condition) else (0,))
-        return k == 1 or (whole and self.counts.hit >= k)
+        all_met = dimensions.is_condition(condition) and self.folded_met == self.folded
+        return k == 1 or (self.counts.hit >= k and (self.folded_met == 0 or all_met))
 
 
 def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
@@ -96,7 +96,7 @@ def answer(reader: Reader) -> dict[str, Any]:
     if folded.other:
         rows.append(_row(reader, OTHER, *folded.other))
     values = None
-    if not _is_told(reader, total):
+    if not hiding.part(total.hit, total.hit + total.others, k):
         values = _values(reader, reader.question.start).get(reader.question.filters["module"])
     whole = _whole(reader, total, values)
     return reader.answer(
@@ -139,10 +139,6 @@ def of_each_module(reader: Reader, modules: Sequence[str]) -> dict[str, dict[str
 def _may_tell(reader: Reader) -> bool:
     """Return whether the filters may be told of the module. Without k, nobody who meets them is a number, too."""
     return reader.terms.k == 1 or bool(reader.told(count="latest"))
-
-
-def _is_told(reader: Reader, total: Counts) -> bool:
-    return hiding.part(total.hit, total.hit + total.others, reader.terms.k)
 
 
 def _whole(reader: Reader, total: Counts, values: Values | None) -> dict[str, Any]:
