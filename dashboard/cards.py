@@ -100,7 +100,7 @@ def chart_card(name: str, tools: Any = None, height: int = 220, *, refreshed: bo
                 graph if refreshed else loading(graph, height),
                 html.P(id=f"{name}-summary", className="visually-hidden"),
                 html.P(id=f"{name}-note", className="card-note"),
-                *shown_table(name, chart.title, picture=True),
+                *shown_table(name, chart.title),
                 className="chart",
             ),
         ],
@@ -110,8 +110,8 @@ def chart_card(name: str, tools: Any = None, height: int = 220, *, refreshed: bo
     )
 
 
-def shown_table(name: str, title: str, *, picture: bool, file: bool = True) -> list[Any]:
-    """The foot of a card: its table and read API calls, with `file` its CSV file, and with `picture` its PNG file.
+def shown_table(name: str, title: str, *, files: bool = True) -> list[Any]:
+    """The foot of a card: its table and read API calls, and with `files` its CSV and its PNG file.
 
     The browser makes all of them from `<name>-shown` (`assets/card_files.js`), so they are what the card shows.
     """
@@ -121,7 +121,6 @@ def shown_table(name: str, title: str, *, picture: bool, file: bool = True) -> l
         data = {"data-card": name, "data-file": kind, "aria-label": label}
         return html.Button(kind.upper(), type="button", className="card-file", title=label, **data)
 
-    files = [button(kind) for kind, offered in (("csv", file), ("png", picture)) if offered]
     return [
         dcc.Store(id=f"{name}-shown"),
         html.Div(
@@ -133,7 +132,7 @@ def shown_table(name: str, title: str, *, picture: bool, file: bool = True) -> l
                     ],
                     **{"data-card": name},
                 ),
-                html.Div(files, className="card-files"),
+                html.Div([button(kind) for kind in ("csv", "png")] if files else [], className="card-files"),
             ],
             className="card-foot",
         ),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboard.charts.bars import Row, known_rows
+from dashboard.answer_rows import Row, known_rows
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters

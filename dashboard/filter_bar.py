@@ -7,7 +7,6 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard import views_menu
 from dashboard.bar_parts import OPENS
-from dashboard.charts.registry import CHARTS
 from dashboard.data_source import DataSource
 from dashboard.display_names import DIMENSIONS, display_name
 from dashboard.filters import COMPARISONS, DEFAULT_RANGE, RANGES, today
@@ -124,8 +123,6 @@ def register(dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
         "addFilter", Output("filter-picker", "opened"), Input("filter-add", "n_clicks"),
         State("filter-name", "value"), State("filter-condition", "value"), State("filter-value", "value"),
     )  # fmt: skip
-    for name in CHARTS:
-        in_browser("clickChart", Input(name, "clickData"), State(name, "figure"))
 
 
 def _known() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 from dash import html
 
 from dashboard import filters
-from dashboard.charts.bars import known_rows
+from dashboard.answer_rows import known_rows
 from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
 from dashboard.empty_ranges import why_empty

@@ -10,8 +10,10 @@ does not forget an id when `children` becomes empty, and its next callback fails
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from dash import Output, dcc, html, no_update
@@ -72,19 +74,57 @@ def fill(
     The function returns the values of `outputs`, or `Instead`. Whatever it raises becomes a message; errors that are
     not `EXPECTED` are logged. With `content=False` the region is a message alone.
     """
-    own = [Output(f"{name}-message", "children"), *([Output(f"{name}-content", "style")] if content else [])]
+    filling = _Filling(name, outputs, content)
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         def answer(*values: Any) -> tuple[Any, ...]:
-            filled = _filled(function, name, *values)
-            if isinstance(filled, Instead):
-                return filled.message, *([HIDDEN] if content else []), *(no_update for _ in outputs)
-            return "", *([SHOWN] if content else []), *filled
+            return filling.values(function, *values)
 
-        registered: Callable[..., Any] = callbacks.add(page, *own, *outputs, *inputs, **options)(answer)
+        registered: Callable[..., Any] = callbacks.add(page, *filling.outputs, *inputs, **options)(answer)
         return registered
 
     return register
+
+
+def fill_each(
+    callbacks: Callbacks, page: Page, outputs: Mapping[str, Sequence[Output]], *inputs: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register one callback that fills several regions: one request of the browser, for figures of one statement.
+
+    The function takes the name of a region before the values of `inputs`, and returns what that of `fill` does.
+    """
+    regions = [_Filling(name, own) for name, own in outputs.items()]
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        def answer(*values: Any) -> tuple[Any, ...]:
+            filled = (each.values(partial(function, each.name), *values) for each in regions)
+            return tuple(chain.from_iterable(filled))
+
+        every = chain.from_iterable(each.outputs for each in regions)
+        registered: Callable[..., Any] = callbacks.add(page, *every, *inputs)(answer)
+        return registered
+
+    return register
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """What a callback sets of a region: its message, whether its content is shown, and `own`."""
+
+    name: str
+    own: Sequence[Output]
+    content: bool = True
+
+    @property
+    def outputs(self) -> list[Output]:
+        shown = [Output(f"{self.name}-content", "style")] if self.content else []
+        return [Output(f"{self.name}-message", "children"), *shown, *self.own]
+
+    def values(self, function: Callable[..., Any], *given: Any) -> tuple[Any, ...]:
+        filled = _filled(function, self.name, *given)
+        if isinstance(filled, Instead):
+            return filled.message, *([HIDDEN] if self.content else []), *(no_update for _ in self.own)
+        return "", *([SHOWN] if self.content else []), *filled
 
 
 def _filled(function: Callable[..., Any], name: str, *values: Any) -> Any:

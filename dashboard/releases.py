@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from core import versions
-from dashboard.charts.bars import known_rows
+from dashboard.answer_rows import known_rows
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters
 from dashboard.formatting import count, day, plural, share

@@ -15,7 +15,6 @@ from flask import render_template
 from core.credentials import Role
 from core.saved_views import View, ViewError
 from dashboard import formatting
-from dashboard.charts.registry import CHARTS
 from dashboard.charts.release_marks import MARKS
 from dashboard.charts.tables import Unit
 from dashboard.data_source import DataSource, asking_as
@@ -103,15 +102,13 @@ class Report:
             if not (shown or figures or said or facts) or not ADDRESS.intersection(map(_spelled, callback.inputs)):
                 continue
             values = _run(callback, view)
-            if values.get((f"{names[-1].removesuffix('-card')}-card", "style"), {}) == HIDDEN:
-                continue
             if figures:
                 yield Card("Figures", figures=[_figure(layout, name, values) for name in figures])
             if told := _facts(values):
                 yield Card("Figures", figures=told)
             for name in said:
                 yield _words(layout, name, values)
-            for name in shown:
+            for name in (one for one in shown if values.get((f"{one}-card", "style")) != HIDDEN):
                 yield _card(layout, name, values)
 
 
@@ -158,7 +155,7 @@ def _card(layout: Component, name: str, values: Values) -> Card:
     bars = [row[-1] or 0 for row in rows] if "Share" in shown["columns"][-1:] else []
     return Card(
         title,
-        about=TERMS[CHARTS[name].term].text if name in CHARTS and CHARTS[name].term else "",
+        about=_definition(layout, name),
         summary=text_of(values.get((f"{name}-summary", "children"))),
         note=text_of(values.get((f"{name}-note", "children"))).replace(MARKS, "Releases"),  # the picture has no marks
         columns=list(shown["columns"]),
@@ -166,6 +163,13 @@ def _card(layout: Component, name: str, values: Values) -> Card:
         bars=bars,
         picture=line_picture(rows) if "Date" in shown["columns"][:1] else "",
     )
+
+
+def _definition(layout: Component, name: str) -> str:
+    """What the glossary says of a card, if it leads there."""
+    parts = layout[f"{name}-card"]._traverse() if f"{name}-card" in layout else ()
+    terms = (term for one in parts if (term := getattr(one, "data-glossary", "")))
+    return next((TERMS[term].text for term in terms), "")
 
 
 def _figure(layout: Component, name: str, values: Values) -> tuple[str, str, str]:

@@ -56,7 +56,7 @@ Cell = str | int | None | Linked | Part | Change
 def table_card(name: str, title: str, tools: Any = None, term: str = "") -> html.Section:
     """A card with `<name>-body` and `<name>-note`, filled by `table_outputs`. Its region is `<name>`.
 
-    Like a chart it has its figures as a table, as a CSV file, and as calls of the read API.
+    Like a chart it has its figures as a table, as a CSV and a PNG file, and as calls of the read API.
     """
     heading = html.Div([html.H2(title, id=f"{name}-title"), *definition(term)], className="card-title")
     return html.Section(
@@ -66,7 +66,7 @@ def table_card(name: str, title: str, tools: Any = None, term: str = "") -> html
                 name,
                 html.Div(id=f"{name}-body", className="awaited"),
                 html.P(id=f"{name}-note", className="card-note"),
-                *shown_table(name, title, picture=False),
+                *shown_table(name, title),
             ),
         ],
         className="card",

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from dashboard.charts.bars import known_rows
+from dashboard.answer_rows import known_rows
 from dashboard.charts.series import first
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import DAY, Filters

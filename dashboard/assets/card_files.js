@@ -38,10 +38,13 @@
       setTimeout(() => URL.revokeObjectURL(href), 60000);
     },
     async png(name) {
+      const { mapPicture, tablePicture } = window.dash_clientside.pharos;
       const graph = document.querySelector("#" + name + " .js-plotly-plot");
       const title = document.getElementById(name + "-title").textContent;
       const map = document.getElementById(name + "-map");
-      if (map && map.classList.contains("drawn")) return save(await window.dash_clientside.pharos.mapPicture(map, [title, document.title]), fileName(name, "png"));
+      const table = document.querySelector("#" + name + "-body table");
+      if (map && map.classList.contains("drawn")) return save(await mapPicture(map, [title, document.title]), fileName(name, "png"));
+      if (table) return save(tablePicture(table, [title, document.title]), fileName(name, "png"));
       if (!graph || !window.Plotly) return;
       const paper = { paper_bgcolor: "#fff", plot_bgcolor: "#fff", width: graph.offsetWidth, height: graph.offsetHeight + 56 };
       const heading = { text: title + "<br><sub>" + document.title + "</sub>", x: 0.02, xanchor: "left", y: 0.97, yanchor: "top", font: { size: 15 } };

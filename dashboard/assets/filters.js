@@ -178,13 +178,6 @@
       refine({ [name + (condition === "is" ? "" : condition)]: value.trim() });
       return false;
     },
-    // A bar or a cell filters by its keys.
-    clickChart(click, figure) {
-      const names = (figure && figure.layout.meta && figure.layout.meta.filter) || [];
-      const keys = click && click.points[0].customdata;
-      if (!names.length || !keys || keys.slice(0, names.length).some((key) => !key || key === "(other)")) return;
-      if (touched > shown) refine(Object.fromEntries(names.map((name, number) => [name, keys[number]])));
-    },
     showStatuses(search, statuses) {
       const status = new URLSearchParams(search || "").get("status") || "";
       const chosen = status && !status.startsWith("!") ? status.split(",") : [];

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dashboard.charts.bars import Row
+from dashboard.answer_rows import Row
 from dashboard.countries import countries
 from dashboard.formatting import count, plural, share
 from warehouse.queries.small_groups import OTHER

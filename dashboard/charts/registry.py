@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dashboard.charts.bars import installs_by
 from dashboard.charts.over_time import adoption_per_bucket, beacons_per_hour, installs_per_bucket
 from dashboard.charts.releases import adoption_since_release, release_watch
 from dashboard.charts.shares import share_by_version, share_to_drop
@@ -13,33 +12,17 @@ from dashboard.charts.style import Figure
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart. `args` are the parameters of its metric query, `term` is its entry in the glossary.
-
-    `optional` charts are hidden while they have nothing to show: without a country database no install has a country.
-    """
+    """A chart. `args` are the parameters of its metric query, `term` is its entry in the glossary."""
 
     title: str
     metric: str
     args: dict[str, str]
     figure: Callable[..., Figure]
     term: str = ""
-    optional: bool = False
-
-
-def _by(dimension: str, title: str, *, optional: bool = False) -> Chart:
-    args = {"by": dimension, "grain": "period", "count": "latest"}
-    return Chart(title, "installs", args, installs_by, dimension, optional)
 
 
 CHARTS: dict[str, Chart] = {
     "installs_per_bucket": Chart("Active installs", "installs", {}, installs_per_bucket, "active_installs"),
-    "installs_by_version": _by("version", "Module versions"),
-    "installs_by_license_status": _by("license_status", "License status"),
-    "installs_by_os": _by("os", "Operating systems"),
-    "installs_by_virtualization": _by("virtualization", "Virtualization"),
-    "installs_by_php_series": _by("php_series", "PHP versions"),
-    "installs_by_whmcs_series": _by("whmcs_series", "WHMCS versions"),
-    "installs_by_country": _by("country", "Countries", optional=True),
     "beacons_per_hour": Chart("Beacons per hour (sent time, UTC)", "beacons", {}, beacons_per_hour, "beacons_per_hour"),
     "adoption_per_bucket": Chart(
         "Adoption over time", "feature_installs", {"by": "none"}, adoption_per_bucket, "adoption"

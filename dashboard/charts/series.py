@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from dashboard.charts.bars import Row
+from dashboard.answer_rows import Row
 from dashboard.gaps import HOUR, Received, silent_days, silent_hours
 
 

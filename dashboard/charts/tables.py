@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
-from dashboard.charts.bars import Row
 from dashboard.charts.series import Line
 
 Unit = Literal["points", "number"]
@@ -23,12 +22,6 @@ class ShownTable:
     rows: Sequence[Sequence[str | float | None]] = ()
     calls: Sequence[str] = ()
     units: Mapping[str, Unit] = field(default_factory=dict)
-
-
-def table_of_bars(title: str, rows: Sequence[Row], total: int, calls: Sequence[str]) -> ShownTable:
-    """The table of a bar chart: a row for each bar."""
-    shown = [(str(row["key"]), int(row["value"]), round(int(row["value"]) / total, 4)) for row in rows]
-    return ShownTable((title, "Installs", "Share"), shown, calls)
 
 
 def table_of_line(

@@ -172,7 +172,9 @@ def output_of(client: FlaskClient, region: str) -> str:
     """Return the output of the callback that fills a region."""
     dependencies: Any = client.get("/_dash-dependencies").json
     return next(
-        str(one["output"]) for one in dependencies if one["output"].startswith((f"..{region}-message.", f"{region}-m"))
+        str(one["output"])
+        for one in dependencies
+        if f"{region}-message.children" in one["output"].strip(".").split("...")
     )
 
 

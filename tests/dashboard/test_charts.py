@@ -7,12 +7,10 @@ from typing import Any
 
 import pytest
 
-from dashboard.charts import bars, over_time
-from dashboard.charts.bars import MOST_BARS, largest_rows
+from dashboard.charts import over_time
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.series import Line, line, line_of_hours, ratio
 from dashboard.charts.shares import weekly_axis
-from dashboard.charts.style import ACCENT, GREY
 from dashboard.gaps import Received
 from warehouse.queries import metrics
 
@@ -47,41 +45,6 @@ def test_a_chart_is_its_query_its_figure_function_and_its_key(name: str) -> None
     assert name.startswith(chart.figure.__name__)
     if chart.metric in metrics.METRICS:
         metrics.parse(chart.metric, {**chart.args, "grain": chart.args.get("grain", "day")}, TODAY)
-    if "by" in chart.args and chart.args["by"] != "none":
-        assert name == f"installs_by_{chart.args['by']}"
-
-
-def test_bars_go_from_large_to_small_and_other_is_last_and_grey() -> None:
-    """Bars are sorted by size. `(other)` is last and gray, even if it is the largest."""
-    sorted_ = largest_rows(rows(("(other)", 90), ("8.2", 20), ("", 7), ("8.3", 40)), MOST_BARS)
-    bar = bars.installs_by(sorted_, 150)["data"][0]
-    assert bar["y"] == ["8.3", "8.2", "(other)"]
-    assert bar["x"] == [40, 20, 90]
-    assert bar["marker"]["color"] == [ACCENT, ACCENT, GREY]
-
-
-def test_a_bar_says_its_share_of_the_active_installs() -> None:
-    """A share is relative to the given total: that of the bars, or more where an install may be in two."""
-    bar = bars.installs_by(rows(("8.3", 1500), ("8.2", 600)), 2000)["data"][0]
-    assert "75%" in bar["text"][0]
-    assert "1\u202f500" in bar["text"][0]
-    assert "30%" in bar["text"][1]
-
-
-def test_a_group_under_k_is_no_bar() -> None:
-    """A group without a value has no bar."""
-    assert largest_rows(rows(("(other)", None)), MOST_BARS) == []
-
-
-def test_only_the_largest_are_drawn_and_the_others_are_in_other() -> None:
-    """The bars add up to all installs that answered, unless an install may be in two: then they cannot be added."""
-    many = rows(*((f"v{number}", number + 5) for number in range(40)), ("(other)", 7))
-    shown = largest_rows(many, MOST_BARS)
-    assert len(shown) == MOST_BARS + 1
-    assert shown[0]["key"] == "v39"
-    assert shown[-1]["key"] == "(other)"
-    assert sum(row["value"] for row in shown) == sum(row["value"] for row in many)
-    assert largest_rows(many, MOST_BARS, apart=False)[-1] == {"key": "(other)", "value": 7}
 
 
 @pytest.mark.parametrize("number", [0, 1, 13])
@@ -91,13 +54,6 @@ def test_labels_of_weeks_are_their_first_days(number: int) -> None:
     axis = weekly_axis(weeks)
     assert axis.get("tick0") == (str(weeks[0]) if weeks else None)
     assert axis.get("dtick") == {0: None, 1: 7 * 86_400_000, 13: 3 * 7 * 86_400_000}[number]
-
-
-def test_a_long_name_is_cut_on_the_axis_and_whole_in_the_hover() -> None:
-    """A long name is cut on the axis and complete in the hover text."""
-    bar = bars.installs_by(rows(("x" * 60, 9)), 9)["data"][0]
-    assert len(bar["y"][0]) < 30
-    assert "x" * 60 in bar["hovertext"][0]
 
 
 @pytest.mark.parametrize("values", [buckets(d20=7), buckets(d20=7, d21=None, d22=None)], ids=["no row", "null"])

@@ -41,7 +41,7 @@ def test_an_unexpected_error_is_logged_and_said(
 ) -> None:
     """After an unexpected error the content is hidden, and the page shows no part of the error."""
 
-    def broken(*_: Any) -> None:
+    def broken(*_: Any, **__: Any) -> None:
         raise ZeroDivisionError("a secret")
 
     monkeypatch.setattr(DataSource, "ask", broken)
@@ -49,7 +49,8 @@ def test_an_unexpected_error_is_logged_and_said(
         answer = fill(visit("product"), "installs_by_php_series", "?module=invoice_pro")
     assert answer["installs_by_php_series-content"]["style"] == HIDDEN
     assert "This could not be read" in str(answer["installs_by_php_series-message"])
-    assert "installs_by_php_series" not in answer, "the old figure stays hidden, and no new one is given"
+    assert "installs_by_php_series-body" not in answer, "the old figure stays hidden, and no new one is given"
+    assert "This could not be read" in str(answer["installs_by_os-message"]), "nor that of another one"
     assert "a secret" not in str(answer)
     assert "the callback of installs_by_php_series failed" in caplog.text
     assert "ZeroDivisionError" in caplog.text

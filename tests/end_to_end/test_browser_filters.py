@@ -74,7 +74,7 @@ def choose(page: Page, label: str, option: str) -> None:
 
 
 def versions(page: Page) -> Any:
-    return page.locator("#installs_by_version-summary")
+    return page.locator("#installs_by_version-body")
 
 
 def test_a_filter_mounts_no_graph_again(page: Page) -> None:
@@ -158,11 +158,11 @@ def test_a_callback_that_fails_hides_the_old_figures(page: Page, failure: str) -
     page.route(CALLBACKS, fail)
     choose_module(page, "ticket_ai")
     expect(page.locator("#installs_by_version-message")).to_contain_text("This could not be read")
-    expect(page.locator("#installs_by_version")).to_be_hidden()
+    expect(page.locator("#installs_by_version-body")).to_be_hidden()
     expect(page.locator("#active_installs-value")).to_have_text("7")
     page.unroute(CALLBACKS)
     choose_module(page, "invoice_pro")
-    expect(page.locator("#installs_by_version")).to_be_visible()
+    expect(page.locator("#installs_by_version-body")).to_be_visible()
     expect(versions(page)).to_contain_text("1.1.1")
     expect(page.locator("#installs_by_version-message")).to_be_empty()
 
@@ -204,7 +204,7 @@ def test_an_answer_that_is_overtaken_is_not_shown(page: Page, old_answer: str) -
             route.abort()
     page.wait_for_load_state("networkidle")
     expect(versions(page)).not_to_contain_text("2.2.2")
-    expect(page.locator("#installs_by_version")).to_be_visible()
+    expect(page.locator("#installs_by_version-body")).to_be_visible()
     expect(page.locator("#installs_by_version-message")).to_be_empty()
 
 

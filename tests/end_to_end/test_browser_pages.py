@@ -164,11 +164,10 @@ def test_a_phone_shows_shares_beside_names(page: Page) -> None:
 @at_home
 def test_the_same_share_on_every_page(page: Page) -> None:
     """The home page and Platforms have the same installs and shares of each PHP, and both add up."""
-    summary = page.locator("#installs_by_php_series-summary")
-    expect(summary).to_contain_text("8.2")
-    said = re.findall(r"([\d.]+|\(other\)) (\d+) \(([\d.]+%)\)", summary.inner_text())
+    expect(page.locator("#installs_by_php_series-body")).to_contain_text("8.2")
+    said = rows_of(page, "installs_by_php_series")
     opened(page, "Platforms")
-    assert [tuple(row) for row in rows_of(page, "platforms-php_series")] == said
+    assert rows_of(page, "platforms-php_series") == said
 
 
 def test_a_declared_feature_that_nobody_uses_is_listed(page: Page) -> None:

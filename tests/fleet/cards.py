@@ -85,15 +85,20 @@ def _bars(card: Card, most: int) -> list[list[Cell]]:
     rest = [number for key, number in rows if key == OTHER] + ([] if pairs else [number for _, number in named[most:]])
     shown = named[:most] + ([(OTHER, sum(rest))] if rest else [])
     of = card.answer(1)["rows"][0]["value"] if pairs else sum(number for _, number in shown)
-    return [[key, number, round(number / of, 4)] for key, number in shown]
+    labels = _countries(shown) if card.args(0)["by"] == "country" else {}
+    return [[labels.get(key, key), number, round(number / of, 4)] for key, number in shown]
+
+
+def _countries(rows: Sequence[tuple[str, int]]) -> dict[str, str]:
+    return {key: f"{countries()[key].name} ({key})" for key, _ in rows if key in countries()}
 
 
 def _by_country(card: Card, oracle: Oracle) -> list[list[Cell]]:
     rows = [(row["key"], row["value"]) for row in card.known(0) if row["key"]]
     of = sum(number for _, number in rows)
     ordered = sorted(rows, key=lambda row: (row[0] == OTHER, -row[1], row[0]))
-    labels = {key: f"{countries()[key].name} ({key})" if key in countries() else key for key, _ in rows}
-    return [[labels[key], number, round(number / of, 4)] for key, number in ordered]
+    labels = _countries(rows)
+    return [[labels.get(key, key), number, round(number / of, 4)] for key, number in ordered]
 
 
 def _over_time(card: Card, oracle: Oracle) -> list[list[Cell]]:

@@ -4,7 +4,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from dashboard import filters, messages
-from dashboard.charts.bars import known_rows
+from dashboard.answer_rows import known_rows
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
 from dashboard.formatting import fewer

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dashboard.charts.bars import known_rows
+from dashboard.answer_rows import known_rows
 from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters

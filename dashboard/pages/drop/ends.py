@@ -4,7 +4,7 @@ from datetime import date
 from typing import Any
 
 from dashboard import end_of_life, filters, messages
-from dashboard.charts.bars import known_rows
+from dashboard.answer_rows import known_rows
 from dashboard.data_source import DataSource, api_call
 from dashboard.end_of_life import Ends
 from dashboard.filters import Filters, unfiltered

@@ -6,7 +6,7 @@ from typing import Any
 
 from dash import Output, html
 
-from dashboard.charts.bars import known_rows
+from dashboard.answer_rows import known_rows
 from dashboard.conditions import in_words
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters, unfiltered

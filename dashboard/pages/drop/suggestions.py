@@ -5,7 +5,7 @@ from typing import Any
 from dash import Output, html
 
 from dashboard import messages
-from dashboard.charts.bars import known_rows
+from dashboard.answer_rows import known_rows
 from dashboard.conditions import database_thresholds, in_words, thresholds
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters, unfiltered

@@ -5,7 +5,7 @@ from typing import Any
 from dash import html
 
 from dashboard import messages
-from dashboard.charts.bars import known_rows
+from dashboard.answer_rows import known_rows
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import DIMENSIONS as TITLES
 from dashboard.formatting import withheld

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from dashboard.charts.bars import known_rows
+from dashboard.answer_rows import known_rows
 from dashboard.data_source import DataSource
 from dashboard.filters import Filters
 from dashboard.links import parameter

@@ -63,7 +63,7 @@ def layout() -> html.Section:
             message("features-history"),
             *region("features-rows", loading(grid, 240)),
             html.P(id="features-note", className="card-note"),
-            *shown_table("features", "Features by module", picture=False, file=False),
+            *shown_table("features", "Features by module", files=False),
         ],
         className="card",
         **{"aria-labelledby": "features-title"},

@@ -4,7 +4,6 @@ from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard import freshness, messages
 from dashboard.cards import chart_card, heading
-from dashboard.charts.bars import HEIGHT
 from dashboard.data_source import DataSource
 from dashboard.empty_ranges import why_empty
 from dashboard.pages.overview import breakdowns, figures, installs_over_time, lifecycle, movers, sentences
@@ -26,7 +25,7 @@ def layout() -> html.Div:
                 lifecycle.layout(),
                 chart_card(installs_over_time.CHART, None, 280),
                 movers.CARD.layout(),
-                html.Div([chart_card(name, None, HEIGHT) for name in breakdowns.NAMES], className="charts"),
+                breakdowns.layout(),
                 html.P(id="overview-footnote", className="footnote"),
             ),
         ]
@@ -51,7 +50,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     freshness.register(callbacks, page, data, search)
     figures.register(page, callbacks, data)
     installs_over_time.register(page, callbacks, data)
-    breakdowns.register(page, callbacks, data)
+    breakdowns.register(page, callbacks, data, search)
     # These ask the most: after the figures, which would otherwise wait for them. The input has the address.
     dash_app.clientside_callback(
         ClientsideFunction("pharos", "second"),

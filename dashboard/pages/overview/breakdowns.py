@@ -1,75 +1,94 @@
-"""The cards of installs by one dimension, one for each such chart of the registry."""
+"""The cards of installs by one dimension each, by the latest report of each install."""
 
 from typing import Any
 
-from dash import Input, Output
+from dash import Output, html
 
 from dashboard import messages
-from dashboard.cards import DrawnChart, chart_outputs, chart_values
-from dashboard.charts.bars import MOST_BARS, Row, known_rows, largest_rows
-from dashboard.charts.registry import CHARTS
-from dashboard.charts.style import BLANK
-from dashboard.charts.tables import table_of_bars
+from dashboard.answer_rows import known_rows, largest_rows
+from dashboard.countries import named
 from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.filters import Filters
-from dashboard.formatting import count, coverage, share
+from dashboard.formatting import count
+from dashboard.links import link
 from dashboard.permissions import Callbacks, Page
-from dashboard.regions import HIDDEN, SHOWN, Instead, fill
+from dashboard.regions import HIDDEN, SHOWN, Instead, fill, fill_each
+from dashboard.tables import Linked, Part, table, table_card, table_outputs
+from dashboard.value_table import value_table
 from warehouse.queries.small_groups import OTHER
 
-NAMES = [name for name in CHARTS if name.startswith("installs_by_")]
+MOST = 8
+VERSIONS = "installs_by_version"
+# The dimension and the title of each card.
+CARDS = {
+    VERSIONS: ("version", "Module versions"),
+    "installs_by_license_status": ("license_status", "License status"),
+    "installs_by_os": ("os", "Operating systems"),
+    "installs_by_virtualization": ("virtualization", "Virtualization"),
+    "installs_by_php_series": ("php_series", "PHP versions"),
+    "installs_by_whmcs_series": ("whmcs_series", "WHMCS versions"),
+    "installs_by_country": ("country", "Countries"),
+}
+# Without a country database no install has a country: then there is no card.
+COUNTRIES = "installs_by_country"
 
 
-def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
-    """The callbacks of the cards."""
-    for name in NAMES:
-        _register(page, callbacks, data, name)
+def layout() -> html.Div:
+    """The cards, empty."""
+    cards = [table_card(name, title, None, dimension) for name, (dimension, title) in CARDS.items()]
+    return html.Div(cards, className="charts")
 
 
-def _register(page: Page, callbacks: Callbacks, data: DataSource, name: str) -> None:
-    outputs = [*chart_outputs(name), Output(f"{name}-card", "style")]
+def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
+    """The callbacks of the cards. One statement counts all dimensions, except the versions of several modules."""
+    outputs = {name: table_outputs(name) for name in CARDS if name != VERSIONS}
+    outputs[COUNTRIES].append(Output(f"{COUNTRIES}-card", "style"))
 
-    @fill(callbacks, page, name, outputs, Input("url", "search"))
-    def installs_by(search: str) -> Instead | tuple[Any, ...]:
-        found = drawn(data, name, data.chosen(search))
-        if found is not None:
-            return *chart_values(found), SHOWN
-        if CHARTS[name].optional:
-            return *chart_values(DrawnChart(BLANK, "")), HIDDEN
-        return Instead(messages.too_few(data.k))
+    @fill(callbacks, page, VERSIONS, table_outputs(VERSIONS), search)
+    def versions(search: str) -> Instead | tuple[Any, ...]:
+        return filled(data, VERSIONS, data.chosen(search), search) or Instead(messages.too_few(data.k))
+
+    @fill_each(callbacks, page, outputs, search)
+    def installs_by(name: str, search: str) -> Instead | tuple[Any, ...]:
+        found = filled(data, name, data.chosen(search), search)
+        if name != COUNTRIES:
+            return found or Instead(messages.too_few(data.k))
+        return (*found, SHOWN) if found else (None, "", None, HIDDEN)
 
 
-def drawn(data: DataSource, name: str, chosen: Filters) -> DrawnChart | None:
-    """The chart, or None when there is nothing to show. Raises `QueryError` and `EngineError`."""
-    chart = CHARTS[name]
-    total = data.total(chosen.args())
-    # An install has a version of each of its modules.
-    several = name == "installs_by_version" and not chosen.module
-    args = chosen.args(**chart.args | ({"by": "module,version"} if several else {}))
-    rows = [_named(row) for row in data.ask(chart.metric, args, side_by_side=EVERY_DIMENSION)["rows"]]
-    shown = largest_rows(rows, MOST_BARS, apart=not several)
-    if not total or not shown:
+def filled(data: DataSource, name: str, chosen: Filters, search: str) -> tuple[Any, ...] | None:
+    """The table of a card, or None when there is nothing to show. Raises `QueryError` and `EngineError`."""
+    dimension, _ = CARDS[name]
+    if name == VERSIONS and not chosen.module:
+        return _of_each_module(data, chosen, search)
+    args = chosen.args(by=dimension, grain="period", count="latest")
+    found = [row for row in known_rows(data.ask("installs", args, side_by_side=EVERY_DIMENSION)["rows"]) if row["key"]]
+    active = data.total(chosen.args())
+    if not active or not found:
         return None
-    answered = sum(row["value"] for row in shown)
-    of = total if several else answered
-    words = ", ".join(f"{row['key']} {count(row['value'])} ({share(row['value'] / of)})" for row in shown)
-    named = sum(row["key"] != OTHER for row in known_rows(rows))
-    notes = [] if several else [coverage(min(answered, total), total)]
-    if several:
-        notes.append("Shares are of all active installs; choose a module for those of its own.")
-    if named > MOST_BARS:
-        others = "are not shown" if several else f"are in {OTHER}"
-        notes.append(f"The {MOST_BARS} largest of {count(named)}; the others {others}.")
-    calls = [api_call(chart.metric, args), *([api_call("installs", chosen.args(grain="period"))] if several else [])]
-    return DrawnChart(
-        chart.figure(shown, of, *args["by"].split(",")),
-        f"{chart.title}: {words}.",
-        " ".join(notes),
-        table_of_bars(chart.title, shown, of, calls),
-    )
+    return value_table("/", search, args, found, active, MOST, named if name == COUNTRIES else str)
 
 
-def _named(row: Row) -> Row:
-    """A row of several dimensions with its keys as one name."""
-    keys = row.get("keys")
-    return {**row, "key": OTHER if OTHER in keys else " ".join(keys)} if keys else row
+def _of_each_module(data: DataSource, chosen: Filters, search: str) -> tuple[Any, ...] | None:
+    """The versions of all modules. An install has one of each of its modules, so they do not add up."""
+    args = chosen.args(by="module,version", grain="period", count="latest")
+    found = known_rows(data.ask("installs", args)["rows"])
+    pairs = {" ".join(row["keys"]): row["keys"] for row in found if OTHER not in row["keys"]}
+    rows = [{**row, "key": OTHER if OTHER in row["keys"] else " ".join(row["keys"])} for row in found]
+    active, shown = data.total(chosen.args()), largest_rows(rows, MOST, apart=False)
+    if not active or not shown:
+        return None
+    cells = [
+        (Linked(row["key"], _filtered(search, *pairs[row["key"]]) if row["key"] in pairs else "", refine=True),
+         row["value"], Part(row["value"] / active))
+        for row in shown
+    ]  # fmt: skip
+    note = "Shares are of all active installs; choose a module for those of its own."
+    if len(pairs) > MOST:
+        note += f" The {MOST} largest of {count(len(pairs))}; the others are not shown."
+    calls = [api_call("installs", args), api_call("installs", chosen.args(grain="period"))]
+    return table("Installs by module and version", ("Module and version", "Installs", "Share"), cells, calls, note)
+
+
+def _filtered(search: str, module: str, version: str) -> str:
+    return link("/", search, {"module": module, "version": version})

@@ -4,8 +4,8 @@ from functools import partial
 
 from dash import Input, html
 
+from dashboard.answer_rows import known_rows
 from dashboard.cards import FigureText, figure_card, figure_outputs, figure_values
-from dashboard.charts.bars import known_rows
 from dashboard.data_source import EVERY_DIMENSION, DataSource
 from dashboard.filters import Filters, before_in_words, today
 from dashboard.formatting import count, days, plural, share, withheld

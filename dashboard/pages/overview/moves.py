@@ -5,8 +5,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from dashboard.answer_rows import known_rows
 from dashboard.changes import Change, Users, changed_above_all, compared
-from dashboard.charts.bars import known_rows
 from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters

@@ -24,8 +24,7 @@ def layout() -> html.Div:
 def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource) -> None:
     """The callbacks of the page."""
     search = Input("url", "search")
-    for dimension in values.CARDS:
-        values.register(page, callbacks, data, search, dimension)
+    values.register(page, callbacks, data, search)
     by_country.register(page, dash_app, callbacks, data, search)
     crossing.register(page, callbacks, data, search)
     freshness.register(callbacks, page, data, search)

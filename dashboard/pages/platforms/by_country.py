@@ -6,18 +6,19 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, dcc, html
 
 from dashboard import messages
+from dashboard.answer_rows import Row, known_rows, largest_rows
 from dashboard.cards import definition, shown_table
-from dashboard.charts.bars import Row, known_rows, largest_rows
 from dashboard.charts.country_map import country_map
 from dashboard.charts.tables import ShownTable
 from dashboard.countries import ATLAS, countries, named, outlines
 from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.empty_ranges import why_empty
 from dashboard.formatting import count, coverage, plural
-from dashboard.pages.platforms.values import MOST, value_rows
+from dashboard.pages.platforms.values import MOST
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import table, table_outputs
+from dashboard.value_table import value_rows
 from warehouse.queries.small_groups import OTHER
 
 NAME = "platforms-country"
@@ -26,9 +27,8 @@ TITLE = "Country"
 
 def layout() -> html.Section:
     """The card, empty. It has no map where there are no outlines."""
-    drawn = ATLAS.is_file()
     # The table has all of it for the keyboard and for screen readers.
-    world = [html.Div(id=f"{NAME}-map", className="world-map", **{"aria-hidden": "true"})] if drawn else []
+    world = [html.Div(id=f"{NAME}-map", className="world-map", **{"aria-hidden": "true"})] if ATLAS.is_file() else []
     title = html.Div([html.H2(TITLE, id=f"{NAME}-title"), *definition("country")], className="card-title")
     return html.Section(
         [
@@ -38,7 +38,7 @@ def layout() -> html.Section:
                 dcc.Store(id=f"{NAME}-drawn"),
                 html.Div([*world, html.Div(id=f"{NAME}-body")], className="map-and-table"),
                 html.P(id=f"{NAME}-note", className="card-note"),
-                *shown_table(NAME, TITLE, picture=drawn),
+                *shown_table(NAME, TITLE),
             ),
         ],
         className="card",
@@ -63,7 +63,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource,
         if not found:
             return Instead(messages.no_countries(data.k))
         total = sum(row["value"] for row in found)
-        rows = value_rows(search, "country", largest_rows(found, MOST), total, named)
+        rows = value_rows("/platforms", search, "country", largest_rows(found, MOST), total, named)
         body, _, _ = table("Installs by country", (TITLE, "Installs", "Share"), rows, [])
         note = " ".join([coverage(min(total, active), active), *notes(found)])
         return body, note, asdict(shown(found, total, api_call("installs", args))), country_map(found, total, data.k)

@@ -7,9 +7,9 @@ from dash import Output, html
 
 from dashboard import filters
 from dashboard import releases as of_module
+from dashboard.answer_rows import known_rows
 from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
 from dashboard.changes import compared, movers
-from dashboard.charts.bars import known_rows
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.tables import table_by_age
 from dashboard.conditions import not_applied
