@@ -11,7 +11,7 @@ import msgspec
 from gunicorn.http import errors
 from gunicorn.http.unreader import SocketUnreader
 
-from core import hang_up, logs
+from core import logs
 from core.http_server import Worker
 
 # Far more threads than run simultaneously: a slow client holds one for up to `REQUEST_SECONDS`.
@@ -44,11 +44,6 @@ class TimeLimitedWorker(Worker):
         _keep_memory_low()
         threading.Thread(target=self._end_slow, name="slow-requests", daemon=True).start()
         super().init_process()
-
-    def init_signals(self) -> None:
-        """As gunicorn, and count SIGHUPs: a terminal that closes sends one to every process."""
-        super().init_signals()
-        hang_up.listen()
 
     def handle(self, conn: Any) -> Any:
         """Handle a request within its time limit."""

@@ -17,7 +17,8 @@ import msgspec
 HEADER = "X-Request-ID"
 MOST_A_SECOND = 10
 # They warn of each failure, also of a cancelled query. Pharos reports failures of ClickHouse itself.
-_DRIVERS = "clickhouse_connect", "urllib3"
+# The driver's import sets a level on `urllib3` again, so name what is below it.
+_DRIVERS = "clickhouse_connect", "urllib3.connectionpool"
 
 _request: ContextVar[str] = ContextVar("request", default="")
 

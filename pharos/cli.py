@@ -6,14 +6,14 @@ import sqlite3
 import sys
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 import click
 
-from core import hang_up, logs
+from core import hang_up, logs, stop_signals
 from core.access_log import AccessLogError
 from core.catalog import CatalogError, watch
 from core.credentials import CredentialError, Credentials, Role
@@ -45,8 +45,9 @@ def main() -> None:
 
 
 def _begin_service() -> None:
-    """Set up a long-running command: logging, and SIGHUP does not end it."""
+    """Set up a long-running command: logging, and signals: SIGHUP does not end it, a stop waits for its own handler."""
     hang_up.listen()
+    stop_signals.hold()
     logging.Formatter.converter = time.gmtime
     logging.config.dictConfig(logs.config())
 
@@ -101,23 +102,19 @@ def _check_bind(part: str, bind: Bind) -> None:
         fail(f"PHAROS_{part}_BIND {bind} cannot be used: {problem}")
 
 
-def _first_start(settings: Settings, home: Home) -> list[str]:
-    """Create the first ingest key and the first admin if missing. Returns the lines to print."""
+def _first_start(settings: Settings, home: Home) -> Iterator[str]:
+    """Create the first ingest key and the first admin if missing. Yields the lines to print."""
     credentials = Credentials(home.credentials)
-    lines = []
     if credentials.keys():
-        lines.append("  ingest key  shown at the first start; create another one with: pharos keys new")
+        yield "  ingest key  shown at the first start; create another one with: pharos keys new"
         if settings.ingest_key and credentials.key(settings.ingest_key) is None:
-            lines.append("  warning: PHAROS_INGEST_KEY is not a key of this home; only the first start creates it")
+            yield "  warning: PHAROS_INGEST_KEY is not a key of this home; only the first start creates it"
     else:
-        lines.append(f"  ingest key  {_first_key(settings, credentials)}")
+        yield f"  ingest key  {_first_key(settings, credentials)}"
     if credentials.users():
-        lines.append(
-            "  login       shown at the first start; create another one with: pharos users add NAME --role admin"
-        )
+        yield "  login       shown at the first start; create another one with: pharos users add NAME --role admin"
     else:
-        lines.append(f"  login       admin  {_first_admin(settings, credentials)}")
-    return lines
+        yield f"  login       admin  {_first_admin(settings, credentials)}"
 
 
 def _first_key(settings: Settings, credentials: Credentials) -> str:

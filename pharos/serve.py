@@ -18,7 +18,7 @@ from typing import IO
 
 from collector.loader import Loader
 from collector.spool import Spool
-from core import hang_up, parts
+from core import hang_up, parts, stop_signals
 from core.catalog import watch
 from core.home import Home
 from core.settings import Bind, Settings
@@ -100,6 +100,7 @@ def load(settings: Settings, home: Home) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
+    stop_signals.release()
     lock = home.lock("loader")
     engine = Engine(settings, home)
     spool = Spool(home.spool)
@@ -147,6 +148,7 @@ def serve(settings: Settings, home: Home, ready: Callable[[], None]) -> int:
     stop, hung_up = threading.Event(), hang_up.times()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    stop_signals.release()
     # With the embedded engine the loader runs in the dashboard's process, because the engine has one owner.
     collector, dashboard = _Part("collector", settings.collector_bind), _Part("dashboard", settings.dashboard_bind)
     running = [collector, dashboard, *([_Part("load")] if settings.clickhouse_url else [])]
