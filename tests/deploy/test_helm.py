@@ -20,6 +20,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
+from core.catalog import read as read_catalog
 from core.settings import Settings, documented
 from pharos.cli import cli
 
@@ -38,6 +39,7 @@ VALID = {
     "webhook_url": "https://example.com/pharos",
     "webhook_secret": "whsec_" + "A" * 32,
 }
+CATALOG = (CHART.parent / "catalog.example.toml").read_text()
 READERS = f"product:{'0' * 64} licensing:{'1' * 64}"
 ALL: dict[str, Any] = {
     "image": {"digest": "sha256:" + "0" * 64},
@@ -45,6 +47,7 @@ ALL: dict[str, Any] = {
     "secretHas": dict.fromkeys(OPTIONAL, True),
     "clickhouse": {"cluster": "pharos"},
     "settings": {"PHAROS_K": "10"},
+    "catalog": {"text": CATALOG},
     "collector": {
         "replicas": 3,
         "storage": {"size": "20Gi", "storageClassName": "fast"},
@@ -191,6 +194,35 @@ def test_each_container_gets_settings_that_it_starts_with(
     assert seen["collector"].secret == VALID["root_secret"]
 
 
+OWN = {"catalog": {"configMap": "our-catalog"}}
+
+
+@pytest.mark.parametrize(("given", "name"), [(ALL, "pharos-catalog"), (OWN, "our-catalog"), ({}, None)])
+def test_the_catalog_is_where_its_setting_says(
+    render: Render, given: dict[str, Any], name: str | None, tmp_path: Path
+) -> None:
+    """All that ask the catalog have it as a folder, so that a changed one reaches them, and it is the one given."""
+    documents = render(given)
+    made = {each["metadata"]["name"]: each["data"] for each in documents if each["kind"] == "ConfigMap"}
+    assert list(made) == ([name] if given is ALL else [])
+    asking = set()
+    for container, spec, pod in containers(documents):
+        setting = {entry["name"]: entry["value"] for entry in spec["env"]}.get("PHAROS_CATALOG")
+        mounts = {mount["name"]: mount for mount in spec["volumeMounts"]}
+        assert (setting is None) == ("catalog" not in mounts)
+        if setting is not None:
+            asking.add(container)
+            assert mounts["catalog"]["mountPath"] == str(Path(setting).parent)
+            assert "subPath" not in mounts["catalog"]
+            (volume,) = (volume for volume in pod["volumes"] if volume["name"] == "catalog")
+            assert volume["configMap"]["name"] == name
+            assert all(list(data) == [Path(setting).name] for data in made.values())
+    assert asking == ({"collector", "loader", "dashboard"} if name else set())
+    for data in made.values():
+        (tmp_path / "catalog.toml").write_text(data["catalog.toml"])
+        assert read_catalog(tmp_path / "catalog.toml") == read_catalog(CHART.parent / "catalog.example.toml")
+
+
 def test_services_find_their_pods(render: Render) -> None:
     """Each service, budget and policy selects the labels of the pods that it is for."""
     documents = render(ALL)
@@ -229,6 +261,9 @@ def test_services_find_their_pods(render: Render) -> None:
         {"clickhouse": {"url": "http://pharos:pass@clickhouse:8123/pharos"}},
         {"clickhouse": {"url": ""}},
         {"collector": {"replica": 3}},
+        {"catalog": {"text": "mode = 'open'", "configMap": "our-catalog"}},
+        {"catalog": {"text": "mode = 'open'"}, "settings": {"PHAROS_CATALOG": "/catalog.toml"}},
+        {"catalog": {"file": "catalog.toml"}},
         {"collector": {"ingress": {"enabled": True}}},
         {"collectors": {}},
     ],

@@ -38,6 +38,30 @@ securityContext:
 {{- end }}
 {{- end -}}
 
+{{/* The catalog, for the containers that ask it: its setting, where it is mounted, and its volume. */}}
+{{- define "pharos.catalog" -}}
+{{- if .Values.catalog.configMap -}}{{ .Values.catalog.configMap }}{{- else if .Values.catalog.text -}}{{ include "pharos.name" . }}-catalog{{- end -}}
+{{- end -}}
+
+{{- define "pharos.catalogSetting" -}}
+{{- if include "pharos.catalog" . }}
+- {name: PHAROS_CATALOG, value: /etc/pharos/catalog.toml}
+{{- end }}
+{{- end -}}
+
+{{/* A folder, not the file alone: Kubernetes does not replace a file that is mounted alone. */}}
+{{- define "pharos.catalogMount" -}}
+{{- if include "pharos.catalog" . }}
+- {name: catalog, mountPath: /etc/pharos, readOnly: true}
+{{- end }}
+{{- end -}}
+
+{{- define "pharos.catalogVolume" -}}
+{{- with include "pharos.catalog" . }}
+- {name: catalog, configMap: {name: {{ . | quote }}}}
+{{- end }}
+{{- end -}}
+
 {{- define "pharos.pod" -}}
 serviceAccountName: {{ include "pharos.name" . }}
 automountServiceAccountToken: false
