@@ -20,12 +20,13 @@ from collector.rights import api
 from collector.rights.install_states import InstallStates
 from collector.spool import Spool, Unavailable
 from collector.validate import Reason, Rejected
-from core import client_address, logs, parts
+from core import logs, parts
 from core.catalog import Catalog
-from core.credentials import Credentials, Role, bearer
+from core.credentials import Credentials
 from core.fields import json_schema
 from core.home import Home
 from core.http_server import Worker
+from core.scrapes import is_operator, may_scrape
 from core.settings import Settings
 
 log = logging.getLogger("pharos.requests")
@@ -64,25 +65,18 @@ def create_app(settings: Settings, home: Home, writer: Writer, catalog: Callable
             writer.check()
         except Unavailable as error:
             raise beacon_api.unavailable(error) from None
-        ready = {"status": "ready", **(_for_operator(home) if _from_operator() else {})}
+        ready = {"status": "ready", **(_for_operator(home) if is_operator(request.environ, credentials) else {})}
         return Response(msgspec.json.encode(ready), content_type="application/json")
 
     @app.get("/metrics")
     def get_metrics() -> Response:
-        if not _from_operator():
-            raise problems.Refused(Rejected(Reason.UNAUTHORIZED, detail="requires loopback or an admin token"))
+        if not may_scrape(request.environ, credentials, settings.metrics_token):
+            why = "requires loopback, an admin token or the token in PHAROS_METRICS_TOKEN"
+            raise problems.Refused(Rejected(Reason.UNAUTHORIZED, detail=why))
         return Response(
             metrics.exposition(home, time.time(), webhook=bool(settings.webhook_url)),
             content_type="text/plain; version=0.0.4",
         )
-
-    def _from_operator() -> bool:
-        token = credentials.token(bearer(request.headers.get("Authorization")))
-        if token is not None and token.role is Role.ADMIN:
-            return True
-        # A local proxy also connects from loopback, so accept only direct connections.
-        forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-        return not forwarded and client_address.address(request.environ, 0) in ("127.0.0.1", "::1")
 
     @app.errorhandler(problems.Refused)
     def refused(error: problems.Refused) -> Response:

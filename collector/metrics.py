@@ -16,22 +16,7 @@ from collector.rights.request_store import RequestStore
 from collector.spool import Loading, Spool, Stats
 from core.home import Home
 from core.outbox import Outbox, OutboxError, Told
-
-
-@dataclass(frozen=True)
-class Meaning:
-    """A metric as the reference describes it. A scrape has a counter with `_total` after its name."""
-
-    name: str
-    kind: Literal["counter", "gauge"]
-    meaning: str
-    labels: tuple[str, ...] = ()
-
-    @property
-    def series(self) -> str:
-        """Its name in a scrape."""
-        return f"{self.name}_total" if self.kind == "counter" else self.name
-
+from core.scrapes import Meaning
 
 METRICS: list[Meaning] = []
 

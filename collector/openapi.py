@@ -116,7 +116,7 @@ def document() -> dict[str, Any]:
             "/readyz": _get("getReady", "Whether the collector accepts beacons now", "application/json", _READY),
             "/metrics": _get(
                 "getMetrics",
-                "Prometheus metrics, for requests from loopback or with an admin token",
+                "Prometheus metrics, for loopback, an admin token and the token in PHAROS_METRICS_TOKEN",
                 "text/plain",
                 {"type": "string"},
                 Reason.UNAUTHORIZED,

@@ -70,6 +70,15 @@ class Sessions:
             ).fetchall()
         return [session for session in map(_session, rows) if _lasts(session, now)]
 
+    def count(self) -> int:
+        """Return the number of active sessions."""
+        now = self._clock()
+        with self._credentials.connect() as db:
+            found = db.execute(
+                "SELECT count(*) FROM sessions WHERE used > ? AND created > ?", (now - IDLE_SECONDS, now - MOST_SECONDS)
+            )
+            return int(found.fetchone()[0])
+
     def end(self, name: str, id: str) -> None:
         """End a session of the user. Does nothing for another user's session, or one that has ended."""
         with self._credentials.connect() as db:

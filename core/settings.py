@@ -259,6 +259,9 @@ class Settings(Thresholds):
     webhook_secret: str = _setting(
         "", _webhook_secret, "The secret that signs these events: whsec_ and the base64 of 24 to 64 random bytes."
     )
+    metrics_token: str = _setting(
+        "", _text, "A token with which Prometheus may read /metrics from another machine; unset: an admin token alone."
+    )
 
     @property
     def clickhouse_database(self) -> str:
@@ -327,7 +330,7 @@ class Settings(Thresholds):
         if self.collector_bind.loopback and self.dashboard_bind.loopback:
             return
         # Outside loopback anybody can connect: reject weak values that somebody typed for a quick test.
-        for name, least in (("secret", 32), ("ingest_key", 20)):
+        for name, least in (("secret", 32), ("ingest_key", 20), ("metrics_token", 20)):
             value = getattr(self, name)
             if value and (len(value) < least or len(set(value)) < 6 or "change" in value.lower()):
                 raise SettingError(

@@ -40,6 +40,7 @@ from dashboard.data_source import DataSource
 from dashboard.desk_digest import digest_of
 from dashboard.digests import Digests
 from dashboard.login_throttle import Throttle
+from dashboard.metrics import DashboardMetrics
 from dashboard.narrow_questions import NarrowQuestions
 from dashboard.permissions import Callbacks
 from dashboard.question_limit import QuestionLimit, client_gone
@@ -64,7 +65,8 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     """The dashboard and the read API as one WSGI app. A process may create several."""
     server = Flask("dashboard", static_folder=None)
     server.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES
-    engine = LimitedEngine(engine, settings.query_seconds, client_gone)
+    measured = DashboardMetrics()
+    engine = LimitedEngine(engine, settings.query_seconds, client_gone, ended=measured.count_query)
     questions = QuestionLimit()
     questions.register(server)
     server.secret_key = derive(home.root_secret(settings), "dashboard session")
@@ -78,6 +80,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     sessions, throttle = Sessions(credentials), Throttle()
     login.register(server, credentials, sessions, throttle, public)
     permissions.guard(server, public, questions)
+    measured.register(server, engine, credentials, sessions, settings.metrics_token)
     account.register(server, credentials, sessions, throttle)
     if public:
         server.register_blueprint(public_page.blueprint(settings, home, engine))

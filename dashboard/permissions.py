@@ -129,7 +129,9 @@ API_RULES: dict[str, frozenset[str] | None] = {
 }
 
 # Paths that need no login. The read API has its own tokens.
-OPEN = frozenset({"/login", "/healthz", "/readyz", "/assets/login/login.css", "/assets/login/mark.svg"})
+OPEN = frozenset({"/login", "/assets/login/login.css", "/assets/login/mark.svg"})
+# Paths for whoever watches over Pharos. `/metrics` checks for itself who asks (`core/scrapes.py`).
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 # Paths that are public if the setting allows it. They have no session, not even for logged-in users.
 PUBLIC = frozenset({"/privacy", "/privacy.json"})
 # The page of the user's own account, with forms, outside the Dash app. All logged-in users may open it.
@@ -240,7 +242,7 @@ def guard(server: Flask, public: frozenset[str], questions: QuestionLimit) -> No
     def check() -> AnyResponse | None:
         if _from_elsewhere():
             abort(403)
-        if request.path in OPEN | public or request.path.startswith(API):
+        if request.path in OPEN | PROBES | public or request.path.startswith(API):
             return None
         if not current_user.is_authenticated:
             if is_page_request():

@@ -28,8 +28,8 @@ bytes() {
 [ -s states_key ] || printf 'pharos license states\001' | hmac "$(hmac "$(printf '%064d' 0)" < root_secret)" > states_key
 printf 'http://pharos:%s@clickhouse:8123/pharos' "$(cat clickhouse_password)" > clickhouse_url
 # Empty until they are used: write the value into the file, and set PHAROS_SMTP_URL_FILE=/run/secrets/smtp_url in pharos.env.
-for name in smtp_url webhook_url webhook_secret; do
+for name in smtp_url webhook_url webhook_secret metrics_token; do
     [ -e "$name" ] || : > "$name"
 done
 # Compose mounts each file as it is, for users without rights in the containers. On this machine the folder keeps others out.
-chmod 644 root_secret states_key clickhouse_password clickhouse_url smtp_url webhook_url webhook_secret
+chmod 644 root_secret states_key clickhouse_password clickhouse_url smtp_url webhook_url webhook_secret metrics_token

@@ -38,6 +38,7 @@ SECRETS = {
     "PHAROS_SMTP_URL": {"dashboard"},
     "PHAROS_WEBHOOK_URL": {"dashboard"},
     "PHAROS_WEBHOOK_SECRET": {"dashboard"},
+    "PHAROS_METRICS_TOKEN": {"collector", "dashboard"},
     "PHAROS_CLICKHOUSE_CLUSTER": {"dashboard", "load"},  # not a secret, but useless without the URL
     "PHAROS_INGEST_KEY": set[str](),
     "PHAROS_ADMIN_PASSWORD": set[str](),

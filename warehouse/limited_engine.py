@@ -1,6 +1,7 @@
 """The engine for questions: what one of them may take of ClickHouse, in time, memory, rows and threads."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import Any
 from warehouse.at_once import PARTS
 from warehouse.cancellation import Gone
 from warehouse.engine import Engine, EngineError, Trouble
+from warehouse.errors import Cancelled
 from warehouse.licensing.state_codec import Seal
 from warehouse.server_users import ServerUser
 
@@ -66,7 +68,8 @@ class LimitedEngine(Engine):
     """An engine whose queries have limits; connections and state are those of the engine that it is made of.
 
     `asker` is called in the thread of each query. It returns a function that says whether the client is gone, which
-    ends the query, or None for a query that others also wait for.
+    ends the query, or None for a query that others also wait for. `ended` is called after each query with its outcome
+    (`answered`, `limited`, `cancelled` or `failed`) and the seconds that it took.
     """
 
     def __init__(
@@ -75,8 +78,9 @@ class LimitedEngine(Engine):
         seconds: int,
         asker: Callable[[], Gone | None] = lambda: None,
         threads: _Threads | None = None,
+        ended: Callable[[str, float], None] = lambda outcome, seconds: None,
     ) -> None:
-        self._engine, self._seconds, self._asker = engine, seconds, asker
+        self._engine, self._seconds, self._asker, self._ended = engine, seconds, asker, ended
         self._threads = threads or _Threads()
         self.cluster, self.database, self.planes = engine.cluster, engine.database, engine.planes
 
@@ -98,11 +102,12 @@ class LimitedEngine(Engine):
     @property
     def servers(self) -> list[Engine]:
         """The engine of each server, with the same limits."""
-        return [self, *(LimitedEngine(each, self._seconds, self._asker) for each in self._engine.servers[1:])]
+        others = self._engine.servers[1:]
+        return [self, *(LimitedEngine(each, self._seconds, self._asker, ended=self._ended) for each in others)]
 
     def as_user(self, account: ServerUser) -> Engine:
         """The same engine with the same limits, asked as that user of the server."""
-        return LimitedEngine(self._engine.as_user(account), self._seconds, self._asker, self._threads)
+        return LimitedEngine(self._engine.as_user(account), self._seconds, self._asker, self._threads, self._ended)
 
     def close(self) -> None:
         """Nothing: the engine is closed by who made it."""
@@ -121,17 +126,27 @@ class LimitedEngine(Engine):
             **(settings or {}),
         }
         gone = self._asker()
+        outcome, began = "failed", time.monotonic()
         try:
             with self._threads.share(self._engine, limits) as share:
                 if gone is None:
-                    return self._engine.query(sql, parameters, share | limits)
-                return self._engine.query_until(gone, sql, parameters, share | limits)
+                    rows = self._engine.query(sql, parameters, share | limits)
+                else:
+                    rows = self._engine.query_until(gone, sql, parameters, share | limits)
+            outcome = "answered"
+            return rows
+        except Cancelled:
+            outcome = "cancelled"
+            raise
         except EngineError as error:
             if getattr(error.__cause__, "code", None) in _EXCEEDED:
+                outcome = "limited"
                 raise LimitExceeded(
                     f"it takes more than {self._seconds} s, {MEMORY >> 20} MiB or {RESULT_ROWS} rows"
                 ) from error
             raise
+        finally:
+            self._ended(outcome, time.monotonic() - began)
 
     def version(self) -> str:
         """ClickHouse's version. Raises `EngineError` when it does not answer soon."""

@@ -202,6 +202,18 @@ def test_metrics_are_for_loopback_or_an_admin(live: Collector) -> None:
         assert status(**proxied, Authorization=f"Bearer {admin}") == 200
 
 
+def test_metrics_have_a_token_of_their_own(tmp_path: Path) -> None:
+    """The token of the settings reads the metrics through a proxy, and nothing else."""
+    proxied = {"X-Forwarded-For": "192.0.2.1"}
+    with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY, PHAROS_METRICS_TOKEN="scrape" * 4) as collector:
+        for token, status in (("scrape" * 4, 200), ("scrape" * 3, 401), ("", 401)):
+            headers = proxied | {"Authorization": f"Bearer {token}"}
+            assert collector.request("GET", "/metrics", headers=headers).status == status
+        headers = proxied | {"Authorization": f"Bearer {'scrape' * 4}"}
+        assert set(collector.request("GET", "/readyz", headers=headers).json) == {"status"}
+        assert collector.post(beacon(), key="scrape" * 4).status == 401
+
+
 def test_a_revoked_key_is_refused(live: Collector) -> None:
     """A revoked key is refused after a second."""
     key = new_key(live)

@@ -150,3 +150,14 @@ def test_what_has_ended_is_deleted(sessions: Sessions, user: User, clock: Clock,
     sessions.begin(user)
     with credentials.connect() as db:
         assert db.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+
+
+def test_open_sessions_are_counted(sessions: Sessions, user: User, clock: Clock) -> None:
+    """Those that have ended by themselves do not count."""
+    assert sessions.count() == 0
+    sessions.begin(user)
+    clock.now += IDLE_SECONDS - 1
+    sessions.begin(user)
+    assert sessions.count() == 2
+    clock.now += 1
+    assert sessions.count() == 1

@@ -47,6 +47,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     ),
     "webhook_url": ("https://hooks.example.com/pharos?to=1", "https://hooks.example.com/pharos?to=1"),
     "webhook_secret": (f"whsec_{'QUJD' * 8}", f"whsec_{'QUJD' * 8}"),
+    "metrics_token": ("a token of ours", "a token of ours"),
     "catalog": ("/etc/pharos/catalog.toml", "/etc/pharos/catalog.toml"),
     **{
         each.name: (str(getattr(Thresholds, each.name) + 10), getattr(Thresholds, each.name) + 10)
@@ -85,6 +86,7 @@ DEFAULTS: dict[str, Any] = {
     "dashboard_url": "",
     "webhook_url": "",
     "webhook_secret": "",
+    "metrics_token": "",
     "catalog": "",
     "unlicensed_days": 3,
     "lapsed_days": 14,
@@ -143,6 +145,7 @@ BAD = {
     "smtp_url": ["mail.example", "http://mail.example?from=a@b.example", "smtp://mail.example", "smtp://h?from=x"],
     "webhook_url": ["hooks.example.com", "ftp://hooks.example.com", "http:///x", "https://a:b@hooks.example.com/"],
     "webhook_secret": ["whsec_QUJD", "QUJD" * 8, f"whsec_{'QUJD' * 8}!", f"whsec_{'QUJD' * 22}"],
+    "metrics_token": [" token", "to\tken"],
     "catalog": [" catalog.toml", "cata\alog"],
     **{each.name: ["0", "-1", "many", "1.5"] for each in fields(Thresholds)},
 }  # fmt: skip

@@ -26,7 +26,7 @@ DEPLOY = ROOT / "deploy"
 SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in documented()}
 FILES = ("Caddyfile", "Dockerfile", "compose.yaml", "nginx.conf", "pharos.env.example", "pharos.service")
 # The secrets that compose has as files only where they are set.
-OPTIONAL = "PHAROS_SMTP_URL", "PHAROS_WEBHOOK_URL", "PHAROS_WEBHOOK_SECRET"
+OPTIONAL = "PHAROS_SMTP_URL", "PHAROS_WEBHOOK_URL", "PHAROS_WEBHOOK_SECRET", "PHAROS_METRICS_TOKEN"
 SECRETS = (
     "PHAROS_SECRET",
     "PHAROS_STATES_KEY",
@@ -104,7 +104,7 @@ def test_secrets_are_made_once(tmp_path: Path) -> None:
     made = made_secrets(tmp_path)
     first = {path.name: path.read_text() for path in made.iterdir()}
     optional = [name.removeprefix("PHAROS_").lower() for name in OPTIONAL]
-    assert [first.pop(name) for name in optional] == ["", "", ""]
+    assert [first.pop(name) for name in optional] == [""] * len(OPTIONAL)
     assert len(set(first.values())) == len(first) == 4
     assert first["states_key"] == derive(first["root_secret"].encode(), STATES).hex()
     assert all(re.fullmatch("[0-9a-f]{64}", first[name]) for name in ("root_secret", "clickhouse_password"))
@@ -136,11 +136,12 @@ def test_compose_gives_each_service_settings_that_it_starts_with(tmp_path: Path)
     assert (dashboard.smtp_url, dashboard.webhook_url, dashboard.webhook_secret) == ("", "", "")
 
 
-def test_compose_takes_mail_and_webhook_from_files(tmp_path: Path) -> None:
+def test_compose_takes_mail_webhook_and_metrics_from_files(tmp_path: Path) -> None:
     """What an operator writes into the files that `secrets.sh` makes, and names in the env file, is in force."""
     made, given = made_secrets(tmp_path), environment("dashboard")
     values = (
         "smtp://mail.example.com?from=pharos@example.com", "https://example.com/pharos", f"whsec_{'A' * 32}",
+        "scrape" * 4,
     )  # fmt: skip
     named = {}
     for name, value in zip(OPTIONAL, values, strict=True):
@@ -150,7 +151,9 @@ def test_compose_takes_mail_and_webhook_from_files(tmp_path: Path) -> None:
         (made / file).write_text(value)
         named[f"{name}_FILE"] = str(made / file)
     settings = Settings.from_environ(named)
-    assert (settings.smtp_url, settings.webhook_url, settings.webhook_secret) == values
+    told = settings.smtp_url, settings.webhook_url, settings.webhook_secret, settings.metrics_token
+    assert told == values
+    assert environment("collector")["PHAROS_METRICS_TOKEN_FILE"] == ""
 
 
 def test_compose_passes_on_every_setting_that_is_not_its_own() -> None:
@@ -172,9 +175,9 @@ def test_compose_keeps_secrets_where_they_are_needed() -> None:
     assert {name: secrets_of(name) for name in services()} == {
         "clickhouse": ["clickhouse_password"],
         "migrate": ["clickhouse_url"],
-        "collector": ["root_secret"],
+        "collector": ["root_secret", "metrics_token"],
         "loader": ["clickhouse_url"],
-        "dashboard": ["states_key", "smtp_url", "webhook_url", "webhook_secret"],
+        "dashboard": ["states_key", "smtp_url", "webhook_url", "webhook_secret", "metrics_token"],
     }
     texts = services()
     assert "CLICKHOUSE" not in texts["collector"]

@@ -28,7 +28,7 @@ CHART = Path(__file__).parents[2] / "deploy/helm"
 LIBRARIES = Path("/usr/share/gocode")
 KUBERNETES = "1.25", "1.37"
 SETTINGS = {f"PHAROS_{field.name.upper()}" for field in documented()}
-OPTIONAL = "states_key", "ingest_key", "admin_password", "smtp_url", "webhook_url", "webhook_secret"
+OPTIONAL = "states_key", "ingest_key", "admin_password", "smtp_url", "webhook_url", "webhook_secret", "metrics_token"
 VALID = {
     "root_secret": "0123456789abcdef" * 4,
     "clickhouse_url": "http://pharos:pass@clickhouse:8123/pharos",
@@ -38,6 +38,7 @@ VALID = {
     "smtp_url": "smtp://mail.example.com?from=pharos@example.com",
     "webhook_url": "https://example.com/pharos",
     "webhook_secret": "whsec_" + "A" * 32,
+    "metrics_token": "0123456789abcdef" * 2,
 }
 CATALOG = (CHART.parent / "catalog.example.toml").read_text()
 READERS = f"product:{'0' * 64} licensing:{'1' * 64}"
@@ -156,7 +157,7 @@ def test_each_container_gets_settings_that_it_starts_with(
     (tmp_path / "passwords").write_text(READERS)
     optional = set(OPTIONAL) if given else set()
     needed = {
-        "collector": {"root_secret"} | optional & {"ingest_key"},
+        "collector": {"root_secret"} | optional & {"ingest_key", "metrics_token"},
         "loader": {"clickhouse_url"},
         "migrate": {"clickhouse_url"},
         "dashboard": optional - {"ingest_key"},
@@ -256,6 +257,7 @@ def test_services_find_their_pods(render: Render) -> None:
     [
         {"settings": {"PHAROS_SECRET": "secret"}},
         {"settings": {"PHAROS_SECRET_FILE": "/secret"}},
+        {"settings": {"PHAROS_METRICS_TOKEN": "0123456789abcdef"}},
         {"settings": {"PHAROS_K": 10}},
         {"settings": {"pharos_k": "10"}},
         {"clickhouse": {"url": "http://pharos:pass@clickhouse:8123/pharos"}},

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from collector.metrics import METRICS
+from collector.metrics import METRICS as OF_COLLECTOR
 from collector.rights.request_store import RequestStore
 from collector.spool import Spool
 from collector.validate import Reason
 from core.home import Home
 from core.outbox import Outbox
+from dashboard.metrics import METRICS as OF_DASHBOARD
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
 
@@ -50,10 +51,10 @@ def scrape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_a_scrape_has_the_metrics_of_the_registry_and_no_other(scrape: str) -> None:
     """Each metric of the registry is there with its kind, but for those with labels that have not occurred."""
     kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", scrape, re.MULTILINE))
-    expected = {each.series: each.kind for each in METRICS}
+    expected = {each.series: each.kind for each in OF_COLLECTOR}
     assert kinds.items() <= expected.items()
     assert set(expected) - set(kinds) == {"pharos_undeclared_total"}
-    for each in METRICS:
+    for each in OF_COLLECTOR:
         for labels in re.findall(rf"^{each.series}\{{(.*)\}} ", scrape, re.MULTILINE):
             assert set(re.findall(r'(\w+)="', labels)) == set(each.labels)
     values = dict(re.findall(r"^(pharos_\w+) (\S+)$", scrape, re.MULTILINE))
@@ -66,14 +67,17 @@ def test_a_scrape_has_the_metrics_of_the_registry_and_no_other(scrape: str) -> N
 @pytest.mark.parametrize("expression", EXPRESSIONS)
 def test_an_expression_names_only_what_a_scrape_has(expression: str) -> None:
     """Its metrics are in the registry, and its labels and their values are those of the metric."""
-    series = {each.series: each for each in METRICS}
+    series = {each.series: each for each in (*OF_COLLECTOR, *OF_DASHBOARD)}
     matched = re.findall(r"(pharos_\w+)(?:\{([^}]*)\})?", expression)
-    assert matched or 'up{job="pharos"}' in expression
+    jobs = re.findall(r'up\{job="([\w-]+)"\}', expression)
+    assert matched or jobs
+    for config in ("prometheus.yml", "kubernetes.yml"):
+        assert set(jobs) <= set(re.findall(r"job_name: (.+)", (DEPLOY / "prometheus" / config).read_text()))
     for name, matchers in matched:
         for label, value in re.findall(r'(\w+)="([^"]*)"', matchers):
             assert label in series[name].labels or (label, value) == ("instance", "$instance")
             if label != "instance":
-                assert value in series[name].meaning or value in list(Reason)
+                assert value in series[name].meaning or value in (*Reason, *STATUSES)
 
 
 def test_the_alerts_are_complete() -> None:
@@ -83,6 +87,9 @@ def test_the_alerts_are_complete() -> None:
         assert re.search(r'summary: ".+"\n', text)
         assert re.search(r'runbook: ".+"\n', text)
 
+
+# Answers of the dashboard that alerts look for: refusals and failures.
+STATUSES = "429", "500"
 
 # For each alert: series that fire it, and series that do not.
 FLOWING = 'pharos_beacons_total{outcome="accepted",reason="",job="pharos",instance="a"}'
@@ -141,6 +148,32 @@ CASES = {
         ['pharos_webhook_oldest_seconds{instance="a"} 0+60x2400'],
         ['pharos_webhook_oldest_seconds{instance="a"} 3600x2400'],
     ),
+    "PharosDashboardDown": (
+        ['up{job="pharos-dashboard",instance="a"} 0x2400'],
+        ['up{job="pharos-dashboard",instance="a"} 1x2400'],
+    ),
+    "PharosFiguresFail": (
+        ['pharos_figures_failing_seconds{instance="a"} 0+60x2400'],
+        ['pharos_figures_failing_seconds{instance="a"} 200x2400'],
+    ),
+    "PharosDashboardFails": (
+        ['pharos_dashboard_requests_total{kind="page",status="500",instance="a"} 0+1x2400'],
+        ['pharos_dashboard_requests_total{kind="page",status="404",instance="a"} 0+1x2400'],
+    ),
+    "PharosQueriesLimited": (
+        [
+            'pharos_queries_total{outcome="answered",instance="a"} 0+90x2400',
+            'pharos_queries_total{outcome="limited",instance="a"} 0+10x2400',
+        ],
+        [
+            'pharos_queries_total{outcome="answered",instance="a"} 0+99x2400',
+            'pharos_queries_total{outcome="limited",instance="a"} 0+1x2400',
+        ],
+    ),
+    "PharosQuestionsRefused": (
+        ['pharos_dashboard_requests_total{kind="api",status="429",instance="a"} 0+1x2400'],
+        ['pharos_dashboard_requests_total{kind="api",status="200",instance="a"} 0+1x2400'],
+    ),
 }
 
 
@@ -173,7 +206,12 @@ def test_each_alert_fires_and_keeps_silent(tmp_path: Path) -> None:
     ]
     head = "rule_files: [rules.yml]\nevaluation_interval: 1m\ntests:\n"
     (tmp_path / "cases.yml").write_text(head + "".join(scenarios), encoding="utf-8")
-    for command in ("check config prometheus.yml", "test rules cases.yml"):
+    # Debian's Prometheus has no discovery in Kubernetes.
+    discovery, in_kubernetes = "kubernetes_sd_configs: [{role: pod}]", (tmp_path / "kubernetes.yml").read_text()
+    assert in_kubernetes.count(discovery) == 2
+    (tmp_path / "kubernetes.yml").write_text(in_kubernetes.replace(discovery, ""))
+    commands = "check config prometheus.yml", "check config --syntax-only kubernetes.yml", "test rules cases.yml"
+    for command in commands:
         assert PROMTOOL is not None
         done = subprocess.run([PROMTOOL, *command.split()], cwd=tmp_path, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stdout + done.stderr

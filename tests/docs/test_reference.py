@@ -2,7 +2,7 @@
 
 import re
 
-from collector.metrics import METRICS
+from collector.metrics import METRICS as OF_COLLECTOR
 from collector.planes import NEWEST, OLDEST
 from collector.problems import STATUS
 from collector.request_body import LIMIT
@@ -11,6 +11,7 @@ from collector.validate import CONSENT_FULL, MAX_BATCH, Reason
 from core.access_log import KEPT_DAYS
 from core.fields import DIMENSIONS, FIELDS, MAX_COUNT, MAX_FEATURES, REQUIRED_OBJECTS, Field, columns
 from dashboard import openapi
+from dashboard.metrics import METRICS as OF_DASHBOARD
 from tests.docs.markdown import ROOT, code, page, spans, tables
 from warehouse.licensing.rules import RULES
 from warehouse.migrate import sql_files
@@ -195,7 +196,9 @@ def test_the_checks_of_doctor_are_those_of_the_code() -> None:
 
 def test_the_metrics_are_those_of_the_code() -> None:
     """The table is that of the Prometheus metrics."""
-    assert TABLES["metric | kind | meaning"] == [[f"`{each.name}`", each.kind, each.meaning] for each in METRICS]
+    assert TABLES["metric | kind | meaning"] == [[f"`{each.name}`", each.kind, each.meaning] for each in OF_COLLECTOR]
+    told = TABLES["metric of the dashboard | kind | meaning"]
+    assert told == [[f"`{each.name}`", each.kind, each.meaning] for each in OF_DASHBOARD]
 
 
 def test_the_design_names_only_files_that_are_there() -> None:

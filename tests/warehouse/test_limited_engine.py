@@ -11,7 +11,7 @@ from tests.end_to_end.system import ENGINES
 from tests.warehouse.test_engine import done_in
 from warehouse.at_once import at_once
 from warehouse.engine import Engine
-from warehouse.errors import Cancelled
+from warehouse.errors import Cancelled, EngineError
 from warehouse.limited_engine import NOT_COMPILED, LimitedEngine, LimitExceeded
 from warehouse.server_users import ServerUser
 
@@ -24,7 +24,8 @@ HUNGRY = {
 
 
 def asked(engine: Engine, home: Home) -> list[object]:
-    limited = LimitedEngine(engine, 1)
+    ended: list[tuple[str, float]] = []
+    limited = LimitedEngine(engine, 1, ended=lambda *outcome: ended.append(outcome))
     engine.create_database()
     outcomes: list[object] = []
     for sql in HUNGRY.values():
@@ -35,11 +36,15 @@ def asked(engine: Engine, home: Home) -> list[object]:
         # It is no trouble of ClickHouse's, and nothing is left of it.
         outcomes.append(limited.query("SELECT count() FROM numbers(1000)"))
         outcomes.append(engine.trouble)
+    with pytest.raises(EngineError):
+        limited.query("SELECT nothing")
+    assert [outcome for outcome, _ in ended] == ["limited", "answered"] * 3 + ["failed"]
+    assert ended[0][1] > ended[1][1] > 0
     return [*outcomes, limited.query(f"SELECT {', '.join(f'toString(getSetting({name!r}))' for name in NOT_COMPILED)}")]
 
 
 def test_a_question_that_takes_too_much_is_ended(kind: str, tmp_path: Path) -> None:
-    """A query over the limits fails, and the next one works. ClickHouse compiles none of them."""
+    """A query over the limits fails, and the next one works. Each outcome is told. ClickHouse compiles none of them."""
     *outcomes, compiled = done_in(kind, tmp_path, asked)
     assert outcomes == ["ended", [(1000,)], None] * 3
     assert compiled == [("false",) * len(NOT_COMPILED)]
