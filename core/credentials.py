@@ -46,7 +46,7 @@ class CredentialError(Exception):
 
 @dataclass(frozen=True)
 class IngestKey:
-    """An ingest key as stored. It is valid for `modules`, for all if empty.
+    """An ingest key as stored. It is valid for `modules`, for all if empty. Its `label` is for the operator alone.
 
     A `registry` key may write the license registry, and post no beacons. The beacons of a `development` key are kept
     apart for a day and counted in no figure.
@@ -57,6 +57,7 @@ class IngestKey:
     created: str
     registry: bool = False
     development: bool = False
+    label: str = ""
 
     def allows(self, module: str) -> bool:
         """Whether this key may post beacons of `module`."""
@@ -74,7 +75,7 @@ class User:
 
 @dataclass(frozen=True)
 class Token:
-    """A read-API token as stored. `expires` None means never, `used` is the day of its last use.
+    """A read-API token as stored. `expires` None means never, `used` is the day of its last use. `label` as of a key.
 
     A token that `builds` belongs to a build server: it may report releases and nothing else, whatever its role.
     """
@@ -85,6 +86,7 @@ class Token:
     expires: str | None = None
     used: str | None = None
     builds: bool = False
+    label: str = ""
 
     @property
     def may(self) -> str:
@@ -102,10 +104,16 @@ CREATE TABLE IF NOT EXISTS sessions (
 """
 # Columns that are missing in files of earlier versions.
 _ADDED = {
-    "tokens": {"expires": "TEXT", "used": "TEXT"},
-    "keys": {"registry": "INTEGER NOT NULL DEFAULT 0", "development": "INTEGER NOT NULL DEFAULT 0"},
+    "tokens": {"expires": "TEXT", "used": "TEXT", "label": "TEXT NOT NULL DEFAULT ''"},
+    "keys": {
+        "registry": "INTEGER NOT NULL DEFAULT 0",
+        "development": "INTEGER NOT NULL DEFAULT 0",
+        "label": "TEXT NOT NULL DEFAULT ''",
+    },
 }
-_KEY_COLUMNS = "id, modules, created, registry, development"
+_OF_KEYS = "id, modules, created, registry, development, label"
+_OF_TOKENS = "id, role, created, expires, used, label"
+MOST_LABEL = 64
 TOKEN_DAYS = 365
 _USER = re.compile(r"\A[A-Za-z0-9][A-Za-z0-9._@-]{0,63}\Z")
 _MODULE = re.compile(rf"\A(?:{MODULE})\Z")
@@ -176,22 +184,25 @@ class Credentials:
         *,
         registry: bool = False,
         development: bool = False,
+        label: str = "",
     ) -> str:
         """Store a new key (or the given one, once) and return it. It cannot be shown again.
 
-        It is an ingest key, a registry key or a development key.
+        It is an ingest key, a registry key or a development key. The list of keys shows its label.
         """
+        _check_label(label)
         if registry and development:
             raise CredentialError("a key is for the registry or for development, not for both")
         for module in modules:
             if not _MODULE.match(module):
                 raise CredentialError(f"a module's name must match {MODULE}")
         key = key or f"{'prk_' if registry else DEVELOPMENT if development else 'pik_'}{secrets.token_urlsafe(32)}"
+        id, listed = secrets.token_hex(4), json.dumps(sorted(set(modules)))
         with self.connect() as db:
             db.execute(
-                "INSERT OR IGNORE INTO keys (id, hash, modules, created, registry, development) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (secrets.token_hex(4), hashed(key), json.dumps(sorted(set(modules))), _now(), registry, development),
+                "INSERT OR IGNORE INTO keys (id, hash, modules, created, registry, development, label) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (id, hashed(key), listed, _now(), registry, development, label),
             )
         self._cached_at = float("-inf")
         return key
@@ -199,7 +210,7 @@ class Credentials:
     def keys(self) -> list[IngestKey]:
         """Return all ingest keys, oldest first."""
         with self.connect() as db:
-            rows = db.execute(f"SELECT {_KEY_COLUMNS} FROM keys ORDER BY created, id").fetchall()  # noqa: S608
+            rows = db.execute(f"SELECT {_OF_KEYS} FROM keys ORDER BY created, id").fetchall()  # noqa: S608
         return [_key(*row) for row in rows]
 
     def revoke_key(self, given: str) -> None:
@@ -213,17 +224,18 @@ class Credentials:
             self._refresh(NEW_SECONDS)
         return self._keys.get(hash)
 
-    def add_token(self, role: Role | None, days: int | None = TOKEN_DAYS) -> str:
+    def add_token(self, role: Role | None, days: int | None = TOKEN_DAYS, label: str = "") -> str:
         """Store a new token and return it. It cannot be shown again. With `days` None it does not expire.
 
         Without a role it is the token of a build server.
         """
+        _check_label(label)
         token = f"prt_{secrets.token_urlsafe(32)}"
         expires = None if days is None else _utc(time.time() + days * 86400)
         with self.connect() as db:
             db.execute(
-                "INSERT INTO tokens (id, hash, role, created, expires) VALUES (?, ?, ?, ?, ?)",
-                (secrets.token_hex(4), hashed(token), role or BUILD, _now(), expires),
+                "INSERT INTO tokens (id, hash, role, created, expires, label) VALUES (?, ?, ?, ?, ?, ?)",
+                (secrets.token_hex(4), hashed(token), role or BUILD, _now(), expires, label),
             )
         self._cached_at = float("-inf")
         return token
@@ -231,7 +243,7 @@ class Credentials:
     def tokens(self) -> list[Token]:
         """Return all tokens, oldest first."""
         with self.connect() as db:
-            rows = db.execute("SELECT id, role, created, expires, used FROM tokens ORDER BY created, id").fetchall()
+            rows = db.execute(f"SELECT {_OF_TOKENS} FROM tokens ORDER BY created, id").fetchall()  # noqa: S608
         return [_token(*row) for row in rows]
 
     def revoke_token(self, given: str) -> None:
@@ -324,8 +336,8 @@ class Credentials:
         if now - self._cached_at < age:
             return
         with self.connect() as db:
-            keys = db.execute(f"SELECT hash, {_KEY_COLUMNS} FROM keys").fetchall()  # noqa: S608
-            tokens = db.execute("SELECT hash, id, role, created, expires, used FROM tokens").fetchall()
+            keys = db.execute(f"SELECT hash, {_OF_KEYS} FROM keys").fetchall()  # noqa: S608
+            tokens = db.execute(f"SELECT hash, {_OF_TOKENS} FROM tokens").fetchall()  # noqa: S608
         self._keys = {hash: _key(*row) for hash, *row in keys}
         self._tokens = {hash: _token(*row) for hash, *row in tokens}
         self._cached_at = now
@@ -354,13 +366,18 @@ def _matches(stored: str, password: str) -> bool:
     return check_password_hash(stored, password)
 
 
-def _key(id: str, modules: str, created: str, registry: int, development: int) -> IngestKey:
-    return IngestKey(id, frozenset(json.loads(modules)), created, bool(registry), bool(development))
+def _key(id: str, modules: str, created: str, registry: int, development: int, label: str) -> IngestKey:
+    return IngestKey(id, frozenset(json.loads(modules)), created, bool(registry), bool(development), label)
 
 
-def _token(id: str, role: str, created: str, expires: str | None, used: str | None) -> Token:
+def _token(id: str, role: str, created: str, expires: str | None, used: str | None, label: str) -> Token:
     builds = role == BUILD
-    return Token(id, Role.PRODUCT if builds else Role(role), created, expires, used, builds)
+    return Token(id, Role.PRODUCT if builds else Role(role), created, expires, used, builds, label)
+
+
+def _check_label(label: str) -> None:
+    if len(label) > MOST_LABEL or not label.isprintable() or label != label.strip():
+        raise CredentialError(f"a label must be printable text without surrounding spaces, at most {MOST_LABEL} long")
 
 
 def bearer(authorization: str | None) -> str:

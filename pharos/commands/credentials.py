@@ -12,6 +12,7 @@ from core.saved_views import SavedViews, ViewError
 from pharos.context import fail, load_settings, open_home
 
 ROLES = click.Choice([str(role) for role in Role])
+LABEL = click.option("--label", default="", metavar="TEXT", help="Whose it is, for the list.")
 
 
 @click.group()
@@ -23,19 +24,20 @@ def keys() -> None:
 @click.option("--module", "modules", multiple=True, metavar="M", help="Valid for this module only; may be repeated.")
 @click.option("--registry", is_flag=True, help="Writes the license registry (PUT /v1/licenses), and posts no beacons.")
 @click.option("--development", is_flag=True, help="Its beacons are shown on the page Data and counted in no figure.")
-def keys_new(modules: tuple[str, ...], registry: bool, development: bool) -> None:
+@LABEL
+def keys_new(modules: tuple[str, ...], registry: bool, development: bool, label: str) -> None:
     """Create a key. Prints only the key, once, and its id on stderr."""
     credentials = _credentials(existing=False)
-    _print(credentials, credentials.add_key(modules, registry=registry, development=development))
+    _print(credentials, credentials.add_key(modules, registry=registry, development=development, label=label))
 
 
 @keys.command("list")
 def keys_list() -> None:
-    """List keys: id, time, modules."""
+    """List keys: id, time, modules, label."""
     for key in _credentials().keys():
         modules = " ".join(sorted(key.modules)) or "all modules"
         kind = "  registry" if key.registry else "  development" if key.development else ""
-        click.echo(f"{key.id}  {key.created}  {modules}{kind}")
+        click.echo(f"{key.id}  {key.created}  {modules}{kind}{_labelled(key.label)}")
 
 
 @keys.command("revoke")
@@ -110,22 +112,23 @@ def tokens() -> None:
     metavar="N",
     help="Days until it expires; 0: never.",
 )
-def tokens_new(role: str, days: int) -> None:
+@LABEL
+def tokens_new(role: str, days: int, label: str) -> None:
     """Create a token. Prints only the token, once, and its id on stderr.
 
     A token of the role build may report releases and nothing else.
     """
     credentials = _credentials(existing=False)
-    _print(credentials, credentials.add_token(None if role == BUILD else Role(role), days or None))
+    _print(credentials, credentials.add_token(None if role == BUILD else Role(role), days or None, label))
 
 
 @tokens.command("list")
 def tokens_list() -> None:
-    """List tokens: id, role, creation time, expiry, day of last use."""
+    """List tokens: id, role, creation time, expiry, day of last use, label."""
     for token in _credentials().tokens():
         expires = f"expires {token.expires}" if token.expires else "does not expire"
         used = f"last used {token.used}" if token.used else "never used"
-        click.echo(f"{token.id}  {token.may}  {token.created}  {expires}  {used}")
+        click.echo(f"{token.id}  {token.may}  {token.created}  {expires}  {used}{_labelled(token.label)}")
 
 
 @tokens.command("revoke")
@@ -163,6 +166,10 @@ def access_verify() -> None:
     if broken := _access_log().broken():
         fail(f"the access log was changed: {broken}")
     click.echo("the access log is unchanged")
+
+
+def _labelled(label: str) -> str:
+    return f'  "{label}"' if label else ""
 
 
 def _access_log() -> AccessLog:

@@ -44,7 +44,7 @@ def report(name: str, owner: str, out: Path) -> None:
     home = open_home(settings)
     dashboard = parts.addresses(home, settings)["dashboard"]
     credentials = Credentials(home.credentials)
-    token = credentials.add_token(Role.ADMIN, days=1)
+    token = credentials.add_token(Role.ADMIN, days=1, label="pharos report")
     try:
         status, body = _ask(dashboard, token, name, owner)
     except (OSError, HTTPException) as error:

@@ -194,7 +194,7 @@ def test_the_day_of_a_token_s_last_use_is_known(credentials: Credentials) -> Non
 
 
 def test_a_file_of_before_has_tokens_without_an_end(tmp_path: Path) -> None:
-    """Tokens of an older file do not expire."""
+    """Tokens of an older file do not expire, and have no label."""
     path = tmp_path / "old.sqlite"
     with contextlib.closing(sqlite3.connect(path)) as db, db:
         db.execute("CREATE TABLE tokens (id TEXT PRIMARY KEY, hash BLOB UNIQUE, role TEXT NOT NULL, created TEXT)")
@@ -203,3 +203,4 @@ def test_a_file_of_before_has_tokens_without_an_end(tmp_path: Path) -> None:
         found = Credentials(path).token("prt_old")
         assert found is not None
         assert found.expires is None
+        assert found.label == ""

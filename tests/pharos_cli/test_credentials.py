@@ -61,6 +61,21 @@ def test_a_token_is_printed_alone(tmp_path: Path) -> None:
     assert lines(tmp_path, "tokens", "list") == []
 
 
+@pytest.mark.parametrize("words", [("keys",), ("tokens", "--role", "admin")])
+def test_a_label_says_in_the_list_whose_it_is(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """One without a label ends as before. A label cannot be made to look like a second line."""
+    group, *more = words
+    made(tmp_path, group, "new", *more)
+    _, labelled = made(tmp_path, group, "new", *more, "--label", "Acme's build server, Jane")
+    ends = {line.split()[0]: line for line in lines(tmp_path, group, "list")}
+    assert ends.pop(labelled).endswith('  "Acme\'s build server, Jane"')
+    assert not next(iter(ends.values())).endswith('"')
+    for label in ("two\nlines", " spaces", "x" * 65):
+        done = pharos(tmp_path, group, "new", *more, "--label", label)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith("pharos: a label must be printable text")
+
+
 @pytest.mark.parametrize(("group", "more"), [("keys", ()), ("tokens", ("--role", "admin"))])
 def test_a_leaked_secret_is_revoked_as_it_is(tmp_path: Path, group: str, more: tuple[str, ...]) -> None:
     """Who found a key or token need not know its id. An error does not repeat what may be a secret."""
