@@ -233,6 +233,27 @@ def test_compose_gives_the_catalog_to_all_that_read_it() -> None:
     assert mounting == reading
 
 
+def test_the_unit_and_the_upgrade_go_by_the_same_link() -> None:
+    """The unit runs what `/opt/pharos` leads to: first the folder that it has made, then the one of the upgrade."""
+    unit, upgrade = read("pharos.service"), (ROOT / "docs/upgrade.md").read_text(encoding="utf-8")
+    (link,) = re.findall(r"^ExecStart=(\S+)/bin/pharos ", unit, re.MULTILINE)
+    ((first, linked),) = re.findall(r"^#   ln -s (\S+) (\S+) ", unit, re.MULTILINE)
+    assert linked == link
+    assert f"#   python3 -m venv {link.replace(Path(link).name, first)}\n" in unit
+    assert f"/bin/pip install -c constraints.txt 'build/dist/{first}-py3-none-any.whl[" in unit
+    assert first == f"pharos-{version()}"
+    ((new, moved),) = re.findall(r"^ln -sfn (\S+) (\S+) ", upgrade, re.MULTILINE)
+    assert (moved, new != first) == (link, True)
+    assert f"ln -sfn {first} {link}" in upgrade
+
+
+def version() -> str:
+    """The version of Pharos."""
+    config = ConfigParser()
+    config.read(ROOT / "setup.cfg", encoding="utf-8")
+    return config["metadata"]["version"]
+
+
 def stages() -> dict[str, str]:
     """The text of each stage of the Dockerfile."""
     found = re.split(r"^FROM (\S+) AS (\S+)$", DOCKERFILE, flags=re.MULTILINE)[1:]
