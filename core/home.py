@@ -60,7 +60,8 @@ class Home:
             for folder in missing:
                 sync_folder(folder.parent)
         except OSError as error:
-            raise HomeError(f"PHAROS_HOME cannot be created: {error.strerror}") from None
+            why = (error.strerror or str(error)).lower()
+            raise HomeError(f"PHAROS_HOME {self.path} cannot be created: {why}") from None
 
     def protect(self) -> None:
         """Close an existing home to other users, if it is ours and the file system allows it."""

@@ -306,8 +306,11 @@ class Settings(Thresholds):
                     raise SettingError(f"{name} and {name.removesuffix('_FILE')} are both set")
                 try:
                     text = Path(text).read_text(encoding="utf-8").rstrip("\r\n")
-                except (OSError, ValueError) as error:
-                    raise SettingError(f"{name}: the file cannot be read: {type(error).__name__}") from None
+                except OSError as error:  # without the path, which may be the secret itself
+                    why = (error.strerror or type(error).__name__).lower()
+                    raise SettingError(f"{name}: the file cannot be read: {why}") from None
+                except ValueError:
+                    raise SettingError(f"{name}: the file is not text in UTF-8") from None
             try:
                 values[setting.name] = setting.metadata["parse"](text)
             except ValueError as error:

@@ -68,9 +68,11 @@ def serve() -> None:
 def _serve(settings: Settings) -> NoReturn:
     from collector.country import lookup
     from collector.spool import Spool
-    from pharos.serve import hold_home
+    from pharos.serve import hold_home, meet
     from pharos.serve import serve as run
 
+    if meet(settings.collector_bind, settings.dashboard_bind):
+        fail("PHAROS_COLLECTOR_BIND and PHAROS_DASHBOARD_BIND are the same port: give one of them another")
     home = open_home(settings, service=True)
     lock = hold_home(settings, home)
     home.root_secret(settings)  # a wrong one stops the start here, not in each part

@@ -1,6 +1,7 @@
 """`pharos serve`: run the parts as processes of this machine, and restart a part that exits."""
 
 import ctypes
+import errno
 import http.client
 import logging
 import os
@@ -263,8 +264,15 @@ def cannot_listen(bind: Bind) -> str:
         try:
             probe.bind((bind.host, bind.port))
         except OSError as error:
-            return (error.strerror or str(error)).lower()
+            hint = ": no network interface of this machine has it" if error.errno == errno.EADDRNOTAVAIL else ""
+            return (error.strerror or str(error)).lower() + hint
     return ""
+
+
+def meet(one: Bind, other: Bind) -> bool:
+    """Return whether two addresses cannot be listened on at the same time."""
+    everywhere = {"0.0.0.0", "::"}  # noqa: S104
+    return one.port == other.port and (one.host == other.host or bool(everywhere & {one.host, other.host}))
 
 
 def _answers(bind: Bind) -> bool:

@@ -240,7 +240,11 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "bytes").write_bytes(b"\xff\xfe")
     (tmp_path / "empty").write_bytes(b"\n")
     for path in (tmp_path / "missing", tmp_path, tmp_path / "bytes", tmp_path / "empty"):
-        assert refusal(PHAROS_SECRET_FILE=str(path)).startswith("PHAROS_SECRET_FILE")
+        said = refusal(PHAROS_SECRET_FILE=str(path))
+        assert said.startswith("PHAROS_SECRET_FILE")
+        assert str(path) not in said
+    assert refusal(PHAROS_SECRET_FILE=str(tmp_path / "missing")).endswith("cannot be read: no such file or directory")
+    assert refusal(PHAROS_SECRET_FILE=str(tmp_path / "bytes")).endswith("is not text in UTF-8")
 
 
 def test_a_cluster_needs_a_server() -> None:

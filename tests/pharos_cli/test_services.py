@@ -138,12 +138,31 @@ def bound(squatter: socket.socket, port: int) -> bool:
 @pytest.mark.parametrize("word", ["collector", "dashboard", "serve"])
 def test_a_port_in_use_stops_the_start(tmp_path: Path, word: str) -> None:
     """A used port stops the start with one line that names the setting."""
+    part, other = ("DASHBOARD", "COLLECTOR") if word == "dashboard" else ("COLLECTOR", "DASHBOARD")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
-        done = pharos(tmp_path / "home", word, PHAROS_COLLECTOR_BIND=bind, PHAROS_DASHBOARD_BIND=bind)
-    part = "DASHBOARD" if word == "dashboard" else "COLLECTOR"
+        free = f"127.0.0.1:{free_ports(1)[0]}"
+        done = pharos(tmp_path / "home", word, **{f"PHAROS_{part}_BIND": bind, f"PHAROS_{other}_BIND": free})  # type: ignore[arg-type]
     assert done.stderr == f"pharos: PHAROS_{part}_BIND {bind} cannot be used: address already in use\n"
     assert done.returncode == 1
+
+
+@pytest.mark.parametrize("other", ["127.0.0.1", "0.0.0.0", "[::]"])
+def test_two_parts_on_one_port_stop_the_start(tmp_path: Path, other: str) -> None:
+    """Else one of them would be restarted for ever. Nothing is made before."""
+    port = free_ports(1)[0]
+    binds = {"PHAROS_COLLECTOR_BIND": f"127.0.0.1:{port}", "PHAROS_DASHBOARD_BIND": f"{other}:{port}"}
+    done = pharos(tmp_path / "home", "serve", **binds)  # type: ignore[arg-type]
+    said = "pharos: PHAROS_COLLECTOR_BIND and PHAROS_DASHBOARD_BIND are the same port: give one of them another\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_address_of_no_interface_stops_the_start(tmp_path: Path) -> None:
+    """The line says that the address is not one of this machine."""
+    done = pharos(tmp_path / "home", "collector", PHAROS_COLLECTOR_BIND="192.0.2.7:8000")
+    said = "cannot be used: cannot assign requested address: no network interface of this machine has it\n"
+    assert (done.returncode, done.stderr) == (1, f"pharos: PHAROS_COLLECTOR_BIND 192.0.2.7:8000 {said}")
 
 
 @pytest.mark.parametrize("name", ["a b", "what?", "100%25", "o'brien", 'say "x"', "größe", "#1", "a;b&c=d", "x" * 200])
