@@ -49,7 +49,7 @@ class Counting:
             self._thread.join(SECONDS)
 
     def _run(self) -> None:
-        stopping = False
+        stopping = failing = False
         while not stopping:
             stopping = self._stop.wait(SECONDS)
             with self._lock:
@@ -59,9 +59,15 @@ class Counting:
                     self._add(counts)
             except (Unavailable, sqlite3.Error) as error:
                 # Keep them: there are no more of them than days, reasons and fields.
-                log.warning("rejections cannot be counted now: %s", error)
+                if not failing:  # once: the log may be on the same full disk
+                    log.warning("rejections cannot be stored, they are counted in memory until then: %s", error)
+                failing = True
                 with self._lock:
                     self._counts += counts
+            else:
+                if failing and counts:
+                    log.info("rejections are stored again")
+                    failing = False
 
     def _add(self, counts: Counter[Rejection]) -> None:
         spool = Spool(self._path)

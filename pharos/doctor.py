@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
+
 from collector.country import Countries, CountryError
 from collector.rights.request_store import RequestStore
 from collector.spool import Spool, Unavailable, check_space
@@ -265,11 +267,12 @@ def _unresponsive_reason(bind: Bind) -> str:
 def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
     """Check the embedded engine through the process that owns it. Opening it here would write its files."""
     if home.is_locked("engine"):
-        yield _running(parts.addresses(home, settings)["dashboard"])
+        yield (found := _running(parts.addresses(home, settings)["dashboard"]))
         yield Check("grants", True, EMBEDDED)
-        client = ExportClient(home, ANSWER_SECONDS)
-        yield _retention(client.retention_faults, None)
-        yield _addresses(client.concentration)
+        if found.ok:
+            client = ExportClient(home, ANSWER_SECONDS)
+            yield _retention(client.retention_faults, None)
+            yield _addresses(client.concentration)
         yield _told_states(home, EMBEDDED_STATES)
         return
     if home.engine.exists() and find_spec("chdb") is None:
@@ -388,9 +391,20 @@ def _running(dashboard: Bind) -> Check:
     connection = http.client.HTTPConnection(dashboard.host, dashboard.port, timeout=10)
     try:
         connection.request("GET", "/readyz")
-        status = connection.getresponse().status
+        answer = connection.getresponse()
+        status, body = answer.status, answer.read()
     except (OSError, http.client.HTTPException) as error:
         return Check("engine", False, f"another process holds it, and the dashboard does not answer: {error}")
     finally:
         connection.close()
-    return Check("engine", status == 200, f"embedded, in the running dashboard, which answers {status}")
+    why = ""
+    if status != 200:
+        with contextlib.suppress(msgspec.DecodeError):
+            why = f": {msgspec.json.decode(body, type=_Problem).detail}"
+    return Check("engine", status == 200, f"embedded, in the running dashboard, which answers {status}{why}")
+
+
+class _Problem(msgspec.Struct):
+    """What the dashboard says when it cannot read the figures."""
+
+    detail: str

@@ -55,8 +55,11 @@ def test_counts_are_added_up_in_the_spool(tmp_path: Path, monkeypatch: pytest.Mo
     spool.close()
 
 
-def test_a_failure_to_write_keeps_the_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are written once the spool can be."""
+def test_a_failure_to_write_keeps_the_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are written once the spool can be. However long that takes, the log has a line when it begins and ends."""
+    caplog.set_level("INFO", "pharos.rejections")
     monkeypatch.setattr("collector.rejections.SECONDS", 0.01)
     failures = [Unavailable("full"), Unavailable("full")]
     add = Spool.add_rejections
@@ -73,6 +76,9 @@ def test_a_failure_to_write_keeps_the_counts(tmp_path: Path, monkeypatch: pytest
     wait_for(lambda: spool.rejections() == {(TODAY, "malformed_json", ""): 1}, "the count")
     spool.close()
     counting.close()
+    begun, ended = (record.message for record in caplog.records)
+    assert begun == "rejections cannot be stored, they are counted in memory until then: full"
+    assert ended == "rejections are stored again"
 
 
 def test_the_collector_counts_each_kind(tmp_path: Path) -> None:

@@ -370,3 +370,30 @@ def test_the_doctor_looks_at_the_webhook(tmp_path: Path) -> None:
     assert int(found[1]) >= 3 * 3600
     assert found[2] == "since then the receiver: answered 503"
     assert done.returncode == 1
+
+
+class _NotReady(http.server.BaseHTTPRequestHandler):
+    """A dashboard whose tables are not there yet."""
+
+    def do_GET(self) -> None:
+        ready = self.path != "/readyz"
+        self.send_response(200 if ready else 503)
+        self.end_headers()
+        self.wfile.write(b"{}" if ready else b'{"detail":"ClickHouse has not applied the migration 001_usage.sql"}')
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_doctor_gives_the_reason_of_a_dashboard_that_is_not_ready(tmp_path: Path) -> None:
+    """It leaves out what needs the tables, where each check would only repeat an error of ClickHouse."""
+    home = Home(tmp_path / "home")
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _NotReady) as server, home.lock("engine"):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = pharos(home.path, "doctor", PHAROS_DASHBOARD_BIND=f"127.0.0.1:{server.server_port}")
+        server.shutdown()
+    why = "ClickHouse has not applied the migration 001_usage.sql"
+    assert f"FAIL engine       embedded, in the running dashboard, which answers 503: {why}\n" in done.stdout
+    assert not re.search(r"^\S+ +(retention|addresses) ", done.stdout, re.MULTILINE)
+    assert "ok   states " in done.stdout
+    assert done.returncode == 1
