@@ -275,13 +275,23 @@ def drain(timeout: float | None) -> None:
     """Wait until all beacons now in the spool are in the aggregates."""
     from collector.spool import Spool
 
-    spool = Spool(open_home().spool)
+    home = open_home()
+    spool = Spool(home.spool)
     last = spool.stats().last
     deadline = None if timeout is None else time.monotonic() + timeout
     while not spool.loaded_up_to(last):
         if deadline is not None and time.monotonic() > deadline:
-            fail(f"{spool.stats().beacons} beacons are not loaded after {timeout:g} s: is the loader running?")
+            fail(f"{spool.stats().beacons} beacons are not loaded after {timeout:g} s: {_why_not_loaded(home, spool)}")
         time.sleep(0.1)
+
+
+def _why_not_loaded(home: Home, spool: Any) -> str:
+    if not home.is_locked("loader"):
+        return "no loader runs with this home; pharos serve or pharos load starts one"
+    loading = spool.loading()
+    if loading.since is None:
+        return "the loader is at work"
+    return f"loading has failed since {datetime.fromtimestamp(loading.since, UTC):%Y-%m-%dT%H:%M:%SZ}: {loading.why}"
 
 
 @cli.command()

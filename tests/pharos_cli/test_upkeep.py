@@ -35,11 +35,20 @@ def test_an_empty_spool_is_drained(tmp_path: Path) -> None:
 
 
 def test_drain_gives_up_when_nothing_loads(tmp_path: Path) -> None:
-    """Without a loader `drain --timeout` exits with status 1 and the number of waiting beacons."""
-    pharos(tmp_path / "home", "import", "-", given=json.dumps(beacon()).encode())
-    done = pharos(tmp_path / "home", "drain", "--timeout", "0.1")
-    assert done.returncode == 1
-    assert "1 beacons are not loaded" in done.stderr
+    """`drain --timeout` exits with status 1, the number of waiting beacons, and why they wait."""
+    home = Home(tmp_path / "home")
+    pharos(home.path, "import", "-", given=json.dumps(beacon()).encode())
+
+    def refusal() -> str:
+        done = pharos(home.path, "drain", "--timeout", "0.1")
+        assert done.returncode == 1
+        return done.stderr.removeprefix("pharos: 1 beacons are not loaded after 0.1 s: ")
+
+    assert refusal() == "no loader runs with this home; pharos serve or pharos load starts one\n"
+    with home.lock("loader"), closing(Spool(home.spool)) as spool:
+        assert refusal() == "the loader is at work\n"
+        spool.note_trouble(1_800_000_000, "the ClickHouse server does not answer")
+        assert refusal() == "loading has failed since 2027-01-15T08:00:00Z: the ClickHouse server does not answer\n"
 
 
 CHECKS = [
