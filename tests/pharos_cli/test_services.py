@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -145,6 +148,40 @@ def test_a_port_in_use_stops_the_start(tmp_path: Path, word: str) -> None:
         done = pharos(tmp_path / "home", word, **{f"PHAROS_{part}_BIND": bind, f"PHAROS_{other}_BIND": free})  # type: ignore[arg-type]
     assert done.stderr == f"pharos: PHAROS_{part}_BIND {bind} cannot be used: address already in use\n"
     assert done.returncode == 1
+
+
+STOPPED_AT_ITS_FIRST_KEY = """
+import os, signal, sys
+from core.credentials import Credentials
+from pharos.cli import main
+
+add = Credentials.add_key
+
+
+def stopped(self, *given, **named):
+    os.kill(os.getpid(), signal.SIGTERM)
+    return add(self, *given, **named)
+
+
+Credentials.add_key = stopped
+sys.argv = ["pharos", "serve"]
+main()
+"""
+
+
+def test_a_stop_during_the_first_start_loses_no_key(tmp_path: Path) -> None:
+    """Only their hashes are stored, so the key and the password are shown before Pharos stops."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("PHAROS_")}
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_AT_ITS_FIRST_KEY],
+        env=environ | binds() | {"PHAROS_HOME": str(tmp_path / "home")},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"  ingest key  pik_\S+\n  login       admin  \S+\n", done.stdout)
 
 
 @pytest.mark.parametrize("other", ["127.0.0.1", "0.0.0.0", "[::]"])
