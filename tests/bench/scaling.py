@@ -34,7 +34,7 @@ MEASURED = {
     "usage": Measured(18.7, "bytes", "a row of the usage plane", "docs/decisions/009"),
     "report": Measured(300, "bytes", "a license report until the daily pass", "`tests.bench.row_bytes`"),
     "state": Measured(
-        1100, "bytes", "the sealed reports of an install, of a day or of 13 months", "`tests.bench.row_bytes`"
+        500, "bytes", "the sealed reports of an install, of a day or of 13 months", "`tests.bench.row_bytes`"
     ),
     "pass": Measured(280, "µs of CPU", "the daily pass for an install with 50 days", "docs/decisions/010"),
     "id": Measured(19, "bytes", "a duplicate id on disk", "docs/decisions/006"),

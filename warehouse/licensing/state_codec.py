@@ -8,8 +8,8 @@ import hashlib
 import hmac
 import os
 import struct
-from collections.abc import Iterator
-from struct import pack, unpack
+from collections.abc import Mapping, Sequence
+from socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from typing import Any
 
 import msgspec
@@ -18,61 +18,46 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.home import STATES, derive
 from warehouse.errors import EngineError
-from warehouse.licensing.states import DAY, NOWHERE, SOME_TIME, Days, Place, Report, State
+from warehouse.licensing import states_before
+from warehouse.licensing.states import DAY, SOME_TIME, Days, Place, Report, State, first_time
 
 NONCE, LENGTH = 12, 4  # bytes
-# The size shows roughly how often the reports of an install have changed. From 1 KiB on this exposes nobody, also after
-# 13 months; from 512 bytes on it exposed 4 installs of 100 (`tests/bench/sealed_state.py`).
-LEAST = 1024
+# The size shows roughly how often the reports of an install have changed. The largest of 2,292 states of 13 months has
+# 350 bytes, so that from 448 bytes on it exposes nobody (`tests/bench/sealed_state.py`).
+LEAST = 448
 # The state of a batch, of which all have about the same size. At 10 million reports a day, 1 KiB each would be 10 GB.
 LEAST_OF_BATCH = 256
-# A day and a time of it in a number of 32 bits.
-TIME_BITS = 17
-MOST_DAYS = 1 << 32 - TIME_BITS
-
-
-class _Days(msgspec.Struct, array_like=True):
-    """The days of a report from a place. Up to `claim`, a number is a place in the `values` of the state.
-
-    `exact` has 32 bits for each day with a time: the days since `first`, and the seconds of the first report. `later`
-    has as much for each of them whose last report came later: its place in `exact`, and how many seconds later. `whole`
-    are the others: how many days lie between, how many there are, and so on.
-    """
-
-    status: int
-    key: int
-    source: int
-    version: int
-    received: bool
-    country: int
-    ip: int
-    claim: int
-    first: int
-    exact: bytes
-    later: bytes
-    whole: list[int]
 
 
 class _State(msgspec.Struct, array_like=True):
-    """A state on the wire: each different text and key once."""
+    """A state on the wire.
 
-    values: list[str | int]
-    seen: list[_Days]
-    since: dict[str, int]
+    `values` has each different text, key and address once. A number below is a place in it, a negative one in `KNOWN`.
+    `seen` has for each report from a place: a mask, the values that differ from those of the report before (one for
+    each bit of the mask but the lowest), how many days its first day is after that of the report before, and how many
+    days its bits are about. `bits` begins with a 1. Then it has for each day: 0 for no report; 10 for one at some time;
+    110 and its second of the day; 111, the second of the first report and how many seconds later the last one came.
+    `since` has each status that was first reported before the days that are kept, and the second of it.
+    """
 
-
-class _State1(msgspec.Struct, array_like=True):
-    """A state as the first format had it: each report once, with the places from which it came."""
-
-    format: int
-    said: list[tuple[Report, list[tuple[str, str, Days]]]]
-    since: dict[str, int]
+    values: list[Any]
+    seen: list[int]
+    bits: bytes
+    since: list[int]
 
 
 _encoder, _decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(_State)
-_decoder1 = msgspec.msgpack.Decoder(_State1)
 # The first byte is the format. The first format had none: it began as an array of three does.
-FORMAT, FORMAT1, NO_FORMAT = 2, 0x93, 0x80
+FORMAT, FORMAT2, FORMAT1, NO_FORMAT = 3, 2, 0x93, 0x80
+# A new text goes to the end: what is sealed has its place.
+KNOWN = ("", "licensed", "unlicensed", "trial", "expired", "suspended", "invalid", "unknown")
+_known: dict[str | int | bytes, int] = {text: -1 - place for place, text in enumerate(KNOWN)}
+# In the mask: that a connection delivered the report, and which values differ.
+RECEIVED, *VALUES = (1 << bit for bit in range(8))
+NO_REPORT, SOME_REPORT, ONE_TIME, TWO_TIMES = "0", "10", "110", "111"
+SECONDS = 17  # bits of a second of the day
+# A gap of more days begins new bits.
+MOST_GAP = 100
 
 
 class Unreadable(EngineError):
@@ -89,64 +74,60 @@ class OtherKey(Unreadable):
 
 def encode(state: State) -> bytes:
     """Return a state as bytes. Equal states have equal bytes."""
-    values: dict[str | int, int] = {}
+    values: dict[str | int | bytes, int] = {}
 
-    def number(value: str | int) -> int:
-        return values.setdefault(value, len(values))
+    def number(value: str | int | bytes) -> int:
+        return _known[value] if value in _known else values.setdefault(value, len(values))
 
-    seen = [
-        _Days(
-            number(report.status),
-            number(report.key),
-            number(report.source),
-            number(report.version),
-            report.received,
-            number(report.country),
-            number(place.ip),
-            number(place.claim),
-            *days,
-        )
-        for report, place in sorted(state.seen)
-        for days in _packed(state.seen[report, place])
-    ]
-    return bytes([FORMAT]) + _encoder.encode(_State(list(values), seen, dict(sorted(state.since.items()))))
+    seen: list[int] = []
+    bits = "1"
+    before: Sequence[int | None] = [None] * len(VALUES)
+    first = 0
+    for report, place in sorted(state.seen):
+        status, key, source, version, received, country = report
+        ip, claim = _packed(place.ip), _packed(place.claim)
+        now = [number(value) for value in (status, key, source, version, country, ip, claim)]
+        for days in _near(state.seen[report, place]):
+            day, last = days[0][0], days[-1][0]
+            mask, changed = RECEIVED * received, []
+            for value, old, bit in zip(now, before, VALUES, strict=True):
+                if value != old:
+                    mask |= bit
+                    changed.append(value)
+            seen += (mask, *changed, day - first, last - day + 1)
+            bits += _bits(days)
+            before, first = now, day
+    since: list[int] = []
+    for status, time in sorted(state.since.items() - _since(state.seen).items()):
+        since += number(status), time
+    return bytes([FORMAT]) + _encoder.encode(
+        _State(list(values), seen, int(bits, 2).to_bytes((len(bits) + 7) // 8), since)
+    )
 
 
-def _packed(days: Days) -> Iterator[tuple[int, bytes, bytes, list[int]]]:
-    """Yield the days as `_Days` has them: once, unless they lie 90 years apart."""
+def _near(days: Days) -> list[list[tuple[int, int]]]:
+    """Return the days in order, those together that have no large gap between them."""
     every = sorted(days.items())
-    first = end = every[0][0]
-    exact: list[int] = []
-    later: list[int] = []
-    whole: list[int] = []
-    for place, (day, number) in enumerate(every):
+    if every[-1][0] - every[0][0] <= MOST_GAP:
+        return [every]
+    begins = [place for place in range(1, len(every)) if every[place][0] - every[place - 1][0] > MOST_GAP]
+    return [every[begin:end] for begin, end in zip([0, *begins], [*begins, None], strict=True)]
+
+
+def _bits(days: list[tuple[int, int]]) -> str:
+    bits, expected = "", days[0][0]
+    for day, number in days:
+        if day != expected:
+            bits += NO_REPORT * (day - expected)
+        expected = day + 1
         if number == SOME_TIME:
-            if day == end and whole:
-                whole[-1] += 1
-            else:
-                whole += (day - end, 1)
-            end = day + 1
-        elif day - first < MOST_DAYS:
-            span, time = divmod(number, DAY)
-            if span:
-                later.append(len(exact) << TIME_BITS | span)
-            exact.append(day - first << TIME_BITS | time)
+            bits += SOME_REPORT
+        elif number < DAY:
+            bits += f"{ONE_TIME}{number:0{SECONDS}b}"
         else:
-            yield from _packed(dict(every[place:]))
-            break
-    yield first, pack(f"<{len(exact)}I", *exact), pack(f"<{len(later)}I", *later), whole
-
-
-def _unpacked(packed: _Days) -> Days:
-    words = unpack(f"<{len(packed.exact) // 4}I", packed.exact)
-    days = {packed.first + (word >> TIME_BITS): word % (1 << TIME_BITS) for word in words}
-    for word in unpack(f"<{len(packed.later) // 4}I", packed.later):
-        days[packed.first + (words[word >> TIME_BITS] >> TIME_BITS)] += word % (1 << TIME_BITS) * DAY
-    day = packed.first
-    for gap, length in zip(packed.whole[::2], packed.whole[1::2], strict=True):
-        days.update(dict.fromkeys(range(day + gap, day + gap + length), SOME_TIME))
-        day += gap + length
-    return days
+            later, second = divmod(number, DAY)
+            bits += f"{TWO_TIMES}{second:0{SECONDS}b}{later:0{SECONDS}b}"
+    return bits
 
 
 def decode(encoded: bytes) -> State:
@@ -157,38 +138,77 @@ def decode(encoded: bytes) -> State:
     try:
         if first == FORMAT:
             return _decoded(_decoder.decode(encoded[1:]))
+        if first == FORMAT2:
+            return states_before.decoded2(encoded[1:])
         if first == FORMAT1:
-            return _decoded1(_decoder1.decode(encoded))
-    except (msgspec.MsgspecError, IndexError, ValueError, struct.error):
+            return states_before.decoded1(encoded)
+    except (msgspec.MsgspecError, IndexError, StopIteration, ValueError, struct.error):
         pass
     raise Unreadable("the state is damaged")
 
 
 def _decoded(found: _State) -> State:
-    values: Any = found.values
+    values = [_unpacked(value) if isinstance(value, bytes) else value for value in found.values]
+    values += reversed(KNOWN)
+    text = f"{int.from_bytes(found.bits):b}"
     seen: dict[tuple[Report, Place], Days] = {}
-    for each in found.seen:
-        report = Report(
-            values[each.status],
-            values[each.key],
-            values[each.source],
-            values[each.version],
-            each.received,
-            values[each.country],
-        )
-        said = report, _place(values[each.ip], values[each.claim])
-        seen[said] = seen.get(said, {}) | _unpacked(each)
-    return State(seen, found.since)
+    now: list[Any] = [None] * len(VALUES)
+    numbers, at, first = iter(found.seen), 1, 0
+    for mask in numbers:
+        for place, bit in enumerate(VALUES):
+            if mask & bit:
+                now[place] = values[next(numbers)]
+        status, key, source, version, country, ip, claim = now
+        said = Report(status, key, source, version, bool(mask & RECEIVED), country), Place(ip, claim)
+        days = seen.setdefault(said, {})
+        first += next(numbers)
+        at = _read(text, at, range(first, first + next(numbers)), days)
+    earlier = {values[status]: time for status, time in zip(found.since[::2], found.since[1::2], strict=True)}
+    return State(seen, _since(seen) | earlier)
 
 
-def _decoded1(found: _State1) -> State:
-    return State(
-        {(report, _place(*place)): days for report, places in found.said for *place, days in places}, found.since
-    )
+def _since(seen: Mapping[tuple[Report, Place], Days]) -> dict[str, int]:
+    """Return when each status was first reported, in seconds, by the days that are kept."""
+    found: dict[str, int] = {}
+    for (report, _), days in seen.items():
+        time = first_time(days)
+        found[report.status] = min(time, found.get(report.status, time))
+    return found
 
 
-def _place(ip: str, claim: str) -> Place:
-    return Place(ip, claim) if ip or claim else NOWHERE
+def _read(text: str, at: int, about: range, days: Days) -> int:
+    """Add the days that the bits from `at` on tell about, and return where the bits of the next report begin."""
+    for day in about:
+        if text[at] == "0":
+            at += 1
+        elif text[at + 1] == "0":
+            days[day] = SOME_TIME
+            at += 2
+        else:
+            end = at + 3 + SECONDS
+            days[day] = int(text[at + 3 : end], 2)
+            if text[at + 2] == "1":
+                days[day] += int(text[end : end + SECONDS], 2) * DAY
+                end += SECONDS
+            at = end
+    return at
+
+
+def _packed(address: str) -> str | bytes:
+    """Return an address as 4 or 16 bytes, or as it is if it would be read back as another text."""
+    if not address:
+        return address
+    try:
+        if ":" not in address:
+            return inet_pton(AF_INET, address)
+        packed = inet_pton(AF_INET6, address)
+    except OSError:
+        return address
+    return packed if _unpacked(packed) == address else address
+
+
+def _unpacked(packed: bytes) -> str:
+    return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed)
 
 
 class Seal:
@@ -239,6 +259,8 @@ class Seal:
 
 
 def padded(encoded: bytes, least: int = LEAST) -> bytes:
-    """Return the length, the bytes, and zeros up to a power of two of at least `least` bytes."""
-    size = LENGTH + len(encoded)
-    return len(encoded).to_bytes(LENGTH) + encoded + bytes(max(least, 1 << (size - 1).bit_length()) - size)
+    """Return the length, the bytes, and zeros up to `least` bytes, or to twice, four times, eight times as many."""
+    size, room = LENGTH + len(encoded), least
+    while room < size:
+        room *= 2
+    return len(encoded).to_bytes(LENGTH) + encoded + bytes(room - size)

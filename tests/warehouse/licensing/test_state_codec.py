@@ -6,8 +6,18 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from warehouse.licensing.state_codec import FORMAT, LEAST, LEAST_OF_BATCH, LENGTH, Seal, Unreadable, encode, padded
-from warehouse.licensing.states import DAY, NOWHERE, Place, Report, State, merged, of_report, trimmed
+from warehouse.licensing.state_codec import (
+    FORMAT,
+    LEAST,
+    LEAST_OF_BATCH,
+    LENGTH,
+    Seal,
+    Unreadable,
+    decode,
+    encode,
+    padded,
+)
+from warehouse.licensing.states import DAY, NOWHERE, SOME_TIME, Place, Report, State, both, merged, of_report, trimmed
 
 START = int(datetime(2025, 11, 1, 20, tzinfo=UTC).timestamp())
 END = datetime(2026, 11, 26, tzinfo=UTC)
@@ -38,7 +48,7 @@ def test_a_sealed_state_is_read_with_its_key_alone() -> None:
 def test_a_sealed_state_shows_nothing_of_its_report() -> None:
     """No status, version, address or key is in it, and sealing twice shows no equal bytes."""
     sealed = SEAL.seal("invoice_pro", 5, state(3))
-    for text in (b"licensed", b"3.2.1", b"203.0.113.9", b"whmcs", b"\xff" * 8):
+    for text in (b"3.2.1", bytes([203, 0, 113, 9]), b"whmcs", b"DE", b"\xff" * 8):
         assert text in encode(state(3))
         assert text not in sealed
     assert SEAL.seal("invoice_pro", 5, state(3)) != sealed
@@ -74,6 +84,55 @@ def test_a_state_of_the_first_format_is_read() -> None:
     )
 
 
+def test_a_state_of_the_second_format_is_read() -> None:
+    """A pass of the version before has sealed it: two times of a day, one day at some time, no address, no key."""
+    second = bytes.fromhex(
+        "029398a86c6963656e73656400b377686d63732d6164646f6e2d6d6f64756c6573a5332e322e31a24445a0cfffffffffffffffff"
+        "ab3230332e302e3131332e39929c00010203c304050507c40405000000c400909c00060203c3040705cd4fa9c4080500000007000"
+        "200c404e94f030092040181a86c6963656e73656403"
+    )
+    day = START // DAY
+    times = {day: both(5, 5), day + 1: both(7, 86_000), day + 4: SOME_TIME}
+    assert decode(second) == State(
+        {(REPORT, Place("203.0.113.9", "")): times, (REPORT._replace(key=0), NOWHERE): {7: 5}}, {"licensed": 3}
+    )
+
+
+@pytest.mark.parametrize(
+    "address", ["203.0.113.9", "2001:db8::1", "2001:0db8::0001", "::ffff:203.0.113.9", "203.0.113", "x:y", ""]
+)
+def test_an_address_is_read_as_it_was_written(address: str) -> None:
+    """Also one that has a shorter form, and one that is none."""
+    written = State({(REPORT, Place(address, "198.51.100.7")): {20_000: 5}}, {"licensed": 20_000 * DAY + 5})
+    assert decode(encode(written)) == written
+
+
+def test_days_far_apart_take_no_room_between_them() -> None:
+    """An import may bring a report of decades ago."""
+    far = merged(of_report(time, REPORT, NOWHERE) for time in (5, START, START + 3 * DAY))
+    assert decode(encode(far)) == far
+    assert len(encode(far)) < len(encode(of_report(START, REPORT, NOWHERE))) + 20
+
+
+def test_an_install_with_many_changes_has_the_size_of_one_without() -> None:
+    """A year of gaps with a new version each month, two changes of the status, and another address each week."""
+    many = trimmed(
+        merged(
+            of_report(
+                START + day * DAY + day * 7919 % 3000,
+                REPORT._replace(version=f"3.{day // 30}.0", status="licensed" if day % 390 < 300 else "expired"),
+                Place(f"203.0.{day // 7}.9", ""),
+            )
+            for day in range(390)
+            if day * 7919 % 10 < 6
+        ),
+        END,
+    )
+    assert len({report for report, _ in many.seen}) > 12
+    assert decode(encode(many)) == many
+    assert len(SEAL.seal("invoice_pro", 5, many)) == 12 + LEAST + 16
+
+
 def test_a_state_of_a_newer_version_is_not_taken_for_a_damaged_one() -> None:
     """Its format says so, and the message too."""
     newer = bytes([FORMAT + 1]) + msgspec.msgpack.encode([[], [], {}])
@@ -81,7 +140,9 @@ def test_a_state_of_a_newer_version_is_not_taken_for_a_damaged_one() -> None:
     with pytest.raises(Unreadable, match=re.escape("the state was written by a newer version")):
         SEAL.unseal("invoice_pro", 5, bytes(12) + sealed)
     whole = encode(state(3))
-    for bytes_ in (b"", b"\x00", whole[:-1], b"\x93" + whole, whole.replace(b"\xc4\x0c", b"\xc4\x0b")):
+    bits = b"\xc4\x08"  # and their length
+    assert bits in whole
+    for bytes_ in (b"", b"\x00", whole[:-1], b"\x93" + whole, whole + b"\x00", whole.replace(bits, b"\xc4\x07")):
         damaged = SEAL._cipher("invoice_pro", 5).encrypt(bytes(12), padded(bytes_), None)
         with pytest.raises(Unreadable, match="the state is damaged"):
             SEAL.unseal("invoice_pro", 5, bytes(12) + damaged)
