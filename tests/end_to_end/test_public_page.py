@@ -10,7 +10,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, fetch, running
-from tests.end_to_end.test_browser import ARGUMENTS, CHROMIUM
+from tests.end_to_end.test_browser import ARGUMENTS, BROWSER
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -32,7 +32,7 @@ def test_the_world_sees_the_page_and_no_small_group(engine: str, tmp_path: Path)
         hosts: set[str] = set()
         errors: list[str] = []
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            browser = playwright.chromium.launch(executable_path=BROWSER, args=ARGUMENTS)
             for size in ({"width": 1440, "height": 900}, {"width": 390, "height": 800}):
                 context = browser.new_context(java_script_enabled=False, viewport=size)  # type: ignore[arg-type]
                 page = context.new_page()
