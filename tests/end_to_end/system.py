@@ -23,7 +23,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import pytest
 
 from core.credentials import Credentials, Role
+from core.home import Home
 from core.settings import Settings
+from tests.migrated import give_tables
 from tests.processes import command
 
 KEY = "ingest-key-of-the-tests"
@@ -250,7 +252,16 @@ def drop_databases(begin: int) -> None:
 
 @contextlib.contextmanager
 def running(home: Path, engine: str, **settings: str) -> Iterator[System]:
-    """Run a system, and end all its processes afterwards."""
+    """Run a system, and end all its processes afterwards. The embedded engine has its tables already."""
+    if engine == "embedded":
+        give_tables(Home(home))
+    with running_new(home, engine, **settings) as system:
+        yield system
+
+
+@contextlib.contextmanager
+def running_new(home: Path, engine: str, **settings: str) -> Iterator[System]:
+    """Like `running`, from nothing: it makes its tables itself."""
     url = clickhouse_url(engine)
     cluster = os.environ.get("CLICKHOUSE_CLUSTER", "") if url else ""
     with running_at(url, home, **{"PHAROS_CLICKHOUSE_CLUSTER": cluster, **settings}) as system:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.end_to_end.beacons import beacon
-from tests.end_to_end.system import ENGINES, KEY, System, running, wait_for
+from tests.end_to_end.system import ENGINES, KEY, System, running_new, wait_for
 
 # The contract's ten seconds, five times over: a busy machine takes longer than a quiet one, and `make bench` measures.
 PROMPTLY = 50
@@ -19,8 +19,8 @@ PROMPTLY = 50
 
 @pytest.fixture(scope="module", params=ENGINES)
 def shared(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    """The system of all these tests."""
-    with running(tmp_path_factory.mktemp("way") / "home", request.param, PHAROS_K="1") as system:
+    """The system of all these tests, which begins with nothing."""
+    with running_new(tmp_path_factory.mktemp("way") / "home", request.param, PHAROS_K="1") as system:
         yield system
 
 
