@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,15 +20,6 @@ from core.catalog import CatalogError, watch
 from core.credentials import CredentialError, Credentials, Role
 from core.home import Home, HomeError, put
 from core.settings import Bind, SettingError, Settings
-from pharos.commands.catalog import catalog
-from pharos.commands.credentials import access, keys, tokens, users
-from pharos.commands.licenses import licenses
-from pharos.commands.maintenance import backup, quarantine, recount, restore
-from pharos.commands.privacy import privacy
-from pharos.commands.report import report
-from pharos.commands.rights import rights
-from pharos.commands.sdk import datasheet, sdk
-from pharos.commands.webhook import webhook
 from pharos.context import fail, load_settings, open_home, require_tables
 
 
@@ -52,7 +44,29 @@ def _begin_service() -> None:
     logging.config.dictConfig(logs.config())
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands here and those in `pharos.commands`, of which a command line imports only its own."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *_ELSEWHERE})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in _ELSEWHERE:
+            found: click.Command = getattr(import_module(f"pharos.commands.{_ELSEWHERE[cmd_name]}"), cmd_name)
+            return found
+        return super().get_command(ctx, cmd_name)
+
+
+# The modules of commands.
+_ELSEWHERE = {
+    "access": "credentials", "backup": "maintenance", "catalog": "catalog", "datasheet": "sdk", "keys": "credentials",
+    "licenses": "licenses", "privacy": "privacy", "quarantine": "maintenance", "recount": "maintenance",
+    "report": "report", "restore": "maintenance", "rights": "rights", "sdk": "sdk", "tokens": "credentials",
+    "users": "credentials", "webhook": "webhook",
+}  # fmt: skip
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="pharos")
 def cli() -> None:
     """Telemetry collector and dashboard for vendors of licensed modules."""
@@ -334,13 +348,3 @@ def demo(installs: int, days: int, seed: int) -> None:
         except EngineError as error:
             fail(str(error))
     _serve(settings)
-
-
-_COMMANDS = (
-    recount, backup, restore, quarantine, catalog, keys, users, tokens, access, licenses, rights, privacy, report,
-    webhook,
-    sdk,
-    datasheet,
-)  # fmt: skip
-for _command in _COMMANDS:
-    cli.add_command(_command)

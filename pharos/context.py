@@ -8,7 +8,6 @@ from typing import NoReturn
 
 import click
 
-from collector.spool import Spool
 from core.home import Home, HomeError
 from core.owner import OwnerError, become_owner, hand_over
 from core.settings import Settings
@@ -51,6 +50,8 @@ def require_tables(home: Home) -> None:
     """
     if home.engine.exists() or not home.spool.exists():
         return
+    from collector.spool import Spool
+
     with closing(Spool(home.spool)) as spool:  # for writing: a collector that starts may not have made its tables yet
         loaded = spool.loading().loaded
     if loaded:

@@ -16,6 +16,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
+from pharos import commands
+
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -24,6 +26,7 @@ _imported = [
     "collector.loader",
     "collector.rights.executor",
     "pharos.cli",
+    *(f"pharos.commands.{path.stem}" for path in Path(commands.__path__[0]).glob("[!_]*.py")),
     "pharos.doctor",
     "warehouse.migrate",
 ]

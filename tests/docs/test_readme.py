@@ -29,7 +29,10 @@ SETTINGS = {f"PHAROS_{field.name.upper()}": field for field in documented()}
 
 def commands(group: click.Group = cli, prefix: str = "pharos") -> Iterator[tuple[str, click.Command]]:
     """Return every command by its words."""
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
         if isinstance(command, click.Group):
             yield from commands(command, f"{prefix} {name}")
         else:
