@@ -3,7 +3,6 @@
 from itertools import groupby
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from flask import has_request_context
 from flask_login import current_user
@@ -11,6 +10,7 @@ from flask_login import current_user
 from core.credentials import Role
 from core.saved_views import SavedViews
 from dashboard import filter_bar, router, views_menu
+from dashboard import mantine as dmc
 from dashboard.data_source import DataSource
 from dashboard.icons import icon
 from dashboard.login import csrf_token

@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import Output, dcc, html
 
+from dashboard import mantine as dmc
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.style import BLANK, CONFIG, Figure
 from dashboard.charts.tables import ShownTable

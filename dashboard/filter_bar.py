@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
+from dashboard import mantine as dmc
 from dashboard import views_menu
 from dashboard.bar_parts import OPENS
 from dashboard.data_source import DataSource

@@ -3,9 +3,9 @@
 from typing import Any
 
 import dash_ag_grid as dag
-import dash_mantine_components as dmc
 from dash import html
 
+from dashboard import mantine as dmc
 from dashboard.filters import Filters
 from dashboard.icons import icon
 from dashboard.regions import loading, region

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import dcc, html
 
 from core.access_log import AccessLogError
+from dashboard import mantine as dmc
 from dashboard.data_source import DataSource
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters

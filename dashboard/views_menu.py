@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import Input, Output, State, ctx, dcc, html
 from flask_login import current_user
 
 from core.credentials import Role
 from core.saved_views import LONGEST_SEARCH, SavedViews, View, ViewError
+from dashboard import mantine as dmc
 from dashboard import messages
 from dashboard.bar_parts import OPENS
 from dashboard.permissions import SHELL, Callbacks, page_at

@@ -3,11 +3,11 @@
 from typing import Any
 from urllib.parse import parse_qs
 
-import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from flask import abort
 
 from dashboard import freshness, messages
+from dashboard import mantine as dmc
 from dashboard.audited_licensing import MOST_REQUESTS, MOST_ROWS
 from dashboard.cards import heading
 from dashboard.case_words import spelled

@@ -3,10 +3,10 @@
 from datetime import date, timedelta
 from typing import Any
 
-import dash_mantine_components as dmc
 import pytest
 from dash import dcc, html
 
+from dashboard import mantine as dmc
 from dashboard.charts.palette import PALETTE, colors
 from dashboard.charts.releases import adoption_since_release, release_watch
 from dashboard.charts.shares import share_by_version, share_to_drop

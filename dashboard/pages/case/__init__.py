@@ -4,10 +4,10 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from flask_login import current_user
 
+from dashboard import mantine as dmc
 from dashboard import messages
 from dashboard.cases_api import answer_of
 from dashboard.casework import NoSuchCase

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-import dash_mantine_components as dmc
 from dash import dcc, html
 
+from dashboard import mantine as dmc
 from dashboard.case_words import GRADES, SEVERITIES, STATES, badge, hidden, options, select, subject
 from dashboard.casework import Opened
 from dashboard.formatting import day, plural

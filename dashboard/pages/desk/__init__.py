@@ -4,13 +4,13 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, urlencode
 
-import dash_mantine_components as dmc
 from dash import ClientsideFunction, Dash, Input, Output, State, dcc, html
 from flask_login import current_user
 
 from core.outbox import OutboxError
 from core.visits import noted
 from dashboard import freshness, messages
+from dashboard import mantine as dmc
 from dashboard.cards import heading
 from dashboard.case_file import MOST, csv_of
 from dashboard.case_words import grades, states

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import dash_mantine_components as dmc
 from dash import dcc, html
 
+from dashboard import mantine as dmc
 from dashboard.case_words import GRADES, SEVERITIES, STATES, badge, hidden, options, rule, select, subject
 from dashboard.formatting import day, plural
 from dashboard.login import csrf_token
