@@ -204,7 +204,7 @@ def test_metrics_are_for_loopback_or_an_admin(live: Collector) -> None:
 
 def test_metrics_have_a_token_of_their_own(tmp_path: Path) -> None:
     """The token of the settings reads the metrics through a proxy, and nothing else."""
-    proxied = {"X-Forwarded-For": "192.0.2.1"}
+    proxied: dict[str, str | None] = {"X-Forwarded-For": "192.0.2.1"}
     with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY, PHAROS_METRICS_TOKEN="scrape" * 4) as collector:
         for token, status in (("scrape" * 4, 200), ("scrape" * 3, 401), ("", 401)):
             headers = proxied | {"Authorization": f"Bearer {token}"}
