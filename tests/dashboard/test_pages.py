@@ -156,7 +156,8 @@ def test_rights_shows_how_far_each_request_is(visit: Visit, engine: EmptyEngine)
         ("?from=2026-13-01", "The first day (from) must be a date"),
         ("?to=yesterday", "The last day (to) must be a date"),
         ("?from=2026-11-02&to=2026-11-01", "must not be after to"),
-        ("?grain=period", "The grain (grain) must be one of day, week, month"),
+        ("?grain=period", "The grain (grain) must be one of day, week, month."),
+        ("?today=1", "The choice of today (today) must be yes, or empty."),
         ("?module=" + "x" * 65, "The module (module) must be printable"),
     ],
 )

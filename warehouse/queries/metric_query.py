@@ -82,7 +82,9 @@ def one_of(given: Mapping[str, str], name: str, choices: tuple[str, ...], defaul
     """Return a parameter that is one of the choices. Raises `QueryError`."""
     value = given.get(name, default)
     if value not in choices:
-        raise QueryError("bad_format", name, f"must be one of {', '.join(choices)}")
+        named = [choice for choice in choices if choice]
+        said = f"one of {', '.join(named)}" if len(named) > 1 else named[0]
+        raise QueryError("bad_format", name, f"must be {said}{', or empty' if '' in choices else ''}")
     return value
 
 
