@@ -6,6 +6,7 @@ from dashboard.display_names import DIMENSIONS
 from warehouse.queries import dimensions
 from warehouse.queries.dimensions import dimension_of
 
+OF_VERSIONS = ("version", "version_series")
 _WORDS = {"lt": "below", "le": "up to", "ge": "from", "in": "one of", "": ""}
 
 
@@ -21,8 +22,22 @@ def all_in_words(conditions: Mapping[str, str]) -> str:
 
 
 def not_applied(conditions: Mapping[str, str]) -> str:
-    """What a card says that does not apply the filters; nothing without filters."""
-    return f"The filters are not applied here: {all_in_words(conditions)}." if conditions else ""
+    """What a card says that does not apply some filters; nothing without them."""
+    return f"Not filtered by {all_in_words(conditions)}." if conditions else ""
+
+
+def among(conditions: Mapping[str, str], word: str = "installs") -> str:
+    """The installs that meet the filters: `installs with PHP below 8.0`."""
+    return f"{word} with {all_in_words(conditions)}" if conditions else word
+
+
+def admits(conditions: Mapping[str, str], version: str) -> bool:
+    """Whether a version meets the filters that are about versions."""
+    return all(
+        dimensions.matches(name, value, dimensions.roll_up(dimension_of(name), version))
+        for name, value in conditions.items()
+        if dimension_of(name) in OF_VERSIONS
+    )
 
 
 def base_in_words(conditions: Mapping[str, str]) -> str:

@@ -3,7 +3,7 @@
 A range is relative (`range=28d`), and then ends yesterday, or with `today=yes` today; or it is `from` and `to`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import parse_qs
@@ -101,6 +101,13 @@ def before_in_words(before: Filters) -> str:
 def unfiltered(chosen: Filters) -> Filters:
     """The same days and module, without the conditions."""
     return replace(chosen, conditions={})
+
+
+def without(chosen: Filters, names: Collection[str]) -> tuple[Filters, dict[str, str]]:
+    """The filters without the conditions on some dimensions, and those conditions."""
+    left = {name: value for name, value in chosen.conditions.items() if dimension_of(name) in names}
+    kept = {name: value for name, value in chosen.conditions.items() if name not in left}
+    return replace(chosen, conditions=kept), left
 
 
 def today() -> date:

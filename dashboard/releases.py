@@ -58,10 +58,18 @@ def newest(data: DataSource, chosen: Filters) -> list[Release]:
     declared = data.catalog().releases(chosen.module)
     names = {*declared, *(name for name in reported(data, chosen) if name != OTHER)}
     ordered = sorted((name for name in names if not _is_prerelease(name)), key=_order, reverse=True)
-    args = {name: value for name, value in adoption_args(chosen, "").items() if value}
-    answers = data.adoption_of_each_version(args, ordered[:MOST_COMPARED])
+    answers = data.adoption_of_each_version(_args(chosen), ordered[:MOST_COMPARED])
     found = until_replaced(release for name, answer in answers.items() if (release := _read(data, name, answer)))
     return sorted(found, key=lambda release: (release.released, _order(release.version)), reverse=True)
+
+
+def of_those(data: DataSource, chosen: Filters, releases: Sequence[Release]) -> list[Release]:
+    """The same releases with their adoption by the installs that meet the filters. What is not told is unknown."""
+    answers = data.adoption_of_each_version(_args(chosen), [one.version for one in releases])
+    return [
+        replace(one, adoption=(_parts(answers[one.version]) or [None] * len(one.adoption))[: len(one.adoption)])
+        for one in releases
+    ]
 
 
 def until_replaced(releases: Iterable[Release]) -> list[Release]:
@@ -81,14 +89,21 @@ def until_replaced(releases: Iterable[Release]) -> list[Release]:
 
 def adoption_args(chosen: Filters, version: str) -> dict[str, str]:
     """The parameters of the question `adoption` for a version."""
-    return {"module": chosen.module, "version": version, "to": chosen.end.isoformat(), "days": str(DAYS)}
+    return {**_args(chosen), "version": version}
+
+
+def _args(chosen: Filters) -> dict[str, str]:
+    return {"module": chosen.module, "to": chosen.end.isoformat(), "days": str(DAYS), **chosen.conditions}
 
 
 def _read(data: DataSource, version: str, answer: Mapping[str, Any]) -> Release | None:
     if not answer["released"] or not answer["rows"] or _was_there_before(data, answer):
         return None
-    parts = [None if row["share"] is None else (row["installs"], row["of"]) for row in answer["rows"]]
-    return Release(version, date.fromisoformat(answer["released"]), parts)
+    return Release(version, date.fromisoformat(answer["released"]), _parts(answer))
+
+
+def _parts(answer: Mapping[str, Any]) -> list[tuple[int, int] | None]:
+    return [None if row["share"] is None else (row["installs"], row["of"]) for row in answer["rows"]]
 
 
 def _was_there_before(data: DataSource, answer: Mapping[str, Any]) -> bool:
@@ -109,16 +124,19 @@ def band(earlier: Sequence[Release], until: int) -> list[tuple[float, float]]:
     return found
 
 
-def verdict(release: Release, earlier: Sequence[Release]) -> str:
-    """How the release takes hold beside earlier ones at its age, with the uncertainty of its share."""
+def verdict(release: Release, earlier: Sequence[Release], installs: str = "installs") -> str:
+    """How the release takes hold beside earlier ones at its age, with the uncertainty of its share.
+
+    `installs` are those that are counted, in words.
+    """
     age = release.age
     if age < 0:
-        return f"{release.version} is on too few installs to say anything."
+        return f"{release.version} is on too few {installs} to say anything."
     part, of = release.adoption[age] or (0, 1)
     low, high = interval(part, of)
     said = (
         f"On {day(release.released + timedelta(days=age))}, {age} days after its release, {release.version} is on "
-        f"{share(part / of)} of the installs that reported on that day "
+        f"{share(part / of)} of the {installs} that reported on that day "
         f"({count(part)} of {count(of)}; 95% interval {share(low)} to {share(high)})."
     )
     known = [value for one in earlier if age < len(one.curve) and (value := one.curve[age]) is not None]

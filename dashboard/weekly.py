@@ -1,5 +1,6 @@
 """Whole weeks, and installs by week and by one dimension: each once a week, under the value of its latest report."""
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 
 from dashboard.answer_rows import known_rows
@@ -13,6 +14,16 @@ LEAST_WEEKS = 13
 def after_whole_weeks(chosen: Filters, today: date) -> date:
     """The Monday after the last week of the range that is over."""
     return first(min(chosen.end + DAY, today), "week")
+
+
+def covered(conditions: Mapping[str, str]) -> str:
+    """What the weeks are, and how an install counts in them, for the note of a card."""
+    counted = (
+        "under each value that it reported in the week"
+        if "feature" in conditions
+        else "once a week, under its latest report in it"
+    )
+    return f"The whole weeks of the range, at least {LEAST_WEEKS}. An install counts {counted}."
 
 
 def installs_by_week(

@@ -1,4 +1,4 @@
-"""The page of a module's versions: its cards about releases say that they apply no filter but the module."""
+"""The page of a module's versions: a share of a version is never one of itself, and cards say what filters do."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
@@ -18,7 +18,7 @@ NOTED = {
     "release_watch": "release_watch-note",
     "adoption_since_release": "adoption_since_release-note",
 }
-SAID = "The filters are not applied here: "
+SAID = "Not filtered by "
 
 
 @pytest.fixture(autouse=True)
@@ -75,20 +75,96 @@ def test_a_version_that_may_be_folded_in_a_week_is_not_told_there(
 
 @pytest.mark.parametrize("region", NOTED)
 @pytest.mark.parametrize(
-    ("filters", "said"),
+    ("filters", "said", "installs"),
     [
-        ("", ""),
-        ("&version=3.3.0", f"{SAID}Module version 3.3.0."),
-        ("&version=3.3.0&php_series.lt=8.0", f"{SAID}PHP below 8.0 and Module version 3.3.0."),
+        ("", "", "installs"),
+        ("&version=3.3.0", f"{SAID}Module version 3.3.0.", "installs"),
+        ("&version=3.3.0&php_series.lt=8.0", f"{SAID}Module version 3.3.0.", "installs with PHP below 8.0"),
+        ("&feature=f1", f"{SAID}Feature f1.", "installs"),
     ],
 )
-def test_filters_that_are_not_applied_are_named(visit: Visit, region: str, filters: str, said: str) -> None:
-    """The newest release is that of the module, whatever the filters, and the card says so where there are any."""
+def test_cards_of_releases_say_which_filters_they_apply(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, region: str, filters: str, said: str, installs: str
+) -> None:
+    """The newest release is that of the module. Who is counted meets all filters but those about versions and use."""
+    asked: list[Mapping[str, str]] = []
+    adoption = DataSource.adoption_of_each_version
+
+    def noted(data: DataSource, args: Mapping[str, str], versions: Sequence[str]) -> dict[str, Any]:
+        asked.append(args)
+        return adoption(data, args, versions)
+
+    monkeypatch.setattr(DataSource, "adoption_of_each_version", noted)
     filled = fill(visit("product"), region, f"?module=invoice_pro{filters}")
     told = str(filled[NOTED[region]])
     assert (SAID in told) == bool(said)
     assert said in told
+    assert f"{installs} that reported on that day" in told or f"{installs} of each day" in told
     assert "4.0.0" in str(filled)
+    assert [args.get("php_series.lt") for args in asked] == [None, *(["8.0"] if "PHP" in installs else [])]
+    if region != "watch":
+        calls = filled[f"{region}-shown"]["data"]["calls"]
+        assert [("php_series.lt=8.0" in call, "version=3.3.0&version=" in call) for call in calls] == [
+            ("PHP" in installs, False)
+        ] * len(calls)
+
+
+def test_a_release_of_which_the_filters_tell_nothing_is_still_the_newest(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where too few of the installs that meet the filters run it, an earlier release is not called the newest."""
+
+    def adoption(_data: Any, args: Mapping[str, str], versions: Sequence[str]) -> dict[str, Any]:
+        rows = [{"share": 0.5, "installs": 20, "of": 40}] * 9
+        known = [name for name in versions if name != "4.0.0" or "php_series" not in args]
+        days = {"4.0.0": RELEASED, "3.3.0": RELEASED - timedelta(days=30)}
+        nothing = {"released": None, "released_by": None, "rows": []}
+        return {
+            name: {"released": str(days[name]), "released_by": "catalog", "rows": rows} if name in known else nothing
+            for name in versions
+        }
+
+    monkeypatch.setattr(DataSource, "adoption_of_each_version", adoption)
+    search = "?module=invoice_pro&php_series=7.4"
+    said = str(fill(visit("product"), "watch", search)["watch-said"])
+    assert "4.0.0 was released on" in said
+    assert "4.0.0 is on too few installs with PHP 7.4 to say anything." in said
+    assert "Too few installs to show" in str(fill(visit("product"), "release_watch", search))
+    shown = fill(visit("product"), "adoption_since_release", search)["adoption_since_release-shown"]["data"]
+    assert shown["columns"] == ["Day", "3.3.0"]
+    assert len(shown["calls"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("filters", "listed"),
+    [
+        ("", ["4.0.0", "3.3.0", "3.2.0"]),
+        ("&version=3.3.0", ["3.3.0"]),
+        ("&version_series.le=3.3", ["3.3.0", "3.2.0"]),
+        ("&version.lt=4&os=debian", ["3.3.0", "3.2.0"]),
+    ],
+)
+def test_shares_of_versions_are_of_all_versions(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, filters: str, listed: list[str]
+) -> None:
+    """With a filter by version a version has the same share as without, and not 100% of itself."""
+    back = (YESTERDAY + timedelta(days=1)).weekday() + 2  # the Friday of the last whole week
+    debian = {"server": {"os": {"family": "linux", "name": "debian"}}}
+    sent = [*beacons(range(50), back, "4.0.0", **debian), *beacons(range(50, 80), back, "3.3.0", **debian)]
+    count_from([*sent, *beacons(range(80, 100), back, "3.2.0", **debian), *beacons(range(9), back, "1.0")], monkeypatch)
+    shares = {"4.0.0": 0.5, "3.3.0": 0.3, "3.2.0": 0.2}
+    client, search = visit("product"), f"?module=invoice_pro&compare=off{filters}&os=debian"
+    shown = fill(client, "versions-in-use", search)
+    rows = shown["versions-in-use-shown"]["data"]["rows"]
+    assert [(row[0], row[2]) for row in rows] == [(version, shares[version]) for version in listed]
+    assert ("only those that meet the filter" in shown["versions-in-use-note"]["children"]) == ("version" in filters)
+    weekly = fill(client, "share_by_version", search)
+    assert weekly["share_by_version-shown"]["data"]["columns"] == ["Week", "3.2", "3.3", "4.0"]
+    assert weekly["share_by_version-shown"]["data"]["rows"][-1][1:] == [0.2, 0.3, 0.5]
+    assert (SAID in weekly["share_by_version-note"]["children"]) == ("version" in filters)
+    for one in (shown["versions-in-use-shown"], weekly["share_by_version-shown"]):
+        assert ["version" in call.replace("by=version", "") for call in one["data"]["calls"]] == [False]
+        assert "os=debian" in one["data"]["calls"][0]
 
 
 def test_a_release_that_was_replaced_ends_with_its_successor(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 from dashboard import messages
 from dashboard.answer_rows import known_rows
+from dashboard.conditions import OF_VERSIONS
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
 from dashboard.formatting import fewer
 from dashboard.links import link
-from dashboard.pages.drop.versions import OF_VERSIONS
 from dashboard.regions import Instead
 from dashboard.tables import NOTHING, Cell, Linked, Part, TableCard, table
 from warehouse.queries.dimensions import dimension_of
@@ -28,7 +28,7 @@ NOT_TOLD = "Not told: none, or a number, small or large, that would tell a group
 def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
     if not chosen.conditions:
         return NOTHING
-    of_versions = OF_VERSIONS & set(map(dimension_of, chosen.conditions))
+    of_versions = set(OF_VERSIONS) & set(map(dimension_of, chosen.conditions))
     if of_versions and not chosen.module:
         return Instead(messages.choose_module())
     names = [chosen.module] if of_versions else _active(data, chosen)

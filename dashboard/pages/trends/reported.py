@@ -11,10 +11,9 @@ from dashboard.data_source import DataSource
 from dashboard.formatting import count
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill
-from dashboard.weekly import installs_by_week
+from dashboard.weekly import covered, installs_by_week
 
 CHARTS_OF = {"counts_by_week_of_status": "license_status", "counts_by_week_of_source": "license_source"}
-NOTE = "Whole weeks. An install counts once a week, under its latest report in it."
 
 
 def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
@@ -26,11 +25,14 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 def _register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, chart: str, dimension: str) -> None:
     @fill(callbacks, page, chart, chart_outputs(chart), search)
     def by_week(search: str) -> Instead | tuple[Any, ...]:
-        found, weeks, call = installs_by_week(data, data.chosen(search), dimension, filters.today())
+        chosen = data.chosen(search)
+        found, weeks, call = installs_by_week(data, chosen, dimension, filters.today())
         if not weeks:
             return Instead(messages.too_few(data.k))
         series = largest_series(found, weeks)
         words = ", ".join(f"{name} {count(values[-1] or 0)}" for name, values in series.items() if values[-1])
         figure = CHARTS[chart].figure(weeks, series, "installs")
         summary = f"Installs in the last whole week: {words}."
-        return chart_values(DrawnChart(figure, summary, NOTE, table_by_date(series, weeks, [call])))
+        return chart_values(
+            DrawnChart(figure, summary, covered(chosen.conditions), table_by_date(series, weeks, [call]))
+        )

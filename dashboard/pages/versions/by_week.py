@@ -8,13 +8,14 @@ from dashboard.cards import DrawnChart, chart_outputs, chart_values
 from dashboard.charts.palette import PALETTE
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.tables import table_by_date
+from dashboard.conditions import OF_VERSIONS, among, not_applied
 from dashboard.data_source import DataSource
-from dashboard.filters import Filters
+from dashboard.filters import Filters, without
 from dashboard.formatting import share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill
 from dashboard.tables import NOTHING
-from dashboard.weekly import installs_by_week
+from dashboard.weekly import covered, installs_by_week
 from warehouse.queries import dimensions
 from warehouse.queries.small_groups import OTHER
 
@@ -29,8 +30,16 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         chosen = data.chosen(search)
         if not chosen.module:
             return NOTHING
+        # Beside themselves alone, versions would have 100%.
+        chosen, left = without(chosen, OF_VERSIONS)
         shares, weeks, call = _shares(data, chosen, filters.today())
-        return chart_values(_drawn(shares, weeks, call)) if shares else Instead(messages.too_few(data.k))
+        notes = [f"Shares of the module's {among(chosen.conditions)}.", covered(chosen.conditions)]
+        notes += ["Versions by their first two numbers.", not_applied(left)]
+        return (
+            chart_values(_drawn(shares, weeks, call, " ".join(notes).strip()))
+            if shares
+            else Instead(messages.too_few(data.k))
+        )
 
 
 def _shares(data: DataSource, chosen: Filters, today: date) -> tuple[dict[str, list[float | None]], list[date], str]:
@@ -71,12 +80,9 @@ def stacked(installs: dict[str, dict[date, int]], totals: dict[date, int]) -> di
     return found
 
 
-def _drawn(shares: dict[str, list[float | None]], weeks: list[date], call: str) -> DrawnChart:
+def _drawn(shares: dict[str, list[float | None]], weeks: list[date], call: str, note: str) -> DrawnChart:
     last = {version: values[-1] or 0 for version, values in shares.items() if values and values[-1]}
     words = ", ".join(f"{version} {share(part)}" for version, part in sorted(last.items(), key=lambda one: -one[1]))
-    note = (
-        "Whole weeks. An install counts once, under its latest report in the week. Versions by their first two numbers."
-    )
     told = [[part is not None for part in week] for week in zip(*shares.values(), strict=True)]
     if any(any(week) and not all(week) for week in told):
         note += f" A version without a share in a week is in {OTHER}, or no install runs it."

@@ -4,8 +4,9 @@ from typing import Any
 
 from dashboard import filters, messages
 from dashboard import releases as of_module
+from dashboard.conditions import OF_VERSIONS, admits, all_in_words, among
 from dashboard.data_source import DataSource, api_call
-from dashboard.filters import Filters
+from dashboard.filters import Filters, without
 from dashboard.links import filter_link, link
 from dashboard.regions import Instead
 from dashboard.significance import may_be_chance
@@ -18,14 +19,18 @@ MOST = 15
 def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any, ...]:
     if not chosen.module:
         return NOTHING
+    # Shares are of all versions: beside themselves alone, those of the filters would have 100%.
+    chosen, left = without(chosen, OF_VERSIONS)
     installs = of_module.reported(data, chosen)
-    if not installs:
+    listed = [version for version in installs if not left or (version != OTHER and admits(left, version))]
+    if not listed:
         return Instead(messages.too_few(data.k))
     compared = chosen.compared(filters.today())
     now, before = (of_module.reported(data, one) for one in compared) if compared else ({}, {})
     total = sum(installs.values())
     rows: list[tuple[Cell, ...]] = []
-    for version, number in list(installs.items())[:MOST]:
+    for version in listed[:MOST]:
+        number = installs[version]
         run = filter_link("/platforms", search, "version", version)
         drop = link("/drop", search, {"version.le": version}) if version != OTHER else ""
         rows.append(
@@ -38,8 +43,11 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
                 Offer("drop?" if drop else "", drop),
             )
         )
-    note = f"By the latest report of each install, newest version first. {GREY_CHANGES}"
-    note += f" {len(installs) - MOST} older versions are not listed." if len(installs) > MOST else ""
+    counted = "By each report of an" if "feature" in chosen.conditions else "By the latest report of each"
+    note = f"{counted} install, newest version first. Shares are of the module's {among(chosen.conditions)}"
+    note += f" on any version; only those that meet the filter {all_in_words(left)} are listed." if left else "."
+    note += f" {len(listed) - MOST} older versions are not listed." if len(listed) > MOST else ""
+    note += f" {GREY_CHANGES}"
     columns = ("Version", "Installs", "Share", "Change", "Platform", "Up to this version")
     calls = [api_call("installs", of_module.args_of(chosen, "version"))]
     return table("Versions in use", columns, rows, calls, note)

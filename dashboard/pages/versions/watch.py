@@ -5,15 +5,15 @@ from typing import Any
 
 from dash import Output, html
 
-from dashboard import filters
+from dashboard import filters, messages
 from dashboard import releases as of_module
 from dashboard.answer_rows import known_rows
 from dashboard.cards import DrawnChart, chart_card, chart_outputs, chart_values
 from dashboard.changes import compared, movers
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.tables import table_by_age
-from dashboard.conditions import not_applied
-from dashboard.data_source import DataSource, api_call
+from dashboard.conditions import among
+from dashboard.data_source import DataSource
 from dashboard.filters import Filters
 from dashboard.formatting import count, day, plural, share, withheld
 from dashboard.pages.versions.newest import newest
@@ -51,14 +51,14 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         asked = newest(data, search)
         if isinstance(asked, Instead):
             return asked
-        chosen, (release, *earlier) = asked
+        chosen, (release, *earlier) = asked.chosen, asked.releases
         today = filters.today()
         said = [
             f"{release.version} was released on {day(release.released)}.",
-            of_module.verdict(release, earlier),
+            of_module.verdict(release, earlier, asked.installs),
             _silent(data, chosen, release.version, today),
             _features(data, chosen, release, today),
-            not_applied(chosen.conditions),
+            asked.not_applied,
         ]
         return ([html.Li(sentence) for sentence in said if sentence],)
 
@@ -67,33 +67,35 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         asked = newest(data, search)
         if isinstance(asked, Instead):
             return asked
-        chosen, (release, *earlier) = asked
+        release, *earlier = asked.releases
+        if asked.chosen.conditions and release.age < 0:
+            return Instead(messages.too_few(data.k))
         around = of_module.band(earlier, max(release.age, 0))
         curve = release.curve[: max(release.age, 0) + 1]
         grey = (
             f"Grey: from the lowest to the highest of the {len(earlier)} releases before at the same age, of each "
             "up to the day before a higher version came out. It ends where only one of them is left."
         )
-        note = " ".join(filter(None, (grey if around else "", not_applied(chosen.conditions))))
+        of = f"Share of the module's active {asked.installs} of each day."
+        note = " ".join(filter(None, (of, grey if around else "", asked.not_applied)))
         figure = CHARTS[CHART].figure(release.version, curve, around)
         low, high = [low for low, _ in around], [high for _, high in around]
-        calls = [api_call("adoption", of_module.adoption_args(chosen, one.version)) for one in asked[1]]
-        shown = table_by_age({release.version: curve, "Lowest before": low, "Highest before": high}, calls)
-        return chart_values(DrawnChart(figure, of_module.verdict(release, earlier), note, shown))
+        shown = table_by_age({release.version: curve, "Lowest before": low, "Highest before": high}, asked.calls)
+        return chart_values(DrawnChart(figure, of_module.verdict(release, earlier, asked.installs), note, shown))
 
 
 def _silent(data: DataSource, chosen: Filters, version: str, today: date) -> str:
     """How many installs of the release fell silent in the last whole week, beside those of all versions."""
     last = after_whole_weeks(chosen, today)
     span = {"from": (last - timedelta(weeks=2)).isoformat(), "to": (last - timedelta(days=1)).isoformat()}
-    args = {"module": chosen.module, "grain": "week", **span}
+    args = {**chosen.args(grain="week"), **span}
     here, everywhere = (_lost(data.question("lifecycle", {**args, **more})) for more in ({"version": version}, {}))
     if here is None or everywhere is None:
         return f"How many of its installs fell silent in the last whole week is {withheld(data.k)}."
     low, high = interval(*here)
     return (
-        f"Of its {count(here[1])} installs of the week before, {share(here[0] / here[1])} fell silent in the last "
-        f"whole week (95% interval {share(low)} to {share(high)}); of all versions "
+        f"Of its {count(here[1])} {among(chosen.conditions)} of the week before, {share(here[0] / here[1])} fell "
+        f"silent in the last whole week (95% interval {share(low)} to {share(high)}); of all versions "
         f"{share(everywhere[0] / everywhere[1])}."
     )
 
@@ -110,7 +112,7 @@ def _features(data: DataSource, chosen: Filters, release: Release, today: date) 
     days = min(DAYS, (end - release.released).days + 1)
     if days < 1:
         return ""
-    span = {"from": (end - timedelta(days=days - 1)).isoformat(), "to": end.isoformat(), "module": chosen.module}
+    span = {**chosen.args(), "from": (end - timedelta(days=days - 1)).isoformat(), "to": end.isoformat()}
     here, of_here, folded = _used(data, {**span, "version": release.version})
     lower, of_lower, _ = _used(data, {**span, "version.lt": release.version})
     # From the share on the release to that on the lower versions: what no install of the release uses is there, too.

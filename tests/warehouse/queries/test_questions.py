@@ -206,8 +206,14 @@ def one_by_one(engine: Engine, terms: Terms, last_day: date) -> Iterator[tuple[A
         for module, found in at_once.items():
             own = ask(engine, "drop", {**args, "module": module}, terms, TODAY, last_day)
             yield from ((found[name], own[name]) for name in WHOLE)
-    for module, versions in (("invoice_pro", ["4.0.0", "3.2.1", "2.9.4", "99"]), ("edges", ["1.9", "1.10"])):
-        given = {"module": module, "to": "2028-03-20"}
+    of_invoice_pro = ["4.0.0", "3.2.1", "2.9.4", "99"]
+    for module, versions, filters in (
+        ("invoice_pro", of_invoice_pro, {}),
+        ("invoice_pro", of_invoice_pro, {"php_series.ge": "8.1", "os": "almalinux"}),
+        ("edges", ["1.9", "1.10"], {}),
+        ("edges", ["1.9", "1.10"], {"php": "no-such-version"}),
+    ):
+        given = {"module": module, "to": "2028-03-20", **filters}
         at_once = adoption_of_each_version(engine, given, versions, terms, TODAY, last_day)
         for version, found in at_once.items():
             own = ask(engine, "adoption", {**given, "version": version}, terms, TODAY, last_day)

@@ -74,10 +74,11 @@ def adoption_of_each_version(
 ) -> dict[str, dict[str, Any]]:
     """Return the release and the rows of the answer to `adoption` for each version, all asked at once.
 
-    `args` name none of them, and no other filter than the module. Raises `QueryError` and `EngineError`.
+    `args` name none of them. Raises `QueryError` and `EngineError`.
     """
     if not versions:
         return {}
     question = adoption.parse({**args, "version": versions[0]}, today, last_day)
+    filters = {name: value for name, value in question.filters.items() if name != "version"}
     engine = SharedStatements(engine)
-    return adoption.of_each_version(Reader(engine, replace(question, filters=question.module), terms), versions)
+    return adoption.of_each_version(Reader(engine, replace(question, filters=filters), terms), versions)

@@ -1,6 +1,6 @@
 """`adoption`: the share of a module's installs on a version, by days since its release."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
@@ -13,6 +13,7 @@ from warehouse.queries import dimensions, month_bits
 from warehouse.queries.dimensions import QueryError
 from warehouse.queries.questions.question import EVER, Arguments, Question
 from warehouse.queries.questions.reader import Reader
+from warehouse.queries.reported_values import ReportedValues
 
 SUMMARY = "Share of a module's active installs that report a version, by days since its release"
 PARAMETERS = ("to", "days")
@@ -60,7 +61,7 @@ def answer(reader: Reader) -> dict[str, Any]:
 def of_each_version(reader: Reader, versions: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the members `released`, `released_by` and `rows` of the answer for each version.
 
-    The question of `reader` names the module and no version. Raises `EngineError`.
+    The question of `reader` has all filters but the version. Raises `EngineError`.
     """
     days = _by_day_of_each(reader, versions)
     alone = {version: reader.with_filter("version", version) for version in versions}
@@ -120,15 +121,11 @@ def _by_day(reader: Reader, name: str) -> dict[date, Day]:
     values = reader.values(question.installs())
     days = month_bits.until("days", question.end)
     has = values.condition(name, dimensions.source(name))
-    fits = " AND ".join(
-        values.condition(other, dimensions.source(dimensions.dimension_of(other)))
-        for other in question.conditions
-        if other != name
-    )
+    fits = _fits(values, [other for other in question.conditions if other != name])
     rows = (
-        f"SELECT install, month, {_paired_or(f'if({fits or 1}, {days}, 0)')} AS active, "  # noqa: S608
+        f"SELECT install, month, {_paired_or(f'if({fits}, {days}, 0)')} AS active, "  # noqa: S608
         f"{_paired_or(f'if({has}, {days}, 0)')} AS all_on, "
-        f"{_paired_or(f'if({has} AND {fits or 1}, {days}, 0)')} AS on_version FROM installs_by_month "
+        f"{_paired_or(f'if({has} AND {fits}, {days}, 0)')} AS on_version FROM installs_by_month "
         f"WHERE month <= {{last_month:Date}} AND {values.condition('module', 'module')}{values.chosen()} "
         "GROUP BY install, month"
     )
@@ -146,36 +143,49 @@ def _by_day(reader: Reader, name: str) -> dict[date, Day]:
     }
 
 
+def _fits(values: ReportedValues, names: Iterable[str]) -> str:
+    """Return the condition that a row meets these filters of the question."""
+    conditions = [values.condition(name, dimensions.source(dimensions.dimension_of(name))) for name in names]
+    return " AND ".join(conditions) or "1"
+
+
 def _paired_or(days: str) -> str:
     """Return the days of all rows of a group, `paired`."""
     return month_bits.paired(f"groupBitOr(({days})::UInt32)")
 
 
 def _by_day_of_each(reader: Reader, versions: Sequence[str]) -> dict[str, dict[date, Day]]:
-    """Return the same for each version, with one statement. There are no other filters than the module."""
+    """Return the same for each version, with one statement."""
     question = reader.question
     values = reader.values(question.installs())
     days = month_bits.until("days", question.end)
     where = f"month <= {{last_month:Date}} AND {values.condition('module', 'module')}{values.chosen()}"
+    fits = _fits(values, question.conditions)
     named = f"version IN {{{values.parameter(list(versions))}:Array(String)}}"
-    parts = (
-        f"SELECT '' AS name, install, month, {_paired_or(days)} AS on_days FROM installs_by_month "  # noqa: S608
-        f"WHERE {where} GROUP BY name, install, month",
-        f"SELECT version::String AS name, install, month, {_paired_or(days)} AS on_days FROM installs_by_month "  # noqa: S608
-        f"WHERE {where} AND {named} GROUP BY name, install, month",
-    )
-    counted = f"{month_bits.counted_by_day('on_days')} AS by_day"
-    sql = f"SELECT name, month, {counted} FROM ({' UNION ALL '.join(parts)}) GROUP BY name, month"  # noqa: S608
-    rows = reader.query(reader.added_up(sql, ("name", "month"), ("by_day",), "sumForEach"), values.parameters)
-    installs = {
-        (name, month + timedelta(days=number)): by_day[number]
-        for name, month, by_day in rows
-        for number in _MONTH
-        if by_day[number]
-    }
-    found: dict[str, dict[date, Day]] = {version: {} for version in versions}
-    for (name, day), active in installs.items():
-        for version in versions if name == "" else ():
-            on = installs.get((version, day), 0)
-            found[version][day] = Day(active, on, on)
-    return found
+
+    def part(kind: str, name: str, condition: str) -> str:
+        return (
+            f"SELECT '{kind}' AS kind, {name} AS name, install, month, {_paired_or(days)} AS on_days "  # noqa: S608
+            f"FROM installs_by_month WHERE {where} AND {condition} GROUP BY kind, name, install, month"
+        )
+
+    parts = [part("active", "''", fits), part("on", "version::String", f"{named} AND {fits}")]
+    if question.conditions:
+        parts.append(part("all_on", "version::String", named))
+    counted, by = f"{month_bits.counted_by_day('on_days')} AS by_day", ("kind", "name", "month")
+    sql = f"SELECT {', '.join(by)}, {counted} FROM ({' UNION ALL '.join(parts)}) GROUP BY {', '.join(by)}"  # noqa: S608
+    installs: dict[tuple[str, str], dict[date, int]] = {}
+    for kind, name, month, by_day in reader.query(
+        reader.added_up(sql, by, ("by_day",), "sumForEach"), values.parameters
+    ):
+        found = installs.setdefault((kind, name), {})
+        found.update({month + timedelta(days=number): by_day[number] for number in _MONTH if by_day[number]})
+    active = installs.get(("active", ""), {})
+    counts = {}
+    for version in versions:
+        on = installs.get(("on", version), {})
+        all_on = installs.get(("all_on", version), {}) if question.conditions else on
+        counts[version] = {
+            day: Day(active.get(day, 0), on.get(day, 0), all_on.get(day, 0)) for day in active.keys() | all_on.keys()
+        }
+    return counts
