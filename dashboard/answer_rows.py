@@ -1,8 +1,9 @@
-"""The rows of the read API as cards show them: those that have a value, the largest first, and `(other)` last. Pure."""
+"""The rows of the read API as cards show them: those that have a value, the largest first, sums last. Pure."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from dashboard.charts.palette import REST
 from warehouse.queries.small_groups import OTHER
 
 Row = dict[str, Any]  # a row of the read API: bucket, key, value (None: fewer than k)
@@ -14,7 +15,7 @@ def known_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def largest_rows(rows: Sequence[Row], most: int, *, apart: bool = True) -> list[Row]:
-    """The `most` largest of the rows that have a value, then `(other)` with all others.
+    """The `most` largest of the rows that have a value, then `(rest)` with all others, or `(other)` if it is all.
 
     Rows that share installs (`apart` is false) cannot be added up: then the others are left out, and `(other)` is that
     of the answer.
@@ -22,4 +23,5 @@ def largest_rows(rows: Sequence[Row], most: int, *, apart: bool = True) -> list[
     known = [row for row in known_rows(rows) if row["key"]]
     named = sorted((row for row in known if row["key"] != OTHER), key=lambda row: (-row["value"], row["key"]))
     rest = [*(named[most:] if apart else []), *(row for row in known if row["key"] == OTHER)]
-    return named[:most] + ([{"key": OTHER, "value": sum(row["value"] for row in rest)}] if rest else [])
+    name = REST if apart and len(named) > most else OTHER
+    return named[:most] + ([{"key": name, "value": sum(row["value"] for row in rest)}] if rest else [])

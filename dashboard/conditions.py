@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from dashboard.display_names import DIMENSIONS
+from dashboard.formatting import count, plural
 from warehouse.queries import dimensions
 from warehouse.queries.dimensions import dimension_of
 
 OF_VERSIONS = ("version", "version_series")
+# What each module of an install reports for itself, beside its version.
+OF_MODULES = ("license_status", "license_source")
 _WORDS = {"lt": "below", "le": "up to", "ge": "from", "in": "one of", "": ""}
 
 
@@ -26,9 +29,20 @@ def not_applied(conditions: Mapping[str, str]) -> str:
     return f"Not filtered by {all_in_words(conditions)}." if conditions else ""
 
 
-def among(conditions: Mapping[str, str], word: str = "installs") -> str:
+def among(conditions: Mapping[str, str], installs: str = "installs") -> str:
     """The installs that meet the filters: `installs with PHP below 8.0`."""
-    return f"{word} with {all_in_words(conditions)}" if conditions else word
+    return f"{installs} with {all_in_words(conditions)}" if conditions else installs
+
+
+def coverage(answered: int, active: int, conditions: Mapping[str, str]) -> str:
+    """`498 of 551 active installs with PHP 8.2 report it.`"""
+    return f"{count(answered)} of {among(conditions, plural(active, 'active install'))} report it."
+
+
+def of_all(active: int, conditions: Mapping[str, str]) -> str:
+    """What shares are of where an install counts under several values, so that they do not add up."""
+    who = among(conditions, plural(active, "active install"))
+    return f"Shares are of all {who}. An install counts under each value that it reported in the range."
 
 
 def admits(conditions: Mapping[str, str], version: str) -> bool:
@@ -43,6 +57,15 @@ def admits(conditions: Mapping[str, str], version: str) -> bool:
 def base_in_words(conditions: Mapping[str, str]) -> str:
     """The installs that the users of a feature are a share of (`Filters.base`), after their number."""
     return "installs that matched the filters on some day" if conditions else "active installs"
+
+
+def of_any_module(module: str, *names: str) -> str:
+    """How an install with several modules counts by dimensions that each of them reports for itself; else nothing."""
+    if module or not set(OF_MODULES) & set(names):
+        return ""
+    return (
+        "An install with several modules counts once, by the latest report of any of them: choose a module for its own."
+    )
 
 
 def thresholds(name: str, values: Sequence[str], most: int) -> list[tuple[str, str]]:

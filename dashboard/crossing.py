@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dashboard.answer_rows import Row, known_rows
+from dashboard.conditions import among, of_any_module
 from dashboard.data_source import DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
@@ -41,10 +42,14 @@ def crossed(data: DataSource, chosen: Filters, by: str, other: str, path: str, s
         parts = [cells[one, two] / total if (one, two) in cells else None for two in across]
         rows.append((one if one in untold else f"{one} ({count(total)})", parts))
     few = f"{fewer(data.k)} installs, or none" if data.k > 1 else "none"
-    note = f"Shares of all installs of each row, by their latest report. Empty: {few}."
+    of = among(chosen.conditions)
+    counted = "by their latest report" if chosen.counts_once else "by all that they reported"
+    note = f"Shares of all {of} of each row, {counted}. Empty: {few}."
     note += f" {count(rest)} installs are in groups too small to show." if rest else ""
     if untold.intersection(downwards):
         note += " A row has no number where too few installs are outside its cells: its shares are of those inside."
+    if of_any := of_any_module(chosen.module, by, other):
+        note += f" {of_any}"
     columns = (DIMENSIONS[by], *across)
     links = [[link(path, search, {by: one, other: two}) for two in across] for one in downwards]
     caption = f"{DIMENSIONS[by]} by {DIMENSIONS[other]}"

@@ -17,13 +17,14 @@ class DisplayName:
     """How a page shows a name.
 
     `name` is the name in beacons, `title` the catalog's title or "", `about` the tooltip. `mark` says why the name is
-    no longer stored, and is "" while it is.
+    no longer stored, and is "" while it is. `said` is its purpose and its owner, "" where the catalog does not have it.
     """
 
     name: str
     title: str
     about: str
     mark: str
+    said: str = ""
 
     @property
     def label(self) -> str:
@@ -38,6 +39,6 @@ def display_name(catalog: Catalog, kind: Kind, name: str, today: date) -> Displa
     if entry is None:
         mark = "" if catalog.stores(kind, name, today) else UNDECLARED
         return DisplayName(name, "", f"{name}: not in the catalog" if mark else name, mark)
-    about = f"{name}: {entry.purpose} (owner: {entry.owner}"
-    about += f"; stored until {entry.expires})" if entry.expires else ")"
-    return DisplayName(name, entry.title, about, EXPIRED if entry.expired(today) else "")
+    said = f"{entry.purpose} (owner: {entry.owner}"
+    said += f"; stored until {entry.expires})" if entry.expires else ")"
+    return DisplayName(name, entry.title, f"{name}: {said}", EXPIRED if entry.expired(today) else "", said)

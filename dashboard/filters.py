@@ -48,6 +48,11 @@ class Filters:
         return (self.end - self.start).days + 1
 
     @property
+    def counts_once(self) -> bool:
+        """Whether an install counts once, under its latest value: not with a filter by feature (`args`)."""
+        return "feature" not in self.conditions
+
+    @property
     def before(self) -> "Filters":
         """The period of the same length right before; for less than a week, the same weekdays of the week before."""
         back = timedelta(days=max(self.days, 7))
@@ -77,7 +82,7 @@ class Filters:
         The users of a feature are counted over all reports (`count=latest` is not answered for them).
         """
         module = {"module": self.module} if self.module else {}
-        if "feature" in self.conditions:
+        if not self.counts_once:
             more.pop("count", None)
         return {"from": self.start.isoformat(), "to": self.end.isoformat(), **module, **self.conditions, **more}
 

@@ -28,11 +28,6 @@ def shares(least: float, most: float) -> str:
     return share(least) if least == most else f"{share(least)} to {share(most)}"
 
 
-def coverage(answered: int, active: int) -> str:
-    """`498 of 551 active installs report it.`"""
-    return f"{count(answered)} of {plural(active, 'active install')} report it."
-
-
 def fewer(k: int) -> str:
     """The phrase for a group that is too small to be shown."""
     return f"fewer than {k}"

@@ -1,17 +1,18 @@
 """How fresh the figures of a page are, and why they are late: a reader must not mistake missing data for a drop."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from dash import Output, html
 
 from dashboard.data_source import DataSource
-from dashboard.formatting import duration, moment, plural
+from dashboard.formatting import day, duration, moment, plural
 from dashboard.messages import warning
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import fill
 from warehouse.engine import EngineError
 from warehouse.queries.health import LATE, Loader
+from warehouse.queries.metrics import QueryError
 
 MOST_NAMED = 3
 
@@ -21,21 +22,35 @@ def register(callbacks: Callbacks, page: Page, data: DataSource, trigger: Any) -
     outputs = [Output(f"{page.name}-fresh", "children"), Output(f"{page.name}-notice", "children")]
 
     @fill(callbacks, page, f"{page.name}-freshness", outputs, trigger, content=False)
-    def freshness(_trigger: Any) -> tuple[str, Any]:
+    def freshness(trigger: Any) -> tuple[str, Any]:
         try:
-            return describe(data)
+            return describe(data, _begin(data, trigger) if "range" in page.controls else None)
         except EngineError:
             return "", ""  # the message of the page's own region says so
 
 
-def describe(data: DataSource) -> tuple[str, Any]:
-    """The time up to which beacons are counted, and a notice when that is too long ago. Raises `EngineError`."""
+def _begin(data: DataSource, search: str) -> date | None:
+    """The day of the first beacon ever, if the range of an address begins before it."""
+    try:
+        chosen = data.chosen(search)
+    except QueryError:
+        return None  # the page's own region says so
+    first = data.first_day()
+    return first if first and chosen.start < first else None
+
+
+def describe(data: DataSource, begin: date | None) -> tuple[str, Any]:
+    """The time up to which beacons are counted, and a notice when that is too long ago. Raises `EngineError`.
+
+    `begin` is the day with which the data begin, where a reader would take it for an earlier one.
+    """
     now = datetime.now(UTC)
     fresh_to = data.fresh_to()
     if fresh_to is None:
         return "", stale(None, [], now)
     time = datetime.fromisoformat(fresh_to)
-    return f"Data up to {moment(fresh_to)}", stale(time, data.loaders(), now) if now - time > LATE else ""
+    since = f"from {day(begin)} " if begin else ""
+    return f"Data {since}up to {moment(fresh_to)}", stale(time, data.loaders(), now) if now - time > LATE else ""
 
 
 def stale(fresh_to: datetime | None, loaders: list[Loader], now: datetime) -> html.Div:

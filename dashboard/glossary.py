@@ -127,6 +127,10 @@ TERMS: dict[str, Term] = {
         "Groups that are too small to show, taken together. While they are still too few, the next smallest group "
         "joins them.",
     ),
+    "rest": Term(
+        "(rest)",
+        "All values that a card does not list because they are not among the largest. It has those of (other), too.",
+    ),
     "hidden": Term(
         "Not told, too few",
         "A figure of fewer installs than the smallest group is not shown, so that nobody can be recognized by it. Nor "

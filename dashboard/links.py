@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
-from warehouse.queries.small_groups import OTHER
+from dashboard.charts.palette import SUMS
 
 
 def link(path: str, search: str | None, changes: Mapping[str, str] | None = None) -> str:
@@ -19,5 +19,5 @@ def parameter(search: str | None, name: str) -> str:
 
 
 def filter_link(path: str, search: str | None, dimension: str, value: str) -> str:
-    """The address with a filter on a value more. Nothing can be filtered by `(other)`, so its link is empty."""
-    return "" if value == OTHER else link(path, search, {dimension: value})
+    """The address with a filter on a value more. Nothing can be filtered by `(other)` or `(rest)`: no link."""
+    return "" if value in SUMS else link(path, search, {dimension: value})

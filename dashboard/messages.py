@@ -29,6 +29,10 @@ PARAMETERS = {
 }
 
 
+# For a card whose only value is `(other)`.
+ALL_FOLDED = "All are in (other): what a small group reports must not be told apart."
+
+
 def failure(error: QueryError | EngineError | AccessLogError) -> html.Div:
     """The message for an error that a query may raise."""
     if isinstance(error, AccessLogError):
@@ -60,7 +64,8 @@ def _start_again() -> dmc.Anchor:
 def _bad_address(error: QueryError) -> html.Div:
     if error.param in DIMENSIONS and error.reason == "out_of_range":
         return warning(
-            "These figures cannot be filtered this way", [html.P(f"{error.detail[:1].upper()}{error.detail[1:]}.")]
+            f"These figures cannot be filtered by {DIMENSIONS[error.param].lower()}",
+            [html.P(f"{error.detail[:1].upper()}{error.detail[1:]}."), html.P("Remove the filter to see them.")],
         )
     return warning(
         "The address contains an invalid value",

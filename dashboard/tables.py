@@ -9,14 +9,13 @@ from dash import Output, dcc, html
 from dashboard.cards import definition, shown_table
 from dashboard.charts.tables import ShownTable
 from dashboard.data_source import DataSource
-from dashboard.filters import Filters
+from dashboard.filters import Filters, before_in_words
 from dashboard.formatting import count, share
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.static_html import StaticHtml, static
 
 NOT_TOLD = "not told"
-GREY_CHANGES = "Grey changes: chance may explain them."
 # What a card shows while another part of the page says why there is nothing.
 NOTHING = Instead("")
 
@@ -170,6 +169,24 @@ def facts(*pairs: tuple[str, str, str]) -> StaticHtml:
         for label, value, hint in pairs
     ]
     return static(html.Dl(cards, className="figures facts"))
+
+
+def change_from(data: DataSource, chosen: Filters) -> str:
+    """What a change is from. Raises `QueryError` and `EngineError`."""
+    if chosen.compare == "off":
+        return "no comparison"
+    periods = data.compared(chosen)
+    if periods is None:
+        return "nothing complete to compare with"
+    return f"from {before_in_words(periods[1])}, both of complete days"
+
+
+def change_in_words(data: DataSource, chosen: Filters) -> str:
+    """What the changes of a table are from, and which are grey; nothing without a comparison. Raises the same."""
+    if chosen.compare == "off":
+        return ""
+    grey = "; grey: chance may explain it" if data.compared(chosen) else ""
+    return f"Change: {change_from(data, chosen)}{grey}."
 
 
 def points(change: float | None) -> str:

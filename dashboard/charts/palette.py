@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from dashboard.charts.style import GREY
 from warehouse.queries.small_groups import OTHER
 
+# All that a card does not list because it is not among the largest. It has what is in `(other)`, too.
+REST = "(rest)"
+# Names of no value: nothing is filtered by them.
+SUMS = (OTHER, REST)
 PALETTE = ("#5c7cfa", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#3a9bd0", "#8b6fd1", "#a6761d")
 
 
 def colors(names: Sequence[str]) -> dict[str, str]:
-    """A color for each name, in their order; `(other)` and names beyond the palette are grey."""
-    named = [name for name in names if name != OTHER]
+    """A color for each name, in their order; `(other)`, `(rest)` and names beyond the palette are grey."""
+    named = [name for name in names if name not in SUMS]
     return {name: PALETTE[named.index(name)] if name in named[: len(PALETTE)] else GREY for name in names}

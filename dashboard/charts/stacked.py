@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from dashboard.charts.palette import PALETTE
+from dashboard.charts.palette import PALETTE, REST
 from dashboard.charts.shares import LEGEND, weekly_axis, weekly_bars
 from dashboard.charts.style import LAYOUT, Figure
 from dashboard.formatting import count
@@ -25,9 +25,9 @@ def counts_by_week(weeks: Sequence[date], series: Mapping[str, Sequence[int | No
 
 
 def largest_series(found: Mapping[str, Mapping[date, int]], weeks: Sequence[date]) -> dict[str, list[int | None]]:
-    """The largest series of all weeks, the largest first, and `(other)` with the rest, if there is one."""
+    """The largest series of all weeks, the largest first, and `(rest)` with all others, or `(other)` if it is all."""
     size = {name: sum(by_week.values()) for name, by_week in found.items() if name != OTHER}
     named = sorted(size, key=lambda name: (-size[name], name))[: len(PALETTE)]
     series: dict[str, list[int | None]] = {name: [found[name].get(week, 0) for week in weeks] for name in named}
     rest = [sum(by_week.get(week, 0) for name, by_week in found.items() if name not in series) for week in weeks]
-    return {**series, OTHER: list(rest)} if any(rest) else series
+    return {**series, REST if len(size) > len(named) else OTHER: list(rest)} if any(rest) else series

@@ -36,7 +36,8 @@ COLUMNS = [
     _column("last_seen", "Last seen", 160, cellClass="number", sort="desc"),
     _column("first_seen", "First seen", 160, cellClass="number"),
     _column("country", "Country", 90),
-    _column("id", "Install", 170, cellClass="mono", headerTooltip="The install's pseudonym in the license plane"),
+    _column("id", "Install", 170, cellClass="mono", headerTooltip="The install's pseudonym in the license plane",
+            **TEXT),
     _column("evidence", "Evidence", 200, hide=True),
 ]  # fmt: skip
 

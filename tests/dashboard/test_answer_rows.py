@@ -28,6 +28,6 @@ def test_only_the_largest_are_shown_and_the_others_are_in_other() -> None:
     shown = largest_rows(many, MOST)
     assert len(shown) == MOST + 1
     assert shown[0]["key"] == "v39"
-    assert shown[-1]["key"] == "(other)"
+    assert shown[-1]["key"] == "(rest)"
     assert sum(row["value"] for row in shown) == sum(row["value"] for row in many)
     assert largest_rows(many, MOST, apart=False)[-1] == {"key": "(other)", "value": 7}

@@ -78,6 +78,18 @@ def test_the_counts_and_links_are_those_of_the_tables() -> None:
     assert "Reported for at least" in shown(head(replace(case, dossier=replace(case.dossier, measured=""))))
 
 
+def test_the_list_of_installs_is_one_click_away() -> None:
+    """It is that of the module and of what the installs in question report; opening it is logged like any reading."""
+    case = opened({2: 9, 3: 9}, {1: 20})
+    one, *others = case.dossier.installs
+    case = replace(case, dossier=replace(case.dossier, installs=[replace(one, status="unlicensed"), *others]))
+    text = shown(installs(case, seconds=True))
+    assert "/licensing/installs?module=invoice_pro&status=licensed,unlicensed" in text
+    assert "All installs of invoice_pro that report licensed or unlicensed" in text
+    nothing = replace(case, dossier=replace(case.dossier, installs=[], others=[]))
+    assert "/licensing/installs" not in shown(installs(nothing, seconds=True))
+
+
 def test_what_was_cleared_is_folded_away_below_what_holds() -> None:
     """A rule that holds comes first. What was cleared is said in the past tense, and open only where nothing holds."""
     case = opened({2: 9}, {})

@@ -81,6 +81,22 @@ def test_the_grid_calls_features_as_the_catalog_does(visit: Visit, home: Home, m
     assert (folded["feature"], folded["title"], folded["hint"]) == ("(other)", "", "")
 
 
+def test_who_answers_for_a_module_is_named(visit: Visit, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Features, the page of a feature and Versions: purpose and owner, as the catalog has them."""
+    monkeypatch.setattr(metrics, "answer", some_features)
+    monkeypatch.setattr(metrics, "days_with_beacons", lambda *_: (None, frozenset()))
+    home.catalog.write_text(
+        f'{CATALOG}\n[[module]]\nname = "mailer"\ntitle = "Mailer"\npurpose = "To plan"\nowner = "Mail team"\n'
+    )
+    client, search = visit("product"), "?module=mailer"
+    said = "To plan (owner: Mail team)"
+    row = fill(client, "features-rows", search)["features-grid"]["getRowsResponse"]["rowData"][0]
+    assert row["module_about"] == f"mailer: {said}"
+    assert fill(client, "features", search)["features-note"]["children"].startswith(f"Mailer (mailer): {said}. 3 feat")
+    assert said in str(fill(client, "versions", search)["versions-of"])
+    assert said not in fill(client, "features", "")["features-note"]["children"]
+
+
 def test_without_a_catalog_names_are_as_on_the_wire(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a catalog the grid shows names and marks nothing."""
     monkeypatch.setattr(metrics, "answer", some_features)

@@ -58,7 +58,7 @@ def test_a_change_that_chance_may_explain_is_marked(
     client = visit("admin")
     row = fill(client, "features-rows", "module=invoice_pro")["features-grid"]["getRowsResponse"]["rowData"][0]
     assert (row["installs"], row["chance"]) == (used, chance)
-    assert "Grey changes: chance may explain them." in fill(client, "features", "")["features-note"]["children"]
+    assert "; grey: chance may explain it." in fill(client, "features", "")["features-note"]["children"]
 
 
 CATALOG = "".join(

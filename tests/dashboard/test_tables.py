@@ -118,7 +118,7 @@ def test_a_link_keeps_the_filters_and_changes_some() -> None:
     assert (
         filter_link("/platforms", "?module=x", "os_release", "debian 12") == "/platforms?module=x&os_release=debian+12"
     )
-    assert filter_link("/platforms", search, "php", "(other)") == ""
+    assert filter_link("/platforms", search, "php", "(other)") == filter_link("/", search, "php", "(rest)") == ""
     assert parameter(search, "range") == "90d"
     assert parameter(None, "range") == ""
 
@@ -164,14 +164,14 @@ def test_crossed_rows_are_read_with_what_is_folded() -> None:
 
 
 def test_shares_of_a_week_add_up_to_all() -> None:
-    """Older versions first; beyond the palette the smallest are in `(other)`."""
+    """Older versions first; beyond the palette the smallest are in `(rest)`."""
     assert stacked({}, {}) == {}
     week = MONDAYS[0]
     assert stacked({"3.1": {week: 30}, "3.10": {week: 60}}, {week: 90}) == {"3.1": [1 / 3], "3.10": [2 / 3]}
     many = stacked({f"1.{number}": {week: 10 + number} for number in range(12)}, {week: 186})
     assert len(many) == len(PALETTE) + 1
     assert sum(values[0] or 0 for values in many.values()) == pytest.approx(1)
-    assert list(many)[-1] == "(other)"
+    assert list(many)[-1] == "(rest)"
 
 
 @pytest.mark.parametrize("number", [0, 1, 12])
@@ -186,9 +186,9 @@ def test_versions_are_stacked_by_week(number: int) -> None:
 def test_other_is_grey_and_no_two_versions_share_a_color() -> None:
     """Beyond the palette names are grey."""
     names = [f"1.{number}" for number in range(len(PALETTE))]
-    found = colors([*names, "(other)", "2.0"])
+    found = colors([*names, "(other)", "(rest)", "2.0"])
     assert len({found[name] for name in names}) == len(PALETTE)
-    assert found["(other)"] == found["2.0"] == GREY
+    assert found["(other)"] == found["(rest)"] == found["2.0"] == GREY
 
 
 @pytest.mark.parametrize("number", [1, 12])

@@ -1,13 +1,17 @@
 """The trends of the license plane, as the page and the read API tell them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 
 import jsonschema_rs
 import pytest
+from flask.testing import FlaskClient
 
 from dashboard import trends_api
 from dashboard.pages.trends import flags
+from tests.dashboard.conftest import fill
+from tests.dashboard.counted import beacons, count_from
 from warehouse.cases.trends import Conversion, Trends, estimated
 
 
@@ -26,6 +30,37 @@ def test_an_estimate_from_a_sample_says_so(sampled: float, said: bool) -> None:
     assert (answer["exact"], answer.get("sampled")) == ((False, 0.25) if said else (True, None))
     for shown in (flags._conversion(found(sampled), "call"), flags._unlicensed(found(sampled), "call", 5)):
         assert ("estimated from a random sample of 25% of them" in str(shown)) == said
+
+
+def test_cards_that_do_not_follow_the_range_say_so() -> None:
+    """Those of the rules are of days of their own, which they name, whatever the range of the page."""
+    covered = {
+        "26 weeks": flags._flags(found(1.0), "call").note,
+        "last 12 months": flags._conversion(found(1.0), "call")[1],
+        "last 30 days": flags._unlicensed(found(1.0), "call", 5)[1],
+    }
+    for days, note in covered.items():
+        assert days in note
+        assert "The range does not change this." in note
+
+
+@pytest.mark.parametrize(
+    ("search", "said"),
+    [
+        ("", "once a week, under its latest report in it. An install with several modules counts once, by the latest"),
+        ("?module=invoice_pro", "once a week, under its latest report in it."),
+        ("?module=invoice_pro&feature=f1", "under each value that it reported in the week."),
+    ],
+)
+def test_the_weeks_of_a_chart_are_said_and_how_an_install_counts(
+    visit: Callable[[str | None], FlaskClient], monkeypatch: pytest.MonkeyPatch, search: str, said: str
+) -> None:
+    """A week has more days than some ranges, and an install with several modules reports several states."""
+    count_from(beacons(range(9), 9, "4.0.0", ["f1"], license={"status": "licensed"}), monkeypatch)
+    note = fill(visit("licensing"), "counts_by_week_of_status", search)["counts_by_week_of_status-note"]["children"]
+    assert note.startswith("The whole weeks of the range, at least 13. An install counts ")
+    assert said in note
+    assert ("several modules" in note) == (not search)
 
 
 def test_without_a_flag_there_are_no_bounds() -> None:

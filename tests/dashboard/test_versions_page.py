@@ -118,7 +118,7 @@ def test_a_release_of_which_the_filters_tell_nothing_is_still_the_newest(
         rows = [{"share": 0.5, "installs": 20, "of": 40}] * 9
         known = [name for name in versions if name != "4.0.0" or "php_series" not in args]
         days = {"4.0.0": RELEASED, "3.3.0": RELEASED - timedelta(days=30)}
-        nothing = {"released": None, "released_by": None, "rows": []}
+        nothing: dict[str, Any] = {"released": None, "released_by": None, "rows": []}
         return {
             name: {"released": str(days[name]), "released_by": "catalog", "rows": rows} if name in known else nothing
             for name in versions
@@ -132,7 +132,6 @@ def test_a_release_of_which_the_filters_tell_nothing_is_still_the_newest(
     assert "Too few installs to show" in str(fill(visit("product"), "release_watch", search))
     shown = fill(visit("product"), "adoption_since_release", search)["adoption_since_release-shown"]["data"]
     assert shown["columns"] == ["Day", "3.3.0"]
-    assert len(shown["calls"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -149,7 +148,7 @@ def test_shares_of_versions_are_of_all_versions(
 ) -> None:
     """With a filter by version a version has the same share as without, and not 100% of itself."""
     back = (YESTERDAY + timedelta(days=1)).weekday() + 2  # the Friday of the last whole week
-    debian = {"server": {"os": {"family": "linux", "name": "debian"}}}
+    debian: dict[str, Any] = {"server": {"os": {"family": "linux", "name": "debian"}}}
     sent = [*beacons(range(50), back, "4.0.0", **debian), *beacons(range(50, 80), back, "3.3.0", **debian)]
     count_from([*sent, *beacons(range(80, 100), back, "3.2.0", **debian), *beacons(range(9), back, "1.0")], monkeypatch)
     shares = {"4.0.0": 0.5, "3.3.0": 0.3, "3.2.0": 0.2}
@@ -201,7 +200,8 @@ def test_a_change_of_a_version_may_be_chance(
     assert (version, number, part) == ("4.0.0", installs, installs / 40)
     assert change == pytest.approx(part - 0.4)
     assert ("'dim'" in str(filled["versions-in-use-body"])) == grey
-    assert "Grey changes: chance may explain them." in str(filled["versions-in-use-note"])
+    note = str(filled["versions-in-use-note"])
+    assert "Change: from the 28 days before, both of complete days; grey: chance may explain it." in note
 
 
 FEATURES = ["f1", "f2", "f3"]

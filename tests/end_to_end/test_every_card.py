@@ -52,6 +52,7 @@ ADDRESSES = {
         "release_watch", "share_by_version", "adoption_since_release", "versions-in-use", "versions-upgrades",
         "versions-php",
     ],
+    f"/versions?module={MODULE}&php_series=8.2": ["share_by_version", "adoption_since_release", "versions-in-use"],
     "/platforms": [
         "platforms-php_series", "platforms-whmcs_series", "platforms-database_series", "platforms-country",
         "platforms-crossed",
@@ -314,7 +315,7 @@ def _share_of(oracle: Oracle, used: dict[str, str], of_installs: dict[str, str],
 
     `used` and `of_installs` are the arguments of the questions about features and about installs.
     """
-    if of == "the installs":
+    if of.startswith("the installs"):
         title = next(title for title in DIMENSIONS.values() if what.startswith(f"{title} "))
         by = next(name for name, each in DIMENSIONS.items() if each == title and _moves(name))
         rows = oracle.rows("installs", {**of_installs, "by": by, "grain": "period", "count": "latest"})
@@ -395,7 +396,7 @@ def _check_drop(page: Page, oracle: Oracle, module: str = "", country: str = "")
     assert f"{count(hit)} of {count(answered)} installs" in facts["Installs hurt"][1]
     if module:
         upgrading = found.hit & found.upgrading
-        told = facts["Of those that still upgrade"][0]
+        told = facts["Hurt, of all that still upgrade"][0]
         if told == "–":  # it, or what is left of another figure beside it, has too few installs
             rest = found.upgrading - found.hit
             groups = upgrading, found.hit - upgrading, rest, found.answered - found.hit - rest

@@ -83,7 +83,7 @@ def _bars(card: Card, most: int) -> list[list[Cell]]:
     rows = [(OTHER if OTHER in str(key).split() else key, number) for key, number in rows if key]
     named = sorted((row for row in rows if row[0] != OTHER), key=lambda row: (-row[1], row[0]))
     rest = [number for key, number in rows if key == OTHER] + ([] if pairs else [number for _, number in named[most:]])
-    shown = named[:most] + ([(OTHER, sum(rest))] if rest else [])
+    shown = named[:most] + ([("(rest)" if len(named) > most and not pairs else OTHER, sum(rest))] if rest else [])
     of = card.answer(1)["rows"][0]["value"] if pairs else sum(number for _, number in shown)
     labels = _countries(shown) if card.args(0)["by"] == "country" else {}
     return [[labels.get(key, key), number, round(number / of, 4)] for key, number in shown]
@@ -152,7 +152,7 @@ def _by_week(card: Card, oracle: Oracle) -> list[list[Cell]]:
     for row in card.known(0):
         if row["key"]:
             weeks.setdefault(row["bucket"], {})[row["key"]] = row["value"]
-    named = [column for column in card.columns[1:] if column != OTHER]
+    named = [column for column in card.columns[1:] if column not in (OTHER, "(rest)")]
     rows: list[list[Cell]] = []
     for week, installs in sorted(weeks.items()):
         of = sum(installs.values())
@@ -160,7 +160,7 @@ def _by_week(card: Card, oracle: Oracle) -> list[list[Cell]]:
             rows.append([week, *(None for _ in card.columns[1:])])
             continue
         shares = [installs.get(key, None if OTHER in installs else 0) for key in named]
-        rest = [max(of - sum(each or 0 for each in shares), 0)] if OTHER in card.columns else []
+        rest = [max(of - sum(each or 0 for each in shares), 0)] if len(card.columns) > len(named) + 1 else []
         rows.append([week, *(part(each, of) for each in (*shares, *rest))])
     return rows
 

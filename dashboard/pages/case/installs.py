@@ -11,6 +11,7 @@ from dashboard import messages
 from dashboard.case_words import hidden, time
 from dashboard.casework import Opened
 from dashboard.formatting import plural
+from dashboard.links import link
 from dashboard.login import csrf_token
 from dashboard.static_html import static
 from warehouse.cases.dossier import MOST_INSTALLS, Reported
@@ -40,7 +41,16 @@ def installs(opened: Opened, *, seconds: bool) -> html.Section:
         parts.append(html.P(_owner(opened), className="card-note"))
     elif known.registered:
         parts.append(html.P("No other install of the module reported the key.", className="card-note"))
+    if known.installs:
+        parts.append(_list_of_them(module, sorted({report.status for report in known.installs})))
     return html.Section(parts, className="card", **{"aria-label": "Installs"})
+
+
+def _list_of_them(module: str, statuses: Sequence[str]) -> html.P:
+    """The way to the list of installs, which has all that is reported of each."""
+    href = link("/licensing/installs", "", {"module": module, "status": ",".join(statuses)})
+    text = f"All installs of {module} that report {' or '.join(statuses)}"
+    return html.P(dcc.Link(text, href=href), className="card-note")
 
 
 def _owner(opened: Opened) -> str:

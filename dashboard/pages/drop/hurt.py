@@ -21,6 +21,8 @@ from warehouse.queries import dimensions
 from warehouse.queries.dimensions import dimension_of, is_condition
 from warehouse.queries.small_groups import OTHER
 
+STILL_UPGRADING = "Hurt, of all that still upgrade"
+
 
 def layout() -> html.Div:
     """The figures, empty."""
@@ -46,10 +48,10 @@ def _of_module(data: DataSource, chosen: Filters) -> tuple[bool, StaticHtml]:
     return answer["share"] is not None, facts(
         ("Installs hurt", *_hurt(data.k, answer["at_least"], answer["at_most"], answer["of"], "install", within)),
         (
-            "Of those that still upgrade",
+            STILL_UPGRADING,
             *_hurt(
                 data.k, upgrading["installs"], upgrading["installs"], upgrading["of"], "install",
-                "changed their version within six months",
+                "all that changed their version within six months",
             ),
         ),
         _covered(answer["coverage"]),
@@ -85,7 +87,7 @@ def _of_all(data: DataSource, chosen: Filters) -> tuple[bool, StaticHtml]:
     within = days(chosen.start, chosen.end)
     return bool(hit and counted.of), facts(
         ("Installs hurt", *_hurt(data.k, least, most, counted.of, reporting.word(chosen), within)),
-        ("Of those that still upgrade", "–", "choose a module: versions are those of one module"),
+        (STILL_UPGRADING, "–", "choose a module: versions are those of one module"),
         _answered(counted.of, active) if reporting.all_asked(chosen)
         else ("Answered", "–", "not counted for filters by more than two things: the share is of all active installs"),
     )  # fmt: skip

@@ -10,13 +10,14 @@ from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters
 from dashboard.formatting import fewer
 from dashboard.links import link
+from dashboard.pages.drop.hurt import STILL_UPGRADING
 from dashboard.regions import Instead
 from dashboard.tables import NOTHING, Cell, Linked, Part, TableCard, table
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.small_groups import OTHER
 
 MOST = 12  # modules
-COLUMNS = ("Module", "Installs hurt", "Share", "Of those that still upgrade")
+COLUMNS = ("Module", "Installs hurt", "Share", STILL_UPGRADING)
 COLUMNS_BETWEEN = ("Module", "Hurt, at least", "Hurt, at most", "Share, at least", "Share, at most", COLUMNS[-1])
 BETWEEN = (
     f"At least, at most: of the installs in {OTHER}, whose values {{few}} report, it is not told who is hurt. "

@@ -1,5 +1,6 @@
 """The share that would be hurt by week, and in which months it falls under 2% if it goes on so."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import dropwhile
 from typing import Any
@@ -45,7 +46,8 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         points, calls = _by_week(data, chosen, filters.today())
         if not any(bounds and bounds[1] for _, bounds in points):
             return Instead(messages.too_few(data.k))
-        return chart_values(drawn(points, calls))
+        chart = drawn(points, calls)
+        return chart_values(replace(chart, note=f"{chart.note} {_of(chosen)}"))
 
 
 def _by_week(data: DataSource, chosen: Filters, today: date) -> tuple[list[Point], list[str]]:
@@ -62,6 +64,12 @@ def _by_week(data: DataSource, chosen: Filters, today: date) -> tuple[list[Point
         bucket = week.isoformat()
         points.append((week, reported.get(bucket, reporting.NONE).shares(hit.get(bucket))))
     return points, [api_call("installs", hurt), api_call("installs", asked)]
+
+
+def _of(chosen: Filters) -> str:
+    who = f"installs of {chosen.module}" if chosen.module else "installs"
+    whole = f"{who} that report it" if reporting.all_asked(chosen) else f"active {who}"
+    return f"Shares are of the {whole}, by the latest report of each in a whole week."
 
 
 def drawn(points: list[Point], calls: list[str]) -> DrawnChart:

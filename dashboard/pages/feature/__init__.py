@@ -18,7 +18,7 @@ from dashboard.pages.features.rows import base_by_module, pairs, share_of
 from dashboard.permissions import Callbacks, Page
 from dashboard.question_limit import at_once
 from dashboard.regions import Instead, fill, region
-from dashboard.tables import facts, points
+from dashboard.tables import change_from, facts, points
 
 
 def layout() -> html.Div:
@@ -70,10 +70,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
 
 
 def _named(data: DataSource, shown: Shown, search: str) -> html.Div:
-    name = display_name(data.catalog(), "feature", shown.feature, filters.today())
-    about = f" {name.about.removeprefix(f'{name.name}: ')}." if name.title else ""
+    catalog, today = data.catalog(), filters.today()
+    name = display_name(catalog, "feature", shown.feature, today)
+    module = display_name(catalog, "module", shown.chosen.module, today)
+    about = f" {name.said}." if name.said else f" Its module: {module.said}." if module.said else ""
     all_features = dcc.Link("All features", href=link("/features", search, {"name": ""}))
-    line = [html.Strong(name.label), f" of {shown.chosen.module}.{about} ", *_unchosen(shown, search), all_features]
+    line = [html.Strong(name.label), f" of {module.label}.{about} ", *_unchosen(shown, search), all_features]
     return html.Div([html.P(line, className="named-line")])
 
 
@@ -103,7 +105,7 @@ def _figures(data: DataSource, shown: Shown) -> html.Dl:
             "not told" if installs is None or active is None else f"{count(installs)} of {count(active)} {of}, "
             f"{days(chosen.start, chosen.end)}",
         ),
-        ("Change", points(change), "from the period of comparison, both of complete days"),
+        ("Change", points(change), change_from(data, chosen)),
         ("Uses", "–" if uses is None else count(uses), "in the range"),
         (
             "Uses per install",
@@ -114,7 +116,7 @@ def _figures(data: DataSource, shown: Shown) -> html.Dl:
 
 
 def _change(data: DataSource, shown: Shown) -> float | None:
-    compared = shown.chosen.compared(filters.today())
+    compared = data.compared(shown.chosen)
     if compared is None:
         return None
     pair = shown.chosen.module, shown.feature

@@ -29,9 +29,10 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         for row in answer["rows"]
     ]
     span = days(date.fromisoformat(answer["from"]), date.fromisoformat(answer["to"]))
+    matched = " that matched the filters on some day," if shown.chosen.conditions else ""
     note = (
-        f"Of the {count(answer['rows'][0]['of'])} installs first seen {span}. Younger ones have not had {WITHIN[-1]} "
-        "days yet and are left out."
+        f"Of the {count(answer['rows'][0]['of'])} installs{matched} first seen {span}. Younger ones have not had "
+        f"{WITHIN[-1]} days yet and are left out."
     )
     if any(row["installs"] is None for row in answer["rows"]):
         note += (

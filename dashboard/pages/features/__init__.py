@@ -4,16 +4,17 @@ from typing import Any
 
 from dash import Dash, Input, Output, html
 
-from dashboard import freshness, messages
+from dashboard import filters, freshness, messages
 from dashboard.cards import heading
 from dashboard.conditions import base_in_words
 from dashboard.data_source import DataSource
+from dashboard.display_names import display_name
 from dashboard.empty_ranges import why_empty
 from dashboard.formatting import count, days, plural
 from dashboard.pages.features import csv_file, rows, table
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
-from dashboard.tables import GREY_CHANGES
+from dashboard.tables import change_in_words
 from warehouse.queries.small_groups import OTHER
 
 
@@ -51,9 +52,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             return Instead(messages.no_features())
         note = (
             f"{plural(len(found.features), 'feature')}, {days(chosen.start, chosen.end)}, {count(total)} "
-            f"{base_in_words(chosen.conditions)}. Shares are of those with the feature's module. Rarely used: by under "
-            f"{rows.RARE:.0%} of them, candidates to drop. {GREY_CHANGES} {messages.precision(data, chosen)}"
+            f"{base_in_words(chosen.conditions)}. Shares are of those with the feature's module. "
+            f"{_rare(chosen.days)}{change_in_words(data, chosen)} {messages.precision(data, chosen)}"
         ).strip()
+        module = display_name(data.catalog(), "module", chosen.module, filters.today())
+        if module.said:
+            note = f"{module.label}: {module.said}. {note}"
         if found.folded:
             note += f" {OTHER}: all features that too few installs used to show separately."
         return table.options(found.folded), table.style(len(found.features), len(found.folded)), note
@@ -61,3 +65,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
     freshness.register(callbacks, page, data, search)
     table.register(page, dash_app, callbacks, data)
     csv_file.register(page, callbacks, data)
+
+
+def _rare(days: int) -> str:
+    return f"{rows.RARELY}: by under {rows.RARE:.0%} of them, candidates to drop. " if days >= rows.RARE_DAYS else ""

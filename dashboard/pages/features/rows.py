@@ -20,9 +20,10 @@ from warehouse.queries.small_groups import OTHER
 Row = dict[str, Any]
 Pair = tuple[str, str]  # a module and a feature
 
-FEW = "too few"
+FEW, RARELY = "too few", "Rarely used"
 UNSEEN = "Never used, or too few"  # a declared feature without figures
-RARE = 0.05  # a feature of a smaller share than this is marked as rarely used
+RARE = 0.05  # a feature of a smaller share than this is marked as rarely used, if the range is not shorter than
+RARE_DAYS = 28  # these days: few use a feature on one day
 WEEKS, MONTHS = 12, 12  # of the sparkline, and of the search for the first month
 SORTED = {
     "module": lambda row: row["module"],
@@ -73,11 +74,12 @@ def read(data: DataSource, chosen: Filters, search: str | None = None, *, histor
             continue
         name = display_name(catalog, "feature", feature, today)
         adoption = share_of(number, modules.get(module))
-        rare = "Rarely used" if adoption is not None and adoption < RARE else ""
+        rare = RARELY if adoption is not None and adoption < RARE and chosen.days >= RARE_DAYS else ""
         figures |= {
             "adoption": FEW if adoption is None else adoption,
             **changes.get(pair, {}),
             **past.get(row_id(*pair), {}),
+            "module_about": display_name(catalog, "module", module, today).about,
             "href": link("/feature", search, {"name": feature, "module": module}),
         }
         found.features.append(_row(module, feature, name.title, name.about, name.mark or rare, figures))
@@ -147,7 +149,7 @@ def share_of(part: int | None, of: int | None) -> float | None:
 
 def _changes(data: DataSource, chosen: Filters) -> dict[Pair, Row]:
     """The difference of each share from the period of comparison, of complete days, and whether it may be chance."""
-    compared = chosen.compared(filters.today())
+    compared = data.compared(chosen)
     if compared is None:
         return {}
     now, before = at_once(*(partial(_parts, data, period) for period in compared))
@@ -225,6 +227,7 @@ def _row(module: str, feature: str, title: str, about: str, hint: str, figures: 
     return {
         "id": row_id(module, feature),
         "module": module,
+        "module_about": module,
         "feature": feature,
         "title": title,
         "about": about,

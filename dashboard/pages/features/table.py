@@ -17,7 +17,7 @@ NARROW = ["narrow(params)"]
 MOST_VISIBLE = 16  # rows; more of them scroll
 COLUMNS = [
     {"field": "module", "headerName": "Module", "minWidth": 142, "flex": 2, "sort": "asc", "sortIndex": 0,
-     "tooltipField": "module"},
+     "tooltipField": "module_about"},
     {"field": "feature", "headerName": "Feature", "minWidth": 190, "flex": 4, "cellClass": "strong",
      "cellRenderer": "Named", "tooltipField": "about"},
     {
@@ -32,9 +32,9 @@ COLUMNS = [
     {"colId": "trend", "headerName": "12 weeks", "minWidth": 104, "flex": 1, "cellRenderer": "Trend", "sortable": False,
      "valueGetter": {"function": "featureHistory(params).trend"},
      "headerTooltip": "The share by week, in the last 12 weeks that are over"},
-    {"field": "installs", "headerName": "Installs", "minWidth": 72, "flex": 1, "type": "rightAligned",
+    {"field": "installs", "headerName": "Installs", "minWidth": 80, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
-    {"field": "uses", "headerName": "Uses", "minWidth": 90, "flex": 1, "type": "rightAligned",
+    {"field": "uses", "headerName": "Uses", "minWidth": 86, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
     {"field": "per_install", "headerName": "Each", "minWidth": 82, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count", "headerTooltip": "Uses per install that used it"},
@@ -42,7 +42,7 @@ COLUMNS = [
      "valueGetter": {"function": "featureHistory(params).first_seen"},
      "valueFormatter": {"function": "monthName(params)"},
      "headerTooltip": "The first month of the last twelve in which enough installs used it"},
-    {"field": "hint", "headerName": "Hint", "minWidth": 138, "flex": 1, "cellRenderer": "Hint", "sortable": False},
+    {"field": "hint", "headerName": "Hint", "minWidth": 134, "flex": 1, "cellRenderer": "Hint", "sortable": False},
 ]  # fmt: skip
 
 

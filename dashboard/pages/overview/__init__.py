@@ -43,8 +43,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             return Instead(why_empty(data, chosen))
         folded = f"Groups of fewer than {data.k} installs are folded into {OTHER}. " if data.k > 1 else ""
         counted = "An install counts once, under the value that it reported last in the range."
-        if not chosen.module:
+        if not chosen.counts_once:
+            counted = "With a filter by feature, an install counts under each value that it reported in the range."
+        elif not chosen.module:
             counted += " Module versions are the exception: it counts under each version of each module."
+        if chosen.conditions:
+            counted += " New, returning and lost installs met the filters with any report in the week."
         return (f"{folded}{messages.precision(data, chosen)}{counted}",)
 
     freshness.register(callbacks, page, data, search)

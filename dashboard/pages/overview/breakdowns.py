@@ -6,6 +6,7 @@ from dash import Output, html
 
 from dashboard import messages
 from dashboard.answer_rows import known_rows, largest_rows
+from dashboard.conditions import among
 from dashboard.countries import named
 from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.filters import Filters
@@ -66,7 +67,7 @@ def filled(data: DataSource, name: str, chosen: Filters, search: str) -> tuple[A
     active = data.total(chosen.args())
     if not active or not found:
         return None
-    return value_table("/", search, args, found, active, MOST, named if name == COUNTRIES else str)
+    return value_table("/", search, chosen, args, found, active, MOST, named if name == COUNTRIES else str)
 
 
 def _of_each_module(data: DataSource, chosen: Filters, search: str) -> tuple[Any, ...] | None:
@@ -83,9 +84,11 @@ def _of_each_module(data: DataSource, chosen: Filters, search: str) -> tuple[Any
          row["value"], Part(row["value"] / active))
         for row in shown
     ]  # fmt: skip
-    note = "Shares are of all active installs; choose a module for those of its own."
+    note = f"Shares are of all {among(chosen.conditions, 'active installs')}; choose a module for those of its own."
     if len(pairs) > MOST:
         note += f" The {MOST} largest of {count(len(pairs))}; the others are not shown."
+    if not pairs:
+        note += f" {messages.ALL_FOLDED}"
     calls = [api_call("installs", args), api_call("installs", chosen.args(grain="period"))]
     return table("Installs by module and version", ("Module and version", "Installs", "Share"), cells, calls, note)
 

@@ -75,4 +75,5 @@ def _licensed(data: DataSource, chosen: Filters) -> FigureText:
     licensed = next((row["value"] for row in known_rows(rows) if row["key"] == "licensed"), None)
     if not total or licensed is None:
         return FigureText("–", withheld(data.k) if data.k > 1 else "no install reported it")
-    return FigureText(share(licensed / total), f"{plural(licensed, 'install')} reported licensed last")
+    last = "reported licensed last" if chosen.module else "by the latest report of any of their modules"
+    return FigureText(share(licensed / total), f"{plural(licensed, 'install')} {last}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from dashboard.answer_rows import known_rows
 from dashboard.changes import Change, Users, changed_above_all, compared
+from dashboard.conditions import among
 from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
@@ -94,7 +95,7 @@ def _versions(data: DataSource, periods: Periods, search: str) -> list[Change]:
             name=f"{change.module} {change.name}",
             link=link("/versions", search, {"module": change.module}),
         )
-        for change in _of_each_module("Version", "installs", counts, totals)
+        for change in _of_each_module("Version", among(periods[0].conditions), counts, totals)
     ]
 
 
@@ -122,12 +123,13 @@ def _by_module_and_version(data: DataSource, chosen: Filters) -> PairCounts:
 
 def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
     found = []
+    installs = f"the {among(periods[0].conditions)}"
     # The cards of the page show more of this period.
     beside = EVERY_DIMENSION, PLATFORMS
     counts = at_once(*(partial(_by_platform, data, *each) for each in zip(periods, beside, strict=True)))
     for dimension, now, before in zip(PLATFORMS, *counts, strict=True):
         totals = sum(before.values()), sum(now.values())
-        changes = compared(DIMENSIONS[dimension], "the installs", before, now, totals, before.get(OTHER, 0))
+        changes = compared(DIMENSIONS[dimension], installs, before, now, totals, before.get(OTHER, 0))
         found += [
             replace(
                 change,

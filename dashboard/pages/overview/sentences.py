@@ -8,6 +8,7 @@ from dash import Output, dcc, html
 from dashboard import filters
 from dashboard.changes import Change, sentence, strongest_of_each
 from dashboard.charts.series import first
+from dashboard.conditions import among
 from dashboard.data_source import DataSource
 from dashboard.filters import DAY, Filters, before_in_words
 from dashboard.formatting import count, days, plural
@@ -57,7 +58,7 @@ def _active(data: DataSource, chosen: Filters) -> str:
     now, then = (data.total(one.args()) for one in periods)
     if not now:
         return ""
-    active = f"{plural(now, 'install')} {_was(now)} active"
+    active = f"{among(chosen.conditions, plural(now, 'install'))} {_was(now)} active"
     past = period.end < filters.today() - DAY
     if past:
         active = f"{days(period.start, period.end)}: {active}"
@@ -78,7 +79,7 @@ def _was(number: int) -> str:
 
 def _week(data: DataSource, chosen: Filters, search: str) -> Any:
     """The new and the lost installs of the last whole week of the range."""
-    weeks = lifecycle.last_weeks(data, chosen)
+    weeks = lifecycle.last_weeks(data, chosen) if chosen.counts_once else []  # which takes no feature
     if not weeks or weeks[-1]["new"] is None or weeks[-1]["lost"] is None:
         return ""
     last = weeks[-1]

@@ -9,16 +9,17 @@ from dashboard import messages
 from dashboard.answer_rows import Row, known_rows, largest_rows
 from dashboard.cards import definition, shown_table
 from dashboard.charts.country_map import country_map
+from dashboard.charts.palette import REST
 from dashboard.charts.tables import ShownTable
 from dashboard.countries import ATLAS, countries, named, outlines
-from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
+from dashboard.data_source import EVERY_DIMENSION, DataSource
 from dashboard.empty_ranges import why_empty
-from dashboard.formatting import count, coverage, plural
+from dashboard.formatting import count, plural
 from dashboard.pages.platforms.values import MOST
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import table, table_outputs
-from dashboard.value_table import value_rows
+from dashboard.value_table import value_rows, whole
 from warehouse.queries.small_groups import OTHER
 
 NAME = "platforms-country"
@@ -62,11 +63,12 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource,
             return Instead(why_empty(data, chosen))
         if not found:
             return Instead(messages.no_countries(data.k))
-        total = sum(row["value"] for row in found)
-        rows = value_rows("/platforms", search, "country", largest_rows(found, MOST), total, named)
+        apart = chosen.counts_once
+        total, calls, said = whole(chosen, args, found, active)
+        rows = value_rows("/platforms", search, "country", largest_rows(found, MOST, apart=apart), total, named)
         body, _, _ = table("Installs by country", (TITLE, "Installs", "Share"), rows, [])
-        note = " ".join([coverage(min(total, active), active), *notes(found)])
-        return body, note, asdict(shown(found, total, api_call("installs", args))), country_map(found, total, data.k)
+        note = " ".join([*said, *notes(found, f"in {REST}" if apart else "not listed")])
+        return body, note, asdict(shown(found, total, calls)), country_map(found, total, data.k)
 
     if ATLAS.is_file():
         dash_app.clientside_callback(
@@ -76,13 +78,13 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource,
         )
 
 
-def notes(found: list[Row]) -> list[str]:
-    """What the map does not show, and what the table does not."""
+def notes(found: list[Row], others: str) -> list[str]:
+    """What the map does not show, and what the table does not; `others` says where this is."""
     on_map = outlines(ATLAS)
     said = []
     named_rows = [row for row in found if row["key"] != OTHER]
     if len(named_rows) > MOST:
-        said.append(f"The table has the {MOST} largest of {len(named_rows)} countries; all are below it.")
+        said.append(f"The {MOST} largest of {len(named_rows)} countries; the others are {others}. All are in the file.")
     if on_map is None:
         return said
     drawn = on_map["countries"].keys() | on_map["dots"].keys()
@@ -91,18 +93,18 @@ def notes(found: list[Row]) -> list[str]:
         words = ", ".join(f"{named(row['key'])} {count(row['value'])}" for row in missing)
         said.append(f"Not on the map: {words}.")
     said.extend(
-        f"{plural(row['value'], 'install')} of countries with too few to show are in {OTHER} and not on the map."
+        f"{plural(row['value'], 'install')} of countries with too few to show are not on the map."
         for row in found
         if row["key"] == OTHER
     )
     return said
 
 
-def shown(found: list[Row], total: int, call: str) -> ShownTable:
+def shown(found: list[Row], total: int, calls: list[str]) -> ShownTable:
     """All countries with their figures."""
     rows = [
         (row["key"], countries()[row["key"]].name if row["key"] in countries() else "", row["value"],
          round(row["value"] / total, 4))
         for row in largest_rows(found, len(found))
     ]  # fmt: skip
-    return ShownTable(("Code", TITLE, "Installs", "Share"), rows, [call])
+    return ShownTable(("Code", TITLE, "Installs", "Share"), rows, calls)

@@ -51,7 +51,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
             return Instead(why_empty(data, chosen))
         if not found:
             return Instead(messages.too_few(data.k))
-        shown = value_table("/platforms", search, args, found, active, MOST)
+        shown = value_table("/platforms", search, chosen, args, found, active, MOST)
         return *shown, _level(search, dimension, detailed=detailed)
 
 

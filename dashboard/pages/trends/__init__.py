@@ -19,7 +19,8 @@ def layout() -> html.Div:
             heading(
                 "trends",
                 "Trends",
-                "What installs report about their license, what the rules find, and what becomes of it.",
+                "What installs report about their license, what the rules find, and what becomes of it. The range "
+                "is that of the first two cards.",
             ),
             html.Div([chart_card(chart, None, 340) for chart in reported.CHARTS_OF], className="charts"),
             *region("trends", *flags.layout()),

@@ -15,10 +15,12 @@ from dashboard.formatting import count, plural, share
 from dashboard.permissions import TRENDS, Callbacks, Page
 from dashboard.regions import fill
 from dashboard.tables import Cell, Part, table, table_card, table_outputs
-from warehouse.cases.trends import ACTIVE_DAYS, LEAST_CLOSED, SOON_DAYS, WEEKS, Trends, Unlicensed
+from warehouse.cases.trends import ACTIVE_DAYS, LEAST_CLOSED, MONTHS, SOON_DAYS, WEEKS, Trends, Unlicensed
 
 FLAGS, CONVERSION, UNLICENSED = "counts_by_week_of_rule", "conversion", "unlicensed"
 MOST_ROWS = 40
+# The two cards above follow the range.
+WHATEVER = "The range does not change this."
 
 
 def layout() -> list[html.Div | html.Section]:
@@ -55,7 +57,7 @@ def _flags(found: Trends, call: str) -> DrawnChart:
     series = largest_series(by_rule, weeks)
     total = sum(number or 0 for values in series.values() for number in values)
     summary = f"{plural(total, 'flag')} in {WEEKS} weeks."
-    note = f"{summary} The last week is not over. Whether a flag still holds is in the list of cases."
+    note = f"{summary} {WHATEVER} The last week is not over. Whether a flag still holds is in the list of cases."
     return DrawnChart(CHARTS[FLAGS].figure(weeks, series, "flags"), summary, note, table_by_date(series, weeks, [call]))
 
 
@@ -79,7 +81,10 @@ def _conversion(found: Trends, call: str) -> tuple[Any, ...]:
     )
     flagged, now = sum(each.flagged for each in found.conversion), sum(each.now for each in found.conversion)
     said = f"Of {plural(flagged, 'install')}, {count(now)} report a license now. " if flagged else "No install yet. "
-    note = f"{said}Installs of late months have had less time.{_sample(found)}"
+    note = (
+        f"{said}Installs that were first flagged in the last {MONTHS} months. {WHATEVER} Those of late months have had "
+        f"less time.{_sample(found)}"
+    )
     return table("Flagged installs that report a license later", columns, rows, [call], note)
 
 
@@ -92,9 +97,9 @@ def _unlicensed(found: Trends, call: str, k: int) -> tuple[Any, ...]:
     more = len(found.unlicensed) - MOST_ROWS
     cut = f" {plural(more, 'further row')} are in the answer of the read API." if more > 0 else ""
     note = (
-        f"Installs that reported in the last {ACTIVE_DAYS} days, by the version that they reported last; groups of "
-        f"fewer than {k} are folded or left out. {basis} Cases that a team closes first are no random sample, and an "
-        f"install that lies well or sends no beacons is in no figure.{_sample(found)}{cut}"
+        f"Installs that reported in the last {ACTIVE_DAYS} days, by the version that they reported last. {WHATEVER} "
+        f"Groups of fewer than {k} are folded or left out. {basis} Cases that a team closes first are no random "
+        f"sample, and an install that lies well or sends no beacons is in no figure.{_sample(found)}{cut}"
     )
     return table("Estimated unlicensed share by module and version", columns, rows, [call], note)
 

@@ -7,6 +7,7 @@ from dashboard.cards import DrawnChart, chart_outputs, chart_values
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.stacked import largest_series
 from dashboard.charts.tables import table_by_date
+from dashboard.conditions import of_any_module
 from dashboard.data_source import DataSource
 from dashboard.formatting import count
 from dashboard.permissions import Callbacks, Page
@@ -33,6 +34,5 @@ def _register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, c
         words = ", ".join(f"{name} {count(values[-1] or 0)}" for name, values in series.items() if values[-1])
         figure = CHARTS[chart].figure(weeks, series, "installs")
         summary = f"Installs in the last whole week: {words}."
-        return chart_values(
-            DrawnChart(figure, summary, covered(chosen.conditions), table_by_date(series, weeks, [call]))
-        )
+        note = f"{covered(chosen.conditions)} {of_any_module(chosen.module, dimension)}".strip()
+        return chart_values(DrawnChart(figure, summary, note, table_by_date(series, weeks, [call])))

@@ -4,9 +4,10 @@ from typing import Any
 
 from dash import Dash, Input, Output, html
 
-from dashboard import freshness
+from dashboard import filters, freshness
 from dashboard.cards import chart_card, heading
 from dashboard.data_source import DataSource
+from dashboard.display_names import display_name
 from dashboard.empty_ranges import why_empty
 from dashboard.filters import unfiltered
 from dashboard.module_choice import ask_for_module
@@ -24,7 +25,7 @@ def layout() -> html.Div:
             heading("versions", "Versions", "Which versions of a module are in use, and how releases take hold."),
             *region(
                 "versions",
-                html.Span(id="versions-of", className="visually-hidden"),
+                html.P(id="versions-of", className="named-line"),
                 watch.layout(),
                 html.Div([chart_card(part.CHART, None, 340) for part in (by_week, adoption)], className="charts"),
                 in_use.CARD.layout(),
@@ -45,7 +46,8 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             return Instead(ask_for_module(data, search, "/versions"))
         if not data.total(unfiltered(chosen).args()):
             return Instead(why_empty(data, chosen))
-        return (f"Versions of {chosen.module}",)
+        name = display_name(data.catalog(), "module", chosen.module, filters.today())
+        return (f"Versions of {name.label}. {name.said}{'.' if name.said else ''}".strip(),)
 
     for part in PARTS:
         part.register(page, callbacks, data, search)

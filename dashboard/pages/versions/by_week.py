@@ -5,7 +5,7 @@ from typing import Any
 
 from dashboard import filters, messages
 from dashboard.cards import DrawnChart, chart_outputs, chart_values
-from dashboard.charts.palette import PALETTE
+from dashboard.charts.palette import PALETTE, REST
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.tables import table_by_date
 from dashboard.conditions import OF_VERSIONS, among, not_applied
@@ -30,8 +30,8 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         chosen = data.chosen(search)
         if not chosen.module:
             return NOTHING
-        # Beside themselves alone, versions would have 100%.
-        chosen, left = without(chosen, OF_VERSIONS)
+        # Beside themselves alone, versions would have 100%. With a feature an install may be on several in a week.
+        chosen, left = without(chosen, (*OF_VERSIONS, "feature"))
         shares, weeks, call = _shares(data, chosen, filters.today())
         notes = [f"Shares of the module's {among(chosen.conditions)}.", covered(chosen.conditions)]
         notes += ["Versions by their first two numbers.", not_applied(left)]
@@ -54,7 +54,9 @@ def _shares(data: DataSource, chosen: Filters, today: date) -> tuple[dict[str, l
 
 
 def stacked(installs: dict[str, dict[date, int]], totals: dict[date, int]) -> dict[str, list[float | None]]:
-    """Shares of each week, for the largest series of all weeks in their order; the others are in `(other)`.
+    """Shares of each week, for the largest series of all weeks in their order.
+
+    All others are in `(rest)`, or in `(other)` if it is all.
 
     A week with a total of 0 has none. A series that a week does not name has none either if the week has an `(other)`,
     which may hold it; otherwise nobody runs it.
@@ -76,7 +78,7 @@ def stacked(installs: dict[str, dict[date, int]], totals: dict[date, int]) -> di
         for number, week in enumerate(weeks)
     ]
     if any((part or 0) > 0.0001 for part in rest):
-        found[OTHER] = rest
+        found[REST if len(size) > len(named) else OTHER] = rest
     return found
 
 
@@ -85,7 +87,9 @@ def _drawn(shares: dict[str, list[float | None]], weeks: list[date], call: str, 
     words = ", ".join(f"{version} {share(part)}" for version, part in sorted(last.items(), key=lambda one: -one[1]))
     told = [[part is not None for part in week] for week in zip(*shares.values(), strict=True)]
     if any(any(week) and not all(week) for week in told):
-        note += f" A version without a share in a week is in {OTHER}, or no install runs it."
+        note += (
+            f" A version without a share in a week is in {REST if REST in shares else OTHER}, or no install runs it."
+        )
     if not all(map(any, told)):
         note += (
             f" An empty week is not told: all installs are in {OTHER}, because a small group must not be told apart."

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from dashboard import filters, messages
+from dashboard import messages
 from dashboard import releases as of_module
-from dashboard.conditions import OF_VERSIONS, admits, all_in_words, among
+from dashboard.conditions import OF_VERSIONS, admits, all_in_words, among, not_applied
 from dashboard.data_source import DataSource, api_call
 from dashboard.filters import Filters, without
 from dashboard.links import filter_link, link
 from dashboard.regions import Instead
 from dashboard.significance import may_be_chance
-from dashboard.tables import GREY_CHANGES, NOTHING, Cell, Change, Offer, Part, TableCard, table
+from dashboard.tables import NOTHING, Cell, Change, Offer, Part, TableCard, change_in_words, table
 from warehouse.queries.small_groups import OTHER
 
 MOST = 15
@@ -20,12 +20,13 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     if not chosen.module:
         return NOTHING
     # Shares are of all versions: beside themselves alone, those of the filters would have 100%.
+    chosen, unused = without(chosen, ("feature",))
     chosen, left = without(chosen, OF_VERSIONS)
     installs = of_module.reported(data, chosen)
     listed = [version for version in installs if not left or (version != OTHER and admits(left, version))]
     if not listed:
         return Instead(messages.too_few(data.k))
-    compared = chosen.compared(filters.today())
+    compared = data.compared(chosen)
     now, before = (of_module.reported(data, one) for one in compared) if compared else ({}, {})
     total = sum(installs.values())
     rows: list[tuple[Cell, ...]] = []
@@ -43,14 +44,14 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
                 Offer("drop?" if drop else "", drop),
             )
         )
-    counted = "By each report of an" if "feature" in chosen.conditions else "By the latest report of each"
-    note = f"{counted} install, newest version first. Shares are of the module's {among(chosen.conditions)}"
+    note = "By the latest report of each install, newest version first. Shares are of the module's "
+    note += among(chosen.conditions)
     note += f" on any version; only those that meet the filter {all_in_words(left)} are listed." if left else "."
     note += f" {len(listed) - MOST} older versions are not listed." if len(listed) > MOST else ""
-    note += f" {GREY_CHANGES}"
+    note += f" {change_in_words(data, chosen)} {not_applied(unused)}"
     columns = ("Version", "Installs", "Share", "Change", "Platform", "Up to this version")
     calls = [api_call("installs", of_module.args_of(chosen, "version"))]
-    return table("Versions in use", columns, rows, calls, note)
+    return table("Versions in use", columns, rows, calls, note.strip())
 
 
 def _change(version: str, now: dict[str, int], before: dict[str, int]) -> Change:

@@ -37,8 +37,7 @@ class Newest:
     @property
     def calls(self) -> list[str]:
         """The calls of the read API that answer with the adoption."""
-        told = [one for one in self.releases if one.age >= 0 or not self.chosen.conditions]
-        return [api_call("adoption", of_module.adoption_args(self.chosen, one.version)) for one in told]
+        return [api_call("adoption", of_module.adoption_args(self.chosen, one.version)) for one in self.releases]
 
 
 def newest(data: DataSource, search: str) -> Instead | Newest:

@@ -22,6 +22,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     if not rows:
         return Instead(messages.no_upgrades(data.k))
     note = "Upgrades in the range. Days: the median of the days on the version before."
+    if chosen.conditions:
+        note += " Of installs that matched the filters on some day of the range, also before or after the upgrade."
     columns = ("From → to", "Installs", "Days on the version before")
     return table("Upgrade paths", columns, rows, [api_call("upgrades", chosen.args())], note)
 
