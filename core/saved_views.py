@@ -14,8 +14,9 @@ from core.sqlite import opened
 LOCK_SECONDS = 5.0
 LONGEST_NAME, LONGEST_SEARCH, LONGEST_ADDRESS = 64, 2000, 254
 MOST_OF_USER = 100
-# One address: a list, a name or a second address before or after it would have the mail sent to others too.
-_ADDRESS = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w.-]*\w")
+# One address: a list, a name or a second address before or after it would have the mail sent to others too, also as an
+# encoded word (`=?utf-8?q?…?=`).
+_ADDRESS = re.compile(r"(?!.*=\?)[\w.!#$%&'*+/=?^`{|}~-]+@\w([\w-]*\w)?(\.\w([\w-]*\w)?)*")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS views (
@@ -96,12 +97,14 @@ class SavedViews:
         """Delete a view of a user. Does nothing if it is gone."""
         with self._open() as db:
             db.execute("DELETE FROM views WHERE owner = ? AND name = ?", (owner, name))
+            db.execute("DELETE FROM alerts WHERE owner = ? AND name = ?", (owner, name))
 
     def delete_all(self, owner: str) -> None:
         """Delete the views of a user who is removed."""
         if self._path.exists():
             with self._open() as db:
                 db.execute("DELETE FROM views WHERE owner = ?", (owner,))
+                db.execute("DELETE FROM alerts WHERE owner = ?", (owner,))
 
     def views(self) -> list[View]:
         """Return all views, by name."""

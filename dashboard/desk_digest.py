@@ -46,7 +46,8 @@ def digest_of(casework: Casework, address: str, view: View, role: Role, now: dat
     mail = EmailMessage()
     mail["Subject"] = f"Pharos: {view.name}, {plural(total.cases, 'case')}, {new.cases} new"
     mail.set_content("\n".join(lines) + "\n")
-    mail.add_attachment(csv_of(found).encode(), maintype="text", subtype="csv", filename="cases.csv")
+    file = csv_of(found).encode()
+    mail.add_attachment(file, maintype="text", subtype="csv", filename="cases.csv", params={"charset": "utf-8"})
     return mail
 
 

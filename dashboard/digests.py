@@ -3,15 +3,18 @@
 A view of the cases is sent each day, in place of both.
 """
 
+import hashlib
 import logging
 import smtplib
 import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from core import logs
 from core.access_log import AccessLogError
 from core.credentials import Credentials, Role
 from core.saved_views import SavedViews, View, ViewError
@@ -23,9 +26,17 @@ from warehouse.queries.metrics import QueryError
 HOUR = 6  # UTC: beacons of Sunday's last minutes have arrived
 EVERY_SECONDS = 600.0
 TIMEOUT_SECONDS = 30.0
+# An e-mail that fails is made anew at the next look, and then less and less often: a report costs many queries.
+LONGEST_WAIT = timedelta(hours=6)
+EXPECTED = (ViewError, QueryError, EngineError, AccessLogError, smtplib.SMTPException, OSError)
 
 log = logging.getLogger("pharos.digests")
 Send = Callable[[EmailMessage], None]
+Key = tuple[str, ...]  # kind of e-mail, owner and name of the view, when it was saved, day
+
+
+class ServerError(Exception):
+    """The mail server takes no e-mail at all."""
 
 
 def due(views: list[View], now: datetime) -> list[View]:
@@ -54,24 +65,29 @@ def link(view: View, address: str) -> str:
     return f"Open it: {address}{view.path}{view.search}\n" if address else ""
 
 
-def message(view: View, html: str, sender: str, address: str) -> EmailMessage:
+def message(view: View, html: str, address: str) -> EmailMessage:
     """The e-mail with a report as its text, and as a file."""
     mail = EmailMessage()
     mail["Subject"] = f"Pharos: {view.name}"
-    mail["From"], mail["To"] = sender, view.mail
     mail.set_content(f"The view {view.name} of this week is attached as an HTML file.\n{link(view, address)}")
     mail.add_alternative(html, subtype="html")
-    mail.add_attachment(html.encode(), maintype="text", subtype="html", filename="report.html")
+    mail.add_attachment(html, subtype="html", filename="report.html")
     return mail
 
 
-def alert_message(view: View, text: str, sender: str, address: str) -> EmailMessage:
+def alert_message(view: View, text: str, address: str) -> EmailMessage:
     """The e-mail of an alert."""
     mail = EmailMessage()
     mail["Subject"] = f"Pharos: {view.name} is unusual"
-    mail["From"], mail["To"] = sender, view.mail
     mail.set_content(f"{text}\n{link(view, address)}")
     return mail
+
+
+def address_to(mail: EmailMessage, view: View, sender: str, key: Key, now: datetime) -> None:
+    """Set sender, receiver and date, and an id by which a mail server knows an e-mail that it gets a second time."""
+    mail["From"], mail["To"], mail["Date"] = sender, view.mail, now
+    mail["Message-ID"] = f"<{hashlib.sha256(chr(0).join(key).encode()).hexdigest()[:32]}@{sender.rpartition('@')[2]}>"
+    mail["Auto-Submitted"] = "auto-generated"
 
 
 def smtp(url: str) -> tuple[str, Send]:
@@ -82,21 +98,31 @@ def smtp(url: str) -> tuple[str, Send]:
     parts = urlsplit(url)
     host = parts.hostname or ""
 
-    def send(mail: EmailMessage) -> None:
+    def connected() -> smtplib.SMTP:
         context = ssl.create_default_context()
         server: smtplib.SMTP
         if parts.scheme == "smtps":
             server = smtplib.SMTP_SSL(host, parts.port or 465, timeout=TIMEOUT_SECONDS, context=context)
         else:
             server = smtplib.SMTP(host, parts.port or 25, timeout=TIMEOUT_SECONDS)
-        with server:
-            if parts.scheme == "smtp":
-                server.ehlo()
-                if parts.username or server.has_extn("starttls"):
-                    server.starttls(context=context)
-            if parts.username:
-                server.login(unquote(parts.username), unquote(parts.password or ""))
+            server.ehlo()
+            if parts.username or server.has_extn("starttls"):
+                server.starttls(context=context)
+        if parts.username:
+            server.login(unquote(parts.username), unquote(parts.password or ""))
+        return server
+
+    def send(mail: EmailMessage) -> None:
+        try:
+            server = connected()
+        except (smtplib.SMTPException, OSError) as error:
+            raise ServerError(type(error).__name__) from error
+        try:
             server.send_message(mail)
+        finally:
+            with suppress(smtplib.SMTPException):  # the e-mail is sent, or not, whatever is said of the farewell
+                server.quit()
+            server.close()
 
     return parse_qs(parts.query)["from"][0], send
 
@@ -120,6 +146,9 @@ class Digests:
         self._sender, self._send = smtp(url)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="digests", daemon=True)
+        # E-mails that are sent and could not be noted; how often others have failed, and when they are tried again.
+        self._sent: set[Key] = set()
+        self._failed: dict[Key, tuple[int, datetime]] = {}
 
     def start(self) -> None:
         """Begin to send."""
@@ -133,64 +162,93 @@ class Digests:
         """Send what is due, and return how many digests were sent."""
         now = self._clock()
 
-        def send(view: View, role: Role) -> bool:
-            self._send(message(view, self._render(view, role), self._sender, self._address))
-            self._views.mark_sent(view, monday_of(now.date()).isoformat())
-            return True
+        def mail(view: View, role: Role) -> EmailMessage:
+            return message(view, self._render(view, role), self._address)
 
-        return self._each(lambda views: due(views, now), send)
+        return self._each(
+            "digest", now, monday_of(now.date()), lambda views: due(views, now), mail, self._views.mark_sent
+        )
 
     def send_alerts(self) -> int:
         """Check yesterday for each view with an e-mail address, once, and return how many alerts were sent."""
         now = self._clock()
-        if now.hour < HOUR:
-            return 0
-        yesterday = (now.date() - timedelta(days=1)).isoformat()
 
-        def send(view: View, role: Role) -> bool:
-            if self._views.checked(view) >= yesterday:
-                return False
+        def mail(view: View, role: Role) -> EmailMessage | None:
             found = self._alert(view, role, now.date())
-            if found is not None:
-                self._send(alert_message(view, found.text(view.name), self._sender, self._address))
-            self._views.mark_checked(view, yesterday)
-            return found is not None
+            return alert_message(view, found.text(view.name), self._address) if found else None
 
-        return self._each(lambda views: [view for view in views if view.mail and view.path != DESK], send)
+        return self._each_day("alert", now, now.date() - timedelta(days=1), mail, desk=False)
 
     def send_cases(self) -> int:
         """Send each view of the cases once a day, and return how many were sent. One without cases is not sent."""
         now = self._clock()
-        if now.hour < HOUR:
-            return 0
-        today = now.date().isoformat()
 
-        def send(view: View, role: Role) -> bool:
-            if self._views.checked(view) >= today:
-                return False
-            mail = self._cases(view, role, now)
-            if mail is not None:
-                mail["From"], mail["To"] = self._sender, view.mail
-                self._send(mail)
-            self._views.mark_checked(view, today)
-            return mail is not None
+        def mail(view: View, role: Role) -> EmailMessage | None:
+            return self._cases(view, role, now)
 
-        return self._each(lambda views: [view for view in views if view.mail and view.path == DESK], send)
+        return self._each_day("cases", now, now.date(), mail, desk=True)
 
-    def _each(self, chosen: Callable[[list[View]], list[View]], send: Callable[[View, Role], bool]) -> int:
-        """Send for each chosen view whose owner is still a user. What fails is logged, and tried again later."""
+    def _each_day(
+        self, kind: str, now: datetime, day: date, mail: Callable[[View, Role], EmailMessage | None], *, desk: bool
+    ) -> int:
+        def unchecked(views: list[View]) -> list[View]:
+            kept = [view for view in views if view.mail and (view.path == DESK) == desk]
+            return [view for view in kept if self._views.checked(view) < day.isoformat()]
+
+        return self._each(kind, now, day, unchecked, mail, self._views.mark_checked) if now.hour >= HOUR else 0
+
+    def _each(
+        self,
+        kind: str,
+        now: datetime,
+        day: date,
+        chosen: Callable[[list[View]], list[View]],
+        mail: Callable[[View, Role], EmailMessage | None],
+        mark: Callable[[View, str], None],
+    ) -> int:
+        """Send for each chosen view whose owner is still a user, and return how many were sent.
+
+        What fails is logged, and tried again later. While the mail server is away, the others wait without being made.
+        """
         sent = 0
+        self._failed = {
+            key: tries for key, tries in self._failed.items() if key[0] != kind or key[-1] == day.isoformat()
+        }
         try:
             views = chosen(self._views.views())
         except ViewError as error:
             log.warning("%s", error)
             return 0
         for view in views:
+            key = (kind, view.owner, view.name, view.saved, day.isoformat())
+            times, later = self._failed.get(key, (0, now))
+            if now < later:
+                continue
             try:
                 owner = self._credentials.user(view.owner)
-                sent += owner is not None and send(view, owner.role)
-            except (ViewError, QueryError, EngineError, AccessLogError, smtplib.SMTPException, OSError) as error:
-                log.warning("an e-mail of a view was not sent: %s", type(error).__name__)
+                if owner is None:
+                    continue
+                if key not in self._sent and (made := mail(view, owner.role)) is not None:
+                    address_to(made, view, self._sender, key, now)
+                    self._send(made)
+                    sent += 1
+                self._sent.add(key)
+                mark(view, day.isoformat())
+            except ServerError as error:
+                log.warning("the mail server cannot be used: %s", error)
+                break
+            except Exception as error:  # or one view would end the e-mails of all
+                why = (
+                    type(error).__name__
+                    if isinstance(error, EXPECTED)
+                    else f"{type(error).__name__} at {logs.place(error)}"
+                )
+                log.warning("the %s of the view %s of %s failed: %s", kind, view.name, view.owner, why)
+                wait = timedelta(seconds=EVERY_SECONDS * (2 ** min(times + 1, 10) - 2))
+                self._failed[key] = times + 1, now + min(wait, LONGEST_WAIT)
+                continue
+            self._sent.discard(key)
+            self._failed.pop(key, None)
         return sent
 
     def _run(self) -> None:

@@ -50,7 +50,19 @@ def test_a_name_is_saved_once_and_found_by_it(views: SavedViews) -> None:
         View("paula", "a", "/", "?\n"),
         *(
             View("paula", "a", "/", "", mail=mail)
-            for mail in ("nobody", "victim@corp,other", "a@x.com,", "a@x.com;b", "a <b@x.com>", "@x.com", "a@", "a@x.")
+            for mail in (
+                "nobody",
+                "victim@corp,other",
+                "a@x.com,",
+                "a@x.com;b",
+                "a <b@x.com>",
+                "@x.com",
+                "a@",
+                "a@x.",
+                "a@.b",
+                "a@b..c",
+                "=?utf-8?q?v=40corp=2Cb?=@x.com",
+            )
         ),
         View("paula", "a", "/", "", mail="a@b.example\nBcc: c@d.example"),
     ],

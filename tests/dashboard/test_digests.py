@@ -1,15 +1,19 @@
 """Weekly digests: when they are due, what is sent, and that a failure is tried again."""
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+import socket
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core.credentials import Credentials, Role
-from core.saved_views import SavedViews, View
+from core.saved_views import SavedViews, View, ViewError
 from core.settings import SettingError, Settings
 from dashboard import digests
 from dashboard.digests import Digests, due
@@ -58,10 +62,17 @@ def views(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SavedViews:
     return found
 
 
-def make(views: SavedViews, credentials: Credentials, render: Callable[[View, Role], str]) -> Digests:
-    return Digests(
-        views, credentials, render, lambda *_: None, lambda *_: None, URL, HOST, lambda: at("2100-11-30 12:00")
-    )
+NOON = at("2100-11-30 12:00")
+
+
+def make(
+    views: SavedViews,
+    credentials: Credentials,
+    render: Callable[[View, Role], str],
+    clock: Callable[[], datetime] = lambda: NOON,
+    url: str = URL,
+) -> Digests:
+    return Digests(views, credentials, render, lambda *_: None, lambda *_: None, url, HOST, clock)
 
 
 def test_a_digest_is_sent_once_as_its_owner_sees_it(
@@ -84,6 +95,8 @@ def test_a_digest_is_sent_once_as_its_owner_sees_it(
     plain: Any = mail.get_body(("plain",))
     assert f"Open it: {HOST}/\n" in plain.get_content()
     assert [part.get_filename() for part in mail.iter_attachments()] == ["report.html"]
+    assert [part.get_content_charset() for part in mail.iter_attachments()] == ["utf-8"]
+    assert (mail["Date"].datetime, mail["Auto-Submitted"]) == (NOON, "auto-generated")
 
 
 def test_a_digest_that_fails_is_sent_later(
@@ -101,6 +114,139 @@ def test_a_digest_that_fails_is_sent_later(
     sender = make(views, credentials, render)
     assert (sender.send_due(), len(sent)) == (0, 0)
     assert (sender.send_due(), len(sent)) == (1, 1)
+
+
+def test_one_view_that_fails_does_not_end_the_others(
+    views: SavedViews, credentials: Credentials, sent: list[EmailMessage], caplog: pytest.LogCaptureFixture
+) -> None:
+    """What a report raises concerns its view alone. The log names the view, and the place of an unexpected error."""
+    views.save(View("product", "Broken", "/", "", mail="broken@example.com"))
+
+    def render(one: View, _role: Role) -> str:
+        if one.name == "Broken":
+            raise KeyError("secret")
+        return ""
+
+    assert make(views, credentials, render).send_due() == 1
+    assert [mail["To"] for mail in sent] == ["team@example.com"]
+    assert "the digest of the view Broken of product failed: KeyError at test_digests.py:" in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_what_fails_again_and_again_is_tried_less_and_less_often(
+    views: SavedViews, credentials: Credentials, sent: list[EmailMessage]
+) -> None:
+    """A report costs many queries. The second try is at the next look, the last ones are six hours apart."""
+    now, tries = [NOON], []
+
+    def render(one: View, _role: Role) -> str:
+        tries.append(now[0])
+        raise ViewError(one.name)
+
+    sender = make(views, credentials, render, lambda: now[0])
+    for _ in range(6 * 24):
+        sender.send_due()
+        now[0] += timedelta(seconds=digests.EVERY_SECONDS)
+    waits = [after - before for before, after in pairwise(tries)]
+    assert waits[:3] == [timedelta(minutes=minutes) for minutes in (10, 20, 60)]
+    assert waits == sorted(waits)
+    assert waits[-1] == timedelta(hours=6)
+
+
+def test_an_email_is_sent_once_though_that_cannot_be_noted(
+    views: SavedViews, credentials: Credentials, sent: list[EmailMessage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a full disk nobody gets a digest every ten minutes. After a restart it comes again, with the same id."""
+    mark = views.mark_sent
+
+    def full(_view: View, _monday: str) -> None:
+        raise ViewError("disk full")
+
+    monkeypatch.setattr(views, "mark_sent", full)
+    now = [NOON]
+    sender = make(views, credentials, lambda *_: "", lambda: now[0])
+    assert (sender.send_due(), sender.send_due()) == (1, 0)
+    assert make(views, credentials, lambda *_: "").send_due() == 1
+    monkeypatch.setattr(views, "mark_sent", mark)
+    now[0] += timedelta(hours=1)
+    assert sender.send_due() == 0
+    assert views.views()[0].sent == "2100-11-29"
+    assert len({mail["Message-ID"] for mail in sent}) == 1
+    assert sent[0]["Message-ID"].endswith("@example.com>")
+
+
+class MailServer(socketserver.StreamRequestHandler):
+    """Takes e-mails as SMTP says, and answers `QUIT` with `farewell`. `refused` receivers are unknown."""
+
+    farewell, refused, taken = b"221 bye", b"", list[bytes]()
+
+    def handle(self) -> None:
+        self.wfile.write(b"220 mail\r\n")
+        for line in self.rfile:
+            said = line.strip().upper()
+            if said == b"DATA":
+                self.wfile.write(b"354 go\r\n")
+                self.taken.append(b"".join(iter(self.rfile.readline, b".\r\n")))
+            answer = self.farewell if said == b"QUIT" else b"250 ok"
+            self.wfile.write((b"550 unknown" if self.refused and self.refused in line else answer) + b"\r\n")
+            if said == b"QUIT":
+                return
+
+
+@pytest.fixture
+def mail_server() -> Iterator[tuple[type[MailServer], str]]:
+    handler = type("Handler", (MailServer,), {"taken": []})
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        yield handler, f"smtp://127.0.0.1:{server.server_address[1]}?from=pharos@example.com"
+        server.shutdown()
+
+
+def test_an_email_that_is_taken_counts_as_sent_whatever_the_farewell(
+    views: SavedViews, credentials: Credentials, mail_server: tuple[type[MailServer], str]
+) -> None:
+    """A server may answer QUIT with an error. The e-mail is with it by then, and is not sent again."""
+    handler, url = mail_server
+    handler.farewell = b"421 closing"
+    sender = make(views, credentials, lambda *_: "<p>report</p>", url=url)
+    assert (sender.send_due(), sender.send_due()) == (1, 0)
+    assert [b"<p>report</p>" in mail for mail in handler.taken] == [True]
+
+
+def test_a_receiver_who_is_unknown_does_not_stop_the_others(
+    views: SavedViews, credentials: Credentials, mail_server: tuple[type[MailServer], str]
+) -> None:
+    """Only the view with the bad address waits."""
+    handler, url = mail_server
+    handler.refused = b"gone@"
+    views.save(View("product", "A", "/", "", mail="gone@example.com"))
+    assert make(views, credentials, lambda *_: "", url=url).send_due() == 1
+    assert [b"To: team@example.com" in mail for mail in handler.taken] == [True]
+
+
+def test_while_the_mail_server_is_away_one_report_is_made_and_none_is_lost(
+    views: SavedViews,
+    credentials: Credentials,
+    mail_server: tuple[type[MailServer], str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The others wait, without being made at each look. All are sent once the server is back."""
+    handler, url = mail_server
+    views.save(View("product", "Second", "/", "", mail="second@example.com"))
+    tries: list[str] = []
+
+    def render(one: View, _role: Role) -> str:
+        tries.append(one.name)
+        return ""
+
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        away = f"smtp://127.0.0.1:{nobody.getsockname()[1]}?from=pharos@example.com"
+    sender = make(views, credentials, render, url=away)
+    assert [sender.send_due(), sender.send_due()] == [0, 0]
+    assert tries == ["Monday", "Monday"]
+    assert "the mail server cannot be used: ConnectionRefusedError" in caplog.text
+    sender._send = digests.smtp(url)[1]
+    assert (sender.send_due(), len(handler.taken)) == (2, 2)
 
 
 def test_nothing_is_sent_for_a_user_who_is_gone(
