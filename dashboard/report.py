@@ -3,7 +3,7 @@
 A report has what the cards of the page show: it runs the page's own callbacks for the view's address.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ from flask import render_template
 
 from core.credentials import Role
 from core.saved_views import View, ViewError
-from dashboard import formatting
+from dashboard import formatting, messages
 from dashboard.charts.release_marks import MARKS
 from dashboard.charts.tables import Unit
 from dashboard.data_source import DataSource, asking_as
@@ -22,6 +22,7 @@ from dashboard.display_names import DIMENSIONS
 from dashboard.filter_bar import SIGNS
 from dashboard.filters import COMPARISONS, RANGES, Filters
 from dashboard.glossary import TERMS
+from dashboard.links import parameter
 from dashboard.permissions import Callbacks, Page, Registered, page_at
 from dashboard.regions import HIDDEN
 from dashboard.report_pictures import line_picture
@@ -30,6 +31,7 @@ from dashboard.tables import points
 from warehouse.queries.metrics import QueryError
 
 Values = dict[tuple[str, str], Any]  # by component and property
+FIGURES = "Figures"
 # The inputs of the cards that have the address. The second has it once the first figures of Today are there.
 ADDRESS = frozenset({("url", "search"), ("overview-told", "value")})
 
@@ -45,6 +47,7 @@ class Card:
     summary: str = ""
     note: str = ""
     columns: list[str] = field(default_factory=list)
+    texts: list[bool] = field(default_factory=list)  # whether a column has texts, not figures
     rows: list[list[str]] = field(default_factory=list)
     bars: list[float] = field(default_factory=list)  # from 0 to 1, one for each row
     picture: str = ""
@@ -70,15 +73,17 @@ class Report:
                 chosen = self._data.chosen(view.search)
             except QueryError as error:
                 raise ViewError(f"the address of the view {view.name} is not valid: {error}") from error
-            cards = list(self._cards(page, view))
+            cards = with_figures_together(self._cards(page, view))
             if not cards:
                 raise ViewError(f"the page of the view {view.name} has no report")
             return render_template(
                 "report.html",
                 view=view,
                 page=page,
+                title=f"{page.title} {parameter(view.search, 'name') if 'name' in page.own else ''}".strip(),
                 days=formatting.days(chosen.start, chosen.end),
-                filters=filters_in_words(chosen),
+                filters=filters_in_words(chosen, page),
+                precision=messages.precision(self._data, chosen),
                 fresh=formatting.moment(self._data.fresh_to() or datetime.now(UTC)),
                 cards=cards,
                 link=f"{address}{view.path}{view.search}" if address else "",
@@ -103,9 +108,9 @@ class Report:
                 continue
             values = _run(callback, view)
             if figures:
-                yield Card("Figures", figures=[_figure(layout, name, values) for name in figures])
+                yield Card(FIGURES, figures=[_figure(layout, name, values) for name in figures])
             if told := _facts(values):
-                yield Card("Figures", figures=told)
+                yield Card(FIGURES, figures=told)
             for name in said:
                 yield _words(layout, name, values)
             for name in (one for one in shown if values.get((f"{one}-card", "style")) != HIDDEN):
@@ -135,7 +140,7 @@ def _words(layout: Component, name: str, values: Values) -> Card:
     """A card of sentences, or the message in their place."""
     title, said = text_of(layout[f"{name}-title"]), values[f"{name}-said", "children"]
     if not isinstance(said, list):
-        return Card(title, instead=text_of(values[f"{name}-message", "children"]))
+        return Card(title, instead=_said(values[f"{name}-message", "children"]))
     return Card(title, sentences=[text_of(each, "") for each in said])
 
 
@@ -147,7 +152,7 @@ def _facts(values: Values) -> list[tuple[str, ...]]:
 
 
 def _card(layout: Component, name: str, values: Values) -> Card:
-    title, instead = text_of(layout[f"{name}-title"]), text_of(values.get((f"{name}-message", "children")))
+    title, instead = text_of(layout[f"{name}-title"]), _said(values.get((f"{name}-message", "children")))
     shown = values[f"{name}-shown", "data"]
     if instead or not isinstance(shown, dict):
         return Card(title, instead=instead or "Nothing to show.")
@@ -159,6 +164,7 @@ def _card(layout: Component, name: str, values: Values) -> Card:
         summary=text_of(values.get((f"{name}-summary", "children"))),
         note=text_of(values.get((f"{name}-note", "children"))).replace(MARKS, "Releases"),  # the picture has no marks
         columns=list(shown["columns"]),
+        texts=[any(isinstance(value, str) for value in column) for column in zip(*rows, strict=True)],
         rows=[[_cell(*cell) for cell in zip(row, units, strict=True)] for row in rows],
         bars=bars,
         picture=line_picture(rows) if "Date" in shown["columns"][:1] else "",
@@ -180,8 +186,10 @@ def _figure(layout: Component, name: str, values: Values) -> tuple[str, str, str
     return label, *(text_of(values.get((f"{name}-{part}", "children"))) for part in ("value", "hint"))  # type: ignore[return-value]
 
 
-def _said(message: Component) -> str:
+def _said(message: Any) -> str:
     """The heading and the paragraphs of a message, without what it offers to click."""
+    if not isinstance(message, Component):
+        return text_of(message)
     texts = [text_of(each) for each in message._traverse() if isinstance(each, (html.H2, html.P))]
     return " ".join(text if text.endswith(".") else f"{text}." for text in texts)
 
@@ -195,14 +203,25 @@ def text_of(content: Any, between: str = " ") -> str:
     return "" if content is None or isinstance(content, Component) else str(content)
 
 
-def filters_in_words(chosen: Filters) -> list[str]:
-    """Module, range, comparison and conditions, each as a short text."""
+def with_figures_together(cards: Iterable[Card]) -> list[Card]:
+    """The cards, with figures that follow each other on one."""
+    found: list[Card] = []
+    for card in cards:
+        if card.figures and found and found[-1].figures:
+            found[-1].figures.extend(card.figures)
+        else:
+            found.append(card)
+    return found
+
+
+def filters_in_words(chosen: Filters, page: Page) -> list[str]:
+    """Module, range, conditions and comparison, each as a short text; the last only on a page that compares."""
     found = [chosen.module or "All modules", RANGES.get(chosen.range, "Fixed days")]
-    for name, value in chosen.conditions.items():
+    for name, value in chosen.conditions.items() if "filters" in page.controls else ():
         dimension, dot, operation = name.partition(".")
         sign = SIGNS[dot + operation]
         found.append(f"{DIMENSIONS[dimension]}{'' if sign == ':' else ' '}{sign} {value}")
-    return [*found, *([COMPARISONS[chosen.compare]] if chosen.compare != "off" else [])]
+    return [*found, *([COMPARISONS[chosen.compare]] if chosen.compare != "off" and "compare" in page.controls else [])]
 
 
 def _cell(value: str | float | None, unit: Unit | None) -> str:

@@ -5,9 +5,10 @@ from itertools import groupby
 
 from markupsafe import Markup
 
-from dashboard.formatting import count
+from dashboard.formatting import count, share
 
 WIDTH, HEIGHT, PAD = 720, 180, 6
+TOP = 22  # above it is the highest figure
 # Below the picture, for the first and the last date.
 FOOT = 18
 
@@ -15,19 +16,21 @@ Points = list[tuple[float, float] | None]
 
 
 def line_picture(rows: Sequence[Sequence[str | float | None]]) -> Markup:
-    """The second column of a table over its rows, from 0 to the highest figure, and behind it other columns of figures.
+    """The second column of a table over its rows, from 0 to the highest figure, and behind it the others of its unit.
 
-    The first column has the dates. A figure that is missing is a gap. Empty for no figure.
+    The first column has the dates. Shares are numbers with decimals. A figure that is missing is a gap. Empty for no
+    figure.
     """
     _, own, *others = map(_numbers, zip(*rows, strict=True)) if rows else ([], [])
     if not any(own):
         return Markup()
-    columns = [own, *filter(any, others)]
+    shares = _are_shares(own)
+    columns = [own, *(column for column in others if any(column) and _are_shares(column) == shares)]
     highest = max(value for values in columns for value in values if value is not None)
     step = (WIDTH - 2 * PAD) / max(len(rows) - 1, 1)
     lines = [
         [
-            None if value is None else (PAD + step * number, HEIGHT - PAD - value / highest * (HEIGHT - 2 * PAD))
+            None if value is None else (PAD + step * number, HEIGHT - PAD - value / highest * (HEIGHT - PAD - TOP))
             for number, value in enumerate(values)
         ]
         for values in columns
@@ -38,7 +41,7 @@ def line_picture(rows: Sequence[Sequence[str | float | None]]) -> Markup:
     ).format(
         PAD,
         PAD + 12,
-        count(round(highest)),
+        share(highest) if shares else count(round(highest)),
         PAD,
         HEIGHT + FOOT - 4,
         rows[0][0],
@@ -54,6 +57,10 @@ def line_picture(rows: Sequence[Sequence[str | float | None]]) -> Markup:
 def _numbers(column: Sequence[str | float | None]) -> list[float | None]:
     """The figures of a column; None for a text."""
     return [value if isinstance(value, int | float) else None for value in column]
+
+
+def _are_shares(column: list[float | None]) -> bool:
+    return any(isinstance(value, float) for value in column)
 
 
 def _line(points: Points) -> Markup:

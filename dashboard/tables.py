@@ -151,7 +151,7 @@ def heat_map(
         )
         for row, (first, parts) in enumerate(rows)
     ]
-    shown = [[_value(first), *(None if part is None else round(part, 4) for part in parts)] for first, parts in rows]
+    shown = [[_value(first), *parts] for first, parts in rows]
     heads = [html.Th(title, scope="col") for title in columns]
     return _scrolled(caption, heads, body, "heat-map"), note, asdict(ShownTable(columns, shown, calls))
 
@@ -242,9 +242,9 @@ def _value(cell: Cell) -> str | float | None:
     if isinstance(cell, Linked):
         return cell.text
     if isinstance(cell, Part):
-        return None if cell.share is None else round(cell.share, 4)
+        return cell.share
     if isinstance(cell, Change):
-        return None if cell.points is None else round(cell.points, 4)
+        return cell.points
     return cell
 
 

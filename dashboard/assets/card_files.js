@@ -3,6 +3,7 @@
 
 (function () {
   const shownOf = (name) => (window.dash_component_api.getLayout(name + "-shown") || { props: {} }).props.data;
+  const rounded = (value) => Number(value.toFixed(4)); // a share to a hundredth of a percent
   const dash = "–";
   const number = (value) => String(value).replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, "\u202f"));
   const node = (type, text, properties) => Object.assign(document.createElement(type), text === undefined ? {} : { textContent: text }, properties);
@@ -10,7 +11,7 @@
   // Numbers as numbers. A text that a spreadsheet would take for a formula begins with an apostrophe, as OWASP advises.
   function cell(value) {
     if (value === null || value === undefined) return "";
-    if (typeof value === "number") return String(value);
+    if (typeof value === "number") return String(rounded(value));
     const text = /^[=+\-@\t\r]/.test(value) ? "'" + value : value;
     return '"' + text.replaceAll('"', '""') + '"';
   }
@@ -85,7 +86,7 @@
     for (const values of shown.rows) {
       const row = body.insertRow();
       values.forEach((value, index) => {
-        const text = value === null ? dash : typeof value === "number" ? number(value) : value;
+        const text = value === null ? dash : typeof value === "number" ? number(rounded(value)) : value;
         row.append(index ? node("td", text) : node("th", text, { scope: "row" }));
       });
     }

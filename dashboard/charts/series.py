@@ -68,7 +68,7 @@ def ratio(part: Line, whole: Line) -> Line:
     The part may be above the whole where both are estimates from different samples, or of a day that is not over.
     """
     pairs = list(zip(part.values, whole.values, strict=True))
-    values = [None if above is None or not below else min(above / below, 1) for above, below in pairs]
+    values = [None if above is None or not below else min(above / below, 1.0) for above, below in pairs]
     small = [a or b or below == 0 for a, b, (_, below) in zip(part.small, whole.small, pairs, strict=True)]
     return Line(part.buckets, list(values), part.incomplete, small, whole.silent)
 

@@ -15,7 +15,8 @@ class ShownTable:
     """The figures that a card shows, as a table: texts, numbers, ISO dates, and None for a figure that is hidden.
 
     `calls` are the paths of the read API that answer with these figures. Numbers with decimals are shares, except in
-    the columns of `units`: there they are differences of shares (`points`) or plain numbers (`number`).
+    the columns of `units`: there they are differences of shares (`points`) or plain numbers (`number`). They are not
+    rounded: the browser does so for the table and the file, and a report as the page does.
     """
 
     columns: Sequence[str] = ()
@@ -59,14 +60,10 @@ def _table(
     first: str, heads: Sequence[str | float], columns: Mapping[str, Sequence[float | None]], calls: Sequence[str]
 ) -> ShownTable:
     rows = [
-        (head, *(_rounded(values[number]) if number < len(values) else None for values in columns.values()))
+        (head, *(values[number] if number < len(values) else None for values in columns.values()))
         for number, head in enumerate(heads)
     ]
     return ShownTable((first, *columns), rows, calls)
-
-
-def _rounded(share: float | None) -> float | None:
-    return None if share is None else round(share, 4)
 
 
 def _remark(line: Line, number: int) -> str:

@@ -94,9 +94,9 @@ def test_a_number_that_is_not_told_has_bounds() -> None:
     _, note, shown = found
     assert shown["columns"][1:5] == ["Hurt, at least", "Hurt, at most", "Share, at least", "Share, at most"]
     assert [row[:5] for row in shown["rows"]] == [
-        ["invoice_pro", 7, 7, 0.7778, 0.7778],
-        ["ticket_ai", 7, 7, 0.7778, 0.7778],
-        ["bulk_mailer", 3, 6, 0.3333, 0.6667],
+        ["invoice_pro", 7, 7, 7 / 9, 7 / 9],
+        ["ticket_ai", 7, 7, 7 / 9, 7 / 9],
+        ["bulk_mailer", 3, 6, 3 / 9, 6 / 9],
     ]
     assert "At least, at most: of the installs in (other)" in note
 

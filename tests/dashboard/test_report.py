@@ -34,7 +34,10 @@ def test_each_page_of_figures_can_be_reported(visit: Visit, home: Home, credenti
     SavedViews(home.dashboard).save(View("admin", "Mine", page.path, "?module=a&php_series.lt=8.0&range=7d"))
     answer = report(visit(None), credentials, "Mine")
     assert answer.status_code == 200, answer.text
-    assert "a · Last 7 days · PHP &lt; 8.0 · Previous period" in answer.text
+    said = ["a", "Last 7 days"]
+    said += ["PHP &lt; 8.0"] if "filters" in page.controls else []
+    said += ["Previous period"] if "compare" in page.controls else []
+    assert f">{' · '.join(said)} · data up to" in answer.text
     assert answer.text.count("<section>") >= 1
     assert "<script" not in answer.text
     assert "http" not in answer.text.replace("http-equiv", "")
@@ -56,6 +59,22 @@ def test_a_report_has_the_figures_of_the_page(
     assert "&lt;b&gt;8.2" in text
     for said in ("1\u202f200", "60%", "Active installs", "2\u202f000"):
         assert said in text, said
+
+
+def test_a_share_is_rounded_once(
+    visit: Visit, home: Home, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """5 of 908 are 0.551%: the page says 0.6%. Of a share that was rounded to 0.55% before, it would be 0.5%."""
+
+    def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
+        rows = [("8.2", 903), ("8.3", 5)] if query.by == "php_series" else [(None, 908)]
+        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
+
+    monkeypatch.setattr(metrics, "answer", answer)
+    SavedViews(home.dashboard).save(View("product", "Monday", "/", ""))
+    text = report(visit(None), credentials, "Monday").text
+    assert "<td>0.6%</td>" in text
+    assert "<td>0.5%</td>" not in text
 
 
 @pytest.mark.parametrize(
@@ -111,8 +130,12 @@ def test_a_report_has_the_sentences_and_the_units_of_the_page(
             "",
             ["<h2>What changed</h2>", "<li>30 installs were active, 25.0% fewer than in the 28 days before (40).</li>"],
         ),
-        ("/features", "", ["<td>1.0</td>", "<td>no change</td>"]),
-        ("/feature", "?module=invoice_pro&name=a", ['installs<span class="value">100%</span>', "30 of 30 installs"]),
+        ("/features", "", ["<td>1.0</td>", "<td>no change</td>", '<th scope="col" class=text>Feature</th>']),
+        (
+            "/feature",
+            "?module=invoice_pro&name=a",
+            ['installs<span class="value">100%</span>', "30 of 30 installs", "<p>Feature a · "],
+        ),
     ],
 )
 def test_a_report_has_the_figures_of_every_kind_of_card(
@@ -128,6 +151,7 @@ def test_a_report_has_the_figures_of_every_kind_of_card(
     for each in said:
         assert each in text
     titles = re.findall("<h2>(.*?)</h2>", text)
+    assert titles.count("Figures") <= 1
     assert path != "/" or titles.index("What changed") < titles.index("Figures") < titles.index("What changed most")
 
 
@@ -154,6 +178,14 @@ def test_a_line_has_its_scale_and_the_period_before() -> None:
         assert f">{text}<" in picture
     assert picture.index('class="before"') < picture.index("<polyline")
     assert picture.count("<polyline") == picture.count("<circle") == 1
+
+
+def test_a_line_of_shares_is_not_drawn_on_the_scale_of_counts() -> None:
+    """Beside a share there may be the counts that it is made of. The picture has the share alone."""
+    picture = line_picture([("2026-11-01", 0.8, 80, 100), ("2026-11-02", 1.0, 90, 90)])
+    assert picture.count("<polyline") == 1
+    assert ">100%<" in picture
+    assert 'class="before"' not in picture
 
 
 def test_a_page_that_asks_for_a_module_says_so(

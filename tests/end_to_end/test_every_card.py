@@ -28,7 +28,7 @@ from tests.end_to_end.system import PASSWORD, System, running
 from tests.end_to_end.test_browser import browser, logged_in
 from tests.fleet import questions
 from tests.fleet.answers import Oracle
-from tests.fleet.cards import SUBSETS, Card, crossed, expected, part, total
+from tests.fleet.cards import SUBSETS, Card, crossed, expected, in_file, part, total
 
 __all__ = ["browser"]
 INSTALLS, DAYS, RATE = (
@@ -233,7 +233,7 @@ def _check_movers(card: Card, rows: list[list[Any]], oracle: Oracle) -> None:
             _share_of(oracle, used, of_installs, what, of) for used, of_installs in zip(args[:2], args[2:], strict=True)
         )
         assert now is not None
-        assert told[:2] == [None if before is None else round(before, 4), round(now, 4)], what
+        assert told[:2] == [None if before is None else in_file(before), in_file(now)], what
         assert told[2] is None if before is None else abs(told[2] - (now - before)) < 0.0002
 
 
@@ -246,7 +246,7 @@ def _check_ends(card: Card, rows: list[list[Any]]) -> None:
     shares = set()
     for number in range(len(card.calls)):
         known = [(row["key"], row["value"]) for row in card.known(number) if row["key"]]
-        shares |= {(key, round(value / sum(one for _, one in known), 4)) for key, value in known}
+        shares |= {(key, in_file(value / sum(one for _, one in known))) for key, value in known}
     assert {(str(row[0]).rpartition(" ")[2], row[2]) for row in rows} <= shares
     assert rows
 

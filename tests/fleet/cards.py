@@ -7,6 +7,7 @@ It is written down a second time, from what the cards say of themselves. Whether
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -51,6 +52,11 @@ class Card:
         return [row for row in self.answer(number)["rows"] if row["value"] is not None]
 
 
+def in_file(share: float) -> float:
+    """A share as the browser writes it: to a hundredth of a percent, and half of it upwards."""
+    return float(Decimal(share).quantize(Decimal("0.0001"), ROUND_HALF_UP))
+
+
 def expected(card: Card, oracle: Oracle) -> list[list[Cell]] | None:
     """The rows that the card must have. None for a card whose rows are checked by `check` alone."""
     name = card.name
@@ -66,7 +72,7 @@ def expected(card: Card, oracle: Oracle) -> list[list[Cell]] | None:
 
 def part(number: float | None, of: float | None) -> float | None:
     """A share as files have it."""
-    return None if number is None or not of else round(min(number / of, 1), 4)
+    return None if number is None or not of else in_file(min(number / of, 1))
 
 
 def total(oracle: Oracle, args: Mapping[str, str], **more: str) -> int | None:
@@ -86,7 +92,7 @@ def _bars(card: Card, most: int) -> list[list[Cell]]:
     shown = named[:most] + ([("(rest)" if len(named) > most and not pairs else OTHER, sum(rest))] if rest else [])
     of = card.answer(1)["rows"][0]["value"] if pairs else sum(number for _, number in shown)
     labels = _countries(shown) if card.args(0)["by"] == "country" else {}
-    return [[labels.get(key, key), number, round(number / of, 4)] for key, number in shown]
+    return [[labels.get(key, key), number, in_file(number / of)] for key, number in shown]
 
 
 def _countries(rows: Sequence[tuple[str, int]]) -> dict[str, str]:
@@ -98,7 +104,7 @@ def _by_country(card: Card, oracle: Oracle) -> list[list[Cell]]:
     of = sum(number for _, number in rows)
     ordered = sorted(rows, key=lambda row: (row[0] == OTHER, -row[1], row[0]))
     labels = _countries(rows)
-    return [[labels.get(key, key), number, round(number / of, 4)] for key, number in ordered]
+    return [[labels.get(key, key), number, in_file(number / of)] for key, number in ordered]
 
 
 def _over_time(card: Card, oracle: Oracle) -> list[list[Cell]]:
@@ -135,7 +141,7 @@ def _in_use(card: Card, oracle: Oracle) -> list[list[Cell]]:
     of, before = sum(now.values()), sum(then.values())
     return sorted(
         (
-            [key, number, round(number / of, 4), round(number / of - then[key] / before, 4) if key in then else None]
+            [key, number, in_file(number / of), in_file(number / of - then[key] / before) if key in then else None]
             for key, number in now.items()
         ),
         key=str,
@@ -210,7 +216,7 @@ def _numbers(version: str) -> list[int]:
 
 def _ages(columns: Sequence[Sequence[float | None]]) -> list[list[Cell]]:
     days = range(max(map(len, columns)))
-    values = [[None if one is None else round(one, 4) for one in column] for column in columns]
+    values = [[None if one is None else in_file(one) for one in column] for column in columns]
     return [[day, *(column[day] if day < len(column) else None for column in values)] for day in days]
 
 
@@ -267,7 +273,7 @@ def _features_hurt(card: Card, oracle: Oracle) -> list[list[Cell]]:
         both = (row["installs"] + used) / (hurt + others)
         chance = 1.96 * (both * (1 - both) * (1 / hurt + 1 / others)) ** 0.5
         hidden = other is None and one * others > others - oracle.k
-        difference = None if None in (one, other) else round(one - other, 4)
+        difference = None if None in (one, other) else in_file(one - other)
         rows.append([None, one, other, difference, "yes" if least > chance and not hidden else "no"])
     return sorted(rows, key=lambda row: row[-1] != "yes")
 
@@ -363,4 +369,4 @@ def crossed(card: Card, k: int) -> dict[tuple[str, str], float]:
     labels = {one: one if one in few else f"{one} ({count(told + max(rests.get(one, 0), 0))})"
               for one, told in of.items()}  # fmt: skip
     of = {one: told if one in few else told + max(rests.get(one, 0), 0) for one, told in of.items()}
-    return {(labels[one], two): round(number / of[one], 4) for (one, two), number in cells.items()}
+    return {(labels[one], two): in_file(number / of[one]) for (one, two), number in cells.items()}

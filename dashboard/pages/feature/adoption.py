@@ -1,6 +1,5 @@
 """The adoption of the feature over time: its share of the active installs of its module."""
 
-from dataclasses import replace
 from typing import Any
 
 from dash import html
@@ -62,11 +61,10 @@ def drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
     if any(adoption.small):
         notes.append(f"A break without a grey band: no installs, or {fewer(data.k)}.")
     calls = api_call(chart.metric, asked[0]), api_call("installs", asked[1])
-    shown = replace(adoption, values=[value and round(value, 4) for value in adoption.values])
     others = ("Installs that used it", using.values), (of.capitalize(), active.values)
     return DrawnChart(
         chart.figure(adoption, grain, releases),
         summary,
         " ".join(filter(None, notes)),
-        table_of_line("Adoption", shown, calls, *others),
+        table_of_line("Adoption", adoption, calls, *others),
     )

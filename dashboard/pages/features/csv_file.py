@@ -74,14 +74,8 @@ def shown(found: rows.FeatureRows, chosen: Filters) -> ShownTable:
         api_call("installs", chosen.base(by="module", grain="period")),
     ]
     largest = [*found.features[:MOST_ROWS], *found.folded]
-    cells = [[_number(row[field]) for field in _FIELDS] for row in largest]
+    cells = [[None if row[field] == rows.FEW else row[field] for field in _FIELDS] for row in largest]
     return ShownTable(COLUMNS, cells, calls, {"Change": "points", "Uses per install": "number"})
-
-
-def _number(value: Any) -> Any:
-    if value == rows.FEW:
-        return None
-    return round(value, 4) if isinstance(value, float) else value
 
 
 def _cell(value: Any) -> Any:

@@ -104,7 +104,7 @@ def shown(found: list[Row], total: int, calls: list[str]) -> ShownTable:
     """All countries with their figures."""
     rows = [
         (row["key"], countries()[row["key"]].name if row["key"] in countries() else "", row["value"],
-         round(row["value"] / total, 4))
+         row["value"] / total)
         for row in largest_rows(found, len(found))
     ]  # fmt: skip
     return ShownTable(("Code", TITLE, "Installs", "Share"), rows, calls)
