@@ -46,6 +46,11 @@ class Page:
     listed: bool = True
     within: bool = False
 
+    @property
+    def reported(self) -> bool:
+        """Whether a report can be made of the page: it has figures of a range."""
+        return "range" in self.controls
+
 
 PAGES = (
     Page("overview", "/", "Today", EVERYONE),

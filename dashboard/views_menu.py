@@ -10,6 +10,7 @@ from core.saved_views import LONGEST_SEARCH, SavedViews, View, ViewError
 from dashboard import mantine as dmc
 from dashboard import messages
 from dashboard.bar_parts import OPENS
+from dashboard.desk_digest import PATH as DESK
 from dashboard.permissions import SHELL, Callbacks, page_at
 from dashboard.regions import Instead, fill
 from dashboard.roles import ROLES
@@ -79,7 +80,7 @@ def register(callbacks: Callbacks, views: SavedViews, *, mails: bool) -> None:
                 kept = ""
             elif ctx.triggered_id == "view-deleted" and isinstance(deleted, dict):
                 views.delete(user, str(deleted.get("name")))
-            return _list(views.of(user, role), user, mails=mails), kept
+            return _list(views.of(user, role), user, role, mails=mails), kept
         except ViewError as error:
             return Instead(messages.warning(f"{str(error)[:1].upper()}{str(error)[1:]}.", []))
 
@@ -92,18 +93,31 @@ def _view(
         raise ViewError("this page cannot be saved")
     if shared not in (ONLY_ME, *ROLES):
         raise ViewError("choose who sees the view")
+    if shared != ONLY_ME and Role(str(shared)) not in page.roles:
+        raise ViewError(f"the role {ROLES[Role(str(shared))]} cannot open this page")
+    if (mail or "").strip() and not page.reported and page.path != DESK:
+        raise ViewError("this page cannot be sent by e-mail: leave the address empty")
     role_that_sees = "" if shared == ONLY_ME else str(shared)
     return View(user, (name or "").strip(), page.path, (search or "")[: LONGEST_SEARCH + 1], role_that_sees, mail or "")
 
 
-def _list(found: list[View], user: str, *, mails: bool) -> list[Any]:
+def _list(views: list[View], user: str, role: Role, *, mails: bool) -> list[Any]:
+    """The views, without those of others that lead to a page that the role cannot open."""
+    found = [view for view in views if view.owner == user or _opens(role, view)]
     if not found:
         return [html.P("No saved views yet. Save this one below.", className="dim")]
-    return [_entry(view, user, mails=mails) for view in found]
+    return [_entry(view, user, role, mails=mails) for view in found]
 
 
-def _entry(view: View, user: str, *, mails: bool) -> html.Div:
+def _opens(role: Role, view: View) -> bool:
+    page = page_at(view.path)
+    return page is not None and role in page.roles
+
+
+def _entry(view: View, user: str, role: Role, *, mails: bool) -> html.Div:
     mailed = "by e-mail" if mails else "nothing is sent: no mail server is set"
+    if not _opens(role, view):
+        mailed = "nothing is sent: your role cannot open the page"
     of = [] if view.owner == user else [f"by {view.owner}"]
     notes = [*of, *([f"shared with {view.shared}"] if view.shared else []), *([mailed] if view.mail else [])]
     link = dcc.Link(view.name, href=f"{view.path}{view.search}", className="view-link")
