@@ -34,9 +34,10 @@ def among(conditions: Mapping[str, str], installs: str = "installs") -> str:
     return f"{installs} with {all_in_words(conditions)}" if conditions else installs
 
 
-def coverage(answered: int, active: int, conditions: Mapping[str, str]) -> str:
-    """`498 of 551 active installs with PHP 8.2 report it.`"""
-    return f"{count(answered)} of {among(conditions, plural(active, 'active install'))} report it."
+def coverage(answered: int, active: int, conditions: Mapping[str, str], *, rounded: bool = False) -> str:
+    """`498 of 551 active installs with PHP 8.2 report it.` A sum of groups that are `rounded` down is too small."""
+    who = among(conditions, plural(active, "active install"))
+    return f"{'At least ' if rounded else ''}{count(answered)} of {who} report it."
 
 
 def of_all(active: int, conditions: Mapping[str, str]) -> str:

@@ -24,7 +24,7 @@ def register(callbacks: Callbacks, page: Page, data: DataSource, trigger: Any) -
     @fill(callbacks, page, f"{page.name}-freshness", outputs, trigger, content=False)
     def freshness(trigger: Any) -> tuple[str, Any]:
         try:
-            return describe(data, _begin(data, trigger) if "range" in page.controls else None)
+            return describe(data, page, _begin(data, trigger) if "range" in page.controls else None)
         except EngineError:
             return "", ""  # the message of the page's own region says so
 
@@ -39,10 +39,11 @@ def _begin(data: DataSource, search: str) -> date | None:
     return first if first and chosen.start < first else None
 
 
-def describe(data: DataSource, begin: date | None) -> tuple[str, Any]:
+def describe(data: DataSource, page: Page, begin: date | None) -> tuple[str, Any]:
     """The time up to which beacons are counted, and a notice when that is too long ago. Raises `EngineError`.
 
-    `begin` is the day with which the data begin, where a reader would take it for an earlier one.
+    `begin` is the day with which the data begin, where a reader would take it for an earlier one. A page of
+    the usage plane also says if its figures are rounded.
     """
     now = datetime.now(UTC)
     fresh_to = data.fresh_to()
@@ -50,7 +51,10 @@ def describe(data: DataSource, begin: date | None) -> tuple[str, Any]:
         return "", stale(None, [], now)
     time = datetime.fromisoformat(fresh_to)
     since = f"from {day(begin)} " if begin else ""
-    return f"Data {since}up to {moment(fresh_to)}", stale(time, data.loaders(), now) if now - time > LATE else ""
+    rounded = data.rounded and page.reported and page.group == "Product"
+    installs = f" · installs in multiples of {data.k}" if rounded else ""
+    told = f"Data {since}up to {moment(fresh_to)}{installs}"
+    return told, stale(time, data.loaders(), now) if now - time > LATE else ""
 
 
 def stale(fresh_to: datetime | None, loaders: list[Loader], now: datetime) -> html.Div:

@@ -288,7 +288,8 @@ def page_after_the_last(first: str) -> html.Div:
 def no_such_case() -> html.Div:
     """For the address of a case that there is not."""
     text = "It never had a flag, it was erased with its install, or it was forgotten."
-    return _empty("There is no such case", text, html.P(dcc.Link("Back to the cases", href="/licensing")))
+    back = html.P(dcc.Link("Back to the cases", href="/licensing"))
+    return html.Div([html.H1("Case", className="visually-hidden"), _empty("There is no such case", text, back)])
 
 
 def nothing_rejected() -> html.Div:

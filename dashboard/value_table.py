@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dashboard.answer_rows import Row, largest_rows
+from dashboard.answer_rows import Row, known_rows, largest_rows
 from dashboard.charts.palette import REST
 from dashboard.conditions import coverage, of_all, of_any_module
-from dashboard.data_source import api_call
+from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.links import filter_link
@@ -16,24 +16,22 @@ from warehouse.queries.small_groups import OTHER
 
 
 def value_table(
-    path: str,
-    search: str,
-    chosen: Filters,
-    args: Mapping[str, str],
-    found: Sequence[Row],
-    active: int,
-    most: int,
-    name: Callable[[str], str] = str,
-) -> tuple[Any, ...]:
-    """The `most` largest values, as the outputs of a card take them.
+    data: DataSource, path: str, search: str, by: str, most: int, name: Callable[[str], str] = str
+) -> tuple[Any, ...] | None:
+    """The `most` largest values, as the outputs of a card take them, or None when there is nothing to show.
 
-    `found` are the rows of `installs` for `args` that have a value, of so many `active` installs. `path` and `search`
-    are the address of the page, and `chosen` its filters.
+    `path` and `search` are the address of the page. Raises `QueryError` and `EngineError`.
     """
+    chosen = data.chosen(search)
+    args = chosen.args(by=by, grain="period", count="latest")
+    found = [row for row in known_rows(data.ask("installs", args, side_by_side=EVERY_DIMENSION)["rows"]) if row["key"]]
+    active = data.total(chosen.args())
+    if not active or not found:
+        return None
     apart = chosen.counts_once
-    shown, by = largest_rows(found, most, apart=apart), args["by"]
+    shown = largest_rows(found, most, apart=apart)
     named = sum(row["key"] != OTHER for row in found)
-    total, calls, notes = whole(chosen, args, shown, active)
+    total, calls, notes = whole(chosen, args, shown, active, rounded=data.rounded)
     if named > most:
         notes.append(f"The {most} largest of {named}; the others are {f'in {REST}' if apart else 'not shown'}.")
     if not named:
@@ -44,14 +42,14 @@ def value_table(
 
 
 def whole(
-    chosen: Filters, args: Mapping[str, str], rows: Sequence[Row], active: int
+    chosen: Filters, args: Mapping[str, str], rows: Sequence[Row], active: int, *, rounded: bool
 ) -> tuple[int, list[str], list[str]]:
     """What the rows of a dimension are shares of, the calls of the read API, and what is said about both."""
     calls, of_any = [api_call("installs", args)], of_any_module(chosen.module, args["by"])
     if not chosen.counts_once:
         return active, [*calls, api_call("installs", chosen.args(grain="period"))], [of_all(active, chosen.conditions)]
     total = sum(row["value"] for row in rows)
-    notes = [coverage(min(total, active), active, chosen.conditions), *([of_any] if of_any else [])]
+    notes = [coverage(min(total, active), active, chosen.conditions, rounded=rounded), *([of_any] if of_any else [])]
     return total, calls, notes
 
 

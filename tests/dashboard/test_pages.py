@@ -1,15 +1,18 @@
 """The pages without data, with too little data, with an invalid address, and without ClickHouse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from flask.testing import FlaskClient
 
 from core.home import Home
 from core.settings import Settings
+from dashboard import freshness
 from dashboard.countries import named
+from dashboard.data_source import DataSource
 from dashboard.formatting import moment
 from dashboard.permissions import PAGES
 from tests.dashboard.conftest import EmptyEngine, fill
@@ -225,12 +228,21 @@ def test_a_module_without_figures_is_named(
     assert "The module is unknown, or fewer than 5 installs report it." in text
 
 
-@pytest.mark.parametrize("name", ["overview", "features"])
+@pytest.mark.parametrize(
+    ("regions", "said"),
+    [
+        (REGIONS["overview"], "Installs are rounded down to multiples of 5, uses to two digits."),
+        (["installs_by_os"], "At least 10 of 20 active installs report it."),
+        (REGIONS["features"], "Installs are rounded down to multiples of 5, uses to two digits."),
+        (["platforms-php_series"], "At least 10 of 20 active installs report it."),
+        (["data-reported"], "sums of groups that are rounded down: at least so many."),
+    ],
+)
 @pytest.mark.parametrize("settings", [Settings(figures="rounded")])
 def test_rounded_figures_are_asked_for_and_said_to_be_so(
-    visit: Visit, monkeypatch: pytest.MonkeyPatch, name: str
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, regions: Sequence[str], said: str
 ) -> None:
-    """With rounding every figure on the page is rounded, and the page says so."""
+    """With rounding every figure on the page is rounded, and the page says so, also of sums of rounded groups."""
     asked: list[bool] = []
 
     def answer(_engine: Any, query: Any, _k: int, *, rounded: bool, **_: Any) -> dict[str, Any]:
@@ -239,10 +251,23 @@ def test_rounded_figures_are_asked_for_and_said_to_be_so(
         return {"rows": [{"bucket": "2026-11-01", **key, "value": 10 if query.by else 20}], "fresh_to": None}
 
     monkeypatch.setattr(metrics, "answer", answer)
-    text = page(visit("product"), name)
-    assert "Installs are rounded down to multiples of 5, uses to two digits." in text
+    client = visit("product")
+    assert said in str([fill(client, region) for region in regions])
     assert asked
     assert all(asked)
+
+
+@pytest.mark.parametrize(
+    ("name", "rounded", "said"),
+    [("versions", True, True), ("versions", False, False), ("licensing", True, False), ("glossary", True, False)],
+)
+def test_each_page_of_the_usage_plane_says_that_it_is_rounded(name: str, rounded: bool, said: bool) -> None:
+    """Beside the time of the figures. The rows of the license plane are not rounded."""
+    now = datetime.now(UTC).isoformat()
+    data = cast("DataSource", SimpleNamespace(fresh_to=lambda: now, rounded=rounded, k=5))
+    (shown,) = [one for one in PAGES if one.name == name]
+    told, _ = freshness.describe(data, shown, None)
+    assert told.endswith(" · installs in multiples of 5") == said
 
 
 @pytest.mark.parametrize(("countries", "style"), [([], {"display": "none"}), ([("NL", 9), ("DE", 7)], {})])

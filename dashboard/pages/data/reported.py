@@ -37,7 +37,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         number = min(sum(known), active) if known or data.k == 1 else None
         rows.append((DIMENSIONS[field], number, Part(None if number is None else number / active)))
     few = f" Not told: none reports it, or {fewer(data.k)}." if data.k > 1 else ""
-    note = f"By the latest report of each install in the range.{few}"
+    least = " The numbers are sums of groups that are rounded down: at least so many." if data.rounded else ""
+    note = f"By the latest report of each install in the range.{few}{least}"
     return table("Installs that report each field", ("Field", "Installs", "Share of active"), rows, calls, note)
 
 

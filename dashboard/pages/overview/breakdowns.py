@@ -8,8 +8,7 @@ from dashboard import messages
 from dashboard.answer_rows import known_rows, largest_rows
 from dashboard.conditions import among
 from dashboard.countries import named
-from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
-from dashboard.filters import Filters
+from dashboard.data_source import DataSource, api_call
 from dashboard.formatting import count
 from dashboard.links import link
 from dashboard.permissions import Callbacks, Page
@@ -47,31 +46,22 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
     @fill(callbacks, page, VERSIONS, table_outputs(VERSIONS), search)
     def versions(search: str) -> Instead | tuple[Any, ...]:
-        return filled(data, VERSIONS, data.chosen(search), search) or Instead(messages.too_few(data.k))
+        chosen = data.chosen(search)
+        found = value_table(data, "/", search, "version", MOST) if chosen.module else _of_each_module(data, search)
+        return found or Instead(messages.too_few(data.k))
 
     @fill_each(callbacks, page, outputs, search)
     def installs_by(name: str, search: str) -> Instead | tuple[Any, ...]:
-        found = filled(data, name, data.chosen(search), search)
+        dimension, _ = CARDS[name]
+        found = value_table(data, "/", search, dimension, MOST, named if name == COUNTRIES else str)
         if name != COUNTRIES:
             return found or Instead(messages.too_few(data.k))
         return (*found, SHOWN) if found else (None, "", None, HIDDEN)
 
 
-def filled(data: DataSource, name: str, chosen: Filters, search: str) -> tuple[Any, ...] | None:
-    """The table of a card, or None when there is nothing to show. Raises `QueryError` and `EngineError`."""
-    dimension, _ = CARDS[name]
-    if name == VERSIONS and not chosen.module:
-        return _of_each_module(data, chosen, search)
-    args = chosen.args(by=dimension, grain="period", count="latest")
-    found = [row for row in known_rows(data.ask("installs", args, side_by_side=EVERY_DIMENSION)["rows"]) if row["key"]]
-    active = data.total(chosen.args())
-    if not active or not found:
-        return None
-    return value_table("/", search, chosen, args, found, active, MOST, named if name == COUNTRIES else str)
-
-
-def _of_each_module(data: DataSource, chosen: Filters, search: str) -> tuple[Any, ...] | None:
+def _of_each_module(data: DataSource, search: str) -> tuple[Any, ...] | None:
     """The versions of all modules. An install has one of each of its modules, so they do not add up."""
+    chosen = data.chosen(search)
     args = chosen.args(by="module,version", grain="period", count="latest")
     found = known_rows(data.ask("installs", args)["rows"])
     pairs = {" ".join(row["keys"]): row["keys"] for row in found if OTHER not in row["keys"]}

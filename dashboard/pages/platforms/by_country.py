@@ -64,7 +64,7 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource,
         if not found:
             return Instead(messages.no_countries(data.k))
         apart = chosen.counts_once
-        total, calls, said = whole(chosen, args, found, active)
+        total, calls, said = whole(chosen, args, found, active, rounded=data.rounded)
         rows = value_rows("/platforms", search, "country", largest_rows(found, MOST, apart=apart), total, named)
         body, _, _ = table("Installs by country", (TITLE, "Installs", "Share"), rows, [])
         note = " ".join([*said, *notes(found, f"in {REST}" if apart else "not listed")])

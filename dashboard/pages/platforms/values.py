@@ -5,8 +5,7 @@ from typing import Any
 from dash import Output, html
 
 from dashboard import messages
-from dashboard.answer_rows import known_rows
-from dashboard.data_source import EVERY_DIMENSION, DataSource
+from dashboard.data_source import DataSource
 from dashboard.display_names import DIMENSIONS as DIMENSION_TITLES
 from dashboard.empty_ranges import why_empty
 from dashboard.links import link, parameter
@@ -42,17 +41,10 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         dimension, chosen = names[name], data.chosen(search)
         detailed = parameter(search, "patch") == dimension
         by = PATCH_LEVEL.get(dimension, dimension) if detailed else dimension
-        args = chosen.args(by=by, grain="period", count="latest")
-        found = [
-            row for row in known_rows(data.ask("installs", args, side_by_side=EVERY_DIMENSION)["rows"]) if row["key"]
-        ]
-        active = data.total(chosen.args())
-        if not active:
+        if not data.total(chosen.args()):
             return Instead(why_empty(data, chosen))
-        if not found:
-            return Instead(messages.too_few(data.k))
-        shown = value_table("/platforms", search, chosen, args, found, active, MOST)
-        return *shown, _level(search, dimension, detailed=detailed)
+        shown = value_table(data, "/platforms", search, by, MOST)
+        return (*shown, _level(search, dimension, detailed=detailed)) if shown else Instead(messages.too_few(data.k))
 
 
 def _level(search: str, dimension: str, *, detailed: bool) -> Any:
