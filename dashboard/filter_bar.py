@@ -6,7 +6,7 @@ from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html
 
 from dashboard import mantine as dmc
 from dashboard import views_menu
-from dashboard.bar_parts import OPENS
+from dashboard.bar_parts import INSIDE, OPENS
 from dashboard.data_source import DataSource
 from dashboard.display_names import DIMENSIONS, display_name
 from dashboard.filters import COMPARISONS, DEFAULT_RANGE, RANGES, today
@@ -168,7 +168,6 @@ def _range() -> list[Any]:
 
 
 def _picker() -> dmc.Popover:
-    inside = {"withinPortal": False}
     names = [{"value": name, "label": label} for name, label in DIMENSIONS.items() if name not in NOT_PICKED]
     return dmc.Popover(
         [
@@ -178,14 +177,14 @@ def _picker() -> dmc.Popover:
                     [
                         dmc.Select(
                             id="filter-name", label="Filter by", data=sorted(names, key=lambda one: one["label"]),
-                            searchable=True, comboboxProps=inside,
+                            searchable=True, **INSIDE,
                         ),
                         dmc.Select(
                             id="filter-condition", label="Condition", data=[{"value": "", "label": "is"}],
-                            allowDeselect=False, comboboxProps=inside,
+                            allowDeselect=False, **INSIDE,
                         ),
-                        dmc.Autocomplete(id="filter-value", label="Value", data=[], limit=200, comboboxProps=inside,
-                                         maxDropdownHeight=240),
+                        dmc.Autocomplete(id="filter-value", label="Value", data=[], limit=200, maxDropdownHeight=240,
+                                         **INSIDE),
                         dmc.Button("Add filter", id="filter-add"),
                     ],
                     gap="sm",

@@ -9,7 +9,7 @@ from core.credentials import Role
 from core.saved_views import LONGEST_SEARCH, SavedViews, View, ViewError
 from dashboard import mantine as dmc
 from dashboard import messages
-from dashboard.bar_parts import OPENS
+from dashboard.bar_parts import INSIDE, OPENS
 from dashboard.desk_digest import PATH as DESK
 from dashboard.permissions import SHELL, Callbacks, page_at
 from dashboard.regions import Instead, fill
@@ -20,14 +20,13 @@ ONLY_ME = "-"
 
 def layout() -> dmc.Popover:
     """The button and its menu, without views."""
-    inside = {"withinPortal": False}
     shared = [{"value": ONLY_ME, "label": "Only me"}] + [{"value": role, "label": text} for role, text in ROLES.items()]
     form = dmc.Stack(
         [
             dmc.TextInput(id="view-name", label="Save this view as"),
             dmc.Select(
                 id="view-shared", label="Who sees it", data=shared, value=ONLY_ME, allowDeselect=False,
-                comboboxProps=inside,
+                **INSIDE,
             ),
             dmc.TextInput(
                 id="view-mail", label="E-mail to", placeholder="name@example.com",

@@ -105,9 +105,23 @@
     window.dash_clientside.set_props("range-days", { "aria-label": text });
   }
 
+  // The focus must not go with a chip: it moves to the next one, or to the button that adds one.
+  function remove(chip) {
+    const chips = () => [...document.querySelectorAll("[data-filter]")];
+    const place = chips().indexOf(chip);
+    refine({ [chip.dataset.filter]: "" });
+    const waiting = setInterval(() => {
+      if (chip.isConnected) return;
+      clearInterval(waiting);
+      const left = chips();
+      if (document.activeElement === document.body) (left[Math.min(place, left.length - 1)] || document.getElementById("filter-picker-target")).focus();
+    }, 50);
+    setTimeout(clearInterval, 10000, waiting);
+  }
+
   document.addEventListener("click", (event) => {
     const chip = event.target.closest("[data-filter]");
-    if (chip) refine({ [chip.dataset.filter]: "" });
+    if (chip) remove(chip);
     const view = event.target.closest("[data-view]");
     if (view) window.dash_clientside.set_props("view-deleted", { data: { name: view.dataset.view, time: Date.now() } });
   });
@@ -174,7 +188,10 @@
       return [known.compared.includes(name) ? all : all.slice(0, 1), "is", ""];
     },
     addFilter(clicks, name, condition, value) {
-      if (!clicks || !name || !value) return window.dash_clientside.no_update;
+      if (!clicks) return window.dash_clientside.no_update;
+      const missing = !name ? "filter-name" : !(value || "").trim() ? "filter-value" : "";
+      document.getElementById(missing || "filter-picker-target").focus();
+      if (missing) return window.dash_clientside.no_update;
       refine({ [name + (condition === "is" ? "" : condition)]: value.trim() });
       return false;
     },

@@ -92,6 +92,30 @@ def test_a_filter_mounts_no_graph_again(page: Page) -> None:
     assert page.evaluate("history.length") == history
 
 
+def test_filters_are_added_and_removed_by_keyboard_without_losing_the_focus(tab: Page, system: System) -> None:
+    """Tab goes from field to field. What has the focus and goes away hands it to what is next to it."""
+    tab.goto(f"{system.dashboard}/platforms?os=debian&arch=x86_64")
+    focused = tab.locator(":focus")
+    expect(tab.locator("[data-filter]")).to_have_count(2)
+    expect(tab.locator(BUSY)).to_have_count(0)
+    tab.locator("#filter-picker-target").focus()
+    tab.keyboard.press("Enter")
+    for name in ("filter-name", "filter-condition", "filter-value", "filter-add"):
+        expect(focused).to_have_attribute("id", name)
+        tab.keyboard.press("Tab")
+    tab.locator("#filter-add").focus()
+    tab.keyboard.press("Enter")
+    expect(focused).to_have_attribute("id", "filter-name")  # nothing is chosen yet
+    tab.keyboard.press("Escape")
+    tab.locator("[data-filter=os]").focus()
+    tab.keyboard.press("Enter")
+    expect(tab.locator("[data-filter]")).to_have_count(1)
+    expect(focused).to_have_attribute("data-filter", "arch")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("[data-filter]")).to_have_count(0)
+    expect(focused).to_have_attribute("id", "filter-picker-target")
+
+
 def test_the_features_grid_follows_the_filter(tab: Page, system: System) -> None:
     """The grid reloads its rows and is not mounted again."""
     tab.goto(f"{system.dashboard}/features")
