@@ -84,7 +84,6 @@ class BucketGroups:
             few = keys_counted(*asked)
             found = list(self._ranked() if few is None else self._counted(few))
         self.small = {one.start: one.small for one in found if one.small is not None}
-        together = {one.start: one.sums for one in found}
         buckets = {one.start: self._bucket(one, one.sums) for one in found}
         for one in found:
             if smallest := buckets[one.start].smallest:
@@ -92,9 +91,11 @@ class BucketGroups:
         if not counts_once(self._query):
             # Only where an install may be in several groups, and the difference matters.
             unsure = [one for one in found if one.others > 1 or (one.others and one.large)]
+            together: dict[str, _Counts] = {}
             for part in _portions(unsure):
                 together |= self._together(part, buckets)
-        return [self._bucket(one, together[one.start]) for one in found]
+            buckets |= {one.start: self._bucket(one, together[one.start]) for one in unsure}
+        return list(buckets.values())
 
     def merge(self, smallest: Mapping[str, str]) -> dict[str, Group]:
         """Return the small groups of these buckets merged with the smallest large one."""

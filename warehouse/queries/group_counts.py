@@ -39,9 +39,10 @@ def texts_sql(query: MetricQuery, source: str) -> Statement:
     statement = _Statement(query, lambda name: ())
     read, days = ("features_by_month", "reported") if source == "feature" else (table(query), "days")
     sql = (
-        f"SELECT {source}::String AS value FROM {read} "  # noqa: S608
-        f"WHERE {statement.in_span(days)} AND value != '' "
-        f"GROUP BY value ORDER BY count() DESC, value LIMIT {MOST_TEXTS}"
+        "SELECT text::String AS value FROM "  # noqa: S608
+        # As they are stored, with a dictionary: ClickHouse groups by the numbers of it.
+        f"(SELECT {source} AS text, count() AS times FROM {read} WHERE {statement.in_span(days)} AND text != '' "
+        f"GROUP BY text) ORDER BY times DESC, value LIMIT {MOST_TEXTS}"
     )
     return sql, statement.parameters
 

@@ -68,7 +68,8 @@ def answer(
         for row in rows
         if row.value is not None and query.divisor > 1
     }
-    rows = [replace(row, value=row.value and row.value * query.divisor) for row in rows]
+    if query.divisor > 1:
+        rows = [replace(row, value=row.value and row.value * query.divisor) for row in rows]
     if rounded:
         rows = round_down(rows, k, add=query.metric == "feature_uses")
     answer = {
@@ -169,7 +170,8 @@ class _Question:
             named = self._named(query, {row.bucket for row in rows})
             rows = [row for row in rows if row.bucket in named]
         told = {row.bucket for row in rows}
-        return ordered([*rows, *(withheld(bucket) for bucket in buckets(query) if bucket not in told)])
+        untold = [withheld(bucket) for bucket in buckets(query) if bucket not in told]
+        return ordered([*rows, *untold]) if untold else rows
 
     def _of_groupings(self, query: MetricQuery) -> list[Row]:
         """The totals under the filters: each is a row of the groupings by all of them, or may not be told."""

@@ -10,7 +10,7 @@ from core.catalog import Catalog
 from warehouse.engine import Engine
 from warehouse.queries import dimensions, metrics, sampling, shard_sums
 from warehouse.queries.dimensions import dimension_of
-from warehouse.queries.group_counts import texts_sql
+from warehouse.queries.group_counts import MOST_TEXTS, texts_sql
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.queries.questions import hiding
 from warehouse.queries.questions.question import Question
@@ -73,10 +73,14 @@ class Reader:
         query = replace(query, divisor=self.divisor, established=self.terms.established)
 
         def texts(source: str) -> Sequence[str]:
-            key = query.start, query.end, source
-            if key not in self._texts:
-                self._texts[key] = [text for (text,) in self.query(*texts_sql(query, source))]
-            return self._texts[key]
+            for (start, end, name), known in list(self._texts.items()):
+                # Those of more days do as well if they are all.
+                if name == source and start <= query.start and end >= query.end and len(known) < MOST_TEXTS:
+                    return known
+            found = self._texts[query.start, query.end, source] = [
+                text for (text,) in self.query(*texts_sql(query, source))
+            ]
+            return found
 
         return ReportedValues(query, texts)
 
@@ -165,13 +169,17 @@ class Reader:
     def covered(self) -> tuple[int, int]:
         """Return how many installs were active in the span, and how many answered; 0 if the former are not told."""
         question = self.question
-        told = self.told(filters=question.module)
-        if not told:
-            return 0, 0
         features = "feature" in question.options
-        if not (question.conditions or features or self.terms.established) and self.divisor == 1:
-            (installs,) = told.values()
-            return installs, installs
+        exact = self.divisor == 1 and not self.terms.established
+        plain = exact and not (question.conditions or features)
+        # All installs are told if they are k, which the statement below says. Those of a module may be folded.
+        if plain or question.module or not exact:
+            told = self.told(filters=question.module)
+            if not told:
+                return 0, 0
+            if plain:
+                (installs,) = told.values()
+                return installs, installs
         values = self.values(question.installs(filters=question.module))
         module = [values.condition("module", "module")] if question.module else []
         names = sorted(map(dimension_of, question.conditions))
@@ -194,6 +202,8 @@ class Reader:
             f"FROM ({' UNION ALL '.join(parts)}) AS parts GROUP BY install)"
         )
         ((active, answered),) = self.query(self.added_up(sql, (), ("all_active", "answered")), values.parameters)
+        if exact and active < self.terms.k:
+            return 0, 0
         return active, answered
 
     def count(self, installs: int) -> int:
