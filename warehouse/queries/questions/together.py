@@ -98,16 +98,17 @@ def _counts(reader: Reader, names: list[str]) -> _Counts:
         for name in question.conditions
     )
     parts = [
-        f"SELECT install, if({used} != 0, {bits}, 0)::UInt64 AS features, 1 AS reports, "  # noqa: S608
-        f"0 AS fits FROM features_by_month WHERE {values.in_span('reported')}{module}",
-        "SELECT install, 0::UInt64 AS features, 0 AS reports, 1 AS fits FROM installs_by_month "  # noqa: S608
+        # The flags have a 1 for an install that reports features, and a 2 for one that fits.
+        f"SELECT install, if({used} != 0, {bits}, 0)::UInt64 AS features, 1::UInt8 AS flags "  # noqa: S608
+        f"FROM features_by_month WHERE {values.in_span('reported')}{module}",
+        "SELECT install, 0::UInt64 AS features, 2::UInt8 AS flags FROM installs_by_month "  # noqa: S608
         f"WHERE {values.in_span('days')}{module}{fits}",
     ]
     masks = (
-        "SELECT groupBitOr(features) AS mask, max(reports) AS reporting FROM "  # noqa: S608
-        f"({' UNION ALL '.join(parts)}) GROUP BY install HAVING max(fits)"
+        "SELECT groupBitOr(features) AS mask, groupBitOr(flags) AS found FROM "  # noqa: S608
+        f"({' UNION ALL '.join(parts)}) GROUP BY install HAVING bitTest(found, 1)"
     )
-    sets = f"SELECT mask, reporting, count() AS installs FROM ({masks}) GROUP BY mask, reporting"  # noqa: S608
+    sets = f"SELECT mask, bitTest(found, 0) AS reporting, count() AS installs FROM ({masks}) GROUP BY mask, reporting"  # noqa: S608
     ones = f"arrayConcat(bitPositionsToArray(mask), if(reporting, [{_REPORTS}, {_ALL}], [{_ALL}]))"
     not_below = f"bitPositionsToArray(bitAnd(mask, bitShiftLeft({2**64 - 1}::UInt64, one)))"
     others = f"if(one < {MOST_FEATURES}, {not_below}, [{_ALL}])"
