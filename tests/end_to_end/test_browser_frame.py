@@ -264,6 +264,8 @@ def test_what_is_in_view_is_asked_for_first(page: Page) -> None:
         return any(f"..{name}-message." in output for output in asked)
 
     page.set_viewport_size({"width": 1280, "height": 720})
+    for last in ("installs_by_whmcs_series-body", "installs_by_version-body"):
+        expect(page.locator(f"#{last} table")).to_be_visible()
     page.wait_for_load_state("networkidle")
     page.on("request", lambda request: asked.append(output(request)) if "_dash-update" in request.url else None)
     page.route(CALLBACKS, lambda _route: None)  # no request goes on
