@@ -3,8 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from dashboard.charts.palette import REST
 from warehouse.queries.small_groups import OTHER
+
+# All that a card does not list because it is not among the largest. It has what is in `(other)`, too.
+REST = "(rest)"
+# Names of no value: nothing is filtered by them.
+SUMS = (OTHER, REST)
 
 Row = dict[str, Any]  # a row of the read API: bucket, key, value (None: fewer than k)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, urlencode
 
-from dashboard.charts.palette import SUMS
+from dashboard.answer_rows import SUMS
 
 
 def link(path: str, search: str | None, changes: Mapping[str, str] | None = None) -> str:

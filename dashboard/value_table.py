@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dashboard.answer_rows import Row, known_rows, largest_rows
-from dashboard.charts.palette import REST
+from dashboard.answer_rows import REST, Row, known_rows, largest_rows
 from dashboard.conditions import coverage, of_all, of_any_module
 from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.display_names import DIMENSIONS

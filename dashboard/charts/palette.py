@@ -2,13 +2,9 @@
 
 from collections.abc import Sequence
 
+from dashboard.answer_rows import SUMS
 from dashboard.charts.style import GREY
-from warehouse.queries.small_groups import OTHER
 
-# All that a card does not list because it is not among the largest. It has what is in `(other)`, too.
-REST = "(rest)"
-# Names of no value: nothing is filtered by them.
-SUMS = (OTHER, REST)
 PALETTE = ("#5c7cfa", "#d55e00", "#009e73", "#cc79a7", "#b58900", "#3a9bd0", "#8b6fd1", "#a6761d")
 
 

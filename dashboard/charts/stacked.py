@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from datetime import date
 
-from dashboard.charts.palette import PALETTE, REST
+from dashboard.answer_rows import REST
+from dashboard.charts.palette import PALETTE
 from dashboard.charts.shares import LEGEND, weekly_axis, weekly_bars
 from dashboard.charts.style import LAYOUT, Figure
 from dashboard.formatting import count

@@ -6,10 +6,9 @@ from typing import Any
 from dash import ClientsideFunction, Dash, Input, Output, dcc, html
 
 from dashboard import messages
-from dashboard.answer_rows import Row, known_rows, largest_rows
+from dashboard.answer_rows import REST, Row, known_rows, largest_rows
 from dashboard.cards import definition, shown_table
 from dashboard.charts.country_map import country_map
-from dashboard.charts.palette import REST
 from dashboard.charts.tables import ShownTable
 from dashboard.countries import ATLAS, countries, named, outlines
 from dashboard.data_source import EVERY_DIMENSION, DataSource

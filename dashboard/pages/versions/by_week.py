@@ -4,8 +4,9 @@ from datetime import date
 from typing import Any
 
 from dashboard import filters, messages
+from dashboard.answer_rows import REST
 from dashboard.cards import DrawnChart, chart_outputs, chart_values
-from dashboard.charts.palette import PALETTE, REST
+from dashboard.charts.palette import PALETTE
 from dashboard.charts.registry import CHARTS
 from dashboard.charts.tables import table_by_date
 from dashboard.conditions import OF_VERSIONS, among, not_applied
