@@ -61,7 +61,7 @@ class EmptyEngine(Engine):
             return [(min((loader[1] for loader in self.loaders), default=None), len(self.loaders))]
         if sql.startswith("SELECT sum(bitCount(") or "uniqExact(install) FROM (" in sql:
             return [(0,)]
-        if " AS all_active" in sql:
+        if "module NOT IN {without" in sql or " AS all_active" in sql:
             return [(0, 0)]
         if sql.startswith("SELECT sumForEach("):  # of the question `lifecycle`
             return [([], [], [], [], [])]

@@ -117,8 +117,7 @@ def test_what_root_makes_in_the_home_belongs_to_its_owner(home: Path, words: tup
 @pytest.mark.parametrize("word", ["collector", "dashboard", "serve"])
 def test_a_service_that_root_starts_has_no_right_but_the_owner_s(home: Path, word: str) -> None:
     """A start fails with one line if it needs rights that the home's owner lacks."""
-    bind = "127.0.0.1:80"
-    done = pharos(home, word, PHAROS_COLLECTOR_BIND=bind, PHAROS_DASHBOARD_BIND=bind)
+    done = pharos(home, word, PHAROS_COLLECTOR_BIND="127.0.0.1:80", PHAROS_DASHBOARD_BIND="127.0.0.1:81")
     assert done.returncode == 1
     assert done.stderr.startswith("pharos: PHAROS_" if CAN_RUN else "pharos: nobody, the owner of ")
     assert len(done.stderr.splitlines()) == 1
