@@ -3,6 +3,7 @@
 import json
 import re
 import sqlite3
+import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from collector.planes import legible
 from collector.validate import MAX_BATCH
+from core.credentials import NEW_SECONDS
 from tests.collector import abuse
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
@@ -116,6 +118,7 @@ def test_a_batch_has_at_most_500(live: Collector) -> None:
 def test_a_key_for_one_module_takes_that_module_alone(live: Collector) -> None:
     """A module's key accepts no other module: alone this is a 403, in a batch a rejection."""
     key = pharos(live.home, "keys", "new", "--module", "invoice_pro").stdout.strip()
+    time.sleep(NEW_SECONDS)  # all workers know it
     other = beacon({"module.name": "other_module"})
     assert counts(live.post(beacon(), key=key).json) == (1, 0, 0)
     assert live.post(other, key=key).why == (403, "module_not_allowed", "module.name")
