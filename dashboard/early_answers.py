@@ -13,7 +13,7 @@ from flask import Flask, Response, copy_current_request_context, g, request
 from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 
-from dashboard.permissions import EXTENSION, Callbacks, Page, Registered, is_page_request, page_at
+from dashboard.permissions import EXTENSION, Callbacks, Registered, is_page_request, page_at
 from dashboard.question_limit import QuestionLimit
 
 TOLD = "-told"  # ends the name of what passes the address on, so that other callbacks go first
@@ -28,7 +28,7 @@ def register(server: Flask, questions: QuestionLimit) -> None:
         page = page_at(request.path) if request.method == "GET" and is_page_request() else None
         if response.status_code != 200 or page is None or not current_user.is_authenticated:
             return response
-        asked = [each for each in callbacks.of(page) if _asks_for_address(each)] if _has_figures(page) else []
+        asked = [each for each in callbacks.of(page) if _asks_for_address(each)] if page.of_usage else []
         asker = f"user {current_user.name}"
         if asked and questions.enter_if_free(asker):
             threading.Thread(
@@ -49,11 +49,6 @@ def _answer(asked: list[Registered], questions: QuestionLimit, asker: str) -> No
                 callback.function(*(search for _ in callback.inputs))
     finally:
         questions.leave(asker)
-
-
-def _has_figures(page: Page) -> bool:
-    """Whether all that the page shows are figures of the usage plane. What else is read is logged, for each reader."""
-    return page.group == "Product" and "range" in page.controls
 
 
 def _asks_for_address(callback: Registered) -> bool:

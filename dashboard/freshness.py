@@ -24,7 +24,7 @@ def register(callbacks: Callbacks, page: Page, data: DataSource, trigger: Any) -
     @fill(callbacks, page, f"{page.name}-freshness", outputs, trigger, content=False)
     def freshness(trigger: Any) -> tuple[str, Any]:
         try:
-            return describe(data, page, _begin(data, trigger) if "range" in page.controls else None)
+            return describe(data, page, _begin(data, trigger) if page.reported else None)
         except EngineError:
             return "", ""  # the message of the page's own region says so
 
@@ -51,8 +51,7 @@ def describe(data: DataSource, page: Page, begin: date | None) -> tuple[str, Any
         return "", stale(None, [], now)
     time = datetime.fromisoformat(fresh_to)
     since = f"from {day(begin)} " if begin else ""
-    rounded = data.rounded and page.reported and page.group == "Product"
-    installs = f" · installs in multiples of {data.k}" if rounded else ""
+    installs = f" · installs in multiples of {data.k}" if data.rounded and page.of_usage else ""
     told = f"Data {since}up to {moment(fresh_to)}{installs}"
     return told, stale(time, data.loaders(), now) if now - time > LATE else ""
 

@@ -51,6 +51,11 @@ class Page:
         """Whether a report can be made of the page: it has figures of a range."""
         return "range" in self.controls
 
+    @property
+    def of_usage(self) -> bool:
+        """Whether all that it shows are figures of the usage plane. What else is read is logged, for each reader."""
+        return self.group == "Product" and self.reported
+
 
 PAGES = (
     Page("overview", "/", "Today", EVERYONE),

@@ -8,6 +8,7 @@ from dashboard.conditions import coverage, of_all, of_any_module
 from dashboard.data_source import EVERY_DIMENSION, DataSource, api_call
 from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
+from dashboard.formatting import count
 from dashboard.links import filter_link
 from dashboard.messages import ALL_FOLDED
 from dashboard.tables import Cell, Linked, Part, table
@@ -31,13 +32,18 @@ def value_table(
     shown = largest_rows(found, most, apart=apart)
     named = sum(row["key"] != OTHER for row in found)
     total, calls, notes = whole(chosen, args, shown, active, rounded=data.rounded)
-    if named > most:
-        notes.append(f"The {most} largest of {named}; the others are {f'in {REST}' if apart else 'not shown'}.")
-    if not named:
-        notes.append(ALL_FOLDED)
+    notes += unlisted(named, most, apart=apart)
     title = DIMENSIONS[by]
     rows = value_rows(path, search, by, shown, total, name)
     return table(f"Installs by {title}", (title, "Installs", "Share"), rows, calls, " ".join(notes))
+
+
+def unlisted(named: int, most: int, *, apart: bool) -> list[str]:
+    """What is said where so many values have a name, and `most` are listed. `apart`: they can be added up."""
+    if not named:
+        return [ALL_FOLDED]
+    others = f"in {REST}" if apart else "not shown"
+    return [f"The {most} largest of {count(named)}; the others are {others}."] if named > most else []
 
 
 def whole(

@@ -9,42 +9,44 @@ from dashboard.answer_rows import known_rows, largest_rows
 from dashboard.conditions import among
 from dashboard.countries import named
 from dashboard.data_source import DataSource, api_call
-from dashboard.formatting import count
 from dashboard.links import link
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import HIDDEN, SHOWN, Instead, fill, fill_each
 from dashboard.tables import Linked, Part, table, table_card, table_outputs
-from dashboard.value_table import value_table
+from dashboard.value_table import unlisted, value_table
 from warehouse.queries.small_groups import OTHER
 
 MOST = 8
-VERSIONS = "installs_by_version"
-# The dimension and the title of each card.
+# The dimension of each card, and its title.
 CARDS = {
-    VERSIONS: ("version", "Module versions"),
-    "installs_by_license_status": ("license_status", "License status"),
-    "installs_by_os": ("os", "Operating systems"),
-    "installs_by_virtualization": ("virtualization", "Virtualization"),
-    "installs_by_php_series": ("php_series", "PHP versions"),
-    "installs_by_whmcs_series": ("whmcs_series", "WHMCS versions"),
-    "installs_by_country": ("country", "Countries"),
+    "version": "Module versions",
+    "license_status": "License status",
+    "os": "Operating systems",
+    "virtualization": "Virtualization",
+    "php_series": "PHP versions",
+    "whmcs_series": "WHMCS versions",
+    "country": "Countries",
 }
-# Without a country database no install has a country: then there is no card.
-COUNTRIES = "installs_by_country"
+
+
+def _name(dimension: str) -> str:
+    return f"installs_by_{dimension}"
 
 
 def layout() -> html.Div:
     """The cards, empty."""
-    cards = [table_card(name, title, None, dimension) for name, (dimension, title) in CARDS.items()]
+    cards = [table_card(_name(dimension), title, None, dimension) for dimension, title in CARDS.items()]
     return html.Div(cards, className="charts")
 
 
 def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) -> None:
     """The callbacks of the cards. One statement counts all dimensions, except the versions of several modules."""
-    outputs = {name: table_outputs(name) for name in CARDS if name != VERSIONS}
-    outputs[COUNTRIES].append(Output(f"{COUNTRIES}-card", "style"))
+    versions_card, countries_card = _name("version"), _name("country")
+    names = {_name(dimension): dimension for dimension in CARDS if dimension != "version"}
+    outputs = {name: table_outputs(name) for name in names}
+    outputs[countries_card].append(Output(f"{countries_card}-card", "style"))
 
-    @fill(callbacks, page, VERSIONS, table_outputs(VERSIONS), search)
+    @fill(callbacks, page, versions_card, table_outputs(versions_card), search)
     def versions(search: str) -> Instead | tuple[Any, ...]:
         chosen = data.chosen(search)
         found = value_table(data, "/", search, "version", MOST) if chosen.module else _of_each_module(data, search)
@@ -52,10 +54,10 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
 
     @fill_each(callbacks, page, outputs, search)
     def installs_by(name: str, search: str) -> Instead | tuple[Any, ...]:
-        dimension, _ = CARDS[name]
-        found = value_table(data, "/", search, dimension, MOST, named if name == COUNTRIES else str)
-        if name != COUNTRIES:
-            return found or Instead(messages.too_few(data.k))
+        if name != countries_card:
+            return value_table(data, "/", search, names[name], MOST) or Instead(messages.too_few(data.k))
+        found = value_table(data, "/", search, "country", MOST, named)
+        # Without a country database no install has a country: then there is no card.
         return (*found, SHOWN) if found else (None, "", None, HIDDEN)
 
 
@@ -69,19 +71,12 @@ def _of_each_module(data: DataSource, search: str) -> tuple[Any, ...] | None:
     active, shown = data.total(chosen.args()), largest_rows(rows, MOST, apart=False)
     if not active or not shown:
         return None
+    links = {key: link("/", search, {"module": module, "version": version}) for key, (module, version) in pairs.items()}
     cells = [
-        (Linked(row["key"], _filtered(search, *pairs[row["key"]]) if row["key"] in pairs else "", refine=True),
-         row["value"], Part(row["value"] / active))
+        (Linked(row["key"], links.get(row["key"], ""), refine=True), row["value"], Part(row["value"] / active))
         for row in shown
-    ]  # fmt: skip
-    note = f"Shares are of all {among(chosen.conditions, 'active installs')}; choose a module for those of its own."
-    if len(pairs) > MOST:
-        note += f" The {MOST} largest of {count(len(pairs))}; the others are not shown."
-    if not pairs:
-        note += f" {messages.ALL_FOLDED}"
+    ]
+    whose = f"Shares are of all {among(chosen.conditions, 'active installs')}; choose a module for those of its own."
+    note = " ".join([whose, *unlisted(len(pairs), MOST, apart=False)])
     calls = [api_call("installs", args), api_call("installs", chosen.args(grain="period"))]
     return table("Installs by module and version", ("Module and version", "Installs", "Share"), cells, calls, note)
-
-
-def _filtered(search: str, module: str, version: str) -> str:
-    return link("/", search, {"module": module, "version": version})
