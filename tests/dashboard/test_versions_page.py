@@ -136,6 +136,27 @@ def test_a_release_of_which_the_filters_tell_nothing_is_still_the_newest(
     assert shown["columns"] == ["Day", "3.3.0"]
 
 
+def test_a_newest_release_on_too_few_installs_has_a_message_in_place_of_an_empty_chart(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without filters, too. So has the adoption, if no other release has a share."""
+
+    def adoption(_data: Any, _args: Mapping[str, str], versions: Sequence[str]) -> dict[str, Any]:
+        rows = [{"share": None, "installs": None, "of": 40}] * 9
+        return {
+            name: {"released": str(RELEASED), "released_by": "catalog", "rows": rows if name == "4.0.0" else []}
+            for name in versions
+        }
+
+    monkeypatch.setattr(DataSource, "adoption_of_each_version", adoption)
+    client, search = visit("product"), "?module=invoice_pro"
+    assert "4.0.0 is on too few installs to say anything." in str(fill(client, "watch", search)["watch-said"])
+    for region in ("release_watch", "adoption_since_release"):
+        filled = fill(client, region, search)
+        assert "Too few installs to show" in str(filled[f"{region}-message"])
+        assert filled[f"{region}-content"]["style"] == {"display": "none"}
+
+
 @pytest.mark.parametrize(
     ("filters", "listed"),
     [

@@ -24,9 +24,9 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         if isinstance(asked, Instead):
             return asked
         found = [one for one in asked.releases if one.age >= 0]
-        if asked.chosen.conditions and not found:
+        if not found:
             return Instead(messages.too_few(data.k))
-        curves = {one.version: one.curve for one in found or asked.releases}
+        curves = {one.version: one.curve for one in found}
         words = [
             f"{one.version} (released {day(one.released)}): {share(one.curve[one.age] or 0)} after {one.age} days"
             for one in found

@@ -68,10 +68,10 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         if isinstance(asked, Instead):
             return asked
         release, *earlier = asked.releases
-        if asked.chosen.conditions and release.age < 0:
+        if release.age < 0:
             return Instead(messages.too_few(data.k))
-        around = of_module.band(earlier, max(release.age, 0))
-        curve = release.curve[: max(release.age, 0) + 1]
+        around = of_module.band(earlier, release.age)
+        curve = release.curve[: release.age + 1]
         grey = (
             f"Grey: from the lowest to the highest of the {len(earlier)} releases before at the same age, of each "
             "up to the day before a higher version came out. It ends where only one of them is left."
