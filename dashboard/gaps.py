@@ -1,6 +1,6 @@
 """Gaps in the data: finds days and hours without a beacon of any module, and describes them in words."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TypeVar
@@ -35,7 +35,7 @@ def silent_hours(first: datetime | None, received: Collection[datetime], hours: 
     return [hour for hour in over if hour not in received and first is not None and hour > first]
 
 
-def in_days(silent: list[date]) -> str:
+def in_days(silent: Sequence[date]) -> str:
     """A sentence that lists the days, "" for none."""
     return _sentence([f"on {days(start, end)}" for start, end in _runs(silent, DAY)], len(silent), "day")
 
@@ -56,7 +56,7 @@ def _sentence(spans: list[str], number: int, unit: str) -> str:
     return f"No beacons of any module {named}: {what}."
 
 
-def _runs(moments: list[Moment], step: timedelta) -> list[tuple[Moment, Moment]]:
+def _runs(moments: Sequence[Moment], step: timedelta) -> list[tuple[Moment, Moment]]:
     runs: list[tuple[Moment, Moment]] = []
     for one in moments:
         if runs and runs[-1][1] + step == one:

@@ -1,6 +1,6 @@
 """Charts of counts by week, stacked: installs by what they report, flags by rule. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 
 from dashboard.answer_rows import REST
@@ -25,10 +25,19 @@ def counts_by_week(weeks: Sequence[date], series: Mapping[str, Sequence[int | No
     return {"data": data, "layout": layout}
 
 
-def largest_series(found: Mapping[str, Mapping[date, int]], weeks: Sequence[date]) -> dict[str, list[int | None]]:
-    """The largest series of all weeks, the largest first, and `(rest)` with all others, or `(other)` if it is all."""
+def largest_series(
+    found: Mapping[str, Mapping[date, int]], weeks: Sequence[date], unknown: Collection[date] = ()
+) -> dict[str, list[int | None]]:
+    """The largest series of all weeks, the largest first, and `(rest)` with all others, or `(other)` if it is all.
+
+    In an `unknown` week they have no value; in another one a series that is not found is 0.
+    """
+
+    def of_weeks(names: Collection[str]) -> list[int | None]:
+        return [None if week in unknown else sum(found[name].get(week, 0) for name in names) for week in weeks]
+
     size = {name: sum(by_week.values()) for name, by_week in found.items() if name != OTHER}
     named = sorted(size, key=lambda name: (-size[name], name))[: len(PALETTE)]
-    series: dict[str, list[int | None]] = {name: [found[name].get(week, 0) for week in weeks] for name in named}
-    rest = [sum(by_week.get(week, 0) for name, by_week in found.items() if name not in series) for week in weeks]
-    return {**series, REST if len(size) > len(named) else OTHER: list(rest)} if any(rest) else series
+    series = {name: of_weeks([name]) for name in named}
+    rest = of_weeks(found.keys() - series.keys())
+    return {**series, REST if len(size) > len(named) else OTHER: rest} if any(rest) else series

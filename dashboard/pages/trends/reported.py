@@ -27,12 +27,13 @@ def _register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, c
     @fill(callbacks, page, chart, chart_outputs(chart), search)
     def by_week(search: str) -> Instead | tuple[Any, ...]:
         chosen = data.chosen(search)
-        found, weeks, call = installs_by_week(data, chosen, dimension, filters.today())
-        if not weeks:
+        found = installs_by_week(data, chosen, dimension, filters.today())
+        if not found.weeks:
             return Instead(messages.too_few(data.k))
-        series = largest_series(found, weeks)
+        series = largest_series(found.installs, found.weeks, found.unknown)
         words = ", ".join(f"{name} {count(values[-1] or 0)}" for name, values in series.items() if values[-1])
-        figure = CHARTS[chart].figure(weeks, series, "installs")
-        summary = f"Installs in the last whole week: {words}."
-        note = f"{covered(chosen.conditions)} {of_any_module(chosen.module, dimension)}".strip()
-        return chart_values(DrawnChart(figure, summary, note, table_by_date(series, weeks, [call])))
+        figure = CHARTS[chart].figure(found.weeks, series, "installs")
+        summary = f"Installs in the last whole week: {words or 'not told'}."
+        notes = [covered(chosen.conditions), of_any_module(chosen.module, dimension), found.gaps(data.k)]
+        note = " ".join(filter(None, notes))
+        return chart_values(DrawnChart(figure, summary, note, table_by_date(series, found.weeks, [found.call])))
