@@ -75,6 +75,26 @@ def test_a_week_that_is_not_the_last_one_is_named(visit: Visit, monkeypatch: pyt
         assert f"{named} 26 installs were new and 6 were lost" in said
 
 
+@pytest.mark.parametrize("module", ["", "&module=invoice_pro"])
+@pytest.mark.parametrize("condition", ["", "&license_status=licensed"])
+def test_a_figure_says_itself_how_an_install_meets_the_filters(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, module: str, condition: str
+) -> None:
+    """Those of weeks count any report, the others the latest one: of all modules, that of any of them."""
+    count_from(beacons(range(40), 5, "3.3.0", license={"status": "licensed"}), monkeypatch)
+    week = {"bucket": str(a_day(13)), **dict.fromkeys(("new", "returning", "resurrected", "lost"), 9)}
+    monkeypatch.setattr(lifecycle, "last_weeks", lambda *_: [week, week])
+    client, search = visit("product"), f"?range=28d{module}{condition}"
+    cards = fill(client, "lifecycle", overview_told=search)
+    any_report = "any report of the week"
+    for name in lifecycle.CARDS:
+        assert (f", by {any_report}" in cards[f"week-{name}-hint"]["children"]) == bool(condition)
+    said = str(fill(client, "changed", overview_told=search))
+    assert (f"9 installs that met the filters with {any_report} were new and 9 were lost" in said) == bool(condition)
+    active = fill(client, "overview-figures", search)["active_installs-hint"]["children"]
+    assert (", by the latest report of any of their modules" in active) == (bool(condition) and not module)
+
+
 def test_what_is_new_rose_from_nothing(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing was folded in the period before: a version and a feature that are not in it had no install."""
     rows, said = moved(

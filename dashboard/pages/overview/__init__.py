@@ -47,8 +47,6 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             counted = "With a filter by feature, an install counts under each value that it reported in the range."
         elif not chosen.module:
             counted += " Module versions are the exception: it counts under each version of each module."
-        if chosen.conditions:
-            counted += " New, returning and lost installs met the filters with any report in the week."
         return (f"{folded}{messages.precision(data, chosen)}{counted}",)
 
     freshness.register(callbacks, page, data, search)

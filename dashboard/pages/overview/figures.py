@@ -6,12 +6,14 @@ from dash import Input, html
 
 from dashboard.answer_rows import known_rows
 from dashboard.cards import FigureText, figure_card, figure_outputs, figure_values
+from dashboard.conditions import OF_MODULES, OF_VERSIONS
 from dashboard.data_source import EVERY_DIMENSION, DataSource
 from dashboard.filters import Filters, before_in_words, today
 from dashboard.formatting import count, days, plural, share, withheld
 from dashboard.permissions import Callbacks, Page
 from dashboard.question_limit import at_once
 from dashboard.regions import fill, loading, region
+from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.small_groups import OTHER
 
 # The label of each card, and its term in the glossary.
@@ -21,6 +23,8 @@ CARDS = {
     "active_modules": ("Modules", "modules"),
     "licensed_installs": ("Licensed", "licensed"),
 }
+
+OF_ANY_MODULE = "by the latest report of any of their modules"
 
 
 def layout() -> html.Div:
@@ -44,7 +48,10 @@ def _texts(data: DataSource, chosen: Filters) -> list[FigureText]:
 
 def _active(data: DataSource, chosen: Filters) -> FigureText:
     total = data.total(chosen.args())
-    return FigureText(count(total) if total else "–", days(chosen.start, chosen.end))
+    filtered = {dimension_of(name) for name in chosen.conditions}
+    latest = chosen.counts_once and not chosen.module and filtered & {*OF_MODULES, *OF_VERSIONS}
+    hint = f"{days(chosen.start, chosen.end)}{f', {OF_ANY_MODULE}' if latest else ''}"
+    return FigureText(count(total) if total else "–", hint)
 
 
 def _change(data: DataSource, chosen: Filters) -> FigureText:
@@ -75,5 +82,5 @@ def _licensed(data: DataSource, chosen: Filters) -> FigureText:
     licensed = next((row["value"] for row in known_rows(rows) if row["key"] == "licensed"), None)
     if not total or licensed is None:
         return FigureText("–", withheld(data.k) if data.k > 1 else "no install reported it")
-    last = "reported licensed last" if chosen.module else "by the latest report of any of their modules"
+    last = "reported licensed last" if chosen.module else OF_ANY_MODULE
     return FigureText(share(licensed / total), f"{plural(licensed, 'install')} {last}")

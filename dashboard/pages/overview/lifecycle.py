@@ -17,6 +17,9 @@ from dashboard.weekly import after_whole_weeks
 
 CARDS = {"new": "New installs", "returning": "Active before, too", "resurrected": "Came back", "lost": "Lost installs"}
 
+# How filters hold in this question. Other figures of the page are of the latest report.
+ANY_REPORT = "any report of the week"
+
 
 def layout() -> html.Div:
     """The cards without their figures."""
@@ -33,7 +36,8 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         if not data.total(chosen.args()):
             return NOTHING
         weeks = last_weeks(data, chosen)
-        return figure_values(*(_figure(weeks, name, data.k) for name in CARDS))
+        met = f", by {ANY_REPORT}" if chosen.conditions else ""
+        return figure_values(*(_figure(weeks, name, data.k, met) for name in CARDS))
 
 
 def last_weeks(data: DataSource, chosen: Filters) -> list[dict[str, Any]]:
@@ -44,11 +48,12 @@ def last_weeks(data: DataSource, chosen: Filters) -> list[dict[str, Any]]:
     return rows
 
 
-def _figure(weeks: list[dict[str, Any]], name: str, k: int) -> FigureText:
+def _figure(weeks: list[dict[str, Any]], name: str, k: int, met: str = "") -> FigureText:
+    """The text of a card. `met` says of a number how filters hold for its installs."""
     last, before = weeks[-1], weeks[-2]
     start = date.fromisoformat(last["bucket"])
     week = days(start, start + timedelta(days=6))
     if last[name] is None:
         return FigureText("–", f"not told, {week}" if k > 1 else week)
     then = "" if before[name] is None else f"; {count(before[name])} the week before"
-    return FigureText(count(last[name]), f"{week}{then}")
+    return FigureText(count(last[name]), f"{week}{met}{then}")
