@@ -133,7 +133,8 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     if settings.smtp_url:
         address = settings.dashboard_url
         alert, cases = partial(alert_of, data), partial(digest_of, casework, address)
-        senders.append(Digests(views, credentials, report, alert, cases, settings.smtp_url, address))
+        smtp, synthetic = settings.smtp_url, home.synthetic.exists
+        senders.append(Digests(views, credentials, report, alert, cases, smtp, address, synthetic=synthetic))
     server.extensions[SENDERS] = senders
     return server
 

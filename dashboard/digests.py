@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from core import logs
@@ -83,6 +84,13 @@ def alert_message(view: View, text: str, address: str) -> EmailMessage:
     return mail
 
 
+def say_synthetic(mail: EmailMessage) -> None:
+    """Say in the subject and at the top of the text that the figures are those of the demonstration."""
+    mail.replace_header("Subject", f"{mail['Subject']} (synthetic demonstration data)")
+    text: Any = mail.get_body(("plain",))
+    text.set_content(f"Synthetic demonstration data\n\n{text.get_content()}")
+
+
 def address_to(mail: EmailMessage, view: View, sender: str, key: Key, now: datetime) -> None:
     """Set sender, receiver and date, and an id by which a mail server knows an e-mail that it gets a second time."""
     mail["From"], mail["To"], mail["Date"] = sender, view.mail, now
@@ -140,8 +148,11 @@ class Digests:
         url: str,
         address: str,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        *,
+        synthetic: Callable[[], bool] = lambda: False,
     ) -> None:
         self._views, self._credentials, self._address, self._clock = views, credentials, address, clock
+        self._synthetic = synthetic
         self._render, self._alert, self._cases = render, alert, cases
         self._sender, self._send = smtp(url)
         self._stop = threading.Event()
@@ -229,6 +240,8 @@ class Digests:
                 if owner is None:
                     continue
                 if key not in self._sent and (made := mail(view, owner.role)) is not None:
+                    if self._synthetic():
+                        say_synthetic(made)
                     address_to(made, view, self._sender, key, now)
                     self._send(made)
                     sent += 1

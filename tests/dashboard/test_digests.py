@@ -5,6 +5,7 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from email.message import EmailMessage
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from core.credentials import Credentials, Role
 from core.saved_views import SavedViews, View, ViewError
 from core.settings import SettingError, Settings
 from dashboard import digests
+from dashboard.alerts import Alert
 from dashboard.digests import Digests, due
 
 URL = "smtp://user:p%40ss@mail.example:2525?from=pharos@example.com"
@@ -97,6 +99,32 @@ def test_a_digest_is_sent_once_as_its_owner_sees_it(
     assert [part.get_filename() for part in mail.iter_attachments()] == ["report.html"]
     assert [part.get_content_charset() for part in mail.iter_attachments()] == ["utf-8"]
     assert (mail["Date"].datetime, mail["Auto-Submitted"]) == (NOON, "auto-generated")
+
+
+@pytest.mark.parametrize("synthetic", [True, False])
+def test_every_email_says_that_the_data_is_synthetic(
+    views: SavedViews, credentials: Credentials, sent: list[EmailMessage], synthetic: bool
+) -> None:
+    """The digest, the alert and that of the cases, in the subject and in the text, as the pages do; no other does."""
+    views.save(View("licensing", "Desk", "/licensing", "", mail="desk@example.com"))
+    cases = EmailMessage()
+    cases["Subject"] = "Pharos: Desk, 30 cases, 2 new"
+    cases.set_content("Thirty cases.\n")
+    cases.add_attachment(b"case", maintype="text", subtype="csv", filename="cases.csv", params={"charset": "utf-8"})
+    alert = Alert(NOON.date(), 1, 5, 9)
+    sender = Digests(
+        views, credentials, lambda *_: "<p>report</p>", lambda *_: alert, lambda *_: cases, URL, HOST, lambda: NOON,
+        synthetic=lambda: synthetic,
+    )  # fmt: skip
+    assert (sender.send_due(), sender.send_alerts(), sender.send_cases()) == (1, 1, 1)
+    for mail in sent:
+        read: Any = message_from_bytes(mail.as_bytes(), policy=policy.default)
+        plain = read.get_body(("plain",)).get_content()
+        assert plain.startswith("Synthetic demonstration data\n\n") == synthetic
+        assert read["Subject"].endswith(" (synthetic demonstration data)") == synthetic
+    assert [[part.get_filename() for part in mail.iter_attachments()] for mail in sent] == [
+        ["report.html"], [], ["cases.csv"],
+    ]  # fmt: skip
 
 
 def test_a_digest_that_fails_is_sent_later(
