@@ -46,6 +46,7 @@ from dashboard.permissions import Callbacks
 from dashboard.question_limit import QuestionLimit, client_gone
 from dashboard.report import Report
 from dashboard.reported_releases import with_reported
+from dashboard.sent_emails import SentEmails
 from dashboard.webhook import Webhook
 from warehouse.engine import Engine
 from warehouse.limited_engine import LimitedEngine
@@ -122,7 +123,8 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     )
     server.register_blueprint(api)
     _register_refusals(server)
-    dash_app, reports = _dash(server, home, data, views)
+    emails = SentEmails(measured.count_email)
+    dash_app, reports = _dash(server, home, data, views, emails)
     # Dash completes its set-up in the first request. Here that is not a visitor's, and no second one runs beside it.
     with server.test_request_context("/healthz"):
         server.preprocess_request()
@@ -134,12 +136,13 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
         address = settings.dashboard_url
         alert, cases = partial(alert_of, data), partial(digest_of, casework, address)
         smtp, synthetic = settings.smtp_url, home.synthetic.exists
-        senders.append(Digests(views, credentials, report, alert, cases, smtp, address, synthetic=synthetic))
+        senders.append(Digests(views, credentials, report, alert, cases, smtp, address, emails, synthetic=synthetic))
+        measured.sends_emails()
     server.extensions[SENDERS] = senders
     return server
 
 
-def _dash(server: Flask, home: Home, data: DataSource, views: SavedViews) -> tuple[Dash, Report]:
+def _dash(server: Flask, home: Home, data: DataSource, views: SavedViews, emails: SentEmails) -> tuple[Dash, Report]:
     dash_app = Dash(
         "dashboard",
         server=server,
@@ -155,7 +158,7 @@ def _dash(server: Flask, home: Home, data: DataSource, views: SavedViews) -> tup
     dash_app.index_string = _INDEX
     dash_app.layout = lambda: app_shell.layout(home.synthetic.exists())
     callbacks = Callbacks(dash_app)
-    app_shell.register(dash_app, callbacks, data, views)
+    app_shell.register(dash_app, callbacks, data, views, emails)
     pages: dict[str, Any] = {page.name: import_module(f"dashboard.pages.{page.name}") for page in permissions.PAGES}
     layouts = {}
     for page in permissions.PAGES:

@@ -16,6 +16,7 @@ from dashboard.icons import icon
 from dashboard.login import csrf_token
 from dashboard.permissions import ACCOUNT, Callbacks, Page, pages_for
 from dashboard.roles import ROLES
+from dashboard.sent_emails import SentEmails
 
 THEME = {
     "primaryColor": "indigo",
@@ -76,11 +77,11 @@ def layout(synthetic: bool) -> dmc.MantineProvider:
     )
 
 
-def register(dash_app: Dash, callbacks: Callbacks, data: DataSource, views: SavedViews) -> None:
+def register(dash_app: Dash, callbacks: Callbacks, data: DataSource, views: SavedViews, emails: SentEmails) -> None:
     """The callbacks of the shell."""
 
     filter_bar.register(dash_app, callbacks, data)
-    views_menu.register(callbacks, views, mails=data.mails)
+    views_menu.register(callbacks, views, emails, mails=data.mails)
 
     def in_browser(function: str, *args: Any) -> None:
         dash_app.clientside_callback(ClientsideFunction("pharos", function), *args)

@@ -21,6 +21,7 @@ from core.credentials import Credentials, Role
 from core.saved_views import SavedViews, View, ViewError
 from dashboard.alerts import Alert
 from dashboard.desk_digest import PATH as DESK
+from dashboard.sent_emails import Kind, SentEmails, ServerError
 from warehouse.engine import EngineError
 from warehouse.queries.metrics import QueryError
 
@@ -34,10 +35,6 @@ EXPECTED = (ViewError, QueryError, EngineError, AccessLogError, smtplib.SMTPExce
 log = logging.getLogger("pharos.digests")
 Send = Callable[[EmailMessage], None]
 Key = tuple[str, ...]  # kind of e-mail, owner and name of the view, when it was saved, day
-
-
-class ServerError(Exception):
-    """The mail server takes no e-mail at all."""
 
 
 def due(views: list[View], now: datetime) -> list[View]:
@@ -147,12 +144,13 @@ class Digests:
         cases: Callable[[View, Role, datetime], EmailMessage | None],
         url: str,
         address: str,
+        outcomes: SentEmails,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         synthetic: Callable[[], bool] = lambda: False,
     ) -> None:
         self._views, self._credentials, self._address, self._clock = views, credentials, address, clock
-        self._synthetic = synthetic
+        self._outcomes, self._synthetic = outcomes, synthetic
         self._render, self._alert, self._cases = render, alert, cases
         self._sender, self._send = smtp(url)
         self._stop = threading.Event()
@@ -200,7 +198,7 @@ class Digests:
         return self._each_day("cases", now, now.date(), mail, desk=True)
 
     def _each_day(
-        self, kind: str, now: datetime, day: date, mail: Callable[[View, Role], EmailMessage | None], *, desk: bool
+        self, kind: Kind, now: datetime, day: date, mail: Callable[[View, Role], EmailMessage | None], *, desk: bool
     ) -> int:
         def unchecked(views: list[View]) -> list[View]:
             kept = [view for view in views if view.mail and (view.path == DESK) == desk]
@@ -210,7 +208,7 @@ class Digests:
 
     def _each(
         self,
-        kind: str,
+        kind: Kind,
         now: datetime,
         day: date,
         chosen: Callable[[list[View]], list[View]],
@@ -244,11 +242,13 @@ class Digests:
                         say_synthetic(made)
                     address_to(made, view, self._sender, key, now)
                     self._send(made)
+                    self._outcomes.sent(kind, view)
                     sent += 1
                 self._sent.add(key)
                 mark(view, day.isoformat())
             except ServerError as error:
                 log.warning("the mail server cannot be used: %s", error)
+                self._outcomes.failed(kind, view, error, now)
                 break
             except Exception as error:  # or one view would end the e-mails of all
                 why = (
@@ -257,6 +257,8 @@ class Digests:
                     else f"{type(error).__name__} at {logs.place(error)}"
                 )
                 log.warning("the %s of the view %s of %s failed: %s", kind, view.name, view.owner, why)
+                if key not in self._sent:
+                    self._outcomes.failed(kind, view, error, now)
                 wait = timedelta(seconds=EVERY_SECONDS * (2 ** min(times + 1, 10) - 2))
                 self._failed[key] = times + 1, now + min(wait, LONGEST_WAIT)
                 continue

@@ -16,6 +16,7 @@ from core.scrapes import Meaning, may_scrape
 from core.sessions import Sessions
 from dashboard.permissions import API, CALLBACKS, PROBES, is_page_request
 from dashboard.readiness import Readiness
+from dashboard.sent_emails import KINDS, OUTCOMES, Kind, Outcome
 from warehouse.engine import Engine, EngineError
 
 REQUESTS = Meaning(
@@ -39,7 +40,14 @@ FAILING = Meaning(
     "gauge",
     "how long the dashboard has not been able to read the figures, as far as it knows; 0 while it can",
 )
-METRICS = [REQUESTS, QUERIES, SECONDS, SESSIONS, FAILING]
+EMAILS = Meaning(
+    "pharos_emails",
+    "counter",
+    "e-mails of saved views by `kind` (`digest`, `alert`, `cases`) and `outcome` (`sent`, `failed`), if there is a "
+    "mail server; one that fails is tried again, and each try counts",
+    ("kind", "outcome"),
+)
+METRICS = [REQUESTS, QUERIES, SECONDS, SESSIONS, FAILING, EMAILS]
 
 
 class DashboardMetrics:
@@ -49,6 +57,7 @@ class DashboardMetrics:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a series more for each, with when it began
         self._registry = CollectorRegistry()
         self._requests, self._queries, self._seconds = map(self._counter, (REQUESTS, QUERIES, SECONDS))
+        self._emails = self._counter(EMAILS)
 
     def _counter(self, metric: Meaning) -> Counter:
         return Counter(metric.name, metric.meaning, metric.labels, registry=self._registry)
@@ -57,6 +66,16 @@ class DashboardMetrics:
         """Count a query of ClickHouse that has ended."""
         self._queries.labels(outcome).inc()
         self._seconds.inc(seconds)
+
+    def count_email(self, kind: Kind, outcome: Outcome) -> None:
+        """Count an e-mail that was sent or failed."""
+        self._emails.labels(kind, outcome).inc()
+
+    def sends_emails(self) -> None:
+        """Begin the series of e-mails with 0: Prometheus sees no increase in one that begins with 1."""
+        for kind in KINDS:
+            for outcome in OUTCOMES:
+                self._emails.labels(kind, outcome)
 
     def register(
         self, server: Flask, engine: Engine, credentials: Credentials, sessions: Sessions, metrics_token: str

@@ -1,5 +1,6 @@
 """The menu of saved views in the filter bar: opens, saves and deletes them."""
 
+from collections.abc import Callable
 from typing import Any
 
 from dash import Input, Output, State, ctx, dcc, html
@@ -14,6 +15,7 @@ from dashboard.desk_digest import PATH as DESK
 from dashboard.permissions import SHELL, Callbacks, page_at
 from dashboard.regions import Instead, fill
 from dashboard.roles import ROLES
+from dashboard.sent_emails import SentEmails
 
 ONLY_ME = "-"
 
@@ -51,7 +53,7 @@ def store() -> dcc.Store:
     return dcc.Store(id="view-deleted")
 
 
-def register(callbacks: Callbacks, views: SavedViews, *, mails: bool) -> None:
+def register(callbacks: Callbacks, views: SavedViews, emails: SentEmails, *, mails: bool) -> None:
     """The callback of the menu. `mails`: a mail server is set."""
 
     @fill(
@@ -79,7 +81,7 @@ def register(callbacks: Callbacks, views: SavedViews, *, mails: bool) -> None:
                 kept = ""
             elif ctx.triggered_id == "view-deleted" and isinstance(deleted, dict):
                 views.delete(user, str(deleted.get("name")))
-            return _list(views.of(user, role), user, role, mails=mails), kept
+            return _list(views.of(user, role), user, role, emails.failure, mails=mails), kept
         except ViewError as error:
             return Instead(messages.warning(f"{str(error)[:1].upper()}{str(error)[1:]}.", []))
 
@@ -100,12 +102,15 @@ def _view(
     return View(user, (name or "").strip(), page.path, (search or "")[: LONGEST_SEARCH + 1], role_that_sees, mail or "")
 
 
-def _list(views: list[View], user: str, role: Role, *, mails: bool) -> list[Any]:
-    """The views, without those of others that lead to a page that the role cannot open."""
+def _list(views: list[View], user: str, role: Role, failure: Callable[[View], str], *, mails: bool) -> list[Any]:
+    """The views, without those of others that lead to a page that the role cannot open.
+
+    `failure` says in words what failed when an e-mail of a view was sent last.
+    """
     found = [view for view in views if view.owner == user or _opens(role, view)]
     if not found:
         return [html.P("No saved views yet. Save this one below.", className="dim")]
-    return [_entry(view, user, role, mails=mails) for view in found]
+    return [_entry(view, user, role, failure, mails=mails) for view in found]
 
 
 def _opens(role: Role, view: View) -> bool:
@@ -113,7 +118,7 @@ def _opens(role: Role, view: View) -> bool:
     return page is not None and role in page.roles
 
 
-def _entry(view: View, user: str, role: Role, *, mails: bool) -> html.Div:
+def _entry(view: View, user: str, role: Role, failure: Callable[[View], str], *, mails: bool) -> html.Div:
     mailed = "by e-mail" if mails else "nothing is sent: no mail server is set"
     if not _opens(role, view):
         mailed = "nothing is sent: your role cannot open the page"
@@ -124,9 +129,16 @@ def _entry(view: View, user: str, role: Role, *, mails: bool) -> html.Div:
         "×", type="button", className="view-delete", title="Delete this view",
         **{"data-view": view.name, "aria-label": f"Delete the view {view.name}"},
     )  # fmt: skip
+    failed = failure(view) if view.mail and view.owner == user else ""
     return html.Div(
         [
-            html.Div([link, html.Span(", ".join(notes), className="dim")]),
+            html.Div(
+                [
+                    link,
+                    html.Span(", ".join(notes), className="dim"),
+                    *([html.Span(failed, className="failed")] if failed else []),
+                ]
+            ),
             *([delete] if view.owner == user else []),
         ],
         className="view",

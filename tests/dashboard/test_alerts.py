@@ -16,6 +16,7 @@ from dashboard.data_source import DataSource
 from dashboard.digests import Digests
 from dashboard.filters import read
 from dashboard.gaps import Received
+from dashboard.sent_emails import SentEmails
 
 TODAY = date(2026, 11, 28)
 YESTERDAY = TODAY - timedelta(days=1)
@@ -122,7 +123,17 @@ def test_a_day_is_checked_once(tmp_path: Path, credentials: Credentials, monkeyp
     def clock() -> datetime:
         return datetime(2026, 11, 28, hours.pop(0), tzinfo=UTC)
 
-    sender = Digests(views, credentials, lambda *_: "", check, lambda *_: None, "smtp://h?from=a@b.example", "", clock)
+    sender = Digests(
+        views,
+        credentials,
+        lambda *_: "",
+        check,
+        lambda *_: None,
+        "smtp://h?from=a@b.example",
+        "",
+        SentEmails(lambda *_: None),
+        clock,
+    )
     assert [sender.send_alerts() for _ in range(4)] == [0, 0, 1, 0]
     assert len(tries) == 2
     assert sent[0].get_content().endswith("Usual for this weekday are 80 to 120, from the last 8 weeks.\n")

@@ -21,6 +21,7 @@ from dashboard.case_file import COLUMNS, csv_of
 from dashboard.casework import Casework, Person
 from dashboard.desk_digest import digest_of
 from dashboard.digests import Digests, due
+from dashboard.sent_emails import SentEmails
 from tests.warehouse.cases.test_listing import flag
 from tests.warehouse.test_engine import done_in
 from warehouse.cases.listing import case
@@ -127,7 +128,9 @@ def test_a_view_of_the_cases_is_sent_once_a_day(
         return datetime(2026, 11, day, hour, tzinfo=UTC)
 
     never: Callable[..., Any] = lambda *_: pytest.fail("no report and no alert")  # noqa: E731
-    sender = Digests(views, credentials, never, never, cases, "smtp://h?from=a@b.example", "", clock)
+    sender = Digests(
+        views, credentials, never, never, cases, "smtp://h?from=a@b.example", "", SentEmails(lambda *_: None), clock
+    )
     assert [sender.send_cases() for _ in range(5)] == [0, 0, 1, 0, 1]
     assert set(tries) == {Role.LICENSING}
     assert sent[0]["To"] == "team@example.com"

@@ -1,9 +1,11 @@
 """Weekly digests: when they are due, what is sent, and that a failure is tried again."""
 
+import re
 import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -13,12 +15,18 @@ from typing import Any
 
 import pytest
 
+from core.access_log import AccessLogError
 from core.credentials import Credentials, Role
+from core.home import Home
 from core.saved_views import SavedViews, View, ViewError
 from core.settings import SettingError, Settings
 from dashboard import digests
 from dashboard.alerts import Alert
+from dashboard.app import SENDERS, create_app
 from dashboard.digests import Digests, due
+from dashboard.sent_emails import SentEmails
+from tests.dashboard.conftest import EmptyEngine, fill, visits
+from warehouse.engine import EngineError
 
 URL = "smtp://user:p%40ss@mail.example:2525?from=pharos@example.com"
 HOST = "https://pharos.example.com"
@@ -73,8 +81,10 @@ def make(
     render: Callable[[View, Role], str],
     clock: Callable[[], datetime] = lambda: NOON,
     url: str = URL,
+    outcomes: SentEmails | None = None,
 ) -> Digests:
-    return Digests(views, credentials, render, lambda *_: None, lambda *_: None, url, HOST, clock)
+    outcomes = outcomes or SentEmails(lambda *_: None)
+    return Digests(views, credentials, render, lambda *_: None, lambda *_: None, url, HOST, outcomes, clock)
 
 
 def test_a_digest_is_sent_once_as_its_owner_sees_it(
@@ -113,8 +123,8 @@ def test_every_email_says_that_the_data_is_synthetic(
     cases.add_attachment(b"case", maintype="text", subtype="csv", filename="cases.csv", params={"charset": "utf-8"})
     alert = Alert(NOON.date(), 1, 5, 9)
     sender = Digests(
-        views, credentials, lambda *_: "<p>report</p>", lambda *_: alert, lambda *_: cases, URL, HOST, lambda: NOON,
-        synthetic=lambda: synthetic,
+        views, credentials, lambda *_: "<p>report</p>", lambda *_: alert, lambda *_: cases, URL, HOST,
+        SentEmails(lambda *_: None), lambda: NOON, synthetic=lambda: synthetic,
     )  # fmt: skip
     assert (sender.send_due(), sender.send_alerts(), sender.send_cases()) == (1, 1, 1)
     for mail in sent:
@@ -275,6 +285,104 @@ def test_while_the_mail_server_is_away_one_report_is_made_and_none_is_lost(
     assert "the mail server cannot be used: ConnectionRefusedError" in caplog.text
     sender._send = digests.smtp(url)[1]
     assert (sender.send_due(), len(handler.taken)) == (2, 2)
+
+
+UNKNOWN = "Last e-mail failed at 30 Nov 2100, 12:00 UTC: the mail server does not accept the address."
+
+
+def test_the_owner_of_a_view_is_told_what_failed(
+    views: SavedViews, credentials: Credentials, mail_server: tuple[type[MailServer], str]
+) -> None:
+    """Until the e-mail is sent, or the view is saved with another address. Each try counts."""
+    handler, url = mail_server
+    handler.refused = b"gone@"
+    views.save(View("product", "A", "/", "", mail="gone@example.com"))
+    counted: list[tuple[str, str]] = []
+    outcomes = SentEmails(lambda *each: counted.append(each))
+    sender = make(views, credentials, lambda *_: "", url=url, outcomes=outcomes)
+    sender.send_due()
+    assert [outcomes.failure(one) for one in views.views()] == [UNKNOWN, ""]
+    assert counted == [("digest", "failed"), ("digest", "sent")]
+    broken = views.views()[0]
+    assert outcomes.failure(replace(broken, saved="2100-11-30T12:01:00Z")) == ""
+    handler.refused = b""
+    sender.send_due()
+    assert outcomes.failure(broken) == ""
+    assert counted[2:] == [("digest", "sent")]
+
+
+def test_while_the_mail_server_is_away_every_owner_is_told(
+    views: SavedViews, credentials: Credentials, mail_server: tuple[type[MailServer], str]
+) -> None:
+    """Also those whose e-mail was not tried. It ends with the first e-mail that is sent."""
+    views.save(View("product", "Second", "/", "", mail="second@example.com"))
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        away = f"smtp://127.0.0.1:{nobody.getsockname()[1]}?from=pharos@example.com"
+    outcomes = SentEmails(lambda *_: None)
+    sender = make(views, credentials, lambda *_: "", url=away, outcomes=outcomes)
+    sender.send_due()
+    why = "the mail server cannot be used (ConnectionRefusedError)."
+    said = f"No e-mail could be sent at 30 Nov 2100, 12:00 UTC: {why}"
+    assert [outcomes.failure(one) for one in views.views()] == [said, said]
+    sender._send = digests.smtp(mail_server[1])[1]
+    sender.send_due()
+    assert [outcomes.failure(one) for one in views.views()] == ["", ""]
+
+
+def test_a_failure_is_in_the_metrics_and_in_the_menu_of_views(
+    home: Home, engine: EmptyEngine, credentials: Credentials
+) -> None:
+    """Of the app as it runs. The series begin with 0, so that Prometheus sees the first failure."""
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        away = f"smtp://127.0.0.1:{nobody.getsockname()[1]}?from=pharos@example.com"
+    app = create_app(Settings(home=home.path, smtp_url=away), home, engine)
+    SavedViews(home.dashboard).save(view())
+    (sender,) = app.extensions[SENDERS]
+    sender._clock = lambda: NOON
+
+    def failed() -> dict[str, str]:
+        return dict(re.findall(r"^pharos_emails_total\{(.*)\} (\S+)$", app.test_client().get("/metrics").text, re.M))
+
+    before = failed()
+    assert set(before.values()) == {"0.0"}
+    assert len(before) == 6
+    assert sender.send_due() == 0
+    assert {name for name, value in failed().items() if value == "1.0"} == {'kind="digest",outcome="failed"'}
+    visit = visits(app, credentials)
+    said = "No e-mail could be sent at 30 Nov 2100, 12:00 UTC: the mail server cannot be used (ConnectionRefusedError)."
+    assert said in str(fill(visit("product"), "views"))
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ViewError("the role product may not open the page of the view A"), "the role product may not open the page"),
+        (EngineError("password=secret"), "the figures could not be read."),
+        (AccessLogError("/secret"), "the access log could not be used."),
+        (KeyError("secret"), "an error that the log names (KeyError)."),
+    ],
+)
+def test_why_an_email_failed_tells_no_more_than_its_owner_may_know(error: Exception, said: str) -> None:
+    """An error of ClickHouse or of the code may hold anything."""
+    outcomes = SentEmails(lambda *_: None)
+    outcomes.failed("alert", view(), error, NOON)
+    assert said in outcomes.failure(view())
+    assert "secret" not in outcomes.failure(view())
+
+
+def test_an_email_that_was_sent_is_not_said_to_have_failed(
+    views: SavedViews, credentials: Credentials, sent: list[EmailMessage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even if that cannot be noted."""
+
+    def full(_view: View, _monday: str) -> None:
+        raise ViewError("disk full")
+
+    monkeypatch.setattr(views, "mark_sent", full)
+    counted: list[tuple[str, str]] = []
+    outcomes = SentEmails(lambda *each: counted.append(each))
+    make(views, credentials, lambda *_: "", outcomes=outcomes).send_due()
+    assert (counted, outcomes.failure(view())) == ([("digest", "sent")], "")
 
 
 def test_nothing_is_sent_for_a_user_who_is_gone(

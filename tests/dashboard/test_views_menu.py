@@ -1,5 +1,7 @@
 """The menu of saved views."""
 
+from dataclasses import replace
+
 import pytest
 
 from core.credentials import Role
@@ -7,12 +9,28 @@ from core.saved_views import View, ViewError
 from dashboard.views_menu import _list, _view
 
 
+def nothing(_view: View) -> str:
+    """No e-mail has failed."""
+    return ""
+
+
+def test_the_owner_of_a_view_sees_that_its_email_failed() -> None:
+    """Others whom it is shared with do not, and neither does the owner of a view without an address."""
+    failed = "Last e-mail failed at 30 Nov 2026, 12:00 UTC: the mail server does not accept the address."
+    one = View("ann", "Mondays", "/", "", "product", "ann@example.com")
+    for user, view, seen in (("ann", one, True), ("bob", one, False), ("ann", replace(one, mail=""), False)):
+        (shown,) = _list([view], user, Role.PRODUCT, lambda _: failed, mails=True)
+        assert (failed in str(shown)) == seen
+
+
 @pytest.mark.parametrize(("mails", "said"), [(True, "by e-mail"), (False, "nothing is sent: no mail server is set")])
 def test_a_view_says_whether_it_is_sent(mails: bool, said: str) -> None:
     """An address alone sends nothing."""
-    (shown,) = _list([View("ann", "Mondays", "/", "", "", "ann@example.com")], "ann", Role.PRODUCT, mails=mails)
+    (shown,) = _list(
+        [View("ann", "Mondays", "/", "", "", "ann@example.com")], "ann", Role.PRODUCT, nothing, mails=mails
+    )
     assert said in str(shown)
-    (other,) = _list([View("ann", "Mondays", "/", "", "", "")], "ann", Role.PRODUCT, mails=mails)
+    (other,) = _list([View("ann", "Mondays", "/", "", "", "")], "ann", Role.PRODUCT, nothing, mails=mails)
     assert said not in str(other)
 
 
@@ -22,9 +40,9 @@ def test_nobody_is_offered_a_page_that_the_role_cannot_open() -> None:
         View("bob", "Cases of Bob", "/licensing", "", "product"),
         View("ann", "Mine", "/licensing", "", "", "a@b.example"),
     ]
-    (shown,) = _list(views, "ann", Role.PRODUCT, mails=True)
+    (shown,) = _list(views, "ann", Role.PRODUCT, nothing, mails=True)
     assert "nothing is sent: your role cannot open the page" in str(shown)
-    assert len(_list(views, "ann", Role.ADMIN, mails=True)) == 2
+    assert len(_list(views, "ann", Role.ADMIN, nothing, mails=True)) == 2
 
 
 @pytest.mark.parametrize(

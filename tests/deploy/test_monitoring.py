@@ -174,6 +174,13 @@ CASES = {
         ['pharos_dashboard_requests_total{kind="api",status="429",instance="a"} 0+1x2400'],
         ['pharos_dashboard_requests_total{kind="api",status="200",instance="a"} 0+1x2400'],
     ),
+    "PharosEmailsFail": (
+        ['pharos_emails_total{kind="digest",outcome="failed",instance="a"} 0+0.1x2400'],
+        [
+            'pharos_emails_total{kind="digest",outcome="failed",instance="a"} 1x2400',
+            'pharos_emails_total{kind="digest",outcome="sent",instance="a"} 0+1x2400',
+        ],
+    ),
 }
 
 
