@@ -78,6 +78,14 @@ def test_a_platform_is_that_of_every_module() -> None:
     assert note == ""
 
 
+def test_the_link_of_a_module_refines_the_page() -> None:
+    """It replaces the address, as the module filter does: going back leaves the page."""
+    body, _, _ = cast("tuple[Any, ...]", by_module("?php_series.lt=8.0"))
+    drawn = str(body.to_plotly_json())
+    assert drawn.count("'data-refine': 'yes'") == 2
+    assert "data-go" not in drawn
+
+
 def test_what_is_not_told_is_called_so_and_comes_last() -> None:
     """It may be a large number: it is never said to be small. The largest module is the first of these."""
     found = cast("tuple[Any, ...]", by_module("?php_series.le=7.4", Hurt("bulk_mailer", "domain_tools")))

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from dash import dcc, html
+from dash import html
 
 from dashboard.case_words import GRADES, SEVERITIES, STATES
 from dashboard.formatting import plural
+from dashboard.tables import anchor
 
 # Each filter: what it is called, and its choices by value; "" is what holds without the filter.
 FILTERS: dict[str, tuple[str, dict[str, str]]] = {
@@ -35,9 +36,7 @@ def choices(given: Mapping[str, str]) -> list[html.Div]:
     for name, (label, known) in FILTERS.items():
         chosen = given.get(name, "")
         links: list[Any] = [
-            _chosen(text)
-            if value == chosen
-            else dcc.Link(text, href=address({**given, name: value}), className="choice")
+            _chosen(text) if value == chosen else _offered(text, {**given, name: value})
             for value, text in known.items()
         ]
         if chosen not in known:
@@ -45,15 +44,19 @@ def choices(given: Mapping[str, str]) -> list[html.Div]:
         groups.append(_group(label, links))
     if keys := given.get("key"):
         text = f"{plural(keys.count(',') + 1, 'license key')} ×"
-        groups.append(_group("Keys", [dcc.Link(text, href=address({**given, "key": ""}), className="choice")]))
+        groups.append(_group("Keys", [_offered(text, {**given, "key": ""})]))
     if rule := given.get("rule"):
         text = f"{rule.replace('_', ' ')} ×"
-        groups.append(_group("Rule", [dcc.Link(text, href=address({**given, "rule": ""}), className="choice")]))
+        groups.append(_group("Rule", [_offered(text, {**given, "rule": ""})]))
     return groups
 
 
 def _chosen(text: str) -> html.Span:
     return html.Span(text, className="choice", **{"aria-current": "true"})
+
+
+def _offered(text: str, given: Mapping[str, str]) -> Any:
+    return anchor(text, address(given), refine=True, className="choice")
 
 
 def _group(label: str, links: list[Any]) -> html.Div:

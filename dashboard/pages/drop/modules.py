@@ -54,7 +54,7 @@ def _told(answers: Sequence[tuple[str, dict[str, Any]]], search: str) -> tuple[S
     for name, answer in answers:
         numbers = [answer[bound] for bound in (("at_least", "at_most") if between else ("at_least",))]
         shares = [Part(number / answer["of"] if number is not None and answer["of"] else None) for number in numbers]
-        linked = Linked(name, link("/drop", search, {"module": name}))
+        linked = Linked(name, link("/drop", search, {"module": name}), refine=True)
         rows.append((linked, *numbers, *shares, Part(answer["still_upgrading"]["share"])))
     return COLUMNS_BETWEEN if between else COLUMNS, rows
 
