@@ -23,6 +23,8 @@ def flags_card() -> html.Section:
             html.Div(html.H2("Flags", id="licensing-flags-title"), className="card-head"),
             *region(
                 "licensing-flags",
+                # Each flag is a Tab stop.
+                html.A("Skip to the table of installs", href="#licensing-table", className="skip"),
                 html.Ul(id="licensing-incidents", className="incidents"),
                 html.Ul(id="licensing-flag-list", className="flag-list"),
                 html.P(id="licensing-flags-note", className="card-note"),

@@ -24,7 +24,7 @@ GRID: dict[str, Any] = {
 def grid_card(
     page: str, title: str, columns: list[dict[str, Any]], *, around: int, tools: Any = None, refreshed: bool = False
 ) -> html.Section:
-    """A card with the paged `<page>-grid` and `<page>-note`. Its region is `<page>-rows`.
+    """A card, `<page>-table`, with the paged `<page>-grid` and `<page>-note`. Its region is `<page>-rows`.
 
     `around` is the height in pixels of everything else in the window. With `refreshed` the rows, each with an `id`, are
     replaced every few seconds, and the grid is not dimmed meanwhile.
@@ -46,6 +46,8 @@ def grid_card(
                 html.P(id=f"{page}-note", className="card-note"),
             ),
         ],
+        id=f"{page}-table",
+        tabIndex=-1,
         className="card",
         **{"aria-labelledby": f"{page}-title"},
     )

@@ -116,6 +116,19 @@ def test_filters_are_added_and_removed_by_keyboard_without_losing_the_focus(tab:
     expect(focused).to_have_attribute("id", "filter-picker-target")
 
 
+def test_a_link_that_refines_the_page_keeps_the_focus_in_its_card(page: Page, system: System) -> None:
+    """Its row moves up, and the focus with it. Without a table it goes to the filter that was added."""
+    focused = page.locator(":focus")
+    links = versions(page).get_by_role("link")
+    expect(links).to_have_text(["ticket_ai 2.2.2", "invoice_pro 1.1.1"])
+    links.last.press("Enter")
+    expect(links).to_have_text(["1.1.1"])
+    expect(focused).to_have_text("1.1.1")
+    page.goto(f"{system.dashboard}/versions")
+    page.locator("a.offer").first.press("Enter")
+    expect(focused).to_have_attribute("id", "module-filter")
+
+
 def test_the_features_grid_follows_the_filter(tab: Page, system: System) -> None:
     """The grid reloads its rows and is not mounted again."""
     tab.goto(f"{system.dashboard}/features")
