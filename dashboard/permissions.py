@@ -143,7 +143,7 @@ OPEN = frozenset({"/login", "/assets/login/login.css", "/assets/login/mark.svg"}
 # Paths for whoever watches over Pharos. `/metrics` checks for itself who asks (`core/scrapes.py`).
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
 # Paths that are public if the setting allows it. They have no session, not even for logged-in users.
-PUBLIC = frozenset({"/privacy", "/privacy.json"})
+PUBLIC = frozenset({"/privacy", "/privacy/", "/privacy.json"})
 # The page of the user's own account, with forms, outside the Dash app. All logged-in users may open it.
 ACCOUNT = "/account"
 EXTENSION = "pharos callbacks"

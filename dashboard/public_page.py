@@ -92,7 +92,7 @@ def blueprint(settings: Settings, home: Home, engine: Engine) -> Blueprint:
             "active": totals.get(),
         }
 
-    @routes.get("/privacy")
+    @routes.get("/privacy", strict_slashes=False)
     def show() -> Response:
         html = render_template(
             "privacy.html", **document(), count=formatting.count, fewer=formatting.fewer(settings.k), day=formatting.day

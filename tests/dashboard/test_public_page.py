@@ -86,6 +86,11 @@ def test_no_cookie_is_set_or_read(
         assert "Cookie" not in answer.headers.get("Vary", "")
 
 
+def test_a_slash_at_the_end_of_the_address_changes_nothing(visit: Visit) -> None:
+    """As for the other pages."""
+    assert visit(None).get("/privacy/").data == visit(None).get("/privacy").data
+
+
 def test_the_session_of_the_other_pages_is_left_alone(visit: Visit) -> None:
     """Visiting the page does not change a session."""
     client = visit("product")
