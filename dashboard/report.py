@@ -25,6 +25,7 @@ from dashboard.glossary import TERMS
 from dashboard.links import parameter
 from dashboard.permissions import Callbacks, Page, Registered, page_at
 from dashboard.regions import HIDDEN
+from dashboard.report_charts import chart_picture
 from dashboard.report_pictures import line_picture
 from dashboard.static_html import StaticHtml
 from dashboard.tables import points
@@ -167,7 +168,7 @@ def _card(layout: Component, name: str, values: Values) -> Card:
         texts=[any(isinstance(value, str) for value in column) for column in zip(*rows, strict=True)],
         rows=[[_cell(*cell) for cell in zip(row, units, strict=True)] for row in rows],
         bars=bars,
-        picture=line_picture(rows) if "Date" in shown["columns"][:1] else "",
+        picture=line_picture(rows) if "Date" in shown["columns"][:1] else chart_picture(values.get((name, "figure"))),
     )
 
 

@@ -5,12 +5,14 @@ from itertools import groupby
 
 from markupsafe import Markup
 
+from dashboard.charts.style import ACCENT
 from dashboard.formatting import count, share
 
 WIDTH, HEIGHT, PAD = 720, 180, 6
 TOP = 22  # above it is the highest figure
 # Below the picture, for the first and the last date.
 FOOT = 18
+BEFORE = "#adb5bd"
 
 Points = list[tuple[float, float] | None]
 
@@ -35,7 +37,7 @@ def line_picture(rows: Sequence[Sequence[str | float | None]]) -> Markup:
         ]
         for values in columns
     ]
-    drawn = [Markup('<g class="before">{}</g>').format(_line(points)) for points in lines[1:]]
+    drawn = [line_of(points, BEFORE) for points in lines[1:]]
     labels = Markup(
         '<text x="{}" y="{}">{}</text><text x="{}" y="{}">{}</text><text x="{}" y="{}" text-anchor="end">{}</text>'
     ).format(
@@ -50,7 +52,7 @@ def line_picture(rows: Sequence[Sequence[str | float | None]]) -> Markup:
         rows[-1][0],
     )
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="Line over time">{}{}{}</svg>').format(
-        WIDTH, HEIGHT + FOOT, Markup().join(drawn), _line(lines[0]), labels
+        WIDTH, HEIGHT + FOOT, Markup().join(drawn), line_of(lines[0], ACCENT), labels
     )
 
 
@@ -63,7 +65,8 @@ def _are_shares(column: list[float | None]) -> bool:
     return any(isinstance(value, float) for value in column)
 
 
-def _line(points: Points) -> Markup:
+def line_of(points: Points, color: str, dashes: str = "") -> Markup:
+    """A line in a color, with a gap for each point that is None. A single point is a dot."""
     drawn = []
     for known, part in groupby(points, key=lambda point: point is not None):
         if known:
@@ -73,4 +76,5 @@ def _line(points: Points) -> Markup:
             else:
                 path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
                 drawn.append(Markup('<polyline points="{}"/>').format(path))
-    return Markup().join(drawn)
+    style = f"color: {color}{f'; stroke-dasharray: {dashes}' if dashes else ''}"
+    return Markup('<g style="{}">{}</g>').format(style, Markup().join(drawn))

@@ -11,11 +11,12 @@ from flask.testing import FlaskClient
 from core.credentials import Credentials, Role
 from core.home import Home
 from core.saved_views import SavedViews, View
+from dashboard.charts.style import ACCENT
 from dashboard.data_source import DataSource
 from dashboard.formatting import count
 from dashboard.pages.overview import lifecycle
 from dashboard.permissions import PAGES, VIEWS
-from dashboard.report_pictures import line_picture
+from dashboard.report_pictures import BEFORE, line_picture
 from tests.dashboard.counted import YESTERDAY, beacons, count_from
 from warehouse.queries import metrics
 
@@ -99,7 +100,7 @@ def test_what_cannot_be_reported_is_said(
 def test_a_report_has_the_sentences_and_the_units_of_the_page(
     visit: Visit, home: Home, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Differences of shares are in points, and a link is no column."""
+    """Differences of shares are in points, a link is no column, and the charts by week and day are pictures."""
 
     def adoption(_data: Any, _args: Any, versions: Sequence[str]) -> dict[str, Any]:
         rows = [{"share": 0.5, "installs": 20, "of": 40}] * 9
@@ -116,6 +117,11 @@ def test_a_report_has_the_sentences_and_the_units_of_the_page(
     text = report(visit(None), credentials, "v1").text
     assert "<h2>The newest release</h2>" in text
     assert "<li>4.0.0 was released on" in text
+    pictures = re.findall(r"<h2>([^<]+)</h2>(?:(?!<h2>).)*?<svg [^>]*aria-label=\"([^\"]+)\"", text, re.DOTALL)
+    assert pictures == [
+        ("Release watch", "Lines"), ("Versions by week", "Bars by week"), ("Adoption since the release", "Lines"),
+    ]  # fmt: skip
+    assert text.count("<summary>Table</summary>") == 3
     assert "<td>+22.5 points</td>" in text
     assert "<td>−22.5 points</td>" in text
     assert "what they run" not in text
@@ -176,7 +182,7 @@ def test_a_line_has_its_scale_and_the_period_before() -> None:
     picture = line_picture([("2026-11-01", 500, "2026-10-01", 1000), ("2026-11-02", 700, "2026-10-02", None)])
     for text in (count(1000), "2026-11-01", "2026-11-02"):
         assert f">{text}<" in picture
-    assert picture.index('class="before"') < picture.index("<polyline")
+    assert picture.index(f"color: {BEFORE}") < picture.index(f"color: {ACCENT}")
     assert picture.count("<polyline") == picture.count("<circle") == 1
 
 
@@ -185,7 +191,7 @@ def test_a_line_of_shares_is_not_drawn_on_the_scale_of_counts() -> None:
     picture = line_picture([("2026-11-01", 0.8, 80, 100), ("2026-11-02", 1.0, 90, 90)])
     assert picture.count("<polyline") == 1
     assert ">100%<" in picture
-    assert 'class="before"' not in picture
+    assert BEFORE not in picture
 
 
 def test_a_page_that_asks_for_a_module_says_so(
