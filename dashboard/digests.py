@@ -16,21 +16,19 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from core import logs
-from core.access_log import AccessLogError
 from core.credentials import Credentials, Role
 from core.saved_views import SavedViews, View, ViewError
+from dashboard import regions
 from dashboard.alerts import Alert
 from dashboard.desk_digest import PATH as DESK
 from dashboard.sent_emails import Kind, SentEmails, ServerError
-from warehouse.engine import EngineError
-from warehouse.queries.metrics import QueryError
 
 HOUR = 6  # UTC: beacons of Sunday's last minutes have arrived
 EVERY_SECONDS = 600.0
 TIMEOUT_SECONDS = 30.0
 # An e-mail that fails is made anew at the next look, and then less and less often: a report costs many queries.
 LONGEST_WAIT = timedelta(hours=6)
-EXPECTED = (ViewError, QueryError, EngineError, AccessLogError, smtplib.SMTPException, OSError)
+EXPECTED = (*regions.EXPECTED, ViewError, smtplib.SMTPException, OSError)
 
 log = logging.getLogger("pharos.digests")
 Send = Callable[[EmailMessage], None]

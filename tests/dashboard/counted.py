@@ -1,4 +1,4 @@
-"""Beacons in place of ClickHouse: the figures of the dashboard are what the tests themselves count."""
+"""Answers in place of ClickHouse: what the tests themselves count from beacons, or given figures."""
 
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
@@ -42,3 +42,13 @@ def count_from(sent: Iterable[Beacon], monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(metrics, "answer", answer)
     monkeypatch.setattr(metrics, "days_with_beacons", days_with_beacons)
+
+
+def answer_with(by: str, values: Sequence[tuple[str, int]], total: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answer the metrics with these values of one dimension, and with the total by any other and by none."""
+
+    def answer(_engine: Any, query: metrics.MetricQuery, _k: int, **_: Any) -> dict[str, Any]:
+        rows: Sequence[tuple[str | None, int]] = values if query.by == by else [(None, total)]
+        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
+
+    monkeypatch.setattr(metrics, "answer", answer)

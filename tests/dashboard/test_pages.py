@@ -16,6 +16,7 @@ from dashboard.data_source import DataSource
 from dashboard.formatting import moment
 from dashboard.permissions import PAGES
 from tests.dashboard.conftest import EmptyEngine, fill
+from tests.dashboard.counted import answer_with
 from warehouse.engine import Trouble
 from warehouse.queries import metrics
 
@@ -275,12 +276,7 @@ def test_a_card_of_what_nobody_tells_is_not_there(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, countries: list[tuple[str, int]], style: dict[str, str]
 ) -> None:
     """The card of countries is shown only with a country database."""
-
-    def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
-        rows = countries if query.by == "country" else [(None, 16)]
-        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
-
-    monkeypatch.setattr(metrics, "answer", answer)
+    answer_with("country", countries, 16, monkeypatch)
     told = fill(visit("product"), "installs_by_country")
     assert told["installs_by_country-card"]["style"] == style
     shown = told["installs_by_country-shown"]["data"]

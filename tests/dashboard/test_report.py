@@ -17,7 +17,7 @@ from dashboard.formatting import count
 from dashboard.pages.overview import lifecycle
 from dashboard.permissions import PAGES, VIEWS
 from dashboard.report_pictures import BEFORE, line_picture
-from tests.dashboard.counted import YESTERDAY, beacons, count_from
+from tests.dashboard.counted import YESTERDAY, answer_with, beacons, count_from
 from warehouse.queries import metrics
 
 Visit = Callable[[str | None], FlaskClient]
@@ -48,12 +48,7 @@ def test_a_report_has_the_figures_of_the_page(
     visit: Visit, home: Home, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Numbers are written as on the page, and text is escaped."""
-
-    def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
-        rows = [("<b>8.2</b>", 1200), ("8.3", 800)] if query.by == "php_series" else [(None, 2000)]
-        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
-
-    monkeypatch.setattr(metrics, "answer", answer)
+    answer_with("php_series", [("<b>8.2</b>", 1200), ("8.3", 800)], 2000, monkeypatch)
     SavedViews(home.dashboard).save(View("product", "Monday", "/", ""))
     text = report(visit(None), credentials, "Monday").text
     assert "<b>8.2" not in text
@@ -66,12 +61,7 @@ def test_a_share_is_rounded_once(
     visit: Visit, home: Home, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """5 of 908 are 0.551%: the page says 0.6%. Of a share that was rounded to 0.55% before, it would be 0.5%."""
-
-    def answer(_engine: Any, query: Any, _k: int, **_: Any) -> dict[str, Any]:
-        rows = [("8.2", 903), ("8.3", 5)] if query.by == "php_series" else [(None, 908)]
-        return {"rows": [{"bucket": "2026-11-01", "key": key, "value": value} for key, value in rows], "fresh_to": None}
-
-    monkeypatch.setattr(metrics, "answer", answer)
+    answer_with("php_series", [("8.2", 903), ("8.3", 5)], 908, monkeypatch)
     SavedViews(home.dashboard).save(View("product", "Monday", "/", ""))
     text = report(visit(None), credentials, "Monday").text
     assert "<td>0.6%</td>" in text
