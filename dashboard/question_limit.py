@@ -93,7 +93,7 @@ class QuestionLimit:
             del counter[asker]
 
 
-def at_once(*questions: Callable[[], Any]) -> list[Any]:
+def ask_in_free_turns(*questions: Callable[[], Any]) -> list[Any]:
     """Return the answers to questions of the current request, in their order. Raises what the first of them raises.
 
     Each one takes a turn that is free. Those for which there is none run one after the other, in the request's own.

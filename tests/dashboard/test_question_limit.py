@@ -17,7 +17,7 @@ from dashboard.question_limit import (
     TOTAL,
     QuestionLimit,
     TooManyQuestions,
-    at_once,
+    ask_in_free_turns,
     client_gone,
 )
 from tests.dashboard.conftest import EmptyEngine
@@ -154,7 +154,7 @@ def test_a_request_asks_at_once_what_there_are_turns_for(app: Flask) -> None:
 
     with app.test_request_context("/"):
         limit.begin("a")
-        assert at_once(*(partial(ask, number) for number in range(EACH))) == list(range(EACH))
+        assert ask_in_free_turns(*(partial(ask, number) for number in range(EACH))) == list(range(EACH))
         assert limit._running == {"a": 1}
 
 
@@ -166,12 +166,12 @@ def test_without_free_turns_questions_run_one_after_the_other(app: Flask) -> Non
     def ask() -> None:
         threads.append(threading.get_ident())
 
-    at_once(ask, ask)
+    ask_in_free_turns(ask, ask)
     with app.test_request_context("/"):
         limit.begin("a")
         for _ in range(EACH - 1):
             limit.enter("a")
-        at_once(ask, ask)
+        ask_in_free_turns(ask, ask)
         waiting = threading.Thread(target=limit.enter, args=("a",))
         waiting.start()
         wait_for(lambda: limit._waiting["a"] == 1, "a question that waits")
@@ -193,6 +193,6 @@ def test_an_error_of_one_question_is_that_of_the_request(app: Flask) -> None:
         with app.test_request_context("/"):
             limit.begin("a")
             with pytest.raises(EngineError):
-                at_once(*questions)
+                ask_in_free_turns(*questions)
             assert limit._running == {"a": 1}
             limit.leave("a")

@@ -16,7 +16,7 @@ from dashboard.pages.feature import adoption, by_value, first_use, retention, to
 from dashboard.pages.feature.chosen import Shown, read, used_by
 from dashboard.pages.features.rows import base_by_module, pairs, share_of
 from dashboard.permissions import Callbacks, Page
-from dashboard.question_limit import at_once
+from dashboard.question_limit import ask_in_free_turns
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import change_from, facts, points
 
@@ -90,7 +90,7 @@ def _unchosen(shown: Shown, search: str) -> list[Any]:
 
 def _figures(data: DataSource, shown: Shown) -> html.Dl:
     chosen, pair = shown.chosen, (shown.chosen.module, shown.feature)
-    installs, uses, active, change = at_once(
+    installs, uses, active, change = ask_in_free_turns(
         lambda: pairs(data, "feature_installs", chosen).get(pair),
         lambda: pairs(data, "feature_uses", chosen).get(pair),
         lambda: base_by_module(data, chosen).get(chosen.module),

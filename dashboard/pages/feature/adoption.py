@@ -15,7 +15,7 @@ from dashboard.filters import Filters
 from dashboard.formatting import days, fewer, share
 from dashboard.pages.feature.chosen import read
 from dashboard.permissions import Callbacks, Page
-from dashboard.question_limit import at_once
+from dashboard.question_limit import ask_in_free_turns
 from dashboard.regions import Instead, fill
 from dashboard.tables import NOTHING
 
@@ -44,7 +44,7 @@ def drawn(data: DataSource, chosen: Filters, feature: str) -> DrawnChart:
     received = data.received(chosen)
     span = chosen.start, chosen.end, grain, filters.today(), received
     asked = chosen.args(**chart.args, grain=grain, feature=feature), chosen.base(grain=grain)
-    answers = at_once(lambda: data.ask(chart.metric, asked[0]), lambda: data.ask("installs", asked[1]))
+    answers = ask_in_free_turns(lambda: data.ask(chart.metric, asked[0]), lambda: data.ask("installs", asked[1]))
     using, active = (line(answer["rows"], *span, k=data.k) for answer in answers)
     adoption = ratio(using, active)
     known = [value for value in adoption.values if value is not None]

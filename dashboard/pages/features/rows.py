@@ -13,7 +13,7 @@ from dashboard.data_source import DataSource
 from dashboard.display_names import display_name
 from dashboard.filters import Filters
 from dashboard.links import link
-from dashboard.question_limit import at_once
+from dashboard.question_limit import ask_in_free_turns
 from dashboard.significance import may_be_chance
 from warehouse.queries.small_groups import OTHER
 
@@ -51,7 +51,7 @@ def read(data: DataSource, chosen: Filters, search: str | None = None, *, histor
 
     Without `history` the rows have neither the trend nor the first month, which ask as much as all else.
     """
-    installs, modules, uses, changes = at_once(
+    installs, modules, uses, changes = ask_in_free_turns(
         lambda: pairs(data, "feature_installs", chosen),
         lambda: base_by_module(data, chosen),
         lambda: pairs(data, "feature_uses", chosen),
@@ -109,7 +109,7 @@ def _unseen(data: DataSource, chosen: Filters, catalog: Catalog, seen: Collectio
 
 def histories(data: DataSource, chosen: Filters) -> dict[str, Row]:
     """The share by week and the first month of each feature, by the id of its row."""
-    weekly, months = at_once(
+    weekly, months = ask_in_free_turns(
         lambda: _by_bucket(data, chosen, "week", WEEKS), lambda: _by_bucket(data, chosen, "month", MONTHS)
     )
     return {
@@ -152,7 +152,7 @@ def _changes(data: DataSource, chosen: Filters) -> dict[Pair, Row]:
     compared = data.compared(chosen)
     if compared is None:
         return {}
-    now, before = at_once(*(partial(_parts, data, period) for period in compared))
+    now, before = ask_in_free_turns(*(partial(_parts, data, period) for period in compared))
     return {
         pair: {
             "change": used / of - before[pair][0] / before[pair][1],

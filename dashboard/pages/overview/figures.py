@@ -11,7 +11,7 @@ from dashboard.data_source import EVERY_DIMENSION, DataSource
 from dashboard.filters import Filters, before_in_words, today
 from dashboard.formatting import count, days, plural, share, withheld
 from dashboard.permissions import Callbacks, Page
-from dashboard.question_limit import at_once
+from dashboard.question_limit import ask_in_free_turns
 from dashboard.regions import fill, loading, region
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.small_groups import OTHER
@@ -43,7 +43,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource) -> None:
 
 def _texts(data: DataSource, chosen: Filters) -> list[FigureText]:
     """The texts of the cards, in their order."""
-    return at_once(*(partial(figure, data, chosen) for figure in (_active, _change, _modules, _licensed)))
+    return ask_in_free_turns(*(partial(figure, data, chosen) for figure in (_active, _change, _modules, _licensed)))
 
 
 def _active(data: DataSource, chosen: Filters) -> FigureText:

@@ -13,7 +13,7 @@ from dashboard.display_names import DIMENSIONS
 from dashboard.filters import Filters
 from dashboard.links import link
 from dashboard.pages.features.rows import Pair, base_by_module, pairs
-from dashboard.question_limit import at_once
+from dashboard.question_limit import ask_in_free_turns
 from warehouse.queries.small_groups import OTHER
 
 PLATFORMS = ("php_series", "whmcs_series", "database_series", "web_server_series", "os_release")
@@ -26,7 +26,7 @@ def read(data: DataSource, chosen: Filters, search: str) -> list[Change] | None:
     periods = data.compared(chosen)
     if periods is None:
         return None
-    found = at_once(*(partial(each, data, periods, search) for each in (_features, _versions, _platforms)))
+    found = ask_in_free_turns(*(partial(each, data, periods, search) for each in (_features, _versions, _platforms)))
     return [change for changes in found for change in changes]
 
 
@@ -76,7 +76,7 @@ def _users(data: DataSource, chosen: Filters, feature: str, total: int) -> Users
 
 
 def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
-    counts = at_once(*(partial(pairs, data, "feature_installs", one) for one in periods))
+    counts = ask_in_free_turns(*(partial(pairs, data, "feature_installs", one) for one in periods))
     totals = [base_by_module(data, one) for one in periods]
     matched = " that matched the filters" if periods[0].conditions else ""
     return [
@@ -87,7 +87,7 @@ def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
 
 def _versions(data: DataSource, periods: Periods, search: str) -> list[Change]:
     """The versions of each module, by the latest report of each install."""
-    counts = at_once(*(partial(_by_module_and_version, data, one) for one in periods))
+    counts = ask_in_free_turns(*(partial(_by_module_and_version, data, one) for one in periods))
     totals = [_counts(data, "installs", one.args(by="module", grain="period")) for one in periods]
     return [
         replace(
@@ -126,7 +126,7 @@ def _platforms(data: DataSource, periods: Periods, search: str) -> list[Change]:
     installs = f"the {among(periods[0].conditions)}"
     # The cards of the page show more of this period.
     beside = EVERY_DIMENSION, PLATFORMS
-    counts = at_once(*(partial(_by_platform, data, *each) for each in zip(periods, beside, strict=True)))
+    counts = ask_in_free_turns(*(partial(_by_platform, data, *each) for each in zip(periods, beside, strict=True)))
     for dimension, now, before in zip(PLATFORMS, *counts, strict=True):
         totals = sum(before.values()), sum(now.values())
         changes = compared(DIMENSIONS[dimension], installs, before, now, totals, before.get(OTHER, 0))

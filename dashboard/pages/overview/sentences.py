@@ -15,7 +15,7 @@ from dashboard.formatting import count, days, plural
 from dashboard.links import link
 from dashboard.pages.overview import lifecycle, moves
 from dashboard.permissions import Callbacks, Page
-from dashboard.question_limit import at_once
+from dashboard.question_limit import ask_in_free_turns
 from dashboard.regions import Instead, fill, region
 from dashboard.tables import NOTHING
 
@@ -40,7 +40,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         chosen = data.chosen(search)
         if not data.total(chosen.args()):
             return NOTHING
-        active, week, changes = at_once(
+        active, week, changes = ask_in_free_turns(
             lambda: _active(data, chosen),
             lambda: _week(data, chosen, search),
             lambda: moves.read(data, chosen, search),
