@@ -30,11 +30,17 @@ def largest_series(
 ) -> dict[str, list[int | None]]:
     """The largest series of all weeks, the largest first, and `(rest)` with all others, or `(other)` if it is all.
 
-    In an `unknown` week they have no value; in another one a series that is not found is 0.
+    In an `unknown` week they have no value. A series that a week does not name has none either if the week has an
+    `(other)`, which may hold it; otherwise it is 0.
     """
+    folded = found.get(OTHER, {})
 
     def of_weeks(names: Collection[str]) -> list[int | None]:
-        return [None if week in unknown else sum(found[name].get(week, 0) for name in names) for week in weeks]
+        def value(week: date) -> int | None:
+            named = [found[name][week] for name in names if week in found[name]]
+            return None if week in unknown or (not named and week in folded) else sum(named)
+
+        return [value(week) for week in weeks]
 
     size = {name: sum(by_week.values()) for name, by_week in found.items() if name != OTHER}
     named = sorted(size, key=lambda name: (-size[name], name))[: len(PALETTE)]

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
+from typing import Any
 
 import jsonschema_rs
 import pytest
@@ -11,7 +12,7 @@ from flask.testing import FlaskClient
 from dashboard import trends_api
 from dashboard.pages.trends import flags
 from tests.dashboard.conftest import fill
-from tests.dashboard.counted import beacons, count_from
+from tests.dashboard.counted import YESTERDAY, beacons, count_from
 from warehouse.cases.trends import Conversion, Trends, estimated
 
 
@@ -69,3 +70,23 @@ def test_without_a_flag_there_are_no_bounds() -> None:
     body, _, shown = flags._unlicensed(picture, "call", 5)
     assert shown["rows"] == [["invoice_pro 4.0", "no flag", "–", "–", 41, 0]]
     assert "0%" not in str(body)
+
+
+def test_a_status_that_may_be_folded_in_a_week_is_not_called_zero(
+    visit: Callable[[str | None], FlaskClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the week in which 3 installs are on trial they are in `(other)` with the smallest group beside them."""
+    back = (YESTERDAY + timedelta(days=1)).weekday() + 2  # the Friday of the last whole week
+
+    def of(installs: range, weeks: int, status: str) -> list[Any]:
+        return beacons(installs, back + 7 * weeks, "4.0.0", license={"status": status})
+
+    sent = [*of(range(40), 2, "licensed"), *of(range(40, 49), 2, "trial"), *of(range(40), 1, "licensed")]
+    sent += [*of(range(40, 43), 1, "trial"), *of(range(43, 46), 1, "expired"), *of(range(40), 0, "licensed")]
+    count_from(sent, monkeypatch)
+    told = fill(visit("licensing"), "counts_by_week_of_status", "?module=invoice_pro")
+    shown = told["counts_by_week_of_status-shown"]["data"]
+    assert shown["columns"] == ["Week", "licensed", "trial", "(other)"]
+    assert [row[1:] for row in shown["rows"]] == [[40, 9, 0], [40, None, 6], [40, 0, 0]]
+    note = told["counts_by_week_of_status-note"]["children"]
+    assert "A value without a number in a week is in (other), or no install reports it." in note

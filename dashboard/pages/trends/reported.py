@@ -13,6 +13,7 @@ from dashboard.formatting import count
 from dashboard.permissions import Callbacks, Page
 from dashboard.regions import Instead, fill
 from dashboard.weekly import covered, installs_by_week
+from warehouse.queries.small_groups import OTHER
 
 CHARTS_OF = {"counts_by_week_of_status": "license_status", "counts_by_week_of_source": "license_source"}
 
@@ -35,5 +36,8 @@ def _register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, c
         figure = CHARTS[chart].figure(found.weeks, series, "installs")
         summary = f"Installs in the last whole week: {words or 'not told'}."
         notes = [covered(chosen.conditions), of_any_module(chosen.module, dimension), found.gaps(data.k)]
+        told = [number for number, week in enumerate(found.weeks) if week not in found.unknown]
+        if any(values[number] is None for values in series.values() for number in told):
+            notes.append(f"A value without a number in a week is in {OTHER}, or no install reports it.")
         note = " ".join(filter(None, notes))
         return chart_values(DrawnChart(figure, summary, note, table_by_date(series, found.weeks, [found.call])))
