@@ -97,6 +97,10 @@ class BucketGroups:
             buckets |= {one.start: self._bucket(one, together[one.start]) for one in unsure}
         return list(buckets.values())
 
+    def large(self) -> dict[str, list[Group]]:
+        """Return the groups of k installs or more, by bucket. Raises `EngineError`."""
+        return {one.start: self._bucket(one, one.sums).large for one in self._ranked()}
+
     def merge(self, smallest: Mapping[str, str]) -> dict[str, Group]:
         """Return the small groups of these buckets merged with the smallest large one."""
         return {start: self._merged[start] for start in smallest}

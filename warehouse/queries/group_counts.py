@@ -366,6 +366,8 @@ class _Statement(LatestReports):
         query = self._query
         conditions = [self.in_span(self._days()), *self._conditions(self._of_source)]
         conditions += [f"{self._reported_value(name)} != ''" for name in query.dimensions if name != "feature"]
+        if query.among:
+            conditions.append(f"{query.by} IN {{{self.parameter(list(query.among))}:Array(String)}}")
         source = "features_by_month" if query.of_features else table(query)
         texts, of_reports = self._joined(), self._conditions(lambda name: not self._of_source(name))
         # The same variant on an install means the same values, whatever the module is.

@@ -33,6 +33,7 @@ class MetricQuery:
     divisor: int = 1  # one install in so many answers (`warehouse/queries/sampling.py`)
     side_by_side: tuple[str, ...] = ()  # dimensions that others ask for (`warehouse/queries/side_by_side.py`)
     established: bool = False  # only installs count whose beacons were received on at least two days
+    among: tuple[str, ...] = ()  # values of the dimension that count; all of them if there are none here
 
     @property
     def dimensions(self) -> tuple[str, ...]:

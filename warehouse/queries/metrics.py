@@ -12,7 +12,7 @@ from typing import Any
 
 from warehouse.at_once import at_once
 from warehouse.engine import Engine
-from warehouse.queries import dimensions, disclosure, sampling, side_by_side
+from warehouse.queries import dimensions, disclosure, sampling, side_by_side, single_group
 from warehouse.queries.bucket_groups import BucketGroups
 from warehouse.queries.bucket_select import BETWEEN, table
 from warehouse.queries.differencing import Cell
@@ -147,6 +147,8 @@ class _Question:
     def __init__(self, engine: Engine, query: MetricQuery, k: int, open_from: date | None, *, hide_open: bool) -> None:
         self._engine, self._k, self._open_from, self._hide_open = engine, k, open_from, hide_open
         self._groupings: dict[_Grouping, list[Row]] = {}
+        # The rows of one value of a grouping.
+        self._single: dict[tuple[str | None, frozenset[tuple[str, str]], str], list[Row]] = {}
         # The keys by bucket that are in no row of their own. Kept for the dimensions that conditions are about.
         self._folded: dict[_Grouping, dict[str, set[str]]] = {}
         self._about = {dimension_of(name) for name in query.filters if dimensions.is_condition(name)}
@@ -177,8 +179,7 @@ class _Question:
         """The totals under the filters: each is a row of the groupings by all of them, or may not be told."""
         told: list[dict[str, Row]] = []
         for name, value in _checked(query):
-            rows = self._grouping(_by_filter(query, name))
-            told.append({row.bucket: row for row in rows if row.value is not None and row.key == value != OTHER})
+            told.append({row.bucket: row for row in self._of_value(_by_filter(query, name), value)})
             if not told[-1]:
                 break
         first, *others = told
@@ -196,21 +197,20 @@ class _Question:
             if not named:
                 break
             grouping = _by_filter(query, name)
-            told: dict[str, set[str]] = {}
-            for row in self._grouping(grouping):
-                if row.value is not None:
-                    told.setdefault(row.bucket, set()).add(row.key)
             if not dimensions.is_condition(name):
-                named = {bucket for bucket in named if value in told.get(bucket, ())}
-            elif named := named & told.keys():
+                named &= {row.bucket for row in self._of_value(grouping, value)}
+            elif named := named & {row.bucket for row in self._grouping(grouping) if row.value is not None}:
                 named &= self._not_split(grouping, name, value)
         return named
 
     def _first_check(self, query: MetricQuery) -> None:
         """Read the grouping that `_named` looks at first."""
         query = self._of_installs(query)
-        name, _ = _checked(query)[0]
-        self._grouping(_by_filter(query, name))
+        name, value = _checked(query)[0]
+        if dimensions.is_condition(name):
+            self._grouping(_by_filter(query, name))
+        else:
+            self._of_value(_by_filter(query, name), value)
 
     def _of_installs(self, query: MetricQuery) -> MetricQuery:
         """The question whose groupings say which filters may be told."""
@@ -250,6 +250,29 @@ class _Question:
             found = self._reader(query).query(*texts_sql(query, source))
             self._reported[key] = [text for (text,) in found]
         return self._reported[key]
+
+    def _of_value(self, query: MetricQuery, value: str) -> list[Row]:
+        """The rows that tell one value of a grouping."""
+        question = *_grouping(query), value
+        if question not in self._single:
+            found = self._single_group(query, value) if _grouping(query) not in self._groupings else None
+            if found is None:
+                rows = self._grouping(query)
+                found = [row for row in rows if row.value is not None and row.key == value != OTHER]
+            self._single[question] = found
+        return self._single[question]
+
+    def _single_group(self, query: MetricQuery, value: str) -> list[Row] | None:
+        """The same, None if all groups have to be counted for it."""
+        query = _as_reported(self._told_days(query))
+        if query.by not in single_group.DIMENSIONS or query.end < query.start:
+            return None
+        texts = partial(self._texts, query)
+        rows = single_group.rows(self._reader(query), query, value, texts, self._k, self._open_from)
+        if rows is None:
+            return None
+        named = self._named(query, {row.bucket for row in rows})
+        return [row for row in rows if row.bucket in named]
 
     def _grouping(self, query: MetricQuery) -> list[Row]:
         question = _grouping(query)
