@@ -7,6 +7,7 @@ what was stored before. `warehouse/queries/group_counts.py` hands the result to 
 import operator
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from core import versions
@@ -56,6 +57,8 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {"lt": operator.lt, "le": ope
 OPERATORS = (*_OPERATORS, "in")
 MOST_VALUES = 50
 LONGEST = 64
+# Each statement rolls up and sorts all texts of its dimensions. So many of them are done only once.
+KEPT = 8192
 
 
 def source(name: str) -> str:
@@ -63,12 +66,14 @@ def source(name: str) -> str:
     return _VERSIONS[name].source if name in _VERSIONS else name
 
 
+@lru_cache(KEPT)
 def roll_up(name: str, reported: str) -> str:
     """The value of a dimension for what is reported."""
     rolled = _VERSIONS[name].roll_up if name in _VERSIONS else None
     return rolled(reported) if rolled else reported
 
 
+@lru_cache(KEPT)
 def order(name: str, reported: str) -> tuple[object, ...]:
     """What the reported texts of a dimension sort by: versions as versions, equal ones and other texts as text."""
     version = _VERSIONS[name].read(reported) if name in _VERSIONS else None

@@ -1,5 +1,6 @@
 """`together`: installs that use both of two features, beside the number that chance would make."""
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from functools import partial
@@ -34,7 +35,7 @@ def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     feature = reader.question.options["feature"]
     told, names = at_once(reader.told, partial(_features, reader))
-    counts = _counts(reader, names) if told and names else {}
+    counts = _counts(reader, names, sum(told.values())) if told and names else {}
     # The number of installs that report features may be told if the others are nobody, or at least k.
     active, report = counts.get((_ALL, _ALL), 0), counts.get((_REPORTS, _ALL), 0)
     of = report if hiding.part(report, active, reader.terms.k) else active
@@ -86,8 +87,11 @@ def _features(reader: Reader) -> list[str]:
     return [name for name, _ in found]
 
 
-def _counts(reader: Reader, names: list[str]) -> _Counts:
-    """Return the counts. Each install becomes one number with a bit for each feature, and equal numbers are counted."""
+def _counts(reader: Reader, names: list[str], active: int) -> _Counts:
+    """Return the counts. Each install becomes one number with a bit for each feature, and equal numbers are counted.
+
+    `active` is what `reader.told` says: an estimate from a sample, and whether the installs are established or not.
+    """
     question = reader.question
     values = reader.values(question.installs())
     module = f" AND {values.condition('module', 'module')}" if question.module else ""
@@ -97,25 +101,43 @@ def _counts(reader: Reader, names: list[str]) -> _Counts:
         f" AND {values.condition(name, dimensions.source(dimensions.dimension_of(name)))}"
         for name in question.conditions
     )
-    parts = [
+    # Where all installs count, those that report features are enough: the number of the active ones is known.
+    looked_up = bool(fits) or reader.terms.established or reader.divisor > 1
+
+    def half(number: int) -> list[tuple[Any, ...]]:
+        chosen = f"{module} AND bitTest(install, 0) = {number}"
         # The flags have a 1 for an install that reports features, and a 2 for one that fits.
-        f"SELECT install, if({used} != 0, {bits}, 0)::UInt64 AS features, 1::UInt8 AS flags "  # noqa: S608
-        f"FROM features_by_month WHERE {values.in_span('reported')}{module}",
-        "SELECT install, 0::UInt64 AS features, 2::UInt8 AS flags FROM installs_by_month "  # noqa: S608
-        f"WHERE {values.in_span('days')}{module}{fits}",
-    ]
+        parts = [
+            f"SELECT install, if({used} != 0, {bits}, 0)::UInt64 AS features, "  # noqa: S608
+            f"{1 if looked_up else 3}::UInt8 AS flags FROM features_by_month WHERE {values.in_span('reported')}{chosen}"
+        ]
+        if looked_up:
+            parts.append(
+                "SELECT install, 0::UInt64 AS features, 2::UInt8 AS flags FROM installs_by_month "  # noqa: S608
+                f"WHERE {values.in_span('days')}{chosen}{fits}"
+            )
+        pairs = _pairs_sql(" UNION ALL ".join(parts))
+        return reader.query(reader.added_up(pairs, ("pair",), ("both",)), values.parameters)
+
+    # ClickHouse would make a set of all installs in each thread, and merge these.
+    counts = Counter[tuple[int, int]]()
+    for found in at_once(partial(half, 0), partial(half, 1)):
+        counts.update({divmod(pair, _ALL + 1): installs for pair, installs in found})
+    return counts if looked_up else {**counts, (_ALL, _ALL): active}
+
+
+def _pairs_sql(rows: str) -> str:
+    """Return a SELECT of (pair, both), given that of (install, features, flags)."""
     masks = (
-        "SELECT groupBitOr(features) AS mask, groupBitOr(flags) AS found FROM "  # noqa: S608
-        f"({' UNION ALL '.join(parts)}) GROUP BY install HAVING bitTest(found, 1)"
+        f"SELECT groupBitOr(features) AS mask, groupBitOr(flags) AS found FROM ({rows}) "  # noqa: S608
+        "GROUP BY install HAVING bitTest(found, 1)"
     )
     sets = f"SELECT mask, bitTest(found, 0) AS reporting, count() AS installs FROM ({masks}) GROUP BY mask, reporting"  # noqa: S608
     ones = f"arrayConcat(bitPositionsToArray(mask), if(reporting, [{_REPORTS}, {_ALL}], [{_ALL}]))"
     not_below = f"bitPositionsToArray(bitAnd(mask, bitShiftLeft({2**64 - 1}::UInt64, one)))"
     others = f"if(one < {MOST_FEATURES}, {not_below}, [{_ALL}])"
     # A pair is one number of 16 bits: ClickHouse has an array of these, and looks for none.
-    pairs = (
+    return (
         f"SELECT (one * {_ALL + 1} + arrayJoin({others}))::UInt16 AS pair, sum(installs) AS both "  # noqa: S608
         f"FROM (SELECT mask, installs, arrayJoin({ones}) AS one FROM ({sets})) GROUP BY pair"
     )
-    found = reader.query(reader.added_up(pairs, ("pair",), ("both",)), values.parameters)
-    return {divmod(pair, _ALL + 1): installs for pair, installs in found}
