@@ -164,9 +164,10 @@ class _Question:
         if self._k > 1 and query.filters and not (query.by or self._about or query.metric == "feature_uses"):
             rows = self._of_groupings(query)
         else:
-            if query.filters and self._k > 1 and not self._groupings:  # no other one of this answer asks for it
+            found = self._sum_of_condition(query)
+            if found is None and query.filters and self._k > 1 and not self._groupings:  # no other asks for it here
                 found, _ = at_once(partial(self._fold, query), partial(self._first_check, query))
-            else:
+            elif found is None:
                 found = self._fold(query)
             rows = [row for row in found if row.value is not None]
             named = self._named(query, {row.bucket for row in rows})
@@ -184,6 +185,28 @@ class _Question:
                 break
         first, *others = told
         return [replace(row, key="") for bucket, row in first.items() if all(bucket in other for other in others)]
+
+    def _sum_of_condition(self, query: MetricQuery) -> list[Row] | None:
+        """The totals under a condition, from the grouping by it: each install has one latest value.
+
+        None for other questions, and where only some of what is folded meets the condition.
+        """
+        conditions = [name for name in query.filters if dimensions.is_condition(name)]
+        steps = self._open_from and self._open_from <= self._told_days(query).end
+        if (query.metric, query.count, query.by, len(conditions)) != ("installs", "latest", None, 1) or steps:
+            return None
+        (name,) = conditions
+        grouping = _by_filter(query, name)
+        sums: dict[str, int] = {}
+        for row in self._grouping(grouping):
+            if row.value is not None:
+                folded = self._folded.get(_grouping(grouping), {}).get(row.bucket)
+                held = None if folded is None else self._meets(grouping, name, query.filters[name], folded)
+                if held is None or len(held) > 1:
+                    return None
+                meets = True in held if row.key == OTHER else dimensions.matches(name, query.filters[name], row.key)
+                sums[row.bucket] = sums.get(row.bucket, 0) + (row.value if meets else 0)
+        return [Row(bucket, "", total, total, squares=total) for bucket, total in sums.items() if total >= self._k]
 
     def _named(self, query: MetricQuery, buckets: set[str]) -> set[str]:
         """Those of the buckets in which each of the filters is a row of the grouping by it, under the others.
@@ -221,16 +244,16 @@ class _Question:
 
     def _not_split(self, query: MetricQuery, name: str, value: str) -> set[str]:
         """The buckets in which a condition holds for all keys of the module without a row of their own, or for none."""
-        (dimension,) = query.dimensions
         query = replace(query, filters={name: value for name, value in query.filters.items() if name == "module"})
         self._grouping(query)
+        folded = self._folded.get(_grouping(query), {})
+        return {bucket for bucket, keys in folded.items() if len(self._meets(query, name, value, keys)) < 2}
+
+    def _meets(self, query: MetricQuery, name: str, value: str, keys: Iterable[str]) -> set[bool]:
+        """Whether keys of a grouping meet a condition: all of them, none, or some."""
+        (dimension,) = query.dimensions
         known = {dimensions.roll_up(dimension, text) for text in self._texts(query, dimensions.source(dimension))}
-        named = set()
-        for bucket, keys in self._folded.get(_grouping(query), {}).items():
-            holds = {key in known and dimensions.matches(name, value, key) for key in keys}
-            if len(holds) < 2:
-                named.add(bucket)
-        return named
+        return {key in known and dimensions.matches(name, value, key) for key in keys}
 
     def _reader(self, query: MetricQuery) -> Engine:
         return self._engine.as_user(ServerUser.LICENSING if query.of_license_plane else ServerUser.PRODUCT)
