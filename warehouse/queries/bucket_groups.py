@@ -78,11 +78,8 @@ class BucketGroups:
     def buckets(self) -> list[Bucket]:
         """Return the buckets that have groups. Raises `EngineError`."""
         asked = self._reader, self._query, self._texts, self._open_from
-        if side_by_side.is_one_of_several(self._query):
-            found = list(self._counted(side_by_side.counts(*asked)))
-        else:
-            few = keys_counted(*asked)
-            found = list(self._ranked() if few is None else self._counted(few))
+        several = side_by_side.is_one_of_several(self._query)
+        found = list(self._counted(side_by_side.counts(*asked)) if several else self._groups())
         self.small = {one.start: one.small for one in found if one.small is not None}
         buckets = {one.start: self._bucket(one, one.sums) for one in found}
         for one in found:
@@ -99,11 +96,15 @@ class BucketGroups:
 
     def large(self) -> dict[str, list[Group]]:
         """Return the groups of k installs or more, by bucket. Raises `EngineError`."""
-        return {one.start: self._bucket(one, one.sums).large for one in self._ranked()}
+        return {one.start: self._bucket(one, one.sums).large for one in self._groups()}
 
     def merge(self, smallest: Mapping[str, str]) -> dict[str, Group]:
         """Return the small groups of these buckets merged with the smallest large one."""
         return {start: self._merged[start] for start in smallest}
+
+    def _groups(self) -> Iterator[_Read]:
+        few = keys_counted(self._reader, self._query, self._texts, self._open_from)
+        return self._ranked() if few is None else self._counted(few)
 
     def _ranked(self) -> Iterator[_Read]:
         counts, parameters = counts_sql(self._reader, self._query, self._texts, self._open_from)
@@ -130,11 +131,12 @@ class BucketGroups:
     def _counted(self, found: Iterable[Counted]) -> Iterator[_Read]:
         """Return what `_ranked` returns, of counts of all keys. A key may have several."""
         buckets: dict[str, dict[str, _Counts]] = {}
-        for start, key, everybody, earlier in found:
+        for start, key, everybody, earlier, amount in found:
             counts = buckets.setdefault(start, {})
-            counts[key] = counts.get(key, _NONE) + _Counts(everybody, earlier, 0, 0.0)
+            counts[key] = counts.get(key, _NONE) + _Counts(everybody, earlier, amount, 0.0)
         for start, counts in buckets.items():
-            counts.pop("", None)
+            if self._query.dimensions:
+                counts.pop("", None)  # a missing value
             groups = [self._group(key, each) for key, each in counts.items()]
             ordered = sorted(groups, key=lambda group: (-group.installs, group.key))
             large = [group.key for group in ordered if group.installs >= self._k and group.key != OTHER][:MOST_GROUPS]

@@ -1,11 +1,13 @@
 """The SQL that counts installs by bucket and key, from the tables by month."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
+from warehouse.at_once import at_once
 from warehouse.engine import Engine
 from warehouse.queries import dimensions, month_bits, shard_sums
 from warehouse.queries.bucket_select import BETWEEN, key_sql, table
@@ -26,7 +28,8 @@ COUNTS = ("everybody", "earlier", "amount", "squares")
 _REPORT = "bitXor(install, bitShiftLeft(toUInt64(month), 32) + variant)"
 
 Statement = tuple[str, dict[str, Any]]  # SQL and its parameters
-Counted = tuple[str, str, int, int]  # a bucket, a key, its installs, and those that reported before `open_from`
+# A bucket, a key, its installs, those of them that reported before `open_from`, and the sum of their uses.
+Counted = tuple[str, str, int, int, int]
 
 
 def counts_once(query: MetricQuery) -> bool:
@@ -69,19 +72,20 @@ def counts_sql(engine: Engine, query: MetricQuery, texts: Texts, open_from: date
 
 
 def keys_counted(engine: Engine, query: MetricQuery, texts: Texts, open_from: date | None) -> Sequence[Counted] | None:
-    """Return all groups of a query that has few: of the latest texts of one dimension, also by module.
+    """Return all groups of a query that has few: installs by day or week, and the latest texts of one dimension.
 
     None for other queries, and for more than `MOST_READ` groups. Raises `EngineError`.
     """
+    if query.count != "latest":
+        return _reported_counted(engine, query, texts, open_from)
     names = [name for name in query.dimensions if name != "module"]
     by_module = len(names) < len(query.dimensions)
     if by_module and not names and query.grain == "period":
         names = ["version"]  # which a page asks for, too: the modules are sums of their versions
-    if query.count != "latest" or len(names) != 1:
+    if len(names) != 1:
         return None
     (name,) = names
-    buckets = ((query.end - query.start).days + 1) // _SHORTEST[query.grain] + 2
-    if len(texts(dimensions.source(name))) * buckets > MOST_READ:
+    if len(texts(dimensions.source(name))) * _most_buckets(query) > MOST_READ:
         return None
     statement = _Statement(query, texts, open_from)
     sql = statement.latest_ranks(name, by_module=by_module)
@@ -92,9 +96,51 @@ def keys_counted(engine: Engine, query: MetricQuery, texts: Texts, open_from: da
     keys = {**statement.keys(name), 0: ""}
     modules = statement.keys("module") if by_module else {0: ""}
     return [
-        (bucket.isoformat(), _key(query, modules[module], keys[rank]), everybody, earlier)
+        (bucket.isoformat(), _key(query, modules[module], keys[rank]), everybody, earlier, 0)
         for bucket, module, rank, everybody, earlier in found
     ]
+
+
+def _reported_counted(
+    engine: Engine, query: MetricQuery, texts: Texts, open_from: date | None
+) -> Sequence[Counted] | None:
+    statement = _Statement(query, texts, open_from)
+    of_uses = query.metric == "feature_uses"
+    by_day = query.grain == "day" and not (of_uses and query.divisor > 1)
+    by_week = query.grain == "week" and not of_uses and statement.weeks <= month_bits.MOST_BUCKETS
+    if not (by_day or by_week) or not statement.has_numbers:
+        return None
+    if statement.most_keys * _most_buckets(query) > MOST_READ:
+        return None
+
+    def read(sql: str, by: Sequence[str], counted: Sequence[str], add: str) -> list[tuple[Any, ...]]:
+        return engine.query(shard_sums.added_up(engine, sql, by, counted, add), statement.parameters)
+
+    keys: list[Counted] = []
+    if by_day:
+        by = ("number", "of_month")
+        counted = partial(read, statement.days_of_keys(), by, ("everybody",), "sumForEach")
+        if of_uses:
+            counts, uses = at_once(counted, partial(read, statement.uses_of_keys(), by, ("uses",), "sumMap"))
+        else:
+            counts, uses = counted(), []
+        amounts = {(number, month): days for number, month, days in uses}
+        for number, month, days in counts:
+            key, amount = statement.key_of(number), amounts.get((number, month), {})
+            for bit, everybody in enumerate(days):
+                day = month + timedelta(days=bit)
+                early = open_from is not None and day < open_from
+                keys.append((day.isoformat(), key, everybody, everybody if early else 0, amount.get(bit + 1, 0)))
+    else:
+        mondays = [monday.isoformat() for monday in statement.mondays]
+        for number, *weeks in read(statement.weeks_of_keys(), ("number",), ("everybody", "earlier"), "sumForEach"):
+            key = statement.key_of(number)
+            keys += [(monday, key, *each, 0) for monday, *each in zip(mondays, *weeks, strict=True)]
+    return [each for each in keys if each[2]]
+
+
+def _most_buckets(query: MetricQuery) -> int:
+    return ((query.end - query.start).days + 1) // _SHORTEST[query.grain] + 2
 
 
 def _key(query: MetricQuery, module: str, value: str) -> str:
@@ -216,23 +262,49 @@ class _Statement(LatestReports):
             GROUP BY bucket, key
         """  # noqa: S608
 
-    def counts_by_day(self) -> str:
-        """Return the groups of `reported` by day. It counts the bits of each day, which is faster than sets of days."""
+    def days_of_keys(self) -> str:
+        """Return a SELECT of (number, of_month, everybody): of a key and a month, the installs by day, from the first.
+
+        It counts the bits of each day, which is faster than sets of days.
+        """
         days = month_bits.paired(f"groupBitOr({self.of_span(self._days())})")
         rows = self._bits_of_installs(["month"], f"{days} AS found")
-        if self._query.metric != "feature_uses":
-            return self._bits_counted(rows)
-        uses = (
-            f"SELECT {self._reported_key()} AS key, month, sumMap(uses) AS uses {self._from_reported()} "
-            "GROUP BY key, month"
-        )
         return (
-            f"SELECT bucket, key, everybody, earlier, uses[toUInt8(bucket - month + 1)] AS amount, squares "  # noqa: S608
-            f"FROM ({self._bits_counted(rows)}) AS counts ANY LEFT JOIN ({uses}) AS sums USING (key, month)"
+            f"SELECT number, month AS of_month, {month_bits.counted_by_day('found')} AS everybody "  # noqa: S608
+            f"FROM ({rows}) GROUP BY number, month"
         )
 
-    def counts_by_week(self) -> str:
-        """Return the groups of `reported` by week.
+    def counts_by_day(self) -> str:
+        """Return the groups of `reported` by day."""
+        earlier = "if(bucket < {open_from:Date}, everybody, 0)" if self._open_from else "0"
+        counts = (
+            f"SELECT of_month + pair.1 AS bucket, {self._key_of('number')} AS key, of_month AS month, "  # noqa: S608
+            f"pair.2 AS everybody, {earlier}::UInt64 AS earlier, 0::UInt64 AS amount, 0::Float64 AS squares "
+            "FROM (SELECT number, of_month, arrayJoin(arrayFilter(pair -> pair.2 > 0, arrayZip(range(32), everybody))) "
+            f"AS pair FROM ({self.days_of_keys()}))"
+        )
+        if self._query.metric != "feature_uses":
+            return counts
+        return (
+            f"SELECT bucket, key, everybody, earlier, uses[toUInt8(bucket - month + 1)] AS amount, squares "  # noqa: S608
+            f"FROM ({counts}) AS counts ANY LEFT JOIN (SELECT {self._key_of('number')} AS key, of_month AS month, uses "
+            f"FROM ({self.uses_of_keys()})) AS sums USING (key, month)"
+        )
+
+    def uses_of_keys(self) -> str:
+        """Return a SELECT of (number, of_month, uses): of a key and a month, the uses by day of the month."""
+        return (
+            f"SELECT {self._key_number()} AS number, month AS of_month, sumMap(uses) AS uses "
+            f"{self._from_reported()} GROUP BY number, of_month"
+        )
+
+    @property
+    def mondays(self) -> list[date]:
+        """The weeks of the span."""
+        return list(month_bits.week_masks(self._query.start, self._query.end))
+
+    def weeks_of_keys(self) -> str:
+        """Return a SELECT of (number, everybody, earlier): of a key, the installs of each of the weeks.
 
         Each install of a key has its days by month, and a week looks at the one or two months that it lies in.
         """
@@ -243,18 +315,23 @@ class _Statement(LatestReports):
 
         def counted(until: date) -> str:
             masks = month_bits.week_masks(query.start, until) if until >= query.start else {}
-            counts = [self._installs_with(masks.get(monday, {}), names) for monday in weeks]
+            counts = [self._installs_with(masks.get(monday, {}), names) for monday in self.mondays]
             return f"[{', '.join(counts)}]::Array(UInt64)"
 
-        weeks = month_bits.week_masks(query.start, query.end)
         earlier = self._open_from - timedelta(days=1) if self._open_from else query.start - timedelta(days=1)
-        mondays = ", ".join(f"'{monday}'::Date" for monday in weeks)
+        return (
+            f"SELECT number, {counted(query.end)} AS everybody, {counted(min(earlier, query.end))} AS earlier "  # noqa: S608
+            f"FROM ({self._bits_of_installs([], days)}) GROUP BY number"
+        )
+
+    def counts_by_week(self) -> str:
+        """Return the groups of `reported` by week."""
+        mondays = ", ".join(f"'{monday}'::Date" for monday in self.mondays)
         return (
             f"SELECT counts.1 AS bucket, {self._key_of('number')} AS key, counts.2 AS everybody, counts.3 AS earlier, "  # noqa: S608
             "0::UInt64 AS amount, 0::Float64 AS squares FROM (SELECT number, "
-            f"arrayJoin(arrayFilter(each -> each.2 > 0, arrayZip([{mondays}], {counted(query.end)}, "
-            f"{counted(min(earlier, query.end))}))) AS counts "
-            f"FROM ({self._bits_of_installs([], days)}) GROUP BY number)"
+            f"arrayJoin(arrayFilter(each -> each.2 > 0, arrayZip([{mondays}], everybody, earlier))) AS counts "
+            f"FROM ({self.weeks_of_keys()}))"
         )
 
     @staticmethod
@@ -288,6 +365,27 @@ class _Statement(LatestReports):
             found.append({value: number for number, value in enumerate(sorted(values), 1)})
         return found
 
+    @property
+    def has_numbers(self) -> bool:
+        """Whether a number stands for each key."""
+        return not self._query.dimensions or bool(self._numbers)
+
+    @property
+    def most_keys(self) -> int:
+        """The most keys that there may be, where numbers stand for them."""
+        return math.prod(map(len, self._numbers))
+
+    def key_of(self, number: int) -> str:
+        """Return the key that a number stands for."""
+        if not self._numbers:
+            return ""
+        places = divmod(number, MOST_TEXTS) if len(self._numbers) > 1 else [number]
+        return BETWEEN.join(values[place] for values, place in zip(self._values, places, strict=True))
+
+    @cached_property
+    def _values(self) -> list[dict[int, str]]:
+        return [{number: value for value, number in numbers.items()} for numbers in self._numbers]
+
     def _key_number(self) -> str:
         """Return the SQL of a number that stands for the key of a row; the key itself where keys have no numbers.
 
@@ -316,19 +414,6 @@ class _Statement(LatestReports):
         """Return the SQL of the numbers of the values in that of a key."""
         last = f"{number} % {MOST_TEXTS}"
         return [f"intDiv({number}, {MOST_TEXTS})", last] if len(self._numbers) > 1 else [last]
-
-    def _bits_counted(self, rows: str) -> str:
-        """Return the groups by day of `rows`: (number, install, month, found), a row for each install of a month.
-
-        `found` are its days, `paired`.
-        """
-        earlier = "if(bucket < {open_from:Date}, everybody, 0)" if self._open_from else "0"
-        return (
-            f"SELECT month + pair.1 AS bucket, {self._key_of('number')} AS key, month, pair.2 AS everybody, "  # noqa: S608
-            f"{earlier}::UInt64 AS earlier, 0::UInt64 AS amount, 0::Float64 AS squares FROM (SELECT number, month, "
-            f"arrayJoin(arrayFilter(pair -> pair.2 > 0, "
-            f"arrayZip(range(32), {month_bits.counted_by_day('found')}))) AS pair FROM ({rows}) GROUP BY number, month)"
-        )
 
     def _days(self) -> str:
         if self._query.metric != "installs":

@@ -65,7 +65,7 @@ def counts(engine: Engine, query: MetricQuery, texts: Texts, open_from: date | N
     keys, place = statement.keys(name), _sources(query).index(dimensions.source(name))
     for number, rank, everybody, earlier in engine.query(sql, parameters):
         if number == place:
-            yield query.start.isoformat(), keys[rank], everybody, earlier
+            yield query.start.isoformat(), keys[rank], everybody, earlier, 0
 
 
 class _SideBySide(LatestReports):

@@ -233,22 +233,32 @@ class Lopsided(Engine):
         return self
 
     def query(self, sql: str, *_: Any) -> list[tuple[Any, ...]]:
-        self.asked += "groupArrayIf" in sql
-        if "groupArrayIf" in sql:
-            return [(TODAY, [("x", 97, 0, 0, 0.0)], 1, [], 3, 0, 0, 0.0)]
+        self.asked += "AS of_month" in sql
+        if "AS of_month" in sql:
+            return self.groups(grouped="0::UInt32 AS number" not in sql)
         if sql.startswith("SELECT sum(bitCount("):
             return [(0,)]
         if "AS value FROM" in sql:
             return [("x",), ("y",)]
         return [(TODAY, 3, 0, 0, 0.0, 100, 0, 0, 0.0)] if "has({buckets" in sql else [(None, 0)]
 
+    def groups(self, *, grouped: bool) -> list[tuple[Any, ...]]:
+        """The installs of today by the number of a key, which is 0 where all installs have the same."""
+        return [_today(1, 97), _today(2, 3)] if grouped else [_today(0, 100)]
+
+
+def _today(number: int, installs: int) -> tuple[int, date, list[int]]:
+    """A row of a key: its installs by day of the month."""
+    days = [0] * 32
+    days[TODAY.day - 1] = installs
+    return number, TODAY.replace(day=1), days
+
 
 class Alike(Lopsided):
     """Whatever is asked: 97 installs say "x", and no others do."""
 
-    def query(self, sql: str, *given: Any) -> list[tuple[Any, ...]]:
-        found = super().query(sql, *given)
-        return [(TODAY, [("x", 97, 0, 0, 0.0)], 0, [], 0, 0, 0, 0.0)] if "groupArrayIf" in sql else found
+    def groups(self, *, grouped: bool) -> list[tuple[Any, ...]]:
+        return [_today(int(grouped), 97)]
 
 
 @pytest.mark.parametrize(("filters", "asked"), [(1, 1), (2, 4), (3, 12), (13, MOST_GROUPINGS)])
@@ -275,9 +285,8 @@ def test_one_grouping_that_does_not_tell_is_enough(filters: int) -> None:
 class Nobody(Lopsided):
     """Nobody has reported anything in the span."""
 
-    def query(self, sql: str, *given: Any) -> list[tuple[Any, ...]]:
-        found = super().query(sql, *given)
-        return [] if "groupArrayIf" in sql else found
+    def groups(self, *, grouped: bool) -> list[tuple[Any, ...]]:
+        return []
 
 
 def test_of_nobody_one_grouping_is_asked_for() -> None:
