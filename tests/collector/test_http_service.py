@@ -27,6 +27,7 @@ from tests.collector.abuse import parsed
 from tests.collector.json_schema import satisfies
 from tests.collector.live import KEY, Collector
 from tests.collector.sample import beacon
+from tests.end_to_end.system import wait_for
 from tests.pharos_cli.command import pharos
 
 LIMIT = 10
@@ -270,24 +271,32 @@ def _refuses(address: tuple[str, int]) -> bool:
 
 
 def test_a_collector_that_stops_says_so(tmp_path: Path) -> None:
-    """While it ends a request after SIGTERM, a new connection is refused, and `/readyz` on an open one is a 503."""
+    """While it ends a request after SIGTERM, `/readyz` on an open connection is a 503, and a new one is refused."""
     with Collector(tmp_path / "home", PHAROS_INGEST_KEY=KEY, PHAROS_COLLECTOR_WORKERS="1") as collector:
         address = ("127.0.0.1", collector.port)
-        kept = http.client.HTTPConnection(*address, timeout=20)
-        kept.request("GET", "/readyz")
-        assert kept.getresponse().read()
-        with socket.create_connection(address, timeout=20) as slow, ThreadPoolExecutor(1) as pool:
-            slow.sendall(b"POST /v1/beacons HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+        kept = http.client.HTTPConnection(*address, timeout=60)
+        with socket.create_connection(address, timeout=60) as slow, ThreadPoolExecutor(1) as pool:
+            slow.sendall(b"POST /v1/beacons HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
+            assert slow.recv(100).startswith(b"HTTP/1.1 100")
             stopped = pool.submit(collector.stop)
-            while not _refuses(address):
-                assert not stopped.done()
-            kept.request("GET", "/readyz")
-            answer = kept.getresponse()
+            answer = _ready(kept)
+            while answer.status == 200:  # without a pause: where nothing is asked, it is closed after two seconds
+                answer = _ready(kept)
             assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
             assert b"the collector is stopping" in answer.read()
+            wait_for(lambda: _refuses(address), "new connections to be refused")
             slow.sendall(b"{        ")
             assert slow.recv(100).startswith(b"HTTP/1.1 4")
         assert stopped.result(60) == 0
+
+
+def _ready(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+    """Return the answer at `/readyz`. A 200 is read, so that the next question can follow."""
+    connection.request("GET", "/readyz")
+    answer = connection.getresponse()
+    if answer.status == 200:
+        answer.read()
+    return answer
 
 
 def test_counters_begin_anew_and_leave_nothing_behind(tmp_path: Path) -> None:
