@@ -8,14 +8,14 @@ from io import StringIO
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
 from dashboard.formatting import count, share
 from pharos.synthetic_fleet import beacons
 from pharos.synthetic_vendor import VENDOR, catalog
 from tests.end_to_end.axe import OF_COLORS, violations
 from tests.end_to_end.screens import ADDRESSES, DRAWN, show, whole
-from tests.end_to_end.system import PASSWORD, System, running
+from tests.end_to_end.system import PASSWORD, System, running, wait_for
 from tests.end_to_end.test_browser import browser, logged_in
 from warehouse.queries.questions.first_use import WITHIN
 
@@ -25,6 +25,7 @@ SPAN = {"from": str(TODAY - timedelta(days=28)), "to": str(TODAY - timedelta(day
 MODULE = "invoice_pro"
 # Of a phone and of a desk.
 WIDTHS = (390, 1440)
+DESK: ViewportSize = {"width": 1280, "height": 720}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
 @pytest.fixture(scope="module")
 def login(system: System, browser: Browser) -> Iterator[Page]:
-    page = logged_in(browser, system, "admin", PASSWORD)
+    page = logged_in(browser, system, "admin", PASSWORD, "/glossary")
     errors: list[str] = []
     page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
     yield page
@@ -50,7 +51,8 @@ def login(system: System, browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def page(login: Page, system: System) -> Page:
-    """A page without filters: the home page, or where the test before has ended."""
+    """A page without filters, as on a desk: the home page, or where the test before has ended."""
+    login.set_viewport_size(DESK)
     today = login.get_by_role("navigation").get_by_role("link", name="Today", exact=True)
     if "?" in login.url or not today.count():
         login.goto(system.dashboard)
@@ -146,8 +148,13 @@ def test_a_phone_shows_shares_beside_names(page: Page) -> None:
     expect(grid.locator('[role=columnheader][col-id="module"]')).to_have_count(0)
     # The order is that of the header that shows one.
     expect(grid.locator('[role=columnheader][aria-sort="descending"]')).to_have_attribute("col-id", "adoption")
-    shares = [float(text.rstrip("%")) for text in grid.locator('.ag-row [col-id="adoption"] .number').all_inner_texts()]
-    assert shares == sorted(shares, reverse=True)
+    numbers = grid.locator('.ag-row [col-id="adoption"] .number')
+
+    def in_order() -> bool:
+        shares = [float(text.rstrip("%")) for text in numbers.all_inner_texts()]
+        return len(shares) > 1 and shares == sorted(shares, reverse=True)
+
+    wait_for(in_order, "the rows in the order of their shares")
     row = grid.locator(".ag-pinned-left-cols-container .ag-row", has_text="PDF export")
     expect(row).to_contain_text(MODULE)
     share_ = grid.locator(
@@ -157,7 +164,7 @@ def test_a_phone_shows_shares_beside_names(page: Page) -> None:
     box = share_.bounding_box()
     assert box is not None
     assert box["x"] + box["width"] <= 390
-    page.set_viewport_size({"width": 1280, "height": 720})
+    page.set_viewport_size(DESK)
     expect(grid.locator('[role=columnheader][col-id="module"]')).to_be_visible()
 
 
@@ -272,7 +279,6 @@ def test_nothing_is_wider_than_the_window(login: Page, system: System, path: str
         login.set_viewport_size({"width": width, "height": 900})
         login.wait_for_function(DRAWN)
         assert wide(login) <= width
-    login.set_viewport_size({"width": 1280, "height": 720})
 
 
 def wide(page: Page) -> int:
@@ -293,7 +299,6 @@ def test_every_page_is_accessible(login: Page, system: System, name: str) -> Non
             rules = OF_COLORS if dark else ()
             found += [f"{name}, {width}, {dark=}: {one}" for one in violations(login, *rules)]
     login.emulate_media(color_scheme="light")
-    login.set_viewport_size({"width": 1280, "height": 720})
     assert found == []
 
 
