@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Route, expect
+from playwright.sync_api import Page, Route, expect
 
 from core.access_log import AccessLog, AccessLogEntry
 from core.home import Home, derive
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.screens import BUSY
 from tests.end_to_end.system import System, running, wait_for
-from tests.end_to_end.test_browser import admin, browser
+from tests.end_to_end.test_browser import admin, browser, tab
 
-__all__ = ["admin", "browser"]
+__all__ = ["admin", "browser", "tab"]
 CALLBACKS = "**/_dash-update-component*"
 # Marks what is mounted now; what is mounted later has no mark.
 MARK = "() => document.querySelectorAll('.js-plotly-plot, .ag-root, .card').forEach((one) => (one.marked = true))"
@@ -35,15 +35,6 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
             assert system.post(beacons)[1]["accepted"] == installs
         system.drain()
         yield system
-
-
-@pytest.fixture
-def tab(system: System, admin: BrowserContext) -> Iterator[Page]:
-    """An empty tab, for tests that open an address of their own."""
-    page = admin.new_page()
-    page.set_default_timeout(90_000)
-    yield page
-    page.close()
 
 
 @pytest.fixture

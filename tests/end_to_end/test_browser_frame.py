@@ -12,17 +12,17 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, Request, Route, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from dashboard.filters import RANGES, span
 from dashboard.formatting import day
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, System, running, wait_for
-from tests.end_to_end.test_browser import admin, browser, new_page
+from tests.end_to_end.test_browser import admin, browser, tab
 from tests.end_to_end.test_browser_filters import CALLBACKS, choose, choose_module, wait_until_held
 from tests.fleet.cards import in_file
 
-__all__ = ["admin", "browser"]
+__all__ = ["admin", "browser", "tab"]
 TODAY = datetime.now(UTC).date()
 # What happens in the browser and in the dashboard is the same with every ClickHouse.
 in_the_browser = pytest.mark.parametrize("system", ["embedded"], indirect=True)
@@ -59,11 +59,11 @@ def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def page(system: System, admin: BrowserContext) -> Iterator[Page]:
-    page = new_page(admin, system)
-    expect(page.locator("#active_installs-value")).to_have_text("22")
-    yield page
-    page.close()
+def page(system: System, tab: Page) -> Page:
+    """The home page."""
+    tab.goto(system.dashboard)
+    expect(tab.locator("#active_installs-value")).to_have_text("22")
+    return tab
 
 
 def shown(page: Page, search: str) -> None:

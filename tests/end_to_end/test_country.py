@@ -99,7 +99,7 @@ def test_a_country_is_colored_on_the_map(system: System, browser: Browser) -> No
     outlines_there = outlines(ATLAS)
     if outlines_there is None:
         pytest.skip("deploy/charts.sh could not fetch the outlines")
-    page = logged_in(browser, system, "admin", PASSWORD)
+    page = logged_in(browser, system, "admin", PASSWORD, "/glossary")
     hosts: set[str] = set()
     errors: list[str] = []
     page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname or ""))

@@ -26,7 +26,7 @@ def test_a_developer_sees_the_beacons_of_the_php_client(system: System, browser:
 
     Beacons of an ordinary key are never there: one beacon is one server.
     """
-    page = logged_in(browser, system, "admin", PASSWORD)
+    page = logged_in(browser, system, "admin", PASSWORD, "/glossary")
     errors: list[str] = []
     page.on("console", lambda told: errors.append(told.text) if told.type == "error" else None)
     page.goto(f"{system.dashboard}/data")

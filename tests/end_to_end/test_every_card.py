@@ -117,7 +117,7 @@ def system(sent: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture(scope="module")
 def page(system: System, browser: Browser) -> Iterator[Page]:
-    page = logged_in(browser, system, "admin", PASSWORD)
+    page = logged_in(browser, system, "admin", PASSWORD, "/glossary")
     yield page
     page.context.close()
 
@@ -131,6 +131,8 @@ def test_every_card_its_file_and_its_calls_are_what_was_counted(
     So are the figures and sentences of a page.
     """
     show(page, system.dashboard + address)
+    for name in ADDRESSES[address]:  # a slow browser is idle for a moment before it asks for the rest
+        expect(page.locator(f"#{name}-content")).to_be_visible()
     for check in FIGURES.get(address, ()):
         check(page, oracle)
     seen = []
