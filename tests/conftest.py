@@ -1,5 +1,6 @@
 """Fixtures for every test."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,12 @@ SLOWEST_FIRST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the slow files. Within a file, the order stays."""
     items.sort(key=lambda item: rank(item.path))
+
+
+def pytest_collection_finish() -> None:
+    """Let no collection of garbage walk through all that the tests are made of: it stays to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 def rank(path: Path) -> int:
