@@ -105,6 +105,14 @@ def test_a_revoked_key_is_soon_unknown_elsewhere(tmp_path: Path, monkeypatch: py
     assert there.key(key) is None
 
 
+def test_a_password_is_stored_as_a_hash_that_takes_work(credentials: Credentials, tmp_path: Path) -> None:
+    """With scrypt, 32 MiB for each guess."""
+    credentials.add_user("kim", Role.PRODUCT, "correct horse battery")
+    with contextlib.closing(sqlite3.connect(tmp_path / "credentials.sqlite")) as db:
+        ((stored,),) = db.execute("SELECT password FROM users")
+    assert stored.startswith("scrypt:32768:8:1$")
+
+
 def test_a_login_is_the_right_password_alone(credentials: Credentials) -> None:
     """A user logs in with the right password only."""
     password = credentials.add_user("jane", Role.LICENSING)

@@ -3,14 +3,17 @@
 import json
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.security import generate_password_hash
 
 from core.credentials import Credentials, Role
 from core.home import Home
@@ -95,12 +98,26 @@ def engine() -> EmptyEngine:
     return EmptyEngine()
 
 
+def quick_hashes() -> Any:
+    """Make the hashes of passwords with a thirtieth of the work. `core/test_credentials.py` has all of it."""
+    quick = partial(generate_password_hash, method="scrypt:1024:8:1")
+    return patch("werkzeug.security.generate_password_hash", quick)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_passwords() -> Iterator[None]:
+    """Hash the passwords of these tests quickly."""
+    with quick_hashes():
+        yield
+
+
 @pytest.fixture(scope="session")
 def users(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A credentials file with one user per role, named after it. It is made once, because password hashes are slow."""
+    """A credentials file with one user per role, named after it."""
     path = tmp_path_factory.mktemp("users") / "credentials.sqlite"
-    for role in Role:
-        Credentials(path).add_user(role.value, role, PASSWORD)
+    with quick_hashes():
+        for role in Role:
+            Credentials(path).add_user(role.value, role, PASSWORD)
     return path
 
 
