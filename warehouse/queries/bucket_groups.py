@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 from warehouse.engine import Engine
 from warehouse.queries import disclosure, side_by_side
@@ -17,25 +18,17 @@ MOST_GROUPS = 2000
 MOST_NAMED = 4 * MOST_GROUPS
 
 
-@dataclass(frozen=True)
-class _Counts:
+class _Counts(NamedTuple):
     """The counts of a group, as in `counts_sql`."""
 
-    everybody: int
-    earlier: int
-    amount: int
-    squares: float
+    everybody: int = 0
+    earlier: int = 0
+    amount: int = 0
+    squares: float = 0.0
 
-    def __add__(self, other: "_Counts") -> "_Counts":
-        return _Counts(
-            self.everybody + other.everybody,
-            self.earlier + other.earlier,
-            self.amount + other.amount,
-            self.squares + other.squares,
-        )
-
-
-_NONE = _Counts(0, 0, 0, 0.0)
+    def with_others(self, *others: "_Counts") -> "_Counts":
+        """Return the sums of these counts and others."""
+        return _Counts(*map(sum, zip(self, *others, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -84,7 +77,7 @@ class BucketGroups:
         buckets = {one.start: self._bucket(one, one.sums) for one in found}
         for one in found:
             if smallest := buckets[one.start].smallest:
-                self._merged[one.start] = self._group(OTHER, one.sums + one.large[smallest.key])
+                self._merged[one.start] = self._group(OTHER, one.sums.with_others(one.large[smallest.key]))
         if not counts_once(self._query):
             # Only where an install may be in several groups, and the difference matters.
             unsure = [one for one in found if one.others > 1 or (one.others and one.large)]
@@ -133,20 +126,21 @@ class BucketGroups:
         buckets: dict[str, dict[str, _Counts]] = {}
         for start, key, everybody, earlier, amount in found:
             counts = buckets.setdefault(start, {})
-            counts[key] = counts.get(key, _NONE) + _Counts(everybody, earlier, amount, 0.0)
+            found_one = _Counts(everybody, earlier, amount)
+            counts[key] = counts[key].with_others(found_one) if key in counts else found_one
         for start, counts in buckets.items():
             if self._query.dimensions:
                 counts.pop("", None)  # a missing value
-            groups = [self._group(key, each) for key, each in counts.items()]
-            ordered = sorted(groups, key=lambda group: (-group.installs, group.key))
-            large = [group.key for group in ordered if group.installs >= self._k and group.key != OTHER][:MOST_GROUPS]
+            installs = {key: self._installs(each) for key, each in counts.items()}
+            ordered = sorted((-number, key) for key, number in installs.items() if number >= self._k and key != OTHER)
+            large = [key for _, key in ordered[:MOST_GROUPS]]
             small = counts.keys() - set(large)
             if counts:
                 yield _Read(
                     start,
                     {key: counts[key] for key in large},
                     len(small),
-                    sum((counts[key] for key in small), _NONE),
+                    _Counts().with_others(*(counts[key] for key in small)),
                     frozenset(small) if self._name_small and len(small) <= MOST_NAMED else None,
                 )
 
@@ -166,10 +160,11 @@ class BucketGroups:
         large = [self._group(key, counts) for key, counts in found.large.items()]
         return Bucket(found.start, large, found.others, self._group(OTHER, others))
 
+    def _installs(self, counts: _Counts) -> int:
+        return disclosure.stepped(counts.earlier, counts.everybody, self._k) if self._open_from else counts.everybody
+
     def _group(self, key: str, counts: _Counts) -> Group:
-        installs = counts.everybody
-        if self._open_from:
-            installs = disclosure.stepped(counts.earlier, counts.everybody, self._k)
+        installs = self._installs(counts)
         if self._query.metric == "feature_uses":
             return Group(key, counts.amount, installs, counts.squares)
         return Group(key, installs, installs, installs)

@@ -117,6 +117,7 @@ def _reported_counted(
         return engine.query(shard_sums.added_up(engine, sql, by, counted, add), statement.parameters)
 
     keys: list[Counted] = []
+    until = open_from.isoformat() if open_from else ""
     if by_day:
         by = ("number", "of_month")
         counted = partial(read, statement.days_of_keys(), by, ("everybody",), "sumForEach")
@@ -125,18 +126,21 @@ def _reported_counted(
         else:
             counts, uses = counted(), []
         amounts = {(number, month): days for number, month, days in uses}
+        names: dict[date, list[str]] = {}
         for number, month, days in counts:
             key, amount = statement.key_of(number), amounts.get((number, month), {})
-            for bit, everybody in enumerate(days):
-                day = month + timedelta(days=bit)
-                early = open_from is not None and day < open_from
-                keys.append((day.isoformat(), key, everybody, everybody if early else 0, amount.get(bit + 1, 0)))
+            if month not in names:
+                names[month] = [(month + timedelta(days=bit)).isoformat() for bit in range(len(days))]
+            for bit, (day, everybody) in enumerate(zip(names[month], days, strict=True), 1):
+                if everybody:
+                    earlier = everybody if day < until else 0
+                    keys.append((day, key, everybody, earlier, amount.get(bit, 0)))
     else:
         mondays = [monday.isoformat() for monday in statement.mondays]
         for number, *weeks in read(statement.weeks_of_keys(), ("number",), ("everybody", "earlier"), "sumForEach"):
             key = statement.key_of(number)
-            keys += [(monday, key, *each, 0) for monday, *each in zip(mondays, *weeks, strict=True)]
-    return [each for each in keys if each[2]]
+            keys += [(monday, key, *each, 0) for monday, *each in zip(mondays, *weeks, strict=True) if each[0]]
+    return keys
 
 
 def _most_buckets(query: MetricQuery) -> int:

@@ -69,7 +69,7 @@ def answer(
         if row.value is not None and query.divisor > 1
     }
     if query.divisor > 1:
-        rows = [replace(row, value=row.value and row.value * query.divisor) for row in rows]
+        rows = [row._replace(value=row.value and row.value * query.divisor) for row in rows]
     if rounded:
         rows = round_down(rows, k, add=query.metric == "feature_uses")
     answer = {
@@ -184,7 +184,7 @@ class _Question:
             if not told[-1]:
                 break
         first, *others = told
-        return [replace(row, key="") for bucket, row in first.items() if all(bucket in other for other in others)]
+        return [row._replace(key="") for bucket, row in first.items() if all(bucket in other for other in others)]
 
     def _sum_of_condition(self, query: MetricQuery) -> list[Row] | None:
         """The totals under a condition, from the grouping by it: each install has one latest value.

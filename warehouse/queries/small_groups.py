@@ -5,13 +5,13 @@ is folded too. A bucket with fewer than k installs in all has no figure, and loo
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 OTHER = "(other)"
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """A key in a bucket: its figure, and its number of installs, which is compared with k.
 
     `squares` is the sum of the squares of what each install adds to the figure. A sample's interval follows from it.
@@ -38,8 +38,7 @@ class Bucket:
         return min(self.large, key=lambda group: (group.installs, group.key), default=None)
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """A row that may be shown. `value` is None for fewer than k installs or none. `folded` groups are in it."""
 
     bucket: str
@@ -96,7 +95,7 @@ def round_down(rows: Iterable[Row], k: int, *, add: bool) -> list[Row]:
         step = max(k, 10 ** (len(str(value)) - 2)) if add else k
         return value // step * step
 
-    return ordered(replace(row, value=row.value if row.value is None else rounded(row.value)) for row in rows)
+    return ordered(row._replace(value=row.value if row.value is None else rounded(row.value)) for row in rows)
 
 
 def ordered(rows: Iterable[Row]) -> list[Row]:

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -32,7 +31,7 @@ def folded(data: Installs, k: int, *, add: bool) -> tuple[list[Row], int]:
     buckets = [
         Bucket(
             start,
-            [replace(together([uses]), key=key) for key, uses in keys.items() if len(uses) >= k],
+            [together([uses])._replace(key=key) for key, uses in keys.items() if len(uses) >= k],
             sum(len(uses) < k for uses in keys.values()),
             together([uses for uses in keys.values() if len(uses) < k]),
         )
