@@ -15,7 +15,10 @@ PARTS: ContextVar[int] = ContextVar("parts", default=1)
 
 
 def at_once(*parts: Callable[[], Any]) -> list[Any]:
-    """Return what the parts return, in their order. Raises what the first of them raises, when none runs any more."""
+    """Return what the parts return, in their order. Raises what the first of them raises, when none runs any more.
+
+    All is done soonest if the parts that take longest come first.
+    """
 
     def run(part: Callable[[], Any]) -> Any:
         PARTS.set(MOST)

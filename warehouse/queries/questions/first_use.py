@@ -42,7 +42,7 @@ def answer(reader: Reader) -> dict[str, Any]:
     if not known:
         return {**reader.answer([], {"active": None, "answered": None}), "from": None}
     reader = reader.within(known[0], question.end)
-    told, counts, _ = at_once(reader.told, partial(_counts, reader), reader.covered)
+    _, counts, told = at_once(reader.covered, partial(_counts, reader), reader.told)
     used, of = counts if told else ([0] * len(WITHIN), 0)
     rows = [
         {"within": days, **reader.part_if(installs, of)}

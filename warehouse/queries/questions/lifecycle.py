@@ -35,11 +35,11 @@ def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     grain = reader.question.options["grain"]
     past = Activity(reader, grain)
-    told, counts, since, _ = at_once(
-        partial(reader.told, start=past.start, grain=grain),
+    counts, told, _, since = at_once(
         partial(_counts, reader, past),
-        reader.since,
+        partial(reader.told, start=past.start, grain=grain),
         reader.covered,
+        reader.since,
     )
     rows = []
     for number, (before, bucket) in enumerate(pairwise([past.start, *past.buckets])):

@@ -30,11 +30,11 @@ def answer(reader: Reader) -> dict[str, Any]:
     grain = reader.question.options["grain"]
     past = Activity(reader, grain)
     buckets = past.buckets
-    told, found, since, _ = at_once(
-        partial(reader.told, reader.question.options.get("feature"), grain=grain),
-        partial(_counts, reader, past),
-        reader.since,
+    _, found, told, since = at_once(
         reader.covered,
+        partial(_counts, reader, past),
+        partial(reader.told, reader.question.options.get("feature"), grain=grain),
+        reader.since,
     )
     rows = []
     for number, bucket in enumerate(buckets):

@@ -34,7 +34,7 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
 def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
     steps = _Steps(reader)
-    told_of, paths, _ = at_once(reader.told, steps.paths, reader.covered)
+    paths, told_of, _ = at_once(steps.paths, reader.told, reader.covered)
     if not told_of:
         paths = {}
     k = reader.terms.k
