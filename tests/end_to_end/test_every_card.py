@@ -49,9 +49,10 @@ ADDRESSES = {
         "feature-first_use", "feature-retention",
     ],
     f"/versions?module={MODULE}": [
-        "release_watch", "share_by_version", "adoption_since_release", "versions-in-use", "versions-upgrades",
-        "versions-php",
+        "share_by_version", "adoption_since_release", "versions-in-use", "versions-upgrades", "versions-php",
     ],
+    # In a small fleet the newest release of the first module is on too few installs.
+    "/versions?module=bulk_mailer": ["release_watch", "adoption_since_release", "versions-in-use"],
     f"/versions?module={MODULE}&php_series=8.2": ["share_by_version", "adoption_since_release", "versions-in-use"],
     "/platforms": [
         "platforms-php_series", "platforms-whmcs_series", "platforms-database_series", "platforms-country",
