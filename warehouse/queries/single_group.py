@@ -12,7 +12,7 @@ from warehouse.queries.bucket_groups import BucketGroups
 from warehouse.queries.bucket_select import table
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.queries.reported_values import Texts
-from warehouse.queries.small_groups import Row
+from warehouse.queries.small_groups import Row, ordered
 
 # The tables are ordered by these: ClickHouse does not read the rows of other values.
 DIMENSIONS = ("feature", "module")
@@ -25,9 +25,9 @@ _WORTH = 0.5
 def rows(
     reader: Engine, query: MetricQuery, value: str, texts: Texts, k: int, open_from: date | None
 ) -> list[Row] | None:
-    """Return the rows of the value in a grouping by one of `DIMENSIONS`, None if all groups have to be counted for it.
+    """Return the rows of the value in a grouping by one of `DIMENSIONS`, in the order of an answer.
 
-    A bucket that does not tell the value has no row. Raises `EngineError`.
+    A bucket that does not tell the value has no row. None where all groups have to be counted. Raises `EngineError`.
     """
     (dimension,) = query.dimensions
     smaller = _smaller(reader, query, value, k)
@@ -47,7 +47,7 @@ def rows(
         if not any((group.installs, group.key) < (own.installs, own.key) for group in large):
             return None
         found.append(Row(bucket, value, own.value, own.installs, squares=own.squares))
-    return found
+    return ordered(found)
 
 
 def _smaller(reader: Engine, query: MetricQuery, value: str, k: int) -> list[str]:
