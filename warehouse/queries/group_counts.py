@@ -117,8 +117,8 @@ def _reported_counted(
         return engine.query(shard_sums.added_up(engine, sql, by, counted, add), statement.parameters)
 
     keys: list[Counted] = []
-    until = open_from.isoformat() if open_from else ""
     if by_day:
+        until = open_from.isoformat() if open_from else ""
         by = ("number", "of_month")
         counted = partial(read, statement.days_of_keys(), by, ("everybody",), "sumForEach")
         if of_uses:
@@ -302,7 +302,7 @@ class _Statement(LatestReports):
             f"{self._from_reported()} GROUP BY number, of_month"
         )
 
-    @property
+    @cached_property
     def mondays(self) -> list[date]:
         """The weeks of the span."""
         return list(month_bits.week_masks(self._query.start, self._query.end))

@@ -180,7 +180,7 @@ class _Question:
         """The totals under the filters: each is a row of the groupings by all of them, or may not be told."""
         told: list[dict[str, Row]] = []
         for name, value in _checked(query):
-            told.append({row.bucket: row for row in self._of_value(_by_filter(query, name), value)})
+            told.append({row.bucket: row for row in self._of_filter(query, name, value)})
             if not told[-1]:
                 break
         first, *others = told
@@ -219,21 +219,22 @@ class _Question:
         for name, value in _checked(query) if self._k > 1 else ():
             if not named:
                 break
-            grouping = _by_filter(query, name)
-            if not dimensions.is_condition(name):
-                named &= {row.bucket for row in self._of_value(grouping, value)}
-            elif named := named & {row.bucket for row in self._grouping(grouping) if row.value is not None}:
-                named &= self._not_split(grouping, name, value)
+            named &= {row.bucket for row in self._of_filter(query, name, value)}
+            if named and dimensions.is_condition(name):
+                named &= self._not_split(_by_filter(query, name), name, value)
         return named
 
     def _first_check(self, query: MetricQuery) -> None:
         """Read the grouping that `_named` looks at first."""
         query = self._of_installs(query)
-        name, value = _checked(query)[0]
+        self._of_filter(query, *_checked(query)[0])
+
+    def _of_filter(self, query: MetricQuery, name: str, value: str) -> list[Row]:
+        """The rows of the grouping by a filter that tell its value; for a condition all that tell anything."""
+        grouping = _by_filter(query, name)
         if dimensions.is_condition(name):
-            self._grouping(_by_filter(query, name))
-        else:
-            self._of_value(_by_filter(query, name), value)
+            return [row for row in self._grouping(grouping) if row.value is not None]
+        return self._of_value(grouping, value)
 
     def _of_installs(self, query: MetricQuery) -> MetricQuery:
         """The question whose groupings say which filters may be told."""

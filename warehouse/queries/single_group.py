@@ -4,6 +4,7 @@ Which groups are folded depends on the others, but little: a large group is fold
 large ones in its bucket. So one smaller group of at least k installs is proof that it is not.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
@@ -35,8 +36,8 @@ def rows(
         return None
     among = (value, *smaller)
 
-    def known(source: str) -> tuple[str, ...]:
-        return among if source == dimension else tuple(texts(source))
+    def known(source: str) -> Sequence[str]:
+        return among if source == dimension else texts(source)
 
     groups = BucketGroups(reader, replace(query, among=among), known, k, open_from)
     found = []
