@@ -104,6 +104,7 @@ QUESTIONS: dict[str, Schema] = {
         ("sampled",),
         **_QUESTION,
         grain=_TEXT,
+        count=_TEXT,
         rows=rows(
             bucket=_BUCKET, active=_INSTALLS, new=_INSTALLS, returning=_INSTALLS, resurrected=_INSTALLS, lost=_INSTALLS
         ),

@@ -101,7 +101,8 @@ def counted(name: str, args: Mapping[str, str]) -> Mapping[str, str]:
     """
     names = {dimension_of(each) for each in args}
     filtered = names & set(dimensions.ALL) - {"module"}
-    if name != "installs" or not filtered or "feature" in names or "feature" in args.get("by", "") or "count" in args:
+    of_features = "feature" in names or "feature" in args.get("by", "")
+    if name not in ("installs", "lifecycle") or not filtered or of_features or "count" in args:
         return args
     return {**args, "count": "latest"}
 
@@ -182,6 +183,7 @@ class DataSource:
 
     def question(self, name: str, args: Mapping[str, str]) -> Answer:
         """The answer of `lifecycle`, `retention`, … to the current user. Raises `QueryError` and `EngineError`."""
+        args = counted(name, args)
         terms, last_day = question_terms(_role(), self._settings, self.catalog(), today())
         return self._shared(name, args, lambda engine: ask(engine, name, args, terms, today(), last_day))
 

@@ -23,6 +23,8 @@ from tests.dashboard.conftest import EmptyEngine
         ("installs", {"os": "debian", "by": "feature"}, False),
         ("installs", {"os": "debian", "feature": "x"}, False),
         ("feature_installs", {"os": "debian"}, False),
+        ("lifecycle", {"os": "debian"}, True),
+        ("lifecycle", {"module": "a"}, False),
         ("drop", {"os": "debian"}, False),
     ],
 )

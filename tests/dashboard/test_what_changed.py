@@ -80,17 +80,17 @@ def test_a_week_that_is_not_the_last_one_is_named(visit: Visit, monkeypatch: pyt
 def test_a_figure_says_itself_how_an_install_meets_the_filters(
     visit: Visit, monkeypatch: pytest.MonkeyPatch, module: str, condition: str
 ) -> None:
-    """Those of weeks count any report, the others the latest one: of all modules, that of any of them."""
+    """By the latest report of a week, or of the range; of all modules, that of any of them."""
     count_from(beacons(range(40), 5, "3.3.0", license={"status": "licensed"}), monkeypatch)
     week = {"bucket": str(a_day(13)), **dict.fromkeys(("new", "returning", "resurrected", "lost"), 9)}
     monkeypatch.setattr(lifecycle, "last_weeks", lambda *_: [week, week])
     client, search = visit("product"), f"?range=28d{module}{condition}"
     cards = fill(client, "lifecycle", overview_told=search)
-    any_report = "any report of the week"
+    of_the_week = "the latest report of a week"
     for name in lifecycle.CARDS:
-        assert (f", by {any_report}" in cards[f"week-{name}-hint"]["children"]) == bool(condition)
+        assert (f", by {of_the_week}" in cards[f"week-{name}-hint"]["children"]) == bool(condition)
     said = str(fill(client, "changed", overview_told=search))
-    assert (f"9 installs that met the filters with {any_report} were new and 9 were lost" in said) == bool(condition)
+    assert (f"9 installs that met the filters with {of_the_week} were new and 9 were lost" in said) == bool(condition)
     active = fill(client, "overview-figures", search)["active_installs-hint"]["children"]
     assert (", by the latest report of any of their modules" in active) == (bool(condition) and not module)
 

@@ -25,6 +25,7 @@ ASKED: list[tuple[str, dict[str, str]]] = [
     ("metrics/installs", {"by": "version", "limit": "1", "count": "latest"}),
     ("metrics/lifecycle", {}),
     ("metrics/lifecycle", {**MODULE, "grain": "month", "php_series.ge": "8.1"}),
+    ("metrics/lifecycle", {**MODULE, "php_series.ge": "8.1", "count": "latest"}),
     ("metrics/retention", {}),
     ("metrics/retention", {"feature": "admin.widget"}),
     ("metrics/first_use", {"feature": "admin.widget"}),

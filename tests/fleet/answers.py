@@ -50,7 +50,11 @@ class Oracle:
     def _check_lifecycle(self, args: Mapping[str, str], answer: Mapping[str, Any]) -> None:
         rows = [
             counted.lifecycle(
-                self._history(args), answer["grain"], date.fromisoformat(row["bucket"]), _conditions(args)
+                self._history(args),
+                answer["grain"],
+                date.fromisoformat(row["bucket"]),
+                _conditions(args),
+                answer["count"],
             )
             for row in answer["rows"]
         ]

@@ -64,6 +64,20 @@ class History:
                 found[install] = min(day, found.get(install, day))
         return found
 
+    def latest(self, grain: Grain, bucket: date, filters: Mapping[str, str]) -> Installs:
+        """The installs with a beacon in a bucket whose latest values in it meet the filters."""
+        key = grain, "latest", *filters.items()
+        if key not in self._active:
+            reports: dict[tuple[date, str], list[Dated]] = {}
+            for day, install, beacon in self.sent:
+                reports.setdefault((first_day(grain, day), install), []).append((day, beacon))
+            found = self._active[key] = {}
+            for (begun, install), seen in reports.items():
+                values = {name: reference.last(seen, name.partition(".")[0]) for name in filters}
+                if all(reference.meets(values[name], name, wanted) for name, wanted in filters.items()):
+                    found.setdefault(begun, set()).add(install)
+        return self._active[key].get(bucket, set())
+
     def active(self, grain: Grain, bucket: date, filters: Mapping[str, str] | None = None) -> Installs:
         """The installs with a beacon in a bucket that meets the filters."""
         key = grain, tuple((filters or {}).items())
@@ -78,17 +92,22 @@ class History:
 KINDS = ("new", "returning", "resurrected", "lost")
 
 
-def lifecycle(history: History, grain: Grain, bucket: date, filters: Mapping[str, str]) -> Row:
+def lifecycle(
+    history: History, grain: Grain, bucket: date, filters: Mapping[str, str], count: reference.Count = "reported"
+) -> Row:
     """The row of one bucket; None where the data begin too late to know."""
-    found = {name: len(installs) for name, installs in in_bucket(history, grain, bucket, filters).items()}
+    found = {name: len(installs) for name, installs in in_bucket(history, grain, bucket, filters, count).items()}
     return {"bucket": str(bucket), **dict.fromkeys(KINDS), **found}
 
 
-def in_bucket(history: History, grain: Grain, bucket: date, filters: Mapping[str, str]) -> dict[str, Installs]:
+def in_bucket(
+    history: History, grain: Grain, bucket: date, filters: Mapping[str, str], count: reference.Count = "reported"
+) -> dict[str, Installs]:
     """The installs behind the row; only those active where the data begin too late to know."""
     before = preceding(grain, bucket)
     now, then, earliest = history.active(grain, bucket), history.active(grain, before), history.first_days()
-    met = history.active(grain, bucket, filters)
+    meeting = history.latest if count == "latest" else history.active
+    met = meeting(grain, bucket, filters)
     if bucket <= first_day(grain, history.since()):
         return {"active": met}
     new = {install for install in met if first_day(grain, earliest[install]) == bucket}
@@ -97,7 +116,7 @@ def in_bucket(history: History, grain: Grain, bucket: date, filters: Mapping[str
         "new": new,
         "returning": met & then,
         "resurrected": met - new - then,
-        "lost": history.active(grain, before, filters) - now,
+        "lost": meeting(grain, before, filters) - now,
     }
 
 
@@ -192,7 +211,7 @@ def _shown(history: History, answer: Mapping[str, Any], span: Span, filters: Map
             {
                 kind: installs
                 for kind, installs in in_bucket(
-                    history, answer["grain"], date.fromisoformat(row["bucket"]), filters
+                    history, answer["grain"], date.fromisoformat(row["bucket"]), filters, answer["count"]
                 ).items()
                 if row[kind] is not None
             }

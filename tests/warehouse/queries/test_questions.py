@@ -58,12 +58,14 @@ for filters in FILTERS:
     for grain in ("week", "month"):
         span = {"from": "2027-12-15", "grain": grain}
         ASKED.append(("lifecycle", {**filters, **span}))
+        ASKED.append(("lifecycle", {**filters, **span, "count": "latest"}))
         ASKED.append(("retention", {**filters, **span}))
         ASKED.append(("retention", {**filters, **span, "feature": "admin.widget"}))
         ASKED.append(("first_use", {**filters, **span, "feature": "admin.widget"}))
 ASKED += [
     ("lifecycle", {"from": "2027-11-01", "grain": "month"}),
     ("lifecycle", {"from": "2027-11-01"}),
+    ("lifecycle", {"from": "2027-02-08", "to": "2028-04-02", "php_series.lt": "8.2", "count": "latest"}),
     ("retention", {"from": "2027-11-01", "grain": "month"}),
     ("lifecycle", {"from": "2028-02-10", "to": "2028-03-02"}),
     ("lifecycle", {"module": "edges", "from": "2028-02-01", "grain": "month"}),
@@ -287,7 +289,7 @@ def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 
 def conditions(args: Mapping[str, str]) -> dict[str, str]:
-    own = ("from", "to", "grain", "feature", "module", "days", "by")
+    own = ("from", "to", "grain", "count", "feature", "module", "days", "by")
     return {name: value for name, value in args.items() if name not in own}
 
 
@@ -331,7 +333,7 @@ def test_lifecycle(told: Told, number: int) -> None:
     args, answer = ASKED[number][1], told.of(number, 1)
     rows, few = (
         [
-            counted.lifecycle(told.history(args, k), answer["grain"], bucket, conditions(args))
+            counted.lifecycle(told.history(args, k), answer["grain"], bucket, conditions(args), answer["count"])
             for bucket in buckets(answer)
         ]
         for k in (1, K)
@@ -569,7 +571,10 @@ def test_a_sample_answers_for_all(told: Told) -> None:
         covered = counted.covered(history, span, filters, features=features)
         expected = {one: len(installs) * divisor for one, installs in covered.items()}
         if name == "lifecycle":
-            rows = [counted.lifecycle(history, answer["grain"], bucket, filters) for bucket in buckets(answer)]
+            rows = [
+                counted.lifecycle(history, answer["grain"], bucket, filters, answer["count"])
+                for bucket in buckets(answer)
+            ]
         elif name == "retention":
             found = (
                 counted.retention(history, answer["grain"], one, span[1], filters, None) for one in buckets(answer)

@@ -7,7 +7,6 @@ from warehouse.queries import dimensions, month_bits
 from warehouse.queries.questions import whole_buckets
 from warehouse.queries.questions.question import EVER
 from warehouse.queries.questions.reader import Reader
-from warehouse.queries.reported_values import ReportedValues
 
 _NEVER = "'2149-06-06'::Date"
 
@@ -15,13 +14,15 @@ _NEVER = "'2149-06-06'::Date"
 class Activity:
     """The activity of installs in the buckets of a question, and in the one before."""
 
-    def __init__(self, reader: Reader, grain: str) -> None:
+    def __init__(self, reader: Reader, grain: str, count: str = "reported") -> None:
+        """`count` says which reports of a bucket may meet the filters: all of them, or the latest one."""
         question = self._question = reader.question
         self._grain = grain
         self.start = whole_buckets.first_day(grain, question.start - timedelta(days=1))
         self._feature = question.options.get("feature")
         first = EVER if self._feature else self.start
-        self._values: ReportedValues = reader.values(question.installs(start=first))
+        self._values = reader.latest_reports(question.installs(start=first, grain=grain))
+        self._of_latest = count == "latest" and bool(question.conditions)
 
     @property
     def buckets(self) -> list[date]:
@@ -50,7 +51,8 @@ class Activity:
         """Return a SELECT of (install, active, matched, first_day, first_bucket).
 
         `active` are the buckets with a report, or with a use of the feature. `matched` are those of them with a report
-        that meets the filters. `first_bucket` is the bit of the first day, 0 before the span.
+        that meets the filters, or whose latest report does. `first_bucket` is the bit of the first day, 0 before the
+        span.
         """
         first = f"if(first_day < '{self.start}'::Date, 0, bitShiftLeft(1::UInt64, {self.first_position()}))"
         matched = "bitAnd(active, groupBitOr(fits))" if self._question.conditions else "active"
@@ -71,12 +73,13 @@ class Activity:
         in_span = f"month BETWEEN '{self.start.replace(day=1)}'::Date AND {{last_month:Date}}{chosen}"
         reported = self._bits("days")
         if not self._feature:
-            met = f"if({fits}, {reported}, 0)" if fits else reported
+            met = "0" if self._of_latest else f"if({fits}, {reported}, 0)" if fits else reported
             return [
                 f"SELECT install, {reported} AS seen, {met}::UInt64 AS fits, {_NEVER} AS first "  # noqa: S608
                 f"FROM installs_by_month WHERE {in_span}",
                 "SELECT install, 0::UInt64 AS seen, 0::UInt64 AS fits, first_day AS first "  # noqa: S608
                 f"FROM installs WHERE first_day <= {{end:Date}}{chosen}",
+                *([self._latest()] if self._of_latest else []),
             ]
         used = month_bits.until("used", self._question.end)
         feature = self._values.parameter(self._feature)
@@ -91,6 +94,15 @@ class Activity:
                 f"FROM installs_by_month WHERE {in_span} AND {fits}"
             )
         return parts
+
+    def _latest(self) -> str:
+        """Return a part with the buckets of which the latest report of an install meets the filters."""
+        rows, _ = self._values.latest_of(())
+        position = month_bits.bucket(self._grain, self.start, "bucket")
+        return (
+            f"SELECT install, 0::UInt64 AS seen, bitShiftLeft(1::UInt64, {position})::UInt64 AS fits, "  # noqa: S608
+            f"{_NEVER} AS first FROM ({rows})"
+        )
 
     def _bits(self, days: str) -> str:
         return month_bits.buckets(self._grain, self.start, month_bits.span(days, self.start, self._question.end))

@@ -7,13 +7,14 @@ from itertools import pairwise
 from typing import Any
 
 from warehouse.at_once import at_once
+from warehouse.queries.metric_query import COUNTS, one_of
 from warehouse.queries.questions import activity, hiding, whole_buckets
 from warehouse.queries.questions.activity import Activity
 from warehouse.queries.questions.question import Arguments, Question
 from warehouse.queries.questions.reader import Reader
 
 SUMMARY = "Installs that are new, return, come back after a pause, or are lost, by week or month"
-PARAMETERS = ("from", "to", "grain")
+PARAMETERS = ("from", "to", "grain", "count")
 _BITS = {
     "new": "bitAnd(matched, first_bucket)",
     "returning": "bitAnd(matched, before)",
@@ -28,16 +29,17 @@ def parse(args: Mapping[str, str], today: date, last_day: date) -> Question:
     """Read a query string. Raises `QueryError`."""
     arguments = Arguments(args, PARAMETERS)
     grain, start, end = whole_buckets.parse(arguments, today)
-    return Question("lifecycle", start, end, arguments.filters(), {"grain": grain})
+    count = one_of(arguments.given, "count", COUNTS, "reported")
+    return Question("lifecycle", start, end, arguments.filters(), {"grain": grain, "count": count})
 
 
 def answer(reader: Reader) -> dict[str, Any]:
     """Return the answer. Raises `EngineError`."""
-    grain = reader.question.options["grain"]
-    past = Activity(reader, grain)
+    grain, count = (reader.question.options[name] for name in ("grain", "count"))
+    past = Activity(reader, grain, count)
     counts, told, _, since = at_once(
         partial(_counts, reader, past),
-        partial(reader.told, start=past.start, grain=grain),
+        partial(reader.told, start=past.start, grain=grain, count=count),
         reader.covered,
         reader.since,
     )

@@ -11,10 +11,11 @@ from warehouse.engine import Engine
 from warehouse.queries import dimensions, metrics, sampling, shard_sums
 from warehouse.queries.dimensions import dimension_of
 from warehouse.queries.group_counts import MOST_TEXTS, texts_sql
+from warehouse.queries.latest_reports import LatestReports
 from warehouse.queries.metric_query import MetricQuery
 from warehouse.queries.questions import hiding
 from warehouse.queries.questions.question import Question
-from warehouse.queries.reported_values import ReportedValues
+from warehouse.queries.reported_values import ReportedValues, Texts
 from warehouse.server_users import ServerUser
 
 
@@ -70,6 +71,13 @@ class Reader:
 
     def values(self, query: MetricQuery) -> ReportedValues:
         """Return the expressions on values for a statement about the days and filters of `query`."""
+        return ReportedValues(*self._with_texts(query))
+
+    def latest_reports(self, query: MetricQuery) -> LatestReports:
+        """Return the same, with the SELECTs of the latest reports."""
+        return LatestReports(*self._with_texts(query))
+
+    def _with_texts(self, query: MetricQuery) -> tuple[MetricQuery, Texts]:
         query = replace(query, divisor=self.divisor, established=self.terms.established)
 
         def texts(source: str) -> Sequence[str]:
@@ -82,7 +90,7 @@ class Reader:
             ]
             return found
 
-        return ReportedValues(query, texts)
+        return query, texts
 
     def told(self, feature: str | None = None, **changes: Any) -> dict[str, int]:
         """Return the buckets in which the metric `installs` may tell the number of installs that meet the filters.
