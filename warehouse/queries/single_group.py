@@ -67,6 +67,7 @@ def _smaller(reader: Engine, query: MetricQuery, value: str, k: int) -> list[str
     sizes: dict[str, int] = dict(reader.query(sql, parameters))
     own = sizes.get(value, 0)
     smaller = sorted((size, key) for key, size in sizes.items() if key and (size, key) < (own, value))
-    found = [each for each in smaller if each[0] >= _ENOUGH * k][:_PROOFS] or smaller[-_PROOFS:]
+    enough = _ENOUGH * k * query.divisor
+    found = [each for each in smaller if each[0] >= enough][:_PROOFS] or smaller[-_PROOFS:]
     worth = own + sum(size for size, _ in found) <= _WORTH * sum(sizes.values())
     return [key for _, key in found] if worth else []
