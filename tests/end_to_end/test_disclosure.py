@@ -16,6 +16,7 @@ from core.credentials import Credentials, Role
 from core.home import Home
 from core.settings import Settings
 from pharos.synthetic_fleet import beacons
+from tests.collector.sample import changed
 from tests.end_to_end.attacks import Ask, Budget, Values, both_planes, difference, history, polling, series, yes_or_no
 from tests.end_to_end.beacons import beacon
 from tests.end_to_end.system import ENGINES, clickhouse_url, wait_for
@@ -124,6 +125,13 @@ def fleet(end: date, installs: int = 60, days: int = 1) -> list[reference.Beacon
     """Return a fleet whose beacons have every field."""
     every = beacons(20261201, installs, days, end)
     return [one for one in every if all(reference.carried(one, name, "installs") for name in DIMENSIONS)]
+
+
+def upgraded(sent: list[reference.Beacon], today: date) -> list[reference.Beacon]:
+    """Return what half of the installs that reported before today report today, after an upgrade of all."""
+    before = {one["install_id"]: one for one in sent if reference.sent_at(one).date() < today}
+    now = {"sent_at": f"{today}T00:00:01Z", "platform.php": "8.4.1", "module.version": "9.0.0"}
+    return [changed(one, {**now, "beacon_id": str(uuid.uuid4())}) for one in list(before.values())[::2]]
 
 
 def values(sent: list[reference.Beacon]) -> Values:
@@ -239,10 +247,12 @@ def play_steps(played: Played) -> list[Any]:
     """Return the wrong values that each role gets for ranges that include today."""
     today = datetime.now(UTC).date()
     sent = fleet(today, 150, 3)
+    sent += upgraded(sent, today)
     played.load(sent)
-    start = today - timedelta(days=2)
     wrong: list[Any] = []
-    for metric, grain, by, filters, count in QUESTIONS:
+    # Of few weeks and of many, which are counted by other statements.
+    spans = [(today - timedelta(days=days), *question) for days in (2, 50) for question in QUESTIONS]
+    for start, metric, grain, by, filters, count in spans:
         span = {"from": str(start), "to": str(today), "grain": grain, "by": by or "none", "count": count}
         for role in Role:
             open_from = None if role is Role.ADMIN else today

@@ -18,6 +18,9 @@ from warehouse.queries.small_groups import OTHER
 
 # Added to the number of a day before `open_from`: a report of such a day is later than any other.
 _BEFORE = 1 << 16
+# So many weeks have a column each.
+_FEW_WEEKS = 5
+_WEEK = timedelta(days=6)
 # The first day that ClickHouse numbers.
 _EPOCH = date(1970, 1, 1)
 # The column of the rank of the module, where each has a latest report of its own.
@@ -85,6 +88,16 @@ class LatestReports(BucketSelect):
         rows, spell, keys = self._latest_spells(named)
         return self._in_buckets(spell, rows), keys
 
+    def latest_buckets(self, position: str) -> str:
+        """Return a SELECT of (install, seen, fits): weeks or months as bits, and those whose latest report fits.
+
+        `position` is the SQL of the bit of a `bucket`. That of a week is its number in the span.
+        """
+        rows, spell, _, filters = self._spells([])
+        seen = "found" if "found" in spell else f"bitShiftLeft(1::UInt64, {position})"
+        fits = f"if({' AND '.join(filters)}, seen, 0)" if filters else "seen"
+        return f"SELECT install, {seen}::UInt64 AS seen, {fits} AS fits FROM ({rows})"  # noqa: S608
+
     def _key(self, columns: Mapping[str, str]) -> str:
         """Return the SQL of a key, given a column for each dimension. It is empty if one of them has no value."""
         keys = [self.ranked(name, column) for name, column in columns.items()]
@@ -96,8 +109,15 @@ class LatestReports(BucketSelect):
     def _latest_spells(self, named: Sequence[str]) -> tuple[str, list[str], dict[str, str]]:
         """Return a SELECT of (spell, install, ranks), the columns of the spell, and those of the dimensions.
 
-        A spell is the buckets in which the same report is the latest of an install.
+        A spell is the buckets in which the same report is the latest of an install. The reports meet the filters.
         """
+        rows, spell, keys, filters = self._spells(named)
+        if filters:
+            rows = f"SELECT * FROM ({rows}) WHERE {' AND '.join(filters)}"  # noqa: S608
+        return rows, spell, keys
+
+    def _spells(self, named: Sequence[str]) -> tuple[str, list[str], dict[str, str], list[str]]:
+        """Return the same of all reports, and the conditions of the filters."""
         query = self._query
         columns: dict[str, str] = {}  # of ranks, by reported text
         places: dict[str, str] = {}  # of reports, by column
@@ -122,9 +142,7 @@ class LatestReports(BucketSelect):
             rows, spell = self._latest_in_weeks(places, within), ["found", "found_early"]
         else:
             rows, spell = self._latest_of_days(places, within), ["bucket", "early"]
-        if filters:
-            rows = f"SELECT * FROM ({rows}) WHERE {' AND '.join(filters)}"  # noqa: S608
-        return rows, spell, keys
+        return rows, spell, keys, filters
 
     def _in_buckets(self, spell: Sequence[str], rows: str) -> str:
         """Return a SELECT of (bucket, early, and all columns of `rows`), a row for each bucket of a spell."""
@@ -188,6 +206,8 @@ class LatestReports(BucketSelect):
 
         `found` and `found_early` are weeks; those of the latter have a report before `open_from`.
         """
+        if self.weeks <= _FEW_WEEKS:
+            return self._latest_in_few_weeks(places, within)
         of_span = self.of_span("days")
         word, first = month_bits.in_weeks(self._monday, of_span)
         columns = {"first": first, "word": word, "bits": month_bits.weeks("word", "first")}
@@ -204,6 +224,31 @@ class LatestReports(BucketSelect):
         winners = [f"arrayMax((last, place) -> if(last = 0, 0, last + place), {last}, {name}_all)" for name in places]
         rows = self._rows(places, within, **columns)
         return self._latest_of_bits(rows, places, within, gathered, winners, "early_bits" if self._open_from else "0")
+
+    def _latest_in_few_weeks(self, places: Mapping[str, str], within: Sequence[str]) -> str:
+        """Return the same. Each week has its highest place, which takes a third of the time for two weeks."""
+        columns, bits, early_bits = {}, [], []
+        for week in range(self.weeks):
+            monday = self._monday + timedelta(weeks=week)
+            days = month_bits.span("days", max(monday, self._query.start), min(monday + _WEEK, self._query.end))
+            last = f"toUInt16(month) + {month_bits.last_position(f'days_{week}')}"
+            if self._open_from:
+                early = f"early_{week}"
+                columns[early] = _before(self._open_from, days)
+                early_bits.append(f"bitShiftLeft(({early} != 0)::UInt64, {week})")
+                earlier = f"{_BEFORE} + toUInt16(month) + {month_bits.last_position(early)}"
+                last = f"if({early} != 0, {earlier}, {last})"
+            columns |= {f"days_{week}": days, f"last_{week}": f"if(days_{week} = 0, 0, {_shifted(last)})"}
+            bits.append(f"bitShiftLeft((days_{week} != 0)::UInt64, {week})")
+        columns["bits"] = " + ".join(bits)
+        gathered = [
+            f"max(if(last_{week} = 0, 0, last_{week} + {name}_place)) AS {name}_{week}"
+            for name in places
+            for week in range(self.weeks)
+        ]
+        winners = [f"[{', '.join(f'{name}_{week}' for week in range(self.weeks))}][position + 1]" for name in places]
+        rows = self._rows(places, within, **columns)
+        return self._latest_of_bits(rows, places, within, gathered, winners, " + ".join(early_bits) or "0")
 
     def _latest_of_days(self, places: Mapping[str, str], within: Sequence[str]) -> str:
         """Return a SELECT of (bucket, within, early, ranks) by week, for any number of weeks."""

@@ -73,13 +73,16 @@ class Activity:
         in_span = f"month BETWEEN '{self.start.replace(day=1)}'::Date AND {{last_month:Date}}{chosen}"
         reported = self._bits("days")
         if not self._feature:
-            met = "0" if self._of_latest else f"if({fits}, {reported}, 0)" if fits else reported
+            met = f"if({fits}, {reported}, 0)" if fits else reported
+            reports = (
+                f"SELECT install, {reported} AS seen, {met}::UInt64 AS fits FROM installs_by_month WHERE {in_span}"  # noqa: S608
+            )
+            if self._of_latest:
+                reports = self._values.latest_buckets(month_bits.bucket(self._grain, self.start, "bucket"))
             return [
-                f"SELECT install, {reported} AS seen, {met}::UInt64 AS fits, {_NEVER} AS first "  # noqa: S608
-                f"FROM installs_by_month WHERE {in_span}",
+                f"SELECT *, {_NEVER} AS first FROM ({reports})",  # noqa: S608
                 "SELECT install, 0::UInt64 AS seen, 0::UInt64 AS fits, first_day AS first "  # noqa: S608
                 f"FROM installs WHERE first_day <= {{end:Date}}{chosen}",
-                *([self._latest()] if self._of_latest else []),
             ]
         used = month_bits.until("used", self._question.end)
         feature = self._values.parameter(self._feature)
@@ -94,15 +97,6 @@ class Activity:
                 f"FROM installs_by_month WHERE {in_span} AND {fits}"
             )
         return parts
-
-    def _latest(self) -> str:
-        """Return a part with the buckets of which the latest report of an install meets the filters."""
-        rows, _ = self._values.latest_of(())
-        position = month_bits.bucket(self._grain, self.start, "bucket")
-        return (
-            f"SELECT install, 0::UInt64 AS seen, bitShiftLeft(1::UInt64, {position})::UInt64 AS fits, "  # noqa: S608
-            f"{_NEVER} AS first FROM ({rows})"
-        )
 
     def _bits(self, days: str) -> str:
         return month_bits.buckets(self._grain, self.start, month_bits.span(days, self.start, self._question.end))
