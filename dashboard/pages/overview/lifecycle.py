@@ -18,7 +18,7 @@ from dashboard.weekly import after_whole_weeks
 CARDS = {"new": "New installs", "returning": "Active before, too", "resurrected": "Came back", "lost": "Lost installs"}
 
 # Which report filters hold for. In other figures of the page it is the latest one of the range.
-OF_THE_WEEK = "the latest report of a week"
+BY_LATEST = ", by the latest report of a week"
 
 
 def layout() -> html.Div:
@@ -36,7 +36,7 @@ def register(page: Page, callbacks: Callbacks, data: DataSource, search: Any) ->
         if not data.total(chosen.args()):
             return NOTHING
         weeks = last_weeks(data, chosen)
-        met = f", by {OF_THE_WEEK}" if chosen.conditions else ""
+        met = BY_LATEST if chosen.conditions else ""
         return figure_values(*(_figure(weeks, name, data.k, met) for name in CARDS))
 
 

@@ -87,8 +87,8 @@ def _week(data: DataSource, chosen: Filters, search: str) -> Any:
     start = date.fromisoformat(last["bucket"])
     is_last = start + timedelta(weeks=1) == first(filters.today(), "week")
     week = "In the last whole week" if is_last else f"In the week {days(start, start + timedelta(days=6))},"
-    met = f" that met the filters with {lifecycle.OF_THE_WEEK}" if chosen.conditions else ""
-    text = f"{week} {plural(new, 'install')}{met} {_was(new)} new and {count(lost)} {_was(lost)} lost"
+    installs = among(chosen.conditions, plural(new, "install"))
+    text = f"{week} {installs} {_was(new)} new and {count(lost)} {_was(lost)} lost"
     return [dcc.Link(text, href=f"{link('/', search)}#lifecycle"), "."]
 
 
