@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dashboard.formatting import share
-from dashboard.significance import beyond_chance, distance, distance_of_changes
+from dashboard.significance import beyond_chance, distance, distance_of_changes, least_distance
 from warehouse.queries.small_groups import OTHER
 
 Part = tuple[int, int]  # installs, of
@@ -16,7 +16,7 @@ class Change:
 
     `kind` is Feature, Version, or the title of a dimension. `of` says whose installs, and `module` is their module,
     empty for all. With `at_most` the installs of the period of comparison are too few to be told: `before` is the most
-    that they can be. `link` leads to the proof.
+    that they can be. `link` leads to the proof. Each number is rounded down by up to `rounding`.
     """
 
     kind: str
@@ -28,6 +28,7 @@ class Change:
     module: str = ""
     link: str = ""
     where: str = ""
+    rounding: int = 0
 
     @property
     def shares(self) -> tuple[float, float]:
@@ -42,8 +43,8 @@ class Change:
 
     @property
     def strength(self) -> float:
-        """How far it is from chance, in standard errors."""
-        return abs(distance(*self.now, *self.before))
+        """How far it is from chance at the least, in standard errors."""
+        return least_distance(*self.now, *self.before, self.rounding)
 
 
 def compared(

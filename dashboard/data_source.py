@@ -241,6 +241,16 @@ class DataSource:
         """Whether figures of the period are rounded or estimated, so that they do not add up."""
         return self.rounded or self.divisor(args) is not None
 
+    @property
+    def rounding(self) -> int:
+        """By how much a count of installs may be rounded down."""
+        return self.k - 1 if self.rounded else 0
+
+    @property
+    def established(self) -> bool:
+        """Whether questions of the current user count established installs alone, and are rounded: mode strict."""
+        return question_terms(_role(), self._settings, self.catalog(), today())[0].established
+
     def received(self, chosen: Filters) -> Received:
         """The days with beacons of any module. Raises `EngineError`."""
         return Received(*metrics.days_with_beacons(self._moment().engine, chosen.start, chosen.end))

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 from typing import Any
 
-from dash import Output, html
+from dash import Output, dcc, html
 
 from dashboard.data_source import DataSource
 from dashboard.formatting import day, duration, moment, plural
@@ -15,6 +15,7 @@ from warehouse.queries.health import LATE, Loader
 from warehouse.queries.metrics import QueryError
 
 MOST_NAMED = 3
+ASK_QUESTIONS = ("overview", "feature", "versions", "drop")  # pages with cards that mode strict changes
 
 
 def register(callbacks: Callbacks, page: Page, data: DataSource, trigger: Any) -> None:
@@ -22,7 +23,7 @@ def register(callbacks: Callbacks, page: Page, data: DataSource, trigger: Any) -
     outputs = [Output(f"{page.name}-fresh", "children"), Output(f"{page.name}-notice", "children")]
 
     @fill(callbacks, page, f"{page.name}-freshness", outputs, trigger, content=False)
-    def freshness(trigger: Any) -> tuple[str, Any]:
+    def freshness(trigger: Any) -> tuple[Any, Any]:
         try:
             return describe(data, page, _begin(data, trigger) if page.reported else None)
         except EngineError:
@@ -39,11 +40,11 @@ def _begin(data: DataSource, search: str) -> date | None:
     return first if first and chosen.start < first else None
 
 
-def describe(data: DataSource, page: Page, begin: date | None) -> tuple[str, Any]:
+def describe(data: DataSource, page: Page, begin: date | None) -> tuple[Any, Any]:
     """The time up to which beacons are counted, and a notice when that is too long ago. Raises `EngineError`.
 
     `begin` is the day with which the data begin, where a reader would take it for an earlier one. A page of
-    the usage plane also says if its figures are rounded.
+    the usage plane also says if its figures are rounded, or those of some cards as in mode strict.
     """
     now = datetime.now(UTC)
     fresh_to = data.fresh_to()
@@ -51,9 +52,17 @@ def describe(data: DataSource, page: Page, begin: date | None) -> tuple[str, Any
         return "", stale(None, [], now)
     time = datetime.fromisoformat(fresh_to)
     since = f"from {day(begin)} " if begin else ""
-    installs = f" · installs in multiples of {data.k}" if data.rounded and page.of_usage else ""
-    told = f"Data {since}up to {moment(fresh_to)}{installs}"
+    told: Any = f"Data {since}up to {moment(fresh_to)}"
+    if page.of_usage and data.rounded:
+        told += f" · installs in multiples of {data.k}"
+    elif is_strict(data, page):
+        told = [f"{told} · ", dcc.Link("strict: some cards count fewer installs", href="/glossary#term-strict")]
     return told, stale(time, data.loaders(), now) if now - time > LATE else ""
+
+
+def is_strict(data: DataSource, page: Page) -> bool:
+    """Whether some cards of the page leave out installs that others count."""
+    return page.name in ASK_QUESTIONS and data.established
 
 
 def stale(fresh_to: datetime | None, loaders: list[Loader], now: datetime) -> html.Div:

@@ -136,4 +136,10 @@ TERMS: dict[str, Term] = {
         "A figure of fewer installs than the smallest group is not shown, so that nobody can be recognized by it. Nor "
         "is a larger one that would tell such a group, as what is left of a total: what is not told may be large.",
     ),
+    "strict": Term(
+        "Mode strict",
+        "With PHAROS_DISCLOSURE=strict some figures leave out installs whose beacons Pharos received on one day only, "
+        "and are rounded down: new, returning and lost installs, adoption, upgrades, first use, retention, features "
+        "used together, and what a drop would hurt in a module. Admins see them in full.",
+    ),
 }

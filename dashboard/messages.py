@@ -198,9 +198,14 @@ def nothing_to_compare() -> html.Div:
     return _empty("Nothing to compare with", "Choose a comparison, or a range whose days before have beacons.")
 
 
-def nothing_changed() -> html.Div:
+def nothing_changed(data: DataSource) -> html.Div:
     """For changes that are no more than chance."""
-    return _empty("Nothing changed clearly", "No share changed by more than chance explains.")
+    return _empty("Nothing changed clearly", f"No share changed by more than {explained(data)}.")
+
+
+def explained(data: DataSource) -> str:
+    """What is no clear change: the end of "more than …"."""
+    return "chance or rounding explains" if data.rounded else "chance explains"
 
 
 def no_countries(k: int) -> html.Div:

@@ -21,6 +21,7 @@ from dashboard.data_source import DataSource, asking_as
 from dashboard.display_names import DIMENSIONS
 from dashboard.filter_bar import SIGNS
 from dashboard.filters import COMPARISONS, RANGES, Filters
+from dashboard.freshness import is_strict
 from dashboard.glossary import TERMS
 from dashboard.links import parameter
 from dashboard.permissions import Callbacks, Page, Registered, page_at
@@ -84,7 +85,8 @@ class Report:
                 title=f"{page.title} {parameter(view.search, 'name') if 'name' in page.own else ''}".strip(),
                 days=formatting.days(chosen.start, chosen.end),
                 filters=filters_in_words(chosen, page),
-                precision=messages.precision(self._data, chosen),
+                precision=messages.precision(self._data, chosen)
+                + (TERMS["strict"].text if is_strict(self._data, page) else ""),
                 fresh=formatting.moment(self._data.fresh_to() or datetime.now(UTC)),
                 cards=cards,
                 link=f"{address}{view.path}{view.search}" if address else "",

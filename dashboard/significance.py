@@ -26,9 +26,16 @@ def distance(part: int, of: int, other_part: int, other_of: int) -> float:
     return (part / of - other_part / other_of) / error if error else 0.0
 
 
-def may_be_chance(part: int, of: int, other_part: int, other_of: int) -> bool:
-    """Whether chance alone may explain the difference of two shares: it does so in 5% of cases with more than this."""
-    return abs(distance(part, of, other_part, other_of)) < Z95
+def least_distance(part: int, of: int, other_part: int, other_of: int, rounding: int = 0) -> float:
+    """How far two shares are apart at the least, if each number is rounded down by up to `rounding`. Not below 0."""
+    if part * other_of < other_part * of:
+        part, of, other_part, other_of = other_part, other_of, part, of
+    return max(0.0, distance(part, of + rounding, min(other_part + rounding, other_of), other_of))
+
+
+def may_be_chance(part: int, of: int, other_part: int, other_of: int, rounding: int = 0) -> bool:
+    """Whether chance, or rounding, may explain the difference of two shares: chance explains 5% of larger ones."""
+    return least_distance(part, of, other_part, other_of, rounding) < Z95
 
 
 def distance_of_changes(

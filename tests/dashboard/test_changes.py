@@ -11,7 +11,7 @@ from dashboard.changes import Change, Users, changed_above_all, compared, movers
 from dashboard.pages.drop.features import is_clear
 from dashboard.projection import project
 from dashboard.releases import Release, band, until_replaced, verdict
-from dashboard.significance import Z95, distance, interval, together
+from dashboard.significance import Z95, distance, interval, may_be_chance, together
 
 MONDAY = date(2026, 11, 23)
 DAY = timedelta(days=1)
@@ -35,6 +35,18 @@ def test_only_changes_beyond_chance_are_movers() -> None:
     assert movers([small], 5) == []
     assert movers([small, clear, clearer], 5) == [clearer, clear]
     assert movers([small, clear, clearer], 1) == [clearer]
+
+
+def test_a_change_that_rounding_makes_is_no_mover() -> None:
+    """15 of 20 may be 15 of 24, and 5 of 20 may be 9 of 20, in multiples of 5. What no rounding makes stays a mover."""
+    rounded = change((5, 20), (15, 20))
+    assert movers([rounded], 5) == [rounded]
+    assert movers([replace(rounded, rounding=4)], 5) == []
+    assert not may_be_chance(15, 20, 5, 20)
+    assert may_be_chance(15, 20, 5, 20, 4)
+    assert may_be_chance(5, 20, 15, 20, 4)
+    clear = replace(change((50, 100), (80, 100)), rounding=4)
+    assert movers([clear], 5) == [clear]
 
 
 def test_among_many_changes_chance_makes_larger_ones() -> None:

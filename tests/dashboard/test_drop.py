@@ -25,7 +25,7 @@ TODAY = filters.today()
 class Hurt:
     """Answers that some modules are installed, and that 7 of 9 installs of each would be hurt, or that it is untold."""
 
-    k = 5
+    k, rounded, established = 5, False, False
 
     def __init__(self, *untold: str, bounds: tuple[int, int] | tuple[None, None] = (None, None)) -> None:
         self.untold, self.bounds = untold, bounds
@@ -76,6 +76,20 @@ def test_a_platform_is_that_of_every_module() -> None:
     assert [row[0] for row in shown["rows"]] == ["invoice_pro", "ticket_ai"]
     assert "one module" not in note
     assert note == ""
+
+
+def test_rounded_bounds_are_said_to_be_rounded_down() -> None:
+    """Otherwise "at most 5" would be false where it is 9 in truth."""
+    told = Hurt("bulk_mailer", bounds=(0, 5))
+    told.rounded = True
+    _, note, _ = cast("tuple[Any, ...]", by_module("?php_series.le=7.4", told))
+    assert "rounded down to multiples of 5, also those of at most." in note
+
+
+def test_a_sum_of_rounded_groups_leaves_a_rest_that_may_report() -> None:
+    """Only what exact groups leave is said not to report the value."""
+    assert "the others do not report it" in hurt._answered(841, 902, rounded=False)[2]
+    assert hurt._answered(825, 900, rounded=True)[2].endswith("at least so many")
 
 
 def test_the_link_of_a_module_refines_the_page() -> None:

@@ -265,10 +265,24 @@ def test_rounded_figures_are_asked_for_and_said_to_be_so(
 def test_each_page_of_the_usage_plane_says_that_it_is_rounded(name: str, rounded: bool, said: bool) -> None:
     """Beside the time of the figures. The rows of the license plane are not rounded."""
     now = datetime.now(UTC).isoformat()
-    data = cast("DataSource", SimpleNamespace(fresh_to=lambda: now, rounded=rounded, k=5))
+    data = cast("DataSource", SimpleNamespace(fresh_to=lambda: now, rounded=rounded, established=False, k=5))
     (shown,) = [one for one in PAGES if one.name == name]
     told, _ = freshness.describe(data, shown, None)
     assert told.endswith(" · installs in multiples of 5") == said
+
+
+@pytest.mark.parametrize(
+    ("name", "role", "said"),
+    [("overview", "product", True), ("overview", "admin", False), ("platforms", "product", False)],
+)
+@pytest.mark.parametrize("settings", [Settings(disclosure="strict")])
+def test_a_page_with_cards_that_strict_changes_says_so(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, name: str, role: str, said: bool
+) -> None:
+    """Those cards leave out installs that others count. An admin's count all."""
+    monkeypatch.setattr(metrics, "fresh_to", lambda _engine: datetime.now(UTC).isoformat())
+    monkeypatch.setattr(metrics, "days_with_beacons", lambda *_: (date(2026, 1, 1), {}))
+    assert ("/glossary#term-strict" in str(fill(visit(role), f"{name}-freshness"))) == said
 
 
 @pytest.mark.parametrize(("countries", "style"), [([], {"display": "none"}), ([("NL", 9), ("DE", 7)], {})])

@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from core.credentials import Credentials, Role
 from core.home import Home
 from core.saved_views import SavedViews, View
+from core.settings import Settings
 from dashboard.charts.style import ACCENT
 from dashboard.data_source import DataSource
 from dashboard.formatting import count
@@ -66,6 +67,25 @@ def test_a_share_is_rounded_once(
     text = report(visit(None), credentials, "Monday").text
     assert "<td>0.6%</td>" in text
     assert "<td>0.5%</td>" not in text
+
+
+@pytest.mark.parametrize(
+    ("owner", "path", "said"), [("product", "/", True), ("admin", "/", False), ("product", "/platforms", False)]
+)
+@pytest.mark.parametrize("settings", [Settings(disclosure="strict")])
+def test_a_report_says_what_mode_strict_leaves_out(
+    visit: Visit,
+    home: Home,
+    credentials: Credentials,
+    monkeypatch: pytest.MonkeyPatch,
+    owner: str,
+    path: str,
+    said: bool,
+) -> None:
+    """By the role of the owner, as the page says it."""
+    answer_with("php_series", [("8.2", 903), ("8.3", 5)], 908, monkeypatch)
+    SavedViews(home.dashboard).save(View(owner, "Monday", path, ""))
+    assert ("beacons Pharos received on one day only" in report(visit(None), credentials, "Monday").text) == said
 
 
 @pytest.mark.parametrize(

@@ -88,16 +88,18 @@ def _of_all(data: DataSource, chosen: Filters) -> tuple[bool, StaticHtml]:
     return bool(hit and counted.of), facts(
         ("Installs hurt", *_hurt(data.k, least, most, counted.of, reporting.word(chosen), within)),
         (STILL_UPGRADING, "–", "choose a module: versions are those of one module"),
-        _answered(counted.of, active) if reporting.all_asked(chosen)
+        _answered(counted.of, active, rounded=data.rounded) if reporting.all_asked(chosen)
         else ("Answered", "–", "not counted for filters by more than two things: the share is of all active installs"),
     )  # fmt: skip
 
 
-def _answered(answered: int, active: int | None) -> tuple[str, str, str]:
+def _answered(answered: int, active: int | None, *, rounded: bool) -> tuple[str, str, str]:
+    """A sum of groups that are `rounded` down is too small: the rest is not only those that do not report it."""
+    others = "a sum of rounded groups: at least so many" if rounded else "the others do not report it"
     return (
         "Answered",
         count(min(answered, active or answered)),
-        f"of {plural(active, 'active install')}; the others do not report it" if active else "",
+        f"of {plural(active, 'active install')}; {others}" if active else "",
     )
 
 

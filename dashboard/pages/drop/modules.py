@@ -41,6 +41,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     notes += ["Versions are those of one module: other modules are not listed."] if of_versions else []
     if len(columns) > len(COLUMNS):
         notes.append(BETWEEN.format(few=fewer(data.k)))
+    if data.rounded or data.established:
+        notes.append(f"Numbers are rounded down to multiples of {data.k}, also those of at most.")
     if any(cell is None or cell == Part(None) for row in rows for cell in row):
         notes.append(NOT_TOLD.format(few=fewer(data.k)))
     calls = [api_call("drop", chosen.args(module=name)) for name in names[:MOST]]

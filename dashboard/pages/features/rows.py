@@ -156,7 +156,7 @@ def _changes(data: DataSource, chosen: Filters) -> dict[Pair, Row]:
     return {
         pair: {
             "change": used / of - before[pair][0] / before[pair][1],
-            "chance": may_be_chance(used, of, *before[pair]),
+            "chance": may_be_chance(used, of, before[pair][0], before[pair][1], data.rounding),
         }
         for pair, (used, of) in now.items()
         if pair in before

@@ -21,7 +21,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         return Instead(messages.nothing_to_compare())
     found = strongest_of_each(changes, MOST)
     if not found:
-        return Instead(messages.nothing_changed())
+        return Instead(messages.nothing_changed(data))
     rows = [
         (
             Linked(one.name, one.link),
@@ -33,9 +33,9 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
         for one in sorted(found, key=lambda one: -abs(one.points))
     ]
     note = (
-        f"The clearest changes of features, versions and platforms, up to {MOST} of each and none that chance "
-        f"explains (5% for all of a kind together), the largest first: {days(periods[0].start, periods[0].end)} "
-        f"beside {days(periods[1].start, periods[1].end)}."
+        f"The clearest changes of features, versions and platforms, up to {MOST} of each and none that "
+        f"{messages.explained(data)} (5% for all of a kind together), the largest first: "
+        f"{days(periods[0].start, periods[0].end)} beside {days(periods[1].start, periods[1].end)}."
     )
     columns = ("What", "Share of", "Before", "Now", "Change")
     return table("What changed most", columns, rows, moves.calls(periods), note)

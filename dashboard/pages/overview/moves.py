@@ -27,7 +27,7 @@ def read(data: DataSource, chosen: Filters, search: str) -> list[Change] | None:
     if periods is None:
         return None
     found = ask_in_free_turns(*(partial(each, data, periods, search) for each in (_features, _versions, _platforms)))
-    return [change for changes in found for change in changes]
+    return [replace(change, rounding=data.rounding) for changes in found for change in changes]
 
 
 def calls(periods: Periods) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from dash import Output, dcc, html
 
-from dashboard import filters
+from dashboard import filters, messages
 from dashboard.changes import Change, sentence, strongest_of_each
 from dashboard.charts.series import first
 from dashboard.conditions import among
@@ -98,7 +98,7 @@ def _moved(data: DataSource, chosen: Filters, changes: list[Change] | None) -> l
         return []
     found = strongest_of_each(changes, 1)
     if not found:
-        return ["No feature, version or platform changed more than chance explains."]
+        return [f"No feature, version or platform changed more than {messages.explained(data)}."]
     return [
         [dcc.Link(sentence(moves.located(data, chosen, change)), href=change.link), "."]
         for change in sorted(found, key=lambda change: -change.strength)

@@ -39,5 +39,7 @@ def _register(page: Page, callbacks: Callbacks, data: DataSource, search: Any, c
         told = [number for number, week in enumerate(found.weeks) if week not in found.unknown]
         if any(values[number] is None for values in series.values() for number in told):
             notes.append(f"A value without a number in a week is in {OTHER}, or no install reports it.")
+        if data.rounded:
+            notes.append(f"Numbers are rounded down to multiples of {data.k}.")
         note = " ".join(filter(None, notes))
         return chart_values(DrawnChart(figure, summary, note, table_by_date(series, found.weeks, [found.call])))

@@ -39,7 +39,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
                 version,
                 number,
                 Part(number / total),
-                _change(version, now, before),
+                _change(version, now, before, data.rounding),
                 Offer("what they run" if run else "", run),
                 Offer("drop?" if drop else "", drop),
             )
@@ -54,13 +54,13 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     return table("Versions in use", columns, rows, calls, note.strip())
 
 
-def _change(version: str, now: dict[str, int], before: dict[str, int]) -> Change:
-    """The change of a version's share. The arguments are the installs by version of both periods."""
+def _change(version: str, now: dict[str, int], before: dict[str, int], rounding: int) -> Change:
+    """The change of a version's share. The installs by version of both periods are rounded down by up to `rounding`."""
     if version not in now or version not in before:
         return Change(None)
     parts = now[version], sum(now.values()), before[version], sum(before.values())
     part, of, part_before, of_before = parts
-    return Change(part / of - part_before / of_before, may_be_chance(*parts))
+    return Change(part / of - part_before / of_before, may_be_chance(*parts, rounding))
 
 
 CARD = TableCard("versions-in-use", "Who is on which version", _read)
