@@ -328,3 +328,17 @@ def test_a_newer_filter_ends_the_requests_of_the_one_before(page: Page) -> None:
     expect(page.locator("#active_installs-value")).to_have_text("15")
     assert before <= {*ended}
     expect(page.locator(".notice")).to_have_count(0)
+
+
+@in_the_browser
+def test_a_dark_page_is_printed_in_light_colors(page: Page) -> None:
+    """Light letters on paper are not read. The screen is dark again afterwards."""
+    page.emulate_media(color_scheme="dark")
+    root = page.locator("html[data-mantine-color-scheme=dark]")
+    expect(root).to_have_count(1)
+    page.evaluate("addEventListener('beforeprint', () => { window.printed = getComputedStyle(document.body).color; })")
+    screen = page.evaluate("getComputedStyle(document.body).color")
+    page.pdf()
+    assert page.evaluate("window.printed") != screen
+    expect(root).to_have_count(1)
+    page.emulate_media(color_scheme="light")
