@@ -12,6 +12,7 @@ from itertools import islice
 
 import msgspec
 
+from collector.settled_clock import SETTLED_SECONDS
 from collector.spool import Spool, Unavailable
 from warehouse.engine import Engine, EngineError
 from warehouse.licensing import key_holders, registry, state_rows
@@ -51,8 +52,12 @@ class Judging:
         judge: Judge,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = time.monotonic,
+        *,
+        settled: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`settled` says whether the clock may decide what is too old (`SettledClock`)."""
         self._spool, self._engine, self._judge, self._clock, self._steady = spool, engine, judge, clock, steady
+        self._settled = settled
         self._failing = spool.judging_since() is not None
         self._reader = engine.as_user(ServerUser.LICENSING)
         self._waiting: dict[Pair, None] = {}  # in order, each once
@@ -63,6 +68,8 @@ class Judging:
         self._place: Pair | None = None
         # Up to when the present pass deletes the states that it has written anew; None if it only judges.
         self._read_before: datetime | None = None
+        # Whether another pass must write the states, because the clock has not settled.
+        self._postponed = False
 
     @property
     def waiting(self) -> int:
@@ -162,15 +169,19 @@ class Judging:
                 return False
             self._place = START
         if self._place == START:
-            self._read_before = state_rows.read_before(self._reader)
+            due = state_rows.read_before(self._reader)
+            self._postponed = due is not None and not self._settled()
+            self._read_before = None if self._postponed else due
             self._judge.unreadable.clear()
         pairs = state_rows.after(self._reader, self._place, MOST)
         self._judge.judge(pairs, leave, held=self._held, write=self._read_before is not None)
         if len(pairs) < MOST:
-            if self._read_before is not None:
+            self._postponed |= self._read_before is not None and not self._settled()  # it was set during the pass
+            if self._read_before is not None and not self._postponed:
                 state_rows.delete(self._engine, self._read_before, self._judge.unreadable)
             self._note_unreadable(len(self._judge.unreadable))
-            self._place, self._pass_at = None, self._steady() + PASS_SECONDS
+            self._place = None
+            self._pass_at = self._steady() + (SETTLED_SECONDS if self._postponed else PASS_SECONDS)
             return False
         self._place = pairs[-1]
         return True

@@ -24,6 +24,7 @@ from collector.planes import Planes, encode
 from collector.rights.executor import RightsExecutor
 from collector.rights.request_store import RequestStore
 from collector.sealed_reports import fill
+from collector.settled_clock import SettledClock
 from collector.source_counts import Renaming
 from collector.spool import PLANES, Batch, Plane, Spool, Unavailable
 from collector.spool.rejections import Rejection
@@ -81,7 +82,10 @@ class Loader:
         self._spool = spool
         self._engine = engine
         self._clock, self._steady = clock, steady
-        self._judging = None if judge is None else Judging(spool, engine, judge, clock, steady)
+        self._age = SettledClock(clock, steady)
+        self._judging = (
+            None if judge is None else Judging(spool, engine, judge, clock, steady, settled=self._age.settled)
+        )
         self._id = spool.loader_id()
         self._store = RequestStore(spool)
         self._rights = RightsExecutor(self._store, engine, clock)
@@ -250,14 +254,15 @@ class Loader:
         if idle and now - self._filled_at >= FILL_SECONDS:
             self._filled_at = now
             fill(self._engine)
-        if idle and now - self._retained_at >= RETENTION_SECONDS:
+        if self._age.settled() and now - self._retained_at >= RETENTION_SECONDS:
             self._retained_at = now
             self._drop_old()
 
     def _drop_old(self) -> None:
         try:
             for name in retention.apply(self._engine):
-                log.warning("%s has expired data: rewriting it", name)
+                late = not self._engine.embedded  # a server drops most of it by itself
+                log.log(logging.WARNING if late else logging.INFO, "%s has expired data: rewriting it", name)
         except EngineError as error:  # loading continues; `pharos doctor` reports expired data
             log.warning("cannot check for expired data: %s", error)
 

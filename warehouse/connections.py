@@ -22,12 +22,18 @@ from warehouse.errors import AUTHENTICATION_FAILED, CONTENT_ERRORS, Cancelled, C
 from warehouse.identifiers import quoted
 from warehouse.plane_tables import PLANES, Plane
 from warehouse.server_users import Server, ServerUser
-from warehouse.statement_settings import PINNED, PINNED_WHERE_KNOWN
+from warehouse.statement_settings import NO_TTL_MERGES, PINNED, PINNED_WHERE_KNOWN
 
 QUERY_SECONDS = 60
 # The timeout of a probe, and of the first connection after a failure.
 PROBE_SECONDS = 5
 EMBEDDED_MEMORY = 4 << 30
+# The embedded engine must not drop expired data itself. It would do so within a second of its start, also when the
+# clock is a year ahead. `warehouse/retention.py` drops it.
+_CONFIG = """<clickhouse><merge_tree>
+<max_number_of_merges_with_ttl_in_pool>0</max_number_of_merges_with_ttl_in_pool>
+</merge_tree></clickhouse>
+"""
 
 
 class Connections:
@@ -183,6 +189,7 @@ class Connections:
             if self._first is None:
                 # Stays open: the engine closes with its last connection, and opening it again takes a second.
                 first = clickhouse_connect.get_client(interface="chdb", path=self._path, settings=settings)
+                first.command(NO_TTL_MERGES)
                 first.command(f"CREATE DATABASE IF NOT EXISTS {quoted(self.database)}")
                 self._first = first
             client = clickhouse_connect.get_client(
@@ -227,7 +234,10 @@ def _prepare_folders(home: Home, files: contextlib.ExitStack) -> str:
     # The engine does not open in a time zone that it cannot load, such as `UTC+1`.
     os.environ["TZ"] = "UTC"
     home.engine.mkdir(mode=0o700, exist_ok=True)
-    return _engine_path(home.engine, files)
+    config = home.temporary / "engine.xml"
+    config.write_text(_CONFIG)
+    opened = files.enter_context(config.open())
+    return f"{_engine_path(home.engine, files)}?config-file=/proc/self/fd/{opened.fileno()}"
 
 
 def _engine_path(folder: Path, files: contextlib.ExitStack) -> str:

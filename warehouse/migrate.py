@@ -12,6 +12,7 @@ from warehouse.engine import Engine, EngineError
 from warehouse.identifiers import quoted
 from warehouse.plane_tables import PLANES, belongs
 from warehouse.server_users import ServerUser
+from warehouse.statement_settings import NO_TTL_MERGES
 
 # On a cluster, `X_local` holds the rows on each shard, and the Distributed table `X` shards them by these keys. The
 # default key is `install`.
@@ -84,6 +85,8 @@ def _migrate(engine: Engine) -> list[str]:
     names = [name for name, _ in applied]
     if _version(retention.SET_AFTER) in done or retention.SET_AFTER in names:
         retention.adjust(engine)
+    if names and engine.embedded:
+        engine.command(NO_TTL_MERGES)  # what was said at the start does not hold for new tables
     engine.create_users()
     return names
 

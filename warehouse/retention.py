@@ -1,8 +1,8 @@
 """Lists how long data is kept, and finds and removes expired data.
 
-ClickHouse drops expired data itself, by the TTLs in the numbered SQL files. `KEPT` documents the same periods (a test
-compares the two). It also finds expired data that no merge has removed: after the database was stopped for a while, or
-in a part that was not merged.
+`KEPT` documents the periods of the TTLs in the numbered SQL files (a test compares the two). A ClickHouse server drops
+expired data itself. The embedded engine must not (`warehouse/connections.py`): there `apply` drops all of it. On a
+server it finds what no merge has removed: after a stop of the database, or in a part that was not merged.
 """
 
 import re
@@ -15,7 +15,7 @@ from warehouse.engine import Engine
 
 # The file after which the periods of two settings can be set.
 SET_AFTER = "040_raw_days.sql"
-# ClickHouse usually merges a part within hours. Expired data is removed by force after one day, and an alarm after two.
+# A server usually merges a part within hours. Expired data is removed by force after one day, and an alarm after two.
 FORCED_DAYS = 1
 ALARM_DAYS = 2
 
@@ -191,10 +191,11 @@ def overdue(engine: Engine, days: int) -> Iterator[tuple[Kept, str]]:
 def apply(engine: Engine) -> list[str]:
     """Remove old cases, and expired data that ClickHouse has not dropped in time; returns the names of that data.
 
-    Raises `EngineError`. Call it once a day. ClickHouse rewrites each partition with expired data in the background.
+    Raises `EngineError`. Call it once a day, under a clock that has settled. ClickHouse rewrites each partition with
+    expired data in the background.
     """
     forget(engine)
-    found = list(overdue(engine, FORCED_DAYS))
+    found = list(overdue(engine, 0 if engine.embedded else FORCED_DAYS))
     for table, partition in dict.fromkeys((kept.where, partition) for kept, partition in found):
         server = engine.of(table)
         statement = f"ALTER TABLE {server.altered(table)} MATERIALIZE TTL IN PARTITION ID '{partition}'"

@@ -101,6 +101,9 @@ PINNED: dict[str, str | int] = {**_MEANING, **_OVERFLOW_MODES, **_FORMATS, **_IN
 # Sent to servers that know them. `deduplicate_insert` replaces `insert_deduplicate` from ClickHouse 26.2.
 PINNED_WHERE_KNOWN: dict[str, str | int] = {"deduplicate_insert": "enable"}
 
+# The embedded engine must not drop expired data in any merge: see `warehouse/retention.py`.
+NO_TTL_MERGES = "SYSTEM STOP TTL MERGES"
+
 # For statements that name installs or beacons: no server log records when they were queried, or together with which.
 UNLOGGED: dict[str, Any] = {"log_queries": 0, "log_queries_cut_to_length": 20}
 # For answers in which a failure half-way would look like the end: the server sends the answer only when it is complete.

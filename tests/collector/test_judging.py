@@ -44,6 +44,7 @@ class FakeJudge:
 
     def __init__(self) -> None:
         self.judged: list[Pair] = []
+        self.unreadable: set[Pair] = set()
 
     def take_changed(self) -> set[str]:
         return set()
