@@ -7,9 +7,10 @@ a little longer: threads that wake up in small groups pass Python's lock around 
 import queue
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-from collector.spool import Basis, Group, Row, Spool, Stored, Unavailable
+from collector.spool import Basis, Group, Row, Spool, Stored, Unavailable, check_clock
 
 # The most beacons in one commit, because other workers wait for the lock that a commit holds.
 MOST = 5000  # five values each, and a statement of SQLite has at most 32,766
@@ -55,8 +56,9 @@ class Writer:
     or of a second before it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._spool = Spool(path)
+        self._clock = clock
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._closed = False
         self._closing = threading.Lock()
@@ -91,6 +93,7 @@ class Writer:
         """Raise `Unavailable` if the spool cannot store beacons now."""
         if self._closed:
             raise Unavailable("the collector is stopping")
+        check_clock(self._clock())
         self._spool.check_space()
 
     def close(self) -> None:
@@ -127,12 +130,13 @@ class Writer:
 
     def _write(self, pending: list[_Pending]) -> None:
         try:
-            now = time.monotonic()
+            received, now = self._clock(), time.monotonic()
+            check_clock(received)
             if now - self._space_checked >= SPACE_SECONDS:
                 self._spool.check_space()
                 self._space_checked = now
                 self.oldest = self._spool.oldest()
-            results = self._spool.store_groups([each.group for each in pending], time.time())
+            results = self._spool.store_groups([each.group for each in pending], received)
             for each, result in zip(pending, results, strict=True):
                 each.result = result
         except BaseException as error:  # the thread must survive: each request gets the error as its result

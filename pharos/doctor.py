@@ -15,7 +15,7 @@ import msgspec
 
 from collector.country import Countries, CountryError
 from collector.rights.request_store import RequestStore
-from collector.spool import Spool, Unavailable, check_space
+from collector.spool import Spool, Unavailable, check_clock, check_space
 from core import parts
 from core.catalog import CatalogError, watch
 from core.credentials import Credentials, Role
@@ -67,6 +67,7 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
     yield from _spool(home)
     yield _webhook(settings, home)
     yield _space(home)
+    yield _clock(time.time())
     yield _parts(settings, home)
     yield from (_server(settings, home) if settings.clickhouse_url else _embedded(settings, home))
 
@@ -223,6 +224,14 @@ def _space(home: Home) -> Check:
     except Unavailable as error:
         return Check("space", False, str(error))
     return Check("space", True, "enough")
+
+
+def _clock(now: float) -> Check:
+    try:
+        check_clock(now)
+    except Unavailable as error:
+        return Check("clock", False, f"{error}; the collector accepts no beacons")
+    return Check("clock", True, f"shows {datetime.fromtimestamp(now, UTC):%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _duplicates(spool: Spool) -> Check:

@@ -14,7 +14,7 @@ from collector.ingestion import Ingestion
 from collector.planes import Planes, sent_year
 from collector.request_body import LIMIT
 from collector.rights.install_states import InstallStates
-from collector.spool import Group, Spool, Unavailable
+from collector.spool import Group, Spool, Unavailable, check_clock
 from collector.validate import BOM, Reason, Rejected, decode, validate
 from core.catalog import Catalog, Kind
 from core.home import Home
@@ -93,11 +93,12 @@ class Importer:
 
     def flush(self) -> None:
         """Write the collected beacons to disk."""
-        now = datetime.now(UTC)
         while self._batch:
+            now = datetime.now(UTC)
             processed, basis = self._ingestion.process([beacon for _, beacon in self._batch], "", now, keep_date=True)
             rows = [each.row for each in processed if each.row]
             try:
+                check_clock(now.timestamp())
                 self._spool.check_space()
                 (fresh,) = self._spool.store_groups([Group(rows, basis=basis)], time.time())
             except Unavailable as error:

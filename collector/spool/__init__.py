@@ -22,7 +22,7 @@ After a power cut each step is either complete or not begun. SQLite keeps this o
 
 from collector.spool.batches import Batch, Batches
 from collector.spool.beacons import PLANES, Basis, Group, Plane, Row, Stored
-from collector.spool.database import Unavailable, check_space
+from collector.spool.database import Unavailable, check_clock, check_space
 from collector.spool.development import Development
 from collector.spool.duplicates import HORIZON_DAYS
 from collector.spool.licenses import Licenses
@@ -44,6 +44,7 @@ __all__ = (
     "Stats",
     "Stored",
     "Unavailable",
+    "check_clock",
     "check_space",
 )
 

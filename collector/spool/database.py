@@ -1,4 +1,4 @@
-"""The spool's file: a connection, transactions, and a check of free disk space."""
+"""The spool's file: a connection, transactions, and checks of free disk space and of the clock."""
 
 import os
 import shutil
@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ LOG_PAGES = 4 << 10
 # Reject beacons before the disk is full: ClickHouse on the same disk handles a full disk worse than the collector does.
 WATERMARK_BYTES = 256 << 20
 WATERMARK_SHARE = 0.05
+# Pharos was written after this time, so an earlier one is that of a clock which nobody has set.
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 class Unavailable(Exception):
@@ -32,6 +35,15 @@ def check_space(folder: Path, needed: int = 0) -> None:
     free, size = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
     if free - needed < min(WATERMARK_BYTES, size * WATERMARK_SHARE):
         raise Unavailable(f"the disk is nearly full: {free >> 20} MiB free")
+
+
+def check_clock(now: float) -> None:
+    """Raise `Unavailable` if the clock shows a time before `EARLIEST`.
+
+    A beacon that is received then would count on that day, and would expire at once when the clock is right.
+    """
+    if now < EARLIEST:
+        raise Unavailable(f"the clock shows {datetime.fromtimestamp(now, UTC):%Y-%m-%d}: set it")
 
 
 class Database:

@@ -12,6 +12,7 @@ import pytest
 
 from collector.group_commit import BUSY_REQUESTS, GATHERING_SECONDS, OverLimit, Writer
 from collector.spool import Group, Spool, Stored, Unavailable
+from collector.spool.database import EARLIEST
 from tests.collector.rows import rows
 
 Results = list[Stored]
@@ -160,3 +161,18 @@ def test_a_nearly_full_disk_refuses_beacons(writer: Writer, monkeypatch: pytest.
         writer.put(rows(1))
     with pytest.raises(Unavailable, match="nearly full"):
         writer.check()
+
+
+def test_a_clock_that_nobody_has_set_refuses_beacons(tmp_path: Path) -> None:
+    """A machine may start in 1970. What it accepted then would expire at once, so the client sends it again."""
+    clock = [0.0]
+    writer = Writer(tmp_path / "spool.sqlite", lambda: clock[0])
+    for clock[0], day in ((0.0, "1970-01-01"), (EARLIEST - 1, "2025-12-31")):
+        with pytest.raises(Unavailable, match=f"the clock shows {day}"):
+            writer.put(rows(1))
+        with pytest.raises(Unavailable, match=f"the clock shows {day}"):
+            writer.check()
+    clock[0] = EARLIEST
+    writer.check()
+    assert writer.put(rows(1)) == [True]
+    writer.close()

@@ -19,6 +19,7 @@ from collector.rights.request_store import RequestStore
 from collector.spool import Loading, Spool
 from core.home import Home
 from core.outbox import Outbox
+from pharos import doctor
 from pharos.cli import cli
 from pharos.context import require_tables
 from tests.collector.mmdb import mmdb
@@ -65,6 +66,7 @@ CHECKS = [
     "rights",
     "webhook",
     "space",
+    "clock",
     "parts",
     "engine",
     "grants",
@@ -97,6 +99,13 @@ def test_the_doctor_makes_nothing(tmp_path: Path) -> None:
     assert "ok   spool        1 beacons to load" in done.stdout
     assert "ok   credentials  1 ingest keys" in done.stdout
     assert contents(tmp_path / "home") == before
+
+
+def test_the_doctor_names_a_clock_that_nobody_has_set() -> None:
+    """A machine that starts in 1970 accepts no beacons, and the doctor says why."""
+    assert not doctor._clock(0.0).ok
+    assert doctor._clock(0.0).message.startswith("the clock shows 1970-01-01: set it")
+    assert doctor._clock(1_800_000_000.0).ok
 
 
 ERASE = "rights", "request", "erase", "5f0c1c0e-3b1e-4b7e-8f7a-6d5c4b3a2f1e"
