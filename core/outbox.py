@@ -103,9 +103,10 @@ class Outbox:
         """Return events that are to be sent now, those that wait longest first."""
         with self._open() as db:
             rows = db.execute(
-                "SELECT id, subject, body, tries FROM webhook_events WHERE done IS NULL AND due <= ? "
+                "SELECT id, subject, body, tries FROM webhook_events WHERE done IS NULL AND (due <= ? OR due > ?) "
                 "ORDER BY due, taken, id LIMIT ?",
-                (now, most),
+                # What is due after the longest pause was noted under a clock that was ahead.
+                (now, now + PAUSE_SECONDS[1], most),
             ).fetchall()
         return [Waiting(*row) for row in rows]
 

@@ -36,7 +36,7 @@ class Sessions:
         """Begin a session and return its secret."""
         secret, now = secrets.token_urlsafe(32), self._clock()
         with self._credentials.connect() as db:
-            db.execute("DELETE FROM sessions WHERE used <= ? OR created <= ?", (now - IDLE_SECONDS, now - MOST_SECONDS))
+            db.execute("DELETE FROM sessions WHERE abs(? - used) >= ? OR abs(? - created) >= ?", _limits(now))
             db.execute(
                 "INSERT INTO sessions VALUES (?, ?, ?, ?, ?)",
                 (secrets.token_hex(8), hashed(secret), user.name, now, now),
@@ -75,7 +75,7 @@ class Sessions:
         now = self._clock()
         with self._credentials.connect() as db:
             found = db.execute(
-                "SELECT count(*) FROM sessions WHERE used > ? AND created > ?", (now - IDLE_SECONDS, now - MOST_SECONDS)
+                "SELECT count(*) FROM sessions WHERE abs(? - used) < ? AND abs(? - created) < ?", _limits(now)
             )
             return int(found.fetchone()[0])
 
@@ -95,5 +95,10 @@ def _session(row: tuple[str, str, str, str, float, float]) -> Session:
     return Session(id, User(name, Role(role), user_created), created, used)
 
 
+def _limits(now: float) -> tuple[float, float, float, float]:
+    return now, IDLE_SECONDS, now, MOST_SECONDS
+
+
 def _lasts(session: Session, now: float) -> bool:
-    return now - session.used < IDLE_SECONDS and now - session.created < MOST_SECONDS
+    # A time in the future is that of a clock which was ahead: the session would last until that time has come.
+    return abs(now - session.used) < IDLE_SECONDS and abs(now - session.created) < MOST_SECONDS

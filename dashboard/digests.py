@@ -44,11 +44,16 @@ def due(views: list[View], now: datetime) -> list[View]:
     return [
         view
         for view in views
-        if view.mail
-        and view.path != DESK
-        and view.sent < monday.isoformat()
-        and datetime.fromisoformat(view.saved) < ready
+        if view.mail and view.path != DESK and waits(view.sent, monday) and datetime.fromisoformat(view.saved) < ready
     ]
+
+
+def waits(mark: str, day: date) -> bool:
+    """Whether a view whose last e-mail was of the day `mark` waits for that of `day`.
+
+    A mark that is more than a week ahead was made under a wrong clock. Nothing would be sent until that day.
+    """
+    return mark < day.isoformat() or mark > (day + timedelta(days=7)).isoformat()
 
 
 def monday_of(day: date) -> date:
@@ -200,7 +205,7 @@ class Digests:
     ) -> int:
         def unchecked(views: list[View]) -> list[View]:
             kept = [view for view in views if view.mail and (view.path == DESK) == desk]
-            return [view for view in kept if self._views.checked(view) < day.isoformat()]
+            return [view for view in kept if waits(self._views.checked(view), day)]
 
         return self._each(kind, now, day, unchecked, mail, self._views.mark_checked) if now.hour >= HOUR else 0
 

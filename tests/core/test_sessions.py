@@ -88,6 +88,29 @@ def test_a_session_has_an_end(sessions: Sessions, user: User, clock: Clock) -> N
     assert sessions.find(secret) is None
 
 
+def test_a_session_of_a_clock_that_was_ahead_ends(
+    sessions: Sessions, user: User, clock: Clock, credentials: Credentials
+) -> None:
+    """A login while the clock was a year ahead does not last for a year once the clock is right."""
+    clock.now += 365 * 86400
+    secret = sessions.begin(user)
+    assert sessions.find(secret) is not None
+    clock.now -= 365 * 86400
+    assert sessions.find(secret) is None
+    assert (sessions.of("ann"), sessions.count()) == ([], 0)
+    sessions.begin(user)
+    with credentials.connect() as db:
+        assert db.execute("SELECT count(*) FROM sessions").fetchone() == (1,)
+
+
+def test_a_clock_that_is_set_back_an_hour_ends_no_session(sessions: Sessions, user: User, clock: Clock) -> None:
+    """A small correction costs nobody a login."""
+    secret = sessions.begin(user)
+    clock.now -= 3600
+    assert sessions.find(secret) is not None
+    assert sessions.count() == 1
+
+
 def test_a_use_is_written_once_a_minute(sessions: Sessions, user: User, clock: Clock, credentials: Credentials) -> None:
     """The use of a session is written at most once a minute."""
 

@@ -6,7 +6,7 @@ import socketserver
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from itertools import pairwise
@@ -48,6 +48,8 @@ def view(**more: str) -> View:
         ("2026-11-26 12:00", view(), True),
         ("2026-11-26 12:00", view(sent="2026-11-23"), False),
         ("2026-11-30 06:00", view(sent="2026-11-23"), True),
+        ("2026-11-29 23:59", view(sent="2026-11-30"), False),  # the clock was set back after that Monday's
+        ("2026-11-26 12:00", view(sent="2027-11-22"), True),  # the clock was a year ahead
         ("2026-11-26 12:00", view(saved="2026-11-25T10:00:00Z"), False),
         ("2026-11-26 12:00", View("product", "no mail", "/", "", saved="2026-11-20T10:00:00Z"), False),
     ],
@@ -55,6 +57,15 @@ def view(**more: str) -> View:
 def test_a_digest_is_due_once_a_week_from_monday_morning(now: str, one: View, is_due: bool) -> None:
     """A dashboard that was off on Monday sends it later. A view that is new this week waits for the next."""
     assert due([one], at(now)) == ([one] if is_due else [])
+
+
+@pytest.mark.parametrize(
+    ("mark", "is_due"),
+    [("", True), ("2026-11-24", True), ("2026-11-25", False), ("2026-11-26", False), ("2027-11-25", True)],
+)
+def test_a_day_is_checked_once_whatever_the_clock_showed(mark: str, is_due: bool) -> None:
+    """After a clock that was a year ahead there are alerts again, and not in a year."""
+    assert digests.waits(mark, date(2026, 11, 25)) is is_due
 
 
 @pytest.fixture

@@ -223,6 +223,25 @@ def test_an_event_is_dropped_after_a_day(home: Home, source: Source, clock: Cloc
     assert list(receiver.events) == [source.all[1].id]
 
 
+def test_an_event_of_a_clock_that_was_ahead_arrives(
+    home: Home, source: Source, clock: Clock, receiver: Receiver
+) -> None:
+    """An event that failed under a clock a year ahead is sent when the clock is right, and not in a year."""
+    made = begun(home, receiver.url, clock)
+    clock.now += 365 * DAY_SECONDS
+    made.collect()
+    source.happen(1)
+    receiver.mode = "fail"
+    made.collect()
+    made.deliver()
+    assert made.told().waiting == 1
+    receiver.mode = "ok"
+    clock.now -= 365 * DAY_SECONDS
+    again = sender(home, cast(Engine, None), receiver.url, clock)
+    go_on(again, clock, lambda: not again.told().waiting, 3600)
+    assert list(receiver.events) == [source.all[0].id]
+
+
 class Killed(BaseException):
     """The process ends here."""
 
