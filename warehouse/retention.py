@@ -6,6 +6,7 @@ server it finds what no merge has removed: after a stop of the database, or in a
 """
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -18,6 +19,8 @@ SET_AFTER = "040_raw_days.sql"
 # A server usually merges a part within hours. Expired data is removed by force after one day, and an alarm after two.
 FORCED_DAYS = 1
 ALARM_DAYS = 2
+# Clocks of two machines may differ by so much.
+CLOCK_SECONDS = 60
 
 
 class Periods(Protocol):
@@ -224,7 +227,7 @@ def _as_set(server: Engine) -> dict[str, str]:
 
 
 def faults(engine: Engine) -> list[str] | None:
-    """Return the differences from `KEPT`: wrong TTLs, and expired data. None before a migration.
+    """Return the differences from `KEPT`: wrong TTLs, expired data, a wrong clock. None before a migration.
 
     Raises `EngineError`.
     """
@@ -234,7 +237,20 @@ def faults(engine: Engine) -> list[str] | None:
     kept = [kept for kept in kept_under(engine) if kept.interval]
     wrong = [f"{each.name} is set to {found.get(each.name) or 'no TTL'}" for each in kept if not each.set_in(found)]
     late = dict.fromkeys(each.name for each, _ in overdue(engine, ALARM_DAYS))
-    return wrong + [f"{name} has expired data" for name in late]
+    clocks = [fault for server in engine.servers if (fault := clock_fault(server, time.time()))]
+    return wrong + [f"{name} has expired data" for name in late] + clocks
+
+
+def clock_fault(server: Engine, now: float) -> str:
+    """Return how a server's clock differs from that of this machine (`now`), by which it deletes; "" if they agree.
+
+    Raises `EngineError`.
+    """
+    ((theirs,),) = server.query("SELECT toUnixTimestamp(now())")
+    ahead = round(theirs - now)
+    if abs(ahead) <= CLOCK_SECONDS:
+        return ""
+    return f"the clock of ClickHouse is {abs(ahead)} s {'ahead of' if ahead > 0 else 'behind'} that of this machine"
 
 
 def _ttl(create: str, column: str) -> str:

@@ -1,6 +1,7 @@
 """Expired data leaves the disk, byte by byte, on a real ClickHouse: embedded and, with CLICKHOUSE_URL, a server."""
 
 import os
+import re
 import subprocess
 import time
 from datetime import UTC, datetime, timedelta
@@ -164,3 +165,17 @@ def test_the_table_of_retention_is_what_the_tables_are_set_to(kind: str, tmp_pat
     """Each retention period equals the TTL in ClickHouse."""
     found = done_in(kind, tmp_path, settings)
     assert found == {kept.name: kept.how_long.partition(" after ")[0] for kept in KEPT if kept.interval}
+
+
+def clocks(engine: Engine, home: Home) -> list[str]:
+    migrate(engine)
+    now = time.time()
+    return [retention.clock_fault(engine, now + ahead) for ahead in (0, -365 * 86400, 7200)]
+
+
+def test_a_clock_of_clickhouse_that_is_wrong_is_a_fault(kind: str, tmp_path: Path) -> None:
+    """A server whose clock is a year ahead deletes what is not expired, so the doctor names it."""
+    right, ahead, behind = done_in(kind, tmp_path, clocks)
+    assert right == ""
+    assert re.fullmatch(r"the clock of ClickHouse is 3153\d{4} s ahead of that of this machine", ahead)
+    assert re.fullmatch(r"the clock of ClickHouse is 7[12]\d\d s behind that of this machine", behind)
