@@ -167,6 +167,32 @@ def test_a_transaction_of_the_host_stays_the_host_s(whmcs: Whmcs, collector: Col
     assert whmcs.run(f"{client} $c->count('sample.export'); echo json_encode($c->flush());") is True
 
 
+@pytest.mark.parametrize("lock", ["LOCK TABLES {} READ", "LOCK TABLES {} WRITE", "FLUSH TABLES WITH READ LOCK"])
+def test_a_dump_s_locks_hold_no_page(whmcs: Whmcs, collector: Collector, lock: str) -> None:
+    """While another process locks the tables a page and a cron end, with the host's own bound; afterwards both work."""
+    whmcs.page(pharos="choose", level="full")
+    whmcs.cron()
+    tables = lock.format("mod_acme_pharos_counts") + (", mod_acme_pharos WRITE" if "WRITE" in lock else "")
+    dump = "$p = new PDO(getenv('TEST_DSN'), 'root', ''); $p->exec($argv[1]); echo 'ok'; flush(); fgets(STDIN);"
+    bound = "WHMCS\\Database\\Capsule::connection()->getPdo()->query('SELECT @@lock_wait_timeout')->fetchColumn()"
+    code = (
+        f"$said = [{bound}]; run_hook('InvoicePaid'); run_hook('AfterCronJob'); $c = pharos_sample_pharos();"
+        f"$c->count('sample.export'); $said[] = $c->flush(); $said[] = {bound}; echo json_encode($said);"
+    )
+    with subprocess.Popen(
+        ["php", "-r", dump, tables], env=whmcs.environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.read(2) == b"ok"
+            before, stored, after = whmcs.run(code)
+        finally:
+            other.communicate()
+    assert (stored, after) == (False, before)
+    assert int(before) > 1
+    assert whmcs.run(code)[1:] == [True, before]
+
+
 def test_a_database_that_is_away_costs_the_page_nothing(whmcs: Whmcs, collector: Collector) -> None:
     """Without a database counting and the cron fail in silence, and the page still opens."""
     code = "putenv('TEST_DSN=mysql:unix_socket=/nowhere'); run_hook('InvoicePaid'); run_hook('AfterCronJob');"

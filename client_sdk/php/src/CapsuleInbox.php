@@ -34,12 +34,14 @@ final class CapsuleInbox implements Inbox
 
     public function append(string $line): bool
     {
-        // A read of both ends of the key, without lock; then the insert.
-        $span = $this->database->value("SELECT MAX(id) - MIN(id) FROM {$this->table}_counts");
-        if ((int) $span > self::MOST) {
-            return false;
-        }
-        return $this->database->run("INSERT INTO {$this->table}_counts (line) VALUES (?)", [$line])->rowCount() === 1;
+        return $this->database->within(0, function () use ($line): bool {
+            // A read of both ends of the key, without lock; then the insert.
+            $span = $this->database->value("SELECT MAX(id) - MIN(id) FROM {$this->table}_counts");
+            if ((int) $span > self::MOST) {
+                return false;
+            }
+            return $this->database->run("INSERT INTO {$this->table}_counts (line) VALUES (?)", [$line])->rowCount() === 1;
+        });
     }
 
     public function chosen(): bool

@@ -9,6 +9,8 @@ final class Database
 {
     /** @var callable */
     private $pdo;
+    /** @var bool */
+    private $bounded = false;
 
     /** @param callable $pdo returns the host's PDO */
     public function __construct(callable $pdo)
@@ -21,8 +23,51 @@ final class Database
         return ($this->pdo)();
     }
 
+    /**
+     * Returns what $work returns. Its statements wait at most $seconds for a table that another process has locked, as a
+     * dump does: the server's own bound is a day. MySQL knows no bound of 0 and takes 1.
+     *
+     * @return mixed
+     */
+    public function within(int $seconds, callable $work)
+    {
+        if ($this->bounded) {
+            return $work();
+        }
+        $this->bounded = $this->bound("@pharos_wait = @@SESSION.lock_wait_timeout, SESSION lock_wait_timeout = $seconds")
+            || $this->bound('@pharos_wait = @@SESSION.lock_wait_timeout, SESSION lock_wait_timeout = 1');
+        try {
+            return $work();
+        } finally {
+            $this->bounded && $this->bound('SESSION lock_wait_timeout = @pharos_wait');
+            $this->bounded = false;
+        }
+    }
+
     /** @param array<int, string> $values */
     public function run(string $sql, array $values = []): \PDOStatement
+    {
+        return $this->within(1, function () use ($sql, $values): \PDOStatement {
+            return $this->execute($sql, $values);
+        });
+    }
+
+    /**
+     * @param array<int, string> $values
+     * @return mixed the first column of the first row
+     */
+    public function value(string $sql, array $values = [])
+    {
+        return $this->within(1, function () use ($sql, $values) {
+            $statement = $this->execute($sql, $values);
+            $value = $statement->fetchColumn();
+            $statement->closeCursor();  // before the bound is set back, for which nothing may be left to read
+            return $value;
+        });
+    }
+
+    /** @param array<int, string> $values */
+    private function execute(string $sql, array $values): \PDOStatement
     {
         $statement = $this->pdo()->prepare($sql);
         if ($statement === false || !$statement->execute($values)) {
@@ -32,15 +77,10 @@ final class Database
         return $statement;
     }
 
-    /**
-     * @param array<int, string> $values
-     * @return mixed the first column of the first row
-     */
-    public function value(string $sql, array $values = [])
+    private function bound(string $sql): bool
     {
-        $statement = $this->run($sql, $values);
-        $value = $statement->fetchColumn();
-        $statement->closeCursor();
-        return $value;
+        return Quiet::run(function () use ($sql): bool {
+            return $this->pdo()->exec("SET $sql") !== false;
+        }, false);
     }
 }

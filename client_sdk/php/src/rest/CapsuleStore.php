@@ -73,11 +73,13 @@ final class CapsuleStore implements Store
         if (!$this->exists('_counts')) {
             return [];
         }
-        $found = $this->database->run("SELECT id, line FROM {$this->table}_counts ORDER BY id LIMIT 100000");
-        while (\is_array($row = $found->fetch(\PDO::FETCH_NUM))) {  // row by row: all at once take four times the memory
-            $this->read[] = (int) $row[0];
-            $lines[] = (string) $row[1];
-        }
+        $this->database->within(1, function () use (&$lines): void {
+            $found = $this->database->run("SELECT id, line FROM {$this->table}_counts ORDER BY id LIMIT 100000");
+            while (\is_array($row = $found->fetch(\PDO::FETCH_NUM))) {  // row by row: all at once take four times the memory
+                $this->read[] = (int) $row[0];
+                $lines[] = (string) $row[1];
+            }
+        });
         $span = $this->read === [] ? 0 : end($this->read) - $this->read[0];
         $state['lost_at'] = $span > CapsuleInbox::MOST ? Clock::now() : (int) ($state['lost_at'] ?? 0);
         return $lines;
