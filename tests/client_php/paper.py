@@ -108,6 +108,7 @@ class Collector:
     answers: list[tuple[int, str, dict[str, str]]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     always: tuple[int, str, dict[str, str]] | None = None
+    refused: dict[str, tuple[int, str, dict[str, str]]] = field(default_factory=dict)  # by ingest key
     hold: float = 0
     drip: bool = False
     url: str = ""
@@ -134,7 +135,7 @@ def paper_collector() -> Iterator[Collector]:
             headers = {name.lower(): value for name, value in self.headers.items()}
             paper.requests.append(Request(self.command, self.path, headers, body))
             closing.wait(paper.hold)
-            plain = paper.always or (202, accepted(), {})
+            plain = paper.refused.get(headers.get("authorization", "")[7:]) or paper.always or (202, accepted(), {})
             status, text, sent = paper.answers.pop(0) if paper.answers else plain
             self.send_response(status)
             for name, value in sent.items():

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.client_php.paper import DAY, Collector, Host, misfits
+from pharos import sdk
+from tests.client_php.paper import DAY, KEY, Collector, Host, misfits, refusal
 from tests.client_php.test_counting import uses
 
 
@@ -245,6 +246,36 @@ def test_modules_with_different_copies_report_each_day(
         assert beacons[name] >= 4
         assert sent[name][feature] + left == counted
         assert left < counted / 2
+
+
+@pytest.mark.parametrize(("status", "reason"), [(401, "unauthorized"), (403, "module_not_allowed")])
+def test_a_refused_key_holds_its_own_modules_only(
+    host: Host, collector: Collector, tmp_path: Path, status: int, reason: str
+) -> None:
+    """Of two copies with different keys each sends its own modules' beacons, also while one key is refused."""
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    for path, text in zip(host.files, sdk.php_pair("Acme", host.url, "key-two", "pharos-rest.php"), strict=True):
+        (newer / path.name).write_text(text.replace("1.0.0", "1.1.0").replace("V1_0_0", "V1_1_0"))
+    code = (
+        f"echo 1; $client->count('a', 2); $client->tick(); require_once {str(newer / 'pharos.php')!r};"
+        "foreach (Acme\\Pharos\\Copies::$loaded as $each) { $each .= '\\Clock'; $each::$shift = $clock::$shift; }"
+        "$other = Acme\\Pharos\\Client::module('support_desk', $options); $other->count('b', 3); $other->tick();"
+    )
+    collector.refused[KEY] = (status, refusal(status, reason), {})
+    for _ in range(3):
+        host.run(code)
+        host.sleep(DAY)
+    sent: dict[str, list[str]] = {}
+    for request in collector.requests:
+        sent.setdefault(request.headers["authorization"], []).extend(each["module"]["name"] for each in request.beacons)
+    assert sent == {f"Bearer {KEY}": ["invoice_pro"] * 3, "Bearer key-two": ["support_desk"] * 3}
+    del collector.requests[:]
+    for path in host.files:
+        path.write_text(path.read_text().replace(f"'{KEY}'", "'key-three'"))
+    host.run(code)
+    waited = [each.get("features", {}).get("a", 0) for each in collector.beacons]
+    assert sum(waited) == 8
 
 
 def test_a_run_takes_no_more_memory_than_there_are_counts(host: Host, collector: Collector) -> None:

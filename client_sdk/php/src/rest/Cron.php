@@ -90,6 +90,8 @@ final class Cron
             }
             Queue::leave($state, $module, $body, Clock::now());
             $state['until'] = 0;
+            $state['shut'] = [];
+            $state['modules'][$module]['by'] = State::access();
             return $this->store->save($state)
                 ? $this->send($state, true, $deadline) : new Result(Result::FAILED, 'state_unavailable');
         } finally {
@@ -156,6 +158,7 @@ final class Cron
         Queue::make($state, $bodies, $now);
         foreach ($this->modules as $name => $module) {
             $state['modules'][$name]['seen'] = $now;
+            $state['modules'][$name]['by'] = State::access();
         }
         $state['ran'] = $now;
         if (!$this->store->save($state)) {
@@ -169,7 +172,7 @@ final class Cron
     {
         $now = Clock::now();
         $wait = State::closedIn($state, $now);
-        if ($state['queue'] === []) {
+        if (Queue::mine($state) === []) {
             return new Result(Result::NOT_DUE, null, ['next_in' => State::dueIn($state, $now)]);
         }
         if ($wait > 0 || !$open) {
@@ -177,7 +180,7 @@ final class Cron
             return new Result(Result::NOT_DUE, $reason, ['next_in' => $wait]);
         }
         $result = null;
-        while ($state['queue'] !== [] && $deadline - microtime(true) > 0.3) {
+        while (Queue::mine($state) !== [] && $deadline - microtime(true) > 0.3) {
             $flight = Queue::batch($state);
             $body = Queue::body($flight);
             if (!$this->store->save($state)) {  // a process that is killed now leaves word of what it sent

@@ -208,6 +208,19 @@ final class Queue
     }
 
     /**
+     * Returns the waiting beacons that this copy sends. A module whose own copy has another key waits for that one.
+     *
+     * @param array<string, mixed> $state
+     * @return array<int, array<string, mixed>>
+     */
+    public static function mine(array $state): array
+    {
+        return array_values(array_filter($state['queue'], static function (array $each) use ($state): bool {
+            return ($state['modules'][$each['module']]['by'] ?? State::access()) === State::access();
+        }));
+    }
+
+    /**
      * Returns the beacons to send: those whose fate is unknown, otherwise the oldest.
      *
      * @param array<string, mixed> $state
@@ -215,10 +228,11 @@ final class Queue
      */
     public static function batch(array &$state): array
     {
-        $ids = array_flip($state['flight']);
+        $mine = self::mine($state);
+        $ids = array_flip(array_intersect($state['flight'], array_column($mine, 'id')));
         $flight = [];
         $bytes = 0;
-        foreach ($state['queue'] as $each) {
+        foreach ($mine as $each) {
             if ($ids !== [] && !isset($ids[$each['id']])) {
                 continue;
             }
@@ -228,7 +242,7 @@ final class Queue
             }
             $flight[] = $each;
         }
-        $state['flight'] = array_column($flight, 'id');
+        $state['flight'] = array_values(array_unique(array_merge($state['flight'], array_column($flight, 'id'))));
         return $flight;
     }
 

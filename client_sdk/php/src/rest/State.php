@@ -23,7 +23,7 @@ final class State
             'format' => 1, 'install_id' => '', 'place' => '', 'moved' => '', 'due_at' => 0, 'last_due' => 0,
             'modules' => [], 'queue' => [], 'flight' => [], 'batch' => self::BATCH, 'failures' => 0, 'until' => 0,
             'log' => [], 'logs' => [], 'web' => [], 'machine' => [], 'objected' => 0, 'lost' => '', 'lost_since' => 0,
-            'expiring' => 0, 'refused' => 0, 'error' => '', 'aside' => [],
+            'expiring' => 0, 'refused' => 0, 'error' => '', 'aside' => [], 'shut' => [],
         ];
         foreach ($whole as $part => $nothing) {
             if (\gettype($state[$part] ?? null) !== \gettype($nothing)) {
@@ -73,11 +73,26 @@ final class State
         return \is_string($value) && preg_match('/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/D', $value) === 1;
     }
 
-    /** Returns the seconds until the breaker closes. A time too far ahead is a wrong clock's. @param array<mixed> $state */
+    /**
+     * Returns the seconds until this copy may send: after an outage, or after its own key was refused. A time too far
+     * ahead is a wrong clock's.
+     *
+     * @param array<mixed> $state
+     */
     public static function closedIn(array $state, int $now): int
     {
-        $wait = $state['until'] - $now;
-        return $wait > Clock::DAY ? 0 : max(0, $wait);
+        $longest = 0;
+        foreach ([$state['until'], $state['shut'][self::access()] ?? 0] as $until) {
+            $wait = (int) $until - $now;
+            $longest = max($longest, $wait > Clock::DAY ? 0 : $wait);
+        }
+        return $longest;
+    }
+
+    /** Names the collector and the key of this copy. */
+    public static function access(): string
+    {
+        return substr(sha1(Config::COLLECTOR . ' ' . Config::KEY), 0, 12);
     }
 
     /** Returns the seconds until the next beacon is due. @param array<mixed> $state */

@@ -10,6 +10,7 @@ final class Verdict
     private const BREAKER_FIRST = 300;
     private const BREAKER_LONGEST = 14400;
     private const LOG = 20;
+    private const OF_THE_KEY = ['unauthorized', 'module_not_allowed'];  // says nothing of a copy with another key
 
     /**
      * Settles a batch by the collector's answer.
@@ -30,7 +31,7 @@ final class Verdict
             $listed = \is_array($json['rejected'] ?? null) ? $json['rejected'] : null;
             if ($listed === null && \count($flight) > 1) {
                 $state['batch'] = max(1, intdiv(\count($flight), 2));  // the batch is the fault, not a beacon
-                $state['flight'] = [];
+                $state['flight'] = array_values(array_diff($state['flight'], array_column($flight, 'id')));
                 $result = new Result(Result::QUEUED, $given);
             } else {
                 $rejected = self::judge($state, $flight, $listed ?? [['index' => 0] + $json]);
@@ -43,7 +44,11 @@ final class Verdict
             $state['failures']++;
             $wait = max(random_int(intdiv($wait, 2), $wait), min(Clock::DAY, $answer['retry_after']));
             $wait = State::isTried() ? min($wait, State::SOON) : $wait;
-            $state['until'] = $now + $wait;
+            if (\in_array($reason, self::OF_THE_KEY, true)) {
+                $state['shut'] = \array_slice([State::access() => $now + $wait] + $state['shut'], 0, 8, true);
+            } else {
+                $state['until'] = $now + $wait;
+            }
             $result = new Result(Result::FAILED, $reason, ['next_in' => $wait]);
         }
         $state['error'] = self::trouble($result);
@@ -91,11 +96,12 @@ final class Verdict
         };
         $nextIn = \is_int($json['next_in'] ?? null) ? max(60, min(State::AHEAD, $json['next_in'])) : Clock::DAY;
         // A tenth early: a daily cron that comes a minute sooner than yesterday would skip a day.
-        if ($state['queue'] === []) {
+        if (Queue::mine($state) === []) {
             $state['due_at'] = ($state['last_due'] ?: $now) + intdiv($nextIn * 9, 10);
         }
         $state['failures'] = 0;
         $state['until'] = 0;
+        unset($state['shut'][State::access()]);
         $status = Result::SENT;
         if ($rejected !== []) {
             $status = Result::REJECTED;
