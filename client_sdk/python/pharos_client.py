@@ -200,10 +200,12 @@ class Client:
         heartbeat = due <= now
         moment = now - (now - due) % DAY if heartbeat else now  # a cron that rested is as late as it is
         if heartbeat or newer or not state["sent"]:
-            self._past(state, level, self._day(moment))
+            today = self._day(moment)
+            self._past(state, level, today)
             features: dict[str, int] = {}
             for day in sorted(state["counts"]):
-                _move(state["counts"][day], features)
+                if day == today or today == self._day(now):  # a beacon that is late past midnight is of the day before
+                    _move(state["counts"][day], features)
             state["counts"] = {day: counts for day, counts in state["counts"].items() if counts}
             reason = "activate" if not state["sent"] else "upgrade" if newer else "heartbeat"
             self._push(state, self._beacon(state["install_id"], level, reason, moment, features))

@@ -46,7 +46,9 @@ make() {
         end=$((when / 86400 * 86400 - back * 86400 + 86399)) day=$(utc $((when - back * 86400)) %F)
         grep -q "^$day " pending && entry $end heartbeat "$(get sent "$version")" "^$day "
     done
-    entry "$when" $reason "$version" . && put sent "$version"
+    # A beacon that is late past midnight is of the day before.
+    lines=. && [ "$(utc "$when" %F)" = "$(utc "$now" %F)" ] || lines="^$(utc "$when" %F) "
+    entry "$when" $reason "$version" "$lines" && put sent "$version"
 }
 
 # Queues a beacon: time, reason, version, and which lines of `pending` it takes. Of more than eight two
