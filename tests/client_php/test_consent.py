@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from tests.client_php.paper import BEACON, DAY, LICENSE_KEY, Collector, Host, accepted, misfits
+from tests.client_php.paper import BEACON, DAY, LICENSE_KEY, Collector, Host, accepted, misfits, refusal
 
 TICKET = json.dumps({"request": "t", "status": "/v1/rights/ticket-1"})
 
@@ -219,6 +219,22 @@ def test_the_page_makes_the_owner_s_requests(host: Host, collector: Collector, a
     assert str(2**64 - 1) in page  # PHP's integers end at half of it
     assert 'download="telemetry.json"' in page
     assert host.run("echo json_encode($client->level());") == ("off" if action == "object" else "full")
+
+
+@pytest.mark.parametrize(
+    ("action", "said"), [("restrict", "You restricted what is held"), ("object", "You objected: no")]
+)
+def test_the_page_says_what_holds_until_it_is_lifted(host: Host, collector: Collector, action: str, said: str) -> None:
+    """From the request on, whatever else is asked for; not if the collector refuses it."""
+    host.tick()
+    assert said not in post(host, "")
+    collector.will_answer(422, refusal(422, "bad_format"))
+    post(host, action)
+    assert said not in post(host, "")
+    for each, holds in ((action, True), ("access", True), ("lift", False)):
+        collector.will_answer(202, TICKET)
+        post(host, each)
+        assert (said in post(host, "")) == holds
 
 
 def test_the_page_states_what_the_license_is(host: Host, collector: Collector) -> None:

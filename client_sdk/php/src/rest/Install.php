@@ -214,6 +214,17 @@ final class Install
         return $this->state()['objected'] > 0;
     }
 
+    /** Returns whether the owner restricted what is held, and has not lifted that. */
+    public function restricts(): bool
+    {
+        foreach ($this->store->get('requests') as $request) {
+            if (\in_array($request['action'] ?? '', ['restrict', 'lift'], true) && ($request['status'] ?? '') !== 'refused') {
+                return $request['action'] === 'restrict';
+            }
+        }
+        return false;
+    }
+
     public function farewell(Module $module): Result
     {
         $this->counter->flush();

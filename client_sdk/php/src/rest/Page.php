@@ -46,6 +46,8 @@ final class Page
         'restrict_sure' => 'The collector seals all that it holds of this install, and later reports too. Nobody can use it, and it'
             . ' is in no figure, until you lift the restriction.',
         'lift' => 'Lift a restriction or an objection',
+        'restricts' => 'You restricted what is held: it is used for nothing until you lift that.',
+        'objects' => 'You objected: no report is stored until you lift that, or choose License or Full above.',
         'object' => 'Object: nothing may be stored any more',
         'object_sure' => 'The collector stores no further report of this install, and telemetry is turned off here. What is'
             . ' held already stays until you erase it. A choice of License or Full above takes the objection back.',
@@ -289,6 +291,9 @@ final class Page
     private function rights(string $shown): string
     {
         $html = '<h3>' . self::escaped($this->text('rights')) . '</h3><p>' . self::escaped($this->text('rights_intro')) . '</p>';
+        foreach (['restricts' => $this->install->restricts(), 'objects' => $this->install->objects()] as $held => $holds) {
+            $html .= $holds ? '<p><strong>' . self::escaped($this->text($held)) . '</strong></p>' : '';
+        }
         $buttons = '';
         foreach (['access', 'progress', 'lift'] as $do) {
             $buttons .= $this->button($do);

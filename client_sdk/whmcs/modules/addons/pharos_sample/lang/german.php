@@ -40,6 +40,8 @@ $_ADDONLANG['pharos_restrict'] = 'Einschränken: behalten, was gespeichert ist, 
 $_ADDONLANG['pharos_restrict_sure'] = 'Der Empfänger versiegelt alles, was er von dieser Installation hat, und auch spätere Berichte. Niemand kann'
     . ' es verwenden, und es ist in keiner Zahl, bis Sie die Einschränkung aufheben.';
 $_ADDONLANG['pharos_lift'] = 'Eine Einschränkung oder einen Widerspruch aufheben';
+$_ADDONLANG['pharos_restricts'] = 'Sie haben eingeschränkt, was gespeichert ist: Es wird für nichts verwendet, bis Sie das aufheben.';
+$_ADDONLANG['pharos_objects'] = 'Sie haben widersprochen: Kein Bericht wird gespeichert, bis Sie das aufheben oder oben „Lizenz“ oder „Voll“ wählen.';
 $_ADDONLANG['pharos_object'] = 'Widersprechen: nichts darf mehr gespeichert werden';
 $_ADDONLANG['pharos_object_sure'] = 'Der Empfänger speichert keinen weiteren Bericht dieser Installation, und die Telemetrie wird'
     . ' hier ausgeschaltet. Was schon gespeichert ist, bleibt, bis Sie es löschen. „Lizenz“ oder „Voll“ oben nimmt den Widerspruch zurück.';
