@@ -28,8 +28,8 @@ QUERY_SECONDS = 60
 # The timeout of a probe, and of the first connection after a failure.
 PROBE_SECONDS = 5
 EMBEDDED_MEMORY = 4 << 30
-# The embedded engine must not drop expired data itself. It would do so within a second of its start, also when the
-# clock is a year ahead. `warehouse/retention.py` drops it.
+# The embedded engine must not drop expired data itself. It would do so within seconds of its start, by whatever the
+# clock says. `warehouse/retention.py` drops it.
 _CONFIG = """<clickhouse><merge_tree>
 <max_number_of_merges_with_ttl_in_pool>0</max_number_of_merges_with_ttl_in_pool>
 </merge_tree></clickhouse>

@@ -73,12 +73,11 @@ class Activity:
         in_span = f"month BETWEEN '{self.start.replace(day=1)}'::Date AND {{last_month:Date}}{chosen}"
         reported = self._bits("days")
         if not self._feature:
-            met = f"if({fits}, {reported}, 0)" if fits else reported
-            reports = (
-                f"SELECT install, {reported} AS seen, {met}::UInt64 AS fits FROM installs_by_month WHERE {in_span}"  # noqa: S608
-            )
             if self._of_latest:
                 reports = self._values.latest_buckets(month_bits.bucket(self._grain, self.start, "bucket"))
+            else:
+                met = f"if({fits}, {reported}, 0)::UInt64" if fits else "seen"
+                reports = f"SELECT install, {reported} AS seen, {met} AS fits FROM installs_by_month WHERE {in_span}"  # noqa: S608
             return [
                 f"SELECT *, {_NEVER} AS first FROM ({reports})",  # noqa: S608
                 "SELECT install, 0::UInt64 AS seen, 0::UInt64 AS fits, first_day AS first "  # noqa: S608
