@@ -237,6 +237,22 @@ def test_the_page_says_what_holds_until_it_is_lifted(host: Host, collector: Coll
         assert (said in post(host, "")) == holds
 
 
+@pytest.mark.parametrize(
+    ("action", "said"), [("restrict", "You restricted what is held"), ("object", "You objected: no")]
+)
+def test_a_request_that_is_refused_later_holds_nothing(
+    host: Host, collector: Collector, action: str, said: str
+) -> None:
+    """It holds while the cron sends it again, and no longer once the collector refuses it."""
+    host.tick()
+    collector.will_answer(503)
+    assert said in post(host, action)
+    collector.will_answer(422, refusal(422, "bad_format"))
+    host.sleep(DAY)
+    host.tick()
+    assert said not in post(host, "")
+
+
 def test_the_page_states_what_the_license_is(host: Host, collector: Collector) -> None:
     """The owner's statement about the license of this module goes to the collector."""
     host.tick()

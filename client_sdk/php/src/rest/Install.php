@@ -206,23 +206,24 @@ final class Install
     /** Returns whether the owner objected at the collector, and has not taken it back. */
     public function objects(): bool
     {
-        foreach ($this->store->get('requests') as $request) {
-            if (\in_array($request['action'] ?? '', ['object', 'lift'], true)) {
-                return $request['action'] === 'object';
-            }
-        }
-        return $this->state()['objected'] > 0;
+        return $this->holds('object') ?? $this->state()['objected'] > 0;
     }
 
     /** Returns whether the owner restricted what is held, and has not lifted that. */
     public function restricts(): bool
     {
+        return $this->holds('restrict') ?? false;
+    }
+
+    /** Returns whether the newest request of an action and of its lifting is the action; null if there is none of them. */
+    private function holds(string $action): ?bool
+    {
         foreach ($this->store->get('requests') as $request) {
-            if (\in_array($request['action'] ?? '', ['restrict', 'lift'], true) && ($request['status'] ?? '') !== 'refused') {
-                return $request['action'] === 'restrict';
+            if (\in_array($request['action'] ?? '', [$action, 'lift'], true) && ($request['status'] ?? '') !== 'refused') {
+                return $request['action'] === $action;
             }
         }
-        return false;
+        return null;
     }
 
     public function farewell(Module $module): Result
