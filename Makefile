@@ -17,7 +17,7 @@ demo: .venv/runtime
 # Most of what the tests take is waiting: four at a time, each file by itself, in the order of tests/conftest.py.
 test: .venv/development packages
 	@$(MAKE) --no-print-directory --jobs 2 lint compiled
-	$(BIN)/python -m tests.across_midnight --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m tests.run_again --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Once, beside mypy, which uses one core. Otherwise each of the four would compile all tests by itself.
 compiled: .venv/development
