@@ -51,6 +51,5 @@ def test_what_failed_runs_again(
     """The second run is of them alone, and decides the exit status."""
     (tmp_path / "test_some.py").write_text(TESTS.format(wrong=wrong))
     ended = (date(2026, 1, each) for each in days)
-    arguments = [str(tmp_path), "-n", "2", "--rootdir", str(tmp_path)]
-    assert run(arguments, day=lambda: next(ended), few=few) == status
+    assert run([str(tmp_path), "-n", "0", "--rootdir", str(tmp_path)], day=lambda: next(ended), few=few) == status
     assert ((tmp_path / "steady").stat().st_size, (tmp_path / "unsteady").stat().st_size) == runs

@@ -278,8 +278,8 @@ def test_a_collector_that_stops_says_so(tmp_path: Path) -> None:
         with socket.create_connection(address, timeout=60) as slow, ThreadPoolExecutor(1) as pool:
             slow.sendall(b"POST /v1/beacons HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n")
             assert slow.recv(100).startswith(b"HTTP/1.1 100")
-            stopped = pool.submit(collector.stop)
             answer = _ready(kept)
+            stopped = pool.submit(collector.stop)
             while answer.status == 200:  # without a pause: where nothing is asked, it is closed after two seconds
                 answer = _ready(kept)
             assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
