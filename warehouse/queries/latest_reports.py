@@ -18,6 +18,8 @@ from warehouse.queries.small_groups import OTHER
 
 # Added to the number of a day before `open_from`: a report of such a day is later than any other.
 _BEFORE = 1 << 16
+# The bits of a place that are the rank of the value.
+_RANK = (1 << RANK_BITS) - 1
 # So many weeks have a column each.
 _FEW_WEEKS = 5
 _WEEK = timedelta(days=6)
@@ -291,13 +293,15 @@ class LatestReports(BucketSelect):
         `bits` of a row are the days or weeks of its reports. `winners` are the places of the latest of them at
         `position`, which read what is `gathered` of all rows of an install.
         """
-        spread = [f"min({name}_place) AS {name}_least, max({name}_place) AS {name}_most" for name in places]
+        rank = f"bitAnd({{name}}_place, {_RANK})"
+        spread = [f"min({rank}) AS {{name}}_least, max({rank}) AS {{name}}_most".format(name=name) for name in places]
         by_install = (
             f"SELECT {', '.join(within)}, toUInt64(groupBitOr(bits)) AS all_bits, "  # noqa: S608
             f"toUInt64(groupBitOr({early})) AS found_early, {', '.join([*spread, *gathered])} FROM ({rows}) "
             f"GROUP BY {', '.join(within)}"
         )
-        # Most installs report the same values all the time. For the others, each bit is looked at by itself.
+        # Most installs report the same values all the time, even if not the same versions. For the others, each bit is
+        # looked at by itself.
         differs = " OR ".join(f"{name}_least != {name}_most" for name in places)
         same = f"[({', '.join(f'{name}_most' for name in places)}, all_bits)]"
         each = (
@@ -324,7 +328,7 @@ def _before(day: date, days: str) -> str:
 
 def _rank(place: str) -> str:
     """Return the rank of the value that has a place."""
-    return f"toUInt32(bitAnd({place}, {(1 << RANK_BITS) - 1}))"
+    return f"toUInt32(bitAnd({place}, {_RANK}))"
 
 
 def _shifted(day: str) -> str:
