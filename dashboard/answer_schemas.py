@@ -149,7 +149,10 @@ QUESTIONS: dict[str, Schema] = {
         ("sampled",),
         **_QUESTION,
         feature=_MAYBE_TEXT,
-        of={**_INSTALLS, "description": "Installs that meet the filters and report features."},
+        of={
+            **_INSTALLS,
+            "description": "Installs that meet the filters and report features; also the others, if they are fewer than k.",
+        },
         suppressed=_SUPPRESSED,
         rows=rows(
             features={"type": "array", "items": _TEXT, "minItems": 2, "maxItems": 2},

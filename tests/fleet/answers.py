@@ -92,9 +92,12 @@ class Oracle:
                 assert (row["installs"], row["median_days"]) == (len(days), counted.median(days))
 
     def _check_together(self, args: Mapping[str, str], answer: Mapping[str, Any]) -> None:
-        of, rows = counted.together(self._history(args), _span(answer), _conditions(args))
+        asked = self._history(args), _span(answer), _conditions(args)
+        reporting, rows = counted.together(*asked)
+        active = len(counted.active(*asked))
         pairs = {tuple(row["features"]): row for row in rows}
-        counted.compare(answer["of"], of, self.k)
+        # The others are told with those that report features where they are fewer than k.
+        counted.compare(answer["of"], active if 0 < active - reporting < self.k else reporting, self.k)
         for row in answer["rows"]:
             same = pairs[tuple(row["features"])]
             assert row["installs"] == same["installs"]

@@ -163,7 +163,7 @@ def first_use(history: History, span: Span, filters: Mapping[str, str], feature:
 
 def first_seen(history: History, span: Span, filters: Mapping[str, str]) -> dict[str, date]:
     """The installs first seen in the span that meet the filters in it, with their first days."""
-    met = {install for _, install, beacon in within(history, span) if meets(beacon, filters)}
+    met = active(history, span, filters)
     return {one: day for one, day in history.first_days().items() if span[0] <= day <= span[1] and one in met}
 
 
@@ -275,7 +275,7 @@ def upgrades(history: History, span: Span, filters: Mapping[str, str], by: str) 
         if day <= span[1]:
             seen = began.setdefault(install, {})
             seen[version] = min(day, seen.get(version, day))
-    met = {install for _, install, beacon in within(history, span) if meets(beacon, filters)}
+    met = active(history, span, filters)
     found: dict[tuple[str, str], list[int]] = {}
     for install in met:
         steps = sorted((day, versions.order(by, version), version) for version, day in began[install].items())
@@ -290,10 +290,15 @@ def median(days: list[int]) -> int:
     return sorted(days)[(len(days) - 1) // 2]
 
 
+def active(history: History, span: Span, filters: Mapping[str, str]) -> Installs:
+    """The installs with a report that meets the filters."""
+    return {install for _, install, beacon in within(history, span) if meets(beacon, filters)}
+
+
 def together(history: History, span: Span, filters: Mapping[str, str]) -> tuple[int, list[Row]]:
     """The installs that report features, and a row for each pair of features that some install uses."""
     used: dict[str, set[str]] = {}
-    met = {install for _, install, beacon in within(history, span) if meets(beacon, filters)}
+    met = active(history, span, filters)
     for _, install, beacon in within(history, span):
         if install in met and beacon.get("features"):
             used.setdefault(install, set()).update(name for name, count in beacon["features"].items() if count)
