@@ -61,6 +61,11 @@ def _start_again() -> dmc.Anchor:
     return dmc.Anchor("Show the last 28 days without filters", href="?", refresh=True)
 
 
+def _try_again() -> html.Button:
+    """Loads the page anew (`assets/links.js`). As a link to the same page, Mantine and Dash would open about:blank."""
+    return html.Button("Try again", type="button", className="again", **{"data-again": "yes"})
+
+
 def _bad_address(error: QueryError) -> html.Div:
     if error.param in DIMENSIONS and error.reason == "out_of_range":
         return warning(
@@ -91,7 +96,7 @@ def _clickhouse_away(trouble: Trouble | None) -> html.Div:
         f"The figures cannot be read right now: ClickHouse {away(trouble, datetime.now(UTC))}",
         [
             html.P("Beacons are still accepted and stored. They are counted once ClickHouse is back."),
-            dmc.Anchor("Try again", href="", refresh=True),
+            _try_again(),
         ],
     )
 
@@ -101,7 +106,7 @@ def _not_audited() -> html.Div:
         "License data is not shown because the access log cannot be used",
         [
             html.P("Each access to the license plane must be logged first. The dashboard's log has details."),
-            dmc.Anchor("Try again", href="", refresh=True),
+            _try_again(),
         ],
     )
 

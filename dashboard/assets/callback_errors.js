@@ -4,10 +4,14 @@
 (function () {
   const CALLBACKS = "/_dash-update-component";
   const TITLE = "This could not be read";
-  const TEXT = "Pharos did not answer. Reload the page to try again.";
+  const TEXT = "Pharos did not answer.";
   const element = (type, props) => ({ namespace: "dash_html_components", type, props });
+  const again = () => element("Button", { type: "button", className: "again", "data-again": "yes", children: "Try again" });
   const message = () =>
-    element("Div", { className: "notice", children: [element("Strong", { children: TITLE }), element("P", { children: TEXT })] });
+    element("Div", { className: "notice", children: [element("Strong", { children: TITLE }), element("P", { children: TEXT }), again()] });
+
+  // Where the page has a message of its own beside these.
+  const silent = (id) => id === "modules-message" || id.endsWith("-freshness-message");
 
   // The values that show the message: by the names that regions.py gives to components.
   function failed(outputs) {
@@ -15,7 +19,7 @@
     const set = (id, property, value) => (response[id] = Object.assign(response[id] || {}, { [property]: value }));
     for (const { id, property } of outputs) {
       if (typeof id !== "string") continue;
-      if (property === "children") set(id, property, id.endsWith("-message") ? message() : "");
+      if (property === "children") set(id, property, id.endsWith("-message") && !silent(id) ? message() : "");
       if (property === "style" && id.endsWith("-content")) set(id, property, { display: "none" });
     }
     return response;

@@ -43,6 +43,18 @@
     window.dispatchEvent(new CustomEvent("_dashprivate_pushstate")); // by which dcc.Location reads the address again
   });
 
+  // While the dashboard does not answer, the browser would show its own error in place of the page.
+  document.addEventListener("click", async ({ target }) => {
+    const again = target.closest("[data-again]");
+    if (!again) return;
+    try {
+      await window.fetch(window.location.href, { method: "HEAD" });
+      window.location.reload();
+    } catch {
+      again.textContent = "No answer yet. Try again";
+    }
+  });
+
   // A page that is left must not ask for the filters of the next one. It goes before dcc.Location reads the address.
   let shown = window.location.pathname;
   function leave() {

@@ -195,6 +195,20 @@ def test_a_callback_that_fails_hides_the_old_figures(page: Page, failure: str) -
     expect(page.locator("#installs_by_version-message")).to_be_empty()
 
 
+def test_a_page_without_an_answer_is_asked_again(page: Page) -> None:
+    """One message says so. "Try again" keeps the page while nothing answers, and then loads the same address."""
+    page.route("**/*", lambda route: route.abort())
+    choose_module(page, "ticket_ai")
+    again = page.locator("[data-again]:visible")
+    expect(again).to_have_count(1)
+    again.click()
+    expect(again).to_have_text("No answer yet. Try again")
+    page.unroute("**/*")
+    again.click()
+    expect(page.locator("#active_installs-value")).to_have_text("7")
+    assert page.url.endswith("?module=ticket_ai")
+
+
 def wait_until_held(page: Page, held: list[Route], least: int = 1) -> None:
     """Wait until the page has sent so many requests that are held."""
 
