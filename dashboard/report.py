@@ -159,7 +159,8 @@ def _card(layout: Component, name: str, values: Values) -> Card:
     shown = values[f"{name}-shown", "data"]
     if instead or not isinstance(shown, dict):
         return Card(title, instead=instead or "Nothing to show.")
-    rows, units = shown["rows"], [shown["units"].get(column) for column in shown["columns"]]
+    rows = shown["rows"]
+    looks = [(shown["units"].get(column), shown["hidden"].get(column, "–")) for column in shown["columns"]]
     bars = [row[-1] or 0 for row in rows] if "Share" in shown["columns"][-1:] else []
     return Card(
         title,
@@ -168,7 +169,7 @@ def _card(layout: Component, name: str, values: Values) -> Card:
         note=text_of(values.get((f"{name}-note", "children"))).replace(MARKS, "Releases"),  # the picture has no marks
         columns=list(shown["columns"]),
         texts=[any(isinstance(value, str) for value in column) for column in zip(*rows, strict=True)],
-        rows=[[_cell(*cell) for cell in zip(row, units, strict=True)] for row in rows],
+        rows=[[_cell(value, *look) for value, look in zip(row, looks, strict=True)] for row in rows],
         bars=bars,
         picture=line_picture(rows) if "Date" in shown["columns"][:1] else chart_picture(values.get((name, "figure"))),
     )
@@ -227,9 +228,11 @@ def filters_in_words(chosen: Filters, page: Page) -> list[str]:
     return [*found, *([COMPARISONS[chosen.compare]] if chosen.compare != "off" and "compare" in page.controls else [])]
 
 
-def _cell(value: str | float | None, unit: Unit | None) -> str:
+def _cell(value: str | float | None, unit: Unit | None, hidden: str) -> str:
     if value is None or isinstance(value, str):
-        return "–" if value is None else value
+        return hidden if value is None else value
     if unit == "points":
         return points(value)
+    if unit == "number":
+        return formatting.decimal(value)
     return formatting.share(value) if isinstance(value, float) and unit is None else formatting.count(value)

@@ -229,11 +229,13 @@ def _shown(columns: Sequence[str], rows: Sequence[Sequence[Cell]], calls: Sequen
         columns[number] for number in kept for row in rows
         if isinstance(cell := row[number], Change) and cell.points is not None
     }  # fmt: skip
+    hidden = {columns[number]: NOT_TOLD for number in kept if any(row[number] in (None, Part(None)) for row in rows)}
     return ShownTable(
         [columns[number] for number in kept],
         [[_value(row[number]) for number in kept] for row in rows],
         calls,
         dict.fromkeys(sorted(changes), "points"),
+        hidden,
     )
 
 

@@ -86,7 +86,7 @@
     for (const values of shown.rows) {
       const row = body.insertRow();
       values.forEach((value, index) => {
-        const text = value === null ? dash : typeof value === "number" ? number(rounded(value)) : value;
+        const text = value === null ? shown.hidden[shown.columns[index]] || dash : typeof value === "number" ? number(rounded(value)) : value;
         row.append(index ? node("td", text) : node("th", text, { scope: "row" }));
       });
     }

@@ -17,12 +17,15 @@ class ShownTable:
     `calls` are the paths of the read API that answer with these figures. Numbers with decimals are shares, except in
     the columns of `units`: there they are differences of shares (`points`) or plain numbers (`number`). They are not
     rounded: the browser does so for the table and the file, and a report as the page does.
+
+    `hidden` has the words that a column shows in place of a figure that is hidden. Other columns show a dash.
     """
 
     columns: Sequence[str] = ()
     rows: Sequence[Sequence[str | float | None]] = ()
     calls: Sequence[str] = ()
     units: Mapping[str, Unit] = field(default_factory=dict)
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
 
 def table_of_line(

@@ -12,13 +12,17 @@ from core.credentials import Credentials, Role
 from core.home import Home
 from core.saved_views import SavedViews, View
 from core.settings import Settings
+from dashboard import filters
 from dashboard.charts.style import ACCENT
 from dashboard.data_source import DataSource
 from dashboard.formatting import count
+from dashboard.pages.features import csv_file, rows
 from dashboard.pages.overview import lifecycle
 from dashboard.permissions import PAGES, VIEWS
+from dashboard.report import _cell
 from dashboard.report_pictures import BEFORE, line_picture
 from tests.dashboard.counted import YESTERDAY, answer_with, beacons, count_from
+from tests.dashboard.test_drop import Hurt
 from warehouse.queries import metrics
 
 Visit = Callable[[str | None], FlaskClient]
@@ -169,6 +173,34 @@ def test_a_report_has_the_figures_of_every_kind_of_card(
     titles = re.findall("<h2>(.*?)</h2>", text)
     assert titles.count("Figures") <= 1
     assert path != "/" or titles.index("What changed") < titles.index("Figures") < titles.index("What changed most")
+
+
+def test_a_report_says_what_the_page_says_of_a_hidden_figure(
+    visit: Visit, home: Home, credentials: Credentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dash alone would be taken for none."""
+    count_from(beacons(range(40), 5, "4.0.0"), monkeypatch)
+    monkeypatch.setattr(DataSource, "question", lambda _, name, args: Hurt().question(name, args))
+    monkeypatch.setattr(DataSource, "drop_of_each_module", lambda _, *asked: Hurt().drop_of_each_module(*asked))
+    SavedViews(home.dashboard).save(View("admin", "v1", "/drop", "?module=invoice_pro&php_series.lt=8.0"))
+    text = re.sub(r">\s+<", "><", report(visit(None), credentials, "v1").text)
+    assert '<th scope="row">3.3.1</th><td>not told</td><td>9</td><td>not told</td>' in text
+
+
+def test_a_report_of_features_says_too_few_as_the_grid_does() -> None:
+    """Only a change has a dash in both."""
+    few = dict.fromkeys(csv_file._FIELDS, rows.FEW)
+    found = csv_file.shown(rows.FeatureRows([few], []), filters.read("", YESTERDAY, YESTERDAY))
+    assert {found.hidden.get(column) for column in found.columns if column != "Change"} == {"too few"}
+    assert "Change" not in found.hidden
+
+
+def test_numbers_have_the_format_of_the_page() -> None:
+    """From a hundred on without decimals; what is hidden has its word, and otherwise a dash."""
+    cells = [(1938.857, "number"), (4.23, "number"), (0.45, None), (0.05, "points"), (12345, None)]
+    shown = [_cell(value, unit, "–") for value, unit in cells]  # type: ignore[arg-type]
+    assert shown == [count(1939), "4.2", "45%", "+5 points", count(12345)]
+    assert [_cell(None, None, hidden) for hidden in ("–", "not told")] == ["–", "not told"]
 
 
 def test_only_an_admin_token_gets_reports(visit: Visit, home: Home, credentials: Credentials) -> None:

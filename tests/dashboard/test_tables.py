@@ -59,6 +59,7 @@ def test_a_table_and_its_file_have_the_same_rows(number: int) -> None:
     assert note == "a note"
     assert shown["rows"] == [["4.0.0", 1234, 0.4567, -0.0812], ["(other)", None, None, None]][:number]
     assert shown["calls"] == ["/api"]
+    assert shown["hidden"] == (dict.fromkeys(("Installs", "Share"), "not told") if number == 2 else {})
     told = ["4.0.0", "1\u202f234", "46%", "−8.1 points", "(other)", "not told", "not told", "–"][: 4 * number]
     assert texts(body) == ["Versions", "Version", "Installs", "Share", "Change", *told]
 
@@ -75,7 +76,8 @@ def test_a_link_that_names_nothing_is_no_column_of_the_file() -> None:
 def test_days_are_no_points() -> None:
     """A dash among them has no unit."""
     rows: list[tuple[Any, ...]] = [("3.3.0 → 4.0.0", 12), ("(other) → (other)", Change(None))]
-    assert table("Upgrades", ("From → to", "Days"), rows, [])[2]["units"] == {}
+    shown = table("Upgrades", ("From → to", "Days"), rows, [])[2]
+    assert (shown["units"], shown["hidden"]) == ({}, {})
 
 
 @pytest.mark.parametrize(("clear", "dimmed"), [(None, 0), (0, 2), (1, 1), (2, 0)])

@@ -75,7 +75,8 @@ def shown(found: rows.FeatureRows, chosen: Filters) -> ShownTable:
     ]
     largest = [*found.features[:MOST_ROWS], *found.folded]
     cells = [[None if row[field] == rows.FEW else row[field] for field in _FIELDS] for row in largest]
-    return ShownTable(COLUMNS, cells, calls, {"Change": "points", "Uses per install": "number"})
+    hidden = {column: rows.FEW for column in COLUMNS if column != "Change"}  # which has a dash in the grid, too
+    return ShownTable(COLUMNS, cells, calls, {"Change": "points", "Uses per install": "number"}, hidden)
 
 
 def _cell(value: Any) -> Any:
