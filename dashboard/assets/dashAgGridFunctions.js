@@ -3,8 +3,14 @@
 
 (function () {
   const thin = (number) => String(number).replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
+  // The numbers are those of formatting.py: half-way between two, `toFixed` takes the larger, and Python the even one.
+  const fixed = (number, digits) => {
+    const halfwayToOdd = (number * (digits ? 4 : 2)) % 4 === 1;
+    return (halfwayToOdd ? Math.floor(number * 10 ** digits) / 10 ** digits : number).toFixed(digits);
+  };
+  const decimal = (number) => (number >= 100 ? thin(fixed(number, 0)) : fixed(number, 1));
   const percent = (value) =>
-    typeof value !== "number" ? value : value > 0 && value < 0.001 ? "<0.1%" : (value * 100).toFixed(value < 0.1 && value ? 1 : 0) + "%";
+    typeof value !== "number" ? value : value > 0 && value < 0.001 ? "<0.1%" : fixed(value * 100, value < 0.1 && value ? 1 : 0) + "%";
   const element = (...parts) => window.React.createElement(...parts);
 
   window.dashAgGridFunctions = Object.assign({}, window.dashAgGridFunctions, {
@@ -31,6 +37,8 @@
   window.dashAgGridComponentFunctions = Object.assign({}, window.dashAgGridComponentFunctions, {
     Count: ({ value }) => element("span", { className: typeof value === "number" ? "number" : "dim" },
       typeof value === "number" ? thin(value) : value),
+    Decimal: ({ value }) => element("span", { className: typeof value === "number" ? "number" : "dim" },
+      typeof value === "number" ? decimal(value) : value),
     Share: ({ value, node }) => {
       if (typeof value !== "number") return element("span", { className: "dim" }, value);
       const width = Math.min(100, value * 100) + "%";
@@ -49,8 +57,9 @@
     // A change that chance may explain is grey.
     Points: ({ value, data }) => {
       if (typeof value !== "number") return element("span", { className: "dim" }, value === "too few" ? "–" : value);
-      const points = (value * 100).toFixed(1).replace(/\.0$/, "").replace("-", "−");
-      return element("span", { className: "number" + (data && data.chance ? " dim" : "") }, Number(value.toFixed(3)) > 0 ? "+" + points : points);
+      const size = fixed(Math.abs(value) * 100, 1).replace(/\.0$/, "");
+      const points = size === "0" ? size : (value > 0 ? "+" : "−") + size;
+      return element("span", { className: "number" + (data && data.chance ? " dim" : "") }, points);
     },
     // The line has a title for those who do not see it. A week without a figure is a gap.
     Trend: ({ value }) => {

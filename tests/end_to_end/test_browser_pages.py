@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, ViewportSize, expect
 
-from dashboard.formatting import count, share
+from dashboard.formatting import count, decimal, share
+from dashboard.tables import points
 from pharos.synthetic_fleet import beacons
 from pharos.synthetic_vendor import VENDOR, catalog
 from tests.end_to_end.axe import OF_COLORS, violations
@@ -175,6 +176,28 @@ def test_the_same_share_on_every_page(page: Page) -> None:
     said = rows_of(page, "installs_by_php_series")
     opened(page, "Platforms")
     assert rows_of(page, "platforms-php_series") == said
+
+
+def test_numbers_in_a_grid_have_the_format_of_other_pages(page: Page) -> None:
+    """Also half-way between two numbers, where the rounding of a browser differs from Python's."""
+    opened(page, "Features")
+    values = [0.0, 0.0005, 0.0125, 0.0625, 0.0875, 0.125, 0.135, 0.375, 0.5, 4.25, 4.75, 99.95, 100.5, 101.5, 1938.857]
+    shown = page.evaluate(
+        """values => values.map(value => ["Decimal", "Share", "Points"].map((name) => {
+            const inside = (one) => (one && one.props ? [].concat(one.props.children).map(inside).join("") : one || "");
+            const props = { value: name === "Decimal" ? value : value % 1, node: {} };
+            return inside(window.dashAgGridComponentFunctions[name](props));
+        }))""",
+        values,
+    )  # fmt: skip
+    for value, (number, part, change) in zip(values, shown, strict=True):
+        assert (number, part) == (decimal(value), share(value % 1))
+        assert change == points(value % 1).removesuffix(" points").replace("no change", "0")
+    # The same number on the page of the feature.
+    each = page.locator(f'#features-grid .ag-row[row-id="{MODULE}/invoice.pdf_export"] [col-id="per_install"]')
+    told = each.inner_text()
+    page.goto(urljoin(page.url, f"/feature?name=invoice.pdf_export&module={MODULE}"))
+    expect(page.locator(".facts .figure-card", has_text="Uses per install")).to_contain_text(told)
 
 
 def test_a_declared_feature_that_nobody_uses_is_listed(page: Page) -> None:

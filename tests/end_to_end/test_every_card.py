@@ -504,7 +504,7 @@ def test_every_feature_is_what_was_counted(page: Page, system: System, oracle: O
         assert _number(row["Share"]) == now, key
         assert int(row["Installs"]) == users[0][key]
         assert _number(row["Uses"]) == used[key]
-        assert _number(row["Uses per install"]) == round(used[key] / users[0][key], 1)
+        assert _number(row["Uses per install"]) == round(used[key] / users[0][key], 4)
         assert (row["Change"] == "") == (before is None)
         assert before is None or now is None or abs(float(row["Change"]) - (now - before)) < 0.0002
 

@@ -66,7 +66,7 @@ def read(data: DataSource, chosen: Filters, search: str | None = None, *, histor
         figures: dict[str, Any] = {
             "installs": FEW if number is None else number,
             "uses": FEW if used is None else used,
-            "per_install": FEW if used is None or not number else round(used / number, 1),
+            "per_install": FEW if used is None or not number else used / number,
         }
         if feature == OTHER:
             # Features of several modules have no share.

@@ -37,7 +37,7 @@ COLUMNS = [
     {"field": "uses", "headerName": "Uses", "minWidth": 86, "flex": 1, "type": "rightAligned",
      "cellRenderer": "Count"},
     {"field": "per_install", "headerName": "Each", "minWidth": 82, "flex": 1, "type": "rightAligned",
-     "cellRenderer": "Count", "headerTooltip": "Uses per install that used it"},
+     "cellRenderer": "Decimal", "headerTooltip": "Uses per install that used it"},
     {"colId": "first_seen", "headerName": "Since", "minWidth": 88, "flex": 1,
      "valueGetter": {"function": "featureHistory(params).first_seen"},
      "valueFormatter": {"function": "monthName(params)"},
