@@ -4,7 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dashboard.formatting import share
-from dashboard.significance import beyond_chance, distance, distance_of_changes, least_distance
+from dashboard.significance import (
+    beyond_chance,
+    distance,
+    highest,
+    least_distance,
+    least_distance_of_changes,
+    lowest,
+)
 from warehouse.queries.small_groups import OTHER
 
 Part = tuple[int, int]  # installs, of
@@ -104,11 +111,15 @@ def sentence(change: Change) -> str:
 
 @dataclass(frozen=True)
 class Users:
-    """The users of a feature, and the installs, by version. The users of a version without a figure are `at_most`."""
+    """The users of a feature, and the installs, by version. The users of a version without a figure are `at_most`.
+
+    Each number is rounded down by up to `rounding`.
+    """
 
     users: Mapping[str, int]
     installs: Mapping[str, int]
     at_most: int = 0
+    rounding: int = 0
 
     def of(self, version: str) -> Part:
         """The users of a version, or the most that they can be, and its installs."""
@@ -123,6 +134,11 @@ class Users:
         """The users and the installs of all other versions of which both are known."""
         parts = [self.of(one) for one in self.installs if one != version and self.known(one)]
         return sum(users for users, _ in parts), sum(installs for _, installs in parts)
+
+    @property
+    def sum_rounding(self) -> int:
+        """By how much the numbers of all other versions may be rounded down together."""
+        return self.rounding * max(0, len(self.installs) - 1)
 
 
 def changed_above_all(before: Users, now: Users, points: float, since: Mapping[str, Users]) -> str:
@@ -141,11 +157,15 @@ def changed_above_all(before: Users, now: Users, points: float, since: Mapping[s
             continue
         users, of = today.of(version)
         if is_new:
-            apart = distance(users, of, *today.others(version))
+            part, rest = (users, of), today.others(version)
+            low, high = (lowest, highest) if points > 0 else (highest, lowest)
+            apart = distance(*low(part, today.rounding), *high(rest, today.sum_rounding))
         else:
             then, of_then = before.of(version)
             own = users / of - then / of_then
-            apart = distance_of_changes((then, of_then), (users, of), before.others(version), now.others(version))
+            most = max(before.sum_rounding, now.sum_rounding)
+            others = before.others(version), now.others(version)
+            apart = least_distance_of_changes((then, of_then), (users, of), *others, now.rounding, most)
             apart = apart if own * points > 0 else 0
         found[version] = apart if points > 0 else -apart
     version = max(found, key=found.__getitem__, default="")

@@ -247,6 +247,11 @@ class DataSource:
         return self.k - 1 if self.rounded else 0
 
     @property
+    def question_rounding(self) -> int:
+        """The same of the answers to questions, which mode strict rounds, too."""
+        return self.k - 1 if question_terms(_role(), self._settings, self.catalog(), today())[0].rounded else 0
+
+    @property
     def established(self) -> bool:
         """Whether questions of the current user count established installs alone, and are rounded: mode strict."""
         return question_terms(_role(), self._settings, self.catalog(), today())[0].established

@@ -6,7 +6,12 @@ from statistics import NormalDist
 Z95 = 1.96
 # What tables of differences say of a row, each for itself.
 CLEAR = {True: "yes", False: "no"}
-CHANCE_NOTE = "Grey, not clear: chance may explain it (the difference is within 1.96 standard errors)."
+
+
+def chance_note(rounding: int) -> str:
+    """What tables of differences say of the rows that are not clear."""
+    reason = "chance or rounding" if rounding else "chance"
+    return f"Grey, not clear: {reason} may explain it (the difference is within 1.96 standard errors)."
 
 
 def interval(part: int, of: int) -> tuple[float, float]:
@@ -53,6 +58,37 @@ def distance_of_changes(
     return (shares[0] - shares[1] - (shares[2] - shares[3])) / error
 
 
+def least_distance_of_changes(
+    before: tuple[int, int],
+    now: tuple[int, int],
+    other_before: tuple[int, int],
+    other_now: tuple[int, int],
+    rounding: int,
+    other_rounding: int,
+) -> float:
+    """The same at the least, if each number is rounded down by up to `rounding`, and the others by `other_rounding`."""
+    far = distance_of_changes(before, now, other_before, other_now)
+    if far > 0:
+        lower = highest(before, rounding), lowest(now, rounding)
+        return max(
+            0.0, distance_of_changes(*lower, lowest(other_before, other_rounding), highest(other_now, other_rounding))
+        )
+    upper = lowest(before, rounding), highest(now, rounding)
+    return min(
+        0.0, distance_of_changes(*upper, highest(other_before, other_rounding), lowest(other_now, other_rounding))
+    )
+
+
+def lowest(part: tuple[int, int], rounding: int) -> tuple[int, int]:
+    """The lowest share that it may be, if both numbers are rounded down by up to `rounding`."""
+    return part[0], part[1] + rounding
+
+
+def highest(part: tuple[int, int], rounding: int) -> tuple[int, int]:
+    """The highest."""
+    return min(part[0] + rounding, part[1]), part[1]
+
+
 def together(both: int, expected: float, users: int, of: int) -> float:
     """How far the installs that use two features are from those that chance would make, in standard errors.
 
@@ -63,6 +99,18 @@ def together(both: int, expected: float, users: int, of: int) -> float:
         return 0.0
     error = sqrt(max(expected * (1 - users / of) * (1 - expected / users) * of / (of - 1), 0))
     return (both - expected) / error if error else 0.0
+
+
+def least_together(both: int, expected: float, users: int, of: int, rounding: int = 0) -> float:
+    """The same as a distance, at the least, if each number is rounded down by up to `rounding`. Not below 0."""
+    if not users or not of:
+        return 0.0
+    others = expected * of / users
+    if both > expected:
+        users, others = min(users + rounding, of), min(others + rounding, of)
+        return max(0.0, together(both, users * others / of, users, of))
+    of += rounding
+    return max(0.0, -together(both + rounding, users * others / of, users, of))
 
 
 def beyond_chance(compared: int) -> float:

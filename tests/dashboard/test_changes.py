@@ -9,9 +9,10 @@ import pytest
 
 from dashboard.changes import Change, Users, changed_above_all, compared, movers, sentence
 from dashboard.pages.drop.features import is_clear
+from dashboard.pages.feature.together import is_clear as together_is_clear
 from dashboard.projection import project
 from dashboard.releases import Release, band, until_replaced, verdict
-from dashboard.significance import Z95, distance, interval, may_be_chance, together
+from dashboard.significance import Z95, distance, interval, least_together, may_be_chance, together
 
 MONDAY = date(2026, 11, 23)
 DAY = timedelta(days=1)
@@ -195,6 +196,68 @@ def test_features_go_together_beyond_chance(both: int, clear: bool) -> None:
     assert found == pytest.approx((both - 30) / sqrt(90 * (1 / 3) * (2 / 3) * 210 / 299))
     assert (abs(found) > Z95) == clear
     assert together(5, 5.0, 5, 5) == together(0, 0.0, 0, 0) == 0
+
+
+@pytest.mark.parametrize(
+    ("both", "rounding", "clear"),
+    [(50, 4, False), (50, 0, True), (70, 4, True), (15, 4, True), (20, 4, False), (20, 0, True), (30, 4, False)],
+)
+def test_features_go_together_beyond_rounding(both: int, rounding: int, clear: bool) -> None:
+    """In multiples of 5, 40 of both by chance may be more of both, of either or of all."""
+    row = {"installs": both, "expected": 40.0 if both > 40 else 30.0}
+    assert together_is_clear(row, 100, 300, rounding) == clear
+    assert least_together(5, 0.0, 0, 5, 4) == least_together(0, 0.0, 5, 0, 4) == 0
+
+
+def test_features_that_rounding_alone_sets_apart_are_not_clear() -> None:
+    """Each rounded figure stands for all true ones that are rounded to it: none of these may be within chance."""
+    rng = random.Random(3)
+    clear = 0
+    for _ in range(4000):
+        of, rounding = rng.randint(60, 400), 4
+        users, others = rng.randint(20, of // 2), rng.randint(20, of // 2)
+        both = rng.randint(5, min(users, others))
+        shown_users, shown_others, shown_of, shown = (one // 5 * 5 for one in (users, others, of, both))
+        row = {"installs": shown, "expected": round(shown_users * shown_others / shown_of, 1)}
+        if together_is_clear(row, shown_users, shown_of, rounding):
+            clear += 1
+            assert abs(together(both, users * others / of, users, of)) > 1.8
+    assert clear > 1000
+
+
+@pytest.mark.parametrize(
+    ("installs", "share_of_others", "rounding", "clear"),
+    [
+        (10, 0.1, 0, True), (10, 0.1, 4, False), (25, 0.1, 4, True), (20, None, 4, True), (10, None, 4, True),
+        (5, 0.13, 0, False), (5, 0.5, 4, False), (5, 0.5, 0, False),
+    ],
+)  # fmt: skip
+def test_a_feature_of_the_installs_hurt_is_clear_beyond_rounding(
+    installs: int, share_of_others: float | None, rounding: int, clear: bool
+) -> None:
+    """In multiples of 5, 10 of 35 may be 10 of 39, and a tenth of 65 may be 10 of 60."""
+    row = {"installs": installs, "share": installs / 35, "share_of_others": share_of_others}
+    assert is_clear(row, {"installs": 35, "of": 100}, 5, rounding) == clear
+
+
+def test_rounding_alone_names_no_version() -> None:
+    """In multiples of 5, as for any other change. What no rounding makes stays named."""
+    before, now = (
+        users({"4.0.0": (20, 40), "3.3.0": (60, 120)}, {}, 0),
+        users({"4.0.0": (5, 40), "3.3.0": (60, 120)}, {}, 0),
+    )
+    assert changed_above_all(before, now, -0.1, {}) == "4.0.0"
+    assert changed_above_all(replace(before, rounding=4), replace(now, rounding=4), -0.1, {}) == ""
+    assert changed_above_all(now, before, 0.1, {}) == "4.0.0"
+    assert changed_above_all(replace(now, rounding=4), replace(before, rounding=4), 0.1, {}) == ""
+    released = users({"3.3.0": (60, 120)}, {}, 0)
+    assert changed_above_all(released, now, -0.1, {}) == "4.0.0"
+    few = users({"4.0.0": (10, 40), "3.3.0": (60, 120)}, {}, 0)
+    assert changed_above_all(released, few, -0.1, {}) == "4.0.0"
+    assert changed_above_all(released, replace(few, rounding=9), -0.1, {}) == ""
+    many = users({"4.0.0": (200, 400), "3.3.0": (600, 1200)}, {}, 0)
+    gone = users({"4.0.0": (50, 400), "3.3.0": (600, 1200)}, {}, 0)
+    assert changed_above_all(replace(many, rounding=4), replace(gone, rounding=4), -0.1, {}) == "4.0.0"
 
 
 @pytest.mark.parametrize(

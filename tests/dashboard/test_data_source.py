@@ -5,6 +5,7 @@ from typing import Any, cast
 import pytest
 from flask import Flask
 
+from core.catalog import Catalog
 from core.credentials import Role
 from core.home import Home
 from core.settings import Settings
@@ -57,3 +58,23 @@ def test_an_address_is_answered_of_one_moment(home: Home, monkeypatch: pytest.Mo
     with asking_as(Role.PRODUCT):  # no request, as for a report
         data.modules()
     assert engine.moments == len(set(addresses)) + 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "role", "rounding"),
+    [
+        (Settings(), Role.PRODUCT, 0),
+        (Settings(figures="rounded"), Role.PRODUCT, 4),
+        (Settings(figures="rounded"), Role.ADMIN, 4),
+        (Settings(disclosure="strict"), Role.PRODUCT, 4),
+        (Settings(disclosure="strict"), Role.ADMIN, 0),
+    ],
+)  # fmt: skip
+def test_questions_are_rounded_for_whom_mode_strict_limits(
+    home: Home, settings: Settings, role: Role, rounding: int
+) -> None:
+    """Cards of questions must allow for it also where metrics are exact."""
+    unused = cast(Any, None)
+    data = DataSource(EmptyEngine(), settings, home, unused, Catalog, unused, unused, unused)
+    with asking_as(role):
+        assert data.question_rounding == rounding

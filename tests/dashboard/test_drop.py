@@ -138,6 +138,19 @@ def test_versions_that_a_condition_on_the_version_leaves_out_are_not_listed() ->
     assert listed("php_series.lt=8.1") == ["3.2.1", "3.1.0", "3.3.1", "(other)"]
 
 
+@pytest.mark.parametrize(("rounding", "clear"), [(0, "yes"), (4, "no")])
+def test_a_feature_that_rounding_may_set_apart_is_grey(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, rounding: int, clear: str
+) -> None:
+    """The card says so, and lists it last."""
+    row = {"feature": "a", "installs": 10, "share": 10 / 35, "share_of_others": 0.1}
+    monkeypatch.setattr(DataSource, "question", lambda *_: {"installs": 35, "of": 100, "features": [row]})
+    monkeypatch.setattr(DataSource, "question_rounding", rounding)
+    told = fill(visit("admin"), "drop-features", "?module=invoice_pro&php_series.lt=8.0")
+    assert [row[-1] for row in told["drop-features-shown"]["data"]["rows"]] == [clear]
+    assert ("chance or rounding may" in told["drop-features-note"]["children"]) == bool(rounding)
+
+
 def report_php(monkeypatch: pytest.MonkeyPatch, **installs: int) -> None:
     """Let so many installs report a series of PHP each, as `v7_4=20`."""
     sent = [

@@ -117,3 +117,17 @@ def test_shares_of_versions_are_said_not_to_compare(visit: Visit, monkeypatch: p
     for dimension, compares in (("version", False), ("php_series", True)):
         told = fill(visit("product"), f"feature-{dimension}", "?name=export&module=invoice_pro")
         assert ("their shares do not compare" in str(told)) != compares
+
+
+@pytest.mark.parametrize(("rounding", "clear"), [(0, "yes"), (4, "no")])
+def test_features_that_rounding_may_bring_together_are_grey(
+    visit: Visit, monkeypatch: pytest.MonkeyPatch, rounding: int, clear: str
+) -> None:
+    """The card says so, and lists them last."""
+    row = {"features": ["a", "b"], "installs": 50, "expected": 40.0}
+    count_from([*beacons(range(100), 5, "4.0.0", ["a"]), *beacons(range(100, 300), 5, "4.0.0")], monkeypatch)
+    monkeypatch.setattr(DataSource, "question", lambda *_: {"rows": [row], "of": 300, "suppressed": 0})
+    monkeypatch.setattr(DataSource, "question_rounding", rounding)
+    told = fill(visit("admin"), "feature-together", "?module=invoice_pro&name=a")
+    assert told["feature-together-shown"]["data"]["rows"] == [["b", 50, 40, "1.2 ×", clear]]
+    assert ("chance or rounding may" in told["feature-together-note"]["children"]) == bool(rounding)

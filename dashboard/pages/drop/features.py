@@ -9,7 +9,7 @@ from dashboard.filters import Filters
 from dashboard.formatting import fewer
 from dashboard.links import link
 from dashboard.regions import Instead
-from dashboard.significance import CHANCE_NOTE, CLEAR, Z95, distance
+from dashboard.significance import CLEAR, Z95, chance_note, least_distance
 from dashboard.tables import NOTHING, Change, Linked, Part, TableCard, table
 from warehouse.queries.dimensions import is_condition
 
@@ -25,7 +25,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     if answer["installs"] is None:
         return Instead(messages.not_told(data.k, condition=any(map(is_condition, chosen.conditions))))
     catalog, today = data.catalog(), filters.today()
-    found = [(row, is_clear(row, answer, data.k)) for row in answer["features"][:MOST]]
+    rounding = data.question_rounding
+    found = [(row, is_clear(row, answer, data.k, rounding)) for row in answer["features"][:MOST]]
     found.sort(key=lambda one: not one[1])
     rows = []
     for row, clear in found:
@@ -37,24 +38,26 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     if not rows:
         return Instead(messages.no_difference(data.k))
     columns = ("Feature", "Of the hurt", "Of the others", "Difference", "Clear")
-    note = f"Shares of the installs hurt, and of the others, that used it in the range. {CHANCE_NOTE}"
+    note = f"Shares of the installs hurt, and of the others, that used it in the range. {chance_note(rounding)}"
     if any(row["share_of_others"] is None for row, _ in found):
         note += f" Not told: none of the others, or {fewer(data.k)}, used it, or all but so few."
     calls = [api_call("drop", chosen.args())]
     return table("Features of the installs hurt", columns, rows, calls, note, clear=sum(clear for _, clear in found))
 
 
-def is_clear(row: dict[str, Any], answer: dict[str, Any], k: int) -> bool:
+def is_clear(row: dict[str, Any], answer: dict[str, Any], k: int, rounding: int = 0) -> bool:
     """Whether chance would seldom make the share of the installs hurt so much higher than that of the others.
 
-    Where the share of the others is not told, it is taken for the highest that it can be.
+    Where the share of the others is not told, it is taken for the highest that it can be. Each number is rounded down
+    by up to `rounding`: the others, as a difference of two, are then k fewer at the least.
     """
-    hurt, others = answer["installs"], answer["of"] - answer["installs"]
+    hurt, others = answer["installs"], answer["of"] - answer["installs"] - (k if rounding else 0)
     share = row["share_of_others"]
-    used = round(others * share) if share is not None else k - 1
+    used = round(others * share) if share is not None else k - 1 - rounding  # they are not rounded: fewer than k
     if share is None and row["share"] * others > others - k:  # all of the others but a few may use it, too
         return False
-    return distance(row["installs"], hurt, used, others) > Z95
+    higher = row["installs"] * others > used * hurt
+    return higher and least_distance(row["installs"], hurt, used, others, rounding) > Z95
 
 
 CARD = TableCard("drop-features", "Features that they use more than others", _read)

@@ -10,7 +10,7 @@ from dashboard.formatting import fewer, plural
 from dashboard.links import link
 from dashboard.pages.feature.chosen import read, used_by
 from dashboard.regions import Instead
-from dashboard.significance import CHANCE_NOTE, CLEAR, Z95, together
+from dashboard.significance import CLEAR, Z95, chance_note, least_together
 from dashboard.tables import NOTHING, Linked, TableCard, table
 
 MOST = 10
@@ -23,7 +23,8 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     args = shown.chosen.args(feature=shown.feature)
     catalog, today = data.catalog(), filters.today()
     answer, users = data.question("together", args), used_by(data, shown)
-    found = [(row, is_clear(row, users, answer["of"])) for row in answer["rows"][:MOST]]
+    rounding = data.question_rounding
+    found = [(row, is_clear(row, users, answer["of"], rounding)) for row in answer["rows"][:MOST]]
     found.sort(key=lambda one: not one[1])
     rows = []
     for row, clear in found:
@@ -37,7 +38,7 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     columns = ("Feature", "Installs that use both", "By chance", "Times chance", "Clear")
     note = (
         "By chance: as many as would use both if neither feature said anything about the other. 1.0 × is chance; more "
-        f"means that the two go together, less that they do not. {CHANCE_NOTE}"
+        f"means that the two go together, less that they do not. {chance_note(rounding)}"
     )
     if answer["suppressed"]:
         note += (
@@ -47,9 +48,9 @@ def _read(data: DataSource, chosen: Filters, search: str) -> Instead | tuple[Any
     return table("Used together", columns, rows, calls, note, clear=sum(clear for _, clear in found))
 
 
-def is_clear(row: dict[str, Any], users: int | None, of: int | None) -> bool:
-    """Whether chance would seldom make so many, or so few, installs use both."""
-    return bool(users and of) and abs(together(row["installs"], row["expected"], users or 0, of or 0)) > Z95
+def is_clear(row: dict[str, Any], users: int | None, of: int | None, rounding: int = 0) -> bool:
+    """Whether chance, and the rounding of each number, would seldom make so many, or so few, installs use both."""
+    return least_together(row["installs"], row["expected"], users or 0, of or 0, rounding) > Z95
 
 
 CARD = TableCard("feature-together", "Used together with", _read)

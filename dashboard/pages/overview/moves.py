@@ -72,7 +72,7 @@ def _users(data: DataSource, chosen: Filters, feature: str, total: int) -> Users
     users = _counts(data, "feature_installs", chosen.args(by="version", grain="period", feature=feature))
     at_most = users.pop(OTHER, 0) if users else total
     installs.pop(OTHER, None)
-    return Users(users, installs, at_most)
+    return Users(users, installs, at_most, data.rounding)
 
 
 def _features(data: DataSource, periods: Periods, search: str) -> list[Change]:
