@@ -1,5 +1,6 @@
 """The filters of the cases, as links."""
 
+from dashboard.pages import desk
 from dashboard.pages.desk.choices import choices
 from dashboard.report import text_of
 
@@ -17,3 +18,8 @@ def test_a_filter_of_the_cases_refines_the_page() -> None:
     assert offered["Critical"] == "/licensing?rule=shared_key&key=ab&severity=critical"
     assert offered["shared key ×"] == "/licensing?key=ab"
     assert offered["1 license key ×"] == "/licensing?rule=shared_key"
+
+
+def test_cases_that_are_awaited_have_their_place() -> None:
+    """Without it the page would be all but empty until they are read."""
+    assert desk.layout()["desk-table"].className == "awaited"

@@ -64,7 +64,7 @@ def layout() -> html.Div:
                             ],
                             className="card-note",
                         ),
-                        dmc.CheckboxGroup(html.Div(id="desk-table"), id="desk-chosen", value=[]),
+                        dmc.CheckboxGroup(html.Div(id="desk-table", className="awaited"), id="desk-chosen", value=[]),
                         html.Div(id="desk-pages", className="pages"),
                         bulk(),
                     ),
