@@ -339,3 +339,34 @@ def test_what_opens_from_the_bar_is_accessible(page: Page) -> None:
         page.keyboard.press("Escape")
         expect(page.get_by_label(inside).first).to_be_hidden()
         expect(button).to_be_focused()
+
+
+def test_a_printed_grid_has_all_its_rows(page: Page) -> None:
+    """On the screen it draws those in view. The table on paper has the grid's order, and goes with the dialog."""
+    page.set_viewport_size({"width": 1280, "height": 420})
+    opened(page, "Features")
+    grid = page.locator("#features-grid")
+    expect(grid.locator('.ag-center-cols-container .ag-row [col-id="installs"] .number').first).to_be_visible()
+    page.evaluate(
+        """() => addEventListener("beforeprint", () => {
+            const rows = [...document.querySelectorAll(".printed-grid tbody tr")];
+            window.printed = rows.map((row) => [...row.cells].map((cell) => cell.textContent));
+        })"""
+    )
+    page.pdf()
+    printed = page.evaluate("window.printed")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the table as CSV").click()
+    rows = list(csv.DictReader(StringIO(download.value.path().read_text(encoding="utf-8-sig"))))
+    assert [row[0] for row in printed] == [row["Module"] for row in rows]
+    for cells, row in zip(printed, rows, strict=True):
+        assert row["Feature"] in cells[1]
+        assert cells[5] == (count(int(row["Installs"])) if row["Installs"] else "too few")
+    expect(page.locator(".printed-grid")).to_have_count(0)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    expect(grid).to_be_hidden()
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.emulate_media(media="screen")
+    expect(grid).to_be_visible()
+    page.set_viewport_size(DESK)
