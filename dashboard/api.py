@@ -34,6 +34,7 @@ from dashboard.problems import problem_answer as _problem
 from dashboard.question_limit import QuestionLimit, TooManyQuestions
 from dashboard.question_terms import is_limited, question_terms
 from dashboard.readiness import Readiness
+from dashboard.report import Rendered
 from warehouse.engine import Engine, EngineError, Trouble
 from warehouse.licensing.state_codec import Unreadable
 from warehouse.limited_engine import LimitExceeded
@@ -64,7 +65,7 @@ def blueprint(
     catalog: Callable[[], Catalog],
     releases: Releases,
     views: SavedViews,
-    report: Callable[[View, Role], str],
+    report: Callable[[View, Role], Rendered],
 ) -> Blueprint:
     """`/api/v1/…`, and `/healthz` and `/readyz` of this process."""
     routes = Blueprint("api", __name__)
@@ -187,7 +188,7 @@ def blueprint(
             owner = credentials.user(view.owner)
             if owner is None:
                 raise ViewError(f"the owner of the view {view.name} is no user any more")
-            html = report(view, owner.role)
+            html = report(view, owner.role).html
         except ViewError as error:
             raise _Problem(404, "not_found", "name", str(error)) from None
         return Response(html, content_type="text/html; charset=utf-8")

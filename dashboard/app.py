@@ -44,7 +44,7 @@ from dashboard.metrics import DashboardMetrics
 from dashboard.narrow_questions import NarrowQuestions
 from dashboard.permissions import Callbacks
 from dashboard.question_limit import QuestionLimit, client_gone
-from dashboard.report import Report
+from dashboard.report import Rendered, Report
 from dashboard.reported_releases import with_reported
 from dashboard.sent_emails import SentEmails
 from dashboard.webhook import Webhook
@@ -103,7 +103,7 @@ def create_app(settings: Settings, home: Home, engine: Engine) -> Flask:
     desk_forms.register(server, casework, webhook)
     data = DataSource(engine, settings, home, credentials, catalog, access_log, narrow, casework, webhook)
 
-    def report(view: View, role: Role) -> str:
+    def report(view: View, role: Role) -> Rendered:
         with server.app_context():
             return reports.render(view, role, settings.dashboard_url)
 

@@ -21,6 +21,7 @@ from core.saved_views import SavedViews, View, ViewError
 from dashboard import regions
 from dashboard.alerts import Alert
 from dashboard.desk_digest import PATH as DESK
+from dashboard.report import Rendered
 from dashboard.sent_emails import Kind, SentEmails, ServerError
 
 HOUR = 6  # UTC: beacons of Sunday's last minutes have arrived
@@ -66,13 +67,13 @@ def link(view: View, address: str) -> str:
     return f"Open it: {address}{view.path}{view.search}\n" if address else ""
 
 
-def message(view: View, html: str, address: str) -> EmailMessage:
-    """The e-mail with a report as its text, and as a file."""
+def message(view: View, made: Rendered, address: str) -> EmailMessage:
+    """The e-mail with a report as its text, as HTML, and as a file."""
     mail = EmailMessage()
     mail["Subject"] = f"Pharos: {view.name}"
-    mail.set_content(f"The view {view.name} of this week is attached as an HTML file.\n{link(view, address)}")
-    mail.add_alternative(html, subtype="html")
-    mail.add_attachment(html, subtype="html", filename="report.html")
+    mail.set_content(f"{made.text}\nThe whole report is attached as an HTML file.\n{link(view, address)}")
+    mail.add_alternative(made.html, subtype="html")
+    mail.add_attachment(made.html, subtype="html", filename="report.html")
     return mail
 
 
@@ -142,7 +143,7 @@ class Digests:
         self,
         views: SavedViews,
         credentials: Credentials,
-        render: Callable[[View, Role], str],
+        render: Callable[[View, Role], Rendered],
         alert: Callable[[View, Role, date], Alert | None],
         cases: Callable[[View, Role, datetime], EmailMessage | None],
         url: str,

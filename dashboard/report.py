@@ -6,7 +6,7 @@ A report has what the cards of the page show: it runs the page's own callbacks f
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from dash import html
 from dash.development.base_component import Component
@@ -38,6 +38,13 @@ FIGURES = "Figures"
 ADDRESS = frozenset({("url", "search"), ("overview-told", "value")})
 
 
+class Rendered(NamedTuple):
+    """A report as an HTML file, and its main figures as text."""
+
+    html: str
+    text: str
+
+
 @dataclass(frozen=True)
 class Card:
     """A card of a report, with the texts that its page shows. `instead` is the message of a card without figures."""
@@ -62,8 +69,8 @@ class Report:
     def __init__(self, data: DataSource, callbacks: Callbacks, layouts: dict[str, Callable[[], Component]]) -> None:
         self._data, self._callbacks, self._layouts = data, callbacks, layouts
 
-    def render(self, view: View, role: Role, address: str = "") -> str:
-        """The file, with the figures that this role sees. `address` is that of the dashboard.
+    def render(self, view: View, role: Role, address: str = "") -> Rendered:
+        """The report, with the figures that this role sees. `address` is that of the dashboard.
 
         Raises `ViewError` and `EngineError`. Needs a context of the Flask app.
         """
@@ -78,20 +85,19 @@ class Report:
             cards = with_figures_together(self._cards(page, view))
             if not cards:
                 raise ViewError(f"the page of the view {view.name} has no report")
-            return render_template(
-                "report.html",
-                view=view,
-                page=page,
-                title=f"{page.title} {parameter(view.search, 'name') if 'name' in page.own else ''}".strip(),
-                days=formatting.days(chosen.start, chosen.end),
-                filters=filters_in_words(chosen, page),
-                precision=messages.precision(self._data, chosen)
+            said: dict[str, Any] = {
+                "view": view,
+                "title": f"{page.title} {parameter(view.search, 'name') if 'name' in page.own else ''}".strip(),
+                "days": formatting.days(chosen.start, chosen.end),
+                "filters": filters_in_words(chosen, page),
+                "precision": messages.precision(self._data, chosen)
                 + (TERMS["strict"].text if is_strict(self._data, page) else ""),
-                fresh=formatting.moment(self._data.fresh_to() or datetime.now(UTC)),
-                cards=cards,
-                link=f"{address}{view.path}{view.search}" if address else "",
-                synthetic=self._data.synthetic,
-            )
+                "fresh": formatting.moment(self._data.fresh_to() or datetime.now(UTC)),
+                "cards": cards,
+                "link": f"{address}{view.path}{view.search}" if address else "",
+                "synthetic": self._data.synthetic,
+            }
+            return Rendered(render_template("report.html", **said), render_template("report.txt", **said))
 
     def _cards(self, page: Page, view: View) -> Iterator[Card]:
         layout = self._layouts[page.name]()

@@ -16,6 +16,7 @@ from dashboard.data_source import DataSource
 from dashboard.digests import Digests
 from dashboard.filters import read
 from dashboard.gaps import Received
+from dashboard.report import Rendered
 from dashboard.sent_emails import SentEmails
 
 TODAY = date(2026, 11, 28)
@@ -126,7 +127,7 @@ def test_a_day_is_checked_once(tmp_path: Path, credentials: Credentials, monkeyp
     sender = Digests(
         views,
         credentials,
-        lambda *_: "",
+        lambda *_: Rendered("", ""),
         check,
         lambda *_: None,
         "smtp://h?from=a@b.example",

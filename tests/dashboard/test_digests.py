@@ -24,8 +24,10 @@ from dashboard import digests
 from dashboard.alerts import Alert
 from dashboard.app import SENDERS, create_app
 from dashboard.digests import Digests, due
+from dashboard.report import Rendered
 from dashboard.sent_emails import SentEmails
 from tests.dashboard.conftest import EmptyEngine, fill, visits
+from tests.dashboard.counted import answer_with
 from warehouse.engine import EngineError
 
 URL = "smtp://user:p%40ss@mail.example:2525?from=pharos@example.com"
@@ -89,7 +91,7 @@ NOON = at("2100-11-30 12:00")
 def make(
     views: SavedViews,
     credentials: Credentials,
-    render: Callable[[View, Role], str],
+    render: Callable[[View, Role], Rendered],
     clock: Callable[[], datetime] = lambda: NOON,
     url: str = URL,
     outcomes: SentEmails | None = None,
@@ -101,12 +103,12 @@ def make(
 def test_a_digest_is_sent_once_as_its_owner_sees_it(
     views: SavedViews, credentials: Credentials, sent: list[EmailMessage]
 ) -> None:
-    """The report is the text and a file of the e-mail. The next look sends nothing."""
+    """The report is the text, the HTML and a file of the e-mail. The next look sends nothing."""
     roles: list[Role] = []
 
-    def render(one: View, role: Role) -> str:
+    def render(one: View, role: Role) -> Rendered:
         roles.append(role)
-        return f"<h1>{one.name}</h1>"
+        return Rendered(f"<h1>{one.name}</h1>", "- Active installs: 800\n")
 
     sender = make(views, credentials, render)
     assert (sender.send_due(), sender.send_due()) == (1, 0)
@@ -116,10 +118,38 @@ def test_a_digest_is_sent_once_as_its_owner_sees_it(
     body: Any = mail.get_body(("html",))
     assert "<h1>Monday</h1>" in body.get_content()
     plain: Any = mail.get_body(("plain",))
+    assert plain.get_content().startswith("- Active installs: 800\n")
     assert f"Open it: {HOST}/\n" in plain.get_content()
     assert [part.get_filename() for part in mail.iter_attachments()] == ["report.html"]
     assert [part.get_content_charset() for part in mail.iter_attachments()] == ["utf-8"]
     assert (mail["Date"].datetime, mail["Auto-Submitted"]) == (NOON, "auto-generated")
+
+
+def test_the_text_of_a_digest_has_the_main_figures(
+    home: Home,
+    engine: EmptyEngine,
+    credentials: Credentials,
+    sent: list[EmailMessage],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who reads text alone need not open a file: the figures, and of a table the first five rows, as written."""
+    series = [("<8.3>", 1200), *((f"8.{minor}", 90 - minor) for minor in range(6))]
+    answer_with("php_series", series, 2000, monkeypatch)
+    app = create_app(Settings(home=home.path, smtp_url=URL), home, engine)
+    SavedViews(home.dashboard).save(view())
+    (sender,) = app.extensions[SENDERS]
+    sender._clock = lambda: NOON
+    assert sender.send_due() == 1
+    body: Any = sent[0].get_body(("plain",))
+    text = body.get_content()
+    assert text.startswith("Monday\nToday · ")
+    for said in (
+        "- Active installs: 2\u202f000",
+        "\n- <8.3>: Installs 1\u202f200, Share 70%\n",
+        "\n- and 2 more\n",
+    ):
+        assert said in text, text
+    assert "\n- 8.4: " not in text
 
 
 @pytest.mark.parametrize("synthetic", [True, False])
@@ -134,7 +164,7 @@ def test_every_email_says_that_the_data_is_synthetic(
     cases.add_attachment(b"case", maintype="text", subtype="csv", filename="cases.csv", params={"charset": "utf-8"})
     alert = Alert(NOON.date(), 1, 5, 9)
     sender = Digests(
-        views, credentials, lambda *_: "<p>report</p>", lambda *_: alert, lambda *_: cases, URL, HOST,
+        views, credentials, lambda *_: Rendered("<p>report</p>", ""), lambda *_: alert, lambda *_: cases, URL, HOST,
         SentEmails(lambda *_: None), lambda: NOON, synthetic=lambda: synthetic,
     )  # fmt: skip
     assert (sender.send_due(), sender.send_alerts(), sender.send_cases()) == (1, 1, 1)
@@ -154,11 +184,11 @@ def test_a_digest_that_fails_is_sent_later(
     """A failure is no crash, and marks nothing as sent."""
     tries: list[View] = []
 
-    def render(one: View, _role: Role) -> str:
+    def render(one: View, _role: Role) -> Rendered:
         tries.append(one)
         if len(tries) == 1:
             raise OSError("mail server away")
-        return "<p>later</p>"
+        return Rendered("<p>later</p>", "later\n")
 
     sender = make(views, credentials, render)
     assert (sender.send_due(), len(sent)) == (0, 0)
@@ -171,10 +201,10 @@ def test_one_view_that_fails_does_not_end_the_others(
     """What a report raises concerns its view alone. The log names the view, and the place of an unexpected error."""
     views.save(View("product", "Broken", "/", "", mail="broken@example.com"))
 
-    def render(one: View, _role: Role) -> str:
+    def render(one: View, _role: Role) -> Rendered:
         if one.name == "Broken":
             raise KeyError("secret")
-        return ""
+        return Rendered("", "")
 
     assert make(views, credentials, render).send_due() == 1
     assert [mail["To"] for mail in sent] == ["team@example.com"]
@@ -188,7 +218,7 @@ def test_what_fails_again_and_again_is_tried_less_and_less_often(
     """A report costs many queries. The second try is at the next look, the last ones are six hours apart."""
     now, tries = [NOON], []
 
-    def render(one: View, _role: Role) -> str:
+    def render(one: View, _role: Role) -> Rendered:
         tries.append(now[0])
         raise ViewError(one.name)
 
@@ -213,9 +243,9 @@ def test_an_email_is_sent_once_though_that_cannot_be_noted(
 
     monkeypatch.setattr(views, "mark_sent", full)
     now = [NOON]
-    sender = make(views, credentials, lambda *_: "", lambda: now[0])
+    sender = make(views, credentials, lambda *_: Rendered("", ""), lambda: now[0])
     assert (sender.send_due(), sender.send_due()) == (1, 0)
-    assert make(views, credentials, lambda *_: "").send_due() == 1
+    assert make(views, credentials, lambda *_: Rendered("", "")).send_due() == 1
     monkeypatch.setattr(views, "mark_sent", mark)
     now[0] += timedelta(hours=1)
     assert sender.send_due() == 0
@@ -257,7 +287,7 @@ def test_an_email_that_is_taken_counts_as_sent_whatever_the_farewell(
     """A server may answer QUIT with an error. The e-mail is with it by then, and is not sent again."""
     handler, url = mail_server
     handler.farewell = b"421 closing"
-    sender = make(views, credentials, lambda *_: "<p>report</p>", url=url)
+    sender = make(views, credentials, lambda *_: Rendered("<p>report</p>", "report\n"), url=url)
     assert (sender.send_due(), sender.send_due()) == (1, 0)
     assert [b"<p>report</p>" in mail for mail in handler.taken] == [True]
 
@@ -269,7 +299,7 @@ def test_a_receiver_who_is_unknown_does_not_stop_the_others(
     handler, url = mail_server
     handler.refused = b"gone@"
     views.save(View("product", "A", "/", "", mail="gone@example.com"))
-    assert make(views, credentials, lambda *_: "", url=url).send_due() == 1
+    assert make(views, credentials, lambda *_: Rendered("", ""), url=url).send_due() == 1
     assert [b"To: team@example.com" in mail for mail in handler.taken] == [True]
 
 
@@ -284,9 +314,9 @@ def test_while_the_mail_server_is_away_one_report_is_made_and_none_is_lost(
     views.save(View("product", "Second", "/", "", mail="second@example.com"))
     tries: list[str] = []
 
-    def render(one: View, _role: Role) -> str:
+    def render(one: View, _role: Role) -> Rendered:
         tries.append(one.name)
-        return ""
+        return Rendered("", "")
 
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         away = f"smtp://127.0.0.1:{nobody.getsockname()[1]}?from=pharos@example.com"
@@ -310,7 +340,7 @@ def test_the_owner_of_a_view_is_told_what_failed(
     views.save(View("product", "A", "/", "", mail="gone@example.com"))
     counted: list[tuple[str, str]] = []
     outcomes = SentEmails(lambda *each: counted.append(each))
-    sender = make(views, credentials, lambda *_: "", url=url, outcomes=outcomes)
+    sender = make(views, credentials, lambda *_: Rendered("", ""), url=url, outcomes=outcomes)
     sender.send_due()
     assert [outcomes.failure(one) for one in views.views()] == [UNKNOWN, ""]
     assert counted == [("digest", "failed"), ("digest", "sent")]
@@ -330,7 +360,7 @@ def test_while_the_mail_server_is_away_every_owner_is_told(
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         away = f"smtp://127.0.0.1:{nobody.getsockname()[1]}?from=pharos@example.com"
     outcomes = SentEmails(lambda *_: None)
-    sender = make(views, credentials, lambda *_: "", url=away, outcomes=outcomes)
+    sender = make(views, credentials, lambda *_: Rendered("", ""), url=away, outcomes=outcomes)
     sender.send_due()
     why = "the mail server cannot be used (ConnectionRefusedError)."
     said = f"No e-mail could be sent at 30 Nov 2100, 12:00 UTC: {why}"
@@ -392,7 +422,7 @@ def test_an_email_that_was_sent_is_not_said_to_have_failed(
     monkeypatch.setattr(views, "mark_sent", full)
     counted: list[tuple[str, str]] = []
     outcomes = SentEmails(lambda *each: counted.append(each))
-    make(views, credentials, lambda *_: "", outcomes=outcomes).send_due()
+    make(views, credentials, lambda *_: Rendered("", ""), outcomes=outcomes).send_due()
     assert (counted, outcomes.failure(view())) == ([("digest", "sent")], "")
 
 
@@ -401,7 +431,7 @@ def test_nothing_is_sent_for_a_user_who_is_gone(
 ) -> None:
     """A removed login gets no figures."""
     credentials.remove_user("product")
-    assert make(views, credentials, lambda *_: "").send_due() == 0
+    assert make(views, credentials, lambda *_: Rendered("", "")).send_due() == 0
     assert sent == []
 
 
