@@ -124,6 +124,28 @@ def test_an_active_key_is_the_first_explanation_of_an_unlicensed_install() -> No
     assert "has its key as active" not in shown(evidence(shared, NOW.date()))
 
 
+def test_a_key_whose_end_has_no_date_may_have_died_lately() -> None:
+    """The days of the claim say nothing about the days on which the key was dead."""
+    case = opened({1: 1}, {})
+    for said, lately in (
+        ("the registry imported on 2026-12-01 had the key as revoked: since when it was revoked is not known", True),
+        ("the registry had the key as revoked since the import of 2026-12-01", False),
+    ):
+        pieces = (("the install claimed a license", "recorded"), (said, "registry"))
+        flags = [replace(flag, rule="dead_key", pieces=pieces) for flag in case.dossier.flags]
+        told = shown(evidence(replace(case.dossier, flags=flags), NOW.date()))
+        assert ("died only shortly before that import" in told) == lately
+    for rule, explained in (
+        ("dead_key", "a restored backup"),
+        ("unlicensed", "a server that moved"),
+        ("unlicensed", "a developer's machine"),
+        ("lapsed", "a restored backup"),
+        ("unknown_key", "another spelling"),
+    ):
+        flags = [replace(flag, rule=rule) for flag in case.dossier.flags]
+        assert explained in shown(evidence(replace(case.dossier, flags=flags), NOW.date()))
+
+
 def test_what_cannot_be_read_is_said_where_it_is_missing() -> None:
     """Without the key of the reports the page names it, and states no number of installs that it has not read."""
     case = opened({}, {})

@@ -8,6 +8,7 @@ from dashboard.case_words import GRADES, SEVERITIES, badge, grades, rule
 from dashboard.formatting import day, plural
 from warehouse.cases.dossier import Dossier, Flagged
 from warehouse.licensing.rules import BY_NAME
+from warehouse.licensing.rules.dead_key import DEAD_KEY, UNDATED
 from warehouse.licensing.rules.shared_key import SHARED_KEY
 
 # An install that has sent nothing for so many days may have been removed.
@@ -15,6 +16,7 @@ SILENT_DAYS = 8
 # A license that its own module does not find may be one that the module fails to check.
 UNCHECKED = ("unlicensed", "lapsed", "flapping")
 ACTIVE = "the license registry has its key as active: the module may only fail to check the license"
+LATELY = "a key that died only shortly before that import: what the install claimed until then may have been right"
 
 
 def evidence(known: Dossier, today: date) -> html.Section:
@@ -70,7 +72,9 @@ def _rule(name: str, flags: list[Flagged], measured: str, *, active: bool) -> ht
         for text, grade in (*latest.pieces, *now)
     ]
     held = dict.fromkeys(grade for _, grade in latest.pieces)
-    explanations = [*([ACTIVE] if active else []), *(rules.innocent if rules else ["this rule exists no longer"])]
+    undated = name == DEAD_KEY.name and any(text.endswith(UNDATED) for text, _ in latest.pieces)
+    first = [*([ACTIVE] if active else []), *([LATELY] if undated else [])]
+    explanations = [*first, *(rules.innocent if rules else ["this rule exists no longer"])]
     innocent = [html.Li(text) for text in explanations]
     return html.Div(
         [

@@ -6,6 +6,9 @@ from warehouse.licensing import facts
 from warehouse.licensing.facts import LICENSED, Install, Registered, Terms
 from warehouse.licensing.findings import Finding, Grade, Piece, Rule, span
 
+# How the evidence of a key ends that the registry first knew as dead.
+UNDATED = "is not known"
+
 
 def find(install: Install, terms: Terms) -> Finding | None:
     """Judge the latest key, if the registry knows it for this module."""
@@ -44,7 +47,7 @@ def _told(known: Registered, died: datetime) -> str:
     if died == facts.EVER:
         return (
             f"the registry imported on {entry.changed:%Y-%m-%d} had the key as {entry.state}: since when it was "
-            f"{entry.state} is not known"
+            f"{entry.state} {UNDATED}"
         )
     return f"the registry had the key as {entry.state} since the import of {entry.changed:%Y-%m-%d}"
 
@@ -53,6 +56,10 @@ DEAD_KEY = Rule(
     "dead_key",
     "critical",
     "The install claims a license with a key that is revoked, suspended or expired in the registry.",
-    ("a renewal that the registry does not have yet", "a module that checks its license seldom"),
+    (
+        "a renewal that the registry does not have yet",
+        "a module that checks its license seldom",
+        "a customer with a new key whose server, or a restored backup of it, still has the old one",
+    ),
     find,
 )

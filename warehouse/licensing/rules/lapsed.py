@@ -20,6 +20,7 @@ LAPSED = Rule(
         "an invoice in dispute",
         "a customer who left and has not removed the module",
         "an outage of the vendor's license server",
+        "a restored backup or a test copy with an old license",
     ),
     find,
     guarded=True,

@@ -35,6 +35,10 @@ UNKNOWN_KEY = Rule(
     "unknown_key",
     "critical",
     "The install claims a license with a key that the module's registry does not know.",
-    ("a key that was sold and is not in the registry yet", "a reseller whose keys the registry does not list"),
+    (
+        "a key that was sold and is not in the registry yet",
+        "a reseller whose keys the registry does not list",
+        "a key that the module sends in another spelling than the registry has, such as in capitals",
+    ),
     find,
 )

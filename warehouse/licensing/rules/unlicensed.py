@@ -30,8 +30,9 @@ UNLICENSED = Rule(
     (
         "an outage of the vendor's license server",
         "a new customer who has not entered the key yet",
+        "a license that is bound to the old address or domain of a server that moved",
         "a firewall that blocks the license check",
-        "a test system that nobody uses",
+        "a developer's machine, or a test system that nobody uses",
     ),
     find,
     guarded=True,
