@@ -1,5 +1,6 @@
 """The state: written by the cron alone, never a silent new id, nothing lost to a full disk, a copy asks."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -109,17 +110,20 @@ def small_disk(host: Host) -> Iterator[Path]:
         subprocess.run(["umount", str(host.state)], check=True)
 
 
+def filled(folder: Path) -> Path:
+    """Fill the disk; return the file that does it."""
+    filler = folder / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    return filler
+
+
 def test_a_full_disk_loses_no_count(host: Host, collector: Collector, small_disk: Path) -> None:
     """Counts on a full disk go into a reserve, the cron keeps its state, and the page says what is wrong."""
     host.count(export=1)
     host.tick()
-    filler = small_disk / "somebody-else"
-    with filler.open("wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 4096):
-                pass
-        except OSError:
-            pass
+    filler = filled(small_disk)
     many = {f"feature_with_a_long_name_{number:03}": 1 for number in range(120)}
     host.count(export=2, **many)
     host.count(export=3, **many)
@@ -134,6 +138,63 @@ def test_a_full_disk_loses_no_count(host: Host, collector: Collector, small_disk
     assert uses(collector, "feature_with_a_long_name_119") == 2
     assert host.run("echo json_encode($client->troubles());") == []
     assert len({beacon["install_id"] for beacon in collector.beacons}) == 1
+
+
+def test_a_disk_without_room_for_a_file_loses_no_count(host: Host, collector: Collector, small_disk: Path) -> None:
+    """Where no file can be made any more the first counts of a day have the place of the reserve."""
+    host.count(export=1)
+    host.tick()
+    host.sleep(DAY)
+    if subprocess.run(["mount", "-o", "remount,nr_inodes=20", str(small_disk)], capture_output=True).returncode:
+        pytest.skip("the number of files cannot be bounded here")
+    others = []
+    with contextlib.suppress(OSError):
+        for number in range(20):
+            others.append(small_disk / f"somebody-else-{number}")
+            others[-1].touch()
+    host.count(export=2)
+    for other in others:
+        other.unlink(missing_ok=True)
+    host.tick()
+    assert uses(collector) == 3
+
+
+def test_files_of_counts_that_begin_on_a_full_disk_are_read_apart(
+    host: Host, collector: Collector, small_disk: Path
+) -> None:
+    """Each day's file is read whole and once, also if the disk is full when the day begins."""
+    host.tick()
+    for uses_of_the_day in (1, 10, 100, 1000):
+        host.sleep(DAY)
+        filler = filled(small_disk)
+        host.count(export=uses_of_the_day)
+        filler.unlink()
+        host.tick()
+    host.sleep(DAY)
+    host.tick()
+    assert uses(collector) == 1111
+    assert host.run("echo json_encode($client->troubles());") == []
+
+
+def test_a_line_whose_last_byte_finds_no_room_counts_once(host: Host, collector: Collector, small_disk: Path) -> None:
+    """A full disk that takes all of a line but its end costs no count, and doubles none."""
+    host.tick()
+    sizes = [0]
+    for _ in range(3):
+        host.count(export=1)
+        [log] = (small_disk / "counts").glob("*.log")
+        sizes.append(log.stat().st_size)
+    line = sizes[3] - sizes[2]
+    with log.open("a") as file:
+        file.write("\n" * ((1 - line - sizes[3]) % 4096))
+    filler = filled(small_disk)
+    host.count(export=1)
+    assert log.stat().st_size % 4096 == 1
+    assert not (small_disk / "counts" / "reserve").exists()
+    filler.unlink()
+    host.sleep(DAY)
+    host.tick()
+    assert uses(collector) == 4
 
 
 def test_the_install_can_name_itself(host: Host, collector: Collector) -> None:

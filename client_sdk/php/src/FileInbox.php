@@ -32,6 +32,9 @@ final class FileInbox implements Inbox
         $base = "$counts/" . Clock::date(Clock::now()) . "-$user-" . (PHP_SAPI === 'cli' ? 'c' : 'w');
         // A file that another user made is closed to this one. Without posix its name does not tell.
         $file = $this->files->open("$base.log", 'a') ?: $this->files->open($base . '-' . bin2hex(random_bytes(4)) . '.log', 'a');
+        if ($file === null && unlink("$counts/reserve")) {
+            $file = $this->files->open("$base.log", 'a');  // a disk without room for one more file
+        }
         if ($file === null) {
             return $this->lost();
         }
@@ -42,7 +45,11 @@ final class FileInbox implements Inbox
         $written = $size < self::MOST ? (int) fwrite($file, $text) : 0;
         $stored = $written === \strlen($text);
         if (!$stored && $size < self::MOST && unlink("$counts/reserve")) {
-            $text = ($written > 0 ? "\n{\"cut\":1}" : '') . "\n$line\n";  // the part before comes whole once more
+            if ($written === \strlen($text) - 1) {
+                $text = "\n";  // the line is whole, and would count twice
+            } elseif ($written > 0) {
+                $text = "\n{\"cut\":1}\n$line\n";  // the part before comes whole once more
+            }
             $stored = fwrite($file, $text) === \strlen($text);
         }
         fclose($file);
