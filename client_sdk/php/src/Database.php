@@ -25,7 +25,8 @@ final class Database
 
     /**
      * Returns what $work returns. Its statements wait at most $seconds for a table that another process has locked, as a
-     * dump does: the server's own bound is a day. MySQL knows no bound of 0 and takes 1.
+     * dump does, and a second for a row: the server's own bounds are a day and 50 seconds. MySQL knows no bound of 0 and
+     * takes 1.
      *
      * @return mixed
      */
@@ -34,12 +35,15 @@ final class Database
         if ($this->bounded) {
             return $work();
         }
-        $this->bounded = $this->bound("@pharos_wait = @@SESSION.lock_wait_timeout, SESSION lock_wait_timeout = $seconds")
-            || $this->bound('@pharos_wait = @@SESSION.lock_wait_timeout, SESSION lock_wait_timeout = 1');
+        $bounds = '@pharos_wait = @@SESSION.lock_wait_timeout, @pharos_row_wait = @@SESSION.innodb_lock_wait_timeout,'
+            . ' SESSION innodb_lock_wait_timeout = 1, SESSION lock_wait_timeout =';
+        $this->bounded = $this->bound("$bounds $seconds") || $this->bound("$bounds 1");
         try {
             return $work();
         } finally {
-            $this->bounded && $this->bound('SESSION lock_wait_timeout = @pharos_wait');
+            $this->bounded && $this->bound(
+                'SESSION lock_wait_timeout = @pharos_wait, SESSION innodb_lock_wait_timeout = @pharos_row_wait'
+            );
             $this->bounded = false;
         }
     }

@@ -96,9 +96,11 @@ final class CapsuleStore implements Store
         $pdo->beginTransaction();
         try {
             $this->replace('state', $text);
-            // By their ids: one below the last may belong to an insert that is not committed yet.
+            // By their ids: one below the last may belong to an insert that is not committed yet. The limit ends the scan
+            // at the last of them: one that goes on to the end of the table locks it for the inserts of pages.
             foreach (array_chunk($this->read, self::DELETED) as $ids) {
-                $this->database->run("DELETE FROM {$this->table}_counts WHERE id IN (" . implode(',', $ids) . ')');
+                $these = implode(',', $ids) . ') ORDER BY id LIMIT ' . \count($ids);
+                $this->database->run("DELETE FROM {$this->table}_counts WHERE id IN ($these");
             }
             $this->replace('state.bak', $text);
             $this->replace('id', json_encode(['install_id' => $state['install_id']], JSON_THROW_ON_ERROR));
