@@ -109,6 +109,22 @@ def test_a_request_inserts_one_row_and_a_page_without_counts_none(whmcs: Whmcs) 
     assert int(after or 0) == int(before or 0) + 1
 
 
+def test_vendors_with_long_names_share_no_table(whmcs: Whmcs, collector: Collector) -> None:
+    """Vendors whose names begin alike each have tables, with a name as long as one may be."""
+    vendors = ["A" * 39 + last for last in "bc"]
+    code = ""
+    for vendor in vendors:
+        (whmcs.root / f"{vendor}.php").write_text(sdk.php(vendor, collector.url, KEY))
+        code += (
+            f"require {str(whmcs.root / vendor)!r} . '.php';"
+            f"$c = {vendor}\\Pharos\\Whmcs::module('m', ['consent' => 'full']);"
+            "$c->count('export'); $stored[] = $c->flush();"
+        )
+    assert whmcs.run(code + "echo json_encode($stored);") == [True, True]
+    tables = [[f"mod_{vendor.lower()}_pharos_counts"] for vendor in vendors]
+    assert whmcs.sql("SHOW TABLES LIKE 'mod%'") == tables
+
+
 def test_a_table_of_counts_is_bounded(whmcs: Whmcs, collector: Collector) -> None:
     """Where the cron did not come for 60,000 requests no more is counted, and the page says so for a week."""
     whmcs.page(pharos="choose", level="full")

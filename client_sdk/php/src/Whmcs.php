@@ -34,6 +34,6 @@ final class Whmcs
 
     private static function prefix(): string
     {
-        return 'mod_' . substr((string) preg_replace('/[^a-z0-9]+/', '_', strtolower(Config::VENDOR)), 0, 30) . '_pharos';
+        return 'mod_' . strtolower(Config::VENDOR) . '_pharos';  // with 40 letters `_counts` still fits into MySQL's 64
     }
 }
