@@ -1,11 +1,14 @@
 """A collector that is down, silent, slow, false or redirects: the PHP client returns in time, by curl or streams."""
 
+import json
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,6 +45,62 @@ def test_a_collector_that_does_not_accept_costs_a_second(host: Host, ini: tuple[
         answer = host.tick(ini=ini)
         assert time.monotonic() - started < 10  # one in quiet; the kernel gives up after 130
     assert (answer["status"], answer["reason"]) == ("failed", "timeout")
+
+
+def in_a_network_of_its_own(code: str, host: Host, *arguments: str) -> Any:
+    """Return the JSON that Python code prints where 127.0.0.1 is the only name server; `asked` are its questions."""
+    (host.folder / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    prepare = f"ip link set lo up && mount --bind {host.folder}/resolv.conf /etc/resolv.conf"
+    own = ["unshare", "--net", "--mount", "sh", "-c"]
+    try:
+        possible = subprocess.run([*own, prepare], capture_output=True).returncode == 0
+    except FileNotFoundError:
+        possible = False
+    if not possible:
+        pytest.skip("no network of its own can be made here")
+    opening = (
+        "import json, socket, subprocess, sys, threading, time, urllib.request\n"
+        "server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\nserver.bind(('127.0.0.1', 53))\n"
+    )
+    command = [*own, f'{prepare} && exec "$@"', "sh", sys.executable, "-c", opening + code, *arguments]
+    return json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout)
+
+
+def test_a_silent_name_server_is_asked_once(host: Host, ini: tuple[str, ...]) -> None:
+    """A name server that never answers gets one question for each kind of address."""
+    host.url = "https://telemetry.example.com"
+    script = host.script("echo json_encode($client->tick());")
+    code = (
+        "said = json.loads(subprocess.check_output(sys.argv[1:]))\nserver.setblocking(False)\nasked = []\n"
+        "try:\n    while True:\n        asked.append(server.recv(512)[-4:].hex())\n"
+        "except BlockingIOError:\n    print(json.dumps([said['status'], asked]))\n"
+    )
+    status, asked = in_a_network_of_its_own(code, host, "php", *ini, str(script))
+    assert status == "failed"
+    assert sorted(asked) == ["00010001", "001c0001"]  # A and AAAA
+
+
+def test_a_process_of_the_web_server_looks_names_up_as_before(host: Host, ini: tuple[str, ...]) -> None:
+    """After a request of the client the host's own look-ups ask a name server that fails as often as without it."""
+    host.url = "https://telemetry.example.com"
+    theirs = "gethostbyname('theirs.example.com'); echo 1;"
+    script = host.script(f"isset($_GET['own']) && $client->tick(); {theirs}")
+    code = (
+        "asked = []\n"
+        "def fail():\n    while True:\n        question, at = server.recvfrom(512)\n        asked.append(question)\n"
+        "        server.sendto(question[:2] + b'\\x81\\x82' + question[4:], at)\n"
+        "threading.Thread(target=fail, daemon=True).start()\n"
+        "def theirs(query):\n    asked.clear()\n"
+        "    web = subprocess.Popen([*sys.argv[1:-1], '-S', '127.0.0.1:80', sys.argv[-1]], stderr=subprocess.DEVNULL)\n"
+        "    try:\n        while socket.socket().connect_ex(('127.0.0.1', 80)):\n            time.sleep(0.02)\n"
+        "        urllib.request.urlopen('http://127.0.0.1/' + query).read()\n"
+        "    finally:\n        web.terminate()\n        web.wait()\n"
+        "    return [sum(name in each for each in asked) for name in (b'theirs', b'telemetry')]\n"
+        "print(json.dumps([theirs(''), theirs('?own=1')]))\n"
+    )
+    without, beside = in_a_network_of_its_own(code, host, "php", *ini, str(script))
+    assert without[1] == 0 < beside[1]
+    assert beside[0] == without[0] > 0
 
 
 def test_a_refused_connection_is_a_failure(host: Host, ini: tuple[str, ...]) -> None:

@@ -52,9 +52,19 @@ final class Transport
         $address = rtrim(Config::COLLECTOR, '/') . $path;
         $nothing = ['status' => 0, 'text' => '', 'headers' => '', 'reason' => 'unreachable'];
         $answer = Quiet::run(static function () use ($address, $body, $headers, $seconds, $most): array {
-            return self::curl()
-                ? self::byCurl($address, $body, $headers, $seconds, $most)
-                : self::byStream($address, $body, $headers, microtime(true) + $seconds, $most);
+            // A silent name server holds the C library for 10 s: it is told to ask once, for a second. It keeps to that until
+            // the process ends, so a process of the web server, which serves the host's next pages too, is left alone.
+            $short = PHP_SAPI === 'cli' && Quiet::can('putenv') && Quiet::can('getenv')
+                && !(self::curl() && \defined('CURLOPT_QUICK_EXIT'));
+            $resolver = $short ? getenv('RES_OPTIONS') : false;
+            $short && putenv('RES_OPTIONS=timeout:1 attempts:1');
+            try {
+                return self::curl()
+                    ? self::byCurl($address, $body, $headers, $seconds, $most)
+                    : self::byStream($address, $body, $headers, microtime(true) + $seconds, $most);
+            } finally {
+                $short && putenv($resolver === false ? 'RES_OPTIONS' : "RES_OPTIONS=$resolver");
+            }
         }, $nothing);
         $json = json_decode($answer['text'], true, 512, JSON_BIGINT_AS_STRING);
         return [
@@ -117,20 +127,13 @@ final class Transport
         if ($body !== null) {
             $options[CURLOPT_POSTFIELDS] = $body;
         }
-        // Past its deadline curl still waits for its resolver thread: a silent name server held it for 10 s. PHP 8.3
-        // can tell it not to; before that the C library can be told to ask once, for a second.
+        // Past its deadline curl still waits for its resolver thread. PHP 8.3 and newer can tell it not to.
         if (\defined('CURLOPT_QUICK_EXIT')) {
             $options[\constant('CURLOPT_QUICK_EXIT')] = true;
         }
-        $resolver = Quiet::can('getenv') ? getenv('RES_OPTIONS') : false;
-        Quiet::can('putenv') && putenv('RES_OPTIONS=timeout:1 attempts:1');
-        try {
-            $curl = curl_init($address);
-            curl_setopt_array($curl, $options);
-            curl_exec($curl);
-        } finally {
-            Quiet::can('putenv') && putenv($resolver === false ? 'RES_OPTIONS' : "RES_OPTIONS=$resolver");
-        }
+        $curl = curl_init($address);
+        curl_setopt_array($curl, $options);
+        curl_exec($curl);
         $error = curl_errno($curl);
         return [
             'status' => (int) curl_getinfo($curl, CURLINFO_RESPONSE_CODE),
