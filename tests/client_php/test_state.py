@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -195,6 +196,32 @@ def test_a_line_whose_last_byte_finds_no_room_counts_once(host: Host, collector:
     host.sleep(DAY)
     host.tick()
     assert uses(collector) == 4
+
+
+def test_a_restored_backup_repeats_only_what_was_in_no_beacon_yet(host: Host, collector: Collector) -> None:
+    """After the return of an older state its beacons are duplicates; the counts that waited in it count once more."""
+    host.count(export=1)
+    host.tick()
+    collector.will_answer(500)
+    host.sleep(DAY)
+    host.count(export=10)
+    host.tick()
+    host.count(export=100)
+    shutil.copytree(host.state, host.folder / "backup")
+    host.sleep(DAY)
+    host.tick()
+    host.count(export=1000)
+    host.sleep(DAY)
+    host.tick()
+    assert uses(collector) == 1111
+    shutil.rmtree(host.state)
+    (host.folder / "backup").rename(host.state)
+    host.tick()
+    host.count(export=10000)
+    host.sleep(DAY)
+    host.tick()
+    assert uses(collector) == 11111 + 100
+    assert len({beacon["install_id"] for beacon in collector.beacons}) == 1
 
 
 def test_the_install_can_name_itself(host: Host, collector: Collector) -> None:
