@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from datetime import datetime
 from itertools import islice
 
 import msgspec
@@ -17,7 +16,7 @@ from collector.spool import Spool, Unavailable
 from warehouse.engine import Engine, EngineError
 from warehouse.licensing import key_holders, registry, state_rows
 from warehouse.licensing.judge import Judge
-from warehouse.licensing.state_rows import Pair
+from warehouse.licensing.state_rows import Pair, ReadRows
 from warehouse.server_users import ServerUser
 
 # Installs judged at once: a second of work, during which the loader waits.
@@ -66,8 +65,8 @@ class Judging:
         self._imported_at = self._held_since = float("-inf")
         self._noted_at = self._ready_at = self._pass_at = float("-inf")
         self._place: Pair | None = None
-        # Up to when the present pass deletes the states that it has written anew; None if it only judges.
-        self._read_before: datetime | None = None
+        # What the present pass deletes when it has written the states anew; None if it only judges.
+        self._read: ReadRows | None = None
         # Whether another pass must write the states, because the clock has not settled.
         self._postponed = False
 
@@ -169,16 +168,16 @@ class Judging:
                 return False
             self._place = START
         if self._place == START:
-            due = state_rows.read_before(self._reader)
+            due = state_rows.read_by_pass(self._reader)
             self._postponed = due is not None and not self._settled()
-            self._read_before = None if self._postponed else due
+            self._read = None if self._postponed else due
             self._judge.unreadable.clear()
         pairs = state_rows.after(self._reader, self._place, MOST)
-        self._judge.judge(pairs, leave, held=self._held, write=self._read_before is not None)
+        self._judge.judge(pairs, leave, held=self._held, write=self._read is not None)
         if len(pairs) < MOST:
-            self._postponed |= self._read_before is not None and not self._settled()  # it was set during the pass
-            if self._read_before is not None and not self._postponed:
-                state_rows.delete(self._engine, self._read_before, self._judge.unreadable)
+            self._postponed |= self._read is not None and not self._settled()  # it was set during the pass
+            if self._read is not None and not self._postponed:
+                state_rows.delete(self._engine, self._read, self._judge.unreadable)
             self._note_unreadable(len(self._judge.unreadable))
             self._place = None
             self._pass_at = self._steady() + (SETTLED_SECONDS if self._postponed else PASS_SECONDS)

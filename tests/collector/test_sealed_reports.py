@@ -28,6 +28,7 @@ from warehouse.licensing import state_rows, states_key
 from warehouse.licensing.judge import Judge
 from warehouse.licensing.state_codec import LEAST
 from warehouse.licensing.state_codec import encode as encoded
+from warehouse.licensing.state_rows import ReadRows
 from warehouse.licensing.states import SOME_TIME, State, trimmed
 from warehouse.migrate import migrate
 
@@ -205,6 +206,42 @@ def test_a_pass_writes_one_row_for_each_install(engine: Engine, tmp_path: Path) 
     assert kept == {"": [40], "203.0.113.9": [2, 20]}
 
 
+def test_what_a_clock_ahead_wrote_is_written_anew_without_its_addresses(engine: Engine, tmp_path: Path) -> None:
+    """When the clock is right again: nobody knows how old an address of a day that has not come is."""
+    ahead = timedelta(days=60)
+    right, wrong = reports([20]), reports([-60])
+    insert_batch(engine, "license", "right", right)
+    insert_batch(engine, "license", "wrong", wrong)
+    age(engine, -int(ahead.total_seconds()) // 3600)
+    pass_over(engine, tmp_path)
+    settled(engine)
+    assert count(engine) == len(INSTALLS)
+    assert count(engine, "written > now()") == 0
+    (state, *_) = state_rows.read(engine, list(states(right))).values()
+    kept = {place.ip: sorted(NOW.timestamp() // 86400 - day for day in days) for (_, place), days in state.seen.items()}
+    assert kept == {"": [-60], "203.0.113.9": [20]}
+
+
+def test_a_pass_deletes_nothing_that_a_clock_ahead_writes_meanwhile(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has not read that."""
+    before, during = reports([20]), reports([1])
+    insert_batch(engine, "license", "before", before)
+    age(engine, -48)
+    delete = state_rows.delete
+
+    def beside(engine: Engine, read: ReadRows, unreadable: Any) -> None:
+        age(engine, -72)
+        insert_batch(engine, "license", "during", during)
+        delete(engine, read, unreadable)
+
+    monkeypatch.setattr(state_rows, "delete", beside)
+    pass_over(engine, tmp_path)
+    settled(engine)
+    assert stored(engine, before) == said([*before, *during])
+
+
 def test_what_a_restriction_seals_says_what_the_states_say(engine: Engine) -> None:
     """Also of days whose time is not kept any more: they come back without it."""
     made = {pair: trimmed(state, NOW) for pair, state in states(reports(range(28, 60))).items()}
@@ -225,7 +262,7 @@ def test_a_pass_that_is_killed_loses_and_doubles_nothing(
     age(engine, 24)
     delete = state_rows.delete
 
-    def killed(engine: Engine, before: datetime, unreadable: object) -> None:
+    def killed(engine: Engine, read: ReadRows, unreadable: object) -> None:
         raise EngineError("killed")
 
     monkeypatch.setattr(state_rows, "delete", killed)

@@ -106,7 +106,7 @@ def test_license_reports_are_forgotten_under_a_clock_that_has_settled(
         nonlocal deleted
         deleted += 1
 
-    monkeypatch.setattr(state_rows, "read_before", lambda reader: clock.wall)
+    monkeypatch.setattr(state_rows, "read_by_pass", lambda reader: clock.wall)
     monkeypatch.setattr(state_rows, "after", lambda reader, place, most: [])
     monkeypatch.setattr(state_rows, "delete", delete)
     judging = Judging(

@@ -21,7 +21,7 @@ from warehouse.licensing.rules import BY_NAME, RULES, shared_key
 from warehouse.licensing.rules.missing_key import MISSING_KEY
 from warehouse.licensing.rules.shared_key import SHARED_KEY
 from warehouse.licensing.state_rows import Pair
-from warehouse.licensing.states import State, trimmed
+from warehouse.licensing.states import State, dated, trimmed
 from warehouse.server_users import ServerUser
 
 INCIDENTS = "license_incidents"
@@ -113,7 +113,7 @@ class Judge:
         found |= self._shared(known, terms)
         gone = install_data.retired(self._engine, "license", {install for (_, install), _ in found}) | set(leave)
         if write:
-            self._write_states({pair: state for pair, state in states.items() if pair[1] not in gone})
+            self._write_states({pair: dated(state, now) for pair, state in states.items() if pair[1] not in gone})
         return self._write(
             {key: finding for key, finding in found.items() if key[0][1] not in gone and key[0] not in held}, now
         )

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,6 +20,18 @@ TABLE = "license_states"
 KEYS = "license_keys"
 # A pass that writes all states anew is due when a row is older.
 DUE_HOURS = 20
+_SECOND = "%Y-%m-%d %H:%M:%S"
+
+
+class ReadRows(NamedTuple):
+    """The rows that a pass has read, by the hour in which they were written.
+
+    `before` is an hour earlier than the start of the pass, because an insert may take that long. Rows up to `newest`
+    that are ahead of the clock were written while it was wrong.
+    """
+
+    before: datetime
+    newest: datetime
 
 
 def insert(engine: Engine, states: Mapping[Pair, State], token: str, least: int = LEAST) -> None:
@@ -134,29 +146,33 @@ def _moment(seconds: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def read_before(engine: Engine) -> datetime | None:
-    """Return up to when a pass that begins now may delete what it has read, None if no pass is due.
+def read_by_pass(engine: Engine) -> ReadRows | None:
+    """Return which rows a pass that begins now may delete when it has read them, None if no pass is due.
 
-    An hour earlier than now, because an insert may take that long. Raises `EngineError`.
+    Raises `EngineError`.
     """
-    ((due, before),) = engine.query(
-        f"SELECT min(written) < now() - INTERVAL {DUE_HOURS} HOUR AND count() > 0, "  # noqa: S608
-        f"toStartOfHour(now()) - INTERVAL 1 HOUR FROM {TABLE}"
+    ((due, before, newest),) = engine.query(
+        f"SELECT count() > 0 AND (min(written) < now() - INTERVAL {DUE_HOURS} HOUR "  # noqa: S608
+        "OR max(written) > now() + INTERVAL 1 HOUR), "
+        f"toStartOfHour(now()) - INTERVAL 1 HOUR, max(written) FROM {TABLE}"
     )
-    return before if due else None
+    return ReadRows(before, newest) if due else None
 
 
-def delete(engine: Engine, before: datetime, unreadable: Collection[Pair] = ()) -> None:
-    """Delete the rows that were written before a time. Does not wait for it. Raises `EngineError`.
+def delete(engine: Engine, read: ReadRows, unreadable: Collection[Pair] = ()) -> None:
+    """Delete the rows that a pass has read. Does not wait for it. Raises `EngineError`.
 
     The rows of `unreadable` installs stay for as long as addresses are kept, which they may have; of too many installs
     to name, all rows stay.
     """
-    condition = f"written < '{before:%Y-%m-%d %H:%M:%S}'"
+    # What came during the pass is not ahead, however long the pass took.
+    ((ahead,),) = engine.of(TABLE).query("SELECT toStartOfHour(now()) + INTERVAL 1 HOUR")
+    written_ahead = f"written > '{ahead:{_SECOND}}' AND written <= '{read.newest:{_SECOND}}'"
+    condition = f"(written < '{read.before:{_SECOND}}' OR {written_ahead})"
     if installs := {install for _, install in unreadable}:
         named = f"install NOT IN ({', '.join(map(str, sorted(installs)))})" if len(installs) <= PORTION else "0"
-        oldest = before - timedelta(days=ADDRESS_DAYS)
-        condition += f" AND ({named} OR written < '{oldest:%Y-%m-%d %H:%M:%S}')"
+        oldest = read.before - timedelta(days=ADDRESS_DAYS)
+        condition += f" AND ({named} OR written < '{oldest:{_SECOND}}')"
     statement = f"ALTER TABLE {engine.of(TABLE).altered(TABLE)} DELETE WHERE {condition}"
     engine.of(TABLE).command(statement, {**UNLOGGED, "mutations_sync": 0})
 

@@ -135,6 +135,20 @@ def trimmed(state: State, now: datetime) -> State:
     return State(seen, {status: time for status, time in state.since.items() if status in statuses})
 
 
+def dated(state: State, now: datetime) -> State:
+    """Return a state without the addresses of days that have not come: a clock that was ahead hides their age."""
+    tomorrow = _day(now) + 1
+    seen: dict[tuple[Report, Place], Days] = {}
+    for (report, place), days in state.seen.items():
+        if max(days) <= tomorrow:
+            _add(seen, (report, place), days)
+            continue
+        _add(seen, (report, NOWHERE), {day: number for day, number in days.items() if day > tomorrow})
+        if kept := {day: number for day, number in days.items() if day <= tomorrow}:
+            _add(seen, (report, place), kept)
+    return State(seen, state.since)
+
+
 def _without_times(seen: dict[tuple[Report, Place], Days], before: int) -> dict[tuple[Report, Place], Days]:
     """Return the reports without the times of days before `before` that have the report of the days around them alone.
 
