@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import click
 
@@ -76,22 +76,29 @@ def cli() -> None:
 @cli.command()
 def serve() -> None:
     """Run collector, loader and dashboard until Ctrl-C or SIGTERM."""
-    _serve(load_settings())
+    settings = load_settings()
+    _serve(settings, *_take_home(settings))
 
 
-def _serve(settings: Settings) -> NoReturn:
-    from collector.country import lookup
-    from collector.spool import Spool
+def _take_home(settings: Settings) -> tuple[Home, IO[bytes]]:
+    """Return the home and the lock that holds it. Exits if its parts could not start, or raises `HomeError`."""
     from pharos.serve import hold_home, meet
-    from pharos.serve import serve as run
 
     if meet(settings.collector_bind, settings.dashboard_bind):
         fail("PHAROS_COLLECTOR_BIND and PHAROS_DASHBOARD_BIND are the same port: give one of them another")
     home = open_home(settings, service=True)
     lock = hold_home(settings, home)
-    home.root_secret(settings)  # a wrong one stops the start here, not in each part
     _check_bind("COLLECTOR", settings.collector_bind)
     _check_bind("DASHBOARD", settings.dashboard_bind)
+    return home, lock
+
+
+def _serve(settings: Settings, home: Home, lock: IO[bytes]) -> NoReturn:
+    from collector.country import lookup
+    from collector.spool import Spool
+    from pharos.serve import serve as run
+
+    home.root_secret(settings)  # a wrong one stops the start here, not in each part
     lookup(settings)
     watch(settings, home)
     Spool(home.spool).close()  # the parts start at the same time, and none may find it half made
@@ -341,10 +348,11 @@ def demo(installs: int, days: int, seed: int) -> None:
 
     settings = load_settings()
     lookup(settings)  # a database that cannot be read stops the start before the fleet is made
+    home, lock = _take_home(settings)
     with click.progressbar(length=installs * days, label="a synthetic fleet", file=sys.stderr) as bar:
         try:
             today = datetime.now(UTC).date()
-            fill(settings, open_home(settings, existing=False), seed, installs, days, today, bar.update)
+            fill(settings, home, seed, installs, days, today, bar.update)
         except EngineError as error:
             fail(str(error))
-    _serve(settings)
+    _serve(settings, home, lock)

@@ -1,6 +1,7 @@
 """`pharos demo`: a synthetic fleet goes into a home and a database of its own."""
 
 import os
+import socket
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,3 +58,22 @@ def test_a_server_that_does_not_answer_gets_no_fleet(tmp_path: Path) -> None:
     done = pharos(tmp_path / "home", "demo", PHAROS_CLICKHOUSE_URL="http://127.0.0.1:9/pharos")
     assert (done.returncode, done.stderr.splitlines()[-1].startswith("pharos: ")) == (1, True), done.stderr
     assert not (tmp_path / "home" / "synthetic").exists()
+
+
+def test_a_second_one_over_a_home_fills_nothing(tmp_path: Path) -> None:
+    """It says that the first one runs, which may still be filling. So does one whose address is in use."""
+    home = Home(tmp_path / "home")
+    with home.lock("serve"):
+        done = pharos(home.path, "demo", "--installs", "3", "--days", "2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"pharos: Pharos is already running with the home {home.path} (another process holds serve.lock): "
+        "stop it first\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        bind = f"127.0.0.1:{other.getsockname()[1]}"
+        done = pharos(home.path, "demo", "--installs", "3", "--days", "2", PHAROS_COLLECTOR_BIND=bind)
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"pharos: PHAROS_COLLECTOR_BIND {bind} cannot be used")
+    assert not home.spool.exists()
+    assert not home.synthetic.exists()
