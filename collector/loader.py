@@ -54,8 +54,10 @@ STOP_SECONDS = 5.0
 RETENTION_SECONDS = 86400.0
 RIGHTS_RETRY_SECONDS = 5.0
 DEVELOPMENT_RETRY_SECONDS = 5.0
-# When no beacon arrives, the spool's log keeps the rows of both planes side by side for at most this long.
+# The spool's log keeps the rows of both planes side by side for at most this long when no beacon arrives, and else for
+# `BUSY_CLEAR_SECONDS`: emptying it holds up the collector.
 CLEAR_SECONDS = 10.0
+BUSY_CLEAR_SECONDS = 60.0
 
 log = logging.getLogger("pharos.loader")
 
@@ -242,16 +244,17 @@ class Loader:
         if now - self._fresh_at >= (FRESHNESS_SECONDS if idle else FRESHNESS_SECONDS / 5):
             self._tell_freshness(began)
             self._fresh_at = now
-        if idle and now - self._forgot_at >= FORGET_SECONDS:
+        if now - self._forgot_at >= FORGET_SECONDS:
             self._spool.forget_limits(wall)
             self._spool.forget_rejections((datetime.fromtimestamp(wall, UTC) - KEPT_REJECTIONS).date().isoformat())
             self._store.forget(wall)
             self._forgot_at, self._to_clear = now, True
-        if idle and self._to_clear and now - self._cleared_at >= CLEAR_SECONDS:
+        if self._to_clear and now - self._cleared_at >= (CLEAR_SECONDS if idle else BUSY_CLEAR_SECONDS):
             with suppress(Unavailable):  # the disk is full: try again later
                 self._to_clear = not self._spool.checkpoint()
-            self._cleared_at = now
-        if idle and now - self._filled_at >= FILL_SECONDS:
+            # While a collector reads the log, it is not emptied: under load soon again, or that may never be.
+            self._cleared_at = now if idle or not self._to_clear else now - BUSY_CLEAR_SECONDS + CLEAR_SECONDS
+        if now - self._filled_at >= FILL_SECONDS:
             self._filled_at = now
             fill(self._engine)
         if self._age.settled() and now - self._retained_at >= RETENTION_SECONDS:

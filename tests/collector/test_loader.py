@@ -376,5 +376,30 @@ def test_freshness_and_housekeeping_follow_a_clock_that_steps(
             assert forgotten == [clock.wall]
 
 
+def test_beacons_without_a_pause_stop_no_housekeeping(
+    spool: Spool, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In each hour, and the log of the spool each minute; soon again if a collector was reading it."""
+    clock = Clock()
+    forgotten: list[float] = []
+    filled: list[float] = []
+    emptied: list[float] = []
+
+    def checkpoint(spool: Spool) -> bool:
+        emptied.append(clock.steady)
+        return len(emptied) != 3
+
+    monkeypatch.setattr(RequestStore, "forget", lambda store, now: forgotten.append(clock.steady))
+    monkeypatch.setattr("collector.loader.fill", lambda engine: filled.append(clock.steady))
+    monkeypatch.setattr(Spool, "checkpoint", checkpoint)
+    loader = Loader(spool, cast(Engine, engine), lambda: clock.wall, lambda: clock.steady)
+    for number in range(int(2.5 * FORGET_SECONDS / 5)):
+        spool.store(rows(number), clock.wall)
+        loader.step()
+        clock.pass_by(5.0)
+    assert forgotten == filled == [0, FORGET_SECONDS, 2 * FORGET_SECONDS]
+    assert emptied[:5] == [0, 60, 120, 130, 190]
+
+
 def _epoch(text: str) -> float:
     return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
