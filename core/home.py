@@ -76,8 +76,12 @@ class Home:
 
     def why_not_writable(self) -> str:
         """Return why the home is not writable."""
-        read_only = os.statvfs(self.path).f_flag & os.ST_RDONLY
-        why = "its file system is read-only" if read_only else f"it belongs to {user_name(self.path.stat().st_uid)}"
+        if os.statvfs(self.path).f_flag & os.ST_RDONLY:
+            return f"{self.path} cannot be written: its file system is read-only"
+        if (owner := self.path.stat().st_uid) == os.geteuid():
+            return f"{self.path} cannot be written: run chmod 700 {self.path}"
+        name, own = user_name(owner), user_name(os.geteuid())
+        why = f"it belongs to {name}: run Pharos as {name}, or give it to {own} with chown -R"
         return f"{self.path} cannot be written: {why}"
 
     def lock(self, name: str, wait: float = LOCK_SECONDS) -> IO[bytes]:

@@ -1,5 +1,6 @@
 """The `pharos` command line."""
 
+import errno
 import logging.config
 import os
 import sqlite3
@@ -22,6 +23,8 @@ from core.home import Home, HomeError, put
 from core.settings import Bind, SettingError, Settings
 from pharos.context import fail, load_settings, open_home, require_tables
 
+_FULL = "no space is left on the disk of the home, or of the file that is written: free some, then try again"
+
 
 def main() -> None:
     """Run the command line. An error that the user can fix is one line on stderr and exit status 1."""
@@ -31,8 +34,13 @@ def main() -> None:
         fail(str(error))
     # Errors of the machine: a full or read-only disk, a file that is damaged or not accessible.
     except sqlite3.Error as error:
+        # An error of the module, such as "database is closed", has no code.
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL:
+            fail(_FULL)
         fail(f"a file of the home cannot be used: {error}")
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT) and not error.filename:
+            fail(_FULL)
         fail(f"{error.filename or 'the machine'}: {error.strerror}")
 
 

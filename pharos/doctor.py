@@ -57,7 +57,8 @@ def checks(environ: Mapping[str, str]) -> Iterator[Check]:
         return
     home = Home(settings.home, make=False)
     yield (found := _home(home))
-    if not found.ok and not os.path.isdir(home.path):  # noqa: PTH112 - never raises
+    # Without the right to enter it, no check could see what is in it.
+    if not found.ok and not (os.path.isdir(home.path) and os.access(home.path, os.R_OK | os.X_OK)):  # noqa: PTH112
         return
     yield _secret(settings, home)
     yield _credentials(home)
@@ -222,7 +223,7 @@ def _space(home: Home) -> Check:
     try:
         check_space(_existing(home))
     except Unavailable as error:
-        return Check("space", False, str(error))
+        return Check("space", False, f"{error} at {home.path}; the collector accepts no beacons until there is more")
     return Check("space", True, "enough")
 
 
@@ -320,7 +321,8 @@ def _answers(server: Engine) -> Check:
     try:
         return Check("engine", True, f"server{planes}, ClickHouse {server.version()}")
     except EngineError as error:
-        return Check("engine", False, str(error))
+        setting = "PHAROS_LICENSE_CLICKHOUSE_URL" if server.planes == ("license",) else "PHAROS_CLICKHOUSE_URL"
+        return Check("engine", False, f"{str(error).rstrip('.')}; the address and the login are in {setting}")
 
 
 def _grants(engine: Engine) -> Check:

@@ -48,6 +48,12 @@ RESTART_SECONDS = (0.5, 15.0)
 ORPHAN_SECONDS = 10.0
 # A loader that has run for this long does not fail at its start.
 STEADY_SECONDS = 5.0
+# What to do when an address cannot be listened on.
+_HINTS = {
+    errno.EADDRNOTAVAIL: ": no network interface of this machine has it",
+    errno.EADDRINUSE: ": stop the program that listens there, or set another port",
+    errno.EACCES: ": a port below 1024 needs rights that this user does not have; set another one behind a proxy",
+}
 
 log = logging.getLogger("pharos.serve")
 
@@ -264,8 +270,7 @@ def cannot_listen(bind: Bind) -> str:
         try:
             probe.bind((bind.host, bind.port))
         except OSError as error:
-            hint = ": no network interface of this machine has it" if error.errno == errno.EADDRNOTAVAIL else ""
-            return (error.strerror or str(error)).lower() + hint
+            return (error.strerror or str(error)).lower() + _HINTS.get(error.errno or 0, "")
     return ""
 
 

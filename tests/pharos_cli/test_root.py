@@ -84,6 +84,26 @@ def others(folder: Path) -> list[str]:
     return [str(path) for path in folder.rglob("*") if path.lstat().st_uid != SERVICE.pw_uid]
 
 
+@pytest.mark.skipif(not CAN_RUN, reason="the user of the service cannot run this Python")
+@pytest.mark.parametrize("mode", [0o700, 0o755])
+def test_the_home_of_another_user_is_said_with_the_cure(folder: Path, mode: int) -> None:
+    """In one line, and the doctor ends there if it cannot look into the home."""
+    home = folder / "home"
+    home.mkdir()
+    home.chmod(mode)
+    said = (
+        f"{home} cannot be written: it belongs to root: run Pharos as root, or give it to {SERVICE.pw_name} "
+        "with chown -R\n"
+    )
+    for words in (("keys", "list"), ("serve",)):
+        done = as_service(home, *words)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"pharos: {said}")
+    done = as_service(home, "doctor")
+    assert (done.returncode, "Permission denied" in done.stderr) == (1, False)
+    assert f"FAIL home         {said}" in done.stdout
+    assert len(done.stdout.splitlines()) == 2 or mode == 0o755
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -146,7 +146,10 @@ def test_a_port_in_use_stops_the_start(tmp_path: Path, word: str) -> None:
         bind = f"127.0.0.1:{taken.getsockname()[1]}"
         free = f"127.0.0.1:{free_ports(1)[0]}"
         done = pharos(tmp_path / "home", word, **{f"PHAROS_{part}_BIND": bind, f"PHAROS_{other}_BIND": free})  # type: ignore[arg-type]
-    assert done.stderr == f"pharos: PHAROS_{part}_BIND {bind} cannot be used: address already in use\n"
+    assert done.stderr == (
+        f"pharos: PHAROS_{part}_BIND {bind} cannot be used: address already in use: "
+        "stop the program that listens there, or set another port\n"
+    )
     assert done.returncode == 1
 
 

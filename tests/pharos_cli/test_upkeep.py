@@ -24,6 +24,7 @@ from pharos.cli import cli
 from pharos.context import require_tables
 from tests.collector.mmdb import mmdb
 from tests.collector.sample import beacon
+from tests.collector.small_disk import small_disk
 from tests.end_to_end.system import free_ports
 from tests.pharos_cli.command import pharos
 
@@ -245,6 +246,33 @@ def test_the_doctor_says_that_a_certificate_is_not_trusted(tmp_path: Path) -> No
         server.shutdown()
     assert "FAIL engine       the certificate of the ClickHouse server is not trusted: self" in done.stdout
     assert done.returncode == 1
+
+
+def test_the_doctor_names_the_setting_of_a_server_that_is_away(tmp_path: Path) -> None:
+    """The address itself may be a secret."""
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}/pharos"
+    settings = {"PHAROS_CLICKHOUSE_URL": url, "PHAROS_LICENSE_CLICKHOUSE_URL": url + "_license"}
+    away = "the ClickHouse server does not answer (connection refused); the address and the login are in"
+    done = pharos(tmp_path / "home", "doctor", **settings)  # type: ignore[arg-type]
+    assert f"FAIL engine       {away} PHAROS_CLICKHOUSE_URL\n" in done.stdout
+    assert f"FAIL engine       license plane: {away} PHAROS_LICENSE_CLICKHOUSE_URL\n" in done.stdout
+
+
+def test_a_full_disk_is_said_with_the_cure(tmp_path: Path) -> None:
+    """By each command that writes, in one line, and by the doctor."""
+    full = "no space is left on the disk of the home, or of the file that is written: free some, then try again"
+    with small_disk(tmp_path / "disk", 8) as disk:
+        home = Home(disk.path / "home")
+        pharos(home.path, "keys", "new")
+        disk.fill()
+        for words in (("keys", "new"), ("import", "-"), ("users", "add", "jane", "--role", "admin")):
+            done = pharos(home.path, *words, given=json.dumps(beacon()).encode())
+            assert (done.returncode, done.stderr.splitlines()[-1]) == (1, f"pharos: {full}")
+        done = pharos(home.path, "doctor")
+    assert (
+        f"FAIL space        the disk is nearly full: 0 MiB free at {home.path}; the collector accepts no" in done.stdout
+    )
 
 
 @pytest.mark.parametrize("words", [("migrate",), ("recount",), ("privacy", "linkage")])
