@@ -124,9 +124,13 @@ class Casework:
             before = past[-1] if past else Revision(
                 wrong.subject, 0, wrong.at, "", "", revisions.OPEN, "", "", Evidence(), ""
             )  # fmt: skip
+            # A resolved case that had come back since was shown as open.
+            case = listing.case(self._engine, wrong.subject) if before.state == revisions.RESOLVED else None
+            back = case is not None and bool(case.evidence.rules) and case.raised > before.at
             try:
                 outcome.done.append(self._write(person, str(wrong.subject), Change(
-                    wrong.subject, wrong.revision, person.name, before.state, before.assignee, "", UNDONE,
+                    wrong.subject, wrong.revision, person.name, revisions.OPEN if back else before.state,
+                    before.assignee, "", UNDONE,
                     before.evidence, outcome.change,
                 )))  # fmt: skip
             except Conflict as conflict:
