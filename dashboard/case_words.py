@@ -36,15 +36,15 @@ def grades(of: Iterable[str] = GRADES) -> str:
     return f"{'; '.join(f'{GRADES[one]}: {GRADE_HINTS[one]}' for one in of if one in GRADES)}."
 
 
-# What a state means that nobody gave the case.
+# What the states mean that a case also has when nobody chose them.
 STATE_HINTS = {
-    "disputed": "the server's owner says otherwise, and the flag is paused",
+    "disputed": "the server's owner says otherwise, and the flag is paused; or a colleague chose it, which pauses none",
     "cleared": "no flag holds any more, and nobody had done anything about it",
 }
 
 
 def states() -> str:
-    """What the states mean that nobody gives a case, and which cases are closed, as sentences."""
+    """What the states mean that a case also has when nobody chose them, and which cases are closed, as sentences."""
     closed = ", ".join(text.lower() for state, text in STATES.items() if state in {*CLOSED, CLEARED})
     return f"{'; '.join(f'{STATES[one]}: {text}' for one, text in STATE_HINTS.items())}. Closed cases are: {closed}."
 

@@ -1,18 +1,21 @@
 """What the page of a case says of the installs that share a key."""
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from dashboard.case_words import STATES, states
 from dashboard.casework import Opened
 from dashboard.pages.case.evidence import evidence
 from dashboard.pages.case.installs import installs, key_look_up
 from dashboard.pages.case.timeline import timeline
-from dashboard.pages.case.work import head
+from dashboard.pages.case.work import head, work
 from warehouse.cases.dossier import Dossier, Flagged, Reported
 from warehouse.cases.listing import Case
+from warehouse.cases.revisions import STATES as STORED
 from warehouse.cases.revisions import Evidence
 from warehouse.cases.subjects import Subject
 
@@ -158,3 +161,13 @@ def test_what_cannot_be_read_is_said_where_it_is_missing() -> None:
     assert "Reports are missing here" in shown(timeline(case, seconds=True))
     assert "Installs that used the key" not in shown(head(case))
     assert "Installs that used the key" in shown(head(opened({2: 9}, {})))
+
+
+def test_each_state_that_can_be_chosen_is_explained_beside_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But open. A dispute that a colleague notes pauses no flag: only the owner's statement does."""
+    monkeypatch.setattr(sys.modules[work.__module__], "csrf_token", lambda: "")
+    text = shown(work(opened({2: 9}, {}), "eve", ["eve"]))
+    for state in STORED:
+        assert state == "open" or STATES[state] in text.partition("Pharos knows no customer")[2], state
+    assert "Only a statement of the server's owner pauses the flag." in text
+    assert "or a colleague chose it, which pauses none" in states()

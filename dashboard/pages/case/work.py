@@ -88,7 +88,8 @@ def work(opened: Opened, who: str, people: Sequence[str]) -> html.Section:
         "Pharos knows no customer. Check a customer's license key below, write to them from your own system, and "
         "choose Contacted here.",
         "Watching: wait for more reports. Resolved: it was real and is settled. Dismissed: there is an innocent "
-        "explanation. A resolved or dismissed case comes back with new evidence.",
+        "explanation. A resolved or dismissed case comes back with new evidence. Disputed: the customer disagrees. "
+        "Only a statement of the server's owner pauses the flag.",
     ]
     return html.Section(
         [html.H2("Decide"), form, *(html.P(hint, className="card-note") for hint in hints)],
