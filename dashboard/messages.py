@@ -268,9 +268,9 @@ def no_feature_selected() -> html.Div:
     return _empty("No feature chosen", "Choose a feature on the page Features.")
 
 
-def none_to_review(module: str) -> html.Div:
-    """For a license query without rows."""
-    where = f' of the module "{module}"' if module else ""
+def none_to_review(module: str, key: str = "") -> html.Div:
+    """For a license query without rows. `key` is the pseudonym of the key that it asked for."""
+    where = (f' of the module "{module}"' if module else "") + (f" that has reported the key {key}" if key else "")
     text = f"No install{where} reports the selected license status. Flags are of installs with any status."
     return _empty("No install with this status", text)
 

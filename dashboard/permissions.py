@@ -89,7 +89,9 @@ PAGES = (
             "undo",
         ),
     ),
-    Page("licensing", "/licensing/installs", "Installs", LICENSING, "Licensing", ("module",), ("status", "after")),
+    Page(
+        "licensing", "/licensing/installs", "Installs", LICENSING, "Licensing", ("module",), ("status", "key", "after")
+    ),
     Page("trends", "/licensing/trends", "Trends", LICENSING, "Licensing", ("module", "range")),
     Page(
         "case",

@@ -88,7 +88,9 @@ def register(page: Page, dash_app: Dash, callbacks: Callbacks, data: DataSource)
             )
         if not rows:
             known = data.audited_licensing.any_install()
-            return Instead(messages.none_to_review(module) if known else messages.no_beacons_yet())
+            return Instead(
+                messages.none_to_review(module, query.get("key", "")) if known else messages.no_beacons_yet()
+            )
         csv = {"fileName": csv_name("licensing", None, module), "allColumns": True}
         return [_row(row) for row in rows], csv, _note(len(rows), page.path, search, cursor)
 
@@ -149,6 +151,9 @@ def _note(rows: int, path: str, search: str, cursor: str | None) -> list[Any]:
     """The text below the grid, with links to the next installs and to the first ones."""
     text = "each the latest report of an install for a module. Times are UTC. IP addresses are kept 30 days."
     parts: list[Any] = [f"{plural(rows, 'row')}, {text}"]
+    if key := parameter(search, "key"):
+        href = link(path, search, {"key": "", "after": ""})
+        parts += [f" Only installs that have reported the key {key}: ", dcc.Link("show all", href=href), "."]
     if cursor:
         parts += [" There may be others: ", dcc.Link("show the next", href=link(path, search, {"after": cursor})), "."]
     if parameter(search, "after"):
@@ -159,7 +164,7 @@ def _note(rows: int, path: str, search: str, cursor: str | None) -> list[Any]:
 def _query(search: str | None) -> dict[str, str]:
     """The query of the license plane that the page's address stands for."""
     given = {name: values[-1] for name, values in parse_qs((search or "").removeprefix("?")).items()}
-    more = {"module": given.get("module", ""), "cursor": given.get("after", "")}
+    more = {"module": given.get("module", ""), "key": given.get("key", ""), "cursor": given.get("after", "")}
     return {"status": given.get("status", "!licensed"), **{name: value for name, value in more.items() if value}}
 
 

@@ -89,6 +89,9 @@ def test_the_list_of_installs_is_one_click_away() -> None:
     text = shown(installs(case, seconds=True))
     assert "/licensing/installs?module=invoice_pro&status=licensed,unlicensed" in text
     assert "All installs of invoice_pro that report licensed or unlicensed" in text
+    assert "module=invoice_pro&status=licensed,unlicensed&key=0000000000000009" in text, "also others with the key"
+    several = replace(case, dossier=replace(case.dossier, registered={8: None, 9: None}))
+    assert "key=" not in shown(installs(several, seconds=True))
     nothing = replace(case, dossier=replace(case.dossier, installs=[], others=[]))
     assert "/licensing/installs" not in shown(installs(nothing, seconds=True))
 

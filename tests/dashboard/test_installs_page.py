@@ -57,6 +57,20 @@ def test_the_flags_of_a_row_lead_to_their_cases(visit: Visit, monkeypatch: pytes
     assert row["cases"] == [f"/licensing/{case}" for case in cases.values()]
 
 
+def test_the_installs_of_a_key(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The address names its pseudonym. The page says so, and leads to all."""
+    installs = answered(monkeypatch, found=2, pages=1)
+    answer = fill(visit("licensing"), "licensing-rows", "?status=licensed&key=00000000deadbeef&after=")
+    assert installs.asked[0]["key"] == "00000000deadbeef"
+    assert "Only installs that have reported the key 00000000deadbeef" in note(answer)
+    assert "'href': '/licensing/installs?status=licensed'" in note(answer)
+    assert "Only installs" not in note(fill(visit("licensing"), "licensing-rows"))
+    answered(monkeypatch, found=0, pages=1)
+    monkeypatch.setattr(licensing, "any_install", lambda engine: True)
+    empty = fill(visit("licensing"), "licensing-rows", "?key=00000000deadbeef")
+    assert "No install that has reported the key 00000000deadbeef reports the selected" in str(empty)
+
+
 def test_short_pages_are_joined_to_one(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until there are no others. Then nothing more is offered."""
     answered(monkeypatch, 3, 4)

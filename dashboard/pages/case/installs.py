@@ -42,8 +42,17 @@ def installs(opened: Opened, *, seconds: bool) -> html.Section:
     elif known.registered:
         parts.append(html.P("No other install of the module reported the key.", className="card-note"))
     if known.installs:
+        if len(known.registered) == 1:
+            parts.append(_list_of_key(module, [*known.installs, *known.others], next(iter(known.registered))))
         parts.append(_list_of_them(module, sorted({report.status for report in known.installs})))
     return html.Section(parts, className="card", **{"aria-label": "Installs"})
+
+
+def _list_of_key(module: str, reports: Sequence[Reported], key: int) -> html.P:
+    """The way to the list of the installs that have reported the key, with the address of each."""
+    statuses = ",".join(sorted({report.status for report in reports}))
+    href = link("/licensing/installs", "", {"module": module, "status": statuses, "key": f"{key:016x}"})
+    return html.P(dcc.Link("Addresses of the installs that used this key", href=href), className="card-note")
 
 
 def _list_of_them(module: str, statuses: Sequence[str]) -> html.P:
