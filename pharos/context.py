@@ -61,6 +61,16 @@ def require_tables(home: Home) -> None:
         )
 
 
+def left_behind(home: Home) -> str:
+    """Return a warning if a home that is used with a ClickHouse server has tables of the embedded engine, else ""."""
+    if not home.engine.exists():
+        return ""
+    return (
+        f"the tables in {home.engine} are not read, because PHAROS_CLICKHOUSE_URL is set: to bring them along, make a "
+        "backup without it and restore that with it into a new home (README, Backup); or delete that folder"
+    )
+
+
 def become_home_owner(settings: Settings, folder: Path | None = None, *, service: bool = False) -> None:
     """As root, continue as the user that owns the home, and give the new `folder` to that user. Raises `HomeError`.
 

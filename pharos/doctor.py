@@ -24,7 +24,7 @@ from core.outbox import Outbox, OutboxError
 from core.owner import user_name
 from core.settings import Bind, SettingError, Settings
 from pharos.checks import Check
-from pharos.context import become_home_owner
+from pharos.context import become_home_owner, left_behind
 from warehouse import retention
 from warehouse.engine import Engine, EngineError
 from warehouse.export_socket import ExportClient
@@ -297,6 +297,8 @@ def _embedded(settings: Settings, home: Home) -> Iterator[Check]:
 
 
 def _server(settings: Settings, home: Home) -> Iterator[Check]:
+    if warning := left_behind(home):
+        yield Check("engine", True, f"warning: {warning}")
     try:
         engine = Engine(settings, home)
     except EngineError as error:

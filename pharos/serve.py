@@ -23,6 +23,7 @@ from core import hang_up, parts, stop_signals
 from core.catalog import watch
 from core.home import Home
 from core.settings import Bind, Settings
+from pharos.context import left_behind
 from warehouse.engine import Engine
 from warehouse.export_socket import ExportServer
 from warehouse.licensing.judge import Judge
@@ -110,6 +111,8 @@ def load(settings: Settings, home: Home) -> None:
         signal.signal(number, end)
     stop_signals.release()
     lock = home.lock("loader")
+    if warning := left_behind(home):
+        log.warning("%s", warning)
     engine = Engine(settings, home)
     spool = Spool(home.spool)
     make_loader(settings, home, spool, engine).run(stop)

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import signal
 import sqlite3
 import ssl
 import subprocess
@@ -11,6 +12,7 @@ import threading
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
@@ -19,7 +21,8 @@ from collector.rights.request_store import RequestStore
 from collector.spool import Loading, Spool
 from core.home import Home
 from core.outbox import Outbox
-from pharos import doctor
+from core.settings import Settings
+from pharos import doctor, serve
 from pharos.cli import cli
 from pharos.context import require_tables
 from tests.collector.mmdb import mmdb
@@ -188,6 +191,25 @@ def test_a_lost_folder_of_the_engine_stops_the_dashboard(tmp_path: Path) -> None
     (home / "clickhouse").mkdir()
     done = pharos(home, "dashboard", PHAROS_DASHBOARD_BIND="198.51.100.1:8050")
     assert "198.51.100.1:8050 cannot be used" in done.stderr  # the next check: the folder is no fault any more
+
+
+def test_figures_that_stay_behind_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who only sets the URL of a server begins anew there: the doctor and the loader's log say how to bring them."""
+    home = Home(tmp_path / "home")
+    (port,) = free_ports(1)
+    url = f"http://127.0.0.1:{port}/pharos"
+    settings = Settings(home=home.path, clickhouse_url=url)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)  # of this process
+    monkeypatch.setattr(serve, "make_loader", lambda *_: SimpleNamespace(run=lambda stop: None))
+    told = f"the tables in {home.engine} are not read"
+    for stays in (False, True):
+        if stays:
+            home.engine.mkdir()
+        assert (told in pharos(home.path, "doctor", PHAROS_CLICKHOUSE_URL=url).stdout) is stays
+        serve.load(settings, home)
+        assert (told in caplog.text) is stays
 
 
 HALF_MADE = {
