@@ -151,7 +151,7 @@ QUESTIONS: dict[str, Schema] = {
         feature=_MAYBE_TEXT,
         of={
             **_INSTALLS,
-            "description": "Installs that meet the filters and report features. Others count too if they are fewer than k.",
+            "description": "Installs that meet the filters and report features, or all where fewer than k do not.",
         },
         suppressed=_SUPPRESSED,
         rows=rows(
