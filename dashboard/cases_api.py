@@ -10,9 +10,10 @@ from flask import Blueprint, Response, g, request
 
 from core.credentials import Token
 from dashboard.casework import Casework, Decision, NoSuchCase, Opened, Person
+from dashboard.innocent import explanations
 from dashboard.permissions import CASES
 from dashboard.problems import Problem, json_answer, problem_answer
-from warehouse.cases.dossier import Flagged, Reported
+from warehouse.cases.dossier import Dossier, Flagged, Reported
 from warehouse.cases.listing import DEFAULT_LIMIT, MOST, Case
 from warehouse.cases.revisions import Conflict, Revision
 from warehouse.licensing.state_codec import Unreadable
@@ -168,7 +169,7 @@ def answer_of(opened: Opened, *, seconds: bool) -> dict[str, Any]:
         raise Unreadable(known.unreadable)
     return {
         **_case(opened.case, spelled),
-        "flags": [_flag(flag, spelled) for flag in known.flags],
+        "flags": [_flag(known, flag, spelled) for flag in known.flags],
         "in_question": [_reported(report, spelled) for report in known.installs],
         "others": [_reported(report, spelled) for report in known.others],
         "revisions": [_revision(made, spelled) for made in opened.revisions],
@@ -184,7 +185,7 @@ def answer_of(opened: Opened, *, seconds: bool) -> dict[str, Any]:
     }
 
 
-def _flag(flag: Flagged, spelled: Spelled) -> dict[str, Any]:
+def _flag(known: Dossier, flag: Flagged, spelled: Spelled) -> dict[str, Any]:
     return {
         "id": f"{flag.install:016x}",
         "rule": flag.rule,
@@ -196,6 +197,7 @@ def _flag(flag: Flagged, spelled: Spelled) -> dict[str, Any]:
         "reach": flag.reach,
         "pieces": [{"text": text, "grade": grade} for text, grade in flag.pieces],
         "why": flag.why,
+        "innocent": explanations(known, flag),
     }
 
 

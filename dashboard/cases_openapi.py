@@ -59,6 +59,7 @@ SCHEMAS: dict[str, Schema] = {
         flags=rows(
             id=_TEXT, rule=_TEXT, event=_TEXT, at=_TIME, since=_TIME, severity=_TEXT, grade=_TEXT, reach=_NUMBER,
             pieces=rows(text=_TEXT, grade=_TEXT), why=_TEXT,
+            innocent={"type": "array", "items": _TEXT, "description": "What else may explain it."},
         ),
         in_question=_INSTALLS,
         others={**_INSTALLS, "description": "Other installs that reported the same key."},

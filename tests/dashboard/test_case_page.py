@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dashboard.case_words import STATES, states
+from dashboard.cases_api import answer_of
 from dashboard.casework import Opened
 from dashboard.pages.case.evidence import evidence
 from dashboard.pages.case.installs import installs, key_look_up
@@ -128,6 +129,18 @@ def test_an_active_key_is_the_first_explanation_of_an_unlicensed_install() -> No
             assert told.index("has its key as active") < told.index("a new customer")
     shared = replace(case.dossier, registered={9: "active, for 1 install"})
     assert "has its key as active" not in shown(evidence(shared, NOW.date()))
+
+
+def test_the_file_of_a_case_explains_as_much_as_its_page() -> None:
+    """Each flag has the explanations that stand beside it, with what the registry says of the key."""
+    case = opened({2: 9}, {})
+    unlicensed = replace(case.dossier.flags[0], rule="unlicensed")
+    known = replace(case.dossier, flags=[unlicensed], registered={9: "active, for 1 install"})
+    (flag,) = answer_of(replace(case, dossier=known), seconds=True)["flags"]
+    page = shown(evidence(known, NOW.date()))
+    assert "has its key as active" in flag["innocent"][0]
+    assert len(flag["innocent"]) > 2
+    assert all(repr(text) in page for text in flag["innocent"])
 
 
 def test_a_key_whose_end_has_no_date_may_have_died_lately() -> None:

@@ -6,17 +6,13 @@ from dash import html
 
 from dashboard.case_words import GRADES, SEVERITIES, badge, grades, rule
 from dashboard.formatting import day, plural
+from dashboard.innocent import explanations
 from warehouse.cases.dossier import Dossier, Flagged
 from warehouse.licensing.rules import BY_NAME
-from warehouse.licensing.rules.dead_key import DEAD_KEY, UNDATED
 from warehouse.licensing.rules.shared_key import SHARED_KEY
 
 # An install that has sent nothing for so many days may have been removed.
 SILENT_DAYS = 8
-# A license that its own module does not find may be one that the module fails to check.
-UNCHECKED = ("unlicensed", "lapsed", "flapping")
-ACTIVE = "the license registry has its key as active: the module may only fail to check the license"
-LATELY = "a key that died only shortly before that import: what the install claimed until then may have been right"
 
 
 def evidence(known: Dossier, today: date) -> html.Section:
@@ -24,13 +20,10 @@ def evidence(known: Dossier, today: date) -> html.Section:
     by_rule: dict[str, list[Flagged]] = {}
     for flag in known.flags:
         by_rule.setdefault(flag.rule, []).append(flag)
-    active = any((said or "").startswith("active,") for said in known.registered.values())
     holding: list[html.Div] = []
     cleared: list[html.Div] = []
     for name, flags in sorted(by_rule.items()):
-        part = _rule(
-            name, flags, known.measured if name == SHARED_KEY.name else "", active=active and name in UNCHECKED
-        )
+        part = _rule(known, name, flags, known.measured if name == SHARED_KEY.name else "")
         (cleared if all(flag.event == "cleared" for flag in flags) else holding).append(part)
     parts = [html.H2("Evidence"), *_silence(known, today), *holding]
     if cleared:
@@ -51,7 +44,7 @@ def _silence(known: Dossier, today: date) -> list[html.P]:
     return [html.P(f"{who} sent nothing since {since}. Whether the module still runs is not known.", className="dim")]
 
 
-def _rule(name: str, flags: list[Flagged], measured: str, *, active: bool) -> html.Div:
+def _rule(known: Dossier, name: str, flags: list[Flagged], measured: str) -> html.Div:
     holding = [flag for flag in flags if flag.event != "cleared"]
     latest = max(holding or flags, key=lambda flag: (flag.at, flag.install))
     rules = BY_NAME.get(name)
@@ -72,10 +65,7 @@ def _rule(name: str, flags: list[Flagged], measured: str, *, active: bool) -> ht
         for text, grade in (*latest.pieces, *now)
     ]
     held = dict.fromkeys(grade for _, grade in latest.pieces)
-    undated = name == DEAD_KEY.name and any(text.endswith(UNDATED) for text, _ in latest.pieces)
-    first = [*([ACTIVE] if active else []), *([LATELY] if undated else [])]
-    explanations = [*first, *(rules.innocent if rules else ["this rule exists no longer"])]
-    innocent = [html.Li(text) for text in explanations]
+    innocent = [html.Li(text) for text in explanations(known, latest)]
     return html.Div(
         [
             html.Div(title, className="marks"),
