@@ -16,11 +16,14 @@ from dashboard.regions import Instead, fill
 
 MOST = 5000
 CHANNELS = {
-    "page": "Page", "csv": "CSV file", "api installs": "API, installs", "api flags": "API, flags",
+    "page": "Page", "page flags": "Page, flags", "csv": "CSV file", "api installs": "API, installs",
+    "api flags": "API, flags",
     "narrow questions": "API, metrics", "cases": "Page, cases", "cases csv": "CSV file, cases", "case": "Page, case",
     "case json": "JSON file, case", "case changed": "Case changed", "case undone": "Case, undone",
     "key looked up": "Key looked up",
     "keys looked up": "Keys looked up", "api cases": "API, cases", "api case": "API, case",
+    "trends": "Page, trends", "api trends": "API, trends", "cases digest": "E-mail, cases",
+    "webhook": "Webhook", "webhook tested": "Webhook, test",
 }  # fmt: skip
 TEXT = {"filter": "agTextColumnFilter", "floatingFilter": True}
 COLUMNS = [
