@@ -14,12 +14,12 @@ run: .venv/runtime
 demo: .venv/runtime
 	@PHAROS_HOME="$${PHAROS_HOME:-var/demo}" exec $(BIN)/pharos demo
 
-# Most of what the tests take is waiting: five at a time, each file by itself, in the order of tests/conftest.py.
+# Most of what the tests take is waiting: four at a time, each file by itself, in the order of tests/conftest.py.
 test: .venv/development packages
 	@$(MAKE) --no-print-directory --jobs 2 lint compiled
-	$(BIN)/python -m tests.run_again --numprocesses 5 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m tests.run_again --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# Once, beside mypy, which uses one core. Otherwise each of the five would compile all tests by itself.
+# Once, beside mypy, which uses one core. Otherwise each of the four would compile all tests by itself.
 compiled: .venv/development
 	@$(BIN)/python -m pytest --collect-only >/dev/null 2>&1 || true  # what fails is told when they run
 

@@ -213,7 +213,9 @@ def test_a_restored_backup_brings_back_nobody_who_was_erased_since(system: Syste
     assert system.post([mine, *others])[1]["accepted"] == 11
     system.drain()
     assert system.run("backup", "--with-secret", str(tmp_path / "backup")).returncode == 0
-    ticket = system.run("rights", "request", "erase", mine["install_id"]).stdout.decode().strip()
+    asked = system.run("rights", "request", "erase", mine["install_id"])
+    assert asked.returncode == 0, asked.stderr
+    ticket = asked.stdout.decode().strip()
     wait_for(lambda: b'"done"' in system.run("rights", "status", ticket).stdout, "the erasure", 120)
     decisions = tmp_path / "decisions.json"
     decisions.write_bytes(system.run("rights", "decisions").stdout)
