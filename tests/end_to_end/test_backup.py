@@ -216,7 +216,7 @@ def test_a_restored_backup_brings_back_nobody_who_was_erased_since(system: Syste
     asked = system.run("rights", "request", "erase", mine["install_id"])
     assert asked.returncode == 0, asked.stderr
     ticket = asked.stdout.decode().strip()
-    wait_for(lambda: b'"done"' in system.run("rights", "status", ticket).stdout, "the erasure", 120)
+    wait_for(lambda: b'"done"' in system.run("rights", "status", ticket).stdout, "the erasure", 300)
     decisions = tmp_path / "decisions.json"
     decisions.write_bytes(system.run("rights", "decisions").stdout)
     assert mine["install_id"] not in decisions.read_text()
