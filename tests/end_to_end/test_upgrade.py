@@ -80,6 +80,7 @@ def test_a_home_of_the_version_before_is_upgraded_and_the_way_back_is_a_restore(
     checked = System(home, **settings(ROOT)).run("doctor")
     assert checked.returncode == 0, checked.stdout.decode()
     with running_at("", home, **settings(ROOT)) as system:
+        wait_for(lambda: figures(system)["licensing"], "the license reports of the version before to be sealed")
         assert figures(system) == before
         assert system.post(beacon())[0] == 202
         system.drain()

@@ -1,6 +1,9 @@
 """How long requests and their results are stored."""
 
+import secrets
 from typing import cast
+
+import pytest
 
 from collector.loader import FORGET_SECONDS, Loader
 from collector.planes import Planes
@@ -31,6 +34,16 @@ def test_results_and_records_are_forgotten_by_the_loader(spool: Spool) -> None:
         found.append((held is not None, bool(held and held[1])))
     assert found == [(True, True), (True, False), (True, False), (False, False)]
     assert request_status(store, ticket) is None
+
+
+def test_no_ticket_looks_like_an_option(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pharos rights status` takes it as it was told."""
+    drawn = iter(["-" + "h" * 42, "h" * 42 + "-"])
+    monkeypatch.setattr(secrets, "token_urlsafe", lambda length: next(drawn))
+    store = RequestStore(spool)
+    ticket = ask(store, Planes(b"a secret"), INSTALL, "object", "", NONE)
+    assert not ticket.startswith("-")
+    assert request_status(store, ticket)
 
 
 def _hash(ticket: str) -> bytes:
