@@ -36,7 +36,7 @@ from warehouse import install_data
 from warehouse.engine import Engine
 from warehouse.queries import development, dimensions, disclosure, health, metrics, module_names, side_by_side
 from warehouse.queries.dimensions import dimension_of
-from warehouse.queries.questions import adoption_of_each_version, ask, drop_of_each_module
+from warehouse.queries.questions import Terms, adoption_of_each_version, ask, drop_of_each_module
 from warehouse.queries.rejections import Rejections, rejections
 from warehouse.shared_statements import SharedStatements
 
@@ -184,7 +184,7 @@ class DataSource:
     def question(self, name: str, args: Mapping[str, str]) -> Answer:
         """The answer of `lifecycle`, `retention`, … to the current user. Raises `QueryError` and `EngineError`."""
         args = counted(name, args)
-        terms, last_day = question_terms(_role(), self._settings, self.catalog(), today())
+        terms, last_day = self._terms()
         return self._shared(name, args, lambda engine: ask(engine, name, args, terms, today(), last_day))
 
     def drop_of_each_module(self, args: Mapping[str, str], modules: Sequence[str]) -> dict[str, Answer]:
@@ -198,9 +198,13 @@ class DataSource:
     def _of_each(
         self, name: str, of_each: Callable[..., Answer], args: Mapping[str, str], names: Sequence[str]
     ) -> dict[str, Answer]:
-        terms, last_day = question_terms(_role(), self._settings, self.catalog(), today())
+        terms, last_day = self._terms()
         asked = {**args, "of each": ",".join(names)}
         return self._shared(name, asked, lambda engine: of_each(engine, args, names, terms, today(), last_day))
+
+    def _terms(self) -> tuple[Terms, date]:
+        """The terms of the current user's questions, and the last day that counts."""
+        return question_terms(_role(), self._settings, self.catalog(), today())
 
     def _shared(self, name: str, args: Mapping[str, str], answer: Callable[[Engine], Answer]) -> Answer:
         """Ask once for all who have the same role and need the same answer."""
@@ -249,12 +253,14 @@ class DataSource:
     @property
     def question_rounding(self) -> int:
         """The same of the answers to questions, which mode strict rounds, too."""
-        return self.k - 1 if question_terms(_role(), self._settings, self.catalog(), today())[0].rounded else 0
+        terms, _ = self._terms()
+        return self.k - 1 if terms.rounded else 0
 
     @property
     def established(self) -> bool:
         """Whether questions of the current user count established installs alone, and are rounded: mode strict."""
-        return question_terms(_role(), self._settings, self.catalog(), today())[0].established
+        terms, _ = self._terms()
+        return terms.established
 
     def received(self, chosen: Filters) -> Received:
         """The days with beacons of any module. Raises `EngineError`."""

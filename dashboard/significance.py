@@ -67,16 +67,11 @@ def least_distance_of_changes(
     other_rounding: int,
 ) -> float:
     """The same at the least, if each number is rounded down by up to `rounding`, and the others by `other_rounding`."""
-    far = distance_of_changes(before, now, other_before, other_now)
-    if far > 0:
-        lower = highest(before, rounding), lowest(now, rounding)
-        return max(
-            0.0, distance_of_changes(*lower, lowest(other_before, other_rounding), highest(other_now, other_rounding))
-        )
-    upper = lowest(before, rounding), highest(now, rounding)
-    return min(
-        0.0, distance_of_changes(*upper, highest(other_before, other_rounding), lowest(other_now, other_rounding))
-    )
+    more = distance_of_changes(before, now, other_before, other_now) > 0
+    low, high = (lowest, highest) if more else (highest, lowest)
+    others = low(other_before, other_rounding), high(other_now, other_rounding)
+    near = distance_of_changes(high(before, rounding), low(now, rounding), *others)
+    return max(0.0, near) if more else min(0.0, near)
 
 
 def lowest(part: tuple[int, int], rounding: int) -> tuple[int, int]:

@@ -18,8 +18,6 @@ from warehouse.queries.small_groups import OTHER
 
 # Added to the number of a day before `open_from`: a report of such a day is later than any other.
 _BEFORE = 1 << 16
-# The bits of a place that are the rank of the value.
-_RANK = (1 << RANK_BITS) - 1
 # So many weeks have a column each.
 _FEW_WEEKS = 5
 _WEEK = timedelta(days=6)
@@ -293,8 +291,8 @@ class LatestReports(BucketSelect):
         `bits` of a row are the days or weeks of its reports. `winners` are the places of the latest of them at
         `position`, which read what is `gathered` of all rows of an install.
         """
-        rank = f"bitAnd({{name}}_place, {_RANK})"
-        spread = [f"min({rank}) AS {{name}}_least, max({rank}) AS {{name}}_most".format(name=name) for name in places]
+        ranks = {name: _low_bits(f"{name}_place") for name in places}
+        spread = [f"min({rank}) AS {name}_least, max({rank}) AS {name}_most" for name, rank in ranks.items()]
         by_install = (
             f"SELECT {', '.join(within)}, toUInt64(groupBitOr(bits)) AS all_bits, "  # noqa: S608
             f"toUInt64(groupBitOr({early})) AS found_early, {', '.join([*spread, *gathered])} FROM ({rows}) "
@@ -308,9 +306,9 @@ class LatestReports(BucketSelect):
             f"arrayMap(position -> ({', '.join(winners)}, bitShiftLeft(1::UInt64, position)::UInt64), "
             "bitPositionsToArray(all_bits))"
         )
-        ranks = "".join(f", {_rank(f'report.{number}')} AS {name}" for number, name in enumerate(places, 1))
+        latest = "".join(f", {_rank(f'report.{number}')} AS {name}" for number, name in enumerate(places, 1))
         return (
-            f"SELECT {', '.join(within)}, report.{len(places) + 1} AS found, found_early{ranks} FROM ("  # noqa: S608
+            f"SELECT {', '.join(within)}, report.{len(places) + 1} AS found, found_early{latest} FROM ("  # noqa: S608
             f"SELECT {', '.join(within)}, found_early, arrayJoin(if({differs}, {each}, {same})) AS report "
             f"FROM ({by_install}))"
         )
@@ -328,7 +326,12 @@ def _before(day: date, days: str) -> str:
 
 def _rank(place: str) -> str:
     """Return the rank of the value that has a place."""
-    return f"toUInt32(bitAnd({place}, {_RANK}))"
+    return f"toUInt32({_low_bits(place)})"
+
+
+def _low_bits(place: str) -> str:
+    """Return the same, as wide as the place."""
+    return f"bitAnd({place}, {(1 << RANK_BITS) - 1})"
 
 
 def _shifted(day: str) -> str:
